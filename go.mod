@@ -1,6 +1,6 @@
 module github.com/versionlake/versionlake
 
-go 1.26
+go 1.26.0
 require (
 	github.com/BurntSushi/toml v1.4.0 // indirect
 	github.com/VividCortex/ewma v1.2.0 // indirect
