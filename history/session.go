@@ -1,0 +1,66 @@
+package history
+
+import (
+	"sort"
+	"strings"
+	"time"
+)
+
+// The kinds of users: someone whom an event named, or a session that nobody is known to own.
+const (
+	KindUser    = "user"
+	KindSession = "session"
+)
+
+const sessionPrefix, userPrefix = "session:", "user:"
+
+// UserID gives the id and the kind of the user of an event: the user it names or is bound to, else its session. No name
+// that a client may send equals the id of a session or of another name: a name that looks prefixed is prefixed again.
+// The rule is in docs/ARCHITECTURE.md, section Identity.
+func UserID(named, session string) (id, kind string) {
+	switch {
+	case named == "":
+		return sessionPrefix + session, KindSession
+	case strings.HasPrefix(named, sessionPrefix), strings.HasPrefix(named, userPrefix):
+		return userPrefix + named, KindUser
+	}
+	return named, KindUser
+}
+
+// DefaultWindow is how far from an event a binding of its session may lie to count.
+const DefaultWindow = 24 * time.Hour
+
+// Binding is a fact about a session at a moment, learnt from one of its events: its user, or its device. Time is in
+// microseconds UTC; the other fields only break ties, as for sightings.
+type Binding struct {
+	Value             string
+	Time, Transaction int64
+	File              string
+	Line              int64
+}
+
+// Compare orders bindings as Sighting.Compare orders sightings.
+func (a *Binding) Compare(b *Binding) int {
+	return compareOrder(a.Time, b.Time, a.Transaction, b.Transaction, a.File, b.File, a.Line, b.Line)
+}
+
+// Bindings are those of one session and one kind, sorted by Binding.Compare.
+type Bindings []Binding
+
+// Resolve says what held at a moment: the last binding at or before it, else the first one after it, of those that lie
+// no further from it than within.
+func (b Bindings) Resolve(t int64, within time.Duration) (value string, ok bool) {
+	window := within.Microseconds()
+	if within < 0 {
+		return "", false
+	}
+	after := sort.Search(len(b), func(i int) bool { return b[i].Time > t })
+	// Unsigned, a difference cannot overflow.
+	if after > 0 && uint64(t)-uint64(b[after-1].Time) <= uint64(window) {
+		return b[after-1].Value, true
+	}
+	if after < len(b) && uint64(b[after].Time)-uint64(t) <= uint64(window) {
+		return b[after].Value, true
+	}
+	return "", false
+}
