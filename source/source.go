@@ -1,0 +1,124 @@
+// Package source finds and reads the hours of telemetry files, in a local folder or on S3.
+//
+// A source is a tree of UTC hours, 2022/05/27/05/access.tsv, that others write and that we only read. Files may appear, change
+// and vanish at any moment, so a File names one version of a file, and Open reads that version or fails.
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// Errors on which a caller decides. The errors that wrap them say which file, what was being done, and what to do next.
+var (
+	// ErrChanged: the file is there, but it is no longer the version that was asked for. List its hour again.
+	ErrChanged = errors.New("file changed")
+	// ErrNotFound: there is no such file (any more).
+	ErrNotFound = errors.New("no such file")
+	// ErrDenied: the source refuses us. Trying again helps only once someone grants access.
+	ErrDenied = errors.New("access denied")
+	// ErrConfig: the location or its settings cannot work. Trying again helps only once someone changes them.
+	ErrConfig = errors.New("source is not set up")
+)
+
+// File is one version of a file.
+type File struct {
+	// Key is the path relative to the source's root, separated by slashes: 2022/05/27/05/access.tsv.
+	Key string `json:"key"`
+	// Size is in bytes, as stored: before decompression.
+	Size int64 `json:"size"`
+	// ETag is opaque and differs between versions of a key. Compare it only with ETags of the same source.
+	ETag string `json:"etag"`
+}
+
+// Source is a tree of hours of files. Its methods may be called concurrently, and return the context's error when it ends.
+type Source interface {
+	// String is the location as a URL that Open accepts. It never holds a secret.
+	String() string
+
+	// Files lists the telemetry files directly in the hour's folder, sorted by Key: *.tsv, *.tsv.gz and *.tsv.zst, save
+	// those that start with "." or "_". An hour without a folder has none, which is no error. Errors: ErrDenied,
+	// ErrConfig (also for a file name that is not UTF-8).
+	Files(ctx context.Context, hour telemetry.Hour) ([]File, error)
+
+	// Hours lists the hours in [from, to) that hold at least one telemetry file, ascending. It costs a listing per
+	// folder that exists in the range, however long the range is. Errors: as Files.
+	Hours(ctx context.Context, from, to telemetry.Hour) ([]telemetry.Hour, error)
+
+	// Open reads length bytes of f from offset on, or to its end if length is negative or reaches beyond it. All bytes are
+	// of the version f: when that cannot be kept, Open, Read or Close fails with ErrChanged. The context governs the
+	// reading, too. Errors: ErrChanged, ErrNotFound, ErrDenied, ErrConfig; an offset outside [0, f.Size] is an error.
+	Open(ctx context.Context, f File, offset, length int64) (io.ReadCloser, error)
+
+	// Stat is the present version of the file with this key. Errors: ErrNotFound, ErrDenied, ErrConfig.
+	Stat(ctx context.Context, key string) (File, error)
+}
+
+// Open returns the source at a location: a path, file:///absolute/path (a URL: a blank is %20) or s3://bucket/prefix (taken
+// literally, as the AWS tools do). A local folder must exist; S3 is first asked when the source is used. Errors: ErrDenied,
+// ErrConfig.
+func Open(ctx context.Context, location string) (Source, error) {
+	scheme, rest, isURL := strings.Cut(location, "://")
+	switch {
+	case location == "":
+		return nil, fmt.Errorf("open source: %w: no location; give a folder or s3://bucket/prefix", ErrConfig)
+	case !isURL:
+		return openLocal(location)
+	case scheme == "file":
+		return openFileURL(location)
+	case scheme == "s3":
+		return openS3(ctx, rest)
+	default:
+		return nil, fmt.Errorf("open source: %w: scheme %q is unknown; give a folder, file:///folder or s3://bucket/prefix", ErrConfig, scheme)
+	}
+}
+
+// isTelemetry tells whether a file of this name in an hour's folder is one of ours.
+func isTelemetry(name string) bool {
+	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") {
+		return false // the usual marks of files being written, and of side files such as _SUCCESS
+	}
+	return slices.ContainsFunc([]string{".tsv", ".tsv.gz", ".tsv.zst"}, func(ending string) bool {
+		return strings.HasSuffix(name, ending)
+	})
+}
+
+// checkName refuses a listed name that would not survive as text: the file could never be found again.
+func checkName(folder, name string) error {
+	if !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
+		return fmt.Errorf("%w: the name %q in %s is not UTF-8 text; rename the file", ErrConfig, name, folder)
+	}
+	return nil
+}
+
+// checkKey refuses keys that no listing returns, such as those with ".." in them.
+func checkKey(key string) error {
+	if !fs.ValidPath(key) || key == "." || strings.ContainsRune(key, 0) {
+		return fmt.Errorf("%w: %q is not the path of a file inside the source", ErrNotFound, key)
+	}
+	return nil
+}
+
+// section turns a range of f, as given to Open, into its first byte and the byte after its last.
+func (f File) section(offset, length int64) (start, end int64, err error) {
+	if offset < 0 || offset > f.Size {
+		return 0, 0, fmt.Errorf("offset %d is outside of its %d bytes", offset, f.Size)
+	}
+	if length < 0 || length > f.Size-offset {
+		length = f.Size - offset
+	}
+	return offset, offset + length, nil
+}
+
+// changed is the ErrChanged for a file that is now another version.
+func (f File) changed(now File) error {
+	return fmt.Errorf("%w: listed with %d bytes and tag %s, now %d bytes and tag %s", ErrChanged, f.Size, f.ETag, now.Size, now.ETag)
+}
