@@ -18,7 +18,7 @@ const (
 // ParseHour reads an hour such as 2022-05-27T05.
 func ParseHour(text string) (Hour, error) {
 	t, err := time.Parse(hourLayout, text)
-	if err != nil || t.Year() < 1 {
+	if err != nil || t.Year() < 1 || t.Format(hourLayout) != text { // Parse takes T5 for T05
 		return 0, fmt.Errorf("%q is not an hour: write it as 2022-05-27T05 (UTC)", text)
 	}
 	return HourOf(t), nil

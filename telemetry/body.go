@@ -1,0 +1,144 @@
+package telemetry
+
+import "bytes"
+
+// MaxNesting is how deep dicts and lists may nest in a body; the body itself is the first level.
+const MaxNesting = 64
+
+// parseBody reads a relaxed dict (docs/EVENTS.md, Body) in one pass and without recursion, and keeps the top-level
+// entries that the catalogue names. Reasons: ReasonBody, ReasonNesting.
+func (p *Parser) parseBody(b []byte, e *Event) Reason {
+	if len(b) == 0 || b[0] != '{' {
+		return ReasonBody
+	}
+	var (
+		escapes = bytes.IndexByte(b, '\\') >= 0 // most bodies have none, and their strings end at the next quote
+		depth   = 1
+		lists   uint64      // bit d: level d+1 is a list, not a dict
+		closer  = byte('}') // what ends the innermost level
+		i       = 1
+	)
+members:
+	for {
+		if i = skipBlanks(b, i); i == len(b) {
+			return ReasonBody
+		}
+		if b[i] != closer {
+			attribute := uint8(unknownName)
+			if closer == '}' {
+				key, end := scalar(b, i, escapes)
+				if end < 0 {
+					return ReasonBody
+				}
+				if depth == 1 {
+					attribute = p.attributes.find(e.text(key, escapes))
+				}
+				if i = skipBlanks(b, end); i == len(b) || b[i] != ':' {
+					return ReasonBody
+				}
+				if i = skipBlanks(b, i+1); i == len(b) {
+					return ReasonBody
+				}
+			}
+			if c := b[i]; c == '{' || c == '[' {
+				if depth == MaxNesting {
+					return ReasonNesting
+				}
+				e.set(attribute, nil)
+				closer = c + 2 // in ASCII
+				if c == '[' {
+					lists |= 1 << depth
+				}
+				depth++
+				i++
+				continue members
+			}
+			value, end := scalar(b, i, escapes)
+			if end < 0 {
+				return ReasonBody
+			}
+			if attribute != unknownName {
+				if isNull(b[i:end]) {
+					value = nil
+				}
+				e.set(attribute, e.text(value, escapes))
+			}
+			i = end
+		}
+		for { // after a member: a comma, or the end of this level and perhaps of those around it
+			if i = skipBlanks(b, i); i == len(b) {
+				return ReasonBody
+			}
+			c := b[i]
+			i++
+			if c == ',' {
+				continue members
+			}
+			if c != closer {
+				return ReasonBody
+			}
+			if depth--; depth == 0 {
+				if skipBlanks(b, i) < len(b) {
+					return ReasonBody
+				}
+				return ""
+			}
+			lists &= 1<<depth - 1
+			closer = '}'
+			if lists>>(depth-1) != 0 {
+				closer = ']'
+			}
+		}
+	}
+}
+
+// scalar reads a string or a bare token that begins at b[i]: its text, in a string still with escapes, and where it ends
+// in b; a negative end if there is none.
+func scalar(b []byte, i int, escapes bool) (text []byte, end int) {
+	quote := b[i]
+	if quote != '\'' && quote != '"' {
+		end = i
+		for end < len(b) && !endsToken[b[end]] {
+			end++
+		}
+		// Blanks within a token are part of it, those after it are not.
+		if end = i + trimRight(b[i:end]); end == i {
+			return nil, -1
+		}
+		return b[i:end], end
+	}
+	i++
+	for end = i; ; end++ {
+		n := bytes.IndexByte(b[end:], quote)
+		if n < 0 {
+			return nil, -1
+		}
+		end += n
+		if !escapes || !isEscaped(b[i:end]) {
+			return b[i:end], end + 1
+		}
+	}
+}
+
+// isEscaped tells whether what follows the text is escaped: whether the text ends in an odd number of backslashes.
+func isEscaped(text []byte) bool {
+	n := len(text)
+	for n > 0 && text[n-1] == '\\' {
+		n--
+	}
+	return (len(text)-n)%2 == 1
+}
+
+func isNull(token []byte) bool {
+	return len(token) == 4 && (string(token) == "None" || string(token) == "null")
+}
+
+// endsToken: what a bare token cannot hold. A backslash is among them so that tokens need no unescaping.
+var endsToken = [256]bool{',': true, ':': true, '{': true, '}': true, '[': true, ']': true, '\'': true, '"': true, '\\': true}
+
+func skipBlanks(b []byte, i int) int {
+	for i < len(b) && isBlank[b[i]] {
+		i++
+	}
+	return i
+}

@@ -1,0 +1,95 @@
+package telemetry
+
+import (
+	"bytes"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// text is the text of a scalar: as it stands, or unescaped into the event's buffer. Only strings hold backslashes.
+func (e *Event) text(scalar []byte, escapes bool) []byte {
+	if !escapes || bytes.IndexByte(scalar, '\\') < 0 {
+		return scalar
+	}
+	start := len(e.buffer)
+	e.buffer = appendUnescaped(e.buffer, scalar)
+	return e.buffer[start:len(e.buffer):len(e.buffer)]
+}
+
+// appendUnescaped never appends more bytes than text has, so an event's buffer is never longer than its line.
+//
+// The result is valid UTF-8 without NUL, whatever the escapes say: \x names a code point as in Python (\xe9 is é), and a
+// NUL or half a surrogate pair becomes U+FFFD.
+func appendUnescaped(out, text []byte) []byte {
+	for {
+		n := bytes.IndexByte(text, '\\')
+		if n < 0 || n == len(text)-1 {
+			return append(out, text...)
+		}
+		out = append(out, text[:n]...)
+		text = text[n:]
+		var char rune
+		size := 2
+		switch text[1] {
+		case '\\', '\'', '"', '/':
+			char = rune(text[1])
+		case 'n':
+			char = '\n'
+		case 't':
+			char = '\t'
+		case 'r':
+			char = '\r'
+		case 'b':
+			char = '\b'
+		case 'f':
+			char = '\f'
+		case 'x':
+			char, size = codePoint(text, 2)
+		case 'u':
+			char, size = codePoint(text, 4)
+			if utf16.IsSurrogate(char) && len(text) > 7 && text[6] == '\\' && text[7] == 'u' {
+				low, _ := codePoint(text[6:], 4)
+				if pair := utf16.DecodeRune(char, low); pair != utf8.RuneError {
+					char, size = pair, 12
+				}
+			}
+		case 'U':
+			char, size = codePoint(text, 8)
+		default:
+			size = 0
+		}
+		if size == 0 { // not an escape: both characters stay, as in Python
+			out = append(out, '\\')
+			text = text[1:]
+			continue
+		}
+		if char == 0 {
+			char = utf8.RuneError
+		}
+		out = utf8.AppendRune(out, char) // writes U+FFFD for what is not a character
+		text = text[size:]
+	}
+}
+
+// codePoint reads the hexadecimal digits of an escape such as \u00e9; the size of the whole escape is 0 if they are missing.
+func codePoint(escape []byte, digits int) (char rune, size int) {
+	size = 2 + digits
+	if len(escape) < size {
+		return 0, 0
+	}
+	var n uint32
+	for _, c := range escape[2:size] {
+		switch {
+		case c-'0' <= 9:
+			n = n<<4 | uint32(c-'0')
+		case c|0x20-'a' <= 5:
+			n = n<<4 | uint32(c|0x20-'a'+10)
+		default:
+			return 0, 0
+		}
+	}
+	if n > utf8.MaxRune {
+		return utf8.RuneError, size
+	}
+	return rune(n), size
+}
