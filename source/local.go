@@ -64,13 +64,13 @@ func (l *local) String() string {
 // open is called for every operation: a folder that was moved away or unmounted must not look like one without files.
 func (l *local) open() (*os.Root, error) {
 	root, err := os.OpenRoot(l.dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return nil, fmt.Errorf("%w: %w; create the folder or correct the location", ErrConfig, err)
-	case err != nil:
-		return nil, localError(err)
+	if err == nil {
+		return root, nil
 	}
-	return root, nil
+	if info, serr := os.Stat(l.dir); errors.Is(serr, fs.ErrNotExist) || (serr == nil && !info.IsDir()) {
+		return nil, fmt.Errorf("%w: %w; create the folder or correct the location", ErrConfig, err)
+	}
+	return nil, localError(err)
 }
 
 func (l *local) Files(ctx context.Context, hour telemetry.Hour) ([]File, error) {

@@ -219,7 +219,7 @@ func (s *s3Source) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w; create bucket %s or correct the location", ErrConfig, err, s.bucket)
 	case status == 301 || status == 307 || code == "AuthorizationHeaderMalformed":
 		return fmt.Errorf("%w: %w; set AWS_REGION to the region of bucket %s (now %s)", ErrConfig, err, s.bucket, s.client.Options().Region)
-	case status == 404:
+	case code == "NoSuchKey" || code == "NotFound":
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case status == 412 || status == 416: // another ETag; too short for the range
 		return fmt.Errorf("%w: %w", ErrChanged, err)
