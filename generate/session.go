@@ -78,9 +78,8 @@ func (w *world) session(u *user, roll seed, slot int, install bool, from telemet
 	if own.of(ofSkew).is(w.Skewed) {
 		s.skew = own.of(ofSkewTime).within(24*hourMs) - 12*hourMs
 	}
-	s.user, _ = history.UserID("", s.id)
-	if s.named {
-		s.user = userID(u.number)
+	if s.user = userID(u.number); !s.named {
+		s.user, _ = history.UserID("", s.id)
 	}
 	running := s.rollout.running(s.start)
 	s.issues = 3 * product.releases[running].fragile
