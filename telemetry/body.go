@@ -1,6 +1,8 @@
 package telemetry
 
-import "bytes"
+import (
+	"bytes"
+)
 
 // MaxNesting is how deep dicts and lists may nest in a body; the body itself is the first level.
 const MaxNesting = 64
@@ -26,12 +28,16 @@ members:
 		if b[i] != closer {
 			attribute := uint8(unknownName)
 			if closer == '}' {
-				key, end := scalar(b, i, escapes)
+				from, to, end := scalar(b, i, escapes)
 				if end < 0 {
 					return ReasonBody
 				}
-				if depth == 1 {
-					attribute = p.attributes.find(e.text(key, escapes))
+				switch {
+				case depth > 1:
+				case escapes:
+					attribute = p.attributes.find(e.unescaped(b[from:to]))
+				default:
+					attribute = p.attributes.findIn(b, from, to)
 				}
 				if i = skipBlanks(b, end); i == len(b) || b[i] != ':' {
 					return ReasonBody
@@ -53,15 +59,18 @@ members:
 				i++
 				continue members
 			}
-			value, end := scalar(b, i, escapes)
+			from, to, end := scalar(b, i, escapes)
 			if end < 0 {
 				return ReasonBody
 			}
 			if attribute != unknownName {
+				value := b[from:to]
 				if isNull(b[i:end]) {
 					value = nil
+				} else if escapes {
+					value = e.unescaped(value)
 				}
-				e.set(attribute, e.text(value, escapes))
+				e.set(attribute, value)
 			}
 			i = end
 		}
@@ -92,32 +101,32 @@ members:
 	}
 }
 
-// scalar reads a string or a bare token that begins at b[i]: its text, in a string still with escapes, and where it ends
-// in b; a negative end if there is none.
-func scalar(b []byte, i int, escapes bool) (text []byte, end int) {
+// scalar reads a string or a bare token that begins at b[i]. Its text, in a string still with escapes, is b[from:to], and it
+// ends before b[end]. A negative end: there is none.
+func scalar(b []byte, i int, escapes bool) (from, to, end int) {
 	quote := b[i]
 	if quote != '\'' && quote != '"' {
-		end = i
-		for end < len(b) && !endsToken[b[end]] {
-			end++
-		}
-		// Blanks within a token are part of it, those after it are not.
-		if end = i + trimRight(b[i:end]); end == i {
-			return nil, -1
-		}
-		return b[i:end], end
+		return token(b, i)
 	}
-	i++
-	for end = i; ; end++ {
-		n := bytes.IndexByte(b[end:], quote)
-		if n < 0 {
-			return nil, -1
-		}
-		end += n
-		if !escapes || !isEscaped(b[i:end]) {
-			return b[i:end], end + 1
+	from = i + 1
+	for to = index(b, from, quote); to >= 0; to = index(b, to+1, quote) {
+		if !escapes || !isEscaped(b[from:to]) {
+			return from, to, to + 1
 		}
 	}
+	return 0, 0, -1
+}
+
+// token reads a bare token. Blanks within it are part of it, those after it are not.
+func token(b []byte, i int) (from, to, end int) {
+	end = i
+	for end < len(b) && !endsToken[b[end]] {
+		end++
+	}
+	if end = i + trimRight(b[i:end]); end == i {
+		return 0, 0, -1
+	}
+	return i, end, end
 }
 
 // isEscaped tells whether what follows the text is escaped: whether the text ends in an odd number of backslashes.
@@ -137,6 +146,16 @@ func isNull(token []byte) bool {
 var endsToken = [256]bool{',': true, ':': true, '{': true, '}': true, '[': true, ']': true, '\'': true, '"': true, '\\': true}
 
 func skipBlanks(b []byte, i int) int {
+	if i < len(b) && b[i] == ' ' {
+		i++
+	}
+	if i < len(b) && b[i] <= ' ' { // more than the usual one
+		return skipMore(b, i)
+	}
+	return i
+}
+
+func skipMore(b []byte, i int) int {
 	for i < len(b) && isBlank[b[i]] {
 		i++
 	}

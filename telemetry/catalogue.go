@@ -1,12 +1,6 @@
 package telemetry
 
-import (
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
-	"unicode/utf8"
-)
+import "maps"
 
 // Kind is an event of the catalogue.
 type Kind uint8
@@ -117,71 +111,4 @@ func (c Catalogue) tables() (events, attributes nameTable, err error) {
 	}
 	attributes, err = newNameTable("attribute", append(attributeNames[:], nameOfName), all.Attributes)
 	return events, attributes, err
-}
-
-// The longest name of an event or attribute that can be configured, in bytes.
-const maxName = 255
-
-// nameTable finds the number of a name without an allocation: an open hash table of names that do not change. Its size is
-// a power of two and at most a quarter of it is filled, so even hostile names are given up on after a few probes.
-type nameTable []nameSlot
-
-type nameSlot struct {
-	name   string
-	number uint8
-}
-
-const unknownName = 255
-
-func newNameTable(what string, canonical []string, names map[string][]string) (nameTable, error) {
-	owners := map[string]string{}
-	for _, key := range slices.Sorted(maps.Keys(names)) {
-		if key == "" || !slices.Contains(canonical, key) {
-			return nil, fmt.Errorf("catalogue: there is no %s %q; there are %s", what, key, strings.Join(slices.Sorted(slices.Values(canonical)), " "))
-		}
-		for _, name := range names[key] {
-			owner, taken := owners[name]
-			switch {
-			case name == "" || len(name) > maxName || !utf8.ValidString(name) || strings.ContainsRune(name, 0):
-				return nil, fmt.Errorf("catalogue: %s %q: %q cannot be a name: it needs 1 to %d bytes of UTF-8", what, key, name, maxName)
-			case taken && owner != key:
-				return nil, fmt.Errorf("catalogue: %q is a name of two %ss, %q and %q", name, what, owner, key)
-			}
-			owners[name] = key
-		}
-	}
-	size := 16
-	for size < 4*len(owners) {
-		size *= 2
-	}
-	table := make(nameTable, size)
-	for _, name := range slices.Sorted(maps.Keys(owners)) {
-		at := nameHash([]byte(name)) & (size - 1)
-		for table[at].name != "" {
-			at = (at + 1) & (size - 1)
-		}
-		table[at] = nameSlot{name, uint8(slices.Index(canonical, owners[name]))}
-	}
-	return table, nil
-}
-
-func (t nameTable) find(name []byte) uint8 {
-	if len(name) == 0 {
-		return unknownName
-	}
-	for at := nameHash(name); ; at++ {
-		slot := &t[at&(len(t)-1)]
-		if slot.name == string(name) {
-			return slot.number
-		}
-		if slot.name == "" {
-			return unknownName
-		}
-	}
-}
-
-// nameHash tells the usual names apart by their length and three of their letters.
-func nameHash(name []byte) int {
-	n := len(name)
-	return n + 5*int(name[0]) + 11*int(name[n-1]) + 23*int(name[n/2])
 }

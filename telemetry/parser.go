@@ -2,8 +2,8 @@ package telemetry
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"time"
 	"unicode/utf8"
 )
@@ -57,10 +57,10 @@ func (p *Parser) Parse(line []byte, e *Event) Reason {
 	if !isASCII(line) && !utf8.Valid(line) {
 		return ReasonUTF8
 	}
-	var timestamp []byte
-	separator := byte(' ') // between date and time, beside T
-	if !e.cutAtTabs(line, &timestamp) {
-		if !e.cutAtBlanks(line, &timestamp) {
+	timestamp, ok := e.cutAtTabs(line)
+	separator := byte(' ') // between date and time, beside T: a field may hold blanks
+	if !ok {
+		if timestamp, ok = e.cutAtBlanks(line); !ok {
 			return ReasonFields
 		}
 		separator = 'T'
@@ -68,7 +68,6 @@ func (p *Parser) Parse(line []byte, e *Event) Reason {
 	if len(e.ServiceName) == 0 || len(e.SessionID) == 0 {
 		return ReasonFields
 	}
-	var ok bool
 	if e.Time, ok = parseTimestamp(timestamp, separator); !ok {
 		return ReasonTimestamp
 	}
@@ -92,22 +91,37 @@ func (p *Parser) Parse(line []byte, e *Event) Reason {
 }
 
 // cutAtTabs cuts at the first five tabs; there may be more in the body.
-func (e *Event) cutAtTabs(line []byte, timestamp *[]byte) bool {
-	var fields [5][]byte
-	for i := range fields {
-		tab := bytes.IndexByte(line, '\t')
-		if tab < 0 {
-			return false
+func (e *Event) cutAtTabs(line []byte) (timestamp []byte, ok bool) {
+	var tabs [5]int
+	found, i := 0, 0
+	for ; found < len(tabs) && i+8 <= len(line); i += 8 {
+		for word := matches(line[i:], '\t'); word != 0; word &= word - 1 {
+			tab := i + bits.TrailingZeros64(word)/8
+			if found < len(tabs) && line[tab] == '\t' {
+				tabs[found] = tab
+				found++
+			}
 		}
-		fields[i], line = trim(line[:tab]), line[tab+1:]
 	}
-	e.Category, *timestamp, e.ServiceName, e.SessionID, e.TransactionID = fields[0], fields[1], fields[2], fields[3], fields[4]
-	e.Body = trim(line)
-	return true
+	for ; found < len(tabs); i++ {
+		if i >= len(line) {
+			return nil, false
+		}
+		if line[i] == '\t' {
+			tabs[found] = i
+			found++
+		}
+	}
+	e.Category = trim(line[:tabs[0]])
+	e.ServiceName = trim(line[tabs[1]+1 : tabs[2]])
+	e.SessionID = trim(line[tabs[2]+1 : tabs[3]])
+	e.TransactionID = trim(line[tabs[3]+1 : tabs[4]])
+	e.Body = trim(line[tabs[4]+1:])
+	return trim(line[tabs[0]+1 : tabs[1]]), true
 }
 
 // cutAtBlanks is for lines with fewer than five tabs: five words, and a body that isn't empty.
-func (e *Event) cutAtBlanks(line []byte, timestamp *[]byte) bool {
+func (e *Event) cutAtBlanks(line []byte) (timestamp []byte, ok bool) {
 	var words [5][]byte
 	for i := range words {
 		line = trimLeft(line)
@@ -117,9 +131,9 @@ func (e *Event) cutAtBlanks(line []byte, timestamp *[]byte) bool {
 		}
 		words[i], line = line[:end], line[end:]
 	}
-	e.Category, *timestamp, e.ServiceName, e.SessionID, e.TransactionID = words[0], words[1], words[2], words[3], words[4]
+	e.Category, e.ServiceName, e.SessionID, e.TransactionID = words[0], words[2], words[3], words[4]
 	e.Body = trim(line)
-	return len(e.Body) > 0
+	return words[1], len(e.Body) > 0
 }
 
 // isBlank: the bytes that separate and surround fields. LF is only there for those who parse without a Scanner.
@@ -133,19 +147,14 @@ func trimLeft(text []byte) []byte {
 }
 
 func trim(text []byte) []byte {
-	text = trimLeft(text)
-	return text[:trimRight(text)]
+	if n := len(text); n > 0 && text[0] > ' ' && text[n-1] > ' ' {
+		return text // so it is nearly always
+	}
+	return trimBlanks(text)
 }
 
-// isASCII is the usual case, and told in a tenth of the time that utf8.Valid takes.
-func isASCII(text []byte) bool {
-	var or uint64
-	for ; len(text) >= 32; text = text[32:] {
-		or |= binary.NativeEndian.Uint64(text) | binary.NativeEndian.Uint64(text[8:]) |
-			binary.NativeEndian.Uint64(text[16:]) | binary.NativeEndian.Uint64(text[24:])
-	}
-	for _, c := range text {
-		or |= uint64(c)
-	}
-	return or&0x8080808080808080 == 0
+//go:noinline
+func trimBlanks(text []byte) []byte {
+	text = trimLeft(text)
+	return text[:trimRight(text)]
 }

@@ -1,5 +1,7 @@
 package telemetry
 
+import "encoding/binary"
+
 // parseTimestamp reads a date and time with a UTC offset, such as 2021-12-24T11:31:19.459+0000, into UTC microseconds
 // since 1970 (docs/EVENTS.md, Timestamps). separator is allowed beside T and t: a blank where a field may hold one.
 func parseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
@@ -7,15 +9,12 @@ func parseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
 	if len(text) < shortest {
 		return 0, false
 	}
-	year, ok1 := digits4(text)
-	month, ok2 := digits2(text[5:])
-	day, ok3 := digits2(text[8:])
-	hour, ok4 := digits2(text[11:])
-	minute, ok5 := digits2(text[14:])
-	second, ok6 := digits2(text[17:])
+	date, dateOK := pairs(binary.LittleEndian.Uint64(text), 0x00_FF_FF_00_FF_FF_FF_FF, '-')
+	clock, clockOK := pairs(binary.LittleEndian.Uint64(text[11:]), 0xFF_FF_00_FF_FF_00_FF_FF, ':')
+	year, month, day := uint(date&0xFF*100+date>>16&0xFF), uint(date>>40&0xFF), uint(text[8]-'0')*10+uint(text[9]-'0')
+	hour, minute, second := clock&0xFF, clock>>24&0xFF, clock>>48&0xFF
 	t := text[10]
-	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6) ||
-		text[4] != '-' || text[7] != '-' || text[13] != ':' || text[16] != ':' || t|0x20 != 't' && t != separator ||
+	if !dateOK || !clockOK || text[8]-'0' > 9 || text[9]-'0' > 9 || t|0x20 != 't' && t != separator ||
 		year == 0 || month-1 > 11 || day-1 >= daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
 		return 0, false
 	}
@@ -33,15 +32,27 @@ func parseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
 		}
 		rest = rest[n:]
 	}
-	offset, ok := parseOffset(rest)
-	if !ok {
-		return 0, false
+	var offset int64
+	if string(rest) != "+0000" && string(rest) != "Z" {
+		if offset, ok = parseOffset(rest); !ok {
+			return 0, false
+		}
 	}
-	seconds := ((days(year, month, day)*24+int64(hour))*60+int64(minute))*60 + int64(second) - offset
+	seconds := days(year, month, day)*86400 + int64(hour*3600+minute*60+second) - offset
 	if seconds < firstSecond || seconds > lastSecond {
 		return 0, false // the offset leads out of the years that a date can be written in
 	}
 	return seconds*1_000_000 + fraction, true
+}
+
+// pairs reads eight characters at once: digits where the mask has ones, the separator elsewhere. Byte i of the result is
+// the number that the digits i and i+1 make.
+func pairs(word, mask uint64, separator byte) (numbers uint64, ok bool) {
+	const every = 0x01_01_01_01_01_01_01_01
+	digits := (word ^ every*'0') & mask // 0 to 9 in each byte
+	wrong := (digits | (digits + every*6)) & (every * 0xF0)
+	wrong |= (word ^ every*uint64(separator)) &^ mask
+	return digits*10 + digits>>8, wrong == 0
 }
 
 // From 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z.
@@ -85,12 +96,6 @@ func parseOffset(text []byte) (seconds int64, ok bool) {
 func digits2(text []byte) (uint, bool) {
 	a, b := uint(text[0]-'0'), uint(text[1]-'0')
 	return a*10 + b, a <= 9 && b <= 9
-}
-
-func digits4(text []byte) (uint, bool) {
-	a, ok := digits2(text)
-	b, fine := digits2(text[2:])
-	return a*100 + b, ok && fine
 }
 
 func daysIn(year, month uint) uint {

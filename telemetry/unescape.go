@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// text is the text of a scalar: as it stands, or unescaped into the event's buffer. Only strings hold backslashes.
-func (e *Event) text(scalar []byte, escapes bool) []byte {
-	if !escapes || bytes.IndexByte(scalar, '\\') < 0 {
+// unescaped is the text of a scalar: as it stands, or else in the event's buffer. Only strings hold backslashes.
+func (e *Event) unescaped(scalar []byte) []byte {
+	if bytes.IndexByte(scalar, '\\') < 0 {
 		return scalar
 	}
 	start := len(e.buffer)
