@@ -132,6 +132,26 @@ func TestAppendRefusesThePast(t *testing.T) {
 	}
 }
 
+// The first new run may be the tail of one that the row holds: it then began before the moment at which it ends.
+func TestAppendGoesOnWithTheLastRun(t *testing.T) {
+	user := Build("u", KindUser, sightings(t, "app/x a@1"))
+	if !user.Append(sightings(t, "app/x a@2 b@2")) {
+		t.Fatal("refused")
+	}
+	if got, want := print(user), "app/x a [1,2) n=2 last=2\napp/x b [2,..) n=1 last=2"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Events that claim the same place in the source give one result, in whatever order they come.
+func TestOnePlaceTwice(t *testing.T) {
+	a, b := Sighting{Service: "s", Version: "a", Time: 1}, Sighting{Service: "s", Version: "b", Time: 1}
+	one, other := Build("u", KindUser, []Sighting{a, b}), Build("u", KindUser, []Sighting{b, a})
+	if !reflect.DeepEqual(one, other) || len(one.History) != 1 {
+		t.Errorf("%+v\n%+v", one, other)
+	}
+}
+
 // world draws the sightings of one user: few values, so that everything collides with everything.
 func world(t *rapid.T) []Sighting {
 	list := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Sighting {
