@@ -29,7 +29,7 @@ func newNameTable(what string, canonical []string, names map[string][]string) (n
 	owners := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(names)) {
 		if key == "" || !slices.Contains(canonical, key) {
-			return nil, fmt.Errorf("catalogue: there is no %s %q; there are %s", what, key, strings.Join(slices.Sorted(slices.Values(canonical)), " "))
+			return nil, fmt.Errorf("catalogue: there is no %s %q; there are %s", what, key, strings.TrimSpace(strings.Join(canonical, " ")))
 		}
 		for _, name := range names[key] {
 			owner, taken := owners[name]

@@ -40,8 +40,10 @@ func NewParser(o Options) (*Parser, error) {
 	}
 	p := &Parser{latest: o.Hour.End().UnixMicro() + o.MaxFuture.Microseconds()}
 	var err error
-	p.events, p.attributes, err = o.Catalogue.tables()
-	return p, err
+	if p.events, p.attributes, err = o.Catalogue.tables(); err != nil {
+		return nil, fmt.Errorf("parser: %w", err)
+	}
+	return p, nil
 }
 
 // Parse reads a line, without its line end, into e, and returns "" if the line is accepted. Otherwise the reason is the

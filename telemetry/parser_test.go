@@ -1,10 +1,14 @@
 package telemetry
 
 import (
+	"bytes"
 	"fmt"
+	"math"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func newParser(t testing.TB, o Options) *Parser {
@@ -31,4 +35,172 @@ func attributes(e *Event) []string {
 		}
 	}
 	return words
+}
+
+func TestTransactionNumber(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "20": 20, "020": 20, "-5": -5, "9223372036854775806": math.MaxInt64 - 1, "9223372036854775807": math.MaxInt64,
+		"9223372036854775808": math.MaxInt64, "99999999999999999999": math.MaxInt64, "-9223372036854775807": -math.MaxInt64,
+		"": math.MaxInt64, "-": math.MaxInt64, "+5": math.MaxInt64, "2.0": math.MaxInt64, "1e3": math.MaxInt64, "x": math.MaxInt64, "٣": math.MaxInt64,
+	} {
+		if got := transactionNumber([]byte(text)); got != want {
+			t.Errorf("%q: %d, not %d", text, got, want)
+		}
+	}
+}
+
+// Late is fine, and so is everything up to and including the limit.
+func TestFuture(t *testing.T) {
+	hour := HourOf(date(2021, 12, 24, 11))
+	for _, c := range []struct {
+		max  time.Duration
+		at   string
+		want Reason
+	}{
+		{0, "0001-01-01T00:00:00Z", ""},
+		{0, "2021-12-25T12:00:00Z", ""},
+		{0, "2021-12-25T13:00:00+01:00", ""},
+		{0, "2021-12-25T12:00:00.000001Z", ReasonFuture},
+		{time.Minute, "2021-12-24T12:01:00Z", ""},
+		{time.Minute, "2021-12-24T12:01:00.000001Z", ReasonFuture},
+		{math.MaxInt64, "2299-01-01T00:00:00Z", ""},
+	} {
+		var e Event
+		p := newParser(t, Options{Hour: hour, MaxFuture: c.max})
+		if got := p.Parse([]byte("Telemetry "+c.at+" ClientApp S1 20 {'Name': 'Login'}"), &e); got != c.want {
+			t.Errorf("%v beyond %v, %s: %q", c.max, hour, c.at, got)
+		}
+	}
+}
+
+func TestOptionsErrors(t *testing.T) {
+	for name, o := range map[string]Options{
+		"a negative future":   {MaxFuture: -1},
+		"an hour too far":     {Hour: HourOf(date(10000, 1, 1, 0))},
+		"an hour too early":   {Hour: HourOf(date(0, 12, 31, 23))},
+		"an unknown event":    {Catalogue: Catalogue{Events: map[string][]string{"Crash": {"Crash"}}}},
+		"an unknown name":     {Catalogue: Catalogue{Attributes: map[string][]string{"PlayerId": {"PlayerId"}}}},
+		"an empty canonical":  {Catalogue: Catalogue{Events: map[string][]string{"": {"x"}}}},
+		"an empty name":       {Catalogue: Catalogue{Events: map[string][]string{"Login": {""}}}},
+		"a name of two":       {Catalogue: Catalogue{Attributes: map[string][]string{"Device": {"Model"}}}},
+		"an event of two":     {Catalogue: Catalogue{Events: map[string][]string{"Login": {"Crash"}}}},
+		"a name with NUL":     {Catalogue: Catalogue{Attributes: map[string][]string{"Device": {"a\x00"}}}},
+		"a name not in UTF-8": {Catalogue: Catalogue{Attributes: map[string][]string{"Device": {"\xff"}}}},
+		"a name too long":     {Catalogue: Catalogue{Attributes: map[string][]string{"Device": {strings.Repeat("x", 256)}}}},
+	} {
+		if p, err := NewParser(o); err == nil || p != nil {
+			t.Errorf("%s: %v, %v", name, p, err)
+		}
+	}
+}
+
+// One Parser serves all goroutines; run with -race.
+func TestParserIsShared(t *testing.T) {
+	p := exampleParser(t)
+	var group sync.WaitGroup
+	for i := range 4 {
+		group.Go(func() {
+			var e Event
+			for range 1000 {
+				version := fmt.Sprintf(`%d"\u00e9`, i)
+				reason := p.Parse([]byte(examplePrefix+`{"Name":"SoftwareVersion","Version":"`+strings.ReplaceAll(version, `"`, `\"`)+`"}`), &e)
+				if got, _ := e.Attribute(AttributeVersion); reason != "" || string(got) != fmt.Sprintf(`%d"é`, i) {
+					t.Errorf("goroutine %d: %q %q", i, reason, got)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestParseDoesNotAllocate(t *testing.T) {
+	p := exampleParser(t)
+	var e Event
+	for _, line := range []string{
+		examplePrefix + `{'Name': 'SoftwareVersion', 'Version': 1.22.03, 'Device': 'Gameboy', 'UserId': None}`,
+		examplePrefix + `{"Name": "Issue", "Message": "can't \"open\" \ud83d\ude00", "N\u0061me": "Crash", "Deep": [{"a": [1, 2]}]}`,
+		"Telemetry 2021-12-24T11:31:19.459+0000 ClientApp S1 20 {Name: Login, UserId: Zoë}",
+		"Telemetry 2021-12-24T11:31:19.459+0000 ClientApp",
+	} {
+		text := []byte(line)
+		p.Parse(text, &e) // the event's buffer grows once
+		if n := testing.AllocsPerRun(100, func() { p.Parse(text, &e) }); n != 0 {
+			t.Errorf("%v allocations: %s", n, line)
+		}
+	}
+}
+
+// Scanning and parsing 64 MiB allocates no more than the Scanner's buffer.
+func TestScanAndParseAllocations(t *testing.T) {
+	p := newParser(t, Options{Hour: HourOf(date(2022, 5, 27, 5))})
+	data := generatedLines()
+	var e Event
+	for range 2 {
+		n := testing.AllocsPerRun(3, func() {
+			s := NewScanner(bytes.NewReader(data), Position{})
+			for s.Scan() {
+				if reason := p.Parse(s.Line().Text, &e); reason != "" {
+					t.Fatal(reason)
+				}
+			}
+		})
+		if n > 5 {
+			t.Errorf("%v allocations in %d bytes", n, len(data))
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, body := range []string{
+		`{'Name': 'SoftwareVersion', 'Version': 1.22.03, 'Device': 'Gameboy'}`,
+		`{"Name":"Issue","Message":"\ud83d\ude00\x00\q","UserId":null,"d":{"a":[1,{},[]]},}`,
+		`{Name: Login, PlayerId: "a\"b", UserId: 'c\'d'}`,
+	} {
+		f.Add([]byte(examplePrefix + body))
+	}
+	f.Add([]byte("Telemtery 2021-12-24T11:31:19.459+0000 ClientApp 28E93968461E0CF4CBB8429D25B213A0  20 { 'Name': 'SoftwareVersion'}   "))
+	p, err := NewParser(Options{Hour: HourOf(date(2021, 12, 24, 11))})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		before := bytes.Clone(line)
+		var e Event
+		reason := p.Parse(line, &e)
+		if !bytes.Equal(line, before) {
+			t.Fatal("the line was changed")
+		}
+		if reason != "" {
+			if reason.Description() == "" {
+				t.Fatalf("unknown reason %q", reason)
+			}
+			return
+		}
+		texts := [][]byte{e.Category, e.ServiceName, e.SessionID, e.TransactionID, e.Body, e.Name}
+		for a := range Attribute(NumAttributes) {
+			text, ok := e.Attribute(a)
+			if ok == (len(text) == 0) {
+				t.Fatalf("%v is %q, %v", a, text, ok)
+			}
+			texts = append(texts, text)
+		}
+		for _, text := range texts {
+			if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+				t.Fatalf("not UTF-8 without NUL: %q", text)
+			}
+		}
+		if len(e.Name) == 0 || len(e.ServiceName) == 0 || len(e.SessionID) == 0 {
+			t.Fatal("an empty name, service or session")
+		}
+		if cap(e.buffer) > 4*len(line)+64 {
+			t.Fatalf("a buffer of %d bytes for a line of %d", cap(e.buffer), len(line))
+		}
+		// The same fields, joined by tabs, are the same event.
+		at := time.UnixMicro(e.Time).UTC().Format("2006-01-02T15:04:05.000000Z")
+		joined := bytes.Join([][]byte{e.Category, []byte(at), e.ServiceName, e.SessionID, e.TransactionID, e.Body}, []byte("\t"))
+		var again Event
+		if reason := p.Parse(joined, &again); reason != "" && len(joined) <= MaxLine || reason == "" && describe(&again) != describe(&e) {
+			t.Fatalf("%q\n%s\nagain: %q\n%s", line, describe(&e), reason, describe(&again))
+		}
+	})
 }
