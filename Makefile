@@ -1,0 +1,54 @@
+# What is needed: Go, Python 3 with pip, make, git. Everything else is put into .tools/ here, by tools/install.sh.
+
+INSTALL := tools/install.sh
+BIN     := .tools/bin
+# The race detector needs a C compiler; without one, Go turns cgo off and the tests run without it.
+RACE    := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+# What runs in several goroutines or must be free of them, and is quick.
+RACED   := ./telemetry/... ./history/... ./source/... ./workflows/...
+PKG     ?= ./...
+BENCH   ?= .
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: build ## see all of it on made-up data, in a temporary folder
+	$(INSTALL) temporal
+	PATH="$(CURDIR)/$(BIN):$$PATH" bin/versionlake demo
+
+.PHONY: build
+build: ## build bin/versionlake
+	go build -trimpath -o bin/versionlake ./cmd/versionlake
+
+.PHONY: check
+check: lint ## what to run before a commit: static checks and the quick tests
+	go test -short ./...
+
+.PHONY: test
+test: tools lint ## everything, with real servers: what CI runs
+	go test -timeout 30m ./...
+	$(if $(RACE),go test $(RACE) -short -timeout 30m $(RACED))
+
+.PHONY: lint
+lint:
+	$(INSTALL) staticcheck workflowcheck
+	@echo gofmt -l
+	@unformatted=$$(find . -name '.?*' -prune -o -name '*.go' -exec gofmt -l {} +) && \
+	if [ -n "$$unformatted" ]; then printf 'not formatted, run gofmt -w:\n%s\n' "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(BIN)/staticcheck ./...
+	$(BIN)/workflowcheck ./workflows/...
+
+.PHONY: bench
+bench: ## measure; PKG=./telemetry BENCH=Parse to choose
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+
+.PHONY: tools
+tools: ## install all tools that tests and checks run
+	$(INSTALL)
+
+.PHONY: clean
+clean: ## remove what was built; the tools stay (rm -rf .tools)
+	rm -rf bin
