@@ -1,0 +1,114 @@
+package lake
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/catalog"
+	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
+	icebergio "github.com/apache/iceberg-go/io"
+	"github.com/apache/iceberg-go/table"
+	_ "github.com/jackc/pgx/v5/stdlib" // the postgres driver
+	_ "modernc.org/sqlite"             // the sqlite driver
+)
+
+// openDatabase opens the catalog's database: sqlite:///absolute/catalog.db or postgres://….
+func openDatabase(location string) (*sql.DB, sqlcatalog.SupportedDialect, error) {
+	parsed, err := url.Parse(location)
+	if err != nil {
+		// The text may hold a password: it is not repeated.
+		return nil, "", fmt.Errorf("%w: the catalog is not a URL such as sqlite:///absolute/catalog.db or postgres://user@host/database", ErrConfig)
+	}
+	switch parsed.Scheme {
+	case "sqlite":
+		if parsed.Path == "" || parsed.Host != "" {
+			return nil, "", fmt.Errorf("%w: the catalog %q needs an absolute path: sqlite:///absolute/catalog.db", ErrConfig, location)
+		}
+		if err := os.MkdirAll(filepath.Dir(parsed.Path), 0o755); err != nil {
+			return nil, "", fmt.Errorf("create the catalog's folder: %w", err)
+		}
+		// Immediate transactions: one that reads and then writes must not find the lock taken in between.
+		query := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"
+		db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: parsed.Path}).String()+query)
+		if err != nil {
+			return nil, "", fmt.Errorf("open the catalog %s: %w", location, err)
+		}
+		return db, sqlcatalog.SQLite, nil
+	case "postgres", "postgresql":
+		db, err := sql.Open("pgx", location)
+		if err != nil {
+			return nil, "", fmt.Errorf("open the catalog on %s: %w", parsed.Host, err)
+		}
+		db.SetMaxOpenConns(16)
+		return db, sqlcatalog.Postgres, nil
+	}
+	return nil, "", fmt.Errorf("%w: the catalog's scheme %q is neither sqlite nor postgres", ErrConfig, parsed.Scheme)
+}
+
+// catalogProperties hands AWS_* settings that Iceberg's S3 I/O does not read by itself to it.
+func catalogProperties(warehouse string) iceberg.Properties {
+	properties := iceberg.Properties{"warehouse": warehouse, sqlcatalog.SchemaVersionKey: sqlcatalog.SchemaVersionV1}
+	for _, variable := range []string{"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"} {
+		if endpoint := os.Getenv(variable); endpoint != "" {
+			properties[icebergio.S3EndpointURL] = endpoint
+			break
+		}
+	}
+	return properties
+}
+
+// createTables makes namespaces and tables that do not exist yet. Two processes may do so at once.
+func (l *Lake) createTables(ctx context.Context) error {
+	for _, definition := range tableDefinitions {
+		identifier := definition.identifier()
+		if exists, err := l.catalog.CheckTableExists(ctx, identifier); err == nil && exists {
+			continue
+		}
+		err := l.catalog.CreateNamespace(ctx, identifier[:1], nil)
+		if exists, checkErr := l.catalog.CheckNamespaceExists(ctx, identifier[:1]); checkErr != nil || !exists {
+			return fmt.Errorf("create namespace %s: %w", identifier[0], errors.Join(err, checkErr))
+		}
+		if err := l.createTable(ctx, definition); err != nil {
+			if exists, checkErr := l.catalog.CheckTableExists(ctx, identifier); checkErr != nil || !exists {
+				return fmt.Errorf("create table %s: %w", definition.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Lake) createTable(ctx context.Context, definition tableDefinition) error {
+	spec := definition.spec(l.config.Buckets)
+	properties := iceberg.Properties{
+		"comment":                         definition.comment,
+		table.PropertyFormatVersion:       "2",
+		table.ManifestMergeEnabledKey:     "true",
+		"write.parquet.compression-codec": "zstd",
+	}
+	for key, value := range definition.properties {
+		properties[key] = value
+	}
+	_, err := l.catalog.CreateTable(ctx, definition.identifier(), definition.schema(),
+		catalog.WithLocation(l.objects.root+"/"+strings.ReplaceAll(definition.name, ".", "/")),
+		catalog.WithPartitionSpec(&spec), catalog.WithProperties(properties))
+	return err
+}
+
+// load reads a table's present state.
+func (l *Lake) load(ctx context.Context, definition tableDefinition) (*table.Table, error) {
+	loaded, err := l.catalog.LoadTable(ctx, definition.identifier())
+	if errors.Is(err, catalog.ErrNoSuchTable) {
+		return nil, fmt.Errorf("%w: table %s is missing from the catalog", ErrNoLake, definition.name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", definition.name, err)
+	}
+	return loaded, nil
+}

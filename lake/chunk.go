@@ -1,0 +1,328 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// ChunkCounts accounts for every line (docs/ARCHITECTURE.md, Hours): Lines = Events + Rejects + Blanks.
+type ChunkCounts struct {
+	Bytes   int64 `json:"bytes"`
+	Lines   int64 `json:"lines"`
+	Events  int64 `json:"events"`
+	Rejects int64 `json:"rejects"`
+	Blanks  int64 `json:"blanks"`
+}
+
+func (c *ChunkCounts) add(other ChunkCounts) {
+	c.Bytes += other.Bytes
+	c.Lines += other.Lines
+	c.Events += other.Events
+	c.Rejects += other.Rejects
+	c.Blanks += other.Blanks
+}
+
+// StagedChunk points to what a ParseChunk wrote.
+type StagedChunk struct {
+	Ref    string      `json:"ref"`
+	Counts ChunkCounts `json:"counts"`
+	// SectionBytes is the size of what each section of sessions awaits in StageSilver.
+	SectionBytes []int64 `json:"section_bytes,omitempty"`
+}
+
+// stagedChunk is what lies at a StagedChunk's Ref.
+type stagedChunk struct {
+	Files   []dataFile          `json:"files"`
+	Counts  map[int]ChunkCounts `json:"counts"` // by the file's place in the plan
+	Bad     map[int]string      `json:"bad"`    // files left out whole, with the reason
+	Shuffle shuffled            `json:"shuffle"`
+}
+
+// StageChunk parses chunk n of a plan and writes its bronze files, its rejects and its share of silver, uncommitted.
+// progress is called now and then with what was read so far. A file whose compression is torn is left out whole and
+// named in the result. Errors: source.ErrChanged, source.ErrNotFound when a file is no longer the one that was listed.
+func (l *Lake) StageChunk(ctx context.Context, run Run, plan HourPlan, n int, src source.Source, parser *telemetry.Parser, progress func(ChunkCounts)) (StagedChunk, error) {
+	var staged stagedPlan
+	if err := l.objects.readJSON(plan.Ref, &staged); err != nil {
+		return StagedChunk{}, err
+	}
+	bad := map[int]string{}
+	for {
+		c := &chunkStage{lake: l, run: run, plan: &staged, source: src, parser: parser, progress: progress, counts: map[int]ChunkCounts{}}
+		result, err := c.stage(ctx, n, bad)
+		var torn *tornFile
+		if errors.As(err, &torn) {
+			// What was read before the fault is not trusted, and already mixed with its neighbours: start over without it.
+			bad[torn.file] = torn.cause.Error()
+			continue
+		}
+		if err != nil {
+			return StagedChunk{}, fmt.Errorf("parse chunk %d of hour %s: %w", n, run.Hour, err)
+		}
+		return result, nil
+	}
+}
+
+// tornFile is a file that can't be trusted: its place in the plan, and why.
+type tornFile struct {
+	file  int
+	cause error
+}
+
+func (t *tornFile) Error() string { return t.cause.Error() }
+
+// chunkStage is one attempt to parse a chunk.
+type chunkStage struct {
+	lake     *Lake
+	run      Run
+	plan     *stagedPlan
+	source   source.Source
+	parser   *telemetry.Parser
+	progress func(ChunkCounts)
+
+	counts  map[int]ChunkCounts
+	total   ChunkCounts
+	told    int64
+	shuffle *shuffleWriter
+	rejects *dataWriter[rejectRow]
+	// Bronze in two clusters, so that a reader of the events that matter skips the others' files by their statistics.
+	matter, other eventBatch
+	// arena holds the texts of the rows that wait to be written: a line dies with the next Scan.
+	arena []byte
+}
+
+type eventBatch struct {
+	rows   []eventRow
+	writer *dataWriter[eventRow]
+}
+
+const (
+	arenaSize     = 1 << 20
+	progressBytes = 4 << 20
+)
+
+func (c *chunkStage) stage(ctx context.Context, n int, bad map[int]string) (result StagedChunk, err error) {
+	if n < 0 || n >= len(c.plan.Chunks) {
+		return StagedChunk{}, fmt.Errorf("the plan has %d chunks", len(c.plan.Chunks))
+	}
+	if err := c.open(); err != nil {
+		return StagedChunk{}, err
+	}
+	defer func() {
+		if err != nil {
+			c.abort()
+		}
+	}()
+	for _, piece := range c.plan.Chunks[n].Pieces {
+		file, found := slices.BinarySearchFunc(c.plan.Files, piece.File.Key, func(f source.File, key string) int {
+			switch {
+			case f.Key < key:
+				return -1
+			case f.Key > key:
+				return 1
+			}
+			return 0
+		})
+		if !found {
+			return StagedChunk{}, fmt.Errorf("the plan does not list %s", piece.File.Key)
+		}
+		if _, left := bad[file]; left {
+			continue
+		}
+		if err := c.piece(ctx, piece, file); err != nil {
+			return StagedChunk{}, fmt.Errorf("file %s: %w", piece.File.Key, err)
+		}
+	}
+	return c.close(n, bad)
+}
+
+func (c *chunkStage) open() (err error) {
+	if c.shuffle, err = c.lake.objects.newShuffle(c.lake.staging(c.run), c.plan.Sections); err != nil {
+		return err
+	}
+	at := hourOf(c.run.Hour)
+	if c.rejects, err = newDataWriter[rejectRow](c.lake, bronzeRejects, at); err != nil {
+		return err
+	}
+	for _, batch := range []*eventBatch{&c.matter, &c.other} {
+		if batch.writer, err = newDataWriter[eventRow](c.lake, bronzeEvents, at); err != nil {
+			return err
+		}
+	}
+	c.arena = make([]byte, 0, arenaSize+telemetry.MaxLine)
+	return nil
+}
+
+func (c *chunkStage) abort() {
+	c.shuffle.object.abort()
+	c.rejects.abort()
+	c.matter.writer.abort()
+	c.other.writer.abort()
+}
+
+func (c *chunkStage) piece(ctx context.Context, piece Piece, file int) error {
+	raw, err := c.source.Open(ctx, piece.File, piece.Offset, piece.Length)
+	if err != nil {
+		return err
+	}
+	defer raw.Close()
+	text, err := telemetry.Decompress(piece.File.Key, raw)
+	if err != nil {
+		return c.fault(file, err)
+	}
+	defer text.Close()
+
+	counts := c.counts[file]
+	scanner := telemetry.NewScanner(text, telemetry.Position{Offset: piece.Offset, Line: piece.Line})
+	for scanner.Scan() {
+		line := scanner.Line()
+		counts.Lines++
+		counts.Bytes += line.Length
+		if line.Blank() {
+			counts.Blanks++
+			continue
+		}
+		accepted, err := c.line(line, file)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", line.Number, err)
+		}
+		if accepted {
+			counts.Events++
+		} else {
+			counts.Rejects++
+		}
+		if c.told += line.Length; c.told >= progressBytes {
+			c.told = 0
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			so := c.total
+			so.add(counts)
+			c.progress(so)
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		return c.fault(file, err)
+	}
+	c.counts[file] = counts
+	c.total = ChunkCounts{}
+	for _, each := range c.counts {
+		c.total.add(each)
+	}
+	return nil
+}
+
+// fault tells a file that is broken from a read that failed and may be tried again.
+func (c *chunkStage) fault(file int, err error) error {
+	if errors.Is(err, telemetry.ErrCorrupt) && !errors.Is(err, source.ErrChanged) {
+		return &tornFile{file: file, cause: err}
+	}
+	return err
+}
+
+func (c *chunkStage) line(line *telemetry.Line, file int) (accepted bool, err error) {
+	var event telemetry.Event
+	reason := line.Reason
+	text := line.Text
+	if reason == "" {
+		start := len(c.arena)
+		c.arena = append(c.arena, line.Text...)
+		text = c.arena[start:]
+		reason = c.parser.Parse(text, &event)
+	}
+	if reason != "" {
+		return false, c.rejects.write([]rejectRow{{
+			Reason: string(reason), FileName: c.plan.Files[file].Key, LineNumber: line.Number, ByteOffset: line.Offset,
+			ByteLength: line.Length, RawLine: line.Text, IngestDate: c.run.Hour.Date(), IngestHourOfDay: c.run.Hour.OfDay(),
+		}}, len(line.Text))
+	}
+	batch := &c.other
+	_, named := event.Attribute(telemetry.AttributeUser)
+	if event.Kind != telemetry.KindOther {
+		batch = &c.matter
+	}
+	if event.Kind != telemetry.KindOther || named {
+		if err := c.addCandidate(&event, file, line.Number); err != nil {
+			return false, err
+		}
+	}
+	batch.rows = append(batch.rows, eventRow{
+		Category: alias(event.Category), BodyMessage: alias(event.Body), SessionID: alias(event.SessionID),
+		TransactionID: alias(event.TransactionID), ServiceName: alias(event.ServiceName), EventName: c.keep(event.Name, text),
+		Time: event.Time, FileName: c.plan.Files[file].Key, LineNumber: line.Number,
+		IngestDate: c.run.Hour.Date(), IngestHourOfDay: c.run.Hour.OfDay(),
+	})
+	if len(c.arena) >= arenaSize {
+		return true, c.flush()
+	}
+	return true, nil
+}
+
+// keep copies a text that may lie in the parser's own buffer (an unescaped name) into the arena.
+func (c *chunkStage) keep(text, line []byte) string {
+	if len(text) == 0 || within(text, line) {
+		return alias(text)
+	}
+	return string(text)
+}
+
+func (c *chunkStage) addCandidate(event *telemetry.Event, file int, line int64) error {
+	key := int64(xxhash.Sum64(event.SessionID))
+	return c.shuffle.add(sessionSection(key, c.plan.Sections), func(buffer []byte) []byte {
+		return appendCandidate(buffer, event, file, line)
+	})
+}
+
+func (c *chunkStage) flush() error {
+	for _, batch := range []*eventBatch{&c.matter, &c.other} {
+		size := 0
+		for i := range batch.rows {
+			size += len(batch.rows[i].BodyMessage) + 128
+		}
+		if err := batch.writer.write(batch.rows, size); err != nil {
+			return err
+		}
+		batch.rows = batch.rows[:0]
+	}
+	c.arena = c.arena[:0]
+	return nil
+}
+
+func (c *chunkStage) close(n int, bad map[int]string) (StagedChunk, error) {
+	if err := c.flush(); err != nil {
+		return StagedChunk{}, err
+	}
+	staged := stagedChunk{Counts: c.counts, Bad: bad}
+	name := fmt.Sprintf("%s-%05d-%d", shortID(c.run.ID), n, time.Now().UnixNano())
+	closers := []func(string) (*dataFile, error){c.matter.writer.close, c.other.writer.close, c.rejects.close}
+	for i, closeFile := range closers {
+		file, err := closeFile(fmt.Sprintf("%s-%d", name, i))
+		if err != nil {
+			return StagedChunk{}, err
+		}
+		if file != nil {
+			staged.Files = append(staged.Files, *file)
+		}
+	}
+	var err error
+	folder := c.lake.staging(c.run)
+	if staged.Shuffle, err = c.shuffle.close(fmt.Sprintf("%s/%s.shuffle", folder, name)); err != nil {
+		return StagedChunk{}, err
+	}
+	ref := fmt.Sprintf("%s/%s.json", folder, name)
+	if err := c.lake.objects.writeJSON(ref, staged); err != nil {
+		return StagedChunk{}, err
+	}
+	return StagedChunk{Ref: ref, Counts: c.total, SectionBytes: staged.Shuffle.bytes()}, nil
+}
+
+// shortID keeps names of files readable; the attempt's time makes them unique.
+func shortID(id string) string { return id[:min(len(id), 8)] }

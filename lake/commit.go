@@ -1,0 +1,198 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// change is what one commit does to one table.
+type change struct {
+	remove, add []iceberg.DataFile
+	summary     iceberg.Properties
+	tags        []string
+	// fresh: no file of add can be in the table yet, so the library need not look.
+	fresh bool
+}
+
+func (c *change) empty() bool { return len(c.remove) == 0 && len(c.add) == 0 && len(c.tags) == 0 }
+
+// commit changes a table in one snapshot, data, summary and tags together. plan looks at the present table and says
+// what to do, or nothing; when another writer was first it is asked again. It must recognise a change that is
+// already there, since after an error nobody knows whether a commit took effect.
+func (l *Lake) commit(ctx context.Context, definition tableDefinition, plan func(*table.Table) (*change, error)) error {
+	l.commits[definition.name].Lock()
+	defer l.commits[definition.name].Unlock()
+	for attempt := 0; ; attempt++ {
+		loaded, err := l.load(ctx, definition)
+		if err != nil {
+			return err
+		}
+		wanted, err := plan(loaded)
+		if err != nil {
+			return fmt.Errorf("plan the commit of %s: %w", definition.name, err)
+		}
+		if wanted == nil || wanted.empty() {
+			return nil
+		}
+		err = l.tryCommit(ctx, loaded, wanted)
+		if err == nil {
+			return nil
+		}
+		if !isConflict(err) {
+			return fmt.Errorf("commit %s: %w", definition.name, err)
+		}
+		// The lock keeps this process's own commits apart, so that a conflict means another process: give it room.
+		pause := time.Duration(rand.Int64N(int64(min(50<<min(attempt, 6), 2000)))+5) * time.Millisecond
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("commit %s after %d conflicts: %w", definition.name, attempt+1, ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (l *Lake) tryCommit(ctx context.Context, loaded *table.Table, wanted *change) error {
+	transaction := loaded.NewTransaction()
+	var options []table.WriteOption
+	if wanted.fresh {
+		options = append(options, table.WithoutDuplicateCheck())
+	}
+	options = append(options, table.WithoutAutoNameMapping())
+	if len(wanted.remove) > 0 || len(wanted.add) > 0 {
+		if err := transaction.ReplaceDataFilesWithDataFiles(ctx, wanted.remove, wanted.add, wanted.summary, options...); err != nil {
+			return err
+		}
+	}
+	staged, err := transaction.StagedTable()
+	if err != nil {
+		return err
+	}
+	commit, err := transaction.TableCommit()
+	if err != nil {
+		return err
+	}
+	requirements, updates := commit.Requirements, commit.Updates
+	head := staged.CurrentSnapshot()
+	for _, tag := range wanted.tags {
+		requirements = append(requirements, table.AssertRefSnapshotID(tag, nil))
+		updates = append(updates, table.NewSetSnapshotRefUpdate(tag, head.SnapshotID, table.TagRef, tagAge(tag).Milliseconds(), 0, 0))
+	}
+	if len(wanted.tags) > 0 && len(wanted.add)+len(wanted.remove) == 0 {
+		// A tag alone stages no fence of its own: the head must still be the one that was looked at.
+		requirements = append(requirements, table.AssertRefSnapshotID(table.MainBranch, &head.SnapshotID))
+	}
+	_, _, err = l.catalog.CommitTable(ctx, loaded.Identifier(), requirements, updates)
+	return err
+}
+
+// isConflict tells that another writer was first and nothing was committed. iceberg-go 0.7.0 reports a stale base as
+// plain text; TestStaleBaseIsPlainText fails when it no longer does.
+func isConflict(err error) bool {
+	return errors.Is(err, table.ErrCommitFailed) ||
+		strings.Contains(err.Error(), "requirement failed") ||
+		strings.Contains(err.Error(), "database is locked") ||
+		strings.Contains(err.Error(), "SQLSTATE 40001")
+}
+
+// hourFiles are the live files of an hour, in a table that is partitioned by hour.
+func hourFiles(ctx context.Context, loaded *table.Table, hour telemetry.Hour) ([]iceberg.DataFile, error) {
+	filter := iceberg.NewAnd(
+		iceberg.EqualTo(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(hour.Date())),
+		iceberg.EqualTo(iceberg.Reference("p_ingest_hour_utc"), hour.OfDay()))
+	return liveFiles(ctx, loaded, table.WithRowFilter(filter))
+}
+
+func liveFiles(ctx context.Context, loaded *table.Table, options ...table.ScanOption) ([]iceberg.DataFile, error) {
+	if loaded.CurrentSnapshot() == nil {
+		return nil, nil
+	}
+	tasks, err := loaded.Scan(options...).PlanFiles(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the files of %s: %w", strings.Join(loaded.Identifier(), "."), err)
+	}
+	files := make([]iceberg.DataFile, len(tasks))
+	for i, task := range tasks {
+		if len(task.DeleteFiles) > 0 {
+			return nil, fmt.Errorf("%s has delete files: another engine deleted rows; compact the table there first", strings.Join(loaded.Identifier(), "."))
+		}
+		files[i] = task.File
+	}
+	return files, nil
+}
+
+// digest is the part of a data file's name that tells its contents.
+func digest(file string) string {
+	name := strings.TrimSuffix(path.Base(file), ".parquet")
+	return name[strings.LastIndexByte(name, '-')+1:]
+}
+
+// sameContents compares files by their digests.
+func sameContents(live []iceberg.DataFile, added []dataFile) bool {
+	if len(live) != len(added) {
+		return false
+	}
+	count := map[string]int{}
+	for _, file := range live {
+		count[digest(file.FilePath())]++
+	}
+	for _, file := range added {
+		count[digest(file.Path)]--
+	}
+	for _, n := range count {
+		if n != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Keys of snapshot summaries.
+const (
+	summaryRun  = "versionlake.run-id"
+	summaryHour = "versionlake.hour"
+)
+
+// replaceHour makes files the whole content of an hour; false where it already was, or where this run did it before.
+func (l *Lake) replaceHour(ctx context.Context, definition tableDefinition, run Run, files []dataFile) (changed bool, err error) {
+	err = l.commit(ctx, definition, func(loaded *table.Table) (*change, error) {
+		live, err := hourFiles(ctx, loaded, run.Hour)
+		if err != nil {
+			return nil, err
+		}
+		if sameContents(live, files) {
+			return nil, nil
+		}
+		changed = true
+		added, err := l.entries(definition, files)
+		if err != nil {
+			return nil, err
+		}
+		return &change{
+			remove: live, add: added, fresh: len(live) == 0,
+			summary: iceberg.Properties{summaryRun: run.ID, summaryHour: run.Hour.String()},
+		}, nil
+	})
+	return changed, err
+}
+
+func (l *Lake) entries(definition tableDefinition, files []dataFile) ([]iceberg.DataFile, error) {
+	decoded := make([]iceberg.DataFile, len(files))
+	for i, file := range files {
+		entry, err := l.entry(file, definition)
+		if err != nil {
+			return nil, err
+		}
+		decoded[i] = entry
+	}
+	return decoded, nil
+}

@@ -1,0 +1,122 @@
+// Package lake is the Iceberg side: catalog, tables, staging of data files by any worker, the commit of an hour, the
+// commit of users with its tag, and the reads of the command line.
+package lake
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+
+	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
+
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// Config says where a lake lies.
+type Config struct {
+	// Catalog is sqlite:///absolute/catalog.db or postgres://user@host/db; secrets may come from PG* variables.
+	Catalog string
+	// CatalogName is the name that Trino's JDBC catalog must be given too; "versionlake" when empty.
+	CatalogName string
+	// Warehouse is file:///absolute/folder or s3://bucket/prefix. S3 is set up by AWS_* variables.
+	Warehouse string
+	// Buckets is the number of partitions of gold.users, used when the table is made; 16 when zero.
+	Buckets int
+	// Scratch is a local folder for spills; the system's when empty.
+	Scratch string
+}
+
+// Errors on which a caller decides.
+var (
+	// ErrConflict: another writer won; nothing was committed, plan again.
+	ErrConflict = errors.New("another writer committed first")
+	// ErrNoLake: the catalog holds no versionlake tables yet.
+	ErrNoLake = errors.New("no lake here yet")
+	// ErrUnknownVersion: an --as-of names no tag, snapshot or time that the lake still knows.
+	ErrUnknownVersion = errors.New("no such tag, snapshot or time")
+	// ErrConfig: a setting can't work; the text says what to change.
+	ErrConfig = errors.New("setting")
+)
+
+// Run names one run of an hour.
+type Run struct {
+	Hour telemetry.Hour `json:"hour"`
+	ID   string         `json:"id"` // unique per run: the Temporal run id
+}
+
+// Lake is an open lake. It is safe for concurrent use.
+type Lake struct {
+	config  Config
+	db      *sql.DB
+	catalog *sqlcatalog.Catalog
+	objects *objects
+	commits map[string]*sync.Mutex // one per table: commits of this process wait for each other instead of racing
+}
+
+// Open opens the lake, creating namespaces and tables that do not exist yet.
+func Open(ctx context.Context, config Config) (*Lake, error) {
+	l, err := open(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.catalog.CreateSQLTables(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare the catalog's database: %w", err), l.Close())
+	}
+	if err := l.createTables(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// OpenExisting opens the lake for reading; ErrNoLake where nothing was ingested yet.
+func OpenExisting(ctx context.Context, config Config) (*Lake, error) {
+	l, err := open(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	exists, err := l.catalog.CheckTableExists(ctx, opsHours.identifier())
+	if err == nil && exists {
+		return l, nil
+	}
+	if err == nil {
+		err = ErrNoLake
+	}
+	return nil, errors.Join(fmt.Errorf("%w: no tables in the catalog %q", err, l.config.CatalogName), l.Close())
+}
+
+func open(ctx context.Context, config Config) (*Lake, error) {
+	if config.CatalogName == "" {
+		config.CatalogName = "versionlake"
+	}
+	if config.Buckets == 0 {
+		config.Buckets = 16
+	}
+	properties := catalogProperties(config.Warehouse)
+	files, err := openObjects(ctx, config.Warehouse, config.Scratch, properties)
+	if err != nil {
+		return nil, err
+	}
+	db, dialect, err := openDatabase(config.Catalog)
+	if err != nil {
+		return nil, err
+	}
+	l := &Lake{config: config, db: db, objects: files, commits: map[string]*sync.Mutex{}}
+	for _, definition := range tableDefinitions {
+		l.commits[definition.name] = new(sync.Mutex)
+	}
+	l.catalog, err = sqlcatalog.NewCatalog(config.CatalogName, db, dialect, properties)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the catalog: %w", err), db.Close())
+	}
+	return l, nil
+}
+
+// Close releases the catalog's connections.
+func (l *Lake) Close() error {
+	if l.catalog == nil {
+		return l.db.Close()
+	}
+	return errors.Join(l.catalog.Close(), l.db.Close())
+}

@@ -1,0 +1,73 @@
+package lake
+
+import (
+	"context"
+	"fmt"
+	"unsafe"
+
+	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// Piece is a range of a file: whole lines only.
+type Piece struct {
+	File   source.File `json:"file"`
+	Offset int64       `json:"offset"`
+	Length int64       `json:"length"` // -1: to the end
+	Line   int64       `json:"line"`   // number of the first line, 1-based
+}
+
+// Chunk is the work of one ParseChunk: pieces of files of one hour, in order of file and offset.
+type Chunk struct {
+	Pieces []Piece `json:"pieces"`
+}
+
+// HourPlan is what a run of an hour will do. The chunks themselves lie in the warehouse: Temporal payloads stay small.
+type HourPlan struct {
+	Ref    string `json:"ref"`
+	Files  int    `json:"files"`
+	Bytes  int64  `json:"bytes"`
+	Chunks int    `json:"chunks"`
+}
+
+// stagedPlan is what lies at an HourPlan's Ref.
+type stagedPlan struct {
+	Source   string        `json:"source"`
+	Files    []source.File `json:"files"` // by key: a file's place in this list is its place in the order of events
+	Chunks   []Chunk       `json:"chunks"`
+	Sections int           `json:"sections"`
+}
+
+// staging is the folder of a run's uncommitted work.
+func (l *Lake) staging(run Run) string {
+	return fmt.Sprintf("%s/_staging/hour-%s/%s", l.objects.root, run.Hour, run.ID)
+}
+
+// StagePlan keeps the plan of a run: the files it listed, by key, and the chunks they were cut into.
+func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, files []source.File, chunks []Chunk) (HourPlan, error) {
+	plan := HourPlan{Ref: l.staging(run) + "/plan.json", Files: len(files), Chunks: len(chunks)}
+	weight := int64(0)
+	for i, file := range files {
+		if i > 0 && files[i-1].Key >= file.Key {
+			return HourPlan{}, fmt.Errorf("plan hour %s: the files are not in order of their keys: %q, %q", run.Hour, files[i-1].Key, file.Key)
+		}
+		plan.Bytes += file.Size
+		weight += file.Size
+		if telemetry.Compressed(file.Key) {
+			weight += 9 * file.Size
+		}
+	}
+	staged := stagedPlan{Source: sourceURL, Files: files, Chunks: chunks, Sections: sectionsFor(weight)}
+	return plan, l.objects.writeJSON(plan.Ref, staged)
+}
+
+// sectionsFor keeps a section of silver small whatever the size of the hour: about 16 MiB of source each.
+func sectionsFor(bytes int64) int {
+	sections := 64
+	for sections < 4096 && bytes/int64(sections) > 16<<20 {
+		sections *= 2
+	}
+	return sections
+}
+
+func alias(bytes []byte) string { return unsafe.String(unsafe.SliceData(bytes), len(bytes)) }

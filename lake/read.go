@@ -1,0 +1,213 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// Reads of a remote file come in pieces of this size: a request costs more than the bytes.
+const readBuffer = 1 << 20
+
+// openParquet opens a data file for reading by column.
+func (l *Lake) openParquet(file iceberg.DataFile) (*parquet.File, func() error, error) {
+	opened, err := l.objects.open(file.FilePath())
+	if err != nil {
+		return nil, nil, err
+	}
+	parsed, err := parquet.OpenFile(opened, file.FileSizeBytes(), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(readBuffer))
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open %s: %w", file.FilePath(), err), opened.Close())
+	}
+	return parsed, opened.Close, nil
+}
+
+// scanRows streams the rows of a file in batches; a batch is valid until each returns.
+func scanRows[T any](ctx context.Context, l *Lake, file iceberg.DataFile, each func([]T) error) (err error) {
+	parsed, closeFile, err := l.openParquet(file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeFile()) }()
+	reader := parquet.NewGenericReader[T](parsed)
+	defer reader.Close()
+	rows := make([]T, 1024)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := reader.Read(rows)
+		if n > 0 {
+			if err := each(rows[:n]); err != nil {
+				return err
+			}
+			clear(rows[:n])
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", file.FilePath(), err)
+		}
+	}
+}
+
+// readRows reads small files whole.
+func readRows[T any](ctx context.Context, l *Lake, files []iceberg.DataFile) ([]T, error) {
+	var all []T
+	for _, file := range files {
+		if err := scanRows(ctx, l, file, func(rows []T) error {
+			all = append(all, rows...)
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// Hours reads the ledger's newest row of each hour in [from, to), ascending.
+func (l *Lake) Hours(ctx context.Context, from, to telemetry.Hour) ([]HourRow, error) {
+	rows, err := l.hourRows(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	// Oldest first: of the same hour, the last to be finished wins.
+	newest := rows[:0]
+	for _, row := range rows {
+		if len(newest) > 0 && newest[len(newest)-1].Hour == row.Hour {
+			newest[len(newest)-1] = row
+			continue
+		}
+		newest = append(newest, row)
+	}
+	return newest, nil
+}
+
+// hourRows reads every run in [from, to), by hour and time of finishing.
+func (l *Lake) hourRows(ctx context.Context, from, to telemetry.Hour) ([]HourRow, error) {
+	loaded, err := l.load(ctx, opsHours)
+	if err != nil {
+		return nil, err
+	}
+	files, err := liveFiles(ctx, loaded, table.WithRowFilter(iceberg.NewAnd(
+		iceberg.GreaterThanEqual(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(from.Date())),
+		iceberg.LessThanEqual(iceberg.Reference("p_ingest_date_utc"), iceberg.Date((to-1).Date())))))
+	if err != nil {
+		return nil, err
+	}
+	stored, err := readRows[hourRow](ctx, l, files)
+	if err != nil {
+		return nil, err
+	}
+	var rows []HourRow
+	for _, row := range stored {
+		hour := telemetry.HourOf(time.UnixMicro(row.HourStart))
+		if hour < from || hour >= to {
+			continue
+		}
+		rows = append(rows, HourRow{
+			Hour: hour, RunID: row.RunID, State: row.State, Source: row.Source, Files: row.Files, BadFiles: row.BadFiles,
+			Bytes: row.Bytes, Lines: row.Lines, Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, Silver: row.Silver,
+			Sightings: row.Sightings, Bindings: row.Bindings, Changed: row.Changed,
+			StartedAt: time.UnixMicro(row.StartedAt).UTC(), FinishedAt: time.UnixMicro(row.FinishedAt).UTC(),
+		})
+	}
+	slices.SortStableFunc(rows, func(a, b HourRow) int {
+		if a.Hour != b.Hour {
+			return int(a.Hour - b.Hour)
+		}
+		return a.FinishedAt.Compare(b.FinishedAt)
+	})
+	return rows, nil
+}
+
+// Files reads ops.files of an hour, by key.
+func (l *Lake) Files(ctx context.Context, hour telemetry.Hour) ([]FileRow, error) {
+	loaded, err := l.load(ctx, opsFiles)
+	if err != nil {
+		return nil, err
+	}
+	live, err := hourFiles(ctx, loaded, hour)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := readRows[fileRow](ctx, l, live)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]FileRow, len(stored))
+	for i, row := range stored {
+		rows[i] = FileRow{
+			Hour: hour, Key: row.FileName, ETag: row.ETag, Size: row.Size, State: row.State, Error: row.Error, Lines: row.Lines,
+			Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, RunID: row.RunID,
+		}
+	}
+	return rows, nil
+}
+
+// Version is a snapshot of gold.users that a reader can name.
+type Version struct {
+	SnapshotID  int64     `json:"snapshot_id"`
+	CommittedAt time.Time `json:"committed_at"`
+	Tags        []string  `json:"tags"`
+}
+
+// Version finds the snapshot that text names: "" (now), a tag, a snapshot id, or an RFC 3339 time. ErrUnknownVersion.
+func (l *Lake) Version(ctx context.Context, text string) (Version, error) {
+	loaded, err := l.load(ctx, goldUsers)
+	if err != nil {
+		return Version{}, err
+	}
+	var snapshot *table.Snapshot
+	if id, err := strconv.ParseInt(text, 10, 64); text == "" {
+		snapshot = loaded.CurrentSnapshot()
+		if snapshot == nil {
+			return Version{}, fmt.Errorf("%w: gold.users has no snapshot yet: ingest an hour first", ErrUnknownVersion)
+		}
+	} else if err == nil {
+		snapshot = loaded.SnapshotByID(id)
+	} else if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		snapshot = loaded.SnapshotAsOf(at.UnixMilli(), true)
+	} else {
+		snapshot = loaded.SnapshotByName(text)
+	}
+	if snapshot == nil {
+		return Version{}, fmt.Errorf("%w: %q; `versionlake status` lists the tags there are", ErrUnknownVersion, text)
+	}
+	return versionOf(loaded, *snapshot), nil
+}
+
+// Versions are the snapshots of gold.users that can still be read, newest first.
+func (l *Lake) Versions(ctx context.Context) ([]Version, error) {
+	loaded, err := l.load(ctx, goldUsers)
+	if err != nil {
+		return nil, err
+	}
+	var versions []Version
+	for _, snapshot := range slices.Backward(loaded.Metadata().Snapshots()) {
+		versions = append(versions, versionOf(loaded, snapshot))
+	}
+	return versions, nil
+}
+
+func versionOf(loaded *table.Table, snapshot table.Snapshot) Version {
+	version := Version{SnapshotID: snapshot.SnapshotID, CommittedAt: time.UnixMilli(snapshot.TimestampMs).UTC(), Tags: []string{}}
+	for name, ref := range loaded.Metadata().Refs() {
+		if ref.SnapshotID == snapshot.SnapshotID && ref.SnapshotRefType == table.TagRef {
+			version.Tags = append(version.Tags, name)
+		}
+	}
+	slices.Sort(version.Tags)
+	return version
+}

@@ -1,0 +1,244 @@
+package lake
+
+import (
+	"bufio"
+	"cmp"
+	"container/heap"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	icebergio "github.com/apache/iceberg-go/io"
+
+	"github.com/versionlake/versionlake/history"
+)
+
+// Changes travel from silver to the buckets of gold.users in sorted runs: whatever their number, a bucket reads them as
+// one stream in the order of user ids, and memory is one run while they are written.
+const runBytes = 48 << 20
+
+// userDelta is one change of a user: a sighting more, or the word that all sightings must be looked at again.
+type userDelta struct {
+	user     string
+	late     bool
+	sighting history.Sighting
+}
+
+func appendDelta(buffer []byte, d *userDelta) []byte {
+	buffer = appendText(buffer, d.user)
+	if d.late {
+		return append(buffer, 1)
+	}
+	buffer = append(buffer, 0)
+	s := &d.sighting
+	buffer = appendText(buffer, s.Service)
+	buffer = appendText(buffer, s.Device)
+	buffer = appendText(buffer, s.Version)
+	buffer = binary.AppendVarint(buffer, s.Time)
+	buffer = binary.AppendVarint(buffer, s.Transaction)
+	buffer = appendText(buffer, s.File)
+	return binary.AppendVarint(buffer, s.Line)
+}
+
+func (d *decoder) delta() (u userDelta) {
+	u.user = d.text()
+	if d.failed || len(d.data) == 0 {
+		d.failed = true
+		return u
+	}
+	u.late = d.data[0] == 1
+	d.data = d.data[1:]
+	if u.late {
+		return u
+	}
+	s := &u.sighting
+	s.Service = d.text()
+	s.Device = d.text()
+	s.HasDevice = s.Device != ""
+	s.Version = d.text()
+	s.Time = d.varint()
+	s.Transaction = d.varint()
+	s.File = d.text()
+	s.Line = d.varint()
+	return u
+}
+
+// sortedRun is a written run: where each bucket lies in it, as offset and length.
+type sortedRun struct {
+	Path    string           `json:"path"`
+	Buckets map[int][2]int64 `json:"buckets"`
+}
+
+type pendingDelta struct {
+	bucket int
+	user   string
+	record []byte
+}
+
+// runWriter sorts changes by bucket and user.
+type runWriter struct {
+	objects *objects
+	folder  string
+	bucket  func(user string) int
+	pending []pendingDelta
+	bytes   int
+	runs    []sortedRun
+	users   int64
+	changes int64
+}
+
+func (w *runWriter) add(d userDelta) error {
+	record := appendDelta(nil, &d)
+	w.pending = append(w.pending, pendingDelta{bucket: w.bucket(d.user), user: strings.Clone(d.user), record: record})
+	w.changes++
+	if w.bytes += len(record) + 96; w.bytes < runBytes {
+		return nil
+	}
+	return w.flush()
+}
+
+func (w *runWriter) flush() error {
+	if len(w.pending) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(w.pending, func(a, b pendingDelta) int {
+		return cmp.Or(cmp.Compare(a.bucket, b.bucket), strings.Compare(a.user, b.user))
+	})
+	object, err := w.objects.create(w.folder)
+	if err != nil {
+		return err
+	}
+	run := sortedRun{Path: fmt.Sprintf("%s/run-%04d", w.folder, len(w.runs)), Buckets: map[int][2]int64{}}
+	var header []byte
+	for i, p := range w.pending {
+		start := object.size
+		header = binary.AppendUvarint(header[:0], uint64(len(p.record)))
+		if _, err := object.Write(append(header, p.record...)); err != nil {
+			object.abort()
+			return fmt.Errorf("write %s: %w", run.Path, err)
+		}
+		at := run.Buckets[p.bucket]
+		if at[1] == 0 {
+			at[0] = start
+		}
+		at[1] += object.size - start
+		run.Buckets[p.bucket] = at
+		if i == 0 || w.pending[i-1].user != p.user {
+			w.users++
+		}
+	}
+	if err := object.publish(run.Path); err != nil {
+		return err
+	}
+	w.runs = append(w.runs, run)
+	w.pending, w.bytes = w.pending[:0], 0
+	return nil
+}
+
+// runReader streams one bucket of one run.
+type runReader struct {
+	file   icebergio.File
+	reader *bufio.Reader
+	next   userDelta
+	order  int
+}
+
+func (r *runReader) advance() error {
+	size, err := binary.ReadUvarint(r.reader)
+	if err != nil {
+		return err // io.EOF at the end of the bucket
+	}
+	record := make([]byte, size)
+	if _, err := io.ReadFull(r.reader, record); err != nil {
+		return fmt.Errorf("read a sorted run: %w", err)
+	}
+	d := decoder{data: record}
+	r.next = d.delta()
+	if d.failed {
+		return errors.New("a sorted run is damaged")
+	}
+	return nil
+}
+
+// bucketDeltas merges a bucket of all runs into one stream of users.
+type bucketDeltas struct{ readers []*runReader }
+
+func (b *bucketDeltas) Len() int { return len(b.readers) }
+func (b *bucketDeltas) Less(i, j int) bool {
+	return cmp.Or(strings.Compare(b.readers[i].next.user, b.readers[j].next.user), cmp.Compare(b.readers[i].order, b.readers[j].order)) < 0
+}
+func (b *bucketDeltas) Swap(i, j int) { b.readers[i], b.readers[j] = b.readers[j], b.readers[i] }
+func (b *bucketDeltas) Push(x any)    { b.readers = append(b.readers, x.(*runReader)) }
+func (b *bucketDeltas) Pop() any {
+	last := b.readers[len(b.readers)-1]
+	b.readers = b.readers[:len(b.readers)-1]
+	return last
+}
+
+func (o *objects) openBucket(runs []sortedRun, bucket int) (*bucketDeltas, error) {
+	b := &bucketDeltas{}
+	for order, run := range runs {
+		at, ok := run.Buckets[bucket]
+		if !ok {
+			continue
+		}
+		file, err := o.open(run.Path)
+		if err != nil {
+			return nil, errors.Join(err, b.close())
+		}
+		r := &runReader{file: file, reader: bufio.NewReaderSize(io.NewSectionReader(file, at[0], at[1]), 1<<16), order: order}
+		if err := r.advance(); err != nil {
+			return nil, errors.Join(fmt.Errorf("read %s: %w", run.Path, err), file.Close(), b.close())
+		}
+		b.readers = append(b.readers, r)
+	}
+	heap.Init(b)
+	return b, nil
+}
+
+func (b *bucketDeltas) close() error {
+	var err error
+	for _, r := range b.readers {
+		err = errors.Join(err, r.file.Close())
+	}
+	b.readers = nil
+	return err
+}
+
+// userChange is all that is new of one user.
+type userChange struct {
+	user      string
+	late      bool
+	sightings []history.Sighting
+}
+
+// nextUser reads the next user's changes; false at the end.
+func (b *bucketDeltas) nextUser() (change userChange, ok bool, err error) {
+	if len(b.readers) == 0 {
+		return userChange{}, false, nil
+	}
+	change.user = b.readers[0].next.user
+	for len(b.readers) > 0 && b.readers[0].next.user == change.user {
+		r := b.readers[0]
+		if r.next.late {
+			change.late = true
+		} else {
+			change.sightings = append(change.sightings, r.next.sighting)
+		}
+		switch err := r.advance(); {
+		case err == io.EOF:
+			heap.Pop(b)
+			if err := r.file.Close(); err != nil {
+				return userChange{}, false, err
+			}
+		case err != nil:
+			return userChange{}, false, err
+		default:
+			heap.Fix(b, 0)
+		}
+	}
+	return change, true, nil
+}

@@ -1,0 +1,156 @@
+package lake
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/bits"
+
+	icebergio "github.com/apache/iceberg-go/io"
+	"github.com/klauspost/compress/s2"
+)
+
+// A shuffle divides records into sections by their session, so that all of a session come together again whatever
+// chunk or file they came from. One object, blocks of one section each; memory is sections × blockSize.
+const blockSize = 64 << 10
+
+// sessionSection is the section of a session key: sections follow the order of keys. sections is a power of two.
+func sessionSection(key int64, sections int) int {
+	return int((uint64(key) + 1<<63) >> (64 - bits.TrailingZeros(uint(sections))) & uint64(sections-1))
+}
+
+// shuffled is a written shuffle: the blocks of each section as (offset, length) pairs.
+type shuffled struct {
+	Path     string    `json:"path"`
+	Sections [][]int64 `json:"sections"`
+}
+
+type shuffleWriter struct {
+	object   *objectWriter
+	buffers  [][]byte
+	sections [][]int64
+	packed   []byte
+}
+
+func (o *objects) newShuffle(folder string, sections int) (*shuffleWriter, error) {
+	object, err := o.create(folder)
+	if err != nil {
+		return nil, err
+	}
+	return &shuffleWriter{object: object, buffers: make([][]byte, sections), sections: make([][]int64, sections)}, nil
+}
+
+// add hands out the buffer of a section to append one record to, and takes it back.
+func (w *shuffleWriter) add(section int, encode func([]byte) []byte) error {
+	w.buffers[section] = encode(w.buffers[section])
+	if len(w.buffers[section]) < blockSize {
+		return nil
+	}
+	return w.flush(section)
+}
+
+func (w *shuffleWriter) flush(section int) error {
+	if len(w.buffers[section]) == 0 {
+		return nil
+	}
+	w.packed = s2.Encode(w.packed[:cap(w.packed)], w.buffers[section])
+	w.sections[section] = append(w.sections[section], w.object.size, int64(len(w.packed)))
+	w.buffers[section] = w.buffers[section][:0]
+	if _, err := w.object.Write(w.packed); err != nil {
+		return fmt.Errorf("write a shuffle: %w", err)
+	}
+	return nil
+}
+
+func (w *shuffleWriter) close(path string) (shuffled, error) {
+	for section := range w.buffers {
+		if err := w.flush(section); err != nil {
+			w.object.abort()
+			return shuffled{}, err
+		}
+	}
+	if err := w.object.publish(path); err != nil {
+		return shuffled{}, err
+	}
+	return shuffled{Path: path, Sections: w.sections}, nil
+}
+
+// bytes is the packed size of each section.
+func (s shuffled) bytes() []int64 {
+	sizes := make([]int64, len(s.Sections))
+	for section, blocks := range s.Sections {
+		for i := 1; i < len(blocks); i += 2 {
+			sizes[section] += blocks[i]
+		}
+	}
+	return sizes
+}
+
+// read appends the records of a section to a buffer, in the order in which they were added.
+func (s shuffled) read(file icebergio.File, section int, into []byte) ([]byte, error) {
+	var packed []byte
+	blocks := s.Sections[section]
+	for i := 0; i < len(blocks); i += 2 {
+		if int64(cap(packed)) < blocks[i+1] {
+			packed = make([]byte, blocks[i+1])
+		}
+		packed = packed[:blocks[i+1]]
+		if _, err := file.ReadAt(packed, blocks[i]); err != nil && err != io.EOF {
+			return nil, fmt.Errorf("read %s at %d: %w", s.Path, blocks[i], err)
+		}
+		size, err := s2.DecodedLen(packed)
+		if err != nil {
+			return nil, fmt.Errorf("unpack %s at %d: %w", s.Path, blocks[i], err)
+		}
+		start := len(into)
+		into = append(into, make([]byte, size)...)
+		if _, err := s2.Decode(into[start:], packed); err != nil {
+			return nil, fmt.Errorf("unpack %s at %d: %w", s.Path, blocks[i], err)
+		}
+	}
+	return into, nil
+}
+
+// The encoding of records: varints, and texts after their length.
+
+func appendText[T string | []byte](buffer []byte, text T) []byte {
+	return append(binary.AppendUvarint(buffer, uint64(len(text))), text...)
+}
+
+// decoder reads what was appended. The data is our own and was hashed by nobody: a cut is an error, not a panic.
+type decoder struct {
+	data   []byte
+	failed bool
+}
+
+func (d *decoder) uvarint() uint64 {
+	value, n := binary.Uvarint(d.data)
+	if n <= 0 {
+		d.failed, d.data = true, nil
+		return 0
+	}
+	d.data = d.data[n:]
+	return value
+}
+
+func (d *decoder) varint() int64 {
+	value, n := binary.Varint(d.data)
+	if n <= 0 {
+		d.failed, d.data = true, nil
+		return 0
+	}
+	d.data = d.data[n:]
+	return value
+}
+
+// text aliases the buffer.
+func (d *decoder) text() string {
+	n := d.uvarint()
+	if n > uint64(len(d.data)) {
+		d.failed, d.data = true, nil
+		return ""
+	}
+	text := alias(d.data[:n])
+	d.data = d.data[n:]
+	return text
+}

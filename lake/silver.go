@@ -1,0 +1,343 @@
+package lake
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+	"unsafe"
+
+	icebergio "github.com/apache/iceberg-go/io"
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// candidate is an event on its way from a chunk to silver: one that matters, or that names its session's user.
+type candidate struct {
+	kind          telemetry.Kind
+	key           int64 // session key
+	session       string
+	transactionID string
+	transaction   int64
+	time          int64
+	service       string
+	bodyHash      uint64
+	file          int // place in the plan's files: their order
+	line          int64
+	attributes    [telemetry.NumAttributes]string
+}
+
+func appendCandidate(buffer []byte, event *telemetry.Event, file int, line int64) []byte {
+	buffer = append(buffer, byte(event.Kind))
+	buffer = appendText(buffer, event.SessionID)
+	buffer = appendText(buffer, event.TransactionID)
+	buffer = binary.AppendVarint(buffer, event.Transaction)
+	buffer = binary.AppendVarint(buffer, event.Time)
+	buffer = appendText(buffer, event.ServiceName)
+	buffer = binary.LittleEndian.AppendUint64(buffer, xxhash.Sum64(event.Body))
+	buffer = binary.AppendUvarint(buffer, uint64(file))
+	buffer = binary.AppendUvarint(buffer, uint64(line))
+	mask := uint64(0)
+	for a := telemetry.Attribute(0); a < telemetry.NumAttributes; a++ {
+		if _, ok := event.Attribute(a); ok {
+			mask |= 1 << a
+		}
+	}
+	buffer = binary.AppendUvarint(buffer, mask)
+	for a := telemetry.Attribute(0); a < telemetry.NumAttributes; a++ {
+		if text, ok := event.Attribute(a); ok {
+			buffer = appendText(buffer, text)
+		}
+	}
+	return buffer
+}
+
+func (d *decoder) candidate() (c candidate) {
+	c.kind = telemetry.Kind(d.data[0])
+	d.data = d.data[1:]
+	c.session = d.text()
+	c.key = int64(xxhash.Sum64String(c.session))
+	c.transactionID = d.text()
+	c.transaction = d.varint()
+	c.time = d.varint()
+	c.service = d.text()
+	if len(d.data) < 8 {
+		d.failed = true
+		return c
+	}
+	c.bodyHash = binary.LittleEndian.Uint64(d.data)
+	d.data = d.data[8:]
+	c.file = int(d.uvarint())
+	c.line = int64(d.uvarint())
+	mask := d.uvarint()
+	for a := range c.attributes {
+		if mask&(1<<a) != 0 {
+			c.attributes[a] = d.text()
+		}
+	}
+	return c
+}
+
+// compare orders candidates by session, and within a session as events are ordered (docs/ARCHITECTURE.md, Identity).
+func (c *candidate) compare(other *candidate) int {
+	return cmp.Or(
+		cmp.Compare(c.key, other.key), cmp.Compare(c.session, other.session), cmp.Compare(c.time, other.time),
+		cmp.Compare(c.transaction, other.transaction), cmp.Compare(c.file, other.file), cmp.Compare(c.line, other.line))
+}
+
+// Sections is a run of section numbers, [From, To).
+type Sections struct {
+	From int `json:"from"`
+	To   int `json:"to"`
+}
+
+// GroupSections divides the sections of staged chunks into pieces of work of about size bytes each; nil when nothing waits.
+func GroupSections(chunks []StagedChunk, size int64) []Sections {
+	var sizes []int64
+	for _, chunk := range chunks {
+		if sizes == nil {
+			sizes = make([]int64, len(chunk.SectionBytes))
+		}
+		for section, bytes := range chunk.SectionBytes {
+			sizes[section] += bytes
+		}
+	}
+	var groups []Sections
+	group, waiting := Sections{}, int64(0)
+	for section, bytes := range sizes {
+		waiting += bytes
+		group.To = section + 1
+		if waiting >= size {
+			groups = append(groups, group)
+			group, waiting = Sections{From: group.To}, 0
+		}
+	}
+	if waiting > 0 {
+		groups = append(groups, group)
+	}
+	return groups
+}
+
+// StagedSilver points to what a StageSilver wrote.
+type StagedSilver struct {
+	Ref       string `json:"ref"`
+	Events    int64  `json:"events"`
+	Sightings int64  `json:"sightings"`
+	Bindings  int64  `json:"bindings"`
+}
+
+// silverStage writes the silver files of some sections.
+type silverStage struct {
+	run       Run
+	plan      *stagedPlan
+	events    *dataWriter[silverRow]
+	sightings *dataWriter[sightingRow]
+	bindings  *dataWriter[bindingRow]
+
+	eventRows    []silverRow
+	sightingRows []sightingRow
+	bindingRows  []bindingRow
+}
+
+// StageSilver gathers some sections of all chunks, drops exact repeats, and writes the hour's silver files for them, uncommitted.
+func (l *Lake) StageSilver(ctx context.Context, run Run, plan HourPlan, chunks []StagedChunk, sections Sections, progress func(done int)) (result StagedSilver, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("build silver of hour %s: %w", run.Hour, err)
+		}
+	}()
+	var staged stagedPlan
+	if err := l.objects.readJSON(plan.Ref, &staged); err != nil {
+		return StagedSilver{}, err
+	}
+	shuffles, closeAll, err := l.openShuffles(chunks)
+	if err != nil {
+		return StagedSilver{}, err
+	}
+	defer closeAll()
+
+	s := &silverStage{run: run, plan: &staged}
+	at := hourOf(run.Hour)
+	if s.events, err = newDataWriter[silverRow](l, silverEvents, at); err != nil {
+		return StagedSilver{}, err
+	}
+	if s.sightings, err = newDataWriter[sightingRow](l, silverSightings, at); err != nil {
+		return StagedSilver{}, err
+	}
+	if s.bindings, err = newDataWriter[bindingRow](l, silverBindings, at); err != nil {
+		return StagedSilver{}, err
+	}
+	defer func() {
+		if err != nil {
+			s.events.abort()
+			s.sightings.abort()
+			s.bindings.abort()
+		}
+	}()
+	var data []byte
+	var candidates []candidate
+	for section := sections.From; section < sections.To; section++ {
+		if err := ctx.Err(); err != nil {
+			return StagedSilver{}, err
+		}
+		data, candidates = data[:0], candidates[:0]
+		for _, shuffle := range shuffles {
+			if data, err = shuffle.index.read(shuffle.file, section, data); err != nil {
+				return StagedSilver{}, err
+			}
+		}
+		d := decoder{data: data}
+		for len(d.data) > 0 {
+			candidates = append(candidates, d.candidate())
+		}
+		if d.failed {
+			return StagedSilver{}, fmt.Errorf("section %d of the shuffle is damaged", section)
+		}
+		if err := s.section(candidates); err != nil {
+			return StagedSilver{}, err
+		}
+		progress(section + 1 - sections.From)
+	}
+	return s.close(l, run, sections)
+}
+
+func (s *silverStage) section(candidates []candidate) error {
+	slices.SortFunc(candidates, func(a, b candidate) int { return a.compare(&b) })
+	for i := range candidates {
+		c := &candidates[i]
+		if repeats(candidates[:i], c) {
+			continue
+		}
+		if c.kind != telemetry.KindOther {
+			s.eventRows = append(s.eventRows, s.eventRow(c))
+		}
+		if version := c.attributes[telemetry.AttributeVersion]; c.kind == telemetry.KindSoftwareVersion && version != "" {
+			s.sightingRows = append(s.sightingRows, s.sightingRow(c, version))
+		}
+		if user := c.attributes[telemetry.AttributeUser]; user != "" {
+			s.bindingRows = append(s.bindingRows, s.bindingRow(c, bindingUser, user))
+		}
+		if device := c.attributes[telemetry.AttributeDevice]; c.kind == telemetry.KindDeviceInfo && device != "" {
+			s.bindingRows = append(s.bindingRows, s.bindingRow(c, bindingDevice, device))
+		}
+	}
+	err := s.events.write(s.eventRows, 256*len(s.eventRows))
+	if err == nil {
+		err = s.sightings.write(s.sightingRows, 128*len(s.sightingRows))
+	}
+	if err == nil {
+		err = s.bindings.write(s.bindingRows, 128*len(s.bindingRows))
+	}
+	s.eventRows, s.sightingRows, s.bindingRows = s.eventRows[:0], s.sightingRows[:0], s.bindingRows[:0]
+	return err
+}
+
+// repeats tells an exact repeat (same session, TransactionId, time and body: a client's retry) of an earlier
+// candidate. Sorting has put those with the same session, time and transaction next to each other.
+func repeats(earlier []candidate, c *candidate) bool {
+	for i := len(earlier) - 1; i >= 0; i-- {
+		e := &earlier[i]
+		if e.time != c.time || e.transaction != c.transaction || e.session != c.session {
+			return false
+		}
+		if e.bodyHash == c.bodyHash && e.transactionID == c.transactionID {
+			return true
+		}
+	}
+	return false
+}
+
+// Kinds of bindings.
+const (
+	bindingUser   = "user"
+	bindingDevice = "device"
+)
+
+func (s *silverStage) eventRow(c *candidate) silverRow {
+	a := &c.attributes
+	return silverRow{
+		EventName: c.kind.String(), SessionID: c.session, Transaction: c.transaction, ServiceName: c.service, Time: c.time,
+		UserID: a[telemetry.AttributeUser], Device: a[telemetry.AttributeDevice], Version: a[telemetry.AttributeVersion],
+		OS: a[telemetry.AttributeOS], Model: a[telemetry.AttributeModel], Memory: a[telemetry.AttributeMemory],
+		Target: a[telemetry.AttributeTarget], Status: a[telemetry.AttributeStatus], Duration: a[telemetry.AttributeDuration],
+		Feature: a[telemetry.AttributeFeature], Code: a[telemetry.AttributeCode], Severity: a[telemetry.AttributeSeverity],
+		Message: a[telemetry.AttributeMessage], Source: a[telemetry.AttributeSource], Campaign: a[telemetry.AttributeCampaign],
+		Experiment: a[telemetry.AttributeExperiment], Variant: a[telemetry.AttributeVariant],
+		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(), IngestHourOfDay: s.run.Hour.OfDay(),
+	}
+}
+
+func (s *silverStage) sightingRow(c *candidate, version string) sightingRow {
+	return sightingRow{
+		SessionKey: c.key, SessionID: c.session, UserID: c.attributes[telemetry.AttributeUser], ServiceName: c.service,
+		Device: c.attributes[telemetry.AttributeDevice], Version: version, Time: c.time, Transaction: c.transaction,
+		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(), IngestHourOfDay: s.run.Hour.OfDay(),
+	}
+}
+
+func (s *silverStage) bindingRow(c *candidate, kind, value string) bindingRow {
+	return bindingRow{
+		SessionKey: c.key, SessionID: c.session, Kind: kind, Value: value, Time: c.time, Transaction: c.transaction,
+		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(), IngestHourOfDay: s.run.Hour.OfDay(),
+	}
+}
+
+// stagedSilver is what lies at a StagedSilver's Ref.
+type stagedSilver struct {
+	Files []dataFile `json:"files"`
+}
+
+func (s *silverStage) close(l *Lake, run Run, sections Sections) (StagedSilver, error) {
+	result := StagedSilver{Events: s.events.written, Sightings: s.sightings.written, Bindings: s.bindings.written}
+	name := fmt.Sprintf("%s-s%04d-%d", shortID(run.ID), sections.From, time.Now().UnixNano())
+	var staged stagedSilver
+	for _, closeFile := range []func(string) (*dataFile, error){s.events.close, s.sightings.close, s.bindings.close} {
+		file, err := closeFile(name)
+		if err != nil {
+			return StagedSilver{}, err
+		}
+		if file != nil {
+			staged.Files = append(staged.Files, *file)
+		}
+	}
+	result.Ref = fmt.Sprintf("%s/%s.json", l.staging(run), name)
+	return result, l.objects.writeJSON(result.Ref, staged)
+}
+
+// openShuffle is a chunk's share of the shuffle, open to be read.
+type openShuffle struct {
+	index shuffled
+	file  icebergio.File
+}
+
+func (l *Lake) openShuffles(chunks []StagedChunk) (open []openShuffle, closeAll func(), err error) {
+	closeAll = func() {
+		for _, shuffle := range open {
+			shuffle.file.Close()
+		}
+	}
+	for _, chunk := range chunks {
+		var staged stagedChunk
+		if err := l.objects.readJSON(chunk.Ref, &staged); err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		file, err := l.objects.open(staged.Shuffle.Path)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		open = append(open, openShuffle{index: staged.Shuffle, file: file})
+	}
+	return open, closeAll, nil
+}
+
+// within tells whether a slice lies inside another's array.
+func within(inner, outer []byte) bool {
+	start, end := uintptr(unsafe.Pointer(unsafe.SliceData(outer))), uintptr(len(outer))
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(inner)))
+	return at >= start && at < start+end
+}

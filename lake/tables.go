@@ -1,0 +1,307 @@
+package lake
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+)
+
+// tableDefinition is all that is known of a table. The row's struct tags hold its columns: the Parquet tag gives name,
+// type and Iceberg field id, the doc tag the column's comment, so Parquet and Iceberg can't drift apart.
+type tableDefinition struct {
+	name       string // schema.table
+	comment    string
+	row        any
+	partition  []string // identity partition columns
+	bucketBy   string   // or: the column whose hash is the partition
+	properties iceberg.Properties
+}
+
+var (
+	bronzeEvents = tableDefinition{
+		name: "bronze.events", comment: "Every accepted telemetry line, as it came.", row: eventRow{},
+		partition: hourPartition, properties: metrics("file_name", "full"),
+	}
+	bronzeRejects = tableDefinition{
+		name: "bronze.rejects", comment: "Every other line that is not blank, with the reason.", row: rejectRow{},
+		partition: hourPartition,
+	}
+	silverEvents = tableDefinition{
+		name: "silver.events", comment: "The events that matter, typed; exact repeats within an hour dropped.", row: silverRow{},
+		partition: hourPartition,
+	}
+	silverSightings = tableDefinition{
+		name: "silver.sightings", comment: "One row per SoftwareVersion event: all that gold's histories are made from.", row: sightingRow{},
+		partition: hourPartition,
+	}
+	silverBindings = tableDefinition{
+		name: "silver.bindings", comment: "What events say of their session: its user, its device.", row: bindingRow{},
+		partition: hourPartition,
+	}
+	goldUsers = tableDefinition{
+		name: "gold.users", comment: "One row per user, history included.", row: userRow{},
+		bucketBy: "user_id", properties: metrics("user_id", "full"),
+	}
+	opsHours = tableDefinition{
+		name: "ops.hours", comment: "The ledger: one row per run of an hour.", row: hourRow{},
+		partition: []string{"p_ingest_date_utc"},
+	}
+	opsFiles = tableDefinition{
+		name: "ops.files", comment: "Every version of a source file ever read.", row: fileRow{},
+		partition: hourPartition, properties: metrics("file_name", "full"),
+	}
+
+	hourPartition = []string{"p_ingest_date_utc", "p_ingest_hour_utc"}
+
+	tableDefinitions = []tableDefinition{
+		bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers, opsHours, opsFiles,
+	}
+)
+
+func metrics(column, mode string) iceberg.Properties {
+	return iceberg.Properties{table.MetricsModeColumnConfPrefix + "." + column: mode}
+}
+
+// The rows. All times are UTC microseconds since 1970, dates are days since 1970.
+type (
+	eventRow struct {
+		Category        string `parquet:"category,dict,id(1)" doc:"Telemetry category, free text."`
+		BodyMessage     string `parquet:"body_message,id(2)" doc:"Raw event text: a relaxed dict, see docs/EVENTS.md."`
+		SessionID       string `parquet:"title_session_id,dict,id(3)" doc:"Session id."`
+		TransactionID   string `parquet:"title_transaction_id,dict,id(4)" doc:"Transaction id: the order of events within a session."`
+		ServiceName     string `parquet:"service_name,dict,id(5)" doc:"Id of the service or product."`
+		EventName       string `parquet:"event_name,dict,id(6)" doc:"Event name, as the body gives it."`
+		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),delta,id(7)" doc:"When the event happened, by the client's clock, UTC."`
+		FileName        string `parquet:"file_name,dict,id(8)" doc:"Source file, relative to the source's root."`
+		LineNumber      int64  `parquet:"line_number,delta,id(9)" doc:"Line in the file, from 1; a continued line counts where it begins."`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,dict,id(10)" doc:"Partition: UTC date of the folder the file lay in."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,dict,id(11)" doc:"Partition: UTC hour of that day, 0 to 23."`
+	}
+
+	rejectRow struct {
+		Reason          string `parquet:"reason,dict,id(1)" doc:"Why the line was rejected: a reason code of docs/EVENTS.md."`
+		FileName        string `parquet:"file_name,dict,id(2)" doc:"Source file, relative to the source's root."`
+		LineNumber      int64  `parquet:"line_number,delta,id(3)" doc:"Line in the file, from 1."`
+		ByteOffset      int64  `parquet:"byte_offset,delta,id(4)" doc:"Where the line begins in the (uncompressed) file."`
+		ByteLength      int64  `parquet:"byte_length,delta,id(5)" doc:"How long the line is, its end included."`
+		RawLine         []byte `parquet:"raw_line,id(6)" doc:"The line's bytes as they came; the first MiB of a longer one."`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,dict,id(7)" doc:"Partition: UTC date of the folder the file lay in."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,dict,id(8)" doc:"Partition: UTC hour of that day, 0 to 23."`
+	}
+
+	silverRow struct {
+		EventName       string `parquet:"event_name,dict,id(1)" doc:"Event of the catalogue: SoftwareVersion, DeviceInfo, Notification, …"`
+		SessionID       string `parquet:"session_id,dict,id(2)" doc:"Session id."`
+		Transaction     int64  `parquet:"transaction_number,delta,id(3)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
+		ServiceName     string `parquet:"service_name,dict,id(4)" doc:"Id of the service or product."`
+		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)" doc:"When the event happened, by the client's clock, UTC."`
+		UserID          string `parquet:"user_id,optional,dict,id(6)" doc:"User as the body names it; NULL: see silver.bindings."`
+		Device          string `parquet:"device,optional,dict,id(7)" doc:"Device as the body names it."`
+		Version         string `parquet:"version,optional,dict,id(8)" doc:"SoftwareVersion: version text."`
+		OS              string `parquet:"os,optional,dict,id(9)" doc:"DeviceInfo: operating system."`
+		Model           string `parquet:"model,optional,dict,id(10)" doc:"DeviceInfo: model."`
+		Memory          string `parquet:"memory,optional,dict,id(11)" doc:"DeviceInfo: memory, as the client says it."`
+		Target          string `parquet:"target_version,optional,dict,id(12)" doc:"Notification: version that the user was told of."`
+		Status          string `parquet:"status,optional,dict,id(13)" doc:"Notification: Sent, Shown, Accepted, Dismissed, Failed."`
+		Duration        string `parquet:"duration,optional,id(14)" doc:"SessionEnd: duration, as the client says it."`
+		Feature         string `parquet:"feature,optional,dict,id(15)" doc:"FeatureUsed: feature."`
+		Code            string `parquet:"code,optional,dict,id(16)" doc:"Issue: code."`
+		Severity        string `parquet:"severity,optional,dict,id(17)" doc:"Issue: severity."`
+		Message         string `parquet:"message,optional,dict,id(18)" doc:"Issue: message."`
+		Source          string `parquet:"source,optional,dict,id(19)" doc:"Install: source of the installation."`
+		Campaign        string `parquet:"campaign,optional,dict,id(20)" doc:"Install: campaign."`
+		Experiment      string `parquet:"experiment,optional,dict,id(21)" doc:"Experiment: experiment."`
+		Variant         string `parquet:"variant,optional,dict,id(22)" doc:"Experiment: variant."`
+		FileName        string `parquet:"file_name,dict,id(23)" doc:"Source file, relative to the source's root."`
+		LineNumber      int64  `parquet:"line_number,id(24)" doc:"Line in the file, from 1."`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,dict,id(25)" doc:"Partition: UTC date of the folder the file lay in."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,dict,id(26)" doc:"Partition: UTC hour of that day, 0 to 23."`
+	}
+
+	sightingRow struct {
+		SessionKey      int64  `parquet:"session_key,delta,id(1)" doc:"xxhash64 of session_id: files are sorted by it, so that gold finds a session without reading the rest."`
+		SessionID       string `parquet:"session_id,dict,id(2)" doc:"Session id."`
+		UserID          string `parquet:"user_id,optional,dict,id(3)" doc:"User as the body names it; NULL: the session's user, see silver.bindings."`
+		ServiceName     string `parquet:"service_name,dict,id(4)" doc:"Id of the service or product."`
+		Device          string `parquet:"device,optional,dict,id(5)" doc:"Device as the body names it; NULL: the session's device, see silver.bindings."`
+		Version         string `parquet:"version,dict,id(6)" doc:"Version text, as it came."`
+		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(7)" doc:"When the version was seen, by the client's clock, UTC."`
+		Transaction     int64  `parquet:"transaction_number,id(8)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
+		FileName        string `parquet:"file_name,dict,id(9)" doc:"Source file, relative to the source's root."`
+		LineNumber      int64  `parquet:"line_number,id(10)" doc:"Line in the file, from 1."`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,dict,id(11)" doc:"Partition: UTC date of the folder the file lay in."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,dict,id(12)" doc:"Partition: UTC hour of that day, 0 to 23."`
+	}
+
+	bindingRow struct {
+		SessionKey      int64  `parquet:"session_key,delta,id(1)" doc:"xxhash64 of session_id: files are sorted by it."`
+		SessionID       string `parquet:"session_id,dict,id(2)" doc:"Session id."`
+		Kind            string `parquet:"kind,dict,id(3)" doc:"user or device."`
+		Value           string `parquet:"value,dict,id(4)" doc:"The user id, or the device."`
+		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)" doc:"When the event said so, by the client's clock, UTC."`
+		Transaction     int64  `parquet:"transaction_number,id(6)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
+		FileName        string `parquet:"file_name,dict,id(7)" doc:"Source file, relative to the source's root."`
+		LineNumber      int64  `parquet:"line_number,id(8)" doc:"Line in the file, from 1."`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,dict,id(9)" doc:"Partition: UTC date of the folder the file lay in."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,dict,id(10)" doc:"Partition: UTC hour of that day, 0 to 23."`
+	}
+
+	userRow struct {
+		UserID          string        `parquet:"user_id,id(1)" doc:"User id, or session:<session id> while nobody is known."`
+		UserKind        string        `parquet:"user_kind,dict,id(2)" doc:"user or session."`
+		FirstSeenAt     int64         `parquet:"first_seen_at,timestamp(microsecond),id(3)" doc:"First sighting, UTC."`
+		LastSeenAt      int64         `parquet:"last_seen_at,timestamp(microsecond),id(4)" doc:"Last sighting, UTC."`
+		CurrentService  string        `parquet:"current_service,dict,id(5)" doc:"Service of the interval with the latest valid_from."`
+		CurrentDevice   string        `parquet:"current_device,optional,dict,id(6)" doc:"Device of that interval."`
+		CurrentVersion  string        `parquet:"current_version,dict,id(7)" doc:"Version of that interval."`
+		CurrentSince    int64         `parquet:"current_since,timestamp(microsecond),id(8)" doc:"valid_from of that interval, UTC."`
+		PreviousVersion string        `parquet:"previous_version,optional,dict,id(9)" doc:"Version before it in the same installation."`
+		VersionCount    int64         `parquet:"version_count,id(10)" doc:"Different (service, version) pairs in the history."`
+		History         []intervalRow `parquet:"history,list,id(11)" parquet-element:",id(12)" doc:"All intervals, ordered by valid_from, service, device."`
+	}
+
+	intervalRow struct {
+		Service     string `parquet:"service,dict,id(13)" doc:"Service."`
+		Device      string `parquet:"device,optional,dict,id(14)" doc:"Device; NULL where nothing names it."`
+		Version     string `parquet:"version,dict,id(15)" doc:"Version in effect."`
+		ValidFrom   int64  `parquet:"valid_from,timestamp(microsecond),id(16)" doc:"First sighting of the version, UTC, inclusive."`
+		ValidTo     *int64 `parquet:"valid_to,optional,timestamp(microsecond),id(17)" doc:"First sighting of the next version, UTC, exclusive; NULL: still in effect."`
+		LastSeenAt  int64  `parquet:"last_seen_at,timestamp(microsecond),id(18)" doc:"Last sighting of the version in this interval, UTC."`
+		Sightings   int64  `parquet:"sightings,id(19)" doc:"Sightings in this interval."`
+		IsDowngrade bool   `parquet:"is_downgrade,id(20)" doc:"Whether the installation ran a newer version before it."`
+	}
+
+	hourRow struct {
+		HourStart  int64  `parquet:"hour_utc,timestamp(microsecond),id(1)" doc:"The hour: its first moment, UTC."`
+		RunID      string `parquet:"run_id,id(2)" doc:"Temporal run that ingested it."`
+		State      string `parquet:"state,dict,id(3)" doc:"complete, empty (no file), or degraded (a file was left out whole)."`
+		Source     string `parquet:"source,dict,id(4)" doc:"Where the files came from."`
+		Files      int64  `parquet:"files,id(5)" doc:"Files listed."`
+		BadFiles   int64  `parquet:"bad_files,id(6)" doc:"Files left out whole, see ops.files."`
+		Bytes      int64  `parquet:"bytes,id(7)" doc:"Size of the files, as stored."`
+		Lines      int64  `parquet:"lines,id(8)" doc:"Lines read = events + rejects + blanks."`
+		Events     int64  `parquet:"events,id(9)" doc:"Rows in bronze.events."`
+		Rejects    int64  `parquet:"rejects,id(10)" doc:"Rows in bronze.rejects."`
+		Blanks     int64  `parquet:"blanks,id(11)" doc:"Blank lines."`
+		Silver     int64  `parquet:"silver_events,id(12)" doc:"Rows in silver.events."`
+		Sightings  int64  `parquet:"sightings,id(13)" doc:"Rows in silver.sightings."`
+		Bindings   int64  `parquet:"bindings,id(14)" doc:"Rows in silver.bindings."`
+		Changed    bool   `parquet:"changed,id(15)" doc:"Whether the run changed a row of silver."`
+		StartedAt  int64  `parquet:"started_at,timestamp(microsecond),id(16)" doc:"Start of the run, UTC."`
+		FinishedAt int64  `parquet:"finished_at,timestamp(microsecond),id(17)" doc:"When the hour was complete in silver, UTC."`
+		IngestDate int32  `parquet:"p_ingest_date_utc,date,dict,id(18)" doc:"Partition: UTC date of the hour."`
+	}
+
+	fileRow struct {
+		FileName        string `parquet:"file_name,id(1)" doc:"Source file, relative to the source's root."`
+		ETag            string `parquet:"etag,id(2)" doc:"The store's tag of this version of the file."`
+		Size            int64  `parquet:"size,id(3)" doc:"Bytes, as stored."`
+		State           string `parquet:"state,dict,id(4)" doc:"read, bad (left out whole), replaced (a newer version was read), or removed (gone from the source)."`
+		Error           string `parquet:"error,optional,id(5)" doc:"Why a bad file is bad."`
+		Lines           int64  `parquet:"lines,id(6)" doc:"Lines read = events + rejects + blanks."`
+		Events          int64  `parquet:"events,id(7)" doc:"Lines in bronze.events."`
+		Rejects         int64  `parquet:"rejects,id(8)" doc:"Lines in bronze.rejects."`
+		Blanks          int64  `parquet:"blanks,id(9)" doc:"Blank lines."`
+		RunID           string `parquet:"run_id,id(10)" doc:"Temporal run that first read this version of the file."`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,dict,id(11)" doc:"Partition: UTC date of the folder the file lies in."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,dict,id(12)" doc:"Partition: UTC hour of that day, 0 to 23."`
+	}
+)
+
+// identifier is the table's place in the catalog.
+func (d tableDefinition) identifier() table.Identifier { return strings.Split(d.name, ".") }
+
+// schema derives the Iceberg schema from the row's tags.
+func (d tableDefinition) schema() *iceberg.Schema {
+	return iceberg.NewSchema(0, icebergFields(reflect.TypeOf(d.row))...)
+}
+
+// fieldID finds a top-level column's Iceberg id.
+func (d tableDefinition) fieldID(column string) int {
+	field, ok := d.schema().FindFieldByName(column)
+	if !ok {
+		panic(fmt.Sprintf("%s has no column %s", d.name, column))
+	}
+	return field.ID
+}
+
+func (d tableDefinition) spec(buckets int) iceberg.PartitionSpec {
+	if d.bucketBy != "" {
+		return iceberg.NewPartitionSpec(iceberg.PartitionField{
+			SourceIDs: []int{d.fieldID(d.bucketBy)}, FieldID: partitionFieldID,
+			Transform: iceberg.BucketTransform{NumBuckets: buckets}, Name: d.bucketBy + "_bucket",
+		})
+	}
+	fields := make([]iceberg.PartitionField, len(d.partition))
+	for i, column := range d.partition {
+		fields[i] = iceberg.PartitionField{
+			SourceIDs: []int{d.fieldID(column)}, FieldID: partitionFieldID + i, Transform: iceberg.IdentityTransform{}, Name: column,
+		}
+	}
+	return iceberg.NewPartitionSpec(fields...)
+}
+
+// partitionFieldID is where Iceberg starts to number partition fields.
+const partitionFieldID = 1000
+
+func icebergFields(row reflect.Type) []iceberg.NestedField {
+	fields := make([]iceberg.NestedField, 0, row.NumField())
+	for i := range row.NumField() {
+		field := row.Field(i)
+		name, options := parseTag(field.Tag.Get("parquet"))
+		nested := iceberg.NestedField{
+			ID: tagNumber(options, "id"), Name: name, Required: !options["optional"], Doc: field.Tag.Get("doc"),
+		}
+		switch kind := field.Type; {
+		case options["list"]:
+			_, element := parseTag(field.Tag.Get("parquet-element"))
+			nested.Type = &iceberg.ListType{
+				ElementID: tagNumber(element, "id"), ElementRequired: true,
+				Element: &iceberg.StructType{FieldList: icebergFields(kind.Elem())},
+			}
+		case options["timestamp(microsecond)"]:
+			nested.Type = iceberg.PrimitiveTypes.TimestampTz
+		case options["date"]:
+			nested.Type = iceberg.PrimitiveTypes.Date
+		case kind.Kind() == reflect.String:
+			nested.Type = iceberg.PrimitiveTypes.String
+		case kind.Kind() == reflect.Int64:
+			nested.Type = iceberg.PrimitiveTypes.Int64
+		case kind.Kind() == reflect.Int32:
+			nested.Type = iceberg.PrimitiveTypes.Int32
+		case kind.Kind() == reflect.Bool:
+			nested.Type = iceberg.PrimitiveTypes.Bool
+		case kind.Kind() == reflect.Slice && kind.Elem().Kind() == reflect.Uint8:
+			nested.Type = iceberg.PrimitiveTypes.Binary
+		default:
+			panic(fmt.Sprintf("no Iceberg type for %s %s", row, field.Name))
+		}
+		fields = append(fields, nested)
+	}
+	return fields
+}
+
+func parseTag(tag string) (name string, options map[string]bool) {
+	parts := strings.Split(tag, ",")
+	options = map[string]bool{}
+	for _, option := range parts[1:] {
+		options[option] = true
+	}
+	return parts[0], options
+}
+
+func tagNumber(options map[string]bool, name string) int {
+	for option := range options {
+		if inner, ok := strings.CutPrefix(option, name+"("); ok {
+			number, err := strconv.Atoi(strings.TrimSuffix(inner, ")"))
+			if err == nil {
+				return number
+			}
+		}
+	}
+	panic(fmt.Sprintf("tag option %s(n) is missing or not a number: %v", name, options))
+}

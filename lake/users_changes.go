@@ -1,0 +1,174 @@
+package lake
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+)
+
+// Keys of gold's snapshot summaries: what each commit reflects.
+const (
+	summaryRound     = "versionlake.round"
+	summarySightings = "versionlake.sightings-snapshot"
+	summaryBindings  = "versionlake.bindings-snapshot"
+)
+
+// base is what gold reflects: snapshots of the silver tables, 0 for none.
+type base struct {
+	sightings, bindings int64
+	known               bool // false: gold must be rebuilt
+}
+
+// goldBase finds the commit that gold's head goes back to. Compaction makes snapshots without our keys, which move no
+// row; anything else without them was not ours, and then gold starts anew.
+func goldBase(gold *table.Table) base {
+	for snapshot := gold.CurrentSnapshot(); snapshot != nil; {
+		if snapshot.Summary != nil {
+			sightings, err1 := strconv.ParseInt(snapshot.Summary.Properties[summarySightings], 10, 64)
+			bindings, err2 := strconv.ParseInt(snapshot.Summary.Properties[summaryBindings], 10, 64)
+			if err1 == nil && err2 == nil {
+				return base{sightings: sightings, bindings: bindings, known: true}
+			}
+		}
+		if snapshot.Summary == nil || snapshot.Summary.Operation != table.OpReplace || snapshot.ParentSnapshotID == nil {
+			return base{}
+		}
+		snapshot = gold.SnapshotByID(*snapshot.ParentSnapshotID)
+	}
+	return base{}
+}
+
+// logEntry is a snapshot of a silver table that gold has not reached.
+type logEntry struct {
+	snapshot  int64
+	committed int64 // milliseconds since 1970
+	run       string
+	hour      string
+}
+
+// log lists the snapshots after the base, oldest first; false when the base is no longer an ancestor.
+func log(loaded *table.Table, after int64) (entries []logEntry, ok bool) {
+	for snapshot := loaded.CurrentSnapshot(); snapshot != nil; snapshot = loaded.SnapshotByID(*snapshot.ParentSnapshotID) {
+		if snapshot.SnapshotID == after {
+			slices.Reverse(entries)
+			return entries, true
+		}
+		entry := logEntry{snapshot: snapshot.SnapshotID, committed: snapshot.TimestampMs}
+		if snapshot.Summary != nil {
+			entry.run, entry.hour = snapshot.Summary.Properties[summaryRun], snapshot.Summary.Properties[summaryHour]
+		}
+		entries = append(entries, entry)
+		if snapshot.ParentSnapshotID == nil {
+			break
+		}
+	}
+	slices.Reverse(entries)
+	return entries, after == 0
+}
+
+// settledPrefix cuts both logs so that every run is in whole or not at all: an hour commits its bindings and its
+// sightings one after the other, and gold must not see one without the other. A run is settled when the ledger has
+// it, or a later run of its hour.
+func settledPrefix(sightings, bindings []logEntry, settled func(logEntry) bool) (s, b int) {
+	prefix := func(entries []logEntry) int {
+		for i, entry := range entries {
+			if entry.run != "" && !settled(entry) {
+				return i
+			}
+		}
+		return len(entries)
+	}
+	s, b = prefix(sightings), prefix(bindings)
+	for {
+		cutS := firstOf(sightings[:s], runsOf(bindings[b:]))
+		cutB := firstOf(bindings[:b], runsOf(sightings[cutS:]))
+		if cutS == s && cutB == b {
+			return s, b
+		}
+		s, b = cutS, cutB
+	}
+}
+
+func runsOf(entries []logEntry) map[string]bool {
+	runs := map[string]bool{}
+	for _, entry := range entries {
+		if entry.run != "" {
+			runs[entry.run] = true
+		}
+	}
+	return runs
+}
+
+func firstOf(entries []logEntry, runs map[string]bool) int {
+	for i, entry := range entries {
+		if runs[entry.run] {
+			return i
+		}
+	}
+	return len(entries)
+}
+
+// settledRuns tells whether a run is over: the ledger has it, or has a run of the same hour that ended later (its own
+// was given up half-way, and what it left is part of what the later one found).
+func (l *Lake) settledRuns(ctx context.Context) (func(logEntry) bool, error) {
+	hours, err := l.load(ctx, opsHours)
+	if err != nil {
+		return nil, err
+	}
+	runs := map[string]bool{}
+	lastEnd := map[string]int64{}
+	for _, snapshot := range hours.Metadata().Snapshots() {
+		if snapshot.Summary != nil {
+			runs[snapshot.Summary.Properties[summaryRun]] = true
+			lastEnd[snapshot.Summary.Properties[summaryHour]] = snapshot.TimestampMs
+		}
+	}
+	return func(entry logEntry) bool {
+		end, ended := lastEnd[entry.hour]
+		return runs[entry.run] || ended && end > entry.committed
+	}, nil
+}
+
+// changedFiles are the files of a silver table that came and went between two snapshots; compaction is passed over.
+type changedFiles struct {
+	added, removed []iceberg.DataFile
+}
+
+// changesBetween reads the log from one snapshot (0: from the beginning) to another.
+func changesBetween(ctx context.Context, loaded *table.Table, from, to int64) (changes changedFiles, err error) {
+	if to == 0 || from == to {
+		return changes, nil
+	}
+	if from == 0 {
+		changes.added, err = liveFiles(ctx, loaded, table.WithSnapshotID(to))
+		return changes, err
+	}
+	tasks, err := loaded.NewIncrementalChangelogScan().FromSnapshotExclusive(from).ToSnapshot(to).PlanFiles(ctx)
+	if err != nil {
+		return changes, fmt.Errorf("read the log of %v from %d to %d: %w", loaded.Identifier(), from, to, err)
+	}
+	added, removed := map[string]iceberg.DataFile{}, map[string]iceberg.DataFile{}
+	for _, task := range tasks {
+		file := task.ScanTask().File
+		if task.Operation() == table.ChangelogOpInsert {
+			added[file.FilePath()] = file
+			continue
+		}
+		if _, both := added[file.FilePath()]; both {
+			delete(added, file.FilePath()) // came and went in between: nobody saw it
+			continue
+		}
+		removed[file.FilePath()] = file
+	}
+	for _, file := range added {
+		changes.added = append(changes.added, file)
+	}
+	for _, file := range removed {
+		changes.removed = append(changes.removed, file)
+	}
+	return changes, nil
+}

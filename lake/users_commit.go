@@ -1,0 +1,258 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+)
+
+// UsersCommit is a commit of gold.
+type UsersCommit struct {
+	SnapshotID int64    `json:"snapshot_id"`
+	Tags       []string `json:"tags"`
+	Users      int64    `json:"users"` // rows in the table
+	// Waiting are runs that this commit could not show yet, because another hour was half committed: plan again soon.
+	Waiting []Run `json:"waiting,omitempty"`
+}
+
+// CommitUsers makes the merged buckets visible in one snapshot, together with a tag for each hour of runs that it shows:
+// hour-2022-05-27T05, and .2, .3 for an hour that is redone with another result. Called again with the same plan it
+// returns the same commit. ErrConflict: gold moved since the plan; plan again.
+func (l *Lake) CommitUsers(ctx context.Context, plan UsersPlan, merged []MergedUsers, runs []Run) (result UsersCommit, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("commit users: %w", err)
+		}
+	}()
+	var staged stagedUsers
+	if err := l.objects.readJSON(plan.Ref, &staged); err != nil {
+		return UsersCommit{}, err
+	}
+	wanted, err := l.usersChange(&staged, merged)
+	if err != nil {
+		return UsersCommit{}, err
+	}
+	visible, waiting, changed, err := l.visibleRuns(ctx, &staged, runs)
+	if err != nil {
+		return UsersCommit{}, err
+	}
+	result.Waiting = waiting
+	err = l.commit(ctx, goldUsers, func(loaded *table.Table) (*change, error) {
+		if done := roundSnapshot(loaded, staged.Round); done != nil {
+			return nil, nil
+		}
+		head := int64(0)
+		if snapshot := loaded.CurrentSnapshot(); snapshot != nil {
+			head = snapshot.SnapshotID
+		}
+		if head != staged.Head {
+			return nil, fmt.Errorf("%w: gold.users is at snapshot %d, planned at %d", ErrConflict, head, staged.Head)
+		}
+		c := *wanted
+		c.tags = newTags(loaded, visible, changed)
+		if head == 0 && len(c.add) == 0 {
+			c.tags = nil // nothing to tag yet
+		}
+		return &c, nil
+	})
+	if err != nil {
+		return UsersCommit{}, err
+	}
+	loaded, err := l.load(ctx, goldUsers)
+	if err != nil {
+		return UsersCommit{}, err
+	}
+	snapshot := roundSnapshot(loaded, staged.Round)
+	if snapshot == nil {
+		snapshot = loaded.CurrentSnapshot()
+	}
+	if snapshot != nil {
+		result.SnapshotID = snapshot.SnapshotID
+		result.Tags = tagsOf(loaded, snapshot.SnapshotID, visible)
+		if snapshot.Summary != nil {
+			result.Users, _ = strconv.ParseInt(snapshot.Summary.Properties["total-records"], 10, 64)
+		}
+	}
+	return result, nil
+}
+
+// usersChange gathers what the merges wrote and what it replaces.
+func (l *Lake) usersChange(staged *stagedUsers, merged []MergedUsers) (*change, error) {
+	wanted := &change{summary: iceberg.Properties{
+		summaryRound:     staged.Round,
+		summarySightings: strconv.FormatInt(staged.Sightings, 10),
+		summaryBindings:  strconv.FormatInt(staged.Bindings, 10),
+	}}
+	var added []dataFile
+	for _, each := range merged {
+		var m stagedMerge
+		if err := l.objects.readJSON(each.Ref, &m); err != nil {
+			return nil, err
+		}
+		added = append(added, m.Files...)
+	}
+	var removed []dataFile
+	for _, files := range staged.Old {
+		removed = append(removed, files...)
+	}
+	// Same rows, same bytes: what the changes of silver come to nothing in makes no commit.
+	fresh := map[string]int{}
+	for _, file := range added {
+		fresh[digest(file.Path)]++
+	}
+	kept := map[string]int{}
+	removed = slices.DeleteFunc(removed, func(file dataFile) bool {
+		d := digest(file.Path)
+		if fresh[d] > 0 {
+			fresh[d]--
+			kept[d]++
+			return true
+		}
+		return false
+	})
+	added = slices.DeleteFunc(added, func(file dataFile) bool {
+		d := digest(file.Path)
+		if kept[d] > 0 {
+			kept[d]--
+			return true
+		}
+		return false
+	})
+	var err error
+	if wanted.add, err = l.entries(goldUsers, added); err != nil {
+		return nil, err
+	}
+	wanted.remove, err = l.entries(goldUsers, removed)
+	wanted.fresh = len(removed) == 0
+	return wanted, err
+}
+
+// visibleRuns divides runs into those that the plan reflects and those that still wait; changed are those that moved silver.
+func (l *Lake) visibleRuns(ctx context.Context, staged *stagedUsers, runs []Run) (visible, waiting []Run, changed map[string]bool, err error) {
+	changed = map[string]bool{}
+	ahead := map[string]bool{}
+	for _, part := range [...]struct {
+		definition tableDefinition
+		reached    int64
+	}{{silverSightings, staged.Sightings}, {silverBindings, staged.Bindings}} {
+		loaded, err := l.load(ctx, part.definition)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		for _, snapshot := range loaded.Metadata().Snapshots() {
+			if snapshot.Summary != nil {
+				changed[snapshot.Summary.Properties[summaryRun]] = true
+			}
+		}
+		entries, _ := log(loaded, part.reached)
+		for _, entry := range entries {
+			ahead[entry.run] = true
+		}
+	}
+	for _, run := range runs {
+		if ahead[run.ID] {
+			waiting = append(waiting, run)
+		} else {
+			visible = append(visible, run)
+		}
+	}
+	slices.SortFunc(visible, func(a, b Run) int { return int(a.Hour - b.Hour) })
+	return visible, waiting, changed, nil
+}
+
+func roundSnapshot(loaded *table.Table, round string) *table.Snapshot {
+	for _, snapshot := range slices.Backward(loaded.Metadata().Snapshots()) {
+		if snapshot.Summary != nil && snapshot.Summary.Properties[summaryRound] == round {
+			return &snapshot
+		}
+	}
+	return nil
+}
+
+// newTags names the hours that a commit shows. An hour keeps its first tag; a rerun that moved rows gets the next number,
+// one that moved none gets nothing: a reader could not tell the difference.
+func newTags(loaded *table.Table, visible []Run, changed map[string]bool) []string {
+	taken := map[string]bool{}
+	for name := range loaded.Metadata().Refs() {
+		taken[name] = true
+	}
+	var tags []string
+	for _, run := range visible {
+		tag := TagOf(run)
+		if taken[tag] && !changed[run.ID] {
+			continue
+		}
+		for n := 2; taken[tag]; n++ {
+			tag = fmt.Sprintf("%s.%d", TagOf(run), n)
+		}
+		taken[tag] = true
+		tags = append(tags, tag)
+	}
+	return tags
+}
+
+// TagOf is the first tag of a run's hour.
+func TagOf(run Run) string { return "hour-" + run.Hour.String() }
+
+// tagsOf finds the tags that a snapshot has for the hours of runs.
+func tagsOf(loaded *table.Table, snapshot int64, runs []Run) []string {
+	tags := []string{}
+	for name, ref := range loaded.Metadata().Refs() {
+		if ref.SnapshotID == snapshot && slices.ContainsFunc(runs, func(run Run) bool {
+			return name == TagOf(run) || strings.HasPrefix(name, TagOf(run)+".")
+		}) {
+			tags = append(tags, name)
+		}
+	}
+	slices.Sort(tags)
+	return tags
+}
+
+// silverFiles are the files that a plan reflects.
+func (l *Lake) silverFiles(ctx context.Context, staged *stagedUsers) (sightings, bindings []iceberg.DataFile, err error) {
+	for _, part := range [...]struct {
+		definition tableDefinition
+		snapshot   int64
+		files      *[]iceberg.DataFile
+	}{{silverSightings, staged.Sightings, &sightings}, {silverBindings, staged.Bindings, &bindings}} {
+		if part.snapshot == 0 {
+			continue
+		}
+		loaded, err := l.load(ctx, part.definition)
+		if err != nil {
+			return nil, nil, err
+		}
+		if loaded.SnapshotByID(part.snapshot) == nil {
+			return nil, nil, fmt.Errorf("%w: snapshot %d of %s was expired", ErrConflict, part.snapshot, part.definition.name)
+		}
+		if *part.files, err = liveFiles(ctx, loaded, table.WithSnapshotID(part.snapshot)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return sightings, bindings, nil
+}
+
+// DropRound removes what a round of the gold writer staged.
+func (l *Lake) DropRound(ctx context.Context, plan UsersPlan) error {
+	var staged stagedUsers
+	if err := l.objects.readJSON(plan.Ref, &staged); err != nil {
+		return err
+	}
+	return errors.Join(l.objects.removeAll(ctx, l.roundFolder(staged.Round)))
+}
+
+// tagAge says how long a tag is kept: hourly ones 48 hours, the day's last 35 days, so that a day can be compared with a
+// day of last month.
+func tagAge(tag string) time.Duration {
+	if hour, _, _ := strings.Cut(tag, "."); strings.HasSuffix(hour, "T23") {
+		return 35 * 24 * time.Hour
+	}
+	return 48 * time.Hour
+}

@@ -1,0 +1,332 @@
+package lake
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/apache/iceberg-go"
+
+	"github.com/versionlake/versionlake/history"
+)
+
+// A row of silver on its way to its user: it came, it went, or it stayed.
+const (
+	rowKept = iota
+	rowAdded
+	rowRemoved
+)
+
+// sessionRow is a sighting or a binding of a session.
+type sessionRow struct {
+	key         int64
+	session     string
+	state       byte
+	kind        byte // 's' sighting, 'u' binding of a user, 'd' binding of a device
+	user        string
+	service     string
+	device      string
+	value       string // the version, or what is bound
+	time        int64
+	transaction int64
+	file        string
+	line        int64
+}
+
+func (row *sightingRow) sessionRow(state byte) sessionRow {
+	return sessionRow{
+		key: row.SessionKey, session: row.SessionID, state: state, kind: 's', user: row.UserID, service: row.ServiceName,
+		device: row.Device, value: row.Version, time: row.Time, transaction: row.Transaction, file: row.FileName, line: row.LineNumber,
+	}
+}
+
+func (row *bindingRow) sessionRow(state byte) sessionRow {
+	return sessionRow{
+		key: row.SessionKey, session: row.SessionID, state: state, kind: row.Kind[0], value: row.Value,
+		time: row.Time, transaction: row.Transaction, file: row.FileName, line: row.LineNumber,
+	}
+}
+
+func (r *sessionRow) append(buffer []byte) []byte {
+	buffer = append(buffer, r.state, r.kind)
+	buffer = binary.AppendVarint(buffer, r.key)
+	for _, text := range [...]string{r.session, r.user, r.service, r.device, r.value, r.file} {
+		buffer = appendText(buffer, text)
+	}
+	buffer = binary.AppendVarint(buffer, r.time)
+	buffer = binary.AppendVarint(buffer, r.transaction)
+	return binary.AppendVarint(buffer, r.line)
+}
+
+func (d *decoder) sessionRow() (r sessionRow) {
+	if len(d.data) < 2 {
+		d.failed, d.data = true, nil
+		return r
+	}
+	r.state, r.kind = d.data[0], d.data[1]
+	d.data = d.data[2:]
+	r.key = d.varint()
+	for _, text := range [...]*string{&r.session, &r.user, &r.service, &r.device, &r.value, &r.file} {
+		*text = d.text()
+	}
+	r.time = d.varint()
+	r.transaction = d.varint()
+	r.line = d.varint()
+	return r
+}
+
+// compare groups by session, then kind, then the order of events.
+func (r *sessionRow) compare(other *sessionRow) int {
+	return cmp.Or(
+		cmp.Compare(r.key, other.key), cmp.Compare(r.session, other.session), cmp.Compare(r.kind, other.kind),
+		cmp.Compare(r.time, other.time), cmp.Compare(r.transaction, other.transaction), cmp.Compare(r.file, other.file),
+		cmp.Compare(r.line, other.line), cmp.Compare(r.state, other.state))
+}
+
+// same tells the same row in another state.
+func (r *sessionRow) same(other *sessionRow) bool {
+	a, b := *r, *other
+	a.state, b.state = 0, 0
+	return a == b
+}
+
+func (r *sessionRow) binding() history.Binding {
+	return history.Binding{Value: r.value, Time: r.time, Transaction: r.transaction, File: r.file, Line: r.line}
+}
+
+// join brings the rows of each session together and says what they mean for users. Rows are spilled to local disk by
+// section of sessions; memory is one section.
+type join struct {
+	lake    *Lake
+	scratch *objects
+	folder  string
+	spill   *shuffleWriter
+	rows    int64
+}
+
+// Sections of a join's spill.
+const joinSections = 256
+
+func (l *Lake) newJoin() (*join, error) {
+	parent := l.config.Scratch
+	if parent == "" {
+		parent = os.TempDir()
+	}
+	folder, err := os.MkdirTemp(parent, "versionlake-join-*")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for spills: %w", err)
+	}
+	scratch := &objects{root: "file://" + folder, scratch: folder, io: icebergLocal}
+	spill, err := scratch.newShuffle(scratch.root, joinSections)
+	if err != nil {
+		os.RemoveAll(folder)
+		return nil, err
+	}
+	return &join{lake: l, scratch: scratch, folder: folder, spill: spill}, nil
+}
+
+func (j *join) close() {
+	j.spill.object.abort()
+	os.RemoveAll(j.folder)
+}
+
+func (j *join) add(row sessionRow) error {
+	j.rows++
+	return j.spill.add(sessionSection(row.key, joinSections), row.append)
+}
+
+// sessions hands every session's rows to each, sorted by kind and the order of events.
+func (j *join) sessions(ctx context.Context, each func([]sessionRow) error) error {
+	index, err := j.spill.close(j.scratch.root + "/spill")
+	if err != nil {
+		return err
+	}
+	file, err := j.scratch.open(index.Path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	var data []byte
+	var rows []sessionRow
+	for section := range joinSections {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if data, err = index.read(file, section, data[:0]); err != nil {
+			return err
+		}
+		rows = rows[:0]
+		d := decoder{data: data}
+		for len(d.data) > 0 {
+			rows = append(rows, d.sessionRow())
+		}
+		if d.failed {
+			return fmt.Errorf("section %d of a spill is damaged", section)
+		}
+		slices.SortFunc(rows, func(a, b sessionRow) int { return a.compare(&b) })
+		for start := 0; start < len(rows); {
+			end := start + 1
+			for end < len(rows) && rows[end].session == rows[start].session {
+				end++
+			}
+			if err := each(rows[start:end]); err != nil {
+				return err
+			}
+			start = end
+		}
+	}
+	return nil
+}
+
+// session is what is known of one session before and after a change.
+type session struct {
+	before    bound
+	after     bound
+	sightings []sessionRow
+}
+
+type bound struct{ users, devices history.Bindings }
+
+// newSession sorts a session's rows out. A row that went and came again unchanged (a rerun) has stayed; one that came
+// and is also found among those that stayed (compaction) counts once.
+func newSession(rows []sessionRow) session {
+	var s session
+	for start := 0; start < len(rows); {
+		end := start + 1
+		for end < len(rows) && rows[end].same(&rows[start]) {
+			end++
+		}
+		var has [3]bool
+		for _, row := range rows[start:end] {
+			has[row.state] = true
+		}
+		row := rows[start]
+		switch {
+		case has[rowAdded] && has[rowRemoved]:
+			row.state = rowKept
+		case has[rowAdded]:
+			row.state = rowAdded
+		case has[rowRemoved]:
+			row.state = rowRemoved
+		default:
+			row.state = rowKept
+		}
+		s.add(row)
+		start = end
+	}
+	return s
+}
+
+func (s *session) add(row sessionRow) {
+	if row.kind == 's' {
+		s.sightings = append(s.sightings, row)
+		return
+	}
+	for _, side := range [...]struct {
+		bound *bound
+		gone  byte
+	}{{&s.before, rowAdded}, {&s.after, rowRemoved}} {
+		switch {
+		case row.state == side.gone:
+		case row.kind == 'u':
+			side.bound.users = append(side.bound.users, row.binding())
+		default:
+			side.bound.devices = append(side.bound.devices, row.binding())
+		}
+	}
+}
+
+// resolve finds the user and the device of a sighting (docs/ARCHITECTURE.md, Identity).
+func (b *bound) resolve(row *sessionRow) (user string, sighting history.Sighting) {
+	named, device := row.user, row.device
+	if named == "" {
+		named, _ = b.users.Resolve(row.time, history.DefaultWindow)
+	}
+	if device == "" {
+		device, _ = b.devices.Resolve(row.time, history.DefaultWindow)
+	}
+	user, _ = history.UserID(named, row.session)
+	return user, history.Sighting{
+		Service: row.service, Device: device, HasDevice: device != "", Version: row.value, Time: row.time,
+		Transaction: row.transaction, File: row.file, Line: row.line,
+	}
+}
+
+// deltas says what a session's changes mean: sightings that came, and users to be looked at again because one of theirs went or moved.
+func (s *session) deltas(emit func(userDelta) error) error {
+	for i := range s.sightings {
+		row := &s.sightings[i]
+		switch row.state {
+		case rowAdded:
+			user, sighting := s.after.resolve(row)
+			if err := emit(userDelta{user: user, sighting: sighting}); err != nil {
+				return err
+			}
+		case rowRemoved:
+			user, _ := s.before.resolve(row)
+			if err := emit(userDelta{user: user, late: true}); err != nil {
+				return err
+			}
+		case rowKept:
+			before, was := s.before.resolve(row)
+			after, is := s.after.resolve(row)
+			if before == after && was == is {
+				continue
+			}
+			for _, user := range [...]string{before, after} {
+				if err := emit(userDelta{user: user, late: true}); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// keySet is a sorted set of session keys, asked mostly in ascending order.
+type keySet struct {
+	keys []int64
+	at   int
+}
+
+func newKeySet(keys []int64) *keySet {
+	slices.Sort(keys)
+	return &keySet{keys: slices.Compact(keys)}
+}
+
+func (s *keySet) contains(key int64) bool {
+	for s.at < len(s.keys) && s.keys[s.at] < key {
+		s.at++
+	}
+	if s.at < len(s.keys) && s.keys[s.at] == key && (s.at == 0 || s.keys[s.at-1] < key) {
+		return true
+	}
+	if s.at > 0 && s.keys[s.at-1] >= key {
+		s.at, _ = slices.BinarySearch(s.keys, key)
+		return s.at < len(s.keys) && s.keys[s.at] == key
+	}
+	return false
+}
+
+// span is a range of event times, UTC microseconds.
+type span struct{ low, high int64 }
+
+func (s *span) include(t int64) { s.low, s.high = min(s.low, t), max(s.high, t) }
+
+func (s span) widened(by int64) span {
+	return span{saturatingAdd(s.low, -by), saturatingAdd(s.high, by)}
+}
+
+// within keeps the files that may hold event times of the span.
+func (s span) within(files []iceberg.DataFile, timeField int) []iceberg.DataFile {
+	var kept []iceberg.DataFile
+	for _, file := range files {
+		if low, high := bounds(file, timeField); low <= s.high && high >= s.low {
+			kept = append(kept, file)
+		}
+	}
+	return kept
+}

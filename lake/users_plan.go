@@ -1,0 +1,350 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/versionlake/versionlake/history"
+)
+
+// UsersPlan says which buckets of gold.users must follow which changes of silver.
+type UsersPlan struct {
+	Ref string `json:"ref"`
+	// Groups are buckets, to be merged by one MergeUsers each; empty when no row of silver has moved since the last commit.
+	Groups [][]int `json:"groups"`
+	// Rebuild: gold starts anew (the first commit, or its base was expired).
+	Rebuild bool  `json:"rebuild"`
+	Changes int64 `json:"changes"` // sightings that came, went or moved
+}
+
+// stagedUsers is what lies at a UsersPlan's Ref.
+type stagedUsers struct {
+	Round     string             `json:"round"`
+	Head      int64              `json:"head"` // gold's snapshot that is replaced; 0: none
+	Sightings int64              `json:"sightings"`
+	Bindings  int64              `json:"bindings"`
+	Rebuild   bool               `json:"rebuild"`
+	Buckets   int                `json:"buckets"`
+	Runs      []sortedRun        `json:"runs"`
+	Old       map[int][]dataFile `json:"old"` // gold's files by bucket, those to be replaced
+}
+
+// Merging is spread over activities of at most this many buckets each.
+const bucketsPerGroup = 4
+
+// roundFolder is where a round of the gold writer stages its work.
+func (l *Lake) roundFolder(round string) string { return l.objects.root + "/_staging/users/" + round }
+
+// PlanUsers reads what changed in silver since the snapshots that gold reflects and stages the changes by bucket
+// (docs/ARCHITECTURE.md, Gold). round is unique per attempt of the gold writer. progress tells rows read so far.
+func (l *Lake) PlanUsers(ctx context.Context, round string, progress func(read int64)) (plan UsersPlan, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("plan round %s of gold: %w", round, err)
+		}
+	}()
+	c, err := l.silverChanges(ctx)
+	if err != nil {
+		return UsersPlan{}, err
+	}
+	staged := stagedUsers{
+		Round: round, Sightings: c.toSightings, Bindings: c.toBindings, Rebuild: !c.base.known, Old: map[int][]dataFile{},
+	}
+	if head := c.gold.CurrentSnapshot(); head != nil {
+		staged.Head = head.SnapshotID
+	}
+	if staged.Buckets, err = bucketsOf(c.gold.Spec()); err != nil {
+		return UsersPlan{}, err
+	}
+	runs := &runWriter{objects: l.objects, folder: l.roundFolder(round), bucket: bucketFunc(staged.Buckets)}
+	if err := l.stageChanges(ctx, c, runs, progress); err != nil {
+		return UsersPlan{}, err
+	}
+	if err := runs.flush(); err != nil {
+		return UsersPlan{}, err
+	}
+	staged.Runs = runs.runs
+	touched, err := l.touchedBuckets(ctx, c.gold, &staged)
+	if err != nil {
+		return UsersPlan{}, err
+	}
+	plan = UsersPlan{Ref: l.roundFolder(round) + "/plan.json", Rebuild: staged.Rebuild, Changes: runs.changes}
+	for group := range slices.Chunk(touched, bucketsPerGroup) {
+		plan.Groups = append(plan.Groups, group)
+	}
+	return plan, l.objects.writeJSON(plan.Ref, staged)
+}
+
+// touchedBuckets notes gold's present files of the buckets that the runs touch; of all when gold is rebuilt.
+func (l *Lake) touchedBuckets(ctx context.Context, gold *table.Table, staged *stagedUsers) ([]int, error) {
+	touched := map[int]bool{}
+	for _, run := range staged.Runs {
+		for bucket := range run.Buckets {
+			touched[bucket] = true
+		}
+	}
+	live, err := liveFiles(ctx, gold)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range live {
+		bucket, ok := file.Partition()[partitionFieldID].(int32)
+		if !ok {
+			return nil, fmt.Errorf("file %s of gold.users has no bucket", file.FilePath())
+		}
+		if !touched[int(bucket)] && !staged.Rebuild {
+			continue
+		}
+		touched[int(bucket)] = true
+		encoded, err := l.encode(file, goldUsers)
+		if err != nil {
+			return nil, err
+		}
+		staged.Old[int(bucket)] = append(staged.Old[int(bucket)], encoded)
+	}
+	buckets := make([]int, 0, len(touched))
+	for bucket := range touched {
+		buckets = append(buckets, bucket)
+	}
+	slices.Sort(buckets)
+	return buckets, nil
+}
+
+// silverChange is what lies between gold and silver.
+type silverChange struct {
+	gold, sightings, bindings *table.Table
+	base                      base
+	toSightings, toBindings   int64
+	sightingFiles             changedFiles
+	bindingFiles              changedFiles
+}
+
+func (l *Lake) silverChanges(ctx context.Context) (c silverChange, err error) {
+	if c.gold, err = l.load(ctx, goldUsers); err != nil {
+		return c, err
+	}
+	c.base = goldBase(c.gold)
+	// Sightings first: an hour commits its bindings before them, so that what is read here has its bindings too.
+	if c.sightings, err = l.load(ctx, silverSightings); err != nil {
+		return c, err
+	}
+	if c.bindings, err = l.load(ctx, silverBindings); err != nil {
+		return c, err
+	}
+	sightingLog, ok1 := log(c.sightings, c.base.sightings)
+	bindingLog, ok2 := log(c.bindings, c.base.bindings)
+	if !ok1 || !ok2 {
+		c.base = base{}
+		sightingLog, _ = log(c.sightings, 0)
+		bindingLog, _ = log(c.bindings, 0)
+	}
+	settled, err := l.settledRuns(ctx)
+	if err != nil {
+		return c, err
+	}
+	s, b := settledPrefix(sightingLog, bindingLog, settled)
+	c.toSightings, c.toBindings = c.base.sightings, c.base.bindings
+	if s > 0 {
+		c.toSightings = sightingLog[s-1].snapshot
+	}
+	if b > 0 {
+		c.toBindings = bindingLog[b-1].snapshot
+	}
+	if c.sightingFiles, err = changesBetween(ctx, c.sightings, c.base.sightings, c.toSightings); err != nil {
+		return c, err
+	}
+	c.bindingFiles, err = changesBetween(ctx, c.bindings, c.base.bindings, c.toBindings)
+	return c, err
+}
+
+var (
+	sightingTimeField = silverSightings.fieldID("event_timestamp_utc")
+	bindingTimeField  = silverBindings.fieldID("event_timestamp_utc")
+	windowMicros      = history.DefaultWindow.Microseconds()
+)
+
+// stageChanges joins the changed rows with what else is known of their sessions and writes what follows for users.
+func (l *Lake) stageChanges(ctx context.Context, c silverChange, runs *runWriter, progress func(int64)) error {
+	if len(c.sightingFiles.added)+len(c.sightingFiles.removed)+len(c.bindingFiles.added)+len(c.bindingFiles.removed) == 0 {
+		return nil
+	}
+	j, err := l.newJoin()
+	if err != nil {
+		return err
+	}
+	defer j.close()
+
+	// Sessions whose other rows matter: bindings for sightings that name no user or device, sightings for bindings.
+	var unnamed, bound []int64
+	unnamedSpan, boundSpan := span{math.MaxInt64, math.MinInt64}, span{math.MaxInt64, math.MinInt64}
+	changed := func(row sessionRow) error {
+		switch {
+		case row.kind != 's':
+			bound = append(bound, row.key)
+			boundSpan.include(row.time)
+		case row.user == "" || row.device == "":
+			unnamed = append(unnamed, row.key)
+			unnamedSpan.include(row.time)
+		}
+		progress(j.rows)
+		return j.add(row)
+	}
+	if err := l.sessionRows(ctx, c.sightingFiles, c.bindingFiles, changed); err != nil {
+		return err
+	}
+	if c.base.known {
+		if err := l.addContext(ctx, c, j, newKeySet(unnamed), newKeySet(bound), unnamedSpan, boundSpan); err != nil {
+			return err
+		}
+	}
+	return j.sessions(ctx, func(rows []sessionRow) error {
+		s := newSession(rows)
+		return s.deltas(runs.add)
+	})
+}
+
+// sessionRows reads changed files of both tables.
+func (l *Lake) sessionRows(ctx context.Context, sightings, bindings changedFiles, each func(sessionRow) error) error {
+	for _, part := range [...]struct {
+		files []iceberg.DataFile
+		state byte
+	}{{sightings.added, rowAdded}, {sightings.removed, rowRemoved}} {
+		if err := l.sightingRows(ctx, part.files, part.state, nil, each); err != nil {
+			return err
+		}
+	}
+	for _, part := range [...]struct {
+		files []iceberg.DataFile
+		state byte
+	}{{bindings.added, rowAdded}, {bindings.removed, rowRemoved}} {
+		if err := l.bindingRows(ctx, part.files, part.state, nil, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addContext adds the rows that stayed, of the sessions that changed.
+func (l *Lake) addContext(ctx context.Context, c silverChange, j *join, unnamed, bound *keySet, unnamedSpan, boundSpan span) error {
+	kept, err := keptFiles(ctx, c.bindings, c.toBindings, c.bindingFiles.added)
+	if err != nil {
+		return err
+	}
+	both := newKeySet(slices.Concat(unnamed.keys, bound.keys))
+	near := span{
+		min(unnamedSpan.low, saturatingAdd(boundSpan.low, -windowMicros)),
+		max(unnamedSpan.high, saturatingAdd(boundSpan.high, windowMicros)),
+	}.widened(windowMicros)
+	if err := l.bindingRows(ctx, near.within(kept, bindingTimeField), rowKept, both, j.add); err != nil {
+		return err
+	}
+	if kept, err = keptFiles(ctx, c.sightings, c.toSightings, c.sightingFiles.added); err != nil {
+		return err
+	}
+	return l.sightingRows(ctx, boundSpan.widened(windowMicros).within(kept, sightingTimeField), rowKept, bound, func(row sessionRow) error {
+		if row.user != "" && row.device != "" {
+			return nil
+		}
+		return j.add(row)
+	})
+}
+
+// keptFiles are the live files of a snapshot that did not just come.
+func keptFiles(ctx context.Context, loaded *table.Table, snapshot int64, added []iceberg.DataFile) ([]iceberg.DataFile, error) {
+	if snapshot == 0 {
+		return nil, nil
+	}
+	live, err := liveFiles(ctx, loaded, table.WithSnapshotID(snapshot))
+	if err != nil {
+		return nil, err
+	}
+	came := map[string]bool{}
+	for _, file := range added {
+		came[file.FilePath()] = true
+	}
+	return slices.DeleteFunc(live, func(file iceberg.DataFile) bool { return came[file.FilePath()] }), nil
+}
+
+// sightingRows streams files of silver.sightings; only the sessions in keys, unless nil.
+func (l *Lake) sightingRows(ctx context.Context, files []iceberg.DataFile, state byte, keys *keySet, each func(sessionRow) error) error {
+	return sessionRowsOf(ctx, l, files, keys, func(row *sightingRow) (int64, sessionRow) { return row.SessionKey, row.sessionRow(state) }, each)
+}
+
+// bindingRows streams files of silver.bindings; only the sessions in keys, unless nil.
+func (l *Lake) bindingRows(ctx context.Context, files []iceberg.DataFile, state byte, keys *keySet, each func(sessionRow) error) error {
+	return sessionRowsOf(ctx, l, files, keys, func(row *bindingRow) (int64, sessionRow) { return row.SessionKey, row.sessionRow(state) }, each)
+}
+
+func sessionRowsOf[T any](ctx context.Context, l *Lake, files []iceberg.DataFile, keys *keySet, convert func(*T) (int64, sessionRow), each func(sessionRow) error) error {
+	if keys != nil && len(keys.keys) == 0 {
+		return nil
+	}
+	for _, file := range files {
+		if keys != nil {
+			matches, err := l.anySession(file, keys)
+			if err != nil {
+				return err
+			}
+			if !matches {
+				continue
+			}
+		}
+		if err := scanRows(ctx, l, file, func(rows []T) error {
+			for i := range rows {
+				key, row := convert(&rows[i])
+				if keys != nil && !keys.contains(key) {
+					continue
+				}
+				if err := each(row); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// anySession reads only the session keys of a file, which are delta-coded and small, to spare the rest.
+func (l *Lake) anySession(file iceberg.DataFile, keys *keySet) (found bool, err error) {
+	low, high := bounds(file, 1)
+	at, _ := slices.BinarySearch(keys.keys, low)
+	if at == len(keys.keys) || keys.keys[at] > high {
+		return false, nil
+	}
+	type keyRow struct {
+		SessionKey int64 `parquet:"session_key,delta,id(1)"`
+	}
+	errFound := errors.New("found")
+	err = scanRows(context.Background(), l, file, func(rows []keyRow) error {
+		for i := range rows {
+			if keys.contains(rows[i].SessionKey) {
+				return errFound
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errFound) {
+		return true, nil
+	}
+	return false, err
+}
+
+func saturatingAdd(a, b int64) int64 {
+	switch sum := a + b; {
+	case b > 0 && sum < a:
+		return math.MaxInt64
+	case b < 0 && sum > a:
+		return math.MinInt64
+	default:
+		return sum
+	}
+}
