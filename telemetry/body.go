@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"bytes"
+	"math/bits"
 )
 
 // MaxNesting is how deep dicts and lists may nest in a body; the body itself is the first level.
@@ -109,6 +110,12 @@ func scalar(b []byte, i int, escapes bool) (from, to, end int) {
 		return token(b, i)
 	}
 	from = i + 1
+	if from+8 <= len(b) && !escapes {
+		if found := matches(b[from:], quote); found != 0 { // most keys end here
+			to = from + bits.TrailingZeros64(found)/8
+			return from, to, to + 1
+		}
+	}
 	for to = index(b, from, quote); to >= 0; to = index(b, to+1, quote) {
 		if !escapes || !isEscaped(b[from:to]) {
 			return from, to, to + 1

@@ -67,7 +67,7 @@ func (t nameTable) findIn(text []byte, from, to int) uint8 {
 	}
 	prefix := binary.LittleEndian.Uint64(text[from:])
 	if n := to - from; n < 8 {
-		prefix &= 1<<(8*n) - 1
+		prefix &= 1<<(8*n&63) - 1
 	}
 	return t.lookup(text[from:to], prefix)
 }

@@ -114,12 +114,14 @@ func (e *Event) cutAtTabs(line []byte) (timestamp []byte, ok bool) {
 			found++
 		}
 	}
-	e.Category = trim(line[:tabs[0]])
-	e.ServiceName = trim(line[tabs[1]+1 : tabs[2]])
-	e.SessionID = trim(line[tabs[2]+1 : tabs[3]])
-	e.TransactionID = trim(line[tabs[3]+1 : tabs[4]])
-	e.Body = trim(line[tabs[4]+1:])
-	return trim(line[tabs[0]+1 : tabs[1]]), true
+	category, timestamp, service := line[:tabs[0]], line[tabs[0]+1:tabs[1]], line[tabs[1]+1:tabs[2]]
+	session, transaction, body := line[tabs[2]+1:tabs[3]], line[tabs[3]+1:tabs[4]], line[tabs[4]+1:]
+	if !(isTrim(category) && isTrim(timestamp) && isTrim(service) && isTrim(session) && isTrim(transaction) && isTrim(body)) {
+		category, timestamp, service = trim(category), trim(timestamp), trim(service)
+		session, transaction, body = trim(session), trim(transaction), trim(body)
+	}
+	e.Category, e.ServiceName, e.SessionID, e.TransactionID, e.Body = category, service, session, transaction, body
+	return timestamp, true
 }
 
 // cutAtBlanks is for lines with fewer than five tabs: five words, and a body that isn't empty.
@@ -149,14 +151,11 @@ func trimLeft(text []byte) []byte {
 }
 
 func trim(text []byte) []byte {
-	if n := len(text); n > 0 && text[0] > ' ' && text[n-1] > ' ' {
-		return text // so it is nearly always
-	}
-	return trimBlanks(text)
-}
-
-//go:noinline
-func trimBlanks(text []byte) []byte {
 	text = trimLeft(text)
 	return text[:trimRight(text)]
+}
+
+// isTrim tells cheaply that there is nothing to trim. It is wrong at most about control characters, where trimming does no harm.
+func isTrim(text []byte) bool {
+	return len(text) == 0 || text[0] > ' ' && text[len(text)-1] > ' '
 }
