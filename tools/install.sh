@@ -75,15 +75,14 @@ version() {
 }
 
 install_tool() {
-	local name=$1 want stamp=$root/stamps/$1 new part
+	local name=$1 want stamp=$root/stamps/$1 part
 	want=$(version "$name") || { echo "tools: there is no tool $name" >&2; exit 2; }
 	if [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then
 		return
 	fi
 	echo "tools: installing $want into .tools"
 	rm -f "$stamp"
-	new=$(mktemp -d "$root/new.XXXXXX")
-	trap 'rm -rf "$new"' EXIT
+	mkdir "$new"
 	"$name" "$new"
 	for part in "$new"/bin/*; do
 		[ ! -e "$part" ] || mv -f "$part" "$root/bin/"
@@ -95,12 +94,16 @@ install_tool() {
 		mv "$part" "$root/"
 	done
 	rm -rf "$new"
-	trap - EXIT
 	echo "$want" >"$stamp.new"
 	mv "$stamp.new" "$stamp"
 }
 
 mkdir -p "$root/bin" "$root/stamps"
+new=$root/new.$$
+trap 'rm -rf "$new"' EXIT
+for left in "$root"/new.*; do # by an installation that was killed
+	kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
+done
 [ $# -gt 0 ] || set -- temporal versitygw postgres staticcheck workflowcheck python
 for name in "$@"; do
 	install_tool "$name"
