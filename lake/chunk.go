@@ -88,6 +88,7 @@ type chunkStage struct {
 	parser   *telemetry.Parser
 	progress func(ChunkCounts)
 
+	event   telemetry.Event // its scratch memory is reused
 	counts  map[int]ChunkCounts
 	total   ChunkCounts
 	told    int64
@@ -229,14 +230,14 @@ func (c *chunkStage) fault(file int, err error) error {
 }
 
 func (c *chunkStage) line(line *telemetry.Line, file int) (accepted bool, err error) {
-	var event telemetry.Event
+	event := &c.event
 	reason := line.Reason
 	text := line.Text
 	if reason == "" {
 		start := len(c.arena)
 		c.arena = append(c.arena, line.Text...)
 		text = c.arena[start:]
-		reason = c.parser.Parse(text, &event)
+		reason = c.parser.Parse(text, event)
 	}
 	if reason != "" {
 		return false, c.rejects.write([]rejectRow{{
@@ -250,7 +251,7 @@ func (c *chunkStage) line(line *telemetry.Line, file int) (accepted bool, err er
 		batch = &c.matter
 	}
 	if event.Kind != telemetry.KindOther || named {
-		if err := c.addCandidate(&event, file, line.Number); err != nil {
+		if err := c.addCandidate(event, file, line.Number); err != nil {
 			return false, err
 		}
 	}

@@ -71,24 +71,7 @@ func (in *ingester) silver(hour telemetry.Hour) (Run, HourRow) {
 	run := Run{Hour: hour, ID: fmt.Sprintf("run%05d-%d", in.runs, time.Now().UnixNano())}
 	files, err := in.source.Files(ctx, hour)
 	in.must(err)
-	var chunks []Chunk
-	for _, file := range files {
-		starts := []telemetry.Position{{Line: 1}}
-		if !telemetry.Compressed(file.Key) && file.Size > in.chunkSize {
-			r, err := in.source.Open(ctx, file, 0, -1)
-			in.must(err)
-			starts, err = telemetry.Split(r, in.chunkSize, func(int64) {})
-			in.must(err)
-			r.Close()
-		}
-		for i, start := range starts {
-			length := int64(-1)
-			if i+1 < len(starts) {
-				length = starts[i+1].Offset - start.Offset
-			}
-			chunks = append(chunks, Chunk{Pieces: []Piece{{File: file, Offset: start.Offset, Length: length, Line: start.Line}}})
-		}
-	}
+	chunks := in.cut(files)
 	plan, err := in.lake.StagePlan(ctx, run, in.source.String(), files, chunks)
 	in.must(err)
 	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
@@ -109,6 +92,31 @@ func (in *ingester) silver(hour telemetry.Hour) (Run, HourRow) {
 	in.must(err)
 	in.must(in.lake.DropStaging(ctx, run))
 	return run, row
+}
+
+// cut makes a chunk of each file, or of each piece of a large plain one.
+func (in *ingester) cut(files []source.File) []Chunk {
+	in.tb.Helper()
+	ctx := in.tb.Context()
+	var chunks []Chunk
+	for _, file := range files {
+		starts := []telemetry.Position{{Line: 1}}
+		if !telemetry.Compressed(file.Key) && file.Size > in.chunkSize {
+			r, err := in.source.Open(ctx, file, 0, -1)
+			in.must(err)
+			starts, err = telemetry.Split(r, in.chunkSize, func(int64) {})
+			in.must(err)
+			r.Close()
+		}
+		for i, start := range starts {
+			length := int64(-1)
+			if i+1 < len(starts) {
+				length = starts[i+1].Offset - start.Offset
+			}
+			chunks = append(chunks, Chunk{Pieces: []Piece{{File: file, Offset: start.Offset, Length: length, Line: start.Line}}})
+		}
+	}
+	return chunks
 }
 
 // gold lets gold follow.

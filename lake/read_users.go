@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"strconv"
@@ -24,9 +25,9 @@ func (l *Lake) User(ctx context.Context, version Version, id string) (user histo
 		return history.User{}, false, err
 	}
 	for _, file := range files {
-		row, found, err := l.findUser(file, id)
+		user, found, err := l.findUser(file, id)
 		if err != nil || found {
-			return row.user(), found, err
+			return user, found, err
 		}
 	}
 	return history.User{}, false, nil
@@ -42,10 +43,10 @@ func (l *Lake) userFiles(ctx context.Context, version Version, filter iceberg.Bo
 }
 
 // findUser skips the row groups and pages whose statistics exclude the id: a file is sorted by it.
-func (l *Lake) findUser(file iceberg.DataFile, id string) (row userRow, found bool, err error) {
+func (l *Lake) findUser(file iceberg.DataFile, id string) (user history.User, found bool, err error) {
 	parsed, closeFile, err := l.openParquet(file)
 	if err != nil {
-		return row, false, err
+		return user, false, err
 	}
 	defer func() { err = errors.Join(err, closeFile()) }()
 	value := parquet.ByteArrayValue([]byte(id))
@@ -53,11 +54,11 @@ func (l *Lake) findUser(file iceberg.DataFile, id string) (row userRow, found bo
 		chunk := group.ColumnChunks()[0]
 		index, err := chunk.ColumnIndex()
 		if err != nil {
-			return row, false, fmt.Errorf("read the index of %s: %w", file.FilePath(), err)
+			return user, false, fmt.Errorf("read the index of %s: %w", file.FilePath(), err)
 		}
 		offsets, err := chunk.OffsetIndex()
 		if err != nil {
-			return row, false, fmt.Errorf("read the index of %s: %w", file.FilePath(), err)
+			return user, false, fmt.Errorf("read the index of %s: %w", file.FilePath(), err)
 		}
 		page := parquet.Find(index, value, chunk.Type().Compare)
 		if page >= index.NumPages() {
@@ -72,51 +73,56 @@ func (l *Lake) findUser(file iceberg.DataFile, id string) (row userRow, found bo
 			if page+1 < index.NumPages() {
 				end = offsets.FirstRowIndex(page + 1)
 			}
-			row, found, err := findInPage(group, offsets.FirstRowIndex(page), end, id)
+			user, found, err := findInPage(group, offsets.FirstRowIndex(page), end, id)
 			if err != nil {
-				return row, false, fmt.Errorf("read %s: %w", file.FilePath(), err)
+				return user, false, fmt.Errorf("read %s: %w", file.FilePath(), err)
 			}
 			if found {
-				return row, true, nil
+				return user, true, nil
 			}
 		}
 	}
-	return row, false, nil
+	return user, false, nil
 }
 
-func findInPage(group parquet.RowGroup, from, to int64, id string) (row userRow, found bool, err error) {
-	ids := parquet.NewGenericRowGroupReader[struct {
+// findInPage reads the ids of some rows of a group, and then the one row that is wanted.
+func findInPage(group parquet.RowGroup, from, to int64, id string) (user history.User, found bool, err error) {
+	type idRow struct {
 		UserID string `parquet:"user_id"`
-	}](group)
+	}
+	ids := parquet.NewGenericRowGroupReader[idRow](group)
 	defer ids.Close()
 	if err := ids.SeekToRow(from); err != nil {
-		return row, false, err
+		return user, false, err
 	}
-	batch := make([]struct {
-		UserID string `parquet:"user_id"`
-	}, min(to-from, 1024))
+	batch := make([]idRow, min(to-from, 1024))
 	for at := from; at < to; {
 		n, err := ids.Read(batch[:min(int64(len(batch)), to-at)])
 		for i := range n {
-			if batch[i].UserID == id {
-				rows := parquet.NewGenericRowGroupReader[userRow](group)
-				defer rows.Close()
-				if err := rows.SeekToRow(at + int64(i)); err != nil {
-					return row, false, err
-				}
-				one := make([]userRow, 1)
-				if n, err := rows.Read(one); n != 1 {
-					return row, false, err
-				}
-				return one[0], true, nil
+			if batch[i].UserID != id {
+				continue
 			}
+			rows := parquet.NewRowGroupReader(group, userSchema)
+			defer rows.Close()
+			if err := rows.SeekToRow(at + int64(i)); err != nil {
+				return user, false, err
+			}
+			one := make([]parquet.Row, 1)
+			if n, err := rows.ReadRows(one); n != 1 {
+				return user, false, err
+			}
+			user, err := userOf(one[0])
+			return user, err == nil, err
 		}
 		at += int64(n)
-		if err != nil || n == 0 {
+		if err == io.EOF || n == 0 {
 			break
 		}
+		if err != nil {
+			return user, false, err
+		}
 	}
-	return row, false, nil
+	return user, false, nil
 }
 
 // Users streams every row of a version, ordered by user id (bytes). It holds one batch of each file of gold.users.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	icebergio "github.com/apache/iceberg-go/io"
 
@@ -83,6 +84,7 @@ type runWriter struct {
 	objects *objects
 	folder  string
 	bucket  func(user string) int
+	mutex   sync.Mutex
 	pending []pendingDelta
 	bytes   int
 	runs    []sortedRun
@@ -92,7 +94,12 @@ type runWriter struct {
 
 func (w *runWriter) add(d userDelta) error {
 	record := appendDelta(nil, &d)
-	w.pending = append(w.pending, pendingDelta{bucket: w.bucket(d.user), user: strings.Clone(d.user), record: record})
+	// The user is the record's first text: no second copy.
+	user := (&decoder{data: record}).text()
+	pending := pendingDelta{bucket: w.bucket(user), user: user, record: record}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.pending = append(w.pending, pending)
 	w.changes++
 	if w.bytes += len(record) + 96; w.bytes < runBytes {
 		return nil

@@ -137,6 +137,7 @@ type silverStage struct {
 	sightings *dataWriter[sightingRow]
 	bindings  *dataWriter[bindingRow]
 
+	order        []*candidate
 	eventRows    []silverRow
 	sightingRows []sightingRow
 	bindingRows  []bindingRow
@@ -205,10 +206,14 @@ func (l *Lake) StageSilver(ctx context.Context, run Run, plan HourPlan, chunks [
 }
 
 func (s *silverStage) section(candidates []candidate) error {
-	slices.SortFunc(candidates, func(a, b candidate) int { return a.compare(&b) })
+	// Candidates are large: their places are sorted, not they.
+	s.order = s.order[:0]
 	for i := range candidates {
-		c := &candidates[i]
-		if repeats(candidates[:i], c) {
+		s.order = append(s.order, &candidates[i])
+	}
+	slices.SortFunc(s.order, (*candidate).compare)
+	for i, c := range s.order {
+		if repeats(s.order[:i], c) {
 			continue
 		}
 		if c.kind != telemetry.KindOther {
@@ -237,9 +242,8 @@ func (s *silverStage) section(candidates []candidate) error {
 
 // repeats tells an exact repeat (same session, TransactionId, time and body: a client's retry) of an earlier
 // candidate. Sorting has put those with the same session, time and transaction next to each other.
-func repeats(earlier []candidate, c *candidate) bool {
-	for i := len(earlier) - 1; i >= 0; i-- {
-		e := &earlier[i]
+func repeats(earlier []*candidate, c *candidate) bool {
+	for _, e := range slices.Backward(earlier) {
 		if e.time != c.time || e.transaction != c.transaction || e.session != c.session {
 			return false
 		}

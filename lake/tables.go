@@ -78,8 +78,8 @@ type (
 		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),delta,id(7)" doc:"When the event happened, by the client's clock, UTC."`
 		FileName        string `parquet:"file_name,dict,id(8)" doc:"Source file, relative to the source's root."`
 		LineNumber      int64  `parquet:"line_number,delta,id(9)" doc:"Line in the file, from 1; a continued line counts where it begins."`
-		IngestDate      int32  `parquet:"p_ingest_date_utc,date,dict,id(10)" doc:"Partition: UTC date of the folder the file lay in."`
-		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,dict,id(11)" doc:"Partition: UTC hour of that day, 0 to 23."`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(10)" doc:"Partition: UTC date of the folder the file lay in."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(11)" doc:"Partition: UTC hour of that day, 0 to 23."`
 	}
 
 	rejectRow struct {
@@ -89,8 +89,8 @@ type (
 		ByteOffset      int64  `parquet:"byte_offset,delta,id(4)" doc:"Where the line begins in the (uncompressed) file."`
 		ByteLength      int64  `parquet:"byte_length,delta,id(5)" doc:"How long the line is, its end included."`
 		RawLine         []byte `parquet:"raw_line,id(6)" doc:"The line's bytes as they came; the first MiB of a longer one."`
-		IngestDate      int32  `parquet:"p_ingest_date_utc,date,dict,id(7)" doc:"Partition: UTC date of the folder the file lay in."`
-		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,dict,id(8)" doc:"Partition: UTC hour of that day, 0 to 23."`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(7)" doc:"Partition: UTC date of the folder the file lay in."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(8)" doc:"Partition: UTC hour of that day, 0 to 23."`
 	}
 
 	silverRow struct {
@@ -118,8 +118,8 @@ type (
 		Variant         string `parquet:"variant,optional,dict,id(22)" doc:"Experiment: variant."`
 		FileName        string `parquet:"file_name,dict,id(23)" doc:"Source file, relative to the source's root."`
 		LineNumber      int64  `parquet:"line_number,id(24)" doc:"Line in the file, from 1."`
-		IngestDate      int32  `parquet:"p_ingest_date_utc,date,dict,id(25)" doc:"Partition: UTC date of the folder the file lay in."`
-		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,dict,id(26)" doc:"Partition: UTC hour of that day, 0 to 23."`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(25)" doc:"Partition: UTC date of the folder the file lay in."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(26)" doc:"Partition: UTC hour of that day, 0 to 23."`
 	}
 
 	sightingRow struct {
@@ -133,8 +133,8 @@ type (
 		Transaction     int64  `parquet:"transaction_number,id(8)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
 		FileName        string `parquet:"file_name,dict,id(9)" doc:"Source file, relative to the source's root."`
 		LineNumber      int64  `parquet:"line_number,id(10)" doc:"Line in the file, from 1."`
-		IngestDate      int32  `parquet:"p_ingest_date_utc,date,dict,id(11)" doc:"Partition: UTC date of the folder the file lay in."`
-		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,dict,id(12)" doc:"Partition: UTC hour of that day, 0 to 23."`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(11)" doc:"Partition: UTC date of the folder the file lay in."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"Partition: UTC hour of that day, 0 to 23."`
 	}
 
 	bindingRow struct {
@@ -146,8 +146,8 @@ type (
 		Transaction     int64  `parquet:"transaction_number,id(6)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
 		FileName        string `parquet:"file_name,dict,id(7)" doc:"Source file, relative to the source's root."`
 		LineNumber      int64  `parquet:"line_number,id(8)" doc:"Line in the file, from 1."`
-		IngestDate      int32  `parquet:"p_ingest_date_utc,date,dict,id(9)" doc:"Partition: UTC date of the folder the file lay in."`
-		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,dict,id(10)" doc:"Partition: UTC hour of that day, 0 to 23."`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(9)" doc:"Partition: UTC date of the folder the file lay in."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(10)" doc:"Partition: UTC hour of that day, 0 to 23."`
 	}
 
 	userRow struct {
@@ -193,7 +193,7 @@ type (
 		Changed    bool   `parquet:"changed,id(15)" doc:"Whether the run changed a row of silver."`
 		StartedAt  int64  `parquet:"started_at,timestamp(microsecond),id(16)" doc:"Start of the run, UTC."`
 		FinishedAt int64  `parquet:"finished_at,timestamp(microsecond),id(17)" doc:"When the hour was complete in silver, UTC."`
-		IngestDate int32  `parquet:"p_ingest_date_utc,date,dict,id(18)" doc:"Partition: UTC date of the hour."`
+		IngestDate int32  `parquet:"p_ingest_date_utc,date,delta,id(18)" doc:"Partition: UTC date of the hour."`
 	}
 
 	fileRow struct {
@@ -207,8 +207,8 @@ type (
 		Rejects         int64  `parquet:"rejects,id(8)" doc:"Lines in bronze.rejects."`
 		Blanks          int64  `parquet:"blanks,id(9)" doc:"Blank lines."`
 		RunID           string `parquet:"run_id,id(10)" doc:"Temporal run that first read this version of the file."`
-		IngestDate      int32  `parquet:"p_ingest_date_utc,date,dict,id(11)" doc:"Partition: UTC date of the folder the file lies in."`
-		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,dict,id(12)" doc:"Partition: UTC hour of that day, 0 to 23."`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(11)" doc:"Partition: UTC date of the folder the file lies in."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"Partition: UTC hour of that day, 0 to 23."`
 	}
 )
 

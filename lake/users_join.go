@@ -6,9 +6,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/apache/iceberg-go"
+	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/history"
 )
@@ -36,17 +41,21 @@ type sessionRow struct {
 	line        int64
 }
 
-func (row *sightingRow) sessionRow(state byte) sessionRow {
+// The columns of silver.sightings and silver.bindings, in the order of their structs. Rows are decoded by place: five
+// times faster than by reflection, and texts alias the reader's buffers.
+
+func sightingOf(row parquet.Row, state byte) sessionRow {
 	return sessionRow{
-		key: row.SessionKey, session: row.SessionID, state: state, kind: 's', user: row.UserID, service: row.ServiceName,
-		device: row.Device, value: row.Version, time: row.Time, transaction: row.Transaction, file: row.FileName, line: row.LineNumber,
+		key: row[0].Int64(), session: alias(row[1].ByteArray()), state: state, kind: 's', user: alias(row[2].ByteArray()),
+		service: alias(row[3].ByteArray()), device: alias(row[4].ByteArray()), value: alias(row[5].ByteArray()), time: row[6].Int64(),
+		transaction: row[7].Int64(), file: alias(row[8].ByteArray()), line: row[9].Int64(),
 	}
 }
 
-func (row *bindingRow) sessionRow(state byte) sessionRow {
+func bindingOf(row parquet.Row, state byte) sessionRow {
 	return sessionRow{
-		key: row.SessionKey, session: row.SessionID, state: state, kind: row.Kind[0], value: row.Value,
-		time: row.Time, transaction: row.Transaction, file: row.FileName, line: row.LineNumber,
+		key: row[0].Int64(), session: alias(row[1].ByteArray()), state: state, kind: row[2].ByteArray()[0], value: alias(row[3].ByteArray()),
+		time: row[4].Int64(), transaction: row[5].Int64(), file: alias(row[6].ByteArray()), line: row[7].Int64(),
 	}
 }
 
@@ -103,6 +112,7 @@ type join struct {
 	lake    *Lake
 	scratch *objects
 	folder  string
+	mutex   sync.Mutex
 	spill   *shuffleWriter
 	rows    int64
 }
@@ -134,12 +144,15 @@ func (j *join) close() {
 }
 
 func (j *join) add(row sessionRow) error {
+	j.mutex.Lock()
+	defer j.mutex.Unlock()
 	j.rows++
 	return j.spill.add(sessionSection(row.key, joinSections), row.append)
 }
 
-// sessions hands every session's rows to each, sorted by kind and the order of events.
-func (j *join) sessions(ctx context.Context, each func([]sessionRow) error) error {
+// sessions hands every session's rows to each, sorted by kind and the order of events. Several sections are worked on at
+// once: each must be safe for that.
+func (j *join) sessions(ctx context.Context, each func([]*sessionRow) error) error {
 	index, err := j.spill.close(j.scratch.root + "/spill")
 	if err != nil {
 		return err
@@ -149,36 +162,48 @@ func (j *join) sessions(ctx context.Context, each func([]sessionRow) error) erro
 		return err
 	}
 	defer file.Close()
-	var data []byte
-	var rows []sessionRow
-	for section := range joinSections {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if data, err = index.read(file, section, data[:0]); err != nil {
-			return err
-		}
-		rows = rows[:0]
-		d := decoder{data: data}
-		for len(d.data) > 0 {
-			rows = append(rows, d.sessionRow())
-		}
-		if d.failed {
-			return fmt.Errorf("section %d of a spill is damaged", section)
-		}
-		slices.SortFunc(rows, func(a, b sessionRow) int { return a.compare(&b) })
-		for start := 0; start < len(rows); {
-			end := start + 1
-			for end < len(rows) && rows[end].session == rows[start].session {
-				end++
+	var next atomic.Int64
+	work, ctx := errgroup.WithContext(ctx)
+	for range runtime.GOMAXPROCS(0) {
+		work.Go(func() error {
+			var data []byte
+			var rows []sessionRow
+			var order []*sessionRow
+			for {
+				section := int(next.Add(1)) - 1
+				if section >= joinSections || ctx.Err() != nil {
+					return ctx.Err()
+				}
+				var err error
+				if data, err = index.read(file, section, data[:0]); err != nil {
+					return err
+				}
+				rows, order = rows[:0], order[:0]
+				d := decoder{data: data}
+				for len(d.data) > 0 {
+					rows = append(rows, d.sessionRow())
+				}
+				if d.failed {
+					return fmt.Errorf("section %d of a spill is damaged", section)
+				}
+				for i := range rows {
+					order = append(order, &rows[i])
+				}
+				slices.SortFunc(order, (*sessionRow).compare)
+				for start := 0; start < len(order); {
+					end := start + 1
+					for end < len(order) && order[end].session == order[start].session {
+						end++
+					}
+					if err := each(order[start:end]); err != nil {
+						return err
+					}
+					start = end
+				}
 			}
-			if err := each(rows[start:end]); err != nil {
-				return err
-			}
-			start = end
-		}
+		})
 	}
-	return nil
+	return work.Wait()
 }
 
 // session is what is known of one session before and after a change.
@@ -192,18 +217,18 @@ type bound struct{ users, devices history.Bindings }
 
 // newSession sorts a session's rows out. A row that went and came again unchanged (a rerun) has stayed; one that came
 // and is also found among those that stayed (compaction) counts once.
-func newSession(rows []sessionRow) session {
+func newSession(rows []*sessionRow) session {
 	var s session
 	for start := 0; start < len(rows); {
 		end := start + 1
-		for end < len(rows) && rows[end].same(&rows[start]) {
+		for end < len(rows) && rows[end].same(rows[start]) {
 			end++
 		}
 		var has [3]bool
 		for _, row := range rows[start:end] {
 			has[row.state] = true
 		}
-		row := rows[start]
+		row := *rows[start]
 		switch {
 		case has[rowAdded] && has[rowRemoved]:
 			row.state = rowKept
@@ -286,29 +311,38 @@ func (s *session) deltas(emit func(userDelta) error) error {
 	return nil
 }
 
-// keySet is a sorted set of session keys, asked mostly in ascending order.
-type keySet struct {
-	keys []int64
-	at   int
-}
+// keySet is a sorted set of session keys.
+type keySet []int64
 
-func newKeySet(keys []int64) *keySet {
+func newKeySet(keys []int64) keySet {
 	slices.Sort(keys)
-	return &keySet{keys: slices.Compact(keys)}
+	return slices.Compact(keys)
 }
 
-func (s *keySet) contains(key int64) bool {
-	for s.at < len(s.keys) && s.keys[s.at] < key {
-		s.at++
+func (s keySet) has(key int64) bool {
+	_, found := slices.BinarySearch(s, key)
+	return found
+}
+
+func (s keySet) overlaps(low, high int64) bool {
+	at, _ := slices.BinarySearch(s, low)
+	return at < len(s) && s[at] <= high
+}
+
+// keyCursor asks a set for keys that mostly ascend, as they do in our files.
+type keyCursor struct {
+	set keySet
+	at  int
+}
+
+func (c *keyCursor) contains(key int64) bool {
+	if c.at > 0 && c.set[c.at-1] >= key {
+		c.at, _ = slices.BinarySearch(c.set, key)
 	}
-	if s.at < len(s.keys) && s.keys[s.at] == key && (s.at == 0 || s.keys[s.at-1] < key) {
-		return true
+	for c.at < len(c.set) && c.set[c.at] < key {
+		c.at++
 	}
-	if s.at > 0 && s.keys[s.at-1] >= key {
-		s.at, _ = slices.BinarySearch(s.keys, key)
-		return s.at < len(s.keys) && s.keys[s.at] == key
-	}
-	return false
+	return c.at < len(c.set) && c.set[c.at] == key
 }
 
 // span is a range of event times, UTC microseconds.

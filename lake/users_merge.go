@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -142,8 +143,7 @@ func (m *bucketMerge) apply(user history.User, change userChange) error {
 		m.late = append(m.late, lateUser{User: change.user})
 		return nil
 	}
-	row := storedUser(&user)
-	return m.add(userSchema.Deconstruct(nil, &row))
+	return m.add(appendUser(nil, &user))
 }
 
 // userKind follows from the id: history.UserID keeps named users out of the prefix.
@@ -257,11 +257,11 @@ func (o *oldUsers) user() string     { return o.files[0].user() }
 func (o *oldUsers) row() parquet.Row { return o.files[0].batch[o.files[0].at] }
 
 func (o *oldUsers) decode() (history.User, error) {
-	var row userRow
-	if err := userSchema.Reconstruct(&row, o.row()); err != nil {
-		return history.User{}, fmt.Errorf("decode a row of %s: %w", o.files[0].path, err)
+	user, err := userOf(o.row())
+	if err != nil {
+		return history.User{}, fmt.Errorf("read %s: %w", o.files[0].path, err)
 	}
-	return row.user(), nil
+	return user, nil
 }
 
 func (o *oldUsers) advance() error {
@@ -329,6 +329,19 @@ func (l *Lake) RebuildUsers(ctx context.Context, plan UsersPlan, merged []Merged
 	return result, l.objects.writeJSON(result.Ref, all)
 }
 
+var (
+	namingSchema = parquet.SchemaOf(struct {
+		SessionKey int64  `parquet:"session_key,delta,id(1)"`
+		Kind       string `parquet:"kind,dict,id(3)"`
+		Value      string `parquet:"value,dict,id(4)"`
+	}{})
+	namedSchema = parquet.SchemaOf(struct {
+		SessionKey int64  `parquet:"session_key,delta,id(1)"`
+		SessionID  string `parquet:"session_id,dict,id(2)"`
+		UserID     string `parquet:"user_id,optional,dict,id(3)"`
+	}{})
+)
+
 // stageLate finds all sightings of the late users as silver now stands, and joins them with their sessions' bindings.
 func (l *Lake) stageLate(ctx context.Context, staged *stagedUsers, late map[string]bool, runs *runWriter, progress func(int64)) error {
 	sightings, bindings, err := l.silverFiles(ctx, staged)
@@ -340,40 +353,53 @@ func (l *Lake) stageLate(ctx context.Context, staged *stagedUsers, late map[stri
 		return err
 	}
 	defer j.close()
+	var mutex sync.Mutex
 	read := int64(0)
-	tell := func() { read++; progress(read) }
-
-	// Sessions that name a late user may hold its sightings; whether they do, the join decides.
-	var sessions []int64
-	if err := l.bindingRows(ctx, bindings, rowAdded, nil, func(row sessionRow) error {
-		tell()
-		if user, _ := history.UserID(row.value, ""); row.kind == 'u' && late[user] {
-			sessions = append(sessions, row.key)
+	collect := func(keys *[]int64, key int64, wanted bool) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		if wanted {
+			*keys = append(*keys, key)
 		}
+		read++
+		progress(read)
+	}
+
+	// Sessions that name a late user may hold its sightings; whether they do, the join decides. The first look at each
+	// table takes only the columns that tell.
+	var sessions, wanted []int64
+	if err := l.sessionRowsOf(ctx, bindings, namingSchema, nil, func(row parquet.Row) error {
+		user, _ := history.UserID(alias(row[2].ByteArray()), "")
+		collect(&sessions, row[0].Int64(), string(row[1].ByteArray()) == bindingUser && late[user])
 		return nil
 	}); err != nil {
 		return err
 	}
 	naming := newKeySet(sessions)
-	var wanted []int64
-	if err := l.sightingRows(ctx, sightings, rowAdded, nil, func(row sessionRow) error {
-		tell()
-		user, _ := history.UserID(row.user, row.session)
-		if !late[user] && (row.user != "" || !naming.contains(row.key)) {
+	mayBeLate := func(key int64, session, user string) bool {
+		id, _ := history.UserID(user, session)
+		return late[id] || user == "" && naming.has(key)
+	}
+	if err := l.sessionRowsOf(ctx, sightings, namedSchema, nil, func(row parquet.Row) error {
+		key := row[0].Int64()
+		collect(&wanted, key, mayBeLate(key, alias(row[1].ByteArray()), alias(row[2].ByteArray())))
+		return nil
+	}); err != nil {
+		return err
+	}
+	keys := newKeySet(wanted)
+	if err := l.sightingRows(ctx, sightings, rowAdded, keys, func(row sessionRow) error {
+		if !mayBeLate(row.key, row.session, row.user) {
 			return nil
 		}
-		wanted = append(wanted, row.key)
 		return j.add(row)
 	}); err != nil {
 		return err
 	}
-	if err := l.bindingRows(ctx, bindings, rowAdded, newKeySet(wanted), func(row sessionRow) error {
-		tell()
-		return j.add(row)
-	}); err != nil {
+	if err := l.bindingRows(ctx, bindings, rowAdded, keys, j.add); err != nil {
 		return err
 	}
-	return j.sessions(ctx, func(rows []sessionRow) error {
+	return j.sessions(ctx, func(rows []*sessionRow) error {
 		s := newSession(rows)
 		return s.deltas(func(d userDelta) error {
 			if !late[d.user] {

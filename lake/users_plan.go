@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
+	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/history"
 )
@@ -181,9 +185,12 @@ func (l *Lake) stageChanges(ctx context.Context, c silverChange, runs *runWriter
 	defer j.close()
 
 	// Sessions whose other rows matter: bindings for sightings that name no user or device, sightings for bindings.
+	var mutex sync.Mutex
 	var unnamed, bound []int64
 	unnamedSpan, boundSpan := span{math.MaxInt64, math.MinInt64}, span{math.MaxInt64, math.MinInt64}
 	changed := func(row sessionRow) error {
+		mutex.Lock()
+		defer mutex.Unlock()
 		switch {
 		case row.kind != 's':
 			bound = append(bound, row.key)
@@ -203,7 +210,7 @@ func (l *Lake) stageChanges(ctx context.Context, c silverChange, runs *runWriter
 			return err
 		}
 	}
-	return j.sessions(ctx, func(rows []sessionRow) error {
+	return j.sessions(ctx, func(rows []*sessionRow) error {
 		s := newSession(rows)
 		return s.deltas(runs.add)
 	})
@@ -231,12 +238,12 @@ func (l *Lake) sessionRows(ctx context.Context, sightings, bindings changedFiles
 }
 
 // addContext adds the rows that stayed, of the sessions that changed.
-func (l *Lake) addContext(ctx context.Context, c silverChange, j *join, unnamed, bound *keySet, unnamedSpan, boundSpan span) error {
+func (l *Lake) addContext(ctx context.Context, c silverChange, j *join, unnamed, bound keySet, unnamedSpan, boundSpan span) error {
 	kept, err := keptFiles(ctx, c.bindings, c.toBindings, c.bindingFiles.added)
 	if err != nil {
 		return err
 	}
-	both := newKeySet(slices.Concat(unnamed.keys, bound.keys))
+	both := newKeySet(slices.Concat(unnamed, bound))
 	near := span{
 		min(unnamedSpan.low, saturatingAdd(boundSpan.low, -windowMicros)),
 		max(unnamedSpan.high, saturatingAdd(boundSpan.high, windowMicros)),
@@ -271,64 +278,62 @@ func keptFiles(ctx context.Context, loaded *table.Table, snapshot int64, added [
 	return slices.DeleteFunc(live, func(file iceberg.DataFile) bool { return came[file.FilePath()] }), nil
 }
 
-// sightingRows streams files of silver.sightings; only the sessions in keys, unless nil.
-func (l *Lake) sightingRows(ctx context.Context, files []iceberg.DataFile, state byte, keys *keySet, each func(sessionRow) error) error {
-	return sessionRowsOf(ctx, l, files, keys, func(row *sightingRow) (int64, sessionRow) { return row.SessionKey, row.sessionRow(state) }, each)
+// sightingRows streams files of silver.sightings; only the sessions in keys, unless nil. Several files are read at once:
+// each must be safe for that. Texts live until each returns.
+func (l *Lake) sightingRows(ctx context.Context, files []iceberg.DataFile, state byte, keys keySet, each func(sessionRow) error) error {
+	return l.sessionRowsOf(ctx, files, sightingSchema, keys, func(row parquet.Row) error { return each(sightingOf(row, state)) })
 }
 
-// bindingRows streams files of silver.bindings; only the sessions in keys, unless nil.
-func (l *Lake) bindingRows(ctx context.Context, files []iceberg.DataFile, state byte, keys *keySet, each func(sessionRow) error) error {
-	return sessionRowsOf(ctx, l, files, keys, func(row *bindingRow) (int64, sessionRow) { return row.SessionKey, row.sessionRow(state) }, each)
+// bindingRows does the same for silver.bindings.
+func (l *Lake) bindingRows(ctx context.Context, files []iceberg.DataFile, state byte, keys keySet, each func(sessionRow) error) error {
+	return l.sessionRowsOf(ctx, files, bindingSchema, keys, func(row parquet.Row) error { return each(bindingOf(row, state)) })
 }
 
-func sessionRowsOf[T any](ctx context.Context, l *Lake, files []iceberg.DataFile, keys *keySet, convert func(*T) (int64, sessionRow), each func(sessionRow) error) error {
-	if keys != nil && len(keys.keys) == 0 {
+var (
+	sightingSchema = parquet.SchemaOf(sightingRow{})
+	bindingSchema  = parquet.SchemaOf(bindingRow{})
+)
+
+// sessionRowsOf streams files whose first column is the session key.
+func (l *Lake) sessionRowsOf(ctx context.Context, files []iceberg.DataFile, schema *parquet.Schema, keys keySet, each func(parquet.Row) error) error {
+	if keys != nil && len(keys) == 0 {
 		return nil
 	}
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
 	for _, file := range files {
-		if keys != nil {
-			matches, err := l.anySession(file, keys)
-			if err != nil {
-				return err
-			}
-			if !matches {
-				continue
-			}
-		}
-		if err := scanRows(ctx, l, file, func(rows []T) error {
-			for i := range rows {
-				key, row := convert(&rows[i])
-				if keys != nil && !keys.contains(key) {
-					continue
-				}
-				if err := each(row); err != nil {
+		work.Go(func() error {
+			wanted := keyCursor{set: keys}
+			if keys != nil {
+				found, err := l.anySession(ctx, file, keyCursor{set: keys})
+				if err != nil || !found {
 					return err
 				}
 			}
-			return nil
-		}); err != nil {
-			return err
-		}
+			return l.scanRaw(ctx, file, schema, func(row parquet.Row) error {
+				if keys != nil && !wanted.contains(row[0].Int64()) {
+					return nil
+				}
+				return each(row)
+			})
+		})
 	}
-	return nil
+	return work.Wait()
 }
 
+var keySchema = parquet.SchemaOf(struct {
+	SessionKey int64 `parquet:"session_key,delta,id(1)"`
+}{})
+
 // anySession reads only the session keys of a file, which are delta-coded and small, to spare the rest.
-func (l *Lake) anySession(file iceberg.DataFile, keys *keySet) (found bool, err error) {
-	low, high := bounds(file, 1)
-	at, _ := slices.BinarySearch(keys.keys, low)
-	if at == len(keys.keys) || keys.keys[at] > high {
+func (l *Lake) anySession(ctx context.Context, file iceberg.DataFile, keys keyCursor) (found bool, err error) {
+	if low, high := bounds(file, 1); !keys.set.overlaps(low, high) {
 		return false, nil
 	}
-	type keyRow struct {
-		SessionKey int64 `parquet:"session_key,delta,id(1)"`
-	}
 	errFound := errors.New("found")
-	err = scanRows(context.Background(), l, file, func(rows []keyRow) error {
-		for i := range rows {
-			if keys.contains(rows[i].SessionKey) {
-				return errFound
-			}
+	err = l.scanRaw(ctx, file, keySchema, func(row parquet.Row) error {
+		if keys.contains(row[0].Int64()) {
+			return errFound
 		}
 		return nil
 	})

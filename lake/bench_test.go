@@ -1,0 +1,110 @@
+package lake
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/versionlake/versionlake/generate"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// BenchmarkHour takes hours of two million lines as far as gold, with two workers, without Temporal. The data is made
+// anew unless VERSIONLAKE_BENCH_DATA names a folder to keep it in.
+func BenchmarkHour(b *testing.B) {
+	dir := os.Getenv("VERSIONLAKE_BENCH_DATA")
+	if dir == "" {
+		dir = b.TempDir()
+	}
+	options := generate.Benchmark(3)
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) == 0 {
+		if _, err := generate.Write(b.Context(), dir, options); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		b.StopTimer()
+		in := newIngester(b, newLake(b), dir)
+		in.chunkSize = 32 << 20
+		hours := in.hours()
+		b.StartTimer()
+		for _, hour := range hours {
+			in.timed(b, hour)
+		}
+	}
+}
+
+// timed runs the steps of an hour two at a time, as two workers would, and logs how long each took.
+func (in *ingester) timed(b *testing.B, hour telemetry.Hour) {
+	ctx := b.Context()
+	start := time.Now()
+	lap := func(step string) {
+		b.Logf("%s %-8s %v", hour, step, time.Since(start).Round(time.Millisecond))
+		start = time.Now()
+	}
+	run := Run{Hour: hour, ID: time.Now().Format("150405.000000000")}
+	files, err := in.source.Files(ctx, hour)
+	in.must(err)
+	plan, err := in.lake.StagePlan(ctx, run, in.source.String(), files, in.cut(files))
+	in.must(err)
+	lap("list")
+
+	chunks := make([]StagedChunk, plan.Chunks)
+	work := new(errgroup.Group)
+	work.SetLimit(2)
+	for n := range chunks {
+		work.Go(func() (err error) {
+			parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
+			if err == nil {
+				chunks[n], err = in.lake.StageChunk(ctx, run, plan, n, in.source, parser, func(ChunkCounts) {})
+			}
+			return err
+		})
+	}
+	in.must(work.Wait())
+	lap("parse")
+
+	sections := GroupSections(chunks, 8<<20)
+	silver := make([]StagedSilver, len(sections))
+	for n := range sections {
+		work.Go(func() (err error) {
+			silver[n], err = in.lake.StageSilver(ctx, run, plan, chunks, sections[n], func(int) {})
+			return err
+		})
+	}
+	in.must(work.Wait())
+	lap("silver")
+
+	_, err = in.lake.CommitHour(ctx, run, plan, chunks, silver, start)
+	in.must(err)
+	lap("commit")
+
+	users, err := in.lake.PlanUsers(ctx, run.ID, func(int64) {})
+	in.must(err)
+	lap("plan")
+	merged := make([]MergedUsers, len(users.Groups))
+	for n, group := range users.Groups {
+		work.Go(func() (err error) {
+			merged[n], err = in.lake.MergeUsers(ctx, users, group, func(int64) {})
+			return err
+		})
+	}
+	in.must(work.Wait())
+	lap("merge")
+	late := int64(0)
+	for _, each := range merged {
+		late += each.Late
+	}
+	if late > 0 {
+		each, err := in.lake.RebuildUsers(ctx, users, merged, func(int64) {})
+		in.must(err)
+		merged = append(merged, each)
+		lap("rebuild")
+	}
+	commit, err := in.lake.CommitUsers(ctx, users, merged, []Run{run})
+	in.must(err)
+	lap("gold")
+	b.Logf("%s chunks %d, sections %d, changes %d, late %d, users %d", hour, len(chunks), len(sections), users.Changes, late, commit.Users)
+}
