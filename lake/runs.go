@@ -112,7 +112,10 @@ func (w *runWriter) flush() error {
 		return nil
 	}
 	slices.SortStableFunc(w.pending, func(a, b pendingDelta) int {
-		return cmp.Or(cmp.Compare(a.bucket, b.bucket), strings.Compare(a.user, b.user))
+		if a.bucket != b.bucket {
+			return a.bucket - b.bucket
+		}
+		return strings.Compare(a.user, b.user)
 	})
 	object, err := w.objects.create(w.folder)
 	if err != nil {

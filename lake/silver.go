@@ -83,9 +83,19 @@ func (d *decoder) candidate() (c candidate) {
 
 // compare orders candidates by session, and within a session as events are ordered (docs/ARCHITECTURE.md, Identity).
 func (c *candidate) compare(other *candidate) int {
-	return cmp.Or(
-		cmp.Compare(c.key, other.key), cmp.Compare(c.session, other.session), cmp.Compare(c.time, other.time),
-		cmp.Compare(c.transaction, other.transaction), cmp.Compare(c.file, other.file), cmp.Compare(c.line, other.line))
+	switch {
+	case c.key != other.key:
+		return cmp.Compare(c.key, other.key)
+	case c.session != other.session:
+		return cmp.Compare(c.session, other.session)
+	case c.time != other.time:
+		return cmp.Compare(c.time, other.time)
+	case c.transaction != other.transaction:
+		return cmp.Compare(c.transaction, other.transaction)
+	case c.file != other.file:
+		return cmp.Compare(c.file, other.file)
+	}
+	return cmp.Compare(c.line, other.line)
 }
 
 // Sections is a run of section numbers, [From, To).

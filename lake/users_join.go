@@ -89,10 +89,23 @@ func (d *decoder) sessionRow() (r sessionRow) {
 
 // compare groups by session, then kind, then the order of events.
 func (r *sessionRow) compare(other *sessionRow) int {
-	return cmp.Or(
-		cmp.Compare(r.key, other.key), cmp.Compare(r.session, other.session), cmp.Compare(r.kind, other.kind),
-		cmp.Compare(r.time, other.time), cmp.Compare(r.transaction, other.transaction), cmp.Compare(r.file, other.file),
-		cmp.Compare(r.line, other.line), cmp.Compare(r.state, other.state))
+	switch {
+	case r.key != other.key:
+		return cmp.Compare(r.key, other.key)
+	case r.session != other.session:
+		return cmp.Compare(r.session, other.session)
+	case r.kind != other.kind:
+		return cmp.Compare(r.kind, other.kind)
+	case r.time != other.time:
+		return cmp.Compare(r.time, other.time)
+	case r.transaction != other.transaction:
+		return cmp.Compare(r.transaction, other.transaction)
+	case r.file != other.file:
+		return cmp.Compare(r.file, other.file)
+	case r.line != other.line:
+		return cmp.Compare(r.line, other.line)
+	}
+	return cmp.Compare(r.state, other.state)
 }
 
 // same tells the same row in another state.
