@@ -88,7 +88,11 @@ func (l *Lake) tableFolder(definition tableDefinition) string {
 // write adds rows of about size bytes in all. A row group ends early when they are long: clients send lines of a MiB.
 func (w *dataWriter[T]) write(rows []T, size int) error {
 	n, err := w.rows.Write(rows)
-	w.written += int64(n)
+	return w.wrote(n, size, err)
+}
+
+func (w *dataWriter[T]) wrote(rows, size int, err error) error {
+	w.written += int64(rows)
 	if w.waiting += size; err == nil && w.waiting >= bytesPerGroup {
 		w.waiting, err = 0, w.rows.Flush()
 	}
@@ -101,12 +105,12 @@ func (w *dataWriter[T]) write(rows []T, size int) error {
 // writeRaw adds rows in Parquet's own form. One writer takes rows in one form only: parquet-go 0.32.0 silently drops
 // what WriteRows was given when the first Write comes after it.
 func (w *dataWriter[T]) writeRaw(rows []parquet.Row) error {
-	n, err := w.rows.WriteRows(rows)
-	w.written += int64(n)
-	if err != nil {
-		return fmt.Errorf("write rows of %s: %w", w.definition.name, err)
+	size := 0
+	for _, row := range rows {
+		size += 24 * len(row)
 	}
-	return nil
+	n, err := w.rows.WriteRows(rows)
+	return w.wrote(n, size, err)
 }
 
 func (w *dataWriter[T]) abort() { w.object.abort() }
