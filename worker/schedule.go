@@ -1,0 +1,78 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/versionlake/versionlake/workflows"
+)
+
+// ScheduleID is the id of the hourly schedule.
+const ScheduleID = "hourly"
+
+// DefaultCatchup is how long an outage of Temporal may last before hours are left to a reprocess.
+const DefaultCatchup = 72 * time.Hour
+
+// ScheduleOptions of the hourly schedule.
+type ScheduleOptions struct {
+	// Delay is how long after its end an hour is ingested; negative is not allowed, zero is workflows.DefaultDelay.
+	Delay time.Duration
+	// Catchup is DefaultCatchup when zero.
+	Catchup time.Duration
+}
+
+// EnsureSchedule makes the hourly schedule, or brings it up to date; one that someone paused stays paused.
+func EnsureSchedule(ctx context.Context, c client.Client, o ScheduleOptions) error {
+	if o.Delay == 0 {
+		o.Delay = workflows.DefaultDelay
+	}
+	if o.Catchup == 0 {
+		o.Catchup = DefaultCatchup
+	}
+	spec := client.ScheduleSpec{
+		Intervals: []client.ScheduleIntervalSpec{{Every: time.Hour, Offset: workflows.ScheduleMinute * time.Minute}},
+	}
+	action := &client.ScheduleWorkflowAction{
+		ID:            "scheduled",
+		Workflow:      workflows.ScheduledHour,
+		Args:          []any{workflows.ScheduledInput{Delay: o.Delay.String()}},
+		TaskQueue:     TaskQueue,
+		StaticSummary: "an hour, by the schedule",
+	}
+	// All may run at once, on purpose. An hour that is on time takes its run milliseconds, and must not queue up behind a
+	// backfill that takes a day. The same hour can't run twice at once, and the workers bound what all hours do together.
+	// Who wants a backfill one by one says BufferAll there; long ranges are for ReprocessRange.
+	const overlap = enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL
+	_, err := c.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID: ScheduleID, Spec: spec, Action: action, Overlap: overlap, CatchupWindow: o.Catchup,
+		Note: "ingests every hour once it is over",
+	})
+	if !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		if err != nil {
+			return fmt.Errorf("make the hourly schedule: %w", err)
+		}
+		return nil
+	}
+	err = c.ScheduleClient().GetHandle(ctx, ScheduleID).Update(ctx, client.ScheduleUpdateOptions{
+		DoUpdate: func(input client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+			schedule := input.Description.Schedule
+			schedule.Spec = &spec
+			schedule.Action = action
+			if schedule.Policy == nil {
+				schedule.Policy = &client.SchedulePolicies{}
+			}
+			schedule.Policy.Overlap, schedule.Policy.CatchupWindow = overlap, o.Catchup
+			return &client.ScheduleUpdate{Schedule: &schedule}, nil
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("update the hourly schedule: %w", err)
+	}
+	return nil
+}

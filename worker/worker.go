@@ -1,0 +1,71 @@
+// Package worker wires things up: the connection to Temporal, the worker with its workflows and activities, the hourly
+// schedule, and a local Temporal server for development.
+package worker
+
+import (
+	"runtime"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdkworker "go.temporal.io/sdk/worker"
+
+	"github.com/versionlake/versionlake/activities"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows"
+)
+
+// TaskQueue is where workers meet their work.
+const TaskQueue = "versionlake"
+
+// DefaultDrain is how long a worker that is told to stop lets its activities go on.
+const DefaultDrain = 30 * time.Second
+
+// Cancellations travel on heartbeats, so these must not be held back for long.
+const heartbeatThrottle = 5 * time.Second
+
+// Options of a worker.
+type Options struct {
+	Source    source.Source
+	Lake      *lake.Lake
+	Catalogue telemetry.Catalogue
+	// Activities is how many run at once: as many as there are processors when zero, since parsing keeps one busy.
+	Activities int
+	// Drain is DefaultDrain when zero.
+	Drain time.Duration
+}
+
+// Registry is what workflows and activities are registered with: a worker, or a replayer.
+type Registry interface {
+	RegisterWorkflow(workflow any)
+}
+
+// RegisterWorkflows registers every workflow.
+func RegisterWorkflows(r Registry) {
+	r.RegisterWorkflow(workflows.IngestHour)
+	r.RegisterWorkflow(workflows.GoldWriter)
+	r.RegisterWorkflow(workflows.ReprocessRange)
+	r.RegisterWorkflow(workflows.ScheduledHour)
+	r.RegisterWorkflow(workflows.AwaitHour)
+}
+
+// New makes a worker that is not started yet.
+func New(c client.Client, o Options) sdkworker.Worker {
+	if o.Activities == 0 {
+		o.Activities = runtime.GOMAXPROCS(0)
+	}
+	if o.Drain == 0 {
+		o.Drain = DefaultDrain
+	}
+	w := sdkworker.New(c, TaskQueue, sdkworker.Options{
+		MaxConcurrentActivityExecutionSize: o.Activities,
+		WorkerStopTimeout:                  o.Drain,
+		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
+		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
+	})
+	RegisterWorkflows(w)
+	w.RegisterActivity(&activities.Ingest{Source: o.Source, Lake: o.Lake, Catalogue: o.Catalogue})
+	w.RegisterActivity(&activities.Gold{Lake: o.Lake})
+	return w
+}

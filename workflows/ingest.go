@@ -1,0 +1,323 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/versionlake/versionlake/activities"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+const (
+	// DefaultParallel is how many chunks of an hour are offered to the workers at once.
+	DefaultParallel = 64
+	maxParallel     = 1000
+
+	// Files that change under a run are listed again this often, with a pause before.
+	maxListings  = 10
+	listingPause = 15 * time.Second
+
+	// silverBytes is the work of one BuildSilver; there are at most maxSilver of them.
+	silverBytes = 32 << 20
+	maxSilver   = 64
+
+	// An answer of the gold writer that does not come, perhaps because someone terminated it, is asked for again.
+	goldPatience = 10 * time.Minute
+
+	// goldAnswerSignal carries a GoldAnswer back to the hour.
+	goldAnswerSignal = "gold"
+)
+
+// IngestInput starts IngestHour: {"hour": "2022-05-27T05"} is enough.
+type IngestInput struct {
+	Hour       string `json:"hour"`
+	ChunkBytes int64  `json:"chunk_bytes,omitempty"` // of plain text per ParseChunk; activities.DefaultChunkBytes when zero
+	Parallel   int    `json:"parallel,omitempty"`    // chunks at once; DefaultParallel when zero
+}
+
+// IngestResult is the hour's row in the ledger, and the commit of gold that shows the hour.
+type IngestResult struct {
+	Hour lake.HourRow `json:"hour"`
+	Gold GoldAnswer   `json:"gold"`
+}
+
+// IngestProgress answers ProgressQuery.
+type IngestProgress struct {
+	Status     string           `json:"status"`
+	Files      int              `json:"files"`
+	Bytes      int64            `json:"bytes"` // as stored, of all files
+	Chunks     int              `json:"chunks"`
+	ChunksDone int              `json:"chunks_done"`
+	Counts     lake.ChunkCounts `json:"counts"` // of the chunks that are done
+}
+
+// What an hour is doing; once it has ended, its Status is its state in the ledger, or one of the last two.
+const (
+	statusListing    = "listing"
+	statusParsing    = "parsing"
+	statusSilver     = "silver"
+	statusCommitting = "committing"
+	statusGold       = "waiting for gold"
+	statusFailed     = "failed"
+	statusCanceled   = "canceled"
+)
+
+// HourWorkflowID is the id of the workflow that ingests an hour: hour-2022-05-27T05. So an hour has one run at a time.
+func HourWorkflowID(hour telemetry.Hour) string { return "hour-" + hour.String() }
+
+// IngestHour brings the files of an hour into the lake, whatever the lake had of the hour before, and returns once gold
+// shows it. An hour without files is recorded as empty.
+func IngestHour(ctx workflow.Context, input IngestInput) (IngestResult, error) {
+	w := &ingestHour{}
+	if err := w.setup(ctx, input); err != nil {
+		return IngestResult{}, err
+	}
+	return w.run(ctx)
+}
+
+type ingestHour struct {
+	steps *activities.Ingest // names the activities; never called here
+	gold  *activities.Gold
+
+	hour      telemetry.Hour
+	input     IngestInput
+	startedAt time.Time
+	progress  IngestProgress
+	runs      []lake.Run // that staged something
+	drop      workflow.Future
+}
+
+func (w *ingestHour) setup(ctx workflow.Context, input IngestInput) error {
+	hour, err := telemetry.ParseHour(input.Hour)
+	if err != nil {
+		return activities.BadInput(fmt.Sprintf("hour %q: give the UTC hour of a folder, such as 2022-05-27T05", input.Hour), err)
+	}
+	if input.ChunkBytes < 0 || input.Parallel < 0 || input.Parallel > maxParallel {
+		return activities.BadInput(fmt.Sprintf("chunk_bytes %d, parallel %d: leave them out, or give positive numbers, parallel up to %d",
+			input.ChunkBytes, input.Parallel, maxParallel), nil)
+	}
+	if input.Parallel == 0 {
+		input.Parallel = DefaultParallel
+	}
+	w.hour, w.input, w.startedAt = hour, input, workflow.Now(ctx)
+	if err := workflow.UpsertTypedSearchAttributes(ctx, HourAttribute.ValueSet(hour.String())); err != nil {
+		return err
+	}
+	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (IngestProgress, error) { return w.progress, nil },
+		workflow.QueryHandlerOptions{Description: "How far the hour is"})
+}
+
+func (w *ingestHour) run(ctx workflow.Context) (IngestResult, error) {
+	result, err := w.ingest(ctx)
+	w.dropStaging(ctx)
+	switch {
+	case err == nil:
+		w.status(ctx, result.Hour.State)
+	case temporal.IsCanceledError(err):
+		w.status(ctx, statusCanceled)
+	default:
+		w.status(ctx, statusFailed)
+	}
+	return result, err
+}
+
+func (w *ingestHour) ingest(ctx workflow.Context) (result IngestResult, err error) {
+	staged, err := w.stage(ctx)
+	if err != nil {
+		return result, err
+	}
+	if result.Hour, err = w.commit(ctx, staged); err != nil {
+		return result, err
+	}
+	w.startDrop(ctx)
+	result.Gold, err = w.awaitGold(ctx, staged.listing.Run)
+	return result, err
+}
+
+// stagedHour is all of an hour, ready to be committed.
+type stagedHour struct {
+	listing activities.Listing
+	chunks  []lake.StagedChunk
+	silver  []lake.StagedSilver
+}
+
+// stage lists, parses and gathers the hour; from the start again when its files change meanwhile.
+func (w *ingestHour) stage(ctx workflow.Context) (stagedHour, error) {
+	for listing := 1; ; listing++ {
+		staged, err := w.stageListing(ctx, listing)
+		if !isType(err, activities.ErrorSourceChanged) {
+			return staged, err
+		}
+		if listing == maxListings {
+			return staged, temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+				"the files of hour %s changed during each of %d tries to read them; ingest the hour again once its writer is done",
+				w.hour, listing), activities.ErrorSourceChanged, err)
+		}
+		workflow.GetLogger(ctx).Warn("files changed: listing the hour again", "hour", w.hour.String(), "listing", listing, "error", err)
+		pause := workflow.TimerOptions{Summary: "files changed while they were read: list them again"}
+		if err := workflow.NewTimerWithOptions(ctx, time.Duration(listing)*listingPause, pause).Get(ctx, nil); err != nil {
+			return staged, err
+		}
+	}
+}
+
+func (w *ingestHour) stageListing(ctx workflow.Context, listing int) (staged stagedHour, err error) {
+	if staged.listing, err = w.list(ctx, listing); err != nil {
+		return staged, err
+	}
+	if staged.chunks, err = w.parse(ctx, staged.listing); err != nil {
+		return staged, err
+	}
+	staged.silver, err = w.buildSilver(ctx, staged)
+	return staged, err
+}
+
+func (w *ingestHour) list(ctx workflow.Context, listing int) (listed activities.Listing, err error) {
+	w.progress = IngestProgress{}
+	w.status(ctx, statusListing)
+	input := activities.ListInput{Hour: w.hour, ChunkBytes: w.input.ChunkBytes, Listing: listing}
+	ctx = listHour.with(ctx, "list the hour's files")
+	if err := workflow.ExecuteActivity(ctx, w.steps.ListHour, input).Get(ctx, &listed); err != nil {
+		return listed, err
+	}
+	w.runs = append(w.runs, listed.Run)
+	w.progress.Files, w.progress.Bytes, w.progress.Chunks = listed.Plan.Files, listed.Plan.Bytes, listed.Plan.Chunks
+	return listed, nil
+}
+
+func (w *ingestHour) parse(ctx workflow.Context, listing activities.Listing) ([]lake.StagedChunk, error) {
+	w.status(ctx, statusParsing)
+	chunks := listing.Plan.Chunks
+	megabytes := float64(listing.Plan.Bytes) / float64(max(chunks, 1)) / 1e6
+	return fanOut(ctx, chunks, w.input.Parallel, func(ctx workflow.Context, i int) (chunk lake.StagedChunk, err error) {
+		ctx = parseChunk.with(ctx, fmt.Sprintf("parse chunk %d of %d (about %.1f MB)", i+1, chunks, megabytes))
+		input := activities.ChunkInput{Listing: listing, Chunk: i}
+		if err := workflow.ExecuteActivity(ctx, w.steps.ParseChunk, input).Get(ctx, &chunk); err != nil {
+			return chunk, err
+		}
+		w.progress.ChunksDone++
+		w.count(chunk.Counts)
+		w.describe(ctx)
+		return chunk, nil
+	})
+}
+
+func (w *ingestHour) count(chunk lake.ChunkCounts) {
+	sum := &w.progress.Counts
+	sum.Bytes += chunk.Bytes
+	sum.Lines += chunk.Lines
+	sum.Events += chunk.Events
+	sum.Rejects += chunk.Rejects
+	sum.Blanks += chunk.Blanks
+}
+
+func (w *ingestHour) buildSilver(ctx workflow.Context, staged stagedHour) ([]lake.StagedSilver, error) {
+	w.status(ctx, statusSilver)
+	waiting := int64(0)
+	for _, chunk := range staged.chunks {
+		for _, bytes := range chunk.SectionBytes {
+			waiting += bytes
+		}
+	}
+	groups := lake.GroupSections(staged.chunks, max(silverBytes, waiting/maxSilver))
+	// The sizes were for this only: without them the inputs stay small, however many sections there are.
+	for i := range staged.chunks {
+		staged.chunks[i].SectionBytes = nil
+	}
+	return fanOut(ctx, len(groups), w.input.Parallel, func(ctx workflow.Context, i int) (silver lake.StagedSilver, err error) {
+		ctx = buildSilver.with(ctx, fmt.Sprintf("build silver, part %d of %d", i+1, len(groups)))
+		input := activities.SilverInput{Listing: staged.listing, Chunks: staged.chunks, Sections: groups[i]}
+		err = workflow.ExecuteActivity(ctx, w.steps.BuildSilver, input).Get(ctx, &silver)
+		return silver, err
+	})
+}
+
+// commit can't be cancelled: an hour that is half committed would hold up gold until someone ingests it again.
+func (w *ingestHour) commit(ctx workflow.Context, staged stagedHour) (row lake.HourRow, err error) {
+	if err := ctx.Err(); err != nil {
+		return row, err
+	}
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	w.status(ctx, statusCommitting)
+	ctx = commitHour.with(ctx, fmt.Sprintf("commit %d events and %d rejects", w.progress.Counts.Events, w.progress.Counts.Rejects))
+	input := activities.CommitInput{Listing: staged.listing, Chunks: staged.chunks, Silver: staged.silver, StartedAt: w.startedAt}
+	err = workflow.ExecuteActivity(ctx, w.steps.CommitHour, input).Get(ctx, &row)
+	return row, err
+}
+
+// awaitGold asks the gold writer to show the run, and waits until it says that it does.
+func (w *ingestHour) awaitGold(ctx workflow.Context, run lake.Run) (answer GoldAnswer, err error) {
+	w.status(ctx, statusGold)
+	answers := workflow.GetSignalChannelWithOptions(ctx, goldAnswerSignal,
+		workflow.SignalChannelOptions{Description: "The gold writer's answer: the hour is visible"})
+	answered := func() bool {
+		for answers.ReceiveAsync(&answer) {
+			if answer.Run == run {
+				return true
+			}
+		}
+		return false
+	}
+	for {
+		if err := w.request(ctx, run); err != nil {
+			return answer, err
+		}
+		patience := workflow.AwaitOptions{Timeout: goldPatience, TimerOptions: workflow.TimerOptions{Summary: "until the gold writer is asked again"}}
+		if ok, err := workflow.AwaitWithOptions(ctx, patience, answered); ok || err != nil {
+			return answer, err
+		}
+	}
+}
+
+// request is sent whatever was cancelled: the hour is in silver, so gold must follow.
+func (w *ingestHour) request(ctx workflow.Context, run lake.Run) error {
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	ctx = requestGold.with(ctx, "ask the gold writer to show the hour")
+	return workflow.ExecuteActivity(ctx, w.gold.RequestGold, run).Get(ctx, nil)
+}
+
+// startDrop begins to remove what the runs staged.
+func (w *ingestHour) startDrop(ctx workflow.Context) {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	drop, done := workflow.NewFuture(ctx)
+	w.drop = drop
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for _, run := range w.runs {
+			ctx := dropStaging.with(ctx, "remove what was staged")
+			if err := workflow.ExecuteActivity(ctx, w.steps.DropStaging, run).Get(ctx, nil); err != nil {
+				workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "run", run.ID, "error", err)
+			}
+		}
+		done.Set(nil, nil)
+	})
+}
+
+func (w *ingestHour) dropStaging(ctx workflow.Context) {
+	if w.drop == nil {
+		w.startDrop(ctx)
+	}
+	_ = w.drop.Get(ctx, nil) // never fails: what could not be removed was logged
+}
+
+// status shows what the workflow does, in lists and on its page.
+func (w *ingestHour) status(ctx workflow.Context, status string) {
+	w.progress.Status = status
+	w.describe(ctx)
+	if err := workflow.UpsertTypedSearchAttributes(ctx, StatusAttribute.ValueSet(status)); err != nil {
+		workflow.GetLogger(ctx).Warn("can't set the status", "status", status, "error", err)
+	}
+}
+
+// describe writes the figures for the workflow's page in the Temporal UI.
+func (w *ingestHour) describe(ctx workflow.Context) {
+	p := &w.progress
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf(
+		"**%s**\n\n| files | bytes | chunks | lines | events | rejects | blanks |\n|---|---|---|---|---|---|---|\n| %d | %d | %d of %d | %d | %d | %d | %d |\n",
+		p.Status, p.Files, p.Bytes, p.ChunksDone, p.Chunks, p.Counts.Lines, p.Counts.Events, p.Counts.Rejects, p.Counts.Blanks))
+}
