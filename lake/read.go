@@ -62,35 +62,6 @@ func scanRows[T any](ctx context.Context, l *Lake, file iceberg.DataFile, each f
 	}
 }
 
-// scanRaw streams the rows of a file, with the columns of schema, in Parquet's own form; a row lives until each returns.
-func (l *Lake) scanRaw(ctx context.Context, file iceberg.DataFile, schema *parquet.Schema, each func(parquet.Row) error) (err error) {
-	parsed, closeFile, err := l.openParquet(file)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeFile()) }()
-	reader := parquet.NewReader(parsed, schema)
-	defer reader.Close()
-	rows := make([]parquet.Row, 256)
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n, err := reader.ReadRows(rows)
-		for _, row := range rows[:n] {
-			if err := each(row); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read %s: %w", file.FilePath(), err)
-		}
-	}
-}
-
 // readRows reads small files whole.
 func readRows[T any](ctx context.Context, l *Lake, files []iceberg.DataFile) ([]T, error) {
 	var all []T
