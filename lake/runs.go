@@ -111,7 +111,7 @@ func (w *runWriter) flush() error {
 	if len(w.pending) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(w.pending, func(a, b pendingDelta) int {
+	slices.SortFunc(w.pending, func(a, b pendingDelta) int {
 		if a.bucket != b.bucket {
 			return a.bucket - b.bucket
 		}

@@ -333,12 +333,12 @@ var (
 	namingSchema = parquet.SchemaOf(struct {
 		SessionKey int64  `parquet:"session_key,delta,id(1)"`
 		Kind       string `parquet:"kind,dict,id(3)"`
-		Value      string `parquet:"value,dict,id(4)"`
+		Value      string `parquet:"value,id(4)"`
 	}{})
 	namedSchema = parquet.SchemaOf(struct {
 		SessionKey int64  `parquet:"session_key,delta,id(1)"`
-		SessionID  string `parquet:"session_id,dict,id(2)"`
-		UserID     string `parquet:"user_id,optional,dict,id(3)"`
+		SessionID  string `parquet:"session_id,id(2)"`
+		UserID     string `parquet:"user_id,optional,id(3)"`
 	}{})
 )
 
