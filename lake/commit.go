@@ -162,7 +162,8 @@ const (
 	summaryHour = "versionlake.hour"
 )
 
-// replaceHour makes files the whole content of an hour; false where it already was, or where this run did it before.
+// replaceHour makes files the whole content of an hour, and tells whether that took this run a commit, now or before a
+// crash.
 func (l *Lake) replaceHour(ctx context.Context, definition tableDefinition, run Run, files []dataFile) (changed bool, err error) {
 	err = l.commit(ctx, definition, func(loaded *table.Table) (*change, error) {
 		live, err := hourFiles(ctx, loaded, run.Hour)
@@ -170,6 +171,7 @@ func (l *Lake) replaceHour(ctx context.Context, definition tableDefinition, run 
 			return nil, err
 		}
 		if sameContents(live, files) {
+			_, changed = runSnapshot(loaded, run)
 			return nil, nil
 		}
 		changed = true

@@ -1,0 +1,297 @@
+package lake
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/versionlake/versionlake/history"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// A small world: a folder of hand-written hours, and what must follow from them, found out in the simplest way.
+
+func hourAt(t testing.TB, text string) telemetry.Hour {
+	t.Helper()
+	hour, err := telemetry.ParseHour(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hour
+}
+
+// put writes a source file, such as 27T05/a.tsv, of May 2022; without lines it removes the file.
+func (in *ingester) put(name string, lines ...string) {
+	in.tb.Helper()
+	if len(lines) == 0 {
+		in.must(os.Remove(in.path(name)))
+		return
+	}
+	in.putBytes(name, []byte(strings.Join(lines, "\n")+"\n"))
+}
+
+func (in *ingester) putBytes(name string, data []byte) {
+	in.tb.Helper()
+	in.must(os.MkdirAll(filepath.Dir(in.path(name)), 0o755))
+	in.must(os.WriteFile(in.path(name), data, 0o644))
+}
+
+func (in *ingester) path(name string) string {
+	hour, file, _ := strings.Cut(name, "/")
+	at := hourAt(in.tb, "2022-05-"+hour)
+	return filepath.Join(strings.TrimPrefix(in.source.String(), "file://"), at.Folder(), file)
+}
+
+// event is a line: event("27T05:10", "s1", "Login", "UserId", "p1").
+func event(at, session, name string, attributes ...string) string {
+	body := "{'Name': '" + name + "'"
+	for i := 0; i < len(attributes); i += 2 {
+		body += ", '" + attributes[i] + "': '" + attributes[i+1] + "'"
+	}
+	return fmt.Sprintf("Telemetry\t2022-05-%s:00Z\tApp\t%s\t1\t%s}", at, session, body)
+}
+
+func sighting(at, session, version string, attributes ...string) string {
+	return event(at, session, "SoftwareVersion", append([]string{"Version", version}, attributes...)...)
+}
+
+func login(at, session, user string) string { return event(at, session, "Login", "UserId", user) }
+
+func deviceInfo(at, session, device string) string {
+	return event(at, session, "DeviceInfo", "Device", device)
+}
+
+// rowsOf reads a whole table.
+func rowsOf[T any](t testing.TB, l *Lake, definition tableDefinition) []T {
+	t.Helper()
+	loaded, err := l.load(t.Context(), definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := liveFiles(t.Context(), loaded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := readRows[T](t.Context(), l, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func dump[T any](t testing.TB, l *Lake, definition tableDefinition) string {
+	t.Helper()
+	var lines []string
+	for _, row := range rowsOf[T](t, l, definition) {
+		lines = append(lines, marshal(t, row))
+	}
+	slices.Sort(lines)
+	return definition.name + "\n" + strings.Join(lines, "\n") + "\n"
+}
+
+func marshal(t testing.TB, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// dumpHours is every row of bronze and silver, sorted.
+func dumpHours(t testing.TB, l *Lake) string {
+	t.Helper()
+	return dump[eventRow](t, l, bronzeEvents) + dump[rejectRow](t, l, bronzeRejects) + dump[silverRow](t, l, silverEvents) +
+		dump[sightingRow](t, l, silverSightings) + dump[bindingRow](t, l, silverBindings)
+}
+
+// snapshots are the ids of a table's snapshots, and its tags.
+func snapshots(t testing.TB, l *Lake, definition tableDefinition) (ids []int64, tags []string) {
+	t.Helper()
+	loaded, err := l.load(t.Context(), definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, snapshot := range loaded.Metadata().Snapshots() {
+		ids = append(ids, snapshot.SnapshotID)
+	}
+	for name, ref := range loaded.Metadata().Refs() {
+		if ref.SnapshotRefType == table.TagRef {
+			tags = append(tags, name)
+		}
+	}
+	slices.Sort(tags)
+	return ids, tags
+}
+
+// naive recomputes gold from silver's rows by brute force, in the form of users.
+func naive(t testing.TB, l *Lake) string {
+	t.Helper()
+	return naiveGold(t, rowsOf[sightingRow](t, l, silverSightings), rowsOf[bindingRow](t, l, silverBindings))
+}
+
+// naiveSource recomputes gold from the lines of all hours in the source: the whole path again, in the simplest way.
+func naiveSource(t testing.TB, in *ingester) string {
+	t.Helper()
+	var sightings []sightingRow
+	var bindings []bindingRow
+	for _, hour := range in.hours() {
+		s, b := sourceFacts(t, in, hour)
+		sightings, bindings = append(sightings, s...), append(bindings, b...)
+	}
+	return naiveGold(t, sightings, bindings)
+}
+
+// sourceFacts finds the sightings and bindings of an hour's plain files.
+func sourceFacts(t testing.TB, in *ingester, hour telemetry.Hour) (sightings []sightingRow, bindings []bindingRow) {
+	t.Helper()
+	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
+	in.must(err)
+	files, err := in.source.Files(t.Context(), hour)
+	in.must(err)
+	seen := map[string]bool{}
+	for _, file := range files {
+		data, err := in.source.Open(t.Context(), file, 0, -1)
+		in.must(err)
+		scanner := telemetry.NewScanner(data, telemetry.Position{Line: 1})
+		for scanner.Scan() {
+			var e telemetry.Event
+			line := scanner.Line()
+			if line.Blank() || line.Reason != "" || parser.Parse(line.Text, &e) != "" {
+				continue
+			}
+			repeat := fmt.Sprintf("%q %q %d %q", e.SessionID, e.TransactionID, e.Time, e.Body)
+			if seen[repeat] {
+				continue
+			}
+			seen[repeat] = true
+			text := func(a telemetry.Attribute) string { value, _ := e.Attribute(a); return string(value) }
+			user, device, version := text(telemetry.AttributeUser), text(telemetry.AttributeDevice), text(telemetry.AttributeVersion)
+			if e.Kind == telemetry.KindSoftwareVersion && version != "" {
+				sightings = append(sightings, sightingRow{SessionID: string(e.SessionID), UserID: user, ServiceName: string(e.ServiceName), Device: device,
+					Version: version, Time: e.Time, Transaction: e.Transaction, FileName: file.Key, LineNumber: line.Number})
+			}
+			binding := bindingRow{SessionID: string(e.SessionID), Kind: "user", Value: user, Time: e.Time, Transaction: e.Transaction,
+				FileName: file.Key, LineNumber: line.Number}
+			if user != "" {
+				bindings = append(bindings, binding)
+			}
+			if binding.Kind, binding.Value = "device", device; e.Kind == telemetry.KindDeviceInfo && device != "" {
+				bindings = append(bindings, binding)
+			}
+		}
+		in.must(scanner.Err())
+		in.must(data.Close())
+	}
+	return sightings, bindings
+}
+
+func naiveGold(t testing.TB, sightings []sightingRow, bindings []bindingRow) string {
+	t.Helper()
+	users := map[string][]history.Sighting{}
+	for _, s := range sightings {
+		user, device := s.UserID, s.Device
+		if user == "" {
+			user = naiveBinding(s, bindings, "user")
+		}
+		if device == "" {
+			device = naiveBinding(s, bindings, "device")
+		}
+		id, _ := history.UserID(user, s.SessionID)
+		users[id] = append(users[id], history.Sighting{Service: s.ServiceName, Device: device, HasDevice: device != "", Version: s.Version,
+			Time: s.Time, Transaction: s.Transaction, File: s.FileName, Line: s.LineNumber})
+	}
+	var text bytes.Buffer
+	for _, id := range slices.Sorted(maps.Keys(users)) {
+		kind := "user"
+		if strings.HasPrefix(id, "session:") {
+			kind = "session"
+		}
+		fmt.Fprintln(&text, marshal(t, history.Build(id, kind, users[id])))
+	}
+	return text.String()
+}
+
+// naiveBinding is the rule of docs/ARCHITECTURE.md, Identity, to the letter.
+func naiveBinding(s sightingRow, bindings []bindingRow, kind string) string {
+	day := (24 * time.Hour).Microseconds()
+	var before, after []bindingRow
+	for _, b := range bindings {
+		switch {
+		case b.SessionID != s.SessionID || b.Kind != kind:
+		case b.Time <= s.Time && s.Time-b.Time <= day:
+			before = append(before, b)
+		case b.Time > s.Time && b.Time-s.Time <= day:
+			after = append(after, b)
+		}
+	}
+	order := func(a, b bindingRow) int {
+		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction),
+			strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber))
+	}
+	switch {
+	case len(before) > 0:
+		return slices.MaxFunc(before, order).Value
+	case len(after) > 0:
+		return slices.MinFunc(after, order).Value
+	}
+	return ""
+}
+
+// show is gold as a person would write it down: p1 App/Gameboy 1.0 27T05:10..27T06:00 ×2, "!" for a downgrade.
+func show(t testing.TB, l *Lake) []string {
+	t.Helper()
+	now, err := l.Version(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := []string{}
+	clock := func(micros int64) string { return time.UnixMicro(micros).UTC().Format("02T15:04") }
+	for user, err := range l.Users(t.Context(), now) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range user.History {
+			line := user.ID + " " + i.Service
+			if i.HasDevice {
+				line += "/" + i.Device
+			}
+			line += " " + i.Version + " " + clock(i.ValidFrom) + ".."
+			if !i.Open {
+				line += clock(i.ValidTo)
+			}
+			if i.IsDowngrade {
+				line += "!"
+			}
+			lines = append(lines, fmt.Sprintf("%s ×%d", line, i.Sightings))
+		}
+	}
+	return lines
+}
+
+// checkGold holds gold against both recomputations, and its row for each user against User.
+func checkGold(t testing.TB, in *ingester) {
+	t.Helper()
+	got := users(t, in.lake, "")
+	if want := naive(t, in.lake); got != want {
+		t.Fatalf("gold is\n%s\nand silver says\n%s", got, want)
+	}
+	if want := naiveSource(t, in); got != want {
+		t.Fatalf("gold is\n%s\nand the source says\n%s", got, want)
+	}
+}
+
+func newWorld(t testing.TB) *ingester {
+	t.Helper()
+	return newIngester(t, newLake(t), t.TempDir())
+}
