@@ -27,6 +27,7 @@ type dataFile struct {
 	Table string `json:"table"`
 	Path  string `json:"path"`
 	Rows  int64  `json:"rows"`
+	Size  int64  `json:"size"`
 	Entry []byte `json:"entry"` // the manifest entry, in Iceberg's Avro encoding
 }
 
@@ -149,7 +150,7 @@ func (w *dataWriter[T]) close(name string) (*dataFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describe %s: %w", path, err)
 	}
-	return &dataFile{Table: w.definition.name, Path: path, Rows: w.written, Entry: encoded}, nil
+	return &dataFile{Table: w.definition.name, Path: path, Rows: w.written, Size: size, Entry: encoded}, nil
 }
 
 // footer reads the file's metadata back in the form that Iceberg's statistics are made from.
@@ -183,7 +184,7 @@ func (l *Lake) encode(file iceberg.DataFile, definition tableDefinition) (dataFi
 	if err != nil {
 		return dataFile{}, fmt.Errorf("describe %s: %w", file.FilePath(), err)
 	}
-	return dataFile{Table: definition.name, Path: file.FilePath(), Rows: file.Count(), Entry: encoded}, nil
+	return dataFile{Table: definition.name, Path: file.FilePath(), Rows: file.Count(), Size: file.FileSizeBytes(), Entry: encoded}, nil
 }
 
 // bounds reads a long column's smallest and largest value in a file; everything where the file has no statistics.

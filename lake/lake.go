@@ -22,7 +22,7 @@ type Config struct {
 	CatalogName string
 	// Warehouse is file:///absolute/folder or s3://bucket/prefix. S3 is set up by AWS_* variables.
 	Warehouse string
-	// Buckets is the number of partitions of gold.users, used when the table is made; 16 when zero.
+	// Buckets is the number of partitions of gold.users, used when the table is made; 8 when zero.
 	Buckets int
 	// Scratch is a local folder for spills; the system's when empty.
 	Scratch string
@@ -91,7 +91,7 @@ func open(ctx context.Context, config Config) (*Lake, error) {
 		config.CatalogName = "versionlake"
 	}
 	if config.Buckets == 0 {
-		config.Buckets = 16
+		config.Buckets = 8
 	}
 	properties := catalogProperties(config.Warehouse)
 	files, err := openObjects(ctx, config.Warehouse, config.Scratch, properties)

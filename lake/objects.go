@@ -81,7 +81,7 @@ func (o *objects) create(folder string) (*objectWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create an object in %s: %w", folder, err)
 	}
-	return &objectWriter{objects: o, file: file, buffer: bufio.NewWriterSize(file, 1<<18), sum: sha256.New()}, nil
+	return &objectWriter{objects: o, file: file, buffer: bufio.NewWriterSize(file, 1<<16), sum: sha256.New()}, nil
 }
 
 func (w *objectWriter) Write(p []byte) (int, error) {

@@ -16,8 +16,14 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// Reads of a remote file come in pieces of this size: a request costs more than the bytes.
-const readBuffer = 1 << 20
+// readBuffer is the size of the pieces in which a column is read: of a remote file larger, since a request costs more than its bytes.
+func (o *objects) readBuffer(file iceberg.DataFile) int {
+	most := int64(1 << 20)
+	if o.localPath(file.FilePath()) != "" {
+		most = 64 << 10
+	}
+	return int(max(min(file.FileSizeBytes(), most), 4<<10))
+}
 
 // openParquet opens a data file for reading by column.
 func (l *Lake) openParquet(file iceberg.DataFile) (*parquet.File, func() error, error) {
@@ -25,7 +31,7 @@ func (l *Lake) openParquet(file iceberg.DataFile) (*parquet.File, func() error, 
 	if err != nil {
 		return nil, nil, err
 	}
-	parsed, err := parquet.OpenFile(opened, file.FileSizeBytes(), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(readBuffer))
+	parsed, err := parquet.OpenFile(opened, file.FileSizeBytes(), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(l.objects.readBuffer(file)))
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open %s: %w", file.FilePath(), err), opened.Close())
 	}

@@ -39,8 +39,8 @@ type stagedUsers struct {
 	Old       map[int][]dataFile `json:"old"` // gold's files by bucket, those to be replaced
 }
 
-// Merging is spread over activities of at most this many buckets each.
-const bucketsPerGroup = 4
+// Merging is spread over activities of about this many bytes of rows and changes each: small tables need only one.
+const mergeGroupBytes = 16 << 20
 
 // roundFolder is where a round of the gold writer stages its work.
 func (l *Lake) roundFolder(round string) string { return l.objects.root + "/_staging/users/" + round }
@@ -79,10 +79,32 @@ func (l *Lake) PlanUsers(ctx context.Context, round string, progress func(read i
 		return UsersPlan{}, err
 	}
 	plan = UsersPlan{Ref: l.roundFolder(round) + "/plan.json", Rebuild: staged.Rebuild, Changes: runs.changes}
-	for group := range slices.Chunk(touched, bucketsPerGroup) {
-		plan.Groups = append(plan.Groups, group)
-	}
+	plan.Groups = staged.groups(touched)
 	return plan, l.objects.writeJSON(plan.Ref, staged)
+}
+
+// groups divides buckets into pieces of work of about the same size.
+func (s *stagedUsers) groups(buckets []int) [][]int {
+	var groups [][]int
+	var group []int
+	waiting := int64(0)
+	for _, bucket := range buckets {
+		group = append(group, bucket)
+		for _, file := range s.Old[bucket] {
+			waiting += file.Size
+		}
+		for _, run := range s.Runs {
+			waiting += run.Buckets[bucket][1]
+		}
+		if waiting >= mergeGroupBytes {
+			groups = append(groups, group)
+			group, waiting = nil, 0
+		}
+	}
+	if len(group) > 0 {
+		groups = append(groups, group)
+	}
+	return groups
 }
 
 // touchedBuckets notes gold's present files of the buckets that the runs touch; of all when gold is rebuilt.
