@@ -180,7 +180,7 @@ func TestCommitHourAfterCrash(t *testing.T) {
 	in.gold(staged.run)
 	wantRow, wantRows, wantGold, wantFiles := counts(row), dumpHours(t, in.lake), users(t, in.lake, ""), in.fileStates(hour)
 
-	tables := []tableDefinition{bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings}
+	tables := hourTables
 	for _, done := range []int{1, 4, 5, 6, 7} { // 6: the files too, 7: the ledger too
 		t.Run(fmt.Sprintf("after %d commits", done), func(t *testing.T) {
 			in, staged := world()
