@@ -108,6 +108,5 @@ func (a *Gold) CommitUsers(ctx context.Context, input CommitUsersInput) (lake.Us
 
 // DropRound removes what a round staged.
 func (a *Gold) DropRound(ctx context.Context, plan lake.UsersPlan) error {
-	defer keepAlive(ctx, nil)()
 	return temporalError(ctx, a.Lake.DropRound(ctx, plan))
 }

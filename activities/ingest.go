@@ -136,6 +136,5 @@ func (a *Ingest) CommitHour(ctx context.Context, input CommitInput) (lake.HourRo
 
 // DropStaging removes what a run staged.
 func (a *Ingest) DropStaging(ctx context.Context, run lake.Run) error {
-	defer keepAlive(ctx, nil)()
 	return temporalError(ctx, a.Lake.DropStaging(ctx, run))
 }

@@ -87,6 +87,8 @@ func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ 
 		"--port", strconv.Itoa(o.Port), "--ui-port", strconv.Itoa(o.UIPort), "--namespace", client.DefaultNamespace,
 		"--search-attribute", workflows.HourAttribute.GetName()+"=Keyword",
 		"--search-attribute", workflows.StatusAttribute.GetName()+"=Keyword",
+		// What the server has said to have kept outlives its own death; after a power cut the last steps may be done again.
+		"--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL",
 		"--log-level", "warn")
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.SysProcAttr = dependentProcess()

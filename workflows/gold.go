@@ -266,8 +266,8 @@ func (w *goldWriter) tell(ctx workflow.Context, requests []activities.GoldReques
 }
 
 func (w *goldWriter) drop(ctx workflow.Context, plan lake.UsersPlan) error {
-	dropping := dropRound.with(ctx, "remove what was staged")
-	if err := workflow.ExecuteActivity(dropping, w.steps.DropRound, plan).Get(ctx, nil); err != nil {
+	dropping := dropRound.local(ctx, "remove what was staged")
+	if err := workflow.ExecuteLocalActivity(dropping, w.steps.DropRound, plan).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "plan", plan.Ref, "error", err)
 	}
 	return ctx.Err()

@@ -55,15 +55,12 @@ type IngestProgress struct {
 	Counts     lake.ChunkCounts `json:"counts"` // of the chunks that are done
 }
 
-// What an hour is doing; once it has ended, its Status is its state in the ledger, or one of the last two.
+// The Status of an hour; once it is done, its state in the ledger.
 const (
-	statusListing    = "listing"
-	statusParsing    = "parsing"
-	statusSilver     = "silver"
-	statusCommitting = "committing"
-	statusGold       = "waiting for gold"
-	statusFailed     = "failed"
-	statusCanceled   = "canceled"
+	statusIngesting = "ingesting"
+	statusGold      = "waiting for gold"
+	statusFailed    = "failed"
+	statusCanceled  = "canceled"
 )
 
 // HourWorkflowID is the id of the workflow that ingests an hour: hour-2022-05-27T05. So an hour has one run at a time.
@@ -104,7 +101,8 @@ func (w *ingestHour) setup(ctx workflow.Context, input IngestInput) error {
 		input.Parallel = DefaultParallel
 	}
 	w.hour, w.input, w.startedAt = hour, input, workflow.Now(ctx)
-	if err := workflow.UpsertTypedSearchAttributes(ctx, HourAttribute.ValueSet(hour.String())); err != nil {
+	err = workflow.UpsertTypedSearchAttributes(ctx, HourAttribute.ValueSet(hour.String()), StatusAttribute.ValueSet(statusIngesting))
+	if err != nil {
 		return err
 	}
 	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (IngestProgress, error) { return w.progress, nil },
@@ -178,7 +176,7 @@ func (w *ingestHour) stageListing(ctx workflow.Context, listing int) (staged sta
 
 func (w *ingestHour) list(ctx workflow.Context, listing int) (listed activities.Listing, err error) {
 	w.progress = IngestProgress{}
-	w.status(ctx, statusListing)
+	w.describe(ctx, "listing")
 	input := activities.ListInput{Hour: w.hour, ChunkBytes: w.input.ChunkBytes, Listing: listing}
 	ctx = listHour.with(ctx, "list the hour's files")
 	if err := workflow.ExecuteActivity(ctx, w.steps.ListHour, input).Get(ctx, &listed); err != nil {
@@ -190,7 +188,7 @@ func (w *ingestHour) list(ctx workflow.Context, listing int) (listed activities.
 }
 
 func (w *ingestHour) parse(ctx workflow.Context, listing activities.Listing) ([]lake.StagedChunk, error) {
-	w.status(ctx, statusParsing)
+	w.describe(ctx, "parsing")
 	chunks := listing.Plan.Chunks
 	megabytes := float64(listing.Plan.Bytes) / float64(max(chunks, 1)) / 1e6
 	return fanOut(ctx, chunks, w.input.Parallel, func(ctx workflow.Context, i int) (chunk lake.StagedChunk, err error) {
@@ -201,7 +199,7 @@ func (w *ingestHour) parse(ctx workflow.Context, listing activities.Listing) ([]
 		}
 		w.progress.ChunksDone++
 		w.count(chunk.Counts)
-		w.describe(ctx)
+		w.describe(ctx, "parsing")
 		return chunk, nil
 	})
 }
@@ -216,7 +214,7 @@ func (w *ingestHour) count(chunk lake.ChunkCounts) {
 }
 
 func (w *ingestHour) buildSilver(ctx workflow.Context, staged stagedHour) ([]lake.StagedSilver, error) {
-	w.status(ctx, statusSilver)
+	w.describe(ctx, "building silver")
 	waiting := int64(0)
 	for _, chunk := range staged.chunks {
 		for _, bytes := range chunk.SectionBytes {
@@ -243,7 +241,7 @@ func (w *ingestHour) commit(ctx workflow.Context, staged stagedHour) (row lake.H
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	w.status(ctx, statusCommitting)
+	w.describe(ctx, "committing")
 	ctx = commitHour.with(ctx, fmt.Sprintf("commit %d events and %d rejects", w.progress.Counts.Events, w.progress.Counts.Rejects))
 	input := activities.CommitInput{Listing: staged.listing, Chunks: staged.chunks, Silver: staged.silver, StartedAt: w.startedAt}
 	err = workflow.ExecuteActivity(ctx, w.steps.CommitHour, input).Get(ctx, &row)
@@ -278,8 +276,8 @@ func (w *ingestHour) awaitGold(ctx workflow.Context, run lake.Run) (answer GoldA
 func (w *ingestHour) request(ctx workflow.Context, run lake.Run) error {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	ctx = requestGold.with(ctx, "ask the gold writer to show the hour")
-	return workflow.ExecuteActivity(ctx, w.gold.RequestGold, run).Get(ctx, nil)
+	ctx = requestGold.local(ctx, "ask the gold writer to show the hour")
+	return workflow.ExecuteLocalActivity(ctx, w.gold.RequestGold, run).Get(ctx, nil)
 }
 
 // startDrop begins to remove what the runs staged.
@@ -289,8 +287,8 @@ func (w *ingestHour) startDrop(ctx workflow.Context) {
 	w.drop = drop
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for _, run := range w.runs {
-			ctx := dropStaging.with(ctx, "remove what was staged")
-			if err := workflow.ExecuteActivity(ctx, w.steps.DropStaging, run).Get(ctx, nil); err != nil {
+			ctx := dropStaging.local(ctx, "remove what was staged")
+			if err := workflow.ExecuteLocalActivity(ctx, w.steps.DropStaging, run).Get(ctx, nil); err != nil {
 				workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "run", run.ID, "error", err)
 			}
 		}
@@ -305,19 +303,19 @@ func (w *ingestHour) dropStaging(ctx workflow.Context) {
 	_ = w.drop.Get(ctx, nil) // never fails: what could not be removed was logged
 }
 
-// status shows what the workflow does, in lists and on its page.
+// status is what lists of workflows show. Every change costs the server a write, so there are few.
 func (w *ingestHour) status(ctx workflow.Context, status string) {
-	w.progress.Status = status
-	w.describe(ctx)
+	w.describe(ctx, status)
 	if err := workflow.UpsertTypedSearchAttributes(ctx, StatusAttribute.ValueSet(status)); err != nil {
 		workflow.GetLogger(ctx).Warn("can't set the status", "status", status, "error", err)
 	}
 }
 
-// describe writes the figures for the workflow's page in the Temporal UI.
-func (w *ingestHour) describe(ctx workflow.Context) {
+// describe says what the workflow does now, with its figures, on its page in the Temporal UI and to who asks.
+func (w *ingestHour) describe(ctx workflow.Context, doing string) {
+	w.progress.Status = doing
 	p := &w.progress
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf(
 		"**%s**\n\n| files | bytes | chunks | lines | events | rejects | blanks |\n|---|---|---|---|---|---|---|\n| %d | %d | %d of %d | %d | %d | %d | %d |\n",
-		p.Status, p.Files, p.Bytes, p.ChunksDone, p.Chunks, p.Counts.Lines, p.Counts.Events, p.Counts.Rejects, p.Counts.Blanks))
+		doing, p.Files, p.Bytes, p.ChunksDone, p.Chunks, p.Counts.Lines, p.Counts.Events, p.Counts.Rejects, p.Counts.Blanks))
 }

@@ -23,14 +23,14 @@ var (
 	listHour     = step{startToClose: time.Hour, heartbeat: heartbeatTimeout} // reads large files whole, to cut them
 	parseChunk   = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
 	buildSilver  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
-	commitHour   = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}                     // may wait for other hours' commits
-	dropStaging  = step{startToClose: 10 * time.Minute, heartbeat: heartbeatTimeout, attempts: 3} // maintenance sweeps what stays
-	requestGold  = step{startToClose: 30 * time.Second}
+	commitHour   = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}     // may wait for other hours' commits
+	dropStaging  = step{startToClose: 10 * time.Minute, attempts: 3}              // local; maintenance sweeps what stays
+	requestGold  = step{startToClose: 30 * time.Second}                           // local
 	planUsers    = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout} // reads all of silver when gold starts anew
 	mergeUsers   = step{startToClose: 2 * time.Hour, heartbeat: heartbeatTimeout}
 	rebuildUsers = step{startToClose: 12 * time.Hour, heartbeat: heartbeatTimeout} // reads all sightings
 	commitUsers  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
-	dropRound    = step{startToClose: 10 * time.Minute, heartbeat: heartbeatTimeout, attempts: 3}
+	dropRound    = step{startToClose: 10 * time.Minute, attempts: 3} // local; maintenance sweeps what stays
 )
 
 // with is the context for one run of the step, with the line that the Temporal UI shows for it.
@@ -41,13 +41,27 @@ func (s step) with(ctx workflow.Context, summary string) workflow.Context {
 		Summary:             summary,
 		// A step that was cancelled may still write: what follows must not begin before it ended.
 		WaitForCancellation: true,
-		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval:    time.Second,
-			BackoffCoefficient: 2,
-			MaximumInterval:    time.Minute,
-			MaximumAttempts:    s.attempts,
-		},
+		RetryPolicy:         s.retry(),
 	})
+}
+
+// local is as with, for steps so short that a worker does them while it has the workflow at hand: that spares the server
+// half of its work for small hours.
+func (s step) local(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: s.startToClose,
+		Summary:             summary,
+		RetryPolicy:         s.retry(),
+	})
+}
+
+func (s step) retry() *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{
+		InitialInterval:    time.Second,
+		BackoffCoefficient: 2,
+		MaximumInterval:    time.Minute,
+		MaximumAttempts:    s.attempts,
+	}
 }
 
 // isType tells whether an activity or a child failed with an application error of this type.

@@ -185,15 +185,14 @@ func (w *reprocessRange) failed(hour telemetry.Hour, err error) {
 // failure names the hours to be done again.
 func (w *reprocessRange) failure() error {
 	const named = 10
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d of %d hours failed; the others are done. Ingest them again once the cause is gone:", w.progress.Failed, w.progress.Hours)
+	text := fmt.Sprintf("%d of %d hours failed; the others are done. Ingest them again once the cause is gone:", w.progress.Failed, w.progress.Hours)
 	for _, failure := range w.progress.Failures[:min(named, len(w.progress.Failures))] {
-		fmt.Fprintf(&text, "\n%s: %s", failure.Hour, failure.Error)
+		text += fmt.Sprintf("\n%s: %s", failure.Hour, failure.Error)
 	}
 	if more := w.progress.Failed - named; more > 0 {
-		fmt.Fprintf(&text, "\nand %d more", more)
+		text += fmt.Sprintf("\nand %d more", more)
 	}
-	return temporal.NewNonRetryableApplicationError(text.String(), "HoursFailed", nil, w.progress)
+	return temporal.NewNonRetryableApplicationError(text, "HoursFailed", nil, w.progress)
 }
 
 func (w *reprocessRange) status(ctx workflow.Context, status string) {

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/generate"
+	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows"
+)
+
+type demoOptions struct {
+	*settings
+	keep bool
+}
+
+func newDemoCommand(s *settings, runF func(context.Context, *demoOptions) error) *cobra.Command {
+	o := &demoOptions{settings: s}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show all of it on made-up data, in a temporary folder",
+		Long: `demo makes up two days of telemetry, ingests them through a local Temporal server, and asks the questions that
+versionlake is for, each with the command that one would type. It takes less than a minute and leaves nothing behind.`,
+		Example: `  versionlake demo
+  versionlake demo --keep    # and look around afterwards`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if runF != nil {
+				return runF(cmd.Context(), o)
+			}
+			return demoRun(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.keep, "keep", false, "keep the folder")
+	return cmd
+}
+
+func demoRun(ctx context.Context, o *demoOptions) (err error) {
+	folder, err := os.MkdirTemp("", "versionlake-demo-")
+	if err != nil {
+		return fmt.Errorf("make a folder for the demo: %w", err)
+	}
+	if !o.keep {
+		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	}
+	d := &demo{settings: *o.settings, facts: generate.DemoFacts()}
+	// A lake of its own, whatever the environment says.
+	d.dir, d.source, d.warehouse, d.catalog = filepath.Join(folder, "lake"), filepath.Join(folder, "telemetry"), "", ""
+	if err := d.run(ctx); err != nil {
+		return err
+	}
+	if o.keep {
+		fmt.Fprintf(o.stdout, "\nGo on with --dir %s --source %s\n", d.dir, d.source)
+	}
+	return nil
+}
+
+// demo tells the story.
+type demo struct {
+	settings
+	facts   generate.Facts
+	session *session
+}
+
+// Small hours wait for Temporal and the disk more than they compute.
+const (
+	demoParallel = 6 // hours at once
+	demoWorkers  = 6 // steps at once
+)
+
+func (d *demo) run(ctx context.Context) (err error) {
+	world := generate.Demo()
+	d.say("Two days of made-up telemetry, one hour of it empty and one with many broken lines")
+	if _, err := generate.Write(ctx, d.source, world); err != nil {
+		return fmt.Errorf("make up telemetry: %w", err)
+	}
+	if d.session, err = d.connectOwn(ctx, demoWorkers); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.session.close()) }()
+
+	first, end := world.From, world.From+telemetry.Hour(world.Hours)
+	d.command("reprocess --from %s --to %s", first, end)
+	if err := d.reprocess(ctx, first, end); err != nil {
+		return err
+	}
+	if err := d.showLake(ctx, first, end); err != nil {
+		return err
+	}
+	if err := d.showHistory(ctx); err != nil {
+		return err
+	}
+	return d.showLateFile(ctx, end-1)
+}
+
+func (d *demo) showLake(ctx context.Context, first, end telemetry.Hour) error {
+	d.say("The ledger: an hour a line")
+	d.command("status --hours")
+	return statusRun(ctx, &statusOptions{settings: &d.settings, hours: true, from: first.String(), to: end.String()})
+}
+
+func (d *demo) showHistory(ctx context.Context) error {
+	user, upgrade := d.facts.User, d.facts.Upgrade
+	d.say("One user, one row: %s went from %s to %s", user, d.facts.Before, d.facts.After)
+	d.command("history %s", user)
+	if err := historyRun(ctx, &historyOptions{settings: &d.settings, user: user}); err != nil {
+		return err
+	}
+	d.say("What ran just before the upgrade, and just after")
+	for _, moment := range []time.Time{upgrade.Add(-time.Minute), upgrade.Add(time.Minute)} {
+		if err := d.at(ctx, moment, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// showLateFile lets a file arrive that changes the past, and asks what is known now and what was known then.
+func (d *demo) showLateFile(ctx context.Context, before telemetry.Hour) error {
+	d.say("A late file arrives in hour %s: %s's device was offline, and had upgraded earlier than anyone knew", d.facts.LateHour, d.facts.User)
+	if _, err := generate.DemoLate(ctx, d.source); err != nil {
+		return fmt.Errorf("make up the late file: %w", err)
+	}
+	d.command("ingest %s", d.facts.LateHour)
+	ingest := &ingestOptions{settings: &d.settings, hour: d.facts.LateHour}
+	if _, err := ingest.ingest(ctx, d.session); err != nil {
+		return err
+	}
+	d.say("What ran at %s, by what is known today, and by what was known when hour %s was the last", instant(d.facts.Asked), before)
+	if err := d.at(ctx, d.facts.Asked, ""); err != nil {
+		return err
+	}
+	return d.at(ctx, d.facts.Asked, "hour-"+before.String())
+}
+
+func (d *demo) at(ctx context.Context, moment time.Time, asOf string) error {
+	asked := ""
+	if asOf != "" {
+		asked = " --as-of " + asOf
+	}
+	d.command("at %s %s%s", d.facts.User, instant(moment), asked)
+	return atRun(ctx, &atOptions{settings: &d.settings, user: d.facts.User, time: moment, asOf: asOf})
+}
+
+func (d *demo) reprocess(ctx context.Context, from, to telemetry.Hour) error {
+	o := &reprocessOptions{settings: &d.settings, from: from, to: to, layer: "bronze", parallel: demoParallel}
+	var result workflows.ReprocessProgress
+	result, err := o.reprocess(ctx, d.session)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.stdout, "%d hours, %d of them empty; %d lines, %d of them rejected\n", result.Done, result.Empty, result.Lines, result.Rejects)
+	return nil
+}
+
+func (d *demo) say(format string, args ...any) {
+	fmt.Fprintf(d.stdout, "\n"+format+".\n", args...)
+}
+
+func (d *demo) command(format string, args ...any) {
+	fmt.Fprintf(d.stdout, "\n$ versionlake "+format+"\n", args...)
+}

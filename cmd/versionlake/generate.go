@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/generate"
+)
+
+type generateOptions struct {
+	*settings
+	folder string
+	world  generate.Options
+	demo   bool
+	bench  bool
+}
+
+func newGenerateCommand(s *settings, runF func(context.Context, *generateOptions) error) *cobra.Command {
+	o := &generateOptions{settings: s, world: generate.Defaults()}
+	from := o.world.From.String()
+	cmd := &cobra.Command{
+		Use:   "generate DIR",
+		Short: "Write believable telemetry from a seed number",
+		Long: `generate writes hours of made-up telemetry below a folder, as DIR/2022/05/27/05/part-000.tsv: releases that roll out in
+stages, users with several devices, downgrades, late clients, wrong clocks, retries and broken lines. The same options
+give the same bytes.`,
+		Example: `  versionlake generate telemetry --hours 24 --users 10000
+  versionlake generate telemetry --demo
+  versionlake generate telemetry --benchmark --hours 2`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			o.folder = args[0]
+			if o.world.From, err = parseHour("--from", from); err != nil {
+				return err
+			}
+			switch {
+			case o.demo:
+				o.world = generate.Demo()
+			case o.bench:
+				hours := 1
+				if cmd.Flags().Changed("hours") {
+					hours = o.world.Hours
+				}
+				o.world = generate.Benchmark(hours)
+			}
+			if err := o.world.Validate(); err != nil {
+				return &usageError{err}
+			}
+			if runF != nil {
+				return runF(cmd.Context(), o)
+			}
+			return generateRun(cmd.Context(), o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.Uint64Var(&o.world.Seed, "seed", o.world.Seed, "another number, another world")
+	flags.StringVar(&from, "from", from, "the first hour")
+	flags.IntVar(&o.world.Hours, "hours", o.world.Hours, "how many hours")
+	flags.IntVar(&o.world.Users, "users", o.world.Users, "how many users")
+	flags.IntVar(&o.world.LinesPerHour, "lines", o.world.LinesPerHour, "lines an hour, roughly")
+	flags.IntVar(&o.world.FilesPerHour, "files", o.world.FilesPerHour, "files an hour")
+	flags.BoolVar(&o.demo, "demo", false, "the world of `versionlake demo`; other flags do not count")
+	flags.BoolVar(&o.bench, "benchmark", false, "hours of 2 million lines, 350 MB and 200,000 users; only --hours counts")
+	cmd.MarkFlagsMutuallyExclusive("demo", "benchmark")
+	return cmd
+}
+
+func generateRun(ctx context.Context, o *generateOptions) error {
+	summary, err := generate.Write(ctx, o.folder, o.world)
+	if err != nil {
+		return fmt.Errorf("generate telemetry in %s: %w", o.folder, err)
+	}
+	p := o.newPrinter("HOURS", "FILES", "BYTES", "LINES", "BAD", "REPEATED")
+	if err := p.add(summary, summary.Hours, summary.Files, size(summary.Bytes), summary.Lines, summary.Bad, summary.Repeated); err != nil {
+		return err
+	}
+	return p.flush()
+}

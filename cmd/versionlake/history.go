@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/history"
+	"github.com/versionlake/versionlake/lake"
+)
+
+type historyOptions struct {
+	*settings
+	user string
+	all  bool
+	asOf string
+}
+
+func newHistoryCommand(s *settings, runF func(context.Context, *historyOptions) error) *cobra.Command {
+	o := &historyOptions{settings: s}
+	cmd := &cobra.Command{
+		Use:   "history USER | --all",
+		Short: "The versions that a user, or everyone, ran, and when",
+		Long: `history prints the intervals of a user, or of all users in the order of their ids: which version was in effect in each
+installation (service and device), from when, and until when. A user whom nobody named is session:<SessionId>.
+
+It reads the lake and needs no Temporal. With --output json there is one object a user.`,
+		Example: `  versionlake history p1
+  versionlake history p1 --as-of hour-2022-05-27T05
+  versionlake history --all --output json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (len(args) == 1) == o.all {
+				return usagef("history takes a user, or --all")
+			}
+			if len(args) == 1 {
+				o.user = args[0]
+			}
+			if runF != nil {
+				return runF(cmd.Context(), o)
+			}
+			return historyRun(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.all, "all", false, "of everyone")
+	addAsOf(cmd, &o.asOf)
+	return cmd
+}
+
+func addAsOf(cmd *cobra.Command, asOf *string) {
+	cmd.Flags().StringVar(asOf, "as-of", "", "as the lake knew it then: a tag (hour-2022-05-27T05), a snapshot id, or a time")
+}
+
+func historyRun(ctx context.Context, o *historyOptions) error {
+	l, err := o.readLake(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	version, err := l.Version(ctx, o.asOf)
+	if err != nil {
+		return err
+	}
+	if !o.all {
+		return historyOfUser(ctx, o, l, version)
+	}
+	p := o.newPrinter("USER", "SERVICE", "DEVICE", "VERSION", "FROM", "TO", "LAST SEEN", "SIGHTINGS", "")
+	for user, err := range l.Users(ctx, version) {
+		if err != nil {
+			return err
+		}
+		if err := addHistory(p, &user, true); err != nil {
+			return err
+		}
+	}
+	return p.flush()
+}
+
+func historyOfUser(ctx context.Context, o *historyOptions, l *lake.Lake, version lake.Version) error {
+	user, err := findUser(ctx, l, version, o.user, o.asOf)
+	if err != nil {
+		return err
+	}
+	p := o.newPrinter("SERVICE", "DEVICE", "VERSION", "FROM", "TO", "LAST SEEN", "SIGHTINGS", "")
+	if err := addHistory(p, &user, false); err != nil {
+		return err
+	}
+	return p.flush()
+}
+
+func findUser(ctx context.Context, l *lake.Lake, version lake.Version, id, asOf string) (history.User, error) {
+	user, found, err := l.User(ctx, version, id)
+	if err != nil {
+		return history.User{}, err
+	}
+	if !found {
+		known := "the lake knows"
+		if asOf != "" {
+			known = "as of " + asOf + " the lake knew"
+		}
+		return history.User{}, fmt.Errorf("%s no user %q; ids are case-sensitive, and a session that nobody named is session:<SessionId>", known, id)
+	}
+	return user, nil
+}
+
+// userHistory is a user as --output json writes it. Other programs read it: it does not change.
+type userHistory struct {
+	UserID   string            `json:"user_id"`
+	UserKind string            `json:"user_kind"`
+	History  []historyInterval `json:"history"`
+}
+
+type historyInterval struct {
+	Service    string  `json:"service"`
+	Device     *string `json:"device"`
+	Version    string  `json:"version"`
+	ValidFrom  string  `json:"valid_from"`
+	ValidTo    *string `json:"valid_to"`
+	LastSeenAt string  `json:"last_seen_at"`
+	Sightings  int64   `json:"sightings"`
+}
+
+func intervalOf(i *history.Interval) historyInterval {
+	interval := historyInterval{
+		Service: i.Service, Version: i.Version, ValidFrom: micros(i.ValidFrom), LastSeenAt: micros(i.LastSeenAt), Sightings: i.Sightings,
+	}
+	if i.HasDevice {
+		interval.Device = &i.Device
+	}
+	if !i.Open {
+		to := micros(i.ValidTo)
+		interval.ValidTo = &to
+	}
+	return interval
+}
+
+func addHistory(p *printer, user *history.User, named bool) error {
+	object := userHistory{UserID: user.ID, UserKind: user.Kind, History: []historyInterval{}}
+	for i := range user.History {
+		object.History = append(object.History, intervalOf(&user.History[i]))
+	}
+	if p.encoder != nil {
+		return p.add(object)
+	}
+	for i := range user.History {
+		interval := &user.History[i]
+		note := ""
+		if interval.IsDowngrade {
+			note = "downgrade"
+		}
+		cells := append(intervalCells(interval), micros(interval.LastSeenAt), interval.Sightings, note)
+		if named {
+			cells = append([]any{user.ID}, cells...)
+		}
+		if err := p.add(nil, cells...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// intervalCells are service, device, version, from and to.
+func intervalCells(i *history.Interval) []any {
+	to := ""
+	if !i.Open {
+		to = micros(i.ValidTo)
+	}
+	return []any{orDash(i.Service), orDash(i.Device), i.Version, micros(i.ValidFrom), orDash(to)}
+}

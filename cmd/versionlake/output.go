@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// printer writes what a command found out: lists as tables or as one JSON object a line.
+type printer struct {
+	s       *settings
+	encoder *json.Encoder
+	table   table.Writer
+	header  table.Row
+	rows    int
+}
+
+// pageRows bounds the memory of a table: a longer one goes out in pages, each with a header.
+const pageRows = 10_000
+
+// newPrinter makes a printer for a list with these columns. Numbers are what the names in right hold.
+func (s *settings) newPrinter(columns ...any) *printer {
+	p := &printer{s: s, header: columns}
+	if s.output == outputJSON {
+		p.encoder = json.NewEncoder(s.stdout)
+		p.encoder.SetEscapeHTML(false)
+	}
+	return p
+}
+
+// add takes an item: as an object for JSON, as cells for the table.
+func (p *printer) add(object any, cells ...any) error {
+	if p.encoder != nil {
+		return p.encoder.Encode(object)
+	}
+	if p.table == nil {
+		p.table = newTable(p.header)
+	}
+	p.table.AppendRow(cells)
+	if p.rows++; p.rows%pageRows == 0 {
+		return p.flush()
+	}
+	return nil
+}
+
+// flush writes what is left of the table.
+func (p *printer) flush() error {
+	if p.table == nil {
+		return nil
+	}
+	_, err := fmt.Fprintln(p.s.stdout, p.table.Render())
+	p.table = nil
+	return err
+}
+
+func newTable(header table.Row) table.Writer {
+	t := table.NewWriter()
+	style := table.StyleLight
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Options.SeparateHeader = true
+	style.Format.Header = text.FormatDefault
+	t.SetStyle(style)
+	t.SuppressTrailingSpaces()
+	t.AppendHeader(header)
+	return t
+}
+
+// instant writes a time as RFC 3339 in UTC, with as many digits as it needs.
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999999999Z07:00") }
+
+// micros writes microseconds since 1970 as instant does.
+func micros(t int64) string { return instant(time.UnixMicro(t)) }
+
+// orDash shows what is not there.
+func orDash(text string) string {
+	if text == "" {
+		return "–"
+	}
+	return text
+}
+
+// size writes a number of bytes for people.
+func size(bytes int64) string {
+	const step = 1000
+	if bytes < step {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	value, units := float64(bytes)/step, "kMGTPE"
+	for value >= step {
+		value /= step
+		units = units[1:]
+	}
+	return fmt.Sprintf("%.1f %cB", value, units[0])
+}

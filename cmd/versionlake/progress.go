@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// progress shows how far long work is: as a bar on a terminal, as plain lines elsewhere.
+type progress interface {
+	update(status string, done, total int64, unit string)
+	note(line string)
+	end()
+}
+
+func (s *settings) newProgress(name string) progress {
+	if file, ok := s.stderr.(*os.File); ok && isatty.IsTerminal(file.Fd()) {
+		return newBar(file, name)
+	}
+	return &lines{out: s.stderr, name: name}
+}
+
+// bar is a progress bar.
+type bar struct {
+	container *mpb.Progress
+	bar       *mpb.Bar
+	status    atomic.Value
+}
+
+func newBar(out io.Writer, name string) *bar {
+	b := &bar{container: mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))}
+	b.status.Store("starting")
+	b.bar = b.container.New(0, mpb.BarStyle().Rbound("|").Lbound("|"),
+		mpb.PrependDecorators(decor.Name(name+" ")),
+		mpb.AppendDecorators(
+			decor.CountersNoUnit(" %d of %d "),
+			decor.Any(func(decor.Statistics) string { return b.status.Load().(string) }),
+		),
+	)
+	return b
+}
+
+func (b *bar) update(status string, done, total int64, unit string) {
+	b.status.Store(unit + ", " + status)
+	b.bar.SetTotal(total, false)
+	b.bar.SetCurrent(done)
+}
+
+func (b *bar) note(line string) { fmt.Fprintln(b.container, line) }
+
+func (b *bar) end() {
+	b.bar.Abort(true)
+	b.container.Wait()
+}
+
+// lines writes a line when the status changes, and now and then when only the figures do.
+type lines struct {
+	out    io.Writer
+	name   string
+	status string
+	done   int64
+	last   time.Time
+}
+
+const lineInterval = 5 * time.Second
+
+func (l *lines) update(status string, done, total int64, unit string) {
+	if status == l.status && (done == l.done || time.Since(l.last) < lineInterval) {
+		return
+	}
+	l.status, l.done, l.last = status, done, time.Now()
+	if total == 0 {
+		fmt.Fprintf(l.out, "%s: %s\n", l.name, status)
+		return
+	}
+	fmt.Fprintf(l.out, "%s: %s, %d of %d %s\n", l.name, status, done, total, unit)
+}
+
+func (l *lines) note(line string) { fmt.Fprintln(l.out, line) }
+
+func (l *lines) end() {}

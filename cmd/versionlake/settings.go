@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/source"
+)
+
+// settings are what every command takes.
+type settings struct {
+	dir       string
+	source    string
+	warehouse string
+	catalog   string
+	output    string
+
+	stdout, stderr io.Writer
+}
+
+// Kinds of output.
+const (
+	outputTable = "table"
+	outputJSON  = "json"
+)
+
+func (s *settings) addFlags(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.StringVar(&s.dir, "dir", setting("VERSIONLAKE_DIR", ".versionlake"), "folder of the local catalog, warehouse and Temporal state [VERSIONLAKE_DIR]")
+	flags.StringVar(&s.source, "source", os.Getenv("VERSIONLAKE_SOURCE"), "where the telemetry files lie: a folder, or s3://bucket/prefix [VERSIONLAKE_SOURCE]")
+	flags.StringVar(&s.warehouse, "warehouse", os.Getenv("VERSIONLAKE_WAREHOUSE"), "where the tables lie: file:///folder or s3://bucket/prefix; by default in --dir [VERSIONLAKE_WAREHOUSE]")
+	flags.StringVar(&s.catalog, "catalog", os.Getenv("VERSIONLAKE_CATALOG"), "the Iceberg catalog: sqlite:///file or postgres://user@host/database; by default in --dir [VERSIONLAKE_CATALOG]")
+	flags.StringVarP(&s.output, "output", "o", outputTable, "table or json (one object a line)")
+	complete(root, "output", outputTable, outputJSON)
+	complete(root, "dir")
+}
+
+func setting(variable, otherwise string) string {
+	if value := os.Getenv(variable); value != "" {
+		return value
+	}
+	return otherwise
+}
+
+// complete registers what the shell completes a flag with; folders when there are no values.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	directive := cobra.ShellCompDirectiveNoFileComp
+	if len(values) == 0 {
+		directive = cobra.ShellCompDirectiveFilterDirs
+	}
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, directive)); err != nil {
+		panic(err) // the flag's name is misspelt
+	}
+}
+
+func (s *settings) validate() error {
+	if s.output != outputTable && s.output != outputJSON {
+		return usagef("--output %q is neither table nor json", s.output)
+	}
+	dir, err := filepath.Abs(s.dir)
+	if err != nil {
+		return usagef("--dir %q: %w", s.dir, err)
+	}
+	s.dir = dir
+	return nil
+}
+
+func (s *settings) catalogFile() string { return filepath.Join(s.dir, "catalog.db") }
+
+func (s *settings) lakeConfig() lake.Config {
+	config := lake.Config{Catalog: s.catalog, Warehouse: s.warehouse}
+	if config.Catalog == "" {
+		config.Catalog = (&url.URL{Scheme: "sqlite", Path: filepath.ToSlash(s.catalogFile())}).String()
+	}
+	if config.Warehouse == "" {
+		config.Warehouse = (&url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(s.dir, "warehouse"))}).String()
+	}
+	return config
+}
+
+// openLake opens the lake to write into it.
+func (s *settings) openLake(ctx context.Context) (*lake.Lake, error) {
+	if err := os.MkdirAll(s.dir, dirRights); err != nil {
+		return nil, fmt.Errorf("make the folder --dir: %w", err)
+	}
+	return lake.Open(ctx, s.lakeConfig())
+}
+
+// readLake opens the lake to read from it, and leaves nothing behind where there is none.
+func (s *settings) readLake(ctx context.Context) (*lake.Lake, error) {
+	if s.catalog == "" {
+		if _, err := os.Stat(s.catalogFile()); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: there is no %s", lake.ErrNoLake, s.catalogFile())
+		}
+	}
+	return lake.OpenExisting(ctx, s.lakeConfig())
+}
+
+func (s *settings) openSource(ctx context.Context) (source.Source, error) {
+	if s.source == "" {
+		return nil, usagef("the source is missing: name the folder or the s3://bucket/prefix of the telemetry files with --source or VERSIONLAKE_SOURCE")
+	}
+	return source.Open(ctx, s.source)
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+type statusOptions struct {
+	*settings
+	hours    bool
+	versions bool
+	from, to string
+}
+
+func newStatusCommand(s *settings, runF func(context.Context, *statusOptions) error) *cobra.Command {
+	o := &statusOptions{settings: s}
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "What the lake holds: a summary, the ledger of its hours, or the versions that can be asked for",
+		Long: `status sums up the lake. --hours prints the ledger instead, the last run of each hour, and --versions the snapshots of
+gold.users that --as-of can name, newest first. It reads the lake and needs no Temporal.`,
+		Example: `  versionlake status
+  versionlake status --hours --from 2022-05-27T00 --to 2022-05-28T00
+  versionlake status --versions --output json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if runF != nil {
+				return runF(cmd.Context(), o)
+			}
+			return statusRun(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.hours, "hours", false, "the ledger, an hour a line")
+	cmd.Flags().BoolVar(&o.versions, "versions", false, "the snapshots of gold.users and their tags")
+	cmd.Flags().StringVar(&o.from, "from", "", "with --hours: the first hour")
+	cmd.Flags().StringVar(&o.to, "to", "", "with --hours: the first hour after the last")
+	cmd.MarkFlagsMutuallyExclusive("hours", "versions")
+	return cmd
+}
+
+func statusRun(ctx context.Context, o *statusOptions) error {
+	from, to, err := o.span()
+	if err != nil {
+		return err
+	}
+	l, err := o.readLake(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	switch {
+	case o.hours:
+		rows, err := l.Hours(ctx, from, to)
+		if err != nil {
+			return err
+		}
+		return o.printHours(rows)
+	case o.versions:
+		return o.printVersions(ctx, l)
+	}
+	return o.printStatus(ctx, l)
+}
+
+func (o *statusOptions) span() (from, to telemetry.Hour, err error) {
+	from, to = math.MinInt32, math.MaxInt32
+	if o.from != "" {
+		if from, err = parseHour("--from", o.from); err != nil {
+			return from, to, err
+		}
+	}
+	if o.to != "" {
+		to, err = parseHour("--to", o.to)
+	}
+	return from, to, err
+}
+
+func parseHour(name, text string) (telemetry.Hour, error) {
+	hour, err := telemetry.ParseHour(text)
+	if err != nil {
+		return 0, usagef("%s %q is not an hour such as 2022-05-27T05 (UTC)", name, text)
+	}
+	return hour, nil
+}
+
+// printHours prints rows of the ledger.
+func (s *settings) printHours(rows []lake.HourRow) error {
+	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "SIGHTINGS", "FINISHED")
+	for _, row := range rows {
+		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, size(row.Bytes), row.Lines, row.Events, row.Rejects,
+			row.Blanks, row.Sightings, instant(row.FinishedAt)); err != nil {
+			return err
+		}
+	}
+	return p.flush()
+}
+
+func (o *statusOptions) printVersions(ctx context.Context, l *lake.Lake) error {
+	versions, err := l.Versions(ctx)
+	if err != nil {
+		return err
+	}
+	p := o.newPrinter("SNAPSHOT", "COMMITTED", "TAGS")
+	for _, version := range versions {
+		if err := p.add(version, version.SnapshotID, instant(version.CommittedAt), strings.Join(version.Tags, " ")); err != nil {
+			return err
+		}
+	}
+	return p.flush()
+}
+
+func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
+	status, err := l.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if o.output == outputJSON {
+		return o.newPrinter().add(status)
+	}
+	if status.Hours == 0 {
+		fmt.Fprintln(o.stdout, "no hour was ingested yet")
+	} else {
+		fmt.Fprintf(o.stdout, "%d hours from %s to %s, %d empty, %d degraded; %d lines, %d rejected\n",
+			status.Hours, status.FirstHour, status.LastHour, status.Empty, status.Degraded, status.Lines, status.Rejects)
+	}
+	if status.Latest.SnapshotID != 0 {
+		fmt.Fprintf(o.stdout, "%d users as of %s, snapshot %d%s\n", status.Users, instant(status.Latest.CommittedAt), status.Latest.SnapshotID,
+			tagList(status.Latest.Tags))
+	}
+	if status.Behind {
+		fmt.Fprintln(o.stdout, "gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal")
+	}
+	fmt.Fprintln(o.stdout)
+	p := o.newPrinter("TABLE", "ROWS", "FILES", "BYTES", "SNAPSHOTS")
+	for _, table := range status.Tables {
+		if err := p.add(table, table.Name, table.Rows, table.Files, size(table.Bytes), table.Snapshots); err != nil {
+			return err
+		}
+	}
+	return p.flush()
+}
+
+func tagList(tags []string) string {
+	if len(tags) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(tags, ", ") + ")"
+}
