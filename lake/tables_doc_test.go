@@ -1,0 +1,73 @@
+package lake
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/apache/iceberg-go"
+)
+
+var updateDocs = flag.Bool("update", false, "write what docs/TABLES.md says of the tables anew")
+
+const (
+	tablesDoc      = "../docs/TABLES.md"
+	generatedBegin = "<!-- from lake/tables.go, by: go test ./lake -run TestTablesDoc -update -->\n"
+	generatedEnd   = "<!-- end -->\n"
+)
+
+// TestTablesDoc holds docs/TABLES.md against the definitions of the tables.
+func TestTablesDoc(t *testing.T) {
+	text, err := os.ReadFile(tablesDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), generatedBegin)
+	old, after, ended := strings.Cut(rest, generatedEnd)
+	if !ok || !ended {
+		t.Fatalf("%s lacks the marks %q and %q", tablesDoc, generatedBegin, generatedEnd)
+	}
+	want := describeTables()
+	if old == want {
+		return
+	}
+	if !*updateDocs {
+		t.Fatalf("%s does not say what lake/tables.go does: run go test ./lake -run TestTablesDoc -update", tablesDoc)
+	}
+	if err := os.WriteFile(tablesDoc, []byte(before+generatedBegin+want+generatedEnd+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func describeTables() string {
+	var out strings.Builder
+	for _, definition := range tableDefinitions {
+		partition := "`" + strings.Join(definition.partition, "`, `") + "`"
+		if definition.bucketBy != "" {
+			partition = "`bucket(N, " + definition.bucketBy + ")`"
+		}
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n\nPartitioned by %s.\n\n| column | type | |\n|---|---|---|\n", definition.name, definition.comment, partition)
+		describeFields(&out, "", definition.schema().Fields())
+	}
+	out.WriteString("\n")
+	return out.String()
+}
+
+func describeFields(out *strings.Builder, parent string, fields []iceberg.NestedField) {
+	for _, field := range fields {
+		name, kind := parent+field.Name, field.Type.String()
+		list, isList := field.Type.(*iceberg.ListType)
+		if isList {
+			kind = "list of struct"
+		}
+		if !field.Required {
+			kind += ", nullable"
+		}
+		fmt.Fprintf(out, "| `%s` | %s | %s |\n", name, kind, strings.ReplaceAll(field.Doc, "|", `\|`))
+		if isList {
+			describeFields(out, name+".", list.Element.(*iceberg.StructType).FieldList)
+		}
+	}
+}
