@@ -1,0 +1,129 @@
+package versionlake_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	requirement = regexp.MustCompile(`(?m)^(?:require )?\s*([\w.-]+\.[\w./-]+) v\S+(?: //.*)?$`)
+	described   = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|")
+	linked      = regexp.MustCompile(`(?m)(?:^|[^!])\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)`) // images are not links
+)
+
+// TestDependenciesDoc holds docs/DEPENDENCIES.md against what the code imports: by the program, or by tests only.
+func TestDependenciesDoc(t *testing.T) {
+	program, tests := importedModules(t)
+	inProgram, inTests, found := strings.Cut(read(t, "docs/DEPENDENCIES.md"), "\n## In tests only\n")
+	if !found {
+		t.Fatal("docs/DEPENDENCIES.md has no section for tests")
+	}
+	for module := range program {
+		delete(tests, module)
+	}
+	compare(t, "the program", program, inProgram)
+	compare(t, "tests only", tests, inTests)
+}
+
+func compare(t *testing.T, who string, imported map[string]bool, text string) {
+	t.Helper()
+	rows := map[string]bool{}
+	for _, row := range described.FindAllStringSubmatch(text, -1) {
+		rows[row[1]] = true
+		if !imported[row[1]] {
+			t.Errorf("docs/DEPENDENCIES.md says that %s imports %s", who, row[1])
+		}
+	}
+	for module := range imported {
+		if !rows[module] {
+			t.Errorf("docs/DEPENDENCIES.md does not say why %s imports %s", who, module)
+		}
+	}
+}
+
+// importedModules are the modules of go.mod that our packages import. What lies in testserver and tools is for tests, too.
+func importedModules(t *testing.T) (program, tests map[string]bool) {
+	t.Helper()
+	var modules []string
+	for _, line := range requirement.FindAllStringSubmatch(read(t, "go.mod"), -1) {
+		modules = append(modules, line[1])
+	}
+	program, tests = map[string]bool{}, map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && path != "." && strings.HasPrefix(entry.Name(), ".") {
+			return fs.SkipDir
+		}
+		if filepath.Ext(path) != ".go" {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		into := program
+		folder, _, _ := strings.Cut(filepath.ToSlash(path), "/")
+		if strings.HasSuffix(path, "_test.go") || folder == "testserver" || folder == "tools" {
+			into = tests
+		}
+		for _, spec := range file.Imports {
+			if module := moduleOf(strings.Trim(spec.Path.Value, `"`), modules); module != "" {
+				into[module] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(modules) == 0 || len(program) == 0 {
+		t.Fatal("no modules in go.mod, or no imports of them")
+	}
+	return program, tests
+}
+
+// moduleOf finds the module of a package: the longest path that is a prefix; "" for the standard library and our own.
+func moduleOf(imported string, modules []string) string {
+	longest := ""
+	for _, module := range modules {
+		if (imported == module || strings.HasPrefix(imported, module+"/")) && len(module) > len(longest) {
+			longest = module
+		}
+	}
+	return longest
+}
+
+// TestLinks follows the links between our documents.
+func TestLinks(t *testing.T) {
+	documents, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range append(documents, "README.md", "CONTRIBUTING.md") {
+		for _, link := range linked.FindAllStringSubmatch(read(t, document), -1) {
+			if strings.Contains(link[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(document), link[1])); err != nil {
+				t.Errorf("%s links to %s: %v", document, link[1], err)
+			}
+		}
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
