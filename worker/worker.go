@@ -23,7 +23,7 @@ const TaskQueue = "versionlake"
 const DefaultDrain = 30 * time.Second
 
 // Cancellations travel on heartbeats, so these must not be held back for long.
-const heartbeatThrottle = 5 * time.Second
+const heartbeatThrottle = 3 * time.Second
 
 // Options of a worker.
 type Options struct {

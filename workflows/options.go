@@ -17,7 +17,7 @@ type step struct {
 	attempts     int32         // 0: without end
 }
 
-const heartbeatTimeout = 30 * time.Second
+const heartbeatTimeout = 15 * time.Second
 
 var (
 	listHour     = step{startToClose: time.Hour, heartbeat: heartbeatTimeout} // reads large files whole, to cut them
