@@ -164,7 +164,7 @@ func (l *Lake) Files(ctx context.Context, hour telemetry.Hour) ([]FileRow, error
 
 // Version is a snapshot of gold.users that a reader can name.
 type Version struct {
-	SnapshotID  int64     `json:"snapshot_id"`
+	SnapshotID  int64     `json:"snapshot_id,string"` // as text: JSON readers round large numbers
 	CommittedAt time.Time `json:"committed_at"`
 	Tags        []string  `json:"tags"`
 }

@@ -89,7 +89,7 @@ type (
 		LineNumber      int64  `parquet:"line_number,delta,id(3)" doc:"Line in the file, from 1."`
 		ByteOffset      int64  `parquet:"byte_offset,delta,id(4)" doc:"Where the line begins in the (uncompressed) file."`
 		ByteLength      int64  `parquet:"byte_length,delta,id(5)" doc:"How long the line is, its end included."`
-		RawLine         []byte `parquet:"raw_line,id(6)" doc:"The line's bytes as they came; the first MiB of a longer one."`
+		RawLine         []byte `parquet:"raw_line,id(6)" doc:"The line's bytes, without its end and with continued lines joined; the first MiB of a longer one."`
 		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(7)" doc:"Partition: UTC date of the folder the file lay in."`
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(8)" doc:"Partition: UTC hour of that day, 0 to 23."`
 	}

@@ -70,8 +70,8 @@ func log(loaded *table.Table, after int64) (entries []logEntry, ok bool) {
 	return entries, after == 0
 }
 
-// settledPrefix cuts both logs so that every run is in whole or not at all: an hour commits its bindings and its
-// sightings one after the other, and gold must not see one without the other. A run is settled when the ledger has
+// settledPrefix cuts both logs so that every run is in whole or not at all: an hour commits its sightings and its
+// bindings one after the other, and gold must not see one without the other. A run is settled when the ledger has
 // it, or a later run of its hour.
 func settledPrefix(sightings, bindings []logEntry, settled func(logEntry) bool) (s, b int) {
 	prefix := func(entries []logEntry) int {
@@ -147,11 +147,30 @@ func changesBetween(ctx context.Context, loaded *table.Table, from, to int64) (c
 		changes.added, err = liveFiles(ctx, loaded, table.WithSnapshotID(to))
 		return changes, err
 	}
+	added, removed := map[string]iceberg.DataFile{}, map[string]iceberg.DataFile{}
+	if rewritten(loaded, from, to) {
+		err = compareFiles(ctx, loaded, from, to, added, removed)
+	} else {
+		err = readChangelog(ctx, loaded, from, to, added, removed)
+	}
+	if err != nil {
+		return changes, err
+	}
+	for _, file := range added {
+		changes.added = append(changes.added, file)
+	}
+	for _, file := range removed {
+		changes.removed = append(changes.removed, file)
+	}
+	return changes, nil
+}
+
+// readChangelog gathers the files that came and went, at a cost that grows with the change alone.
+func readChangelog(ctx context.Context, loaded *table.Table, from, to int64, added, removed map[string]iceberg.DataFile) error {
 	tasks, err := loaded.NewIncrementalChangelogScan().FromSnapshotExclusive(from).ToSnapshot(to).PlanFiles(ctx)
 	if err != nil {
-		return changes, fmt.Errorf("read the log of %v from %d to %d: %w", loaded.Identifier(), from, to, err)
+		return fmt.Errorf("read the log of %v from %d to %d: %w", loaded.Identifier(), from, to, err)
 	}
-	added, removed := map[string]iceberg.DataFile{}, map[string]iceberg.DataFile{}
 	for _, task := range tasks {
 		file := task.ScanTask().File
 		if task.Operation() == table.ChangelogOpInsert {
@@ -164,11 +183,43 @@ func changesBetween(ctx context.Context, loaded *table.Table, from, to int64) (c
 		}
 		removed[file.FilePath()] = file
 	}
-	for _, file := range added {
-		changes.added = append(changes.added, file)
+	return nil
+}
+
+// rewritten tells whether a compaction lies among other changes. Then a row may have come in one file and gone in
+// another, which looks like one that stayed.
+func rewritten(loaded *table.Table, from, to int64) bool {
+	compacted, changed := false, false
+	for snapshot := loaded.SnapshotByID(to); snapshot != nil && snapshot.SnapshotID != from; {
+		replaced := snapshot.Summary != nil && snapshot.Summary.Operation == table.OpReplace
+		compacted, changed = compacted || replaced, changed || !replaced
+		if snapshot.ParentSnapshotID == nil {
+			break
+		}
+		snapshot = loaded.SnapshotByID(*snapshot.ParentSnapshotID)
 	}
-	for _, file := range removed {
-		changes.removed = append(changes.removed, file)
+	return compacted && changed
+}
+
+// compareFiles compares the files of two snapshots: right whatever happened in between, and as slow as the table is large.
+func compareFiles(ctx context.Context, loaded *table.Table, from, to int64, added, removed map[string]iceberg.DataFile) error {
+	before, err := liveFiles(ctx, loaded, table.WithSnapshotID(from))
+	if err != nil {
+		return err
 	}
-	return changes, nil
+	after, err := liveFiles(ctx, loaded, table.WithSnapshotID(to))
+	if err != nil {
+		return err
+	}
+	for _, file := range before {
+		removed[file.FilePath()] = file
+	}
+	for _, file := range after {
+		if _, both := removed[file.FilePath()]; both {
+			delete(removed, file.FilePath())
+			continue
+		}
+		added[file.FilePath()] = file
+	}
+	return nil
 }

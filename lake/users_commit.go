@@ -15,7 +15,7 @@ import (
 
 // UsersCommit is a commit of gold.
 type UsersCommit struct {
-	SnapshotID int64    `json:"snapshot_id"`
+	SnapshotID int64    `json:"snapshot_id,string"` // as text: JSON readers round large numbers
 	Tags       []string `json:"tags"`
 	Users      int64    `json:"users"` // rows in the table
 	// Waiting are runs that this commit could not show yet, because another hour was half committed: plan again soon.
@@ -56,7 +56,12 @@ func (l *Lake) CommitUsers(ctx context.Context, plan UsersPlan, merged []MergedU
 			return nil, fmt.Errorf("%w: gold.users is at snapshot %d, planned at %d", ErrConflict, head, staged.Head)
 		}
 		c := *wanted
-		c.tags = newTags(loaded, visible, changed)
+		if len(c.add)+len(c.remove) == 0 {
+			// The head is only named, and needs one name an hour; it may have it from a call whose answer was lost.
+			c.tags = newTags(loaded, unnamed(loaded, visible), changed)
+		} else {
+			c.tags = newTags(loaded, visible, changed)
+		}
 		if head == 0 && len(c.add) == 0 {
 			c.tags = nil // nothing to tag yet
 		}
@@ -137,7 +142,7 @@ func (l *Lake) usersChange(staged *stagedUsers, merged []MergedUsers) (*change, 
 // visibleRuns divides runs into those that the plan reflects and those that still wait; changed are those that moved silver.
 func (l *Lake) visibleRuns(ctx context.Context, staged *stagedUsers, runs []Run) (visible, waiting []Run, changed map[string]bool, err error) {
 	changed = map[string]bool{}
-	ahead := map[string]bool{}
+	ahead, aheadOfHour := map[string]bool{}, map[string]bool{}
 	for _, part := range [...]struct {
 		definition tableDefinition
 		reached    int64
@@ -153,11 +158,12 @@ func (l *Lake) visibleRuns(ctx context.Context, staged *stagedUsers, runs []Run)
 		}
 		entries, _ := log(loaded, part.reached)
 		for _, entry := range entries {
-			ahead[entry.run] = true
+			ahead[entry.run], aheadOfHour[entry.hour] = true, true
 		}
 	}
 	for _, run := range runs {
-		if ahead[run.ID] {
+		// A run without a commit of its own found what a run before it had left: that must be visible.
+		if ahead[run.ID] || !changed[run.ID] && aheadOfHour[run.Hour.String()] {
 			waiting = append(waiting, run)
 		} else {
 			visible = append(visible, run)
@@ -196,6 +202,17 @@ func newTags(loaded *table.Table, visible []Run, changed map[string]bool) []stri
 		tags = append(tags, tag)
 	}
 	return tags
+}
+
+// unnamed are the runs whose hour the head has no tag of.
+func unnamed(loaded *table.Table, runs []Run) []Run {
+	head := loaded.CurrentSnapshot()
+	if head == nil {
+		return runs
+	}
+	return slices.DeleteFunc(slices.Clone(runs), func(run Run) bool {
+		return len(tagsOf(loaded, head.SnapshotID, []Run{run})) > 0
+	})
 }
 
 // TagOf is the first tag of a run's hour.

@@ -156,7 +156,11 @@ func (l *Lake) silverChanges(ctx context.Context) (c silverChange, err error) {
 		return c, err
 	}
 	c.base = goldBase(c.gold)
-	// Sightings first: an hour commits its bindings before them, so that what is read here has its bindings too.
+	// The ledger first: a run that it has is whole in what is read after it.
+	settled, err := l.settledRuns(ctx)
+	if err != nil {
+		return c, err
+	}
 	if c.sightings, err = l.load(ctx, silverSightings); err != nil {
 		return c, err
 	}
@@ -169,10 +173,6 @@ func (l *Lake) silverChanges(ctx context.Context) (c silverChange, err error) {
 		c.base = base{}
 		sightingLog, _ = log(c.sightings, 0)
 		bindingLog, _ = log(c.bindings, 0)
-	}
-	settled, err := l.settledRuns(ctx)
-	if err != nil {
-		return c, err
 	}
 	s, b := settledPrefix(sightingLog, bindingLog, settled)
 	c.toSightings, c.toBindings = c.base.sightings, c.base.bindings
@@ -352,14 +352,13 @@ func (l *Lake) anySession(ctx context.Context, file iceberg.DataFile, keys keyCu
 	if low, high := bounds(file, 1); !keys.set.overlaps(low, high) {
 		return false, nil
 	}
-	errFound := errors.New("found")
 	err = l.scanRaw(ctx, file, keySchema, func(row parquet.Row) error {
 		if keys.contains(row[0].Int64()) {
-			return errFound
+			return errStop
 		}
 		return nil
 	})
-	if errors.Is(err, errFound) {
+	if errors.Is(err, errStop) {
 		return true, nil
 	}
 	return false, err

@@ -30,7 +30,7 @@ const (
 // GoldAnswer tells an hour which commit of gold.users shows it.
 type GoldAnswer struct {
 	Run        lake.Run `json:"run"`
-	SnapshotID int64    `json:"snapshot_id"`
+	SnapshotID int64    `json:"snapshot_id,string"`
 	Tags       []string `json:"tags"` // of this hour, on that snapshot
 	Users      int64    `json:"users"`
 }
@@ -47,7 +47,7 @@ type GoldProgress struct {
 	Waiting []string `json:"waiting"` // hours
 	Rounds  int      `json:"rounds"`  // of this run
 	Users   int64    `json:"users"`   // after the last commit
-	Last    int64    `json:"last_snapshot_id"`
+	Last    int64    `json:"last_snapshot_id,string"`
 }
 
 // GoldWriter is the one writer of gold.users, with the workflow id "gold". Hours signal it; it shows as many of them as

@@ -49,7 +49,7 @@ type versionAt struct {
 	UserKind string `json:"user_kind"`
 	At       string `json:"at"`
 	historyInterval
-	SnapshotID int64 `json:"snapshot_id"`
+	SnapshotID int64 `json:"snapshot_id,string"`
 }
 
 func atRun(ctx context.Context, o *atOptions) error {

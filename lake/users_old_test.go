@@ -1,0 +1,73 @@
+package lake
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+	"github.com/parquet-go/parquet-go"
+)
+
+// TestUnsortedFile lets another engine rewrite gold's files without their order: reads and merges go on.
+func TestUnsortedFile(t *testing.T) {
+	in := newIngester(t, newLake(t), shared(t, realTelemetry))
+	hours := in.hours()
+	in.ingest(hours[0])
+	in.ingest(hours[1])
+	want := users(t, in.lake, "")
+
+	in.must(in.lake.commit(t.Context(), goldUsers, func(loaded *table.Table) (*change, error) {
+		c := &change{summary: iceberg.Properties{}}
+		for key, value := range loaded.CurrentSnapshot().Summary.Properties {
+			if len(key) > 12 && key[:12] == "versionlake." {
+				c.summary[key] = value
+			}
+		}
+		if c.summary[summaryRound] == "rewritten" {
+			return nil, nil
+		}
+		c.summary[summaryRound] = "rewritten"
+		live, err := liveFiles(t.Context(), loaded)
+		in.must(err)
+		for _, file := range live {
+			var rows []parquet.Row
+			parsed, closeFile, err := in.lake.openParquet(file)
+			in.must(err)
+			reader := parquet.NewReader(parsed, userSchema)
+			for {
+				batch := make([]parquet.Row, 10)
+				n, _ := reader.ReadRows(batch)
+				if n == 0 {
+					break
+				}
+				for _, row := range batch[:n] {
+					rows = append(rows, row.Clone())
+				}
+			}
+			in.must(closeFile())
+			slices.Reverse(rows)
+			bucket := file.Partition()[partitionFieldID].(int32)
+			writer, err := newDataWriter[userRow](in.lake, goldUsers, bucketOf("user_id", int(bucket)))
+			in.must(err)
+			in.must(writer.writeRaw(rows))
+			written, err := writer.close("rewritten")
+			in.must(err)
+			entry, err := in.lake.entry(*written, goldUsers)
+			in.must(err)
+			c.remove, c.add = append(c.remove, file), append(c.add, entry)
+		}
+		return c, nil
+	}))
+	if got := users(t, in.lake, ""); got != want {
+		t.Error("other users are read from files out of order")
+	}
+	in.ingest(hours[2])
+	plain := newIngester(t, newLake(t), shared(t, realTelemetry))
+	for _, hour := range hours[:3] {
+		plain.ingest(hour)
+	}
+	if users(t, in.lake, "") != users(t, plain.lake, "") {
+		t.Error("other users are merged from files out of order")
+	}
+}
