@@ -329,7 +329,10 @@ type keySet []int64
 
 func newKeySet(keys []int64) keySet {
 	slices.Sort(keys)
-	return slices.Compact(keys)
+	if keys = slices.Compact(keys); keys == nil {
+		keys = []int64{} // no session, which is not the same as any session
+	}
+	return keys
 }
 
 func (s keySet) has(key int64) bool {
