@@ -36,7 +36,8 @@ func openObjects(ctx context.Context, warehouse, scratch string, properties map[
 	if err != nil || (location.Scheme != "file" && location.Scheme != "s3") {
 		return nil, fmt.Errorf("%w: the warehouse %q is neither file:///absolute/folder nor s3://bucket/prefix", ErrConfig, warehouse)
 	}
-	files, err := icebergio.LoadFS(ctx, properties, root)
+	// An S3 I/O keeps its context for every request to come: the end of Open's must not end them.
+	files, err := icebergio.LoadFS(context.WithoutCancel(ctx), properties, root)
 	if err != nil {
 		return nil, fmt.Errorf("open the warehouse %s: %w", root, err)
 	}
