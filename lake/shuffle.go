@@ -11,8 +11,12 @@ import (
 )
 
 // A shuffle divides records into sections by their session, so that all of a session come together again whatever
-// chunk or file they came from. One object, blocks of one section each; memory is sections × blockSize.
-const blockSize = 64 << 10
+// chunk or file they came from. One object, blocks of one section each. shuffleBytes is the memory for blocks that fill,
+// however many sections there are; blocks are not let become so small that they pack badly.
+const (
+	shuffleBytes = 4 << 20
+	minBlockSize = 4 << 10
+)
 
 // sessionSection is the section of a session key: sections follow the order of keys. sections is a power of two.
 func sessionSection(key int64, sections int) int {
@@ -26,10 +30,11 @@ type shuffled struct {
 }
 
 type shuffleWriter struct {
-	object   *objectWriter
-	buffers  [][]byte
-	sections [][]int64
-	packed   []byte
+	object    *objectWriter
+	blockSize int
+	buffers   [][]byte
+	sections  [][]int64
+	packed    []byte
 }
 
 func (o *objects) newShuffle(folder string, sections int) (*shuffleWriter, error) {
@@ -37,13 +42,16 @@ func (o *objects) newShuffle(folder string, sections int) (*shuffleWriter, error
 	if err != nil {
 		return nil, err
 	}
-	return &shuffleWriter{object: object, buffers: make([][]byte, sections), sections: make([][]int64, sections)}, nil
+	return &shuffleWriter{
+		object: object, blockSize: max(shuffleBytes/sections, minBlockSize),
+		buffers: make([][]byte, sections), sections: make([][]int64, sections),
+	}, nil
 }
 
 // add hands out the buffer of a section to append one record to, and takes it back.
 func (w *shuffleWriter) add(section int, encode func([]byte) []byte) error {
 	w.buffers[section] = encode(w.buffers[section])
-	if len(w.buffers[section]) < blockSize {
+	if len(w.buffers[section]) < w.blockSize {
 		return nil
 	}
 	return w.flush(section)
