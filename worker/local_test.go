@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/versionlake/versionlake/lake"
@@ -127,4 +128,12 @@ func hour(t testing.TB, text string) telemetry.Hour {
 		t.Fatal(err)
 	}
 	return h
+}
+
+func countRequest(query string) *workflowservice.CountWorkflowExecutionsRequest {
+	return &workflowservice.CountWorkflowExecutionsRequest{Namespace: client.DefaultNamespace, Query: query}
+}
+
+func listRequest(query string) *workflowservice.ListWorkflowExecutionsRequest {
+	return &workflowservice.ListWorkflowExecutionsRequest{Namespace: client.DefaultNamespace, Query: query}
 }

@@ -79,7 +79,7 @@ func ingestRun(ctx context.Context, o *ingestOptions) (err error) {
 	if err := o.printHours([]lake.HourRow{result.Hour}); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.stdout, "\n%d users in snapshot %d%s\n", result.Gold.Users, result.Gold.SnapshotID, tagList(result.Gold.Tags))
+	fmt.Fprintf(o.stdout, "\n%s in snapshot %d%s\n", count(result.Gold.Users, "user"), result.Gold.SnapshotID, tagList(result.Gold.Tags))
 	return nil
 }
 

@@ -95,3 +95,11 @@ func size(bytes int64) string {
 	}
 	return fmt.Sprintf("%.1f %cB", value, units[0])
 }
+
+// count is a number with its noun, 1 hour or 2 hours.
+func count(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -38,13 +37,13 @@ Hours are written 2022-05-27T05, times 2021-12-24T11:31:19.459Z, both UTC. Where
 	for _, command := range root.Commands() {
 		command.Args = usageArgs(command.Args)
 	}
-	root.Args = usageArgs(unknownCommand)
+	root.Args = unknownCommand
 	return root
 }
 
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("there is no command %q", args[0])
+		return usagef("there is no command %q", args[0])
 	}
 	return nil
 }
@@ -53,7 +52,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return &usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+			return usagef("%s: %w", cmd.Name(), err)
 		}
 		return nil
 	}

@@ -126,11 +126,11 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 	if status.Hours == 0 {
 		fmt.Fprintln(o.stdout, "no hour was ingested yet")
 	} else {
-		fmt.Fprintf(o.stdout, "%d hours from %s to %s, %d empty, %d degraded; %d lines, %d rejected\n",
-			status.Hours, status.FirstHour, status.LastHour, status.Empty, status.Degraded, status.Lines, status.Rejects)
+		fmt.Fprintf(o.stdout, "%s from %s to %s, %d empty, %d degraded; %s, %d rejected\n",
+			count(status.Hours, "hour"), status.FirstHour, status.LastHour, status.Empty, status.Degraded, count(status.Lines, "line"), status.Rejects)
 	}
 	if status.Latest.SnapshotID != 0 {
-		fmt.Fprintf(o.stdout, "%d users as of %s, snapshot %d%s\n", status.Users, instant(status.Latest.CommittedAt), status.Latest.SnapshotID,
+		fmt.Fprintf(o.stdout, "%s as of %s, snapshot %d%s\n", count(status.Users, "user"), instant(status.Latest.CommittedAt), status.Latest.SnapshotID,
 			tagList(status.Latest.Tags))
 	}
 	if status.Behind {

@@ -1,0 +1,145 @@
+package worker_test
+
+import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	sdkworker "go.temporal.io/sdk/worker"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/worker"
+	"github.com/versionlake/versionlake/workflows"
+)
+
+var update = flag.Bool("update", false, "record the histories of workflows/testdata anew")
+
+const recorded = "../workflows/testdata"
+
+// TestReplay replays the histories of real runs: a change of a workflow that would break those that run while it is deployed
+// fails here. After a change that must break them (and a drain of what runs), record them anew:
+//
+//	go test ./worker -run 'TestRecord' -update
+func TestReplay(t *testing.T) {
+	histories, err := filepath.Glob(filepath.Join(recorded, "*.json"))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(histories), 8)
+	replayer := sdkworker.NewWorkflowReplayer()
+	worker.RegisterWorkflows(replayer)
+	for _, path := range histories {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, path))
+		})
+	}
+}
+
+// TestRecord runs each workflow on a real server, and replays what that kept.
+func TestRecord(t *testing.T) {
+	l := startLocal(t)
+	l.work(t)
+	ctx := t.Context()
+	first := hour(t, "2022-05-27T05")
+
+	l.write(first, "a.tsv", sighting(first, 10, "p1", "1.0"), sighting(first, 50, "p1", "1.2"), "not a line")
+	run := l.start(ctx, workflows.HourWorkflowID(first), workflows.IngestHour, workflows.IngestInput{Hour: first.String(), ChunkBytes: 100, Parallel: 2})
+	require.NoError(t, run.Get(ctx, nil))
+	l.record(t, "hour", run.GetID(), run.GetRunID())
+
+	run = l.start(ctx, workflows.HourWorkflowID(first+1), workflows.IngestHour, workflows.IngestInput{Hour: (first + 1).String()})
+	require.NoError(t, run.Get(ctx, nil))
+	l.record(t, "hour-empty", run.GetID(), run.GetRunID())
+
+	run = l.start(ctx, "hour-wrong", workflows.IngestHour, workflows.IngestInput{Hour: "yesterday"})
+	require.Error(t, run.Get(ctx, nil))
+	l.record(t, "hour-wrong", run.GetID(), run.GetRunID())
+
+	// Late for gold, which must rebuild the user.
+	l.write(first, "late.tsv", sighting(first, 30, "p1", "1.1"))
+	run = l.start(ctx, "range", workflows.ReprocessRange, workflows.ReprocessInput{From: first.String(), To: (first + 3).String(), Parallel: 2})
+	require.NoError(t, run.Get(ctx, nil))
+	l.record(t, "range", run.GetID(), run.GetRunID())
+	l.record(t, "gold", "gold", "")
+
+	l.recordCancelled(t)
+	l.recordScheduled(t)
+}
+
+// recordCancelled cancels a range, and with it its hours: what they had begun to commit they finish.
+func (l *local) recordCancelled(t *testing.T) {
+	first := hour(t, "2022-06-01T00")
+	run := l.start(t.Context(), "range-cancelled", workflows.ReprocessRange, workflows.ReprocessInput{From: first.String(), To: (first + 50).String()})
+	require.Eventually(t, func() bool { return len(l.ledger(t.Context())) > 5 }, time.Minute, 50*time.Millisecond)
+	require.NoError(t, l.client.CancelWorkflow(t.Context(), run.GetID(), ""))
+	var cancelled *temporal.CanceledError
+	require.ErrorAs(t, run.Get(t.Context(), nil), &cancelled)
+	l.record(t, "range-cancelled", run.GetID(), run.GetRunID())
+	l.awaitClosed(t, 0, "ExecutionStatus = 'Running'")
+	for _, state := range l.ledger(t.Context()) {
+		require.Contains(t, []string{lake.HourComplete, lake.HourEmpty}, state)
+	}
+}
+
+// recordScheduled records a backfilled hour, and one that is not over yet.
+func (l *local) recordScheduled(t *testing.T) {
+	ctx := t.Context()
+	require.NoError(t, worker.EnsureSchedule(ctx, l.client, worker.ScheduleOptions{}))
+	past, future := hour(t, "2022-07-01T00"), telemetry.HourOf(time.Now())+1
+	require.NoError(t, l.client.ScheduleClient().GetHandle(ctx, worker.ScheduleID).Backfill(ctx, client.ScheduleBackfillOptions{
+		Backfill: []client.ScheduleBackfill{{Start: past.Start(), End: past.End()}, {Start: future.Start(), End: future.End()}},
+	}))
+	l.awaitClosed(t, 2, "WorkflowType = 'ScheduledHour' AND ExecutionStatus = 'Completed'")
+	l.record(t, "scheduled", l.find(t, "WorkflowType = 'ScheduledHour' AND `Hour` = '"+past.String()+"'"), "")
+	l.record(t, "scheduled-early", l.find(t, "WorkflowType = 'ScheduledHour' AND `Hour` = '"+future.String()+"'"), "")
+	l.record(t, "await-waiting", "await-"+future.String(), "")
+
+	run := l.start(ctx, "await-past", workflows.AwaitHour, workflows.AwaitInput{Hour: past.String(), Until: time.Now().Add(time.Second)})
+	require.NoError(t, run.Get(ctx, nil))
+	l.record(t, "await", run.GetID(), run.GetRunID())
+}
+
+func (l *local) find(t *testing.T, query string) string {
+	t.Helper()
+	found, err := l.client.ListWorkflow(t.Context(), listRequest(query))
+	require.NoError(t, err)
+	require.NotEmpty(t, found.Executions, query)
+	return found.Executions[0].Execution.WorkflowId
+}
+
+// record replays a run, and keeps its history if asked to.
+func (l *local) record(t *testing.T, name, id, runID string) {
+	t.Helper()
+	history := l.events(t.Context(), id, runID)
+	replayer := sdkworker.NewWorkflowReplayer()
+	worker.RegisterWorkflows(replayer)
+	require.NoError(t, replayer.ReplayWorkflowHistory(nil, history), name)
+	if !*update {
+		return
+	}
+	text, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(history)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(recorded, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(recorded, name+".json"), append(text, '\n'), 0o644))
+}
+
+func (l *local) events(ctx context.Context, id, runID string) *historypb.History {
+	l.tb.Helper()
+	history := &historypb.History{}
+	for events := l.client.GetWorkflowHistory(ctx, id, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
+		event, err := events.Next()
+		if err != nil {
+			l.tb.Fatal(err)
+		}
+		history.Events = append(history.Events, event)
+	}
+	return history
+}
