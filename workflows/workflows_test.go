@@ -1,0 +1,257 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/versionlake/versionlake/activities"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows"
+)
+
+// The faults here are those that real servers don't have on demand; the rest is tested with them, in package worker.
+
+var (
+	ingest *activities.Ingest
+	gold   *activities.Gold
+)
+
+func environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterActivity(ingest)
+	env.RegisterActivity(gold)
+	env.RegisterWorkflow(workflows.IngestHour)
+	env.RegisterWorkflow(workflows.AwaitHour)
+	t.Cleanup(func() { env.AssertExpectations(t) })
+	return env
+}
+
+func run(hour telemetry.Hour) lake.Run { return lake.Run{Hour: hour, ID: fmt.Sprintf("run-%d", hour)} }
+
+const someHour = telemetry.Hour(459_221) // 2022-05-22T05
+
+func listing(hour telemetry.Hour, chunks int) activities.Listing {
+	return activities.Listing{Run: run(hour), Plan: lake.HourPlan{Ref: "plan", Files: 1, Bytes: 100, Chunks: chunks}}
+}
+
+func sourceChanged() error {
+	return temporal.NewNonRetryableApplicationError("the file changed", activities.ErrorSourceChanged, nil)
+}
+
+// answerGold lets the gold writer answer each request.
+func answerGold(env *testsuite.TestWorkflowEnvironment, times int) {
+	env.OnActivity(gold.RequestGold, mock.Anything, mock.Anything).Return(nil).Times(times)
+	env.RegisterDelayedCallback(func() {
+		env.SignalWorkflow("gold", workflows.GoldAnswer{Run: lake.Run{Hour: 1, ID: "another"}, SnapshotID: 6})
+		env.SignalWorkflow("gold", workflows.GoldAnswer{Run: run(someHour), SnapshotID: 7})
+	}, time.Duration(times)*10*time.Minute-time.Minute)
+}
+
+func TestHourIsListedAgainWhenItsFilesChange(t *testing.T) {
+	env := environment(t)
+	env.OnActivity(ingest.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 1}).Return(listing(someHour, 3), nil).Once()
+	env.OnActivity(ingest.ParseChunk, mock.Anything, mock.Anything).Return(lake.StagedChunk{}, sourceChanged()).Once()
+	env.OnActivity(ingest.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 2}).Return(activities.Listing{}, sourceChanged()).Once()
+	env.OnActivity(ingest.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 3}).Return(listing(someHour, 1), nil).Once()
+	env.OnActivity(ingest.ParseChunk, mock.Anything, mock.Anything).Return(lake.StagedChunk{Ref: "chunk", SectionBytes: []int64{1}}, nil)
+	env.OnActivity(ingest.BuildSilver, mock.Anything, mock.Anything).Return(lake.StagedSilver{Ref: "silver"}, nil).Once()
+	env.OnActivity(ingest.CommitHour, mock.Anything, mock.MatchedBy(func(input activities.CommitInput) bool {
+		return len(input.Chunks) == 1 && input.Chunks[0].SectionBytes == nil && len(input.Silver) == 1
+	})).Return(lake.HourRow{Hour: someHour, State: lake.HourComplete}, nil).Once()
+	env.OnActivity(ingest.DropStaging, mock.Anything, run(someHour)).Return(nil).Twice()
+	answerGold(env, 1)
+	env.ExecuteWorkflow(workflows.IngestHour, workflows.IngestInput{Hour: someHour.String()})
+	require.NoError(t, env.GetWorkflowError())
+	var result workflows.IngestResult
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, int64(7), result.Gold.SnapshotID, "the answer for another run does not count")
+}
+
+func TestHourThatNeverStandsStillFails(t *testing.T) {
+	env := environment(t)
+	env.OnActivity(ingest.ListHour, mock.Anything, mock.Anything).Return(activities.Listing{}, sourceChanged()).Times(10)
+	env.ExecuteWorkflow(workflows.IngestHour, workflows.IngestInput{Hour: someHour.String()})
+	require.ErrorContains(t, env.GetWorkflowError(), "ingest the hour again once its writer is done")
+}
+
+func TestHourAsksGoldAgain(t *testing.T) {
+	env := environment(t)
+	env.OnActivity(ingest.ListHour, mock.Anything, mock.Anything).Return(listing(someHour, 0), nil)
+	env.OnActivity(ingest.CommitHour, mock.Anything, mock.Anything).Return(lake.HourRow{State: lake.HourEmpty}, nil)
+	env.OnActivity(ingest.DropStaging, mock.Anything, mock.Anything).Return(errors.New("the disk is gone")).Times(3)
+	answerGold(env, 3)
+	env.ExecuteWorkflow(workflows.IngestHour, workflows.IngestInput{Hour: someHour.String()})
+	require.NoError(t, env.GetWorkflowError(), "what can't be removed does not fail the hour")
+}
+
+// TestCancelledHourFinishesItsCommit: gold must not wait for half an hour.
+func TestCancelledHourFinishesItsCommit(t *testing.T) {
+	env := environment(t)
+	env.OnActivity(ingest.ListHour, mock.Anything, mock.Anything).Return(listing(someHour, 0), nil)
+	env.OnActivity(ingest.CommitHour, mock.Anything, mock.Anything).Return(lake.HourRow{State: lake.HourEmpty}, nil).After(time.Minute).Once()
+	env.OnActivity(gold.RequestGold, mock.Anything, mock.Anything).Return(nil).Once()
+	env.OnActivity(ingest.DropStaging, mock.Anything, mock.Anything).Return(nil).Once()
+	env.RegisterDelayedCallback(env.CancelWorkflow, 30*time.Second)
+	env.ExecuteWorkflow(workflows.IngestHour, workflows.IngestInput{Hour: someHour.String()})
+	require.True(t, temporal.IsCanceledError(env.GetWorkflowError()), "%v", env.GetWorkflowError())
+}
+
+func request(hour telemetry.Hour) activities.GoldRequest {
+	return activities.GoldRequest{Run: run(hour), WorkflowID: "hour-" + hour.String()}
+}
+
+// listen records what the gold writer answers.
+func listen(env *testsuite.TestWorkflowEnvironment) *[]workflows.GoldAnswer {
+	var answers []workflows.GoldAnswer
+	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, "", "gold", mock.Anything).Return(
+		func(_, _, _, _ string, argument any) error {
+			answers = append(answers, argument.(workflows.GoldAnswer))
+			return nil
+		}).Maybe()
+	return &answers
+}
+
+func TestGoldPlansAgainAfterAConflict(t *testing.T) {
+	env := environment(t)
+	answers := listen(env)
+	env.OnActivity(gold.PlanUsers, mock.Anything).Return(lake.UsersPlan{Ref: "plan", Groups: [][]int{{0, 1}, {2}}}, nil).Twice()
+	env.OnActivity(gold.MergeUsers, mock.Anything, mock.Anything).Return(lake.MergedUsers{Ref: "merged", Late: 1}, nil).Times(4)
+	env.OnActivity(gold.RebuildUsers, mock.Anything, mock.Anything).Return(lake.MergedUsers{Ref: "rebuilt"}, nil).Twice()
+	env.OnActivity(gold.CommitUsers, mock.Anything, mock.Anything).Return(lake.UsersCommit{},
+		temporal.NewNonRetryableApplicationError("gold moved", activities.ErrorConflict, nil)).Once()
+	env.OnActivity(gold.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
+		return len(input.Merged) == 3 && len(input.Runs) == 1
+	})).Return(lake.UsersCommit{SnapshotID: 9, Tags: []string{"hour-" + someHour.String() + ".2", "hour-1970-01-01T00"}}, nil).Once()
+	env.OnActivity(gold.DropRound, mock.Anything, mock.Anything).Return(nil).Twice()
+	env.ExecuteWorkflow(workflows.GoldWriter, workflows.GoldInput{Waiting: []activities.GoldRequest{request(someHour)}})
+	require.NoError(t, env.GetWorkflowError(), "it goes home when nobody asks")
+	require.Equal(t, []workflows.GoldAnswer{{Run: run(someHour), SnapshotID: 9, Tags: []string{"hour-" + someHour.String() + ".2"}}}, *answers)
+}
+
+func TestGoldKeepsHoursThatCannotBeShownYet(t *testing.T) {
+	env := environment(t)
+	answers := listen(env)
+	env.OnActivity(gold.PlanUsers, mock.Anything).Return(lake.UsersPlan{}, nil)
+	env.OnActivity(gold.CommitUsers, mock.Anything, mock.Anything).Return(lake.UsersCommit{SnapshotID: 1, Waiting: []lake.Run{run(someHour)}}, nil).Twice()
+	env.OnActivity(gold.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
+		return len(input.Runs) == 1
+	})).Return(lake.UsersCommit{SnapshotID: 2}, nil).Once()
+	env.OnActivity(gold.DropRound, mock.Anything, mock.Anything).Return(nil)
+	// The same hour asks twice, and once more after it was answered.
+	for _, after := range []time.Duration{0, time.Millisecond, time.Hour} {
+		env.RegisterDelayedCallback(func() { env.SignalWorkflow(activities.GoldSignal, request(someHour)) }, after)
+	}
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(activities.GoldSignal, request(someHour+1)) }, 0)
+	env.ExecuteWorkflow(workflows.GoldWriter, workflows.GoldInput{})
+	require.NoError(t, env.GetWorkflowError())
+	require.Len(t, *answers, 3)
+	require.Equal(t, run(someHour+1), (*answers)[0].Run)
+	require.Equal(t, int64(1), (*answers)[0].SnapshotID)
+	require.Equal(t, int64(2), (*answers)[1].SnapshotID)
+	require.Equal(t, (*answers)[1], (*answers)[2], "who asks again gets the same answer")
+}
+
+func TestGoldContinuesAsNewWithoutLosingRequests(t *testing.T) {
+	env := environment(t)
+	listen(env)
+	rounds := 0
+	env.OnActivity(gold.PlanUsers, mock.Anything).Return(lake.UsersPlan{}, nil)
+	env.OnActivity(gold.CommitUsers, mock.Anything, mock.Anything).Return(func(_ context.Context, input activities.CommitUsersInput) (lake.UsersCommit, error) {
+		rounds++
+		// There is always another hour that asks meanwhile.
+		env.SignalWorkflow(activities.GoldSignal, request(someHour+telemetry.Hour(rounds)))
+		return lake.UsersCommit{SnapshotID: int64(rounds)}, nil
+	})
+	env.OnActivity(gold.DropRound, mock.Anything, mock.Anything).Return(nil)
+	env.ExecuteWorkflow(workflows.GoldWriter, workflows.GoldInput{Waiting: []activities.GoldRequest{request(someHour)}})
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, env.GetWorkflowError(), &again)
+	require.Equal(t, 100, rounds)
+	var next workflows.GoldInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
+	require.Equal(t, []activities.GoldRequest{request(someHour + 100)}, next.Waiting)
+}
+
+func TestRangeGoesOnAfterFailuresAndNamesThem(t *testing.T) {
+	env := environment(t)
+	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.Anything).Return(func(_ workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
+		if input.Hour == (someHour + 2).String() {
+			return workflows.IngestResult{}, temporal.NewNonRetryableApplicationError("the settings are wrong", activities.ErrorSettings, nil)
+		}
+		return workflows.IngestResult{Hour: lake.HourRow{State: lake.HourEmpty}}, nil
+	}).Times(5)
+	env.ExecuteWorkflow(workflows.ReprocessRange, workflows.ReprocessInput{From: someHour.String(), To: (someHour + 5).String(), Parallel: 2})
+	require.ErrorContains(t, env.GetWorkflowError(), "1 of 5 hours failed")
+	require.ErrorContains(t, env.GetWorkflowError(), (someHour+2).String()+": the settings are wrong")
+}
+
+func TestRangeContinuesAsNew(t *testing.T) {
+	env := environment(t)
+	running, most := 0, 0
+	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, _ workflows.IngestInput) (workflows.IngestResult, error) {
+		running++
+		most = max(most, running)
+		err := workflow.Sleep(ctx, time.Minute)
+		running--
+		return workflows.IngestResult{}, err
+	})
+	input := workflows.ReprocessInput{From: someHour.String(), To: (someHour + 500).String(), Parallel: 7}
+	env.ExecuteWorkflow(workflows.ReprocessRange, input)
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, env.GetWorkflowError(), &again)
+	var next workflows.ReprocessInput
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
+	require.Equal(t, 200, next.Done.Started)
+	require.Equal(t, 200, next.Done.Done)
+	require.Equal(t, input.To, next.To)
+	require.Equal(t, 7, most)
+	require.Zero(t, running)
+}
+
+func TestScheduledHourIsTheOneOfItsNominalTime(t *testing.T) {
+	scheduled := temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
+	base := time.Date(2022, 5, 27, 5, 30, 0, 0, time.UTC)
+	for _, test := range []struct {
+		name         string
+		nominal, now time.Time
+		delay        string
+		ingested     string // at once
+		awaited      string // by another workflow
+	}{
+		{"on time", base, base, "", "", "2022-05-27T05"},
+		{"backfill", base, base.AddDate(1, 0, 0), "", "2022-05-27T05", ""},
+		{"just due", base, base.Add(40 * time.Minute), "", "2022-05-27T05", ""},
+		{"just not due", base, base.Add(40*time.Minute - time.Second), "", "", "2022-05-27T05"},
+		{"long delay", base, base.Add(3 * time.Hour), "4h", "", "2022-05-27T05"},
+		{"by hand, before the delay", base.Add(34 * time.Minute), base.Add(34 * time.Minute), "", "2022-05-27T04", ""},
+		{"by hand, after it", base.Add(45 * time.Minute), base.Add(45 * time.Minute), "", "2022-05-27T05", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			env := environment(t)
+			env.SetStartTime(test.now)
+			require.NoError(t, env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(scheduled.ValueSet(test.nominal))))
+			if test.ingested != "" {
+				env.OnWorkflow(workflows.IngestHour, mock.Anything, workflows.IngestInput{Hour: test.ingested}).Return(workflows.IngestResult{}, nil).Once()
+			}
+			if test.awaited != "" {
+				env.OnWorkflow(workflows.AwaitHour, mock.Anything, mock.MatchedBy(func(input workflows.AwaitInput) bool {
+					return input.Hour == test.awaited
+				})).Return(workflows.IngestResult{}, nil).Once()
+			}
+			env.ExecuteWorkflow(workflows.ScheduledHour, workflows.ScheduledInput{Delay: test.delay})
+			require.NoError(t, env.GetWorkflowError())
+		})
+	}
+}
