@@ -239,6 +239,9 @@ func TestRemoteLake(t *testing.T) {
 	if status.Hours != 2 || status.Users != 2 || status.Behind {
 		t.Errorf("status %+v", status)
 	}
+	if left := leftovers(t, config.Scratch); len(left) > 0 {
+		t.Errorf("left in scratch: %v", left)
+	}
 	// Nothing staged is left, and nothing lies outside the warehouse's folder.
 	client := server.Client()
 	for _, prefix := range []string{"", "some/lake/_staging/"} {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"net/url"
 	"os"
 	"runtime"
 	"slices"
@@ -142,7 +143,8 @@ func (l *Lake) newJoin() (*join, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for spills: %w", err)
 	}
-	scratch := &objects{root: "file://" + folder, scratch: folder, io: icebergLocal}
+	root := url.URL{Scheme: "file", Path: folder}
+	scratch := &objects{root: root.String(), scratch: folder, io: icebergLocal}
 	spill, err := scratch.newShuffle(scratch.root, joinSections)
 	if err != nil {
 		os.RemoveAll(folder)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,7 +50,9 @@ func (in *ingester) putBytes(name string, data []byte) {
 func (in *ingester) path(name string) string {
 	hour, file, _ := strings.Cut(name, "/")
 	at := hourAt(in.tb, "2022-05-"+hour)
-	return filepath.Join(strings.TrimPrefix(in.source.String(), "file://"), at.Folder(), file)
+	root, err := url.Parse(in.source.String())
+	in.must(err)
+	return filepath.Join(root.Path, at.Folder(), file)
 }
 
 // event is a line: event("27T05:10", "s1", "Login", "UserId", "p1").
