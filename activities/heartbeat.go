@@ -9,7 +9,7 @@ import (
 )
 
 // heartbeatInterval is well below the heartbeat timeouts of package workflows.
-const heartbeatInterval = 5 * time.Second
+const heartbeatInterval = 3 * time.Second
 
 // rows is the progress of a step over rows, as its heartbeats tell it.
 type rows struct {

@@ -84,6 +84,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.session.close()) }()
+	d.say("The Temporal UI is at %s while the demo runs", d.session.ui)
 
 	first, end := world.From, world.From+telemetry.Hour(world.Hours)
 	d.command("reprocess --from %s --to %s", first, end)

@@ -2,9 +2,13 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/versionlake/versionlake/generate"
 )
 
 // TestDemo runs what a newcomer runs first.
@@ -17,5 +21,15 @@ func TestDemo(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	code := execute(t.Context(), []string{"demo"}, &stdout, &stderr)
 	require.Equal(t, exitOK, code, "%s", stderr.String())
-	require.Contains(t, stdout.String(), "1 of them empty")
+	answers := strings.Split(stdout.String(), "$ versionlake at ")
+	require.Len(t, answers, 5)
+	facts := generate.DemoFacts()
+	for i, version := range []string{facts.Before, facts.After, facts.After, facts.Before} {
+		require.Contains(t, answers[i+1], version)
+	}
+	require.Contains(t, answers[0], "1 of them empty")
+	require.Contains(t, stderr.String(), "http://localhost:")
+	left, err := os.ReadDir(os.TempDir())
+	require.NoError(t, err)
+	require.Empty(t, left, "the demo leaves nothing behind")
 }

@@ -67,13 +67,24 @@ give the same bytes.`,
 	return cmd
 }
 
+// generated is the summary as --output json writes it.
+type generated struct {
+	Hours    int              `json:"hours"` // with files
+	Files    int              `json:"files"`
+	Bytes    int64            `json:"bytes"` // of text, before compression
+	Lines    int64            `json:"lines"`
+	Bad      int64            `json:"bad"`
+	Repeated int64            `json:"repeated"`
+	Events   map[string]int64 `json:"events"`
+}
+
 func generateRun(ctx context.Context, o *generateOptions) error {
 	summary, err := generate.Write(ctx, o.folder, o.world)
 	if err != nil {
 		return fmt.Errorf("generate telemetry in %s: %w", o.folder, err)
 	}
 	p := o.newPrinter("HOURS", "FILES", "BYTES", "LINES", "BAD", "REPEATED")
-	if err := p.add(summary, summary.Hours, summary.Files, size(summary.Bytes), summary.Lines, summary.Bad, summary.Repeated); err != nil {
+	if err := p.add(generated(summary), summary.Hours, summary.Files, size(summary.Bytes), summary.Lines, summary.Bad, summary.Repeated); err != nil {
 		return err
 	}
 	return p.flush()

@@ -79,7 +79,9 @@ func ingestRun(ctx context.Context, o *ingestOptions) (err error) {
 	if err := o.printHours([]lake.HourRow{result.Hour}); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.stdout, "\n%s in snapshot %d%s\n", count(result.Gold.Users, "user"), result.Gold.SnapshotID, tagList(result.Gold.Tags))
+	if result.Gold.SnapshotID != 0 {
+		fmt.Fprintf(o.stdout, "\n%s in snapshot %d%s\n", count(result.Gold.Users, "user"), result.Gold.SnapshotID, tagList(result.Gold.Tags))
+	}
 	return nil
 }
 
@@ -112,11 +114,12 @@ func (o *ingestOptions) ingest(ctx context.Context, c *session) (result workflow
 	}
 	p := o.newProgress(o.hour.String())
 	defer p.end()
-	err = c.wait(ctx, run, &result, p, func(ctx context.Context, p progress) {
+	err = c.wait(ctx, run, &result, p, func(ctx context.Context, p progress) []string {
 		var now workflows.IngestProgress
 		if c.query(ctx, run, &now) {
 			p.update(now.Status, int64(now.ChunksDone), int64(now.Chunks), "chunks")
 		}
+		return nil
 	})
 	return result, err
 }

@@ -101,11 +101,15 @@ func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result wo
 	}
 	p := o.newProgress(run.GetID())
 	defer p.end()
-	err = c.wait(ctx, run, &result, p, func(ctx context.Context, p progress) {
+	err = c.wait(ctx, run, &result, p, func(ctx context.Context, p progress) (working []string) {
 		var now workflows.ReprocessProgress
 		if c.query(ctx, run, &now) {
 			p.update(fmt.Sprintf("%d failed", now.Failed), int64(now.Done+now.Failed), int64(now.Hours), "hours")
 		}
+		for _, hour := range now.Running {
+			working = append(working, "hour-"+hour)
+		}
+		return working
 	})
 	return result, err
 }

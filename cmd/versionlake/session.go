@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/worker"
 )
@@ -22,6 +23,7 @@ import (
 type session struct {
 	client  client.Client
 	where   string // for messages
+	ui      string // URL, where it is known
 	lasting bool   // it outlives the command
 	failed  <-chan struct{}
 	close   func() error
@@ -109,7 +111,7 @@ func (s *settings) connectOwn(ctx context.Context, workers int) (_ *session, err
 	}
 	fmt.Fprintf(s.stderr, "no Temporal server is named: running one in %s for this command, see %s\n", s.dir, k.server.UI)
 	return &session{
-		client: k.client, where: "the local Temporal server, whose log is in " + s.dir, failed: k.server.Ended(),
+		client: k.client, where: "the local Temporal server, whose log is in " + s.dir, ui: k.server.UI, failed: k.server.Ended(),
 		close: func() error { return errors.Join(k.stop(), logFile.Close(), unlock()) },
 	}, nil
 }
@@ -146,15 +148,15 @@ const (
 )
 
 // wait waits for a workflow and gives its result, and shows meanwhile how far it is and what fails. When the command is
-// interrupted it cancels the workflow, and waits until that has cleaned up.
-func (c *session) wait(ctx context.Context, run client.WorkflowRun, result any, p progress, show func(context.Context, progress)) error {
+// interrupted it cancels the workflow, and waits until that has cleaned up. show also names the workflows that work for it.
+func (c *session) wait(ctx context.Context, run client.WorkflowRun, result any, p progress, show func(context.Context, progress) []string) error {
 	ended := make(chan error, 1)
 	getCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	go func() { ended <- run.Get(getCtx, result) }()
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
-	failures := newFailureWatch(c.client, run)
+	failures := &failureWatch{client: c.client, last: time.Now(), told: map[string]string{}}
 	for {
 		select {
 		case err := <-ended:
@@ -165,8 +167,8 @@ func (c *session) wait(ctx context.Context, run client.WorkflowRun, result any, 
 		case <-ctx.Done():
 			return c.cancel(getCtx, run, ended, p)
 		case <-ticker.C:
-			show(ctx, p)
-			failures.show(ctx, p)
+			working := show(ctx, p)
+			failures.show(ctx, p, append(working, run.GetID(), activities.GoldWorkflowID))
 		}
 	}
 }
@@ -221,21 +223,16 @@ func isApplicationError(err error, errorType string) bool {
 // failureWatch tells once of each attempt of a step that failed and is tried again.
 type failureWatch struct {
 	client client.Client
-	run    client.WorkflowRun
 	last   time.Time
-	told   map[string]string // activity id → message
+	told   map[string]string // workflow and activity id → message
 }
 
-func newFailureWatch(c client.Client, run client.WorkflowRun) *failureWatch {
-	return &failureWatch{client: c, run: run, last: time.Now(), told: map[string]string{}}
-}
-
-func (w *failureWatch) show(ctx context.Context, p progress) {
+func (w *failureWatch) show(ctx context.Context, p progress, workflowIDs []string) {
 	if time.Since(w.last) < failureInterval {
 		return
 	}
 	w.last = time.Now()
-	for _, id := range []string{w.run.GetID(), "gold"} {
+	for _, id := range workflowIDs {
 		// What can't be described now is described next time: this only informs.
 		description, err := w.client.DescribeWorkflowExecution(ctx, id, "")
 		if err != nil {

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/versionlake/versionlake/history"
+)
+
+// run executes a command line as a user would, without the settings of whoever runs the tests.
+func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	for _, variable := range []string{"VERSIONLAKE_DIR", "VERSIONLAKE_SOURCE", "VERSIONLAKE_WAREHOUSE", "VERSIONLAKE_CATALOG", "TEMPORAL_ADDRESS", "TEMPORAL_PROFILE"} {
+		t.Setenv(variable, "")
+	}
+	t.Setenv("TEMPORAL_CONFIG_FILE", filepath.Join(t.TempDir(), "none.toml"))
+	var out, errors bytes.Buffer
+	code = execute(t.Context(), args, &out, &errors)
+	return code, out.String(), errors.String()
+}
+
+func TestWrongUse(t *testing.T) {
+	dir := t.TempDir()
+	for _, test := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"forget-me-not"}, `no command "forget-me-not"`},
+		{[]string{"ingest"}, "accepts 1 arg"},
+		{[]string{"ingest", "yesterday"}, "2022-05-27T05"},
+		{[]string{"ingest", "2022-05-27T05"}, "--source"},
+		{[]string{"ingest", "2022-05-27T05", "--source", dir, "--detach"}, "versionlake dev"},
+		{[]string{"reprocess", "--from", "2022-05-27T05"}, "--from and --to"},
+		{[]string{"reprocess", "--from", "2022-05-27T05", "--to", "2022-05-27T05"}, "exclusive"},
+		{[]string{"reprocess", "--from", "2022-05-27T05", "--to", "2022-05-27T06", "--layer", "gold"}, "bronze"},
+		{[]string{"history"}, "a user, or --all"},
+		{[]string{"history", "p1", "--all"}, "a user, or --all"},
+		{[]string{"at", "p1", "noon"}, "RFC 3339"},
+		{[]string{"status", "--hours", "--from", "x"}, "--from"},
+		{[]string{"status", "--output", "xml"}, "neither table nor json"},
+		{[]string{"status", "--colour"}, "unknown flag"},
+		{[]string{"dev", "--source", dir, "--log-level", "loud"}, "debug, info"},
+		{[]string{"generate", dir, "--from", "x"}, "--from"},
+	} {
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
+			code, stdout, stderr := run(t, append(test.args, "--dir", filepath.Join(dir, "lake"))...)
+			require.Equal(t, exitUsage, code, stderr)
+			require.Contains(t, stderr, test.says)
+			require.Empty(t, stdout)
+		})
+	}
+}
+
+func TestNoLakeYet(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "lake")
+	for _, args := range [][]string{{"status"}, {"history", "p1"}, {"at", "p1", "2021-12-24T12:00:00Z"}} {
+		code, _, stderr := run(t, append(args, "--dir", dir)...)
+		require.Equal(t, exitError, code)
+		require.Contains(t, stderr, "ingest an hour first")
+		require.NoDirExists(t, dir, "a read leaves nothing behind")
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	code := execute(ctx, []string{"generate", t.TempDir()}, &stdout, &stderr)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr.String(), "cancelled")
+}
+
+func TestEveryCommandHasExamples(t *testing.T) {
+	for _, command := range newRootCommand(os.Stdout, os.Stderr).Commands() {
+		require.Contains(t, command.Example, "versionlake "+command.Name())
+		require.NotEmpty(t, command.Short)
+	}
+}
+
+// TestHistoryFormat: other programs read this, byte for byte.
+func TestHistoryFormat(t *testing.T) {
+	at := func(text string) int64 {
+		moment, err := time.Parse(time.RFC3339Nano, text)
+		require.NoError(t, err)
+		return moment.UnixMicro()
+	}
+	user := history.Build("p<1>&", history.KindUser, []history.Sighting{
+		{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.22.03", Time: at("2021-12-24T11:31:19.459Z")},
+		{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.22.02", Time: at("2021-12-25T00:00:00Z")},
+		{Service: "Other", Version: "7", Time: at("2021-12-25T00:00:00.000001Z")},
+	})
+	var stdout bytes.Buffer
+	s := &settings{output: outputJSON, stdout: &stdout}
+	require.NoError(t, addHistory(s.newPrinter(), &user, true))
+	require.Equal(t, `{"user_id":"p<1>&","user_kind":"user","history":[`+
+		`{"service":"ClientApp","device":"Gameboy","version":"1.22.03","valid_from":"2021-12-24T11:31:19.459Z","valid_to":"2021-12-25T00:00:00Z","last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1},`+
+		`{"service":"ClientApp","device":"Gameboy","version":"1.22.02","valid_from":"2021-12-25T00:00:00Z","valid_to":null,"last_seen_at":"2021-12-25T00:00:00Z","sightings":1},`+
+		`{"service":"Other","device":null,"version":"7","valid_from":"2021-12-25T00:00:00.000001Z","valid_to":null,"last_seen_at":"2021-12-25T00:00:00.000001Z","sightings":1}]}`+"\n",
+		stdout.String())
+}
+
+// TestOwnServer: on a fresh machine, one command brings an hour in, and others answer.
+func TestOwnServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Temporal server")
+	}
+	root := t.TempDir()
+	source, dir := filepath.Join(root, "a source"), filepath.Join(root, "a lake")
+	folder := filepath.Join(source, "2021", "12", "24", "11")
+	require.NoError(t, os.MkdirAll(folder, dirRights))
+	line := "Info\t2021-12-24T11:31:19.459+0000\tClientApp\t28E9\t2\t{'Name': 'SoftwareVersion', 'Device': 'Gameboy', 'Version': 1.22.03}\n"
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "a.tsv"), []byte(line), fileRights))
+
+	code, stdout, stderr := run(t, "ingest", "2021-12-24T11", "--source", source, "--dir", dir)
+	require.Equal(t, exitOK, code, stderr)
+	require.Contains(t, stdout, "complete")
+	require.NoFileExists(t, filepath.Join(dir, "dev.json"), "nothing is left running")
+
+	code, stdout, stderr = run(t, "history", "--all", "--dir", dir, "--output", "json")
+	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, `{"user_id":"session:28E9","user_kind":"session","history":[{"service":"ClientApp","device":"Gameboy","version":"1.22.03",`+
+		`"valid_from":"2021-12-24T11:31:19.459Z","valid_to":null,"last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1}]}`+"\n", stdout)
+
+	code, stdout, stderr = run(t, "at", "session:28E9", "2021-12-24T11:31:19.459Z", "--dir", dir, "--as-of", "hour-2021-12-24T11")
+	require.Equal(t, exitOK, code, stderr)
+	require.Contains(t, stdout, "1.22.03")
+
+	code, _, stderr = run(t, "at", "session:28E9", "2021-12-24T12:00:00Z", "--dir", dir, "--as-of", "hour-1999-01-01T00")
+	require.Equal(t, exitError, code)
+	require.Contains(t, stderr, "versionlake status")
+
+	code, _, stderr = run(t, "history", "nobody", "--dir", dir)
+	require.Equal(t, exitError, code)
+	require.Contains(t, stderr, `no user "nobody"`)
+}
