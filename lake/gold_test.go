@@ -344,6 +344,32 @@ func TestGoldFollowsPastCompaction(t *testing.T) {
 	checkGold(t, in)
 }
 
+// TestGoldStartsAnew: what another hand did to gold, without saying which silver it reflects, is put right.
+func TestGoldStartsAnew(t *testing.T) {
+	in := newWorld(t)
+	hour := hourAt(t, "2022-05-27T05")
+	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.0"), sighting("27T05:11", "s2", "1.0"), sighting("27T05:12", "s3", "1.0"), sighting("27T05:13", "s4", "1.0"))
+	in.put("27T06/a.tsv", login("27T06:10", "s1", "p1"))
+	in.ingest(hour)
+	loaded, err := in.lake.load(t.Context(), goldUsers)
+	in.must(err)
+	files, err := liveFiles(t.Context(), loaded)
+	in.must(err)
+	in.must(in.lake.tryCommit(t.Context(), loaded, &change{remove: files[:1]}))
+	run, _ := in.silver(hour + 1)
+	plan, merged := in.mergeGold()
+	if !plan.Rebuild {
+		t.Errorf("plan %+v", plan)
+	}
+	if _, err := in.lake.CommitUsers(t.Context(), plan, merged, []Run{run}); err != nil {
+		t.Fatal(err)
+	}
+	checkGold(t, in)
+	if plan, _ := in.mergeGold(); plan.Rebuild || len(plan.Groups) > 0 {
+		t.Errorf("and once more: %+v", plan)
+	}
+}
+
 // TestLongAlikeIDs finds every one of many users whose ids differ only behind what a page's statistics keep.
 func TestLongAlikeIDs(t *testing.T) {
 	in := newWorld(t)

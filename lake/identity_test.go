@@ -99,6 +99,7 @@ func TestIdentity(t *testing.T) {
 		}},
 	} {
 		t.Run(story.name, func(t *testing.T) {
+			t.Parallel()
 			in := newWorld(t)
 			for _, step := range story.steps {
 				hours := map[telemetry.Hour]bool{}

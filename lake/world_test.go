@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -155,7 +156,7 @@ func naiveSource(t testing.TB, in *ingester) string {
 	return naiveGold(t, sightings, bindings)
 }
 
-// sourceFacts finds the sightings and bindings of an hour's plain files.
+// sourceFacts finds the sightings and bindings of an hour's files.
 func sourceFacts(t testing.TB, in *ingester, hour telemetry.Hour) (sightings []sightingRow, bindings []bindingRow) {
 	t.Helper()
 	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
@@ -166,7 +167,9 @@ func sourceFacts(t testing.TB, in *ingester, hour telemetry.Hour) (sightings []s
 	for _, file := range files {
 		data, err := in.source.Open(t.Context(), file, 0, -1)
 		in.must(err)
-		scanner := telemetry.NewScanner(data, telemetry.Position{Line: 1})
+		text, err := telemetry.Decompress(file.Key, data)
+		in.must(err)
+		scanner := telemetry.NewScanner(text, telemetry.Position{Line: 1})
 		for scanner.Scan() {
 			var e telemetry.Event
 			line := scanner.Line()
@@ -178,8 +181,8 @@ func sourceFacts(t testing.TB, in *ingester, hour telemetry.Hour) (sightings []s
 				continue
 			}
 			seen[repeat] = true
-			text := func(a telemetry.Attribute) string { value, _ := e.Attribute(a); return string(value) }
-			user, device, version := text(telemetry.AttributeUser), text(telemetry.AttributeDevice), text(telemetry.AttributeVersion)
+			value := func(a telemetry.Attribute) string { text, _ := e.Attribute(a); return string(text) }
+			user, device, version := value(telemetry.AttributeUser), value(telemetry.AttributeDevice), value(telemetry.AttributeVersion)
 			if e.Kind == telemetry.KindSoftwareVersion && version != "" {
 				sightings = append(sightings, sightingRow{SessionID: string(e.SessionID), UserID: user, ServiceName: string(e.ServiceName), Device: device,
 					Version: version, Time: e.Time, Transaction: e.Transaction, FileName: file.Key, LineNumber: line.Number})
@@ -194,21 +197,25 @@ func sourceFacts(t testing.TB, in *ingester, hour telemetry.Hour) (sightings []s
 			}
 		}
 		in.must(scanner.Err())
-		in.must(data.Close())
+		in.must(errors.Join(text.Close(), data.Close()))
 	}
 	return sightings, bindings
 }
 
 func naiveGold(t testing.TB, sightings []sightingRow, bindings []bindingRow) string {
 	t.Helper()
+	bySession := map[string][]bindingRow{}
+	for _, b := range bindings {
+		bySession[b.SessionID] = append(bySession[b.SessionID], b)
+	}
 	users := map[string][]history.Sighting{}
 	for _, s := range sightings {
 		user, device := s.UserID, s.Device
 		if user == "" {
-			user = naiveBinding(s, bindings, "user")
+			user = naiveBinding(s, bySession[s.SessionID], "user")
 		}
 		if device == "" {
-			device = naiveBinding(s, bindings, "device")
+			device = naiveBinding(s, bySession[s.SessionID], "device")
 		}
 		id, _ := history.UserID(user, s.SessionID)
 		users[id] = append(users[id], history.Sighting{Service: s.ServiceName, Device: device, HasDevice: device != "", Version: s.Version,
@@ -231,7 +238,7 @@ func naiveBinding(s sightingRow, bindings []bindingRow, kind string) string {
 	var before, after []bindingRow
 	for _, b := range bindings {
 		switch {
-		case b.SessionID != s.SessionID || b.Kind != kind:
+		case b.Kind != kind:
 		case b.Time <= s.Time && s.Time-b.Time <= day:
 			before = append(before, b)
 		case b.Time > s.Time && b.Time-s.Time <= day:
