@@ -51,12 +51,14 @@ func (c *cutter) chunks(ctx context.Context, files []source.File) ([]lake.Chunk,
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(splitsAtOnce)
 	for i, file := range files {
-		if telemetry.Compressed(file.Key) || file.Size <= c.size {
+		// Even pieces of about the size, so that a file which is little larger is not read twice for a small rest.
+		n := (file.Size + c.size/2) / c.size
+		if telemetry.Compressed(file.Key) || n <= 1 {
 			pieces[i] = []lake.Piece{{File: file, Offset: 0, Length: -1, Line: 1}}
 			continue
 		}
 		group.Go(func() (err error) {
-			pieces[i], err = c.split(groupCtx, file)
+			pieces[i], err = c.split(groupCtx, file, (file.Size+n-1)/n)
 			return err
 		})
 	}
@@ -67,7 +69,7 @@ func (c *cutter) chunks(ctx context.Context, files []source.File) ([]lake.Chunk,
 }
 
 // split finds the pieces of a large plain file; that takes a read of the whole file, since lines are numbered.
-func (c *cutter) split(ctx context.Context, file source.File) (pieces []lake.Piece, err error) {
+func (c *cutter) split(ctx context.Context, file source.File, size int64) (pieces []lake.Piece, err error) {
 	reader, err := c.source.Open(ctx, file, 0, -1)
 	if err != nil {
 		return nil, err
@@ -75,7 +77,7 @@ func (c *cutter) split(ctx context.Context, file source.File) (pieces []lake.Pie
 	// Close may be what finds that the file changed under the reader.
 	defer func() { err = errors.Join(err, reader.Close()) }()
 	told := int64(0)
-	starts, err := telemetry.Split(reader, c.size, func(bytes int64) {
+	starts, err := telemetry.Split(reader, size, func(bytes int64) {
 		c.progress(bytes - told)
 		told = bytes
 	})
