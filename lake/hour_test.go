@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -446,4 +448,53 @@ func TestHourCancelled(t *testing.T) {
 	in.must(err)
 	in.gold(staged.run)
 	checkGold(t, in)
+}
+
+// TestFileChangesUnderway: a chunk is of the files that were listed or of none, and an attempt that is repeated counts once.
+func TestFileChangesUnderway(t *testing.T) {
+	in := newWorld(t)
+	hour := hourAt(t, "2022-05-27T05")
+	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.0"))
+	files, err := in.source.Files(t.Context(), hour)
+	in.must(err)
+	run := Run{Hour: hour, ID: "underway"}
+	plan, err := in.lake.StagePlan(t.Context(), run, in.source.String(), files, in.cut(files))
+	in.must(err)
+	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
+	in.must(err)
+	stage := func(n int) (StagedChunk, error) {
+		return in.lake.StageChunk(t.Context(), run, plan, n, in.source, parser, func(ChunkCounts) {})
+	}
+	given, err := stage(0)
+	in.must(err)
+	again, err := stage(0)
+	in.must(err)
+	if given.Ref == again.Ref {
+		t.Error("two attempts write to one place")
+	}
+	if _, err := stage(1); err == nil {
+		t.Error("a chunk that is not planned was parsed")
+	}
+	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.0"), sighting("27T05:20", "s1", "1.1"))
+	if _, err := stage(0); !errors.Is(err, source.ErrChanged) {
+		t.Errorf("a file that changed: %v", err)
+	}
+	in.put("27T05/a.tsv")
+	if _, err := stage(0); !errors.Is(err, source.ErrNotFound) {
+		t.Errorf("a file that went: %v", err)
+	}
+	silver, err := in.lake.StageSilver(t.Context(), run, plan, []StagedChunk{again}, Sections{From: 0, To: len(again.SectionBytes)}, func(int) {})
+	in.must(err)
+	row, err := in.lake.CommitHour(t.Context(), run, plan, []StagedChunk{again}, []StagedSilver{silver}, time.Now())
+	in.must(err)
+	if row.Events != 1 || len(rowsOf[eventRow](t, in.lake, bronzeEvents)) != 1 {
+		t.Errorf("the ledger says %+v", row)
+	}
+	in.must(in.lake.DropStaging(t.Context(), run))
+	if left := leftovers(t, strings.TrimPrefix(in.lake.config.Warehouse, "file://")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if _, err := in.lake.StagePlan(t.Context(), run, "", []source.File{{Key: "b"}, {Key: "a"}}, nil); err == nil {
+		t.Error("a plan out of order was kept")
+	}
 }
