@@ -370,6 +370,24 @@ func TestGoldStartsAnew(t *testing.T) {
 	}
 }
 
+// TestBucketsAreTheTables: the setting counts when the table is made, and never again.
+func TestBucketsAreTheTables(t *testing.T) {
+	in := newWorld(t)
+	for i := range 12 {
+		at := fmt.Sprintf("27T%02d", 5+i)
+		in.put(at+"/a.tsv", sighting(at+":10", fmt.Sprintf("s%d", i), "1.0"), login(at+":11", fmt.Sprintf("s%d", i/2), "p"+at))
+	}
+	for i, buckets := range []int{4, 1, 0, 100} {
+		in.lake.config.Buckets = buckets
+		other := in.reopen()
+		for h := range 3 {
+			other.ingest(hourAt(t, fmt.Sprintf("2022-05-27T%02d", 5+3*i+h)))
+		}
+	}
+	checkGold(t, in)
+	checkVersions(t, in.lake)
+}
+
 // TestLongAlikeIDs finds every one of many users whose ids differ only behind what a page's statistics keep.
 func TestLongAlikeIDs(t *testing.T) {
 	in := newWorld(t)
