@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
 	"os"
@@ -168,11 +169,17 @@ func sourceFacts(t testing.TB, in *ingester, hour telemetry.Hour) (sightings []s
 		data, err := in.source.Open(t.Context(), file, 0, -1)
 		in.must(err)
 		text, err := telemetry.Decompress(file.Key, data)
-		in.must(err)
-		scanner := telemetry.NewScanner(text, telemetry.Position{Line: 1})
-		for scanner.Scan() {
+		var lines []telemetry.Line
+		if err == nil {
+			lines, err = wholeLines(text)
+			in.must(text.Close())
+		}
+		if !errors.Is(err, telemetry.ErrCorrupt) { // of a torn file nothing counts
+			in.must(err)
+		}
+		in.must(data.Close())
+		for _, line := range lines {
 			var e telemetry.Event
-			line := scanner.Line()
 			if line.Blank() || line.Reason != "" || parser.Parse(line.Text, &e) != "" {
 				continue
 			}
@@ -196,10 +203,22 @@ func sourceFacts(t testing.TB, in *ingester, hour telemetry.Hour) (sightings []s
 				bindings = append(bindings, binding)
 			}
 		}
-		in.must(scanner.Err())
-		in.must(errors.Join(text.Close(), data.Close()))
 	}
 	return sightings, bindings
+}
+
+// wholeLines are the lines of a file, or none and an error.
+func wholeLines(text io.Reader) (lines []telemetry.Line, err error) {
+	scanner := telemetry.NewScanner(text, telemetry.Position{Line: 1})
+	for scanner.Scan() {
+		line := *scanner.Line()
+		line.Text = bytes.Clone(line.Text)
+		lines = append(lines, line)
+	}
+	if err := scanner.Err(); err != nil {
+		return nil, err
+	}
+	return lines, nil
 }
 
 func naiveGold(t testing.TB, sightings []sightingRow, bindings []bindingRow) string {

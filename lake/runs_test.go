@@ -1,0 +1,94 @@
+package lake
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/versionlake/versionlake/history"
+)
+
+// TestSortedRuns writes changes into several runs: each bucket reads its users back in order, with all that is theirs.
+func TestSortedRuns(t *testing.T) {
+	l := newLake(t)
+	r := rand.New(rand.NewPCG(3, 4))
+	const buckets = 3
+	bucket := func(user string) int { return int(user[len(user)-1]) % buckets }
+	w := &runWriter{objects: l.objects, folder: l.roundFolder("runs"), bucket: bucket}
+	want := map[string]*userChange{}
+	for n := range 5 {
+		for i := range 200 {
+			user := fmt.Sprintf("user %d", r.IntN(60)*(n+1))
+			d := userDelta{user: user, late: r.IntN(20) == 0}
+			if want[user] == nil {
+				want[user] = &userChange{user: user}
+			}
+			if d.late {
+				want[user].late = true
+			} else {
+				d.sighting = history.Sighting{Service: "é", Version: fmt.Sprint(i), Time: r.Int64() - r.Int64(), Transaction: -1, File: "f", Line: int64(1000*n + i)}
+				if r.IntN(2) == 0 {
+					d.sighting.Device, d.sighting.HasDevice = "d", true
+				}
+				want[user].sightings = append(want[user].sightings, d.sighting)
+			}
+			if err := w.add(d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(w.runs) != 5 || w.changes != 1000 {
+		t.Fatalf("%d runs of %d changes", len(w.runs), w.changes)
+	}
+	found := 0
+	for b := range buckets {
+		deltas, err := l.objects.openBucket(w.runs, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := ""
+		for {
+			change, ok, err := deltas.nextUser()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			if change.user <= last || bucket(change.user) != b || want[change.user] == nil {
+				t.Fatalf("bucket %d: %q comes after %q", b, change.user, last)
+			}
+			last = change.user
+			found++
+			byLine := func(a, b history.Sighting) int { return cmp.Compare(a.Line, b.Line) }
+			slices.SortFunc(change.sightings, byLine)
+			if w := want[change.user]; change.late != w.late || !slices.Equal(change.sightings, w.sightings) {
+				t.Errorf("%q is %+v, not %+v", change.user, change, w)
+			}
+		}
+		if err := deltas.close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if found != len(want) {
+		t.Errorf("%d users of %d", found, len(want))
+	}
+	// A run that was cut is an error, not fewer users.
+	cut := w.runs[0]
+	for b, at := range cut.Buckets {
+		cut.Buckets = map[int][2]int64{b: {at[0], at[1] - 1}}
+		deltas, err := l.objects.openBucket([]sortedRun{cut}, b)
+		for ok := true; err == nil && ok; {
+			_, ok, err = deltas.nextUser()
+		}
+		if err == nil {
+			t.Error("a run that was cut was read to its end")
+		}
+		break
+	}
+}
