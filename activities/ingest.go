@@ -18,6 +18,7 @@ type Ingest struct {
 	Source    source.Source
 	Lake      *lake.Lake
 	Catalogue telemetry.Catalogue
+	MaxFuture time.Duration
 }
 
 // ListInput asks for the files of an hour.
@@ -81,7 +82,7 @@ func (a *Ingest) ParseChunk(ctx context.Context, input ChunkInput) (lake.StagedC
 	var counts atomic.Value
 	defer keepAlive(ctx, counts.Load)()
 	run := input.Listing.Run
-	parser, err := telemetry.NewParser(telemetry.Options{Catalogue: a.Catalogue, Hour: run.Hour})
+	parser, err := telemetry.NewParser(telemetry.Options{Catalogue: a.Catalogue, MaxFuture: a.MaxFuture, Hour: run.Hour})
 	if err != nil {
 		return lake.StagedChunk{}, temporalError(ctx, fmt.Errorf("%w: the catalogue of events: %w", lake.ErrConfig, err))
 	}

@@ -30,6 +30,8 @@ type Options struct {
 	Source    source.Source
 	Lake      *lake.Lake
 	Catalogue telemetry.Catalogue
+	// MaxFuture is telemetry.DefaultMaxFuture when zero.
+	MaxFuture time.Duration
 	// Activities is how many run at once: as many as there are processors when zero, since parsing keeps one busy.
 	Activities int
 	// Drain is DefaultDrain when zero.
@@ -65,7 +67,7 @@ func New(c client.Client, o Options) sdkworker.Worker {
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 	})
 	RegisterWorkflows(w)
-	w.RegisterActivity(&activities.Ingest{Source: o.Source, Lake: o.Lake, Catalogue: o.Catalogue})
+	w.RegisterActivity(&activities.Ingest{Source: o.Source, Lake: o.Lake, Catalogue: o.Catalogue, MaxFuture: o.MaxFuture})
 	w.RegisterActivity(&activities.Gold{Lake: o.Lake})
 	return w
 }

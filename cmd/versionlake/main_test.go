@@ -17,7 +17,7 @@ import (
 // run executes a command line as a user would, without the settings of whoever runs the tests.
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	for _, variable := range []string{"VERSIONLAKE_DIR", "VERSIONLAKE_SOURCE", "VERSIONLAKE_WAREHOUSE", "VERSIONLAKE_CATALOG", "TEMPORAL_ADDRESS", "TEMPORAL_PROFILE"} {
+	for _, variable := range []string{"VERSIONLAKE_DIR", "VERSIONLAKE_SOURCE", "VERSIONLAKE_WAREHOUSE", "VERSIONLAKE_CATALOG", "VERSIONLAKE_EVENTS", "TEMPORAL_ADDRESS", "TEMPORAL_PROFILE"} {
 		t.Setenv(variable, "")
 	}
 	t.Setenv("TEMPORAL_CONFIG_FILE", filepath.Join(t.TempDir(), "none.toml"))
@@ -28,6 +28,8 @@ func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 func TestWrongUse(t *testing.T) {
 	dir := t.TempDir()
+	events := filepath.Join(dir, "events.json")
+	require.NoError(t, os.WriteFile(events, []byte(`{"events": {"Softwareversion": ["Version"]}}`), 0o600))
 	for _, test := range []struct {
 		args []string
 		says string
@@ -48,6 +50,8 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"status", "--colour"}, "unknown flag"},
 		{[]string{"dev", "--source", dir, "--log-level", "loud"}, "debug, info"},
 		{[]string{"generate", dir, "--from", "x"}, "--from"},
+		{[]string{"dev", "--source", dir, "--events", filepath.Join(dir, "none.json")}, "none.json"},
+		{[]string{"dev", "--source", dir, "--events", events}, "Softwareversion"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			code, stdout, stderr := run(t, append(test.args, "--dir", filepath.Join(dir, "lake"))...)

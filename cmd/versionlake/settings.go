@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,11 +11,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/telemetry"
 )
 
 // settings are what every command takes.
@@ -22,6 +26,8 @@ type settings struct {
 	source    string
 	warehouse string
 	catalog   string
+	events    string
+	maxFuture time.Duration
 	output    string
 
 	stdout, stderr io.Writer
@@ -39,6 +45,8 @@ func (s *settings) addFlags(root *cobra.Command) {
 	flags.StringVar(&s.source, "source", os.Getenv("VERSIONLAKE_SOURCE"), "where the telemetry files lie: a folder, or s3://bucket/prefix [VERSIONLAKE_SOURCE]")
 	flags.StringVar(&s.warehouse, "warehouse", os.Getenv("VERSIONLAKE_WAREHOUSE"), "where the tables lie: file:///folder or s3://bucket/prefix; by default in --dir [VERSIONLAKE_WAREHOUSE]")
 	flags.StringVar(&s.catalog, "catalog", os.Getenv("VERSIONLAKE_CATALOG"), "the Iceberg catalog: sqlite:///file or postgres://user@host/database; by default in --dir [VERSIONLAKE_CATALOG]")
+	flags.StringVar(&s.events, "events", os.Getenv("VERSIONLAKE_EVENTS"), "JSON file with the names that the telemetry has for events and attributes, see docs/EVENTS.md [VERSIONLAKE_EVENTS]")
+	flags.DurationVar(&s.maxFuture, "max-future", telemetry.DefaultMaxFuture, "how far beyond the end of its hour an event may lie; one that lies further is rejected")
 	flags.StringVarP(&s.output, "output", "o", outputTable, "table or json (one object a line)")
 	complete(root, "output", outputTable, outputJSON)
 	complete(root, "dir")
@@ -110,4 +118,25 @@ func (s *settings) openSource(ctx context.Context) (source.Source, error) {
 		return nil, usagef("the source is missing: name the folder or the s3://bucket/prefix of the telemetry files with --source or VERSIONLAKE_SOURCE")
 	}
 	return source.Open(ctx, s.source)
+}
+
+// catalogue reads the names of events and attributes; the default ones without a file.
+func (s *settings) catalogue() (telemetry.Catalogue, error) {
+	catalogue := telemetry.DefaultCatalogue()
+	if s.events == "" {
+		return catalogue, nil
+	}
+	text, err := os.ReadFile(s.events)
+	if err != nil {
+		return catalogue, usagef("--events: %w", err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&catalogue); err != nil {
+		return catalogue, usagef("--events %s: %w", s.events, err)
+	}
+	if err := catalogue.Validate(); err != nil {
+		return catalogue, usagef("--events %s: %w", s.events, err)
+	}
+	return catalogue, nil
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/source"
-	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/worker"
 )
 
@@ -49,6 +48,10 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	if k.source, err = s.openSource(ctx); err != nil {
 		return nil, err
 	}
+	catalogue, err := s.catalogue()
+	if err != nil {
+		return nil, err
+	}
 	if k.lake, err = s.openLake(ctx); err != nil {
 		return nil, err
 	}
@@ -62,7 +65,7 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	}
 	k.undo = append(k.undo, func() error { k.client.Close(); return nil })
 	k.worker = worker.New(k.client, worker.Options{
-		Source: k.source, Lake: k.lake, Catalogue: telemetry.DefaultCatalogue(), Activities: o.workers,
+		Source: k.source, Lake: k.lake, Catalogue: catalogue, MaxFuture: s.maxFuture, Activities: o.workers,
 	})
 	if err := k.worker.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker: %w", err)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/worker"
 )
 
@@ -59,6 +58,10 @@ func workerRun(ctx context.Context, o *workerOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	catalogue, err := o.catalogue()
+	if err != nil {
+		return err
+	}
 	l, err := o.openLake(ctx)
 	if err != nil {
 		return err
@@ -78,7 +81,7 @@ func workerRun(ctx context.Context, o *workerOptions) (err error) {
 		}
 	}
 	w := worker.New(c, worker.Options{
-		Source: src, Lake: l, Catalogue: telemetry.DefaultCatalogue(), Activities: o.workers, Drain: o.drain,
+		Source: src, Lake: l, Catalogue: catalogue, MaxFuture: o.maxFuture, Activities: o.workers, Drain: o.drain,
 	})
 	logger.Info("working", "temporal", options.HostPort, "namespace", options.Namespace, "source", src.String())
 	interrupted := make(chan any)
