@@ -96,6 +96,9 @@ func TestGoldWaitsForHalfHours(t *testing.T) {
 			}
 			// The crash is mended between plan and commit: the hour waits for the next round.
 			plan, merged := in.mergeGold()
+			if !slices.Equal(plan.HalfCommitted, []string{"2022-05-27T06"}) {
+				t.Errorf("half committed: %q", plan.HalfCommitted)
+			}
 			_, err := in.commitHour(staged)
 			in.must(err)
 			commit, err = in.lake.CommitUsers(t.Context(), plan, merged, commit.Waiting)

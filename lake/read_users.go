@@ -175,8 +175,10 @@ type Status struct {
 	Rejects   int64          `json:"rejects"`
 	Users     int64          `json:"users"`
 	Behind    bool           `json:"gold_behind"` // silver has moved on since gold's last commit
-	Latest    Version        `json:"latest"`
-	Tables    []TableStatus  `json:"tables"`
+	// HalfCommitted are hours whose run is between its silver commits, or was given up there: gold stops before them.
+	HalfCommitted []string      `json:"half_committed"`
+	Latest        Version       `json:"latest"`
+	Tables        []TableStatus `json:"tables"`
 }
 
 // TableStatus is the size of one table.
@@ -233,6 +235,7 @@ func (l *Lake) Status(ctx context.Context) (status Status, err error) {
 	if err != nil {
 		return Status{}, err
 	}
+	status.HalfCommitted = append([]string{}, change.halfCommitted...)
 	status.Behind = len(change.sightingFiles.added)+len(change.sightingFiles.removed)+len(change.bindingFiles.added)+len(change.bindingFiles.removed) > 0
 	return status, nil
 }

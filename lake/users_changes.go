@@ -112,6 +112,18 @@ func firstOf(entries []logEntry, runs map[string]bool) int {
 	return len(entries)
 }
 
+// unsettledHours names the hours whose runs are under way, or were given up half-way.
+func unsettledHours(entries []logEntry, settled func(logEntry) bool) []string {
+	var hours []string
+	for _, entry := range entries {
+		if entry.run != "" && !settled(entry) {
+			hours = append(hours, entry.hour)
+		}
+	}
+	slices.Sort(hours)
+	return slices.Compact(hours)
+}
+
 // settledRuns tells whether a run is over: the ledger has it, or has a run of the same hour that ended later (its own
 // was given up half-way, and what it left is part of what the later one found).
 func (l *Lake) settledRuns(ctx context.Context) (func(logEntry) bool, error) {

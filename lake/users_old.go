@@ -19,7 +19,7 @@ import (
 type oldUsers struct{ files []*oldFile }
 
 type oldFile struct {
-	rows  *parquet.Reader // converts files that other engines rewrote
+	rows  *parquet.GenericReader[any] // converts files that other engines rewrote
 	close func() error
 	path  string
 	batch []parquet.Row
@@ -42,7 +42,7 @@ func (l *Lake) openOldUsers(ctx context.Context, files []dataFile) (*oldUsers, e
 		if err != nil {
 			return nil, errors.Join(err, old.close())
 		}
-		reader := parquet.NewReader(parsed, userSchema)
+		reader := parquet.NewGenericReader[any](parsed, userSchema)
 		f := &oldFile{rows: reader, path: each.Path, batch: make([]parquet.Row, oldBatch),
 			close: func() error { return errors.Join(reader.Close(), closeFile()) }}
 		old.files = append(old.files, f)

@@ -34,7 +34,7 @@ func TestUnsortedFile(t *testing.T) {
 			var rows []parquet.Row
 			parsed, closeFile, err := in.lake.openParquet(file)
 			in.must(err)
-			reader := parquet.NewReader(parsed, userSchema)
+			reader := parquet.NewGenericReader[any](parsed, userSchema)
 			for {
 				batch := make([]parquet.Row, 10)
 				n, _ := reader.ReadRows(batch)

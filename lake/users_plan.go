@@ -25,6 +25,8 @@ type UsersPlan struct {
 	// Rebuild: gold starts anew (the first commit, or its base was expired).
 	Rebuild bool  `json:"rebuild"`
 	Changes int64 `json:"changes"` // sightings that came, went or moved
+	// HalfCommitted are hours whose run has committed one silver table and not yet the ledger: gold stops before them.
+	HalfCommitted []string `json:"half_committed,omitempty"`
 }
 
 // stagedUsers is what lies at a UsersPlan's Ref.
@@ -78,7 +80,7 @@ func (l *Lake) PlanUsers(ctx context.Context, round string, progress func(read i
 	if err != nil {
 		return UsersPlan{}, err
 	}
-	plan = UsersPlan{Ref: l.roundFolder(round) + "/plan.json", Rebuild: staged.Rebuild, Changes: runs.changes}
+	plan = UsersPlan{Ref: l.roundFolder(round) + "/plan.json", Rebuild: staged.Rebuild, Changes: runs.changes, HalfCommitted: c.halfCommitted}
 	plan.Groups = staged.groups(touched)
 	return plan, l.objects.writeJSON(plan.Ref, staged)
 }
@@ -149,6 +151,7 @@ type silverChange struct {
 	toSightings, toBindings   int64
 	sightingFiles             changedFiles
 	bindingFiles              changedFiles
+	halfCommitted             []string
 }
 
 func (l *Lake) silverChanges(ctx context.Context) (c silverChange, err error) {
@@ -174,6 +177,7 @@ func (l *Lake) silverChanges(ctx context.Context) (c silverChange, err error) {
 		sightingLog, _ = log(c.sightings, 0)
 		bindingLog, _ = log(c.bindings, 0)
 	}
+	c.halfCommitted = unsettledHours(slices.Concat(sightingLog, bindingLog), settled)
 	s, b := settledPrefix(sightingLog, bindingLog, settled)
 	c.toSightings, c.toBindings = c.base.sightings, c.base.bindings
 	if s > 0 {

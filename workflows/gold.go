@@ -154,7 +154,7 @@ func (w *goldWriter) round(ctx workflow.Context) error {
 	if err := w.drop(ctx, plan); err != nil {
 		return err
 	}
-	return w.holdUp(ctx, commit.Waiting)
+	return w.holdUp(ctx, commit.Waiting, plan.HalfCommitted)
 }
 
 // commit plans, merges and commits once.
@@ -274,12 +274,13 @@ func (w *goldWriter) drop(ctx workflow.Context, plan lake.UsersPlan) error {
 }
 
 // holdUp pauses while hours can't be shown because another hour is half committed: until that hour asks, or some time.
-func (w *goldWriter) holdUp(ctx workflow.Context, held []lake.Run) error {
+func (w *goldWriter) holdUp(ctx workflow.Context, held []lake.Run, halfCommitted []string) error {
 	if len(held) == 0 {
 		w.pause = goldFirstPause
 		return nil
 	}
-	w.status(ctx, "waiting for an hour that is half committed")
+	w.status(ctx, fmt.Sprintf("waiting for what is half committed: %s; an hour that no longer runs must be ingested again",
+		strings.Join(halfCommitted, ", ")))
 	_, err := w.awaitRequest(ctx, w.pause, "until the hours are tried again that a half committed one holds up")
 	w.pause = min(2*w.pause, goldMaxPause)
 	return err

@@ -133,6 +133,9 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 		fmt.Fprintf(o.stdout, "%s as of %s, snapshot %d%s\n", count(status.Users, "user"), instant(status.Latest.CommittedAt), status.Latest.SnapshotID,
 			tagList(status.Latest.Tags))
 	}
+	if len(status.HalfCommitted) > 0 {
+		fmt.Fprintf(o.stdout, "half committed: %s; an hour that no longer runs must be ingested again\n", strings.Join(status.HalfCommitted, ", "))
+	}
 	if status.Behind {
 		fmt.Fprintln(o.stdout, "gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal")
 	}
