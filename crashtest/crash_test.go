@@ -17,12 +17,16 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
+	"github.com/versionlake/versionlake/worker"
 )
 
 // program builds the command once.
@@ -65,15 +69,17 @@ func (s *site) command(args ...string) *exec.Cmd {
 }
 
 // worker starts a worker; its output is shown when the test fails.
-func (s *site) worker() *exec.Cmd {
+func (s *site) worker(flags ...string) *exec.Cmd {
 	s.t.Helper()
-	cmd := s.command("worker", "--no-schedule", "--log-level", "warn")
+	cmd := s.command(append([]string{"worker", "--log-level", "warn"}, flags...)...)
 	cmd.Stderr = &tail{}
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	return cmd
 }
+
+const noSchedule = "--no-schedule"
 
 // tail keeps the end of a process's output.
 type tail struct{ bytes.Buffer }
@@ -162,7 +168,7 @@ func (s *site) tables(from, to telemetry.Hour) string {
 func plain(t *testing.T, program, source string, from, to telemetry.Hour) string {
 	t.Helper()
 	s := &site{t: t, program: program, dir: t.TempDir(), source: source, server: testserver.Temporal(t)}
-	worker := s.worker()
+	worker := s.worker(noSchedule)
 	defer stop(worker)
 	s.start(from, to)
 	if err := s.await(t.Context(), from, to); err != nil {
@@ -198,7 +204,7 @@ func TestKilled(t *testing.T) {
 	want := plain(t, command, source, from, to)
 
 	s := &site{t: t, program: command, dir: t.TempDir(), source: source, server: testserver.Temporal(t)}
-	worker := s.worker()
+	worker := s.worker(noSchedule)
 	defer func() { stop(worker) }()
 	s.start(from, to)
 	killServerAt := map[int]bool{}
@@ -220,7 +226,7 @@ func TestKilled(t *testing.T) {
 			s.server.Kill()
 			s.server.Start()
 		}
-		worker = s.worker()
+		worker = s.worker(noSchedule)
 		kills++
 	}
 	select {
@@ -236,7 +242,48 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestRangesMeet runs two overlapping ranges and single hours at once, with two workers on one lake.
+// backfill lets the schedule fire for past hours, all at once, and says when all of them are over.
+func (s *site) backfill(from, to telemetry.Hour) (await func() error) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	c, err := client.Dial(client.Options{HostPort: s.server.Address, Namespace: s.server.Namespace})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(c.Close)
+	schedule := c.ScheduleClient().GetHandle(ctx, worker.ScheduleID)
+	request := client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
+		Start: from.Start(), End: to.Start(), Overlap: enums.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL,
+	}}}
+	// The schedule is there once a worker is up.
+	for err = schedule.Backfill(ctx, request); err != nil; err = schedule.Backfill(ctx, request) {
+		var missing *serviceerror.NotFound
+		if !errors.As(err, &missing) {
+			s.t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return func() error {
+		for {
+			started, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: `WorkflowType = "ScheduledHour"`})
+			if err != nil {
+				return err
+			}
+			running, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
+				Query: `WorkflowType != "GoldWriter" AND ExecutionStatus = "Running"`,
+			})
+			if err != nil {
+				return err
+			}
+			if started.Count >= int64(to-from) && running.Count == 0 {
+				return nil
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+}
+
+// TestRangesMeet runs two overlapping ranges, single hours and the schedule at once, with two workers on one lake.
 func TestRangesMeet(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts real servers")
@@ -254,6 +301,7 @@ func TestRangesMeet(t *testing.T) {
 	}
 	s.start(from, to)
 	s.start(from, to-2)
+	scheduled := s.backfill(from, to)
 	var errs []error
 	for range 3 {
 		out, err := s.command("ingest", (from + 5).String()).CombinedOutput()
@@ -264,6 +312,7 @@ func TestRangesMeet(t *testing.T) {
 	for _, end := range []telemetry.Hour{to, to - 2} {
 		errs = append(errs, s.await(t.Context(), from, end))
 	}
+	errs = append(errs, scheduled())
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}

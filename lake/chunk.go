@@ -59,7 +59,7 @@ func (l *Lake) StageChunk(ctx context.Context, run Run, plan HourPlan, n int, sr
 		c := &chunkStage{lake: l, run: run, plan: &staged, source: src, parser: parser, progress: progress, counts: map[int]ChunkCounts{}}
 		result, err := c.stage(ctx, n, bad)
 		var torn *tornFile
-		if errors.As(err, &torn) {
+		if errors.As(err, &torn) && !errors.Is(err, source.ErrChanged) {
 			// What was read before the fault is not trusted, and already mixed with its neighbours: start over without it.
 			bad[torn.file] = torn.cause.Error()
 			continue
@@ -169,12 +169,13 @@ func (c *chunkStage) abort() {
 	c.other.writer.abort()
 }
 
-func (c *chunkStage) piece(ctx context.Context, piece Piece, file int) error {
+func (c *chunkStage) piece(ctx context.Context, piece Piece, file int) (err error) {
 	raw, err := c.source.Open(ctx, piece.File, piece.Offset, piece.Length)
 	if err != nil {
 		return err
 	}
-	defer raw.Close()
+	// Close may be what finds that the file changed under the reader.
+	defer func() { err = errors.Join(err, raw.Close()) }()
 	text, err := telemetry.Decompress(piece.File.Key, raw)
 	if err != nil {
 		return c.fault(file, err)
