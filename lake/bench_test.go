@@ -66,7 +66,7 @@ func (in *ingester) timed(b *testing.B, hour telemetry.Hour) {
 	in.must(work.Wait())
 	lap("parse")
 
-	sections := GroupSections(chunks, 8<<20)
+	sections := GroupSections(chunks, 12<<20)
 	silver := make([]StagedSilver, len(sections))
 	for n := range sections {
 		work.Go(func() (err error) {

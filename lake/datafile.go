@@ -72,12 +72,16 @@ func newDataWriter[T any](l *Lake, definition tableDefinition, p partition) (*da
 	if err != nil {
 		return nil, err
 	}
+	options := []parquet.WriterOption{
+		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+		parquet.MaxRowsPerRowGroup(rowsPerGroup),
+		parquet.CreatedBy("versionlake", "1", "parquet-go"),
+	}
+	for _, column := range definition.unbounded {
+		options = append(options, parquet.SkipPageBounds(column))
+	}
 	return &dataWriter[T]{
-		lake: l, definition: definition, partition: p, object: object,
-		rows: parquet.NewGenericWriter[T](object,
-			parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
-			parquet.MaxRowsPerRowGroup(rowsPerGroup),
-			parquet.CreatedBy("versionlake", "1", "parquet-go")),
+		lake: l, definition: definition, partition: p, object: object, rows: parquet.NewGenericWriter[T](object, options...),
 	}, nil
 }
 

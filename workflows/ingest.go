@@ -22,7 +22,7 @@ const (
 	listingPause = 15 * time.Second
 
 	// silverBytes is the work of one BuildSilver; there are at most maxSilver of them.
-	silverBytes = 8 << 20
+	silverBytes = 12 << 20
 	maxSilver   = 64
 
 	// An answer of the gold writer that does not come, perhaps because someone terminated it, is asked for again.
