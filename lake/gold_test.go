@@ -430,3 +430,26 @@ func TestLongAlikeIDs(t *testing.T) {
 		}
 	}
 }
+
+// TestSessionBecomesKnown moves a session's row to its user without a look at all sightings: it happens every hour, to
+// every session whose login falls into the next one.
+func TestSessionBecomesKnown(t *testing.T) {
+	in := newWorld(t)
+	in.put("27T05/a.tsv", sighting("27T05:59", "s1", "1.0"), sighting("27T05:10", "s2", "1.0"), login("27T05:09", "s2", "p1"))
+	in.put("27T06/a.tsv", login("27T06:00", "s1", "p1"), sighting("27T06:01", "s1", "1.1"))
+	hour := hourAt(t, "2022-05-27T05")
+	in.ingest(hour)
+	run, _ := in.silver(hour + 1)
+	plan, merged := in.mergeGold()
+	for _, each := range merged {
+		if each.Late > 0 {
+			t.Errorf("%d users are late", each.Late)
+		}
+	}
+	_, err := in.lake.CommitUsers(t.Context(), plan, merged, []Run{run})
+	in.must(err)
+	checkGold(t, in)
+	if got := show(t, in.lake); len(got) != 2 {
+		t.Errorf("gold is %q", got)
+	}
+}

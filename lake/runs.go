@@ -21,19 +21,26 @@ import (
 // one stream in the order of user ids, and memory is one run while they are written.
 const runBytes = 48 << 20
 
-// userDelta is one change of a user: a sighting more, or the word that all sightings must be looked at again.
+// userDelta is one change of a user.
 type userDelta struct {
 	user     string
-	late     bool
-	sighting history.Sighting
+	kind     byte
+	sighting history.Sighting // of deltaCame and deltaLeft
 }
+
+// Kinds of changes.
+const (
+	deltaCame = iota // a sighting more
+	deltaLeft        // a sighting moved to another user, with all others of its session at that time
+	deltaLate        // all sightings must be looked at again
+)
 
 func appendDelta(buffer []byte, d *userDelta) []byte {
 	buffer = appendText(buffer, d.user)
-	if d.late {
-		return append(buffer, 1)
+	buffer = append(buffer, d.kind)
+	if d.kind == deltaLate {
+		return buffer
 	}
-	buffer = append(buffer, 0)
 	s := &d.sighting
 	buffer = appendText(buffer, s.Service)
 	buffer = appendText(buffer, s.Device)
@@ -50,9 +57,9 @@ func (d *decoder) delta() (u userDelta) {
 		d.failed = true
 		return u
 	}
-	u.late = d.data[0] == 1
+	u.kind = d.data[0]
 	d.data = d.data[1:]
-	if u.late {
+	if u.kind == deltaLate {
 		return u
 	}
 	s := &u.sighting
@@ -220,9 +227,9 @@ func (b *bucketDeltas) close() error {
 
 // userChange is all that is new of one user.
 type userChange struct {
-	user      string
-	late      bool
-	sightings []history.Sighting
+	user       string
+	late       bool
+	came, left []history.Sighting
 }
 
 // nextUser reads the next user's changes; false at the end.
@@ -233,10 +240,13 @@ func (b *bucketDeltas) nextUser() (change userChange, ok bool, err error) {
 	change.user = b.readers[0].next.user
 	for len(b.readers) > 0 && b.readers[0].next.user == change.user {
 		r := b.readers[0]
-		if r.next.late {
+		switch r.next.kind {
+		case deltaCame:
+			change.came = append(change.came, r.next.sighting)
+		case deltaLeft:
+			change.left = append(change.left, r.next.sighting)
+		default:
 			change.late = true
-		} else {
-			change.sightings = append(change.sightings, r.next.sighting)
 		}
 		switch err := r.advance(); {
 		case err == io.EOF:

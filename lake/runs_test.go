@@ -21,18 +21,22 @@ func TestSortedRuns(t *testing.T) {
 	for n := range 5 {
 		for i := range 200 {
 			user := fmt.Sprintf("user %d", r.IntN(60)*(n+1))
-			d := userDelta{user: user, late: r.IntN(20) == 0}
+			d := userDelta{user: user, kind: byte(r.IntN(3))}
 			if want[user] == nil {
 				want[user] = &userChange{user: user}
 			}
-			if d.late {
+			if d.kind == deltaLate {
 				want[user].late = true
 			} else {
 				d.sighting = history.Sighting{Service: "é", Version: fmt.Sprint(i), Time: r.Int64() - r.Int64(), Transaction: -1, File: "f", Line: int64(1000*n + i)}
 				if r.IntN(2) == 0 {
 					d.sighting.Device, d.sighting.HasDevice = "d", true
 				}
-				want[user].sightings = append(want[user].sightings, d.sighting)
+				if d.kind == deltaCame {
+					want[user].came = append(want[user].came, d.sighting)
+				} else {
+					want[user].left = append(want[user].left, d.sighting)
+				}
 			}
 			if err := w.add(d); err != nil {
 				t.Fatal(err)
@@ -66,8 +70,9 @@ func TestSortedRuns(t *testing.T) {
 			last = change.user
 			found++
 			byLine := func(a, b history.Sighting) int { return cmp.Compare(a.Line, b.Line) }
-			slices.SortFunc(change.sightings, byLine)
-			if w := want[change.user]; change.late != w.late || !slices.Equal(change.sightings, w.sightings) {
+			slices.SortFunc(change.came, byLine)
+			slices.SortFunc(change.left, byLine)
+			if w := want[change.user]; change.late != w.late || !slices.Equal(change.came, w.came) || !slices.Equal(change.left, w.left) {
 				t.Errorf("%q is %+v, not %+v", change.user, change, w)
 			}
 		}

@@ -295,31 +295,31 @@ func (b *bound) resolve(row *sessionRow) (user string, sighting history.Sighting
 	}
 }
 
-// deltas says what a session's changes mean: sightings that came, and users to be looked at again because one of theirs went or moved.
+// deltas says what a session's changes mean for users.
 func (s *session) deltas(emit func(userDelta) error) error {
 	for i := range s.sightings {
 		row := &s.sightings[i]
+		var changes []userDelta
 		switch row.state {
 		case rowAdded:
 			user, sighting := s.after.resolve(row)
-			if err := emit(userDelta{user: user, sighting: sighting}); err != nil {
-				return err
-			}
+			changes = []userDelta{{user: user, kind: deltaCame, sighting: sighting}}
 		case rowRemoved:
 			user, _ := s.before.resolve(row)
-			if err := emit(userDelta{user: user, late: true}); err != nil {
-				return err
-			}
+			changes = []userDelta{{user: user, kind: deltaLate}}
 		case rowKept:
 			before, was := s.before.resolve(row)
 			after, is := s.after.resolve(row)
-			if before == after && was == is {
-				continue
+			switch {
+			case before != after:
+				changes = []userDelta{{user: before, kind: deltaLeft, sighting: was}, {user: after, kind: deltaCame, sighting: is}}
+			case was != is:
+				changes = []userDelta{{user: after, kind: deltaLate}}
 			}
-			for _, user := range [...]string{before, after} {
-				if err := emit(userDelta{user: user, late: true}); err != nil {
-					return err
-				}
+		}
+		for _, change := range changes {
+			if err := emit(change); err != nil {
+				return err
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -128,19 +129,39 @@ func (m *bucketMerge) merge(ctx context.Context, old *oldUsers, deltas *bucketDe
 	}
 }
 
-// apply appends what is new to a user, or leaves the user out as late.
+// apply brings a user up to date, or leaves the user out as late.
 func (m *bucketMerge) apply(user history.User, change userChange) error {
-	if change.late {
-		m.late = append(m.late, lateUser{User: change.user})
-		return nil
+	late := change.late
+	if len(change.left) > 0 && !late {
+		late = !allLeft(&user, change.left)
+		user = history.User{}
 	}
-	if user.ID == "" {
-		user = history.Build(change.user, userKind(change.user), change.sightings)
-	} else if !user.Append(change.sightings) {
+	if !late && len(change.came) > 0 {
+		if user.ID == "" {
+			user = history.Build(change.user, userKind(change.user), change.came)
+		} else {
+			late = !user.Append(change.came)
+		}
+	}
+	switch {
+	case late:
 		m.late = append(m.late, lateUser{User: change.user})
 		return nil
+	case user.ID == "":
+		return nil // nothing is left
 	}
 	return m.add(appendUser(nil, &user))
+}
+
+// allLeft tells that nothing remains of an anonymous user: the row is what the sightings that left make by themselves,
+// as it is when a session's user becomes known. One more sighting that does not show in the row would lie at the same
+// microsecond as one that left, and would have left with it, since whose a session is depends on the time alone. This
+// does not hold for named users, who have several sessions: those are late.
+func allLeft(user *history.User, left []history.Sighting) bool {
+	if user.Kind != history.KindSession {
+		return false
+	}
+	return reflect.DeepEqual(history.Build(user.ID, user.Kind, left), *user)
 }
 
 // userKind follows from the id: history.UserID keeps named users out of the prefix.
