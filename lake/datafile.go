@@ -72,16 +72,14 @@ func newDataWriter[T any](l *Lake, definition tableDefinition, p partition) (*da
 	if err != nil {
 		return nil, err
 	}
-	options := []parquet.WriterOption{
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
-		parquet.MaxRowsPerRowGroup(rowsPerGroup),
-		parquet.CreatedBy("versionlake", "1", "parquet-go"),
-	}
-	for _, column := range definition.unbounded {
-		options = append(options, parquet.SkipPageBounds(column))
-	}
 	return &dataWriter[T]{
-		lake: l, definition: definition, partition: p, object: object, rows: parquet.NewGenericWriter[T](object, options...),
+		lake: l, definition: definition, partition: p, object: object,
+		// Not SkipPageBounds, though comparing long texts costs: parquet-go 0.32.0 then writes a page index with empty
+		// bounds, by which readers such as Trino would skip pages that hold what they look for.
+		rows: parquet.NewGenericWriter[T](object,
+			parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+			parquet.MaxRowsPerRowGroup(rowsPerGroup),
+			parquet.CreatedBy("versionlake", "1", "parquet-go")),
 	}, nil
 }
 

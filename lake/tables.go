@@ -18,7 +18,6 @@ type tableDefinition struct {
 	row        any
 	partition  []string // identity partition columns
 	bucketBy   string   // or: the column whose hash is the partition
-	unbounded  []string // columns in which smallest and largest values tell nothing, and cost comparisons of long texts
 	properties iceberg.Properties
 }
 
@@ -26,23 +25,22 @@ var (
 	bronzeEvents = tableDefinition{
 		name: "bronze.events", comment: "Every accepted telemetry line, as it came.", row: eventRow{},
 		partition: hourPartition, properties: metrics("file_name", "full"),
-		unbounded: []string{"body_message", "title_session_id", "title_transaction_id"},
 	}
 	bronzeRejects = tableDefinition{
 		name: "bronze.rejects", comment: "Every other line that is not blank, with the reason.", row: rejectRow{},
-		partition: hourPartition, unbounded: []string{"raw_line"},
+		partition: hourPartition,
 	}
 	silverEvents = tableDefinition{
 		name: "silver.events", comment: "The events that matter, typed; exact repeats within an hour dropped.", row: silverRow{},
-		partition: hourPartition, unbounded: []string{"session_id", "message"},
+		partition: hourPartition,
 	}
 	silverSightings = tableDefinition{
 		name: "silver.sightings", comment: "One row per SoftwareVersion event: all that gold's histories are made from.", row: sightingRow{},
-		partition: hourPartition, unbounded: []string{"session_id"},
+		partition: hourPartition,
 	}
 	silverBindings = tableDefinition{
 		name: "silver.bindings", comment: "What events say of their session: its user, its device.", row: bindingRow{},
-		partition: hourPartition, unbounded: []string{"session_id", "value"},
+		partition: hourPartition,
 	}
 	goldUsers = tableDefinition{
 		name: "gold.users", comment: "One row per user, history included.", row: userRow{},
