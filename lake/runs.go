@@ -8,11 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
 	icebergio "github.com/apache/iceberg-go/io"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/history"
 )
@@ -95,7 +98,6 @@ type runWriter struct {
 	pending []pendingDelta
 	bytes   int
 	runs    []sortedRun
-	users   int64
 	changes int64
 }
 
@@ -118,34 +120,37 @@ func (w *runWriter) flush() error {
 	if len(w.pending) == 0 {
 		return nil
 	}
-	slices.SortFunc(w.pending, func(a, b pendingDelta) int {
-		if a.bucket != b.bucket {
-			return a.bucket - b.bucket
-		}
-		return strings.Compare(a.user, b.user)
-	})
+	buckets := map[int][]pendingDelta{}
+	for _, p := range w.pending {
+		buckets[p.bucket] = append(buckets[p.bucket], p)
+	}
+	var sorting errgroup.Group
+	sorting.SetLimit(runtime.GOMAXPROCS(0))
+	for _, bucket := range buckets {
+		sorting.Go(func() error {
+			slices.SortFunc(bucket, func(a, b pendingDelta) int { return strings.Compare(a.user, b.user) })
+			return nil
+		})
+	}
+	if err := sorting.Wait(); err != nil {
+		return err
+	}
 	object, err := w.objects.create(w.folder)
 	if err != nil {
 		return err
 	}
 	run := sortedRun{Path: fmt.Sprintf("%s/run-%04d", w.folder, len(w.runs)), Buckets: map[int][2]int64{}}
 	var header []byte
-	for i, p := range w.pending {
+	for _, bucket := range slices.Sorted(maps.Keys(buckets)) {
 		start := object.size
-		header = binary.AppendUvarint(header[:0], uint64(len(p.record)))
-		if _, err := object.Write(append(header, p.record...)); err != nil {
-			object.abort()
-			return fmt.Errorf("write %s: %w", run.Path, err)
+		for _, p := range buckets[bucket] {
+			header = binary.AppendUvarint(header[:0], uint64(len(p.record)))
+			if _, err := object.Write(append(header, p.record...)); err != nil {
+				object.abort()
+				return fmt.Errorf("write %s: %w", run.Path, err)
+			}
 		}
-		at := run.Buckets[p.bucket]
-		if at[1] == 0 {
-			at[0] = start
-		}
-		at[1] += object.size - start
-		run.Buckets[p.bucket] = at
-		if i == 0 || w.pending[i-1].user != p.user {
-			w.users++
-		}
+		run.Buckets[bucket] = [2]int64{start, object.size - start}
 	}
 	if err := object.publish(run.Path); err != nil {
 		return err

@@ -104,7 +104,7 @@ type Sections struct {
 	To   int `json:"to"`
 }
 
-// GroupSections divides the sections of staged chunks into pieces of work of about size bytes each; nil when nothing waits.
+// GroupSections divides the sections of staged chunks into even pieces of work of about size bytes each; nil when nothing waits.
 func GroupSections(chunks []StagedChunk, size int64) []Sections {
 	var sizes []int64
 	for _, chunk := range chunks {
@@ -115,12 +115,17 @@ func GroupSections(chunks []StagedChunk, size int64) []Sections {
 			sizes[section] += bytes
 		}
 	}
+	total := int64(0)
+	for _, bytes := range sizes {
+		total += bytes
+	}
+	share := evenShare(total, size)
 	var groups []Sections
 	group, waiting := Sections{}, int64(0)
 	for section, bytes := range sizes {
 		waiting += bytes
 		group.To = section + 1
-		if waiting >= size {
+		if waiting >= share {
 			groups = append(groups, group)
 			group, waiting = Sections{From: group.To}, 0
 		}

@@ -87,18 +87,26 @@ func (l *Lake) PlanUsers(ctx context.Context, round string, progress func(read i
 
 // groups divides buckets into pieces of work of about the same size.
 func (s *stagedUsers) groups(buckets []int) [][]int {
+	size := func(bucket int) (bytes int64) {
+		for _, file := range s.Old[bucket] {
+			bytes += file.Size
+		}
+		for _, run := range s.Runs {
+			bytes += run.Buckets[bucket][1]
+		}
+		return bytes
+	}
+	total := int64(0)
+	for _, bucket := range buckets {
+		total += size(bucket)
+	}
+	share := evenShare(total, mergeGroupBytes)
 	var groups [][]int
 	var group []int
 	waiting := int64(0)
 	for _, bucket := range buckets {
 		group = append(group, bucket)
-		for _, file := range s.Old[bucket] {
-			waiting += file.Size
-		}
-		for _, run := range s.Runs {
-			waiting += run.Buckets[bucket][1]
-		}
-		if waiting >= mergeGroupBytes {
+		if waiting += size(bucket); waiting >= share {
 			groups = append(groups, group)
 			group, waiting = nil, 0
 		}
@@ -107,6 +115,12 @@ func (s *stagedUsers) groups(buckets []int) [][]int {
 		groups = append(groups, group)
 	}
 	return groups
+}
+
+// evenShare divides a total into as few equal shares as keep below about a size, so that no small rest runs alone.
+func evenShare(total, size int64) int64 {
+	shares := max((total+size/2)/size, 1)
+	return max((total+shares-1)/shares, 1)
 }
 
 // touchedBuckets notes gold's present files of the buckets that the runs touch; of all when gold is rebuilt.
