@@ -74,8 +74,8 @@ func newDataWriter[T any](l *Lake, definition tableDefinition, p partition) (*da
 	}
 	return &dataWriter[T]{
 		lake: l, definition: definition, partition: p, object: object,
-		// Not SkipPageBounds, though comparing long texts costs: parquet-go 0.32.0 then writes a page index with empty
-		// bounds, by which readers such as Trino would skip pages that hold what they look for.
+		// Not SkipPageBounds, though comparing long texts costs: parquet-go 0.32.0 then writes empty bounds into the page
+		// index, by which a reader may skip pages that hold what it looks for.
 		rows: parquet.NewGenericWriter[T](object,
 			parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 			parquet.MaxRowsPerRowGroup(rowsPerGroup),
