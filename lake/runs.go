@@ -83,6 +83,17 @@ type sortedRun struct {
 	Buckets map[int][2]int64 `json:"buckets"`
 }
 
+// touchedBy are the buckets that runs have changes for.
+func touchedBy(runs []sortedRun) map[int]bool {
+	touched := map[int]bool{}
+	for _, run := range runs {
+		for bucket := range run.Buckets {
+			touched[bucket] = true
+		}
+	}
+	return touched
+}
+
 type pendingDelta struct {
 	bucket int
 	user   string

@@ -2,7 +2,6 @@ package lake
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -262,7 +261,7 @@ func (l *Lake) DropRound(ctx context.Context, plan UsersPlan) error {
 	if err := l.objects.readJSON(plan.Ref, &staged); err != nil {
 		return err
 	}
-	return errors.Join(l.objects.removeAll(ctx, l.roundFolder(staged.Round)))
+	return l.objects.removeAll(ctx, l.roundFolder(staged.Round))
 }
 
 // tagAge says how long a tag is kept: hourly ones 48 hours, the day's last 35 days, so that a day can be compared with a

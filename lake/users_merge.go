@@ -23,12 +23,7 @@ type MergedUsers struct {
 // stagedMerge is what lies at a MergedUsers' Ref.
 type stagedMerge struct {
 	Files []dataFile `json:"files"`
-	Late  []lateUser `json:"late"`
-}
-
-// lateUser is a user that needs all its sightings again.
-type lateUser struct {
-	User string `json:"user"`
+	Late  []string   `json:"late"` // users that need all their sightings again
 }
 
 // MergeUsers rewrites some buckets: rows that only grow are appended to, users that need all their sightings are left
@@ -38,22 +33,30 @@ func (l *Lake) MergeUsers(ctx context.Context, plan UsersPlan, buckets []int, pr
 	if err := l.objects.readJSON(plan.Ref, &staged); err != nil {
 		return MergedUsers{}, err
 	}
-	var merged stagedMerge
+	merged, rows, err := l.mergeBuckets(ctx, &staged, buckets, progress)
+	if err != nil {
+		return MergedUsers{}, err
+	}
+	result.Users, result.Late = rows, int64(len(merged.Late))
+	result.Ref = fmt.Sprintf("%s/merge-%d-%d.json", l.roundFolder(staged.Round), buckets[0], time.Now().UnixNano())
+	return result, l.objects.writeJSON(result.Ref, merged)
+}
+
+// mergeBuckets writes buckets one after the other; rows are those written.
+func (l *Lake) mergeBuckets(ctx context.Context, staged *stagedUsers, buckets []int, progress func(int64)) (merged stagedMerge, rows int64, err error) {
 	for _, bucket := range buckets {
-		m := &bucketMerge{lake: l, bucket: bucket, told: result.Users, progress: progress}
-		file, err := m.run(ctx, &staged)
+		m := &bucketMerge{lake: l, bucket: bucket, told: rows, progress: progress}
+		file, err := m.run(ctx, staged)
 		if err != nil {
-			return MergedUsers{}, fmt.Errorf("merge bucket %d of gold.users: %w", bucket, err)
+			return merged, rows, fmt.Errorf("merge bucket %d of gold.users: %w", bucket, err)
 		}
 		if file != nil {
 			merged.Files = append(merged.Files, *file)
-			result.Users += file.Rows
+			rows += file.Rows
 		}
 		merged.Late = append(merged.Late, m.late...)
 	}
-	result.Late = int64(len(merged.Late))
-	result.Ref = fmt.Sprintf("%s/merge-%d-%d.json", l.roundFolder(staged.Round), buckets[0], time.Now().UnixNano())
-	return result, l.objects.writeJSON(result.Ref, merged)
+	return merged, rows, nil
 }
 
 // bucketMerge is a sorted merge of a bucket's rows with what is new: old file in, new file out.
@@ -64,7 +67,7 @@ type bucketMerge struct {
 	progress func(int64)
 
 	writer *dataWriter[userRow]
-	late   []lateUser
+	late   []string
 	rows   []parquet.Row // rows that wait to be written
 }
 
@@ -145,7 +148,7 @@ func (m *bucketMerge) apply(user history.User, change userChange) error {
 	}
 	switch {
 	case late:
-		m.late = append(m.late, lateUser{User: change.user})
+		m.late = append(m.late, change.user)
 		return nil
 	case user.ID == "":
 		return nil // nothing is left

@@ -125,12 +125,7 @@ func evenShare(total, size int64) int64 {
 
 // touchedBuckets notes gold's present files of the buckets that the runs touch; of all when gold is rebuilt.
 func (l *Lake) touchedBuckets(ctx context.Context, gold *table.Table, staged *stagedUsers) ([]int, error) {
-	touched := map[int]bool{}
-	for _, run := range staged.Runs {
-		for bucket := range run.Buckets {
-			touched[bucket] = true
-		}
-	}
+	touched := touchedBy(staged.Runs)
 	live, err := liveFiles(ctx, gold)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package lake
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,7 +31,7 @@ func (l *Lake) RebuildUsers(ctx context.Context, plan UsersPlan, merged []Merged
 			return MergedUsers{}, err
 		}
 		for _, user := range m.Late {
-			late[user.User] = true
+			late[user] = true
 		}
 	}
 	folder := fmt.Sprintf("%s/rebuild-%d", l.roundFolder(staged.Round), time.Now().UnixNano())
@@ -40,19 +42,12 @@ func (l *Lake) RebuildUsers(ctx context.Context, plan UsersPlan, merged []Merged
 	if err := runs.flush(); err != nil {
 		return MergedUsers{}, err
 	}
-	var all stagedMerge
 	alone := stagedUsers{Round: staged.Round, Runs: runs.runs}
-	for bucket := range staged.Buckets {
-		m := &bucketMerge{lake: l, bucket: bucket, progress: progress}
-		file, err := m.run(ctx, &alone)
-		if err != nil {
-			return MergedUsers{}, fmt.Errorf("bucket %d: %w", bucket, err)
-		}
-		if file != nil {
-			all.Files = append(all.Files, *file)
-			result.Users += file.Rows
-		}
+	all, rows, err := l.mergeBuckets(ctx, &alone, slices.Sorted(maps.Keys(touchedBy(runs.runs))), progress)
+	if err != nil {
+		return MergedUsers{}, err
 	}
+	result.Users = rows
 	result.Ref = folder + "/rebuilt.json"
 	return result, l.objects.writeJSON(result.Ref, all)
 }

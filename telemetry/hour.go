@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Hour is the UTC hour of the folder that a file lies in: the unit of ingestion (DESIGN: the *ingest* hour, not the
+// Hour is the UTC hour of the folder that a file lies in: the unit of ingestion (the *ingest* hour, not the
 // time of an event). It counts hours since 1970-01-01T00 UTC; as text and in JSON it is 2022-05-27T05.
 type Hour int64
 
