@@ -15,6 +15,7 @@ const (
 	summaryRound     = "versionlake.round"
 	summarySightings = "versionlake.sightings-snapshot"
 	summaryBindings  = "versionlake.bindings-snapshot"
+	summaryTags      = "versionlake.tags" // given with the commit: what moves a tag later on does not move this
 )
 
 // base is what gold reflects: snapshots of the silver tables, 0 for none.
@@ -27,12 +28,8 @@ type base struct {
 // row; anything else without them was not ours, and then gold starts anew.
 func goldBase(gold *table.Table) base {
 	for snapshot := gold.CurrentSnapshot(); snapshot != nil; {
-		if snapshot.Summary != nil {
-			sightings, err1 := strconv.ParseInt(snapshot.Summary.Properties[summarySightings], 10, 64)
-			bindings, err2 := strconv.ParseInt(snapshot.Summary.Properties[summaryBindings], 10, 64)
-			if err1 == nil && err2 == nil {
-				return base{sightings: sightings, bindings: bindings, known: true}
-			}
+		if b := baseOf(snapshot); b.known {
+			return b
 		}
 		if snapshot.Summary == nil || snapshot.Summary.Operation != table.OpReplace || snapshot.ParentSnapshotID == nil {
 			return base{}
@@ -40,6 +37,16 @@ func goldBase(gold *table.Table) base {
 		snapshot = gold.SnapshotByID(*snapshot.ParentSnapshotID)
 	}
 	return base{}
+}
+
+// baseOf reads what a commit of gold says that it reflects; not known where it says nothing.
+func baseOf(snapshot *table.Snapshot) base {
+	if snapshot.Summary == nil {
+		return base{}
+	}
+	sightings, err1 := strconv.ParseInt(snapshot.Summary.Properties[summarySightings], 10, 64)
+	bindings, err2 := strconv.ParseInt(snapshot.Summary.Properties[summaryBindings], 10, 64)
+	return base{sightings: sightings, bindings: bindings, known: err1 == nil && err2 == nil}
 }
 
 // logEntry is a snapshot of a silver table that gold has not reached.

@@ -3,6 +3,7 @@ package lake
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,6 +61,8 @@ func (l *Lake) CommitUsers(ctx context.Context, plan UsersPlan, merged []MergedU
 			c.tags = newTags(loaded, unnamed(loaded, visible), changed)
 		} else {
 			c.tags = newTags(loaded, visible, changed)
+			c.summary = maps.Clone(c.summary)
+			c.summary[summaryTags] = strings.Join(c.tags, " ")
 		}
 		if head == 0 && len(c.add) == 0 {
 			c.tags = nil // nothing to tag yet

@@ -46,6 +46,8 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"history", "p1", "--all"}, "a user, or --all"},
 		{[]string{"at", "p1", "noon"}, "RFC 3339"},
 		{[]string{"status", "--hours", "--from", "x"}, "--from"},
+		{[]string{"verify", "--from", "2022-05-27T05"}, "--from and --to"},
+		{[]string{"verify", "--from", "2022-05-27T05", "--to", "2022-05-27T05"}, "exclusive"},
 		{[]string{"status", "--output", "xml"}, "neither table nor json"},
 		{[]string{"status", "--colour"}, "unknown flag"},
 		{[]string{"dev", "--source", dir, "--log-level", "loud"}, "debug, info"},
@@ -64,7 +66,7 @@ func TestWrongUse(t *testing.T) {
 
 func TestNoLakeYet(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "lake")
-	for _, args := range [][]string{{"status"}, {"history", "p1"}, {"at", "p1", "2021-12-24T12:00:00Z"}} {
+	for _, args := range [][]string{{"status"}, {"verify"}, {"history", "p1"}, {"at", "p1", "2021-12-24T12:00:00Z"}} {
 		code, _, stderr := run(t, append(args, "--dir", dir)...)
 		require.Equal(t, exitError, code)
 		require.Contains(t, stderr, "ingest an hour first")
@@ -139,6 +141,20 @@ func TestOwnServer(t *testing.T) {
 	code, _, stderr = run(t, "at", "session:28E9", "2021-12-24T12:00:00Z", "--dir", dir, "--as-of", "hour-1999-01-01T00")
 	require.Equal(t, exitError, code)
 	require.Contains(t, stderr, "versionlake status")
+
+	code, stdout, stderr = run(t, "verify", "--dir", dir)
+	require.Equal(t, exitOK, code, stderr)
+	require.Contains(t, stdout, "checked 1 hour: 1 version of files; 1 event and 0 rejects in bronze")
+	require.Contains(t, stdout, "\n0 differences\n")
+
+	// With other names for events, the very same lines make other rows.
+	events := filepath.Join(root, "events.json")
+	require.NoError(t, os.WriteFile(events, []byte(`{"events": {"SoftwareVersion": []}}`), fileRights))
+	code, stdout, stderr = run(t, "verify", "--dir", dir, "--events", events, "--output", "json")
+	require.Equal(t, exitError, code)
+	require.Contains(t, stdout, `{"rule":1,"table":"silver.sightings","hour":"2021-12-24T11","file":"2021/12/24/11/a.tsv:1","text":"silver has a row too many`)
+	require.Contains(t, stdout, `"differences":2,`)
+	require.Contains(t, stderr, "2 differences found")
 
 	code, _, stderr = run(t, "history", "nobody", "--dir", dir)
 	require.Equal(t, exitError, code)

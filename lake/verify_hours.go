@@ -1,0 +1,304 @@
+package lake
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// Rules 2 and 3: the ledger, the files and the rows of each hour must tell the same.
+
+// verifyLedger looks at the ledger by itself: the sums of its rows, and whether it knows every hour that has rows.
+func (v *verifier) verifyLedger(ctx context.Context) error {
+	for _, hour := range slices.Sorted(maps.Keys(v.ledger)) {
+		if !v.chosen(hour) {
+			continue
+		}
+		runs := map[string]bool{}
+		for _, row := range v.ledger[hour] {
+			where := Difference{Rule: 3, Table: opsHours.name, Hour: hour.String()}
+			if runs[row.RunID] {
+				if err := v.differ(where, "run %s has two rows", row.RunID); err != nil {
+					return err
+				}
+			}
+			runs[row.RunID] = true
+			where.Rule = 2
+			if row.Lines != row.Events+row.Rejects+row.Blanks {
+				if err := v.differ(where, "run %s: %d lines are not %d events + %d rejects + %d blanks", row.RunID, row.Lines, row.Events, row.Rejects, row.Blanks); err != nil {
+					return err
+				}
+			}
+			if want := stateOf(row); row.State != want {
+				if err := v.differ(where, "run %s is %s, and with %d files, %d of them bad, should be %s", row.RunID, row.State, row.Files, row.BadFiles, want); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+func stateOf(row HourRow) string {
+	switch {
+	case row.Files == 0:
+		return HourEmpty
+	case row.BadFiles > 0:
+		return HourDegraded
+	}
+	return HourComplete
+}
+
+func (v *verifier) chosen(hour telemetry.Hour) bool {
+	return hour >= v.options.From && hour < v.options.To
+}
+
+// verifyHours compares the ledger's newest row of each hour with the files it read and with the rows that are there.
+func (v *verifier) verifyHours(ctx context.Context) error {
+	hours := map[telemetry.Hour]bool{}
+	for hour := range v.ledger {
+		hours[hour] = true
+	}
+	for _, files := range v.files {
+		for hour := range files {
+			hours[hour] = true
+		}
+	}
+	unsettled := v.unsettled()
+	chosen := slices.DeleteFunc(slices.Sorted(maps.Keys(hours)), func(hour telemetry.Hour) bool { return !v.chosen(hour) })
+	for n, hour := range chosen {
+		v.progress("comparing bronze, silver and the ledger", n, len(chosen), "hours")
+		if since, half := unsettled[hour]; half {
+			if age := time.Since(since); age > halfCommittedFor {
+				if err := v.differ(Difference{Rule: 3, Hour: hour.String(), Table: opsHours.name}, "half committed since %s: no run of the hour has ended since; ingest it again",
+					since.UTC().Format(time.RFC3339)); err != nil {
+					return err
+				}
+			}
+			v.note("hour %s is half committed: a run is under way, or was given up; its rows were not checked", hour)
+			continue
+		}
+		if err := v.verifyHour(ctx, hour); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verifiedHour gathers what the tables say of an hour.
+type verifiedHour struct {
+	hour   telemetry.Hour
+	ledger *HourRow           // nil: unknown
+	files  map[string]fileRow // the versions that were read, by key
+	lines  map[string]*fileLines
+}
+
+// fileLines are the rows that a file has in bronze.
+type fileLines struct {
+	events, rejects int64
+	seen            map[int64]uint64 // line numbers, 64 to an entry
+}
+
+// see notes a line, and tells whether it was there before.
+func (f *fileLines) see(line int64) (before bool) {
+	bit := uint64(1) << (line & 63)
+	before = f.seen[line>>6]&bit != 0
+	f.seen[line>>6] |= bit
+	return before
+}
+
+func (v *verifier) verifyHour(ctx context.Context, hour telemetry.Hour) error {
+	v.checked.Hours++
+	h := &verifiedHour{hour: hour, files: map[string]fileRow{}, lines: map[string]*fileLines{}}
+	if runs := v.ledger[hour]; len(runs) > 0 {
+		h.ledger = &runs[len(runs)-1]
+	}
+	if h.ledger == nil {
+		for _, definition := range verifiedTables {
+			if rows := countOf(v.files[definition.name][hour]); rows > 0 {
+				if err := v.differ(h.in(definition, 3), "%d rows of an hour that the ledger does not know", rows); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, step := range []func(context.Context, *verifiedHour) error{v.verifyFiles, v.verifyBronze, v.verifyFileCounts, v.verifySilver} {
+		if err := step(ctx, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// in is the place of a difference in one of the hour's tables.
+func (h *verifiedHour) in(definition tableDefinition, rule int) Difference {
+	return Difference{Rule: rule, Table: definition.name, Hour: h.hour.String()}
+}
+
+// at is the same, at a line of a source file; 0: the file as a whole.
+func (h *verifiedHour) at(definition tableDefinition, rule int, file string, line int64) Difference {
+	where := h.in(definition, rule)
+	if where.File = file; line != 0 {
+		where.File = fmt.Sprintf("%s:%d", file, line)
+	}
+	return where
+}
+
+// verifyFiles checks the sums of ops.files, by themselves and against the ledger.
+func (v *verifier) verifyFiles(ctx context.Context, h *verifiedHour) error {
+	type version struct{ key, etag string }
+	versions := map[version]bool{}
+	var sum HourRow
+	if err := eachRow(ctx, v, h.in(opsFiles, 2), v.files[opsFiles.name][h.hour], func(row *fileRow) error {
+		v.checked.Files++
+		where := h.at(opsFiles, 2, strings.Clone(row.FileName), 0)
+		if versions[version{row.FileName, row.ETag}] {
+			if err := v.differ(where, "version %s has two rows", row.ETag); err != nil {
+				return err
+			}
+		}
+		versions[version{strings.Clone(row.FileName), strings.Clone(row.ETag)}] = true
+		if path.Dir(row.FileName) != h.hour.Folder() {
+			if err := v.differ(where, "the file does not lie in the hour's folder %s", h.hour.Folder()); err != nil {
+				return err
+			}
+		}
+		if row.Lines != row.Events+row.Rejects+row.Blanks {
+			if err := v.differ(where, "%d lines are not %d events + %d rejects + %d blanks", row.Lines, row.Events, row.Rejects, row.Blanks); err != nil {
+				return err
+			}
+		}
+		switch row.State {
+		case FileRead, FileBad:
+			if _, twice := h.files[row.FileName]; twice {
+				return v.differ(where, "two versions of the file count as the present one")
+			}
+			if row.State == FileBad && row.Lines != 0 {
+				if err := v.differ(where, "%d lines are counted of a bad file, which is left out whole", row.Lines); err != nil {
+					return err
+				}
+			}
+			copied := *row
+			copied.FileName = where.File
+			h.files[copied.FileName] = copied
+			sum.Files, sum.Bytes = sum.Files+1, sum.Bytes+row.Size
+			if row.State == FileBad {
+				sum.BadFiles++
+			}
+			sum.Lines, sum.Events, sum.Rejects, sum.Blanks = sum.Lines+row.Lines, sum.Events+row.Events, sum.Rejects+row.Rejects, sum.Blanks+row.Blanks
+		case FileReplaced, FileRemoved:
+		default:
+			return v.differ(where, "state %q is none of read, bad, replaced and removed", row.State)
+		}
+		return nil
+	}); err != nil || h.ledger == nil {
+		return err
+	}
+	for _, figure := range []struct {
+		name        string
+		ledger, sum int64
+	}{
+		{"files", h.ledger.Files, sum.Files}, {"bad files", h.ledger.BadFiles, sum.BadFiles}, {"bytes", h.ledger.Bytes, sum.Bytes},
+		{"lines", h.ledger.Lines, sum.Lines}, {"events", h.ledger.Events, sum.Events}, {"rejects", h.ledger.Rejects, sum.Rejects},
+		{"blanks", h.ledger.Blanks, sum.Blanks},
+	} {
+		if figure.ledger != figure.sum {
+			if err := v.differ(h.in(opsHours, 2), "the ledger says %d %s, and the rows of ops.files make %d", figure.ledger, figure.name, figure.sum); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// The columns of bronze that say where a line came from.
+type (
+	eventPlace struct {
+		FileName        string `parquet:"file_name,id(8)"`
+		LineNumber      int64  `parquet:"line_number,delta,id(9)"`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(10)"`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(11)"`
+	}
+	rejectPlace struct {
+		FileName        string `parquet:"file_name,dict,id(2)"`
+		LineNumber      int64  `parquet:"line_number,delta,id(3)"`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(7)"`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(8)"`
+	}
+)
+
+// verifyBronze finds rows that lie in the wrong hour, and lines that have more than one row.
+func (v *verifier) verifyBronze(ctx context.Context, h *verifiedHour) error {
+	err := eachRow(ctx, v, h.in(bronzeEvents, 2), v.files[bronzeEvents.name][h.hour], func(row *eventPlace) error {
+		v.checked.Events++
+		return v.bronzeRow(h, bronzeEvents, row)
+	})
+	if err != nil {
+		return err
+	}
+	return eachRow(ctx, v, h.in(bronzeRejects, 2), v.files[bronzeRejects.name][h.hour], func(row *rejectPlace) error {
+		v.checked.Rejects++
+		return v.bronzeRow(h, bronzeRejects, (*eventPlace)(row))
+	})
+}
+
+func (v *verifier) bronzeRow(h *verifiedHour, definition tableDefinition, row *eventPlace) error {
+	lines := h.lines[row.FileName]
+	if lines == nil {
+		lines = &fileLines{seen: map[int64]uint64{}}
+		h.lines[strings.Clone(row.FileName)] = lines
+	}
+	if definition.name == bronzeEvents.name {
+		lines.events++
+	} else {
+		lines.rejects++
+	}
+	if row.IngestDate != h.hour.Date() || row.IngestHourOfDay != h.hour.OfDay() {
+		if err := v.differ(h.at(definition, 3, row.FileName, row.LineNumber), "the row's columns say another hour than its partition: day %d, hour %d",
+			row.IngestDate, row.IngestHourOfDay); err != nil {
+			return err
+		}
+	}
+	if lines.see(row.LineNumber) {
+		return v.differ(h.at(definition, 2, row.FileName, row.LineNumber), "the line has more than one row in bronze")
+	}
+	return nil
+}
+
+// verifyFileCounts compares each file's counts with its rows.
+func (v *verifier) verifyFileCounts(ctx context.Context, h *verifiedHour) error {
+	names := map[string]bool{}
+	for name := range h.files {
+		names[name] = true
+	}
+	for name := range h.lines {
+		names[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		row, read := h.files[name]
+		lines := h.lines[name]
+		if lines == nil {
+			lines = &fileLines{}
+		}
+		var err error
+		if !read && h.ledger != nil {
+			err = v.differ(h.at(bronzeEvents, 2, name, 0), "%d events and %d rejects of a file that ops.files does not have as read", lines.events, lines.rejects)
+		}
+		if err == nil && read && row.Events != lines.events {
+			err = v.differ(h.at(bronzeEvents, 2, name, 0), "ops.files says %d events, bronze has %d", row.Events, lines.events)
+		}
+		if err == nil && read && row.Rejects != lines.rejects {
+			err = v.differ(h.at(bronzeRejects, 2, name, 0), "ops.files says %d rejects, bronze has %d", row.Rejects, lines.rejects)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
