@@ -270,7 +270,7 @@ func TestTwoGoldWriters(t *testing.T) {
 }
 
 // compact rewrites the files of a silver table one by one, as maintenance does: other files, the same rows.
-func compact[T any](t *testing.T, l *Lake, definition tableDefinition) {
+func compact[T any](t testing.TB, l *Lake, definition tableDefinition) {
 	t.Helper()
 	ctx := t.Context()
 	loaded, err := l.load(ctx, definition)

@@ -1,14 +1,16 @@
 package lake
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
+	"time"
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/telemetry"
@@ -60,122 +62,214 @@ func smallWorld(r *rand.Rand) map[string][]string {
 var hourTables = []tableDefinition{bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings}
 
 // TestAnyPlanGivesTheSameGold takes random worlds through random plans: hours in any order, runs repeated and given up, files
-// taken away, changed and put back, rounds of gold whenever. VERSIONLAKE_SEED repeats a run.
+// taken away, changed and put back, silver compacted, rounds of gold overtaken, processes begun anew. VERSIONLAKE_SEED repeats
+// a run, VERSIONLAKE_PLANS says how many plans there are. A plan that fails is shrunk.
 func TestAnyPlanGivesTheSameGold(t *testing.T) {
-	seed := rand.Uint64()
-	if text := os.Getenv("VERSIONLAKE_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
+	number := func(variable string, otherwise uint64) uint64 {
+		if text := os.Getenv(variable); text != "" {
+			n, err := strconv.ParseUint(text, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
 		}
+		return otherwise
 	}
-	worlds := 5
+	plans := uint64(10)
 	if testing.Short() {
-		worlds = 2
+		plans = 2
 	}
-	for n := range worlds {
-		seed := seed + uint64(n)
+	seed := number("VERSIONLAKE_SEED", rand.Uint64())
+	for n := range number("VERSIONLAKE_PLANS", plans) {
+		seed := seed + n
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			defer func() {
-				if t.Failed() {
-					t.Logf("repeat with VERSIONLAKE_SEED=%d", seed)
+			r := rand.New(rand.NewPCG(seed, 1))
+			world := smallWorld(r)
+			steps := anySteps(r, world)
+			plain, failure := attempt(t, func(t testing.TB) string { return inPlainOrder(t, world) })
+			if failure != "" {
+				t.Fatalf("the plain order: %s", failure)
+			}
+			if plain == "" {
+				t.Skip("a world without a sighting")
+			}
+			run := func(steps []planStep) string {
+				_, failure := attempt(t, func(t testing.TB) string { anyPlan(t, world, steps, plain); return "" })
+				return failure
+			}
+			failure = run(steps)
+			if failure == "" {
+				return
+			}
+			// Steps go as long as it fails without them.
+			for at := len(steps) - 1; at >= 0; at-- {
+				if less := slices.Delete(slices.Clone(steps), at, at+1); run(less) != "" {
+					steps = less
 				}
-			}()
-			anyPlan(t, rand.New(rand.NewPCG(seed, 1)))
+			}
+			t.Errorf("VERSIONLAKE_SEED=%d VERSIONLAKE_PLANS=1\n%d steps are enough: %+v\nat first: %s\nthen: %s", seed, len(steps), steps, failure, run(steps))
 		})
 	}
 }
 
-func anyPlan(t *testing.T, r *rand.Rand) {
-	world := smallWorld(r)
-	hours := []telemetry.Hour{}
-	for h := range 5 {
-		hours = append(hours, hourAt(t, fmt.Sprintf("2022-05-27T%02d", 4+h)))
-	}
+// planStep is one step of a plan.
+type planStep struct {
+	do   string
+	hour int    // of the five
+	file string // of the world
+	n    uint64
+}
 
-	plain := newWorld(t)
-	for name, lines := range world {
-		plain.put(name, lines...)
+func anySteps(r *rand.Rand, world map[string][]string) (steps []planStep) {
+	names := slices.Sorted(maps.Keys(world))
+	order := r.Perm(5)
+	for i := range 24 {
+		step := planStep{hour: r.IntN(5), n: r.Uint64()}
+		if i%4 == 0 && i/4 < len(order) {
+			step.hour = order[i/4]
+			step.do = "ingest"
+		} else if step.do = []string{"ingest", "ingest", "spoil", "spoil", "mend", "die", "gold", "gold", "compact", "overtake", "reopen", "cancel"}[r.IntN(12)]; len(names) > 0 {
+			step.file = names[r.IntN(len(names))]
+		}
+		steps = append(steps, step)
 	}
-	for _, hour := range hours {
-		plain.silver(hour)
-	}
-	plain.gold()
+	return steps
+}
 
+// attempt runs a test that may fail without failing the test it is part of.
+func attempt(t *testing.T, run func(testing.TB) string) (result, failure string) {
+	a := &attempted{TB: t}
+	defer func() {
+		failure = a.failure
+		if r := recover(); r != nil && r != any(a) {
+			panic(r)
+		}
+	}()
+	return run(a), ""
+}
+
+// attempted keeps the first failure for itself.
+type attempted struct {
+	testing.TB
+	failure string
+}
+
+func (a *attempted) Errorf(format string, args ...any) {
+	if a.failure == "" {
+		a.failure = fmt.Sprintf(format, args...)
+	}
+}
+func (a *attempted) Error(args ...any)                 { a.Errorf("%s", fmt.Sprint(args...)) }
+func (a *attempted) Fatalf(format string, args ...any) { a.Errorf(format, args...); panic(a) }
+func (a *attempted) Fatal(args ...any)                 { a.Fatalf("%s", fmt.Sprint(args...)) }
+
+// inPlainOrder ingests a world hour by hour, and returns all that bronze, silver and gold have; "" without a user.
+func inPlainOrder(t testing.TB, world map[string][]string) string {
 	in := newWorld(t)
-	in.chunkSize = []int64{64, 300, 1 << 20}[r.IntN(3)]
 	for name, lines := range world {
 		in.put(name, lines...)
 	}
+	for hour := range telemetry.Hour(5) {
+		in.silver(hourAt(t, "2022-05-27T04") + hour)
+	}
+	in.gold()
+	if ids, _ := snapshots(t, in.lake, goldUsers); len(ids) == 0 {
+		return ""
+	}
+	checkVerify(t, in.lake)
+	return users(t, in.lake, "") + dumpHours(t, in.lake)
+}
+
+// anyPlan takes a world through the steps of a plan, ends with all files as they should be, and wants what the plain order gave.
+func anyPlan(t testing.TB, world map[string][]string, steps []planStep, plain string) {
+	in := newWorld(t)
+	for name, lines := range world {
+		in.put(name, lines...)
+	}
+	spoilt := map[string]bool{}
+	mend := func(name string) {
+		in.put(name, world[name]...)
+		delete(spoilt, name)
+	}
 	var waiting []Run
-	tagged := false
-	commit := func() {
-		if in.gold(waiting...); waiting != nil {
-			tagged = true
-		}
-		waiting = nil
-		if ids, _ := snapshots(t, in.lake, goldUsers); len(ids) > 0 {
-			if got, want := users(t, in.lake, ""), naive(t, in.lake); got != want {
-				t.Fatalf("gold is\n%s\nand silver says\n%s", got, want)
-			}
+	gold := func() {
+		commit := in.gold(waiting...)
+		waiting = commit.Waiting
+		if ids, _ := snapshots(t, in.lake, goldUsers); len(ids) > 0 && len(waiting) == 0 {
+			checkVerify(t, in.lake)
 		}
 	}
-	ingest := func(hour telemetry.Hour) {
-		run, _ := in.silver(hour)
+	for _, step := range steps {
+		r := rand.New(rand.NewPCG(step.n, 2))
+		hour := hourAt(t, "2022-05-27T04") + telemetry.Hour(step.hour)
+		in.chunkSize = []int64{64, 300, 1 << 20}[r.IntN(3)]
+		switch step.do {
+		case "ingest":
+			run, _ := in.silver(hour)
+			waiting = append(waiting, run)
+		case "spoil":
+			if step.file == "" || spoilt[step.file] {
+				continue
+			}
+			spoilt[step.file] = true
+			if r.IntN(2) == 0 {
+				in.put(step.file)
+			} else {
+				in.put(step.file, smallWorldLines(r, world[step.file])...)
+			}
+		case "mend":
+			if spoilt[step.file] {
+				mend(step.file)
+			}
+		case "die": // a run that dies half-way and is given up: the next run of the hour finds what it left
+			in.commitTables(in.stage(hour), hourTables[:1+r.IntN(len(hourTables))]...)
+		case "cancel": // a run that is cancelled anywhere in its commit, and then finished
+			staged := in.stage(hour)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(r.IntN(30))*time.Millisecond)
+			_, _ = in.lake.CommitHour(ctx, staged.run, staged.plan, staged.chunks, staged.silver, time.Now())
+			cancel()
+			_, err := in.commitHour(staged)
+			in.must(err)
+			waiting = append(waiting, staged.run)
+		case "gold":
+			gold()
+		case "overtake": // a round that another one overtakes
+			plan, merged := in.mergeGold()
+			before, _ := snapshots(t, in.lake, goldUsers)
+			gold()
+			after, _ := snapshots(t, in.lake, goldUsers)
+			if _, err := in.lake.CommitUsers(t.Context(), plan, merged, nil); len(after) > len(before) && !errors.Is(err, ErrConflict) {
+				t.Errorf("a round that was overtaken: %v", err)
+			}
+		case "compact":
+			if ids, _ := snapshots(t, in.lake, silverSightings); len(ids) > 0 && len(rowsOf[sightingRow](t, in.lake, silverSightings)) > 0 {
+				compact[sightingRow](t, in.lake, silverSightings)
+			}
+			if ids, _ := snapshots(t, in.lake, silverBindings); len(ids) > 0 && len(rowsOf[bindingRow](t, in.lake, silverBindings)) > 0 {
+				compact[bindingRow](t, in.lake, silverBindings)
+			}
+		case "reopen": // another process goes on
+			in = in.reopen()
+		}
+	}
+	for name := range maps.Clone(spoilt) {
+		mend(name)
+	}
+	for hour := range telemetry.Hour(5) {
+		run, _ := in.silver(hourAt(t, "2022-05-27T04") + hour)
 		waiting = append(waiting, run)
 	}
-	todo := append(slices.Clone(hours), hours[r.IntN(5)], hours[r.IntN(5)], hours[r.IntN(5)])
-	r.Shuffle(len(todo), func(i, j int) { todo[i], todo[j] = todo[j], todo[i] })
-	for _, hour := range todo {
-		spoilt := ""
-		for _, name := range slices.Sorted(maps.Keys(world)) {
-			if r.IntN(3) == 0 && strings.HasPrefix(name, hour.String()[len("2022-05-"):]) {
-				spoilt = name
-				if r.IntN(2) == 0 {
-					in.put(name)
-				} else {
-					in.put(name, smallWorldLines(r, world[name])...)
-				}
-				break
-			}
-		}
-		if r.IntN(4) == 0 {
-			// A run that dies half-way and is given up: the next run of the hour finds what it left.
-			dead := in.stage(hour)
-			result, err := in.lake.gather(dead.plan, dead.chunks, dead.silver)
-			in.must(err)
-			for _, definition := range hourTables[:1+r.IntN(len(hourTables))] {
-				_, err := in.lake.replaceHour(t.Context(), definition, dead.run, result.files[definition.name])
-				in.must(err)
-			}
-		}
-		ingest(hour)
-		if r.IntN(2) == 0 {
-			commit()
-		}
-		if spoilt != "" {
-			in.put(spoilt, world[spoilt]...)
-			ingest(hour)
-			if r.IntN(2) == 0 {
-				commit()
-			}
-		}
+	gold()
+	if len(waiting) > 0 {
+		t.Errorf("gold does not show %v", waiting)
 	}
-	commit()
-	if ids, _ := snapshots(t, plain.lake, goldUsers); len(ids) == 0 {
-		t.Skip("a world without a sighting")
-	}
-	if got, want := users(t, in.lake, ""), users(t, plain.lake, ""); got != want {
-		t.Errorf("gold is\n%s\nand in the plain order\n%s", got, want)
-	}
-	if got, want := dumpHours(t, in.lake), dumpHours(t, plain.lake); got != want {
-		t.Errorf("bronze and silver are\n%s\nand in the plain order\n%s", got, want)
+	if got := users(t, in.lake, "") + dumpHours(t, in.lake); got != plain {
+		t.Errorf("the tables are\n%s\nand in the plain order\n%s", got, plain)
 	}
 	checkGold(t, in)
-	if tagged {
-		checkVersions(t, in.lake)
-	}
+	checkVerify(t, in.lake)
+	checkVersions(t, in.lake)
 }
 
 // smallWorldLines spoils a file: a line goes, and another session's comes.
@@ -185,7 +279,7 @@ func smallWorldLines(r *rand.Rand, lines []string) []string {
 }
 
 // checkVersions looks at every version of gold that a reader can name: one row a user, in order, each row consistent.
-func checkVersions(t *testing.T, l *Lake) {
+func checkVersions(t testing.TB, l *Lake) {
 	t.Helper()
 	versions, err := l.Versions(t.Context())
 	if err != nil {
@@ -215,7 +309,7 @@ func checkVersions(t *testing.T, l *Lake) {
 }
 
 // checkIntervals: those of an installation do not overlap, are in order, and last at least a tick; the last is open.
-func checkIntervals(t *testing.T, user history.User) {
+func checkIntervals(t testing.TB, user history.User) {
 	t.Helper()
 	if len(user.History) == 0 {
 		t.Errorf("user %q has no history", user.ID)
