@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	icebergio "github.com/apache/iceberg-go/io"
 	"golang.org/x/sync/errgroup"
@@ -100,40 +101,62 @@ type pendingDelta struct {
 	record []byte
 }
 
-// runWriter sorts changes by bucket and user.
+// runWriter sorts changes by bucket and user. It is safe for concurrent use.
 type runWriter struct {
 	objects *objects
 	folder  string
 	bucket  func(user string) int
-	mutex   sync.Mutex
-	pending []pendingDelta
-	bytes   int
-	runs    []sortedRun
-	changes int64
+	lanes   lanes[pendingRun]
+	changes atomic.Int64
+
+	mutex sync.Mutex
+	runs  []sortedRun
+}
+
+// pendingRun are changes that wait to be sorted, in memory of their own.
+type pendingRun struct {
+	deltas []pendingDelta
+	block  []byte // where the next records go; full ones live as long as their records
+	bytes  int
+}
+
+const runBlock = 256 << 10
+
+func newRunWriter(o *objects, folder string, bucket func(user string) int) *runWriter {
+	return &runWriter{objects: o, folder: folder, bucket: bucket, lanes: newLanes[pendingRun]()}
 }
 
 func (w *runWriter) add(d userDelta) error {
-	record := appendDelta(nil, &d)
-	// The user is the record's first text: no second copy.
-	user := (&decoder{data: record}).text()
-	pending := pendingDelta{bucket: w.bucket(user), user: user, record: record}
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-	w.pending = append(w.pending, pending)
-	w.changes++
-	if w.bytes += len(record) + 96; w.bytes < runBytes {
-		return nil
-	}
-	return w.flush()
+	w.changes.Add(1)
+	return w.lanes.with(func(p *pendingRun) error {
+		p.add(&d, w.bucket)
+		if p.bytes < runBytes/len(w.lanes) {
+			return nil
+		}
+		return w.write(p)
+	})
 }
 
-func (w *runWriter) flush() error {
-	if len(w.pending) == 0 {
-		return nil
+func (p *pendingRun) add(d *userDelta, bucket func(string) int) {
+	start := len(p.block)
+	p.block = appendDelta(p.block, d)
+	record := p.block[start:len(p.block):len(p.block)]
+	// The user is the record's first text: no second copy.
+	user := (&decoder{data: record}).text()
+	p.deltas = append(p.deltas, pendingDelta{bucket: bucket(user), user: user, record: record})
+	p.bytes += len(record) + 96
+	if len(p.block) > runBlock-4096 {
+		p.block = make([]byte, 0, runBlock)
 	}
-	buckets := map[int][]pendingDelta{}
-	for _, p := range w.pending {
-		buckets[p.bucket] = append(buckets[p.bucket], p)
+}
+
+// flush writes what waits, once nobody adds any more.
+func (w *runWriter) flush() error { return w.write(w.lanes.all()...) }
+
+func (w *runWriter) write(pending ...*pendingRun) error {
+	buckets := byBucket(pending)
+	if len(buckets) == 0 {
+		return nil
 	}
 	var sorting errgroup.Group
 	sorting.SetLimit(runtime.GOMAXPROCS(0))
@@ -146,6 +169,8 @@ func (w *runWriter) flush() error {
 	if err := sorting.Wait(); err != nil {
 		return err
 	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
 	object, err := w.objects.create(w.folder)
 	if err != nil {
 		return err
@@ -167,8 +192,30 @@ func (w *runWriter) flush() error {
 		return err
 	}
 	w.runs = append(w.runs, run)
-	w.pending, w.bytes = w.pending[:0], 0
+	for _, p := range pending {
+		*p = pendingRun{}
+	}
 	return nil
+}
+
+// byBucket divides changes into one slice a bucket.
+func byBucket(pending []*pendingRun) map[int][]pendingDelta {
+	sizes := map[int]int{}
+	for _, p := range pending {
+		for i := range p.deltas {
+			sizes[p.deltas[i].bucket]++
+		}
+	}
+	buckets := make(map[int][]pendingDelta, len(sizes))
+	for bucket, size := range sizes {
+		buckets[bucket] = make([]pendingDelta, 0, size)
+	}
+	for _, p := range pending {
+		for _, delta := range p.deltas {
+			buckets[delta.bucket] = append(buckets[delta.bucket], delta)
+		}
+	}
+	return buckets
 }
 
 // runReader streams one bucket of one run.

@@ -16,7 +16,7 @@ func TestSortedRuns(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	const buckets = 3
 	bucket := func(user string) int { return int(user[len(user)-1]) % buckets }
-	w := &runWriter{objects: l.objects, folder: l.roundFolder("runs"), bucket: bucket}
+	w := newRunWriter(l.objects, l.roundFolder("runs"), bucket)
 	want := map[string]*userChange{}
 	for n := range 5 {
 		for i := range 200 {
@@ -46,8 +46,8 @@ func TestSortedRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(w.runs) != 5 || w.changes != 1000 {
-		t.Fatalf("%d runs of %d changes", len(w.runs), w.changes)
+	if len(w.runs) != 5 || w.changes.Load() != 1000 {
+		t.Fatalf("%d runs of %d changes", len(w.runs), w.changes.Load())
 	}
 	found := 0
 	for b := range buckets {

@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/apache/iceberg-go"
@@ -121,14 +121,12 @@ func (r *sessionRow) binding() history.Binding {
 }
 
 // join brings the rows of each session together and says what they mean for users. Rows are spilled to local disk by
-// section of sessions; memory is one section.
+// section of sessions; memory is one section per processor.
 type join struct {
-	lake    *Lake
 	scratch *objects
 	folder  string
-	mutex   sync.Mutex
-	spill   *shuffleWriter
-	rows    int64
+	spills  lanes[*shuffleWriter] // nil until a row comes
+	rows    atomic.Int64
 }
 
 // Sections of a join's spill.
@@ -145,38 +143,64 @@ func (l *Lake) newJoin() (*join, error) {
 	}
 	root := url.URL{Scheme: "file", Path: folder}
 	scratch := &objects{root: root.String(), scratch: folder, io: icebergLocal}
-	spill, err := scratch.newShuffle(scratch.root, joinSections)
-	if err != nil {
-		os.RemoveAll(folder)
-		return nil, err
-	}
-	return &join{lake: l, scratch: scratch, folder: folder, spill: spill}, nil
+	return &join{scratch: scratch, folder: folder, spills: newLanes[*shuffleWriter]()}, nil
 }
 
 func (j *join) close() {
-	j.spill.object.abort()
+	for _, spill := range j.spills.all() {
+		if *spill != nil {
+			(*spill).object.abort()
+		}
+	}
 	os.RemoveAll(j.folder)
 }
 
 func (j *join) add(row sessionRow) error {
-	j.mutex.Lock()
-	defer j.mutex.Unlock()
-	j.rows++
-	return j.spill.add(sessionSection(row.key, joinSections), row.append)
+	j.rows.Add(1)
+	return j.spills.with(func(spill **shuffleWriter) (err error) {
+		if *spill == nil {
+			if *spill, err = j.scratch.newShuffle(j.scratch.root, joinSections); err != nil {
+				return err
+			}
+		}
+		return (*spill).add(sessionSection(row.key, joinSections), row.append)
+	})
+}
+
+// closeSpills ends the writing of rows and opens what was written.
+func (j *join) closeSpills() (spilled []openShuffle, closeAll func(), err error) {
+	closeAll = func() {
+		for _, spill := range spilled {
+			spill.file.Close()
+		}
+	}
+	for i, spill := range j.spills.all() {
+		if *spill == nil {
+			continue
+		}
+		index, err := (*spill).close(fmt.Sprintf("%s/spill-%d", j.scratch.root, i))
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		file, err := j.scratch.open(index.Path)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		spilled = append(spilled, openShuffle{index: index, file: file})
+	}
+	return spilled, closeAll, nil
 }
 
 // sessions hands every session's rows to each, sorted by kind and the order of events. Several sections are worked on at
 // once: each must be safe for that.
 func (j *join) sessions(ctx context.Context, each func([]*sessionRow) error) error {
-	index, err := j.spill.close(j.scratch.root + "/spill")
+	spilled, closeAll, err := j.closeSpills()
 	if err != nil {
 		return err
 	}
-	file, err := j.scratch.open(index.Path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
+	defer closeAll()
 	var next atomic.Int64
 	work, ctx := errgroup.WithContext(ctx)
 	for range runtime.GOMAXPROCS(0) {
@@ -189,9 +213,12 @@ func (j *join) sessions(ctx context.Context, each func([]*sessionRow) error) err
 				if section >= joinSections || ctx.Err() != nil {
 					return ctx.Err()
 				}
-				var err error
-				if data, err = index.read(file, section, data[:0]); err != nil {
-					return err
+				data = data[:0]
+				for _, spill := range spilled {
+					var err error
+					if data, err = spill.index.read(spill.file, section, data); err != nil {
+						return err
+					}
 				}
 				rows, order = rows[:0], order[:0]
 				d := decoder{data: data}
@@ -345,6 +372,38 @@ func (s keySet) has(key int64) bool {
 func (s keySet) overlaps(low, high int64) bool {
 	at, _ := slices.BinarySearch(s, low)
 	return at < len(s) && s[at] <= high
+}
+
+// sessionSet are sessions and the span of event times of the rows that brought them in.
+type sessionSet struct {
+	keys  keySet
+	times span
+}
+
+// noteSession takes a row's session in; several goroutines may.
+func noteSession(sets lanes[sessionSet], row *sessionRow) {
+	_ = sets.with(func(set *sessionSet) error { // never fails
+		if len(set.keys) == 0 {
+			set.times = span{row.time, row.time}
+		}
+		set.keys = append(set.keys, row.key)
+		set.times.include(row.time)
+		return nil
+	})
+}
+
+// mergeSessions makes one set of those that several goroutines gathered; its keys are sorted.
+func mergeSessions(sets lanes[sessionSet]) sessionSet {
+	all := sessionSet{times: span{math.MaxInt64, math.MinInt64}}
+	for _, set := range sets.all() {
+		if len(set.keys) > 0 {
+			all.keys = append(all.keys, set.keys...)
+			all.times.include(set.times.low)
+			all.times.include(set.times.high)
+		}
+	}
+	all.keys = newKeySet(all.keys)
+	return all
 }
 
 // keyCursor asks a set for keys that mostly ascend, as they do in our files.

@@ -7,7 +7,6 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -48,7 +47,8 @@ const mergeGroupBytes = 16 << 20
 func (l *Lake) roundFolder(round string) string { return l.objects.root + "/_staging/users/" + round }
 
 // PlanUsers reads what changed in silver since the snapshots that gold reflects and stages the changes by bucket
-// (docs/ARCHITECTURE.md, Gold). round is unique per attempt of the gold writer. progress tells rows read so far.
+// (docs/ARCHITECTURE.md, Gold). round is unique per attempt of the gold writer. progress tells rows read so far, from several
+// goroutines.
 func (l *Lake) PlanUsers(ctx context.Context, round string, progress func(read int64)) (plan UsersPlan, err error) {
 	defer func() {
 		if err != nil {
@@ -68,7 +68,7 @@ func (l *Lake) PlanUsers(ctx context.Context, round string, progress func(read i
 	if staged.Buckets, err = bucketsOf(c.gold.Spec()); err != nil {
 		return UsersPlan{}, err
 	}
-	runs := &runWriter{objects: l.objects, folder: l.roundFolder(round), bucket: bucketFunc(staged.Buckets)}
+	runs := newRunWriter(l.objects, l.roundFolder(round), bucketFunc(staged.Buckets))
 	if err := l.stageChanges(ctx, c, runs, progress); err != nil {
 		return UsersPlan{}, err
 	}
@@ -80,7 +80,7 @@ func (l *Lake) PlanUsers(ctx context.Context, round string, progress func(read i
 	if err != nil {
 		return UsersPlan{}, err
 	}
-	plan = UsersPlan{Ref: l.roundFolder(round) + "/plan.json", Rebuild: staged.Rebuild, Changes: runs.changes, HalfCommitted: c.halfCommitted}
+	plan = UsersPlan{Ref: l.roundFolder(round) + "/plan.json", Rebuild: staged.Rebuild, Changes: runs.changes.Load(), HalfCommitted: c.halfCommitted}
 	plan.Groups = staged.groups(touched)
 	return plan, l.objects.writeJSON(plan.Ref, staged)
 }
@@ -220,28 +220,22 @@ func (l *Lake) stageChanges(ctx context.Context, c silverChange, runs *runWriter
 	defer j.close()
 
 	// Sessions whose other rows matter: bindings for sightings that name no user or device, sightings for bindings.
-	var mutex sync.Mutex
-	var unnamed, bound []int64
-	unnamedSpan, boundSpan := span{math.MaxInt64, math.MinInt64}, span{math.MaxInt64, math.MinInt64}
+	unnamed, bound := newLanes[sessionSet](), newLanes[sessionSet]()
 	changed := func(row sessionRow) error {
-		mutex.Lock()
-		defer mutex.Unlock()
 		switch {
 		case row.kind != 's':
-			bound = append(bound, row.key)
-			boundSpan.include(row.time)
+			noteSession(bound, &row)
 		case row.user == "" || row.device == "":
-			unnamed = append(unnamed, row.key)
-			unnamedSpan.include(row.time)
+			noteSession(unnamed, &row)
 		}
-		progress(j.rows)
+		progress(j.rows.Load())
 		return j.add(row)
 	}
 	if err := l.sessionRows(ctx, c.sightingFiles, c.bindingFiles, changed); err != nil {
 		return err
 	}
 	if c.base.known {
-		if err := l.addContext(ctx, c, j, newKeySet(unnamed), newKeySet(bound), unnamedSpan, boundSpan); err != nil {
+		if err := l.addContext(ctx, c, j, mergeSessions(unnamed), mergeSessions(bound)); err != nil {
 			return err
 		}
 	}
@@ -272,16 +266,17 @@ func (l *Lake) sessionRows(ctx context.Context, sightings, bindings changedFiles
 	return nil
 }
 
-// addContext adds the rows that stayed, of the sessions that changed.
-func (l *Lake) addContext(ctx context.Context, c silverChange, j *join, unnamed, bound keySet, unnamedSpan, boundSpan span) error {
+// addContext adds the rows that stayed, of the sessions that changed: unnamed are those with sightings that name no user or
+// device, bound those with bindings.
+func (l *Lake) addContext(ctx context.Context, c silverChange, j *join, unnamed, bound sessionSet) error {
 	kept, err := keptFiles(ctx, c.bindings, c.toBindings, c.bindingFiles.added)
 	if err != nil {
 		return err
 	}
-	both := newKeySet(slices.Concat(unnamed, bound))
+	both := newKeySet(slices.Concat(unnamed.keys, bound.keys))
 	near := span{
-		min(unnamedSpan.low, saturatingAdd(boundSpan.low, -windowMicros)),
-		max(unnamedSpan.high, saturatingAdd(boundSpan.high, windowMicros)),
+		min(unnamed.times.low, saturatingAdd(bound.times.low, -windowMicros)),
+		max(unnamed.times.high, saturatingAdd(bound.times.high, windowMicros)),
 	}.widened(windowMicros)
 	if err := l.bindingRows(ctx, near.within(kept, bindingTimeField), rowKept, both, j.add); err != nil {
 		return err
@@ -289,7 +284,7 @@ func (l *Lake) addContext(ctx context.Context, c silverChange, j *join, unnamed,
 	if kept, err = keptFiles(ctx, c.sightings, c.toSightings, c.sightingFiles.added); err != nil {
 		return err
 	}
-	return l.sightingRows(ctx, boundSpan.widened(windowMicros).within(kept, sightingTimeField), rowKept, bound, func(row sessionRow) error {
+	return l.sightingRows(ctx, bound.times.widened(windowMicros).within(kept, sightingTimeField), rowKept, bound.keys, func(row sessionRow) error {
 		if row.user != "" && row.device != "" {
 			return nil
 		}

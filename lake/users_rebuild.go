@@ -35,7 +35,7 @@ func (l *Lake) RebuildUsers(ctx context.Context, plan UsersPlan, merged []Merged
 		}
 	}
 	folder := fmt.Sprintf("%s/rebuild-%d", l.roundFolder(staged.Round), time.Now().UnixNano())
-	runs := &runWriter{objects: l.objects, folder: folder, bucket: bucketFunc(staged.Buckets)}
+	runs := newRunWriter(l.objects, folder, bucketFunc(staged.Buckets))
 	if err := l.stageLate(ctx, &staged, late, runs, progress); err != nil {
 		return MergedUsers{}, err
 	}
