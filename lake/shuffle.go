@@ -119,6 +119,43 @@ func (s shuffled) read(file icebergio.File, section int, into []byte) ([]byte, e
 	return into, nil
 }
 
+// openShuffles are shuffles of one number of sections, open to be read together.
+type openShuffles []openShuffle
+
+type openShuffle struct {
+	index shuffled
+	file  icebergio.File
+}
+
+func (o *objects) openShuffles(written []shuffled) (openShuffles, error) {
+	var open openShuffles
+	for _, index := range written {
+		file, err := o.open(index.Path)
+		if err != nil {
+			open.close()
+			return nil, err
+		}
+		open = append(open, openShuffle{index: index, file: file})
+	}
+	return open, nil
+}
+
+// read appends the records that all of them have of a section to a buffer.
+func (s openShuffles) read(section int, into []byte) (_ []byte, err error) {
+	for _, shuffle := range s {
+		if into, err = shuffle.index.read(shuffle.file, section, into); err != nil {
+			return nil, err
+		}
+	}
+	return into, nil
+}
+
+func (s openShuffles) close() {
+	for _, shuffle := range s {
+		shuffle.file.Close()
+	}
+}
+
 // The encoding of records: varints, and texts after their length.
 
 func appendText[T string | []byte](buffer []byte, text T) []byte {

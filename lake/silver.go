@@ -9,7 +9,6 @@ import (
 	"time"
 	"unsafe"
 
-	icebergio "github.com/apache/iceberg-go/io"
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/versionlake/versionlake/telemetry"
@@ -169,11 +168,15 @@ func (l *Lake) StageSilver(ctx context.Context, run Run, plan HourPlan, chunks [
 	if err := l.objects.readJSON(plan.Ref, &staged); err != nil {
 		return StagedSilver{}, err
 	}
-	shuffles, closeAll, err := l.openShuffles(chunks)
+	written, err := l.shufflesOf(chunks)
 	if err != nil {
 		return StagedSilver{}, err
 	}
-	defer closeAll()
+	shuffles, err := l.objects.openShuffles(written)
+	if err != nil {
+		return StagedSilver{}, err
+	}
+	defer shuffles.close()
 
 	s := &silverStage{run: run, plan: &staged}
 	at := hourOf(run.Hour)
@@ -199,12 +202,10 @@ func (l *Lake) StageSilver(ctx context.Context, run Run, plan HourPlan, chunks [
 		if err := ctx.Err(); err != nil {
 			return StagedSilver{}, err
 		}
-		data, candidates = data[:0], candidates[:0]
-		for _, shuffle := range shuffles {
-			if data, err = shuffle.index.read(shuffle.file, section, data); err != nil {
-				return StagedSilver{}, err
-			}
+		if data, err = shuffles.read(section, data[:0]); err != nil {
+			return StagedSilver{}, err
 		}
+		candidates = candidates[:0]
 		d := decoder{data: data}
 		for len(d.data) > 0 {
 			candidates = append(candidates, d.candidate())
@@ -326,32 +327,17 @@ func (s *silverStage) close(l *Lake, run Run, sections Sections) (StagedSilver, 
 	return result, l.objects.writeJSON(result.Ref, staged)
 }
 
-// openShuffle is a chunk's share of the shuffle, open to be read.
-type openShuffle struct {
-	index shuffled
-	file  icebergio.File
-}
-
-func (l *Lake) openShuffles(chunks []StagedChunk) (open []openShuffle, closeAll func(), err error) {
-	closeAll = func() {
-		for _, shuffle := range open {
-			shuffle.file.Close()
-		}
-	}
-	for _, chunk := range chunks {
+// shufflesOf are the shares of the shuffle that chunks wrote.
+func (l *Lake) shufflesOf(chunks []StagedChunk) ([]shuffled, error) {
+	shuffles := make([]shuffled, len(chunks))
+	for i, chunk := range chunks {
 		var staged stagedChunk
 		if err := l.objects.readJSON(chunk.Ref, &staged); err != nil {
-			closeAll()
-			return nil, nil, err
+			return nil, err
 		}
-		file, err := l.objects.open(staged.Shuffle.Path)
-		if err != nil {
-			closeAll()
-			return nil, nil, err
-		}
-		open = append(open, openShuffle{index: staged.Shuffle, file: file})
+		shuffles[i] = staged.Shuffle
 	}
-	return open, closeAll, nil
+	return shuffles, nil
 }
 
 // within tells whether a slice lies inside another's array.

@@ -167,40 +167,30 @@ func (j *join) add(row sessionRow) error {
 	})
 }
 
-// closeSpills ends the writing of rows and opens what was written.
-func (j *join) closeSpills() (spilled []openShuffle, closeAll func(), err error) {
-	closeAll = func() {
-		for _, spill := range spilled {
-			spill.file.Close()
-		}
-	}
+// openSpills ends the writing of rows and opens what was written.
+func (j *join) openSpills() (openShuffles, error) {
+	var written []shuffled
 	for i, spill := range j.spills.all() {
 		if *spill == nil {
 			continue
 		}
 		index, err := (*spill).close(fmt.Sprintf("%s/spill-%d", j.scratch.root, i))
 		if err != nil {
-			closeAll()
-			return nil, nil, err
+			return nil, err
 		}
-		file, err := j.scratch.open(index.Path)
-		if err != nil {
-			closeAll()
-			return nil, nil, err
-		}
-		spilled = append(spilled, openShuffle{index: index, file: file})
+		written = append(written, index)
 	}
-	return spilled, closeAll, nil
+	return j.scratch.openShuffles(written)
 }
 
 // sessions hands every session's rows to each, sorted by kind and the order of events. Several sections are worked on at
 // once: each must be safe for that.
 func (j *join) sessions(ctx context.Context, each func([]*sessionRow) error) error {
-	spilled, closeAll, err := j.closeSpills()
+	spilled, err := j.openSpills()
 	if err != nil {
 		return err
 	}
-	defer closeAll()
+	defer spilled.close()
 	var next atomic.Int64
 	work, ctx := errgroup.WithContext(ctx)
 	for range runtime.GOMAXPROCS(0) {
@@ -213,12 +203,9 @@ func (j *join) sessions(ctx context.Context, each func([]*sessionRow) error) err
 				if section >= joinSections || ctx.Err() != nil {
 					return ctx.Err()
 				}
-				data = data[:0]
-				for _, spill := range spilled {
-					var err error
-					if data, err = spill.index.read(spill.file, section, data); err != nil {
-						return err
-					}
+				var err error
+				if data, err = spilled.read(section, data[:0]); err != nil {
+					return err
 				}
 				rows, order = rows[:0], order[:0]
 				d := decoder{data: data}

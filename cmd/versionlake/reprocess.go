@@ -39,14 +39,8 @@ The work is a Temporal workflow; which server it uses is as for versionlake inge
 			if from == "" || to == "" {
 				return usagef("reprocess needs --from and --to")
 			}
-			if o.from, err = parseHour("--from", from); err != nil {
+			if o.from, o.to, err = parseRange(from, to); err != nil {
 				return err
-			}
-			if o.to, err = parseHour("--to", to); err != nil {
-				return err
-			}
-			if o.to <= o.from {
-				return usagef("the range from %s to %s holds no hour: --to is exclusive", o.from, o.to)
 			}
 			if o.layer != "bronze" {
 				return usagef("--layer %q: only bronze can be done again, which is everything, from the source", o.layer)

@@ -81,6 +81,20 @@ func (o *statusOptions) span() (from, to telemetry.Hour, err error) {
 	return from, to, err
 }
 
+// parseRange reads --from and --to.
+func parseRange(fromText, toText string) (from, to telemetry.Hour, err error) {
+	if from, err = parseHour("--from", fromText); err != nil {
+		return 0, 0, err
+	}
+	if to, err = parseHour("--to", toText); err != nil {
+		return 0, 0, err
+	}
+	if to <= from {
+		return 0, 0, usagef("the range from %s to %s holds no hour: --to is exclusive and comes after --from", from, to)
+	}
+	return from, to, nil
+}
+
 func parseHour(name, text string) (telemetry.Hour, error) {
 	hour, err := telemetry.ParseHour(text)
 	if err != nil {

@@ -38,14 +38,8 @@ It only reads the lake, needs no Temporal, and may run beside ingestion. It read
 				return usagef("verify takes both --from and --to, or neither")
 			}
 			if from != "" {
-				if o.from, err = parseHour("--from", from); err != nil {
+				if o.from, o.to, err = parseRange(from, to); err != nil {
 					return err
-				}
-				if o.to, err = parseHour("--to", to); err != nil {
-					return err
-				}
-				if o.to <= o.from {
-					return usagef("the range from %s to %s holds no hour: --to is exclusive and comes after --from", o.from, o.to)
 				}
 			}
 			if runF != nil {
