@@ -42,10 +42,13 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"reprocess", "--from", "2022-05-27T05"}, "--from and --to"},
 		{[]string{"reprocess", "--from", "2022-05-27T05", "--to", "2022-05-27T05"}, "exclusive"},
 		{[]string{"reprocess", "--from", "2022-05-27T05", "--to", "2022-05-27T06", "--layer", "gold"}, "bronze"},
+		{[]string{"reprocess", "--date", "May"}, "2022-05-27"},
+		{[]string{"reprocess", "--date", "2022-05-27", "--from", "2022-05-27"}, "date"},
 		{[]string{"history"}, "a user, or --all"},
 		{[]string{"history", "p1", "--all"}, "a user, or --all"},
 		{[]string{"at", "p1", "noon"}, "RFC 3339"},
 		{[]string{"status", "--hours", "--from", "x"}, "--from"},
+		{[]string{"status", "--hours", "--versions"}, "hours versions"},
 		{[]string{"verify", "--from", "2022-05-27T05"}, "--from and --to"},
 		{[]string{"verify", "--from", "2022-05-27T05", "--to", "2022-05-27T05"}, "exclusive"},
 		{[]string{"status", "--output", "xml"}, "neither table nor json"},
@@ -61,6 +64,23 @@ func TestWrongUse(t *testing.T) {
 			require.Contains(t, stderr, test.says)
 			require.Empty(t, stdout)
 		})
+	}
+}
+
+// TestRanges: days stand for their hours.
+func TestRanges(t *testing.T) {
+	for _, test := range []struct {
+		from, to, date string
+		first, end     string
+	}{
+		{"2022-05-27T05", "2022-05-27T07", "", "2022-05-27T05", "2022-05-27T07"},
+		{"2022-05-27", "2022-06-01T03", "", "2022-05-27T00", "2022-06-01T03"},
+		{"", "", "2024-02-29", "2024-02-29T00", "2024-03-01T00"},
+	} {
+		first, end, err := (&window{from: test.from, to: test.to, date: test.date}).parse()
+		require.NoError(t, err)
+		require.Equal(t, test.first, first.String())
+		require.Equal(t, test.end, end.String())
 	}
 }
 

@@ -24,22 +24,21 @@ type reprocessOptions struct {
 
 func newReprocessCommand(s *settings, runF func(context.Context, *reprocessOptions) error) *cobra.Command {
 	o := &reprocessOptions{settings: s}
-	var from, to string
+	var window window
 	cmd := &cobra.Command{
-		Use:   "reprocess --from HOUR --to HOUR",
+		Use:   "reprocess --from HOUR --to HOUR | --date DAY",
 		Short: "Bring every hour of a range into the lake again",
 		Long: `reprocess ingests every hour from --from up to, but without, --to, some at once. Hours without files are recorded as
-empty. An hour that fails does not stop the others; they are listed at the end, and the command then fails.
+empty. An hour that fails does not stop the others; they are listed at the end, and the command then fails. A day such as
+2022-05-27 may stand for its first hour, and --date for all hours of a day.
 
 The work is a Temporal workflow; which server it uses is as for versionlake ingest.`,
 		Example: `  versionlake reprocess --from 2022-05-27T00 --to 2022-05-28T00 --source /data/telemetry
-  versionlake reprocess --from 2022-05-01T00 --to 2022-06-01T00 --parallel 8 --detach`,
+  versionlake reprocess --date 2022-05-27 --source /data/telemetry
+  versionlake reprocess --from 2022-05-01 --to 2022-06-01 --parallel 8 --detach`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if from == "" || to == "" {
-				return usagef("reprocess needs --from and --to")
-			}
-			if o.from, o.to, err = parseRange(from, to); err != nil {
+			if o.from, o.to, err = window.parse(); err != nil {
 				return err
 			}
 			if o.layer != "bronze" {
@@ -52,8 +51,7 @@ The work is a Temporal workflow; which server it uses is as for versionlake inge
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&from, "from", "", "the first hour")
-	flags.StringVar(&to, "to", "", "the first hour after the range")
+	window.addFlags(cmd)
 	flags.StringVar(&o.layer, "layer", "bronze", "where to start: bronze is everything, from the source")
 	flags.IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel, "hours at once")
 	flags.BoolVar(&o.detach, "detach", false, "return once the range is started")

@@ -48,9 +48,12 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// usageArgs makes errors about arguments errors of usage.
+// usageArgs makes errors about arguments, and about flags that don't go together, errors of usage.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
+		if err := cmd.ValidateFlagGroups(); err != nil {
+			return usagef("%s: %w", cmd.Name(), err)
+		}
 		if err := check(cmd, args); err != nil {
 			return usagef("%s: %w", cmd.Name(), err)
 		}

@@ -71,36 +71,14 @@ func statusRun(ctx context.Context, o *statusOptions) error {
 func (o *statusOptions) span() (from, to telemetry.Hour, err error) {
 	from, to = math.MinInt32, math.MaxInt32
 	if o.from != "" {
-		if from, err = parseHour("--from", o.from); err != nil {
+		if from, err = parseHourOrDay("--from", o.from); err != nil {
 			return from, to, err
 		}
 	}
 	if o.to != "" {
-		to, err = parseHour("--to", o.to)
+		to, err = parseHourOrDay("--to", o.to)
 	}
 	return from, to, err
-}
-
-// parseRange reads --from and --to.
-func parseRange(fromText, toText string) (from, to telemetry.Hour, err error) {
-	if from, err = parseHour("--from", fromText); err != nil {
-		return 0, 0, err
-	}
-	if to, err = parseHour("--to", toText); err != nil {
-		return 0, 0, err
-	}
-	if to <= from {
-		return 0, 0, usagef("the range from %s to %s holds no hour: --to is exclusive and comes after --from", from, to)
-	}
-	return from, to, nil
-}
-
-func parseHour(name, text string) (telemetry.Hour, error) {
-	hour, err := telemetry.ParseHour(text)
-	if err != nil {
-		return 0, usagef("%s %q is not an hour such as 2022-05-27T05 (UTC)", name, text)
-	}
-	return hour, nil
 }
 
 // printHours prints rows of the ledger.

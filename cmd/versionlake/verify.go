@@ -18,7 +18,7 @@ type verifyOptions struct {
 
 func newVerifyCommand(s *settings, runF func(context.Context, *verifyOptions) error) *cobra.Command {
 	o := &verifyOptions{settings: s}
-	var from, to string
+	var window window
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Compute the tables again in another, plain way, and print where they differ",
@@ -28,17 +28,14 @@ exit code is 1 if there is any. What gold has not taken in yet is no difference:
 it reflects.
 
 It only reads the lake, needs no Temporal, and may run beside ingestion. It reads every table whole, save with --from and
---to, which bound the hours of bronze and silver; and it needs room in TMPDIR, about as much as silver has rows.`,
+--to, or --date, which bound the hours of bronze and silver; and it needs room in TMPDIR, about as much as silver has rows.`,
 		Example: `  versionlake verify
   versionlake verify --from 2022-05-27T00 --to 2022-05-28T00
   versionlake verify --output json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if (from == "") != (to == "") {
-				return usagef("verify takes both --from and --to, or neither")
-			}
-			if from != "" {
-				if o.from, o.to, err = parseRange(from, to); err != nil {
+			if window.given() {
+				if o.from, o.to, err = window.parse(); err != nil {
 					return err
 				}
 			}
@@ -48,8 +45,7 @@ It only reads the lake, needs no Temporal, and may run beside ingestion. It read
 			return verifyRun(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "", "the first hour whose bronze and silver are compared")
-	cmd.Flags().StringVar(&to, "to", "", "the first hour after the last")
+	window.addFlags(cmd)
 	return cmd
 }
 

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// window is a range of hours as a command line gives it: --from and --to, whose ends may be days, or a day, --date.
+type window struct {
+	from, to, date string
+}
+
+func (w *window) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&w.from, "from", "", "the first hour, or the first day")
+	flags.StringVar(&w.to, "to", "", "the first hour, or the first day, after the range")
+	flags.StringVar(&w.date, "date", "", "all hours of a day, instead of --from and --to")
+}
+
+// given tells whether the command line names a range at all.
+func (w *window) given() bool { return w.from+w.to+w.date != "" }
+
+// parse gives the range [from, to). Errors: of usage.
+func (w *window) parse() (from, to telemetry.Hour, err error) {
+	switch {
+	case w.date != "" && w.from+w.to != "":
+		return 0, 0, usagef("--date is a whole range: leave out --from and --to")
+	case w.date != "":
+		day, err := time.Parse(time.DateOnly, w.date)
+		if err != nil {
+			return 0, 0, usagef("--date %q is not a day such as 2022-05-27 (UTC)", w.date)
+		}
+		from = telemetry.HourOf(day)
+		return from, from + 24, nil
+	case w.from == "" || w.to == "":
+		return 0, 0, usagef("name the hours with --from and --to, or with --date")
+	}
+	if from, err = parseHourOrDay("--from", w.from); err != nil {
+		return 0, 0, err
+	}
+	if to, err = parseHourOrDay("--to", w.to); err != nil {
+		return 0, 0, err
+	}
+	if to <= from {
+		return 0, 0, usagef("the range from %s to %s holds no hour: --to is exclusive and comes after --from", from, to)
+	}
+	return from, to, nil
+}
+
+// parseHourOrDay takes a day for its first hour.
+func parseHourOrDay(name, text string) (telemetry.Hour, error) {
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return telemetry.HourOf(day), nil
+	}
+	return parseHour(name, text)
+}
+
+func parseHour(name, text string) (telemetry.Hour, error) {
+	hour, err := telemetry.ParseHour(text)
+	if err != nil {
+		return 0, usagef("%s %q is not an hour such as 2022-05-27T05 (UTC)", name, text)
+	}
+	return hour, nil
+}
