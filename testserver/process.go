@@ -1,4 +1,4 @@
-// Package testserver starts the real servers that tests need: an S3 server, Postgres, Temporal. They listen on the loopback
+// Package testserver starts the real servers that tests need: an S3 server, Postgres, Temporal, Trino. They listen on the loopback
 // address only, and stop when their test ends or, on Unix, when the test process dies in whatever way.
 //
 // `make tools` installs them. A test whose server is not installed fails, or is skipped under -short.

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Installs what demo, tests and checks run, pinned, into .tools/ of this checkout and nowhere else.
 #
-#   tools/install.sh [NAME...]     temporal versitygw postgres staticcheck workflowcheck python; all of them when none is named
-#   tools/install.sh jdk trino     only when named: nothing here runs Trino yet, and it needs Maven
+#   tools/install.sh [NAME...]     temporal versitygw postgres staticcheck workflowcheck python jdk trino; all when none is named
 #
 # What is there in the right version is left alone, offline too. A tool counts as there only when its stamp says so, and the
 # stamp is written last, so an interrupted installation is done again.
@@ -157,7 +156,7 @@ trap 'rm -rf "$new"' EXIT
 for left in "$root"/new.*; do # by an installation that was killed
 	kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
 done
-[ $# -gt 0 ] || set -- temporal versitygw postgres staticcheck workflowcheck python
+[ $# -gt 0 ] || set -- temporal versitygw postgres staticcheck workflowcheck python jdk trino
 for name in "$@"; do
 	install_tool "$name"
 done

@@ -1,0 +1,178 @@
+package trino_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/versionlake/versionlake/generate"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/testserver"
+	"github.com/versionlake/versionlake/trino"
+)
+
+// world is a lake, the telemetry that it is made from, and Trino over it.
+type world struct {
+	*lake.Lake
+	config trino.Lake
+	source source.Source
+	folder string // of the source
+	trino  *sql.DB
+	runs   int
+}
+
+// newWorld makes an empty lake with Trino over it.
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	dir := t.TempDir()
+	w := &world{
+		config: trino.Lake{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse"},
+		folder: filepath.Join(dir, "telemetry"),
+	}
+	var err error
+	w.Lake, err = lake.Open(t.Context(), lake.Config{Catalog: w.config.Catalog, Warehouse: w.config.Warehouse})
+	require.NoError(t, err)
+	t.Cleanup(func() { w.Lake.Close() })
+	require.NoError(t, os.Mkdir(w.folder, 0o755))
+	w.source, err = source.Open(t.Context(), w.folder)
+	require.NoError(t, err)
+	w.trino = testserver.TrinoDB(t, w.config)
+	return w
+}
+
+// generate makes up telemetry and ingests it, an hour after the other.
+func (w *world) generate(t testing.TB, options generate.Options) {
+	t.Helper()
+	_, err := generate.Write(t.Context(), w.folder, options)
+	require.NoError(t, err)
+	for hour := options.From; hour < options.From+telemetry.Hour(options.Hours); hour++ {
+		require.NoError(t, w.ingest(t.Context(), hour))
+	}
+}
+
+// ingest takes an hour all the way to gold, as the workflows do, in this process.
+func (w *world) ingest(ctx context.Context, hour telemetry.Hour) error {
+	run, err := w.silver(ctx, hour)
+	if err != nil {
+		return fmt.Errorf("ingest %s: %w", hour, err)
+	}
+	if err := w.gold(ctx, run); err != nil {
+		return fmt.Errorf("bring gold to %s: %w", hour, err)
+	}
+	return nil
+}
+
+func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, error) {
+	w.runs++
+	run := lake.Run{Hour: hour, ID: fmt.Sprintf("run%05d", w.runs)}
+	files, err := w.source.Files(ctx, hour)
+	if err != nil {
+		return run, err
+	}
+	var chunks []lake.Chunk
+	for _, file := range files {
+		chunks = append(chunks, lake.Chunk{Pieces: []lake.Piece{{File: file, Length: -1, Line: 1}}})
+	}
+	plan, err := w.StagePlan(ctx, run, w.source.String(), files, chunks)
+	if err != nil {
+		return run, err
+	}
+	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
+	if err != nil {
+		return run, err
+	}
+	staged := make([]lake.StagedChunk, len(chunks))
+	for n := range chunks {
+		if staged[n], err = w.StageChunk(ctx, run, plan, n, w.source, parser, func(lake.ChunkCounts) {}); err != nil {
+			return run, err
+		}
+	}
+	var silver []lake.StagedSilver
+	for _, sections := range lake.GroupSections(staged, 4<<10) {
+		each, err := w.StageSilver(ctx, run, plan, staged, sections, func(int) {})
+		if err != nil {
+			return run, err
+		}
+		silver = append(silver, each)
+	}
+	if _, err := w.CommitHour(ctx, run, plan, staged, silver, time.Now()); err != nil {
+		return run, err
+	}
+	return run, w.DropStaging(ctx, run)
+}
+
+func (w *world) gold(ctx context.Context, runs ...lake.Run) error {
+	w.runs++
+	plan, err := w.PlanUsers(ctx, fmt.Sprintf("round%05d", w.runs), func(int64) {})
+	if err != nil {
+		return err
+	}
+	var merged []lake.MergedUsers
+	late := int64(0)
+	for _, group := range plan.Groups {
+		each, err := w.MergeUsers(ctx, plan, group, func(int64) {})
+		if err != nil {
+			return err
+		}
+		merged, late = append(merged, each), late+each.Late
+	}
+	if late > 0 {
+		each, err := w.RebuildUsers(ctx, plan, merged, func(int64) {})
+		if err != nil {
+			return err
+		}
+		merged = append(merged, each)
+	}
+	if _, err := w.CommitUsers(ctx, plan, merged, runs); err != nil {
+		return err
+	}
+	return w.DropRound(ctx, plan)
+}
+
+// rows asks Trino, and gives what it answers as text, "–" for NULL.
+func (w *world) rows(t testing.TB, query string, args ...any) [][]string {
+	t.Helper()
+	rows, err := w.trino.QueryContext(t.Context(), query, args...)
+	require.NoError(t, err, query)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	require.NoError(t, err)
+	var found [][]string
+	for rows.Next() {
+		cells, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range cells {
+			into[i] = &cells[i]
+		}
+		require.NoError(t, rows.Scan(into...))
+		row := make([]string, len(cells))
+		for i, cell := range cells {
+			switch value := cell.(type) {
+			case nil:
+				row[i] = "–"
+			case time.Time:
+				row[i] = value.UTC().Format(time.RFC3339Nano)
+			default:
+				row[i] = fmt.Sprint(value)
+			}
+		}
+		found = append(found, row)
+	}
+	require.NoError(t, rows.Err(), query)
+	return found
+}
+
+// skipShort skips what starts Trino.
+func skipShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a Trino")
+	}
+}

@@ -1,0 +1,33 @@
+package trino
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/trinodb/trino-go-client/trino"
+)
+
+// retryTimeout is how long a request is tried again: a server that is gone for longer has forgotten the query.
+const retryTimeout = 10 * time.Second
+
+// Open connects to a server, with catalog and schema as what names without them mean. Times are UTC. address is
+// http://host:port, or https://user:password@host:port.
+func Open(address, catalog, schema string) (*sql.DB, error) {
+	server, err := url.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: Trino's address is not a URL such as http://127.0.0.1:8080", ErrConfig) // it may hold a password
+	}
+	if server.User == nil {
+		server.User = url.User("versionlake")
+	}
+	patience := retryTimeout
+	connector, err := trino.NewConnector(&trino.Config{
+		ServerURI: server.String(), Source: "versionlake", Catalog: catalog, Schema: schema, TimeZone: "UTC", RequestRetryTimeout: &patience,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: Trino's address: %w", ErrConfig, err)
+	}
+	return sql.OpenDB(connector), nil
+}

@@ -1,0 +1,304 @@
+package trino
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	startTimeout = 3 * time.Minute // a quarter of one, on a machine that is not busy
+	stopTimeout  = 30 * time.Second
+	startTries   = 5 // another process may take a port between its choice and its use
+	pollInterval = 100 * time.Millisecond
+)
+
+// Options say what a server is to be.
+type Options struct {
+	// Dir is the folder of the server's configuration, log and state; it is made. One server at a time may use it.
+	Dir     string
+	Install Install
+	// Port is that of the loopback address; any free one when zero.
+	Port int
+	// Heap is what Java may use, such as 1G or 4G; 1G when empty, which serves some ten million users' histories.
+	Heap string
+	// Catalogs by name.
+	Catalogs map[string]Catalog
+	// Config is added to config.properties, and wins over ours.
+	Config map[string]string
+	// Lasting lets the server go on when this process ends; else it is left to the caller to stop it.
+	Lasting bool
+}
+
+// Server is a Trino server that runs.
+type Server struct {
+	URL string `json:"url"` // http://127.0.0.1:port
+	PID int    `json:"pid"`
+	Dir string `json:"-"`
+}
+
+// ErrRunning: a server runs on the folder already.
+var ErrRunning = errors.New("a Trino runs already")
+
+// Files of Options.Dir.
+const (
+	configFile = "config.properties"
+	stateFile  = "server.json"
+	lockFile   = "server.lock"
+	logFile    = "trino.log"
+	catalogDir = "catalog"
+)
+
+// Start starts a server and returns once it answers. Errors: ErrRunning.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	if err := os.MkdirAll(filepath.Join(o.Dir, "tmp"), 0o755); err != nil {
+		return nil, fmt.Errorf("make the folder of Trino: %w", err)
+	}
+	for try := 1; ; try++ {
+		server, err := start(ctx, o)
+		if !errors.Is(err, errPortTaken) || o.Port != 0 || try == startTries {
+			return server, err
+		}
+	}
+}
+
+var errPortTaken = errors.New("the port is taken")
+
+func start(ctx context.Context, o Options) (_ *Server, err error) {
+	// The server holds the lock, from its start to its end: no file that a crash leaves behind can lie about that.
+	lock, err := takeLock(filepath.Join(o.Dir, lockFile))
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	if o.Port == 0 {
+		if o.Port, err = freePort(); err != nil {
+			return nil, err
+		}
+	}
+	s := &Server{URL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port)), Dir: o.Dir}
+	if err := s.configure(o); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(s.LogFile())
+	if err != nil {
+		return nil, fmt.Errorf("make Trino's log: %w", err)
+	}
+	defer log.Close()
+	cmd := s.command(o)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{lock}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start Trino: %w", err)
+	}
+	s.PID = cmd.Process.Pid
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	err = s.awaitAnswer(ctx, ended)
+	if err == nil {
+		err = s.remember()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start Trino: %w; its log is %s", err, s.LogFile()), cmd.Process.Kill())
+	}
+	return s, nil
+}
+
+// configure writes what the server reads.
+func (s *Server) configure(o Options) error {
+	port := strconv.Itoa(o.Port)
+	config := map[string]string{
+		"coordinator":                        "true",
+		"node-scheduler.include-coordinator": "true",
+		"node.environment":                   "versionlake",
+		"node.id":                            strings.ToLower(rand.Text()),
+		"node.bind-ip":                       "127.0.0.1",
+		"node.internal-address":              "127.0.0.1",
+		"http-server.http.port":              port,
+		"discovery.uri":                      s.URL,
+		"plugin.dir":                         filepath.Join(o.Install.Trino, "plugin"),
+		"catalog.config-dir":                 filepath.Join(o.Dir, catalogDir),
+	}
+	maps.Copy(config, o.Config)
+	if config["catalog.store"] == "memory" {
+		delete(config, "catalog.config-dir")
+	}
+	catalogs := filepath.Join(o.Dir, catalogDir)
+	if err := errors.Join(os.RemoveAll(catalogs), os.MkdirAll(catalogs, 0o755)); err != nil {
+		return fmt.Errorf("configure Trino: %w", err)
+	}
+	files := map[string][]byte{filepath.Join(o.Dir, configFile): propertiesFile(config)}
+	for name, catalog := range o.Catalogs {
+		files[filepath.Join(catalogs, name+".properties")] = propertiesFile(catalog.Properties)
+	}
+	for path, text := range files {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return fmt.Errorf("configure Trino: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *Server) command(o Options) *exec.Cmd {
+	heap := o.Heap
+	if heap == "" {
+		heap = "1G"
+	}
+	cmd := exec.Command(o.Install.Java,
+		"-Xmx"+heap, "-XX:+ExitOnOutOfMemoryError", "-XX:-OmitStackTraceInFastThrow",
+		"-Djdk.attach.allowAttachSelf=true", "--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED",
+		"-Dfile.encoding=UTF-8", "-Duser.timezone=UTC", "-Djava.io.tmpdir="+filepath.Join(o.Dir, "tmp"),
+		"-Dconfig="+filepath.Join(o.Dir, configFile), "-Dnode.environment=versionlake",
+		"-cp", filepath.Join(o.Install.Trino, "lib", "*"), "io.trino.server.TrinoServer")
+	cmd.Dir = o.Dir
+	cmd.Env = os.Environ()
+	for _, catalog := range o.Catalogs {
+		for name, value := range catalog.Env {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	if o.Lasting {
+		cmd.SysProcAttr = ownSession()
+	}
+	return cmd
+}
+
+func (s *Server) awaitAnswer(ctx context.Context, ended <-chan error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("it does not answer after %s", startTimeout))
+	defer cancel()
+	for {
+		err := s.Ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case err := <-ended:
+			return fmt.Errorf("it ended at once (%w): %w", err, s.reason())
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// Ready is nil when the server has started and takes queries.
+func (s *Server) Ready(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/v1/info", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		var failed *url.Error
+		if errors.As(err, &failed) {
+			return failed.Err
+		}
+		return err
+	}
+	defer response.Body.Close()
+	var info struct {
+		Starting bool `json:"starting"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&info); err != nil {
+		return fmt.Errorf("ask %s how Trino is: %s, %w", s.URL, response.Status, err)
+	}
+	if info.Starting {
+		return errors.New("it is starting")
+	}
+	return nil
+}
+
+// reason is what the log says first about an error: the lines that follow are the stack. Errors: errPortTaken.
+func (s *Server) reason() error {
+	text, err := os.ReadFile(s.LogFile())
+	if err != nil {
+		return err
+	}
+	if strings.Contains(string(text), "Address already in use") {
+		return errPortTaken
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, "ERROR") || strings.HasPrefix(line, "Error") || strings.HasPrefix(line, "1) ") {
+			return errors.New(strings.TrimSpace(line))
+		}
+	}
+	return errors.New("it said nothing about an error")
+}
+
+// LogFile is where the server writes what it does.
+func (s *Server) LogFile() string { return filepath.Join(s.Dir, logFile) }
+
+func (s *Server) remember() error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(s.Dir, stateFile), append(text, '\n'), 0o644)
+}
+
+// Running finds the server that runs on a folder; nil where none does.
+func Running(dir string) (*Server, error) {
+	free, err := lockIsFree(filepath.Join(dir, lockFile))
+	if free || errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find out whether Trino runs: %w", err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
+		return nil, fmt.Errorf("find the Trino that runs on %s, or is about to: %w", dir, err)
+	}
+	s := &Server{Dir: dir}
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, fmt.Errorf("read %s: %w", filepath.Join(dir, stateFile), err)
+	}
+	return s, nil
+}
+
+// Stop ends the server and waits until it is gone.
+func (s *Server) Stop() error {
+	process, err := os.FindProcess(s.PID)
+	if err != nil {
+		return fmt.Errorf("stop Trino: %w", err)
+	}
+	if err := terminate(process); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop Trino, process %d: %w", s.PID, err)
+	}
+	lock, patience := filepath.Join(s.Dir, lockFile), time.Now().Add(stopTimeout)
+	for {
+		free, err := lockIsFree(lock)
+		if err != nil {
+			return fmt.Errorf("stop Trino: %w", err)
+		}
+		if free {
+			return os.Remove(filepath.Join(s.Dir, stateFile))
+		}
+		if time.Now().After(patience) {
+			process.Kill()
+		}
+		time.Sleep(pollInterval)
+	}
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
