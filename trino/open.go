@@ -2,6 +2,7 @@ package trino
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -31,3 +32,20 @@ func Open(address, catalog, schema string) (*sql.DB, error) {
 	}
 	return sql.OpenDB(connector), nil
 }
+
+// Plain leaves of an error of a query what Trino says, which is for people.
+func Plain(err error) error {
+	var said *trino.ErrTrino
+	if errors.As(err, &said) {
+		return &refusal{said.Message, err}
+	}
+	return err
+}
+
+type refusal struct {
+	text string
+	err  error
+}
+
+func (r *refusal) Error() string { return "Trino says: " + r.text }
+func (r *refusal) Unwrap() error { return r.err }

@@ -29,6 +29,7 @@ type settings struct {
 	events    string
 	maxFuture time.Duration
 	output    string
+	trino     string
 
 	stdout, stderr io.Writer
 }
