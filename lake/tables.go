@@ -18,6 +18,7 @@ type tableDefinition struct {
 	row        any
 	partition  []string // identity partition columns
 	bucketBy   string   // or: the column whose hash is the partition
+	monthOf    string   // or: the date column whose month is the partition
 	properties iceberg.Properties
 }
 
@@ -46,6 +47,14 @@ var (
 		name: "gold.users", comment: "One row per user, history included.", row: userRow{},
 		bucketBy: "user_id", properties: metrics("user_id", "full"),
 	}
+	goldVersionDaily = tableDefinition{
+		name: "gold.version_daily", comment: "One row per date, service, version and device: who was active, what came, went and happened. Nothing fills it yet.",
+		row: versionDailyRow{}, monthOf: "date_utc",
+	}
+	goldEventDaily = tableDefinition{
+		name: "gold.event_daily", comment: "Events of the catalogue counted per date, service, version, device and what they are about. Nothing fills it yet.",
+		row: eventDailyRow{}, monthOf: "date_utc",
+	}
 	opsHours = tableDefinition{
 		name: "ops.hours", comment: "The ledger: one row per run of an hour.", row: hourRow{},
 		partition: []string{"p_ingest_date_utc"},
@@ -58,7 +67,8 @@ var (
 	hourPartition = []string{"p_ingest_date_utc", "p_ingest_hour_utc"}
 
 	tableDefinitions = []tableDefinition{
-		bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers, opsHours, opsFiles,
+		bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers, goldVersionDaily, goldEventDaily,
+		opsHours, opsFiles,
 	}
 )
 
@@ -176,6 +186,46 @@ type (
 		IsDowngrade bool   `parquet:"is_downgrade,id(20)" doc:"Whether the installation ran a newer version before it."`
 	}
 
+	versionDailyRow struct {
+		Date                   int32  `parquet:"date_utc,date,id(1)" doc:"UTC date of the events' own time."`
+		Service                string `parquet:"service,dict,id(2)" doc:"Id of the service or product."`
+		Version                string `parquet:"version,optional,dict,id(3)" doc:"Version that was running; NULL where no sighting tells."`
+		Device                 string `parquet:"device,optional,dict,id(4)" doc:"Device; NULL where nothing names it."`
+		ActiveUsers            int64  `parquet:"active_users,id(5)" doc:"Users with an event here. Summed over devices these are installations, not users: see version_users."`
+		AnonymousUsers         int64  `parquet:"anonymous_users,id(6)" doc:"Of active_users, those that are a session nobody is known to own."`
+		VersionUsers           int64  `parquet:"version_users,id(7)" doc:"Of active_users, those that count here for the version: sums over devices count each user of a version once."`
+		ServiceUsers           int64  `parquet:"service_users,id(8)" doc:"Of active_users, those that count here for the service: sums over versions and devices count each user of a service once."`
+		Sessions               int64  `parquet:"sessions,id(9)" doc:"Sessions with an event here."`
+		SessionsEnded          int64  `parquet:"sessions_ended,id(10)" doc:"SessionEnd events that tell a duration."`
+		SessionSeconds         int64  `parquet:"session_seconds,id(11)" doc:"Sum of those durations, each rounded to the second."`
+		Issues                 int64  `parquet:"issues,id(12)" doc:"Issue events."`
+		NotificationsSent      int64  `parquet:"notifications_sent,id(13)" doc:"Notification events of status Sent."`
+		NotificationsShown     int64  `parquet:"notifications_shown,id(14)" doc:"… of status Shown."`
+		NotificationsAccepted  int64  `parquet:"notifications_accepted,id(15)" doc:"… of status Accepted."`
+		NotificationsDismissed int64  `parquet:"notifications_dismissed,id(16)" doc:"… of status Dismissed."`
+		NotificationsFailed    int64  `parquet:"notifications_failed,id(17)" doc:"… of status Failed."`
+		NotificationsOther     int64  `parquet:"notifications_other,id(18)" doc:"… of any other status, or of none."`
+		NewInstallations       int64  `parquet:"new_installations,id(19)" doc:"Installations whose first interval begins on the date, with this version."`
+		AnonymousInstallations int64  `parquet:"anonymous_installations,id(20)" doc:"Of new_installations, those of a session nobody is known to own."`
+		UpgradesIn             int64  `parquet:"upgrades_in,id(21)" doc:"Installations that changed on the date to this version from an older one."`
+		UpgradesOut            int64  `parquet:"upgrades_out,id(22)" doc:"Installations that changed on the date from this version to a newer one."`
+		DowngradesIn           int64  `parquet:"downgrades_in,id(23)" doc:"Installations that changed on the date to this version from a newer one."`
+		DowngradesOut          int64  `parquet:"downgrades_out,id(24)" doc:"Installations that changed on the date from this version to an older one."`
+	}
+
+	eventDailyRow struct {
+		Date      int32  `parquet:"date_utc,date,id(1)" doc:"UTC date of the events' own time."`
+		Service   string `parquet:"service,dict,id(2)" doc:"Id of the service or product."`
+		Version   string `parquet:"version,optional,dict,id(3)" doc:"Version that was running; NULL where no sighting tells."`
+		Device    string `parquet:"device,optional,dict,id(4)" doc:"Device; NULL where nothing names it."`
+		EventName string `parquet:"event_name,dict,id(5)" doc:"Event of the catalogue."`
+		Name      string `parquet:"name,optional,dict,id(6)" doc:"FeatureUsed: feature. Issue: code. Notification: target version. Install: source. Experiment: experiment. DeviceInfo: operating system. Else NULL."`
+		Detail    string `parquet:"detail,optional,dict,id(7)" doc:"Issue: severity. Notification: status. Install: campaign. Experiment: variant. DeviceInfo: model. Else NULL."`
+		Events    int64  `parquet:"events,id(8)" doc:"Events."`
+		Users     int64  `parquet:"users,id(9)" doc:"Users with such an event here."`
+		Sessions  int64  `parquet:"sessions,id(10)" doc:"Sessions with such an event."`
+	}
+
 	hourRow struct {
 		HourStart  int64  `parquet:"hour_utc,timestamp(microsecond),id(1)" doc:"The hour: its first moment, UTC."`
 		RunID      string `parquet:"run_id,id(2)" doc:"Temporal run that ingested it."`
@@ -235,6 +285,11 @@ func (d tableDefinition) spec(buckets int) iceberg.PartitionSpec {
 		return iceberg.NewPartitionSpec(iceberg.PartitionField{
 			SourceIDs: []int{d.fieldID(d.bucketBy)}, FieldID: partitionFieldID,
 			Transform: iceberg.BucketTransform{NumBuckets: buckets}, Name: d.bucketBy + "_bucket",
+		})
+	}
+	if d.monthOf != "" {
+		return iceberg.NewPartitionSpec(iceberg.PartitionField{
+			SourceIDs: []int{d.fieldID(d.monthOf)}, FieldID: partitionFieldID, Transform: iceberg.MonthTransform{}, Name: d.monthOf + "_month",
 		})
 	}
 	fields := make([]iceberg.PartitionField, len(d.partition))

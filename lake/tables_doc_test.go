@@ -48,6 +48,9 @@ func describeTables() string {
 		if definition.bucketBy != "" {
 			partition = "`bucket(N, " + definition.bucketBy + ")`"
 		}
+		if definition.monthOf != "" {
+			partition = "`month(" + definition.monthOf + ")`"
+		}
 		fmt.Fprintf(&out, "\n### %s\n\n%s\n\nPartitioned by %s.\n\n| column | type | |\n|---|---|---|\n", definition.name, definition.comment, partition)
 		describeFields(&out, "", definition.schema().Fields())
 	}
