@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +23,14 @@ type change struct {
 	tags        []string
 	// fresh: no file of add can be in the table yet, so the library need not look.
 	fresh bool
+	// updates are of the table's metadata alone, such as properties. They count only if requirements hold.
+	updates      []table.Update
+	requirements []table.Requirement
 }
 
-func (c *change) empty() bool { return len(c.remove) == 0 && len(c.add) == 0 && len(c.tags) == 0 }
+func (c *change) empty() bool {
+	return len(c.remove) == 0 && len(c.add) == 0 && len(c.tags) == 0 && len(c.updates) == 0
+}
 
 // commit changes a table in one snapshot, data, summary and tags together. plan looks at the present table and says
 // what to do, or nothing; when another writer was first it is asked again. It must recognise a change that is
@@ -81,7 +87,7 @@ func (l *Lake) tryCommit(ctx context.Context, loaded *table.Table, wanted *chang
 	if err != nil {
 		return err
 	}
-	requirements, updates := commit.Requirements, commit.Updates
+	requirements, updates := slices.Concat(commit.Requirements, wanted.requirements), slices.Concat(commit.Updates, wanted.updates)
 	head := staged.CurrentSnapshot()
 	for _, tag := range wanted.tags {
 		requirements = append(requirements, table.AssertRefSnapshotID(tag, nil))

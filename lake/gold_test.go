@@ -47,7 +47,8 @@ func TestSettledPrefix(t *testing.T) {
 		{"- - x", "- y", 2, 1},
 	} {
 		settled := func(e logEntry) bool { return e.run == strings.ToUpper(e.run) }
-		s, b := settledPrefix(entries(c.sightings), entries(c.bindings), settled)
+		cuts := settledPrefix(settled, entries(c.sightings), entries(c.bindings))
+		s, b := cuts[0], cuts[1]
 		// Whatever the figures, no run may be in by half, and no unsettled one at all.
 		in, out := runsOf(entries(c.sightings)[:s]), runsOf(entries(c.sightings)[s:])
 		maps.Copy(in, runsOf(entries(c.bindings)[:b]))

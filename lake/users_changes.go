@@ -55,6 +55,8 @@ type logEntry struct {
 	committed int64 // milliseconds since 1970
 	run       string
 	hour      string
+	// compaction changed no row.
+	compaction bool
 }
 
 // log lists the snapshots after the base, oldest first; false when the base is no longer an ancestor.
@@ -67,6 +69,7 @@ func log(loaded *table.Table, after int64) (entries []logEntry, ok bool) {
 		entry := logEntry{snapshot: snapshot.SnapshotID, committed: snapshot.TimestampMs}
 		if snapshot.Summary != nil {
 			entry.run, entry.hour = snapshot.Summary.Properties[summaryRun], snapshot.Summary.Properties[summaryHour]
+			entry.compaction = snapshot.Summary.Operation == table.OpReplace
 		}
 		entries = append(entries, entry)
 		if snapshot.ParentSnapshotID == nil {
@@ -77,27 +80,27 @@ func log(loaded *table.Table, after int64) (entries []logEntry, ok bool) {
 	return entries, after == 0
 }
 
-// settledPrefix cuts both logs so that every run is in whole or not at all: an hour commits its sightings and its
-// bindings one after the other, and gold must not see one without the other. A run is settled when the ledger has
-// it, or a later run of its hour.
-func settledPrefix(sightings, bindings []logEntry, settled func(logEntry) bool) (s, b int) {
-	prefix := func(entries []logEntry) int {
-		for i, entry := range entries {
-			if entry.run != "" && !settled(entry) {
-				return i
+// settledPrefix cuts logs so that every run is in whole or not at all: an hour commits its tables one after the other, and
+// gold must not see one without the other. A run is settled when the ledger has it, or a later run of its hour.
+func settledPrefix(settled func(logEntry) bool, logs ...[]logEntry) (cuts []int) {
+	cuts = make([]int, len(logs))
+	for i, entries := range logs {
+		cuts[i] = len(entries)
+		if at := slices.IndexFunc(entries, func(entry logEntry) bool { return entry.run != "" && !settled(entry) }); at >= 0 {
+			cuts[i] = at
+		}
+	}
+	for again := true; again; {
+		again = false
+		for i, entries := range logs {
+			for j, other := range logs {
+				if at := firstOf(entries[:cuts[i]], runsOf(other[cuts[j]:])); at < cuts[i] {
+					cuts[i], again = at, true
+				}
 			}
 		}
-		return len(entries)
 	}
-	s, b = prefix(sightings), prefix(bindings)
-	for {
-		cutS := firstOf(sightings[:s], runsOf(bindings[b:]))
-		cutB := firstOf(bindings[:b], runsOf(sightings[cutS:]))
-		if cutS == s && cutB == b {
-			return s, b
-		}
-		s, b = cutS, cutB
-	}
+	return cuts
 }
 
 func runsOf(entries []logEntry) map[string]bool {

@@ -4,17 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"math"
-	"net/url"
-	"os"
-	"runtime"
 	"slices"
 	"sync/atomic"
 
 	"github.com/apache/iceberg-go"
 	"github.com/parquet-go/parquet-go"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/history"
 )
@@ -120,120 +116,61 @@ func (r *sessionRow) binding() history.Binding {
 	return history.Binding{Value: r.value, Time: r.time, Transaction: r.transaction, File: r.file, Line: r.line}
 }
 
-// join brings the rows of each session together and says what they mean for users. Rows are spilled to local disk by
-// section of sessions; memory is one section per processor.
+// join brings the rows of each session together and says what they mean for users.
 type join struct {
-	scratch *objects
-	folder  string
-	spills  lanes[*shuffleWriter] // nil until a row comes
-	rows    atomic.Int64
+	*spill
+	rows atomic.Int64
 }
 
-// Sections of a join's spill.
+// Sections of a join of sessions, unless it is known to need more; a power of two.
 const joinSections = 256
 
-func (l *Lake) newJoin() (*join, error) {
-	parent := l.config.Scratch
-	if parent == "" {
-		parent = os.TempDir()
-	}
-	folder, err := os.MkdirTemp(parent, "versionlake-join-*")
-	if err != nil {
-		return nil, fmt.Errorf("make a folder for spills: %w", err)
-	}
-	root := url.URL{Scheme: "file", Path: folder}
-	scratch := &objects{root: root.String(), scratch: folder, io: icebergLocal}
-	return &join{scratch: scratch, folder: folder, spills: newLanes[*shuffleWriter]()}, nil
-}
-
-func (j *join) close() {
-	for _, spill := range j.spills.all() {
-		if *spill != nil {
-			(*spill).object.abort()
-		}
-	}
-	os.RemoveAll(j.folder)
+func (l *Lake) newJoin(sections int) (*join, error) {
+	s, err := l.newSpill(sections)
+	return &join{spill: s}, err
 }
 
 func (j *join) add(row sessionRow) error {
 	j.rows.Add(1)
-	return j.spills.with(func(spill **shuffleWriter) (err error) {
-		if *spill == nil {
-			if *spill, err = j.scratch.newShuffle(j.scratch.root, joinSections); err != nil {
-				return err
-			}
-		}
-		return (*spill).add(sessionSection(row.key, joinSections), row.append)
-	})
-}
-
-// openSpills ends the writing of rows and opens what was written.
-func (j *join) openSpills() (openShuffles, error) {
-	var written []shuffled
-	for i, spill := range j.spills.all() {
-		if *spill == nil {
-			continue
-		}
-		index, err := (*spill).close(fmt.Sprintf("%s/spill-%d", j.scratch.root, i))
-		if err != nil {
-			return nil, err
-		}
-		written = append(written, index)
-	}
-	return j.scratch.openShuffles(written)
+	return j.spill.add(sessionSection(row.key, j.sections), row.append)
 }
 
 // sessions hands every session's rows to each, sorted by kind and the order of events. Several sections are worked on at
 // once: each must be safe for that.
 func (j *join) sessions(ctx context.Context, each func([]*sessionRow) error) error {
-	spilled, err := j.openSpills()
-	if err != nil {
-		return err
-	}
-	defer spilled.close()
-	var next atomic.Int64
-	work, ctx := errgroup.WithContext(ctx)
-	for range runtime.GOMAXPROCS(0) {
-		work.Go(func() error {
-			var data []byte
-			var rows []sessionRow
-			var order []*sessionRow
-			for {
-				section := int(next.Add(1)) - 1
-				if section >= joinSections || ctx.Err() != nil {
-					return ctx.Err()
+	return j.spill.each(ctx, func() func([]byte) error {
+		var rows []sessionRow
+		var order []*sessionRow
+		return func(data []byte) error {
+			rows, order = rows[:0], order[:0]
+			d := decoder{data: data}
+			for len(d.data) > 0 {
+				rows = append(rows, d.sessionRow())
+			}
+			if d.failed {
+				return errDamaged
+			}
+			for i := range rows {
+				order = append(order, &rows[i])
+			}
+			slices.SortFunc(order, (*sessionRow).compare)
+			for start := 0; start < len(order); {
+				end := start + 1
+				for end < len(order) && order[end].session == order[start].session {
+					end++
 				}
-				var err error
-				if data, err = spilled.read(section, data[:0]); err != nil {
+				if err := each(order[start:end]); err != nil {
 					return err
 				}
-				rows, order = rows[:0], order[:0]
-				d := decoder{data: data}
-				for len(d.data) > 0 {
-					rows = append(rows, d.sessionRow())
-				}
-				if d.failed {
-					return fmt.Errorf("section %d of a spill is damaged", section)
-				}
-				for i := range rows {
-					order = append(order, &rows[i])
-				}
-				slices.SortFunc(order, (*sessionRow).compare)
-				for start := 0; start < len(order); {
-					end := start + 1
-					for end < len(order) && order[end].session == order[start].session {
-						end++
-					}
-					if err := each(order[start:end]); err != nil {
-						return err
-					}
-					start = end
-				}
+				start = end
 			}
-		})
-	}
-	return work.Wait()
+			return nil
+		}
+	})
 }
+
+// errDamaged: what was spilled can't be read back.
+var errDamaged = errors.New("it is damaged")
 
 // session is what is known of one session before and after a change.
 type session struct {

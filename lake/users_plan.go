@@ -187,13 +187,13 @@ func (l *Lake) silverChanges(ctx context.Context) (c silverChange, err error) {
 		bindingLog, _ = log(c.bindings, 0)
 	}
 	c.halfCommitted = unsettledHours(slices.Concat(sightingLog, bindingLog), settled)
-	s, b := settledPrefix(sightingLog, bindingLog, settled)
+	cuts := settledPrefix(settled, sightingLog, bindingLog)
 	c.toSightings, c.toBindings = c.base.sightings, c.base.bindings
-	if s > 0 {
-		c.toSightings = sightingLog[s-1].snapshot
+	if cuts[0] > 0 {
+		c.toSightings = sightingLog[cuts[0]-1].snapshot
 	}
-	if b > 0 {
-		c.toBindings = bindingLog[b-1].snapshot
+	if cuts[1] > 0 {
+		c.toBindings = bindingLog[cuts[1]-1].snapshot
 	}
 	if c.sightingFiles, err = changesBetween(ctx, c.sightings, c.base.sightings, c.toSightings); err != nil {
 		return c, err
@@ -213,7 +213,7 @@ func (l *Lake) stageChanges(ctx context.Context, c silverChange, runs *runWriter
 	if len(c.sightingFiles.added)+len(c.sightingFiles.removed)+len(c.bindingFiles.added)+len(c.bindingFiles.removed) == 0 {
 		return nil
 	}
-	j, err := l.newJoin()
+	j, err := l.newJoin(joinSections)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (l *Lake) stageLate(ctx context.Context, staged *stagedUsers, late map[stri
 	if err != nil {
 		return err
 	}
-	j, err := l.newJoin()
+	j, err := l.newJoin(joinSections)
 	if err != nil {
 		return err
 	}
