@@ -26,27 +26,35 @@ func (l *Lake) CommitDaily(ctx context.Context, plan DailyPlan, counted []Counte
 			err = fmt.Errorf("commit the daily aggregates: %w", err)
 		}
 	}()
-	var staged stagedDaily
-	if err := l.objects.readJSON(plan.Ref, &staged); err != nil {
+	staged, added, err := l.stagedDaily(plan, counted)
+	if err != nil {
 		return DailyCommit{}, err
 	}
-	added := map[string][]dataFile{}
+	result.Dates = plan.Dates
+	for _, definition := range dailyTables {
+		if err := l.commitDaily(ctx, definition, staged, added[definition.name]); err != nil {
+			return DailyCommit{}, err
+		}
+	}
+	return result, l.rowsOfDaily(ctx, &result)
+}
+
+// stagedDaily reads what a refresh staged: its plan, and files by table.
+func (l *Lake) stagedDaily(plan DailyPlan, counted []CountedDates) (staged *stagedDaily, added map[string][]dataFile, err error) {
+	staged, added = &stagedDaily{}, map[string][]dataFile{}
+	if err := l.objects.readJSON(plan.Ref, staged); err != nil {
+		return nil, nil, err
+	}
 	for _, each := range counted {
 		var counts stagedCounts
 		if err := l.objects.readJSON(each.Ref, &counts); err != nil {
-			return DailyCommit{}, err
+			return nil, nil, err
 		}
 		for _, file := range counts.Files {
 			added[file.Table] = append(added[file.Table], file)
 		}
 	}
-	result.Dates = plan.Dates
-	for _, definition := range dailyTables {
-		if err := l.commitDaily(ctx, definition, &staged, added[definition.name]); err != nil {
-			return DailyCommit{}, err
-		}
-	}
-	return result, l.rowsOfDaily(ctx, &result)
+	return staged, added, nil
 }
 
 func (l *Lake) commitDaily(ctx context.Context, definition tableDefinition, staged *stagedDaily, added []dataFile) error {

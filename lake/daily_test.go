@@ -1,13 +1,15 @@
 package lake
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
 
-// daily refreshes the daily aggregates.
-func (in *ingester) daily() DailyCommit {
+// countDaily takes a refresh of the daily aggregates as far as its commit.
+func (in *ingester) countDaily() (DailyPlan, []CountedDates) {
 	in.tb.Helper()
 	ctx := in.tb.Context()
 	in.runs++
@@ -19,10 +21,42 @@ func (in *ingester) daily() DailyCommit {
 		in.must(err)
 		counted = append(counted, each)
 	}
-	commit, err := in.lake.CommitDaily(ctx, plan, counted)
+	return plan, counted
+}
+
+// daily refreshes the daily aggregates.
+func (in *ingester) daily() DailyCommit {
+	in.tb.Helper()
+	plan, counted := in.countDaily()
+	commit, err := in.lake.CommitDaily(in.tb.Context(), plan, counted)
 	in.must(err)
-	in.must(in.lake.DropDaily(ctx, plan))
+	in.must(in.lake.DropDaily(in.tb.Context(), plan))
 	return commit
+}
+
+// anyDaily refreshes them, or dies between the commits of the two tables, or is overtaken.
+func (in *ingester) anyDaily(r *rand.Rand) {
+	in.tb.Helper()
+	switch r.IntN(4) {
+	case 0:
+		plan, counted := in.countDaily()
+		in.must(in.halfCommitDaily(plan, counted))
+	case 1:
+		plan, counted := in.countDaily()
+		in.daily()
+		if _, err := in.lake.CommitDaily(in.tb.Context(), plan, counted); err != nil && !errors.Is(err, ErrConflict) {
+			in.tb.Errorf("a refresh that was overtaken: %v", err)
+		}
+	default:
+		in.daily()
+	}
+}
+
+// halfCommitDaily commits the first table only.
+func (in *ingester) halfCommitDaily(plan DailyPlan, counted []CountedDates) error {
+	staged, added, err := in.lake.stagedDaily(plan, counted)
+	in.must(err)
+	return in.lake.commitDaily(in.tb.Context(), dailyTables[0], staged, added[dailyTables[0].name])
 }
 
 func TestDailyOfSmallWorld(t *testing.T) {

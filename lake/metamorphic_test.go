@@ -39,13 +39,19 @@ func smallWorld(r *rand.Rand) map[string][]string {
 					attributes = append(attributes, "Device", pick("D1", "D2"))
 				}
 				line := ""
-				switch r.IntN(6) {
+				switch r.IntN(10) {
 				case 0:
 					line = login(at, session, pick("p1", "p2", "p3"))
 				case 1:
 					line = deviceInfo(at, session, pick("D1", "D2"))
 				case 2:
 					line = event(at, session, "Other", attributes...)
+				case 3:
+					line = event(at, session, "Notification", append(attributes, "Target", "1.10", "Status", pick("Sent", "Shown", "Accepted", "Failed", "Odd"))...)
+				case 4:
+					line = event(at, session, "SessionEnd", append(attributes, "Duration", pick("0.5", "60", "-1", "x", "1e9"))...)
+				case 5:
+					line = event(at, session, pick("Issue", "Crash", "FeatureUsed", "Install"), append(attributes, "Feature", pick("f", "g"), "Code", "c")...)
 				default:
 					line = sighting(at, session, pick("1.0", "1.1", "1.10"), attributes...)
 				}
@@ -129,7 +135,7 @@ func anySteps(r *rand.Rand, world map[string][]string) (steps []planStep) {
 		if i%4 == 0 && i/4 < len(order) {
 			step.hour = order[i/4]
 			step.do = "ingest"
-		} else if step.do = []string{"ingest", "ingest", "spoil", "spoil", "mend", "die", "gold", "gold", "compact", "overtake", "reopen", "cancel"}[r.IntN(12)]; len(names) > 0 {
+		} else if step.do = []string{"ingest", "ingest", "spoil", "spoil", "mend", "die", "gold", "gold", "daily", "compact", "overtake", "reopen", "cancel"}[r.IntN(13)]; len(names) > 0 {
 			step.file = names[r.IntN(len(names))]
 		}
 		steps = append(steps, step)
@@ -177,8 +183,14 @@ func inPlainOrder(t testing.TB, world map[string][]string) string {
 	if ids, _ := snapshots(t, in.lake, goldUsers); len(ids) == 0 {
 		return ""
 	}
+	in.daily()
 	checkVerify(t, in.lake)
-	return users(t, in.lake, "") + dumpHours(t, in.lake)
+	return dumpAll(t, in.lake)
+}
+
+// dumpAll is every row of bronze, silver and gold.
+func dumpAll(t testing.TB, l *Lake) string {
+	return users(t, l, "") + dumpHours(t, l) + dump[versionDailyRow](t, l, goldVersionDaily) + dump[eventDailyRow](t, l, goldEventDaily)
 }
 
 // anyPlan takes a world through the steps of a plan, ends with all files as they should be, and wants what the plain order gave.
@@ -234,6 +246,11 @@ func anyPlan(t testing.TB, world map[string][]string, steps []planStep, plain st
 			waiting = append(waiting, staged.run)
 		case "gold":
 			gold()
+		case "daily":
+			in.anyDaily(r)
+			if ids, _ := snapshots(t, in.lake, goldUsers); len(ids) > 0 {
+				checkVerify(t, in.lake)
+			}
 		case "overtake": // a round that another one overtakes
 			plan, merged := in.mergeGold()
 			before, _ := snapshots(t, in.lake, goldUsers)
@@ -264,7 +281,8 @@ func anyPlan(t testing.TB, world map[string][]string, steps []planStep, plain st
 	if len(waiting) > 0 {
 		t.Errorf("gold does not show %v", waiting)
 	}
-	if got := users(t, in.lake, "") + dumpHours(t, in.lake); got != plain {
+	in.daily()
+	if got := dumpAll(t, in.lake); got != plain {
 		t.Errorf("the tables are\n%s\nand in the plain order\n%s", got, plain)
 	}
 	checkGold(t, in)

@@ -53,6 +53,7 @@ type Verified struct {
 	Users       int64    `json:"users"`
 	Versions    int64    `json:"versions"` // snapshots of gold.users
 	Tags        int64    `json:"tags"`
+	Daily       int64    `json:"daily"` // rows of gold.version_daily and gold.event_daily
 	Differences int64    `json:"differences"`
 	Notes       []string `json:"notes"` // what is no fault, or could not be checked
 }
@@ -64,7 +65,7 @@ func (l *Lake) Verify(ctx context.Context, options VerifyOptions, report func(Di
 	if options.From == 0 && options.To == 0 {
 		v.options.From, v.options.To = math.MinInt32, math.MaxInt32
 	}
-	for _, step := range []func(context.Context) error{v.load, v.verifyLedger, v.verifyHours, v.verifyVersions, v.verifyTags, v.verifyUsers} {
+	for _, step := range []func(context.Context) error{v.load, v.verifyLedger, v.verifyHours, v.verifyVersions, v.verifyTags, v.verifyUsers, v.verifyDaily} {
 		if err := step(ctx); err != nil {
 			return v.checked, fmt.Errorf("verify: %w", err)
 		}

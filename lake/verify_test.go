@@ -76,6 +76,7 @@ func TestVerifyOfASoundLake(t *testing.T) {
 	}
 	in.silver(hourAt(t, "2022-05-27T09"))
 	in.gold()
+	in.daily()
 	checkGold(t, in)
 	if checked = checkVerify(t, in.lake); len(checked.Notes) > 0 {
 		t.Errorf("notes %q", checked.Notes)
