@@ -82,6 +82,7 @@ func TestPyIceberg(t *testing.T) {
 	}
 	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.2"), sighting("27T05:20", "s2", "1.1"), sighting("27T05:40", "s5", "1.0"), "broken")
 	in.ingest(hour)
+	in.daily()
 
 	command := exec.CommandContext(t.Context(), python, "testdata/interop.py",
 		strings.TrimPrefix(in.lake.config.Catalog, "sqlite://"), in.lake.config.Warehouse)
@@ -112,6 +113,7 @@ func TestPyIceberg(t *testing.T) {
 		bronzeEvents.name: len(rowsOf[eventRow](t, l, bronzeEvents)), bronzeRejects.name: len(rowsOf[rejectRow](t, l, bronzeRejects)),
 		silverEvents.name: len(rowsOf[silverRow](t, l, silverEvents)), silverSightings.name: len(rowsOf[sightingRow](t, l, silverSightings)),
 		silverBindings.name: len(rowsOf[bindingRow](t, l, silverBindings)), goldUsers.name: len(show(t, l)) - 1, // one user has two intervals
+		goldVersionDaily.name: len(rowsOf[versionDailyRow](t, l, goldVersionDaily)), goldEventDaily.name: len(rowsOf[eventDailyRow](t, l, goldEventDaily)),
 		opsHours.name: len(rowsOf[hourRow](t, l, opsHours)), opsFiles.name: len(rowsOf[fileRow](t, l, opsFiles)),
 	}
 	if len(found.Tables) != len(tableDefinitions) {

@@ -48,11 +48,11 @@ var (
 		bucketBy: "user_id", properties: metrics("user_id", "full"),
 	}
 	goldVersionDaily = tableDefinition{
-		name: "gold.version_daily", comment: "One row per date, service, version and device: who was active, what came, went and happened. Nothing fills it yet.",
+		name: "gold.version_daily", comment: "One row per date, service, version and device: who was active, what came, went and happened.",
 		row: versionDailyRow{}, monthOf: "date_utc",
 	}
 	goldEventDaily = tableDefinition{
-		name: "gold.event_daily", comment: "Events of the catalogue counted per date, service, version, device and what they are about. Nothing fills it yet.",
+		name: "gold.event_daily", comment: "Events of the catalogue counted per date, service, version, device and what they are about.",
 		row: eventDailyRow{}, monthOf: "date_utc",
 	}
 	opsHours = tableDefinition{

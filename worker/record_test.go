@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	sdkworker "go.temporal.io/sdk/worker"
 
+	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/worker"
@@ -69,9 +71,24 @@ func TestRecord(t *testing.T) {
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "range", run.GetID(), run.GetRunID())
 	l.record(t, "gold", "gold", "")
+	l.recordDaily(t)
 
 	l.recordCancelled(t)
 	l.recordScheduled(t)
+}
+
+// recordDaily asks the writer of the daily aggregates, which the gold writer has started, not to wait.
+func (l *local) recordDaily(t *testing.T) {
+	ctx := t.Context()
+	run, err := l.client.SignalWithStartWorkflow(ctx, activities.DailyWorkflowID, activities.DailySignal, activities.DailyRequest{Now: true},
+		client.StartWorkflowOptions{ID: activities.DailyWorkflowID, TaskQueue: worker.TaskQueue}, activities.DailyWorkflow, workflows.DailyInput{})
+	require.NoError(t, err)
+	var commit lake.DailyCommit
+	require.NoError(t, run.Get(ctx, &commit))
+	require.Equal(t, lake.DailyCommit{Dates: 3, Versions: 3, Events: 3}, commit)
+	l.record(t, "daily", run.GetID(), run.GetRunID())
+	_, err = l.lake.Verify(ctx, lake.VerifyOptions{}, func(d lake.Difference) error { return errors.New(d.Text) })
+	require.NoError(t, err)
 }
 
 // recordCancelled cancels a range, and with it its hours: what they had begun to commit they finish.

@@ -47,6 +47,7 @@ type Registry interface {
 func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflow(workflows.IngestHour)
 	r.RegisterWorkflow(workflows.GoldWriter)
+	r.RegisterWorkflow(workflows.DailyWriter)
 	r.RegisterWorkflow(workflows.ReprocessRange)
 	r.RegisterWorkflow(workflows.ScheduledHour)
 	r.RegisterWorkflow(workflows.AwaitHour)
@@ -69,5 +70,6 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	RegisterWorkflows(w)
 	w.RegisterActivity(&activities.Ingest{Source: o.Source, Lake: o.Lake, Catalogue: o.Catalogue, MaxFuture: o.MaxFuture})
 	w.RegisterActivity(&activities.Gold{Lake: o.Lake})
+	w.RegisterActivity(&activities.Daily{Lake: o.Lake})
 	return w
 }

@@ -61,7 +61,8 @@ func GoldWriter(ctx workflow.Context, input GoldInput) error {
 }
 
 type goldWriter struct {
-	steps *activities.Gold // names the activities; never called here
+	steps *activities.Gold  // names the activities; never called here
+	daily *activities.Daily // likewise
 
 	requests workflow.ReceiveChannel
 	waiting  []activities.GoldRequest
@@ -151,6 +152,7 @@ func (w *goldWriter) round(ctx workflow.Context) error {
 		return err
 	}
 	w.settle(ctx, batch, commit)
+	w.askDaily(ctx)
 	if err := w.drop(ctx, plan); err != nil {
 		return err
 	}
@@ -262,6 +264,17 @@ func (w *goldWriter) tell(ctx workflow.Context, requests []activities.GoldReques
 		if err := future.Get(ctx, nil); err != nil {
 			workflow.GetLogger(ctx).Info("nobody waits for the answer", "workflow", requests[i].WorkflowID, "error", err)
 		}
+	}
+}
+
+// askDaily lets the daily aggregates follow. Nobody waits for them.
+func (w *goldWriter) askDaily(ctx workflow.Context) {
+	if workflow.GetVersion(ctx, "daily aggregates", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	asking := requestDaily.local(ctx, "ask for a refresh of the daily aggregates")
+	if err := workflow.ExecuteLocalActivity(asking, w.daily.RequestDaily).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("the daily aggregates are not asked to follow before the next round", "error", err)
 	}
 }
 

@@ -30,7 +30,11 @@ var (
 	mergeUsers   = step{startToClose: 2 * time.Hour, heartbeat: heartbeatTimeout}
 	rebuildUsers = step{startToClose: 12 * time.Hour, heartbeat: heartbeatTimeout} // reads all sightings
 	commitUsers  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
-	dropRound    = step{startToClose: 10 * time.Minute, attempts: 3} // local; maintenance sweeps what stays
+	dropRound    = step{startToClose: 10 * time.Minute, attempts: 3}              // local; maintenance sweeps what stays
+	requestDaily = step{startToClose: 30 * time.Second, attempts: 5}              // local; the next round asks again
+	planDaily    = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout} // reads all histories, and all of silver the first time
+	countDates   = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout}
+	commitDaily  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
 )
 
 // with is the context for one run of the step, with the line that the Temporal UI shows for it.

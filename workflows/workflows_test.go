@@ -25,6 +25,7 @@ import (
 var (
 	ingest *activities.Ingest
 	gold   *activities.Gold
+	daily  *activities.Daily
 )
 
 func environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
@@ -32,6 +33,8 @@ func environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	env := suite.NewTestWorkflowEnvironment()
 	env.RegisterActivity(ingest)
 	env.RegisterActivity(gold)
+	env.RegisterActivity(daily)
+	env.OnActivity(daily.RequestDaily, mock.Anything).Return(nil).Maybe()
 	env.RegisterWorkflow(workflows.IngestHour)
 	env.RegisterWorkflow(workflows.AwaitHour)
 	t.Cleanup(func() { env.AssertExpectations(t) })

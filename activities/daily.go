@@ -1,0 +1,91 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+
+	"github.com/versionlake/versionlake/lake"
+)
+
+// The writer of the daily aggregates as others know it.
+const (
+	// DailyWorkflowID: the daily aggregates have one writer at a time, so its workflow has one id.
+	DailyWorkflowID = "daily"
+	// DailyWorkflow is the name of the workflow type.
+	DailyWorkflow = "DailyWriter"
+	// DailySignal carries a DailyRequest to the writer.
+	DailySignal = "request"
+	// DailySummary is what the Temporal UI says of it.
+	DailySummary = "keeps the daily aggregates up to date"
+)
+
+// DailyRequest asks for a refresh of the daily aggregates: soon, or now.
+type DailyRequest struct {
+	Now bool `json:"now,omitempty"`
+}
+
+// Daily holds the steps that let the daily aggregates follow silver and gold.
+type Daily struct {
+	Lake *lake.Lake
+}
+
+// RequestDaily signals the writer of the daily aggregates, and starts it where it does not run. Asking twice does no harm.
+func (a *Daily) RequestDaily(ctx context.Context) error {
+	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, DailyWorkflowID, DailySignal, DailyRequest{}, client.StartWorkflowOptions{
+		ID:                    DailyWorkflowID,
+		TaskQueue:             activity.GetInfo(ctx).TaskQueue,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:         DailySummary,
+	}, DailyWorkflow, struct{}{})
+	if err != nil {
+		return fmt.Errorf("ask for a refresh of the daily aggregates: %w", err)
+	}
+	return nil
+}
+
+// PlanDaily begins a refresh: it finds the dates whose counts may have changed.
+func (a *Daily) PlanDaily(ctx context.Context) (lake.DailyPlan, error) {
+	var done atomic.Int64
+	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
+	info := activity.GetInfo(ctx)
+	round := fmt.Sprintf("%s-%s-%d", info.WorkflowExecution.RunID, info.ActivityID, info.Attempt)
+	plan, err := a.Lake.PlanDaily(ctx, round, done.Store)
+	return plan, temporalError(ctx, err)
+}
+
+// CountDatesInput names the months, since 1970-01, whose dates one activity counts.
+type CountDatesInput struct {
+	Plan   lake.DailyPlan `json:"plan"`
+	Months []int32        `json:"months"`
+}
+
+// CountDates stages some months of the daily aggregates anew.
+func (a *Daily) CountDates(ctx context.Context, input CountDatesInput) (lake.CountedDates, error) {
+	var done atomic.Int64
+	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
+	counted, err := a.Lake.CountDates(ctx, input.Plan, input.Months, done.Store)
+	return counted, temporalError(ctx, err)
+}
+
+// CommitDailyInput is a refresh that is ready.
+type CommitDailyInput struct {
+	Plan    lake.DailyPlan      `json:"plan"`
+	Counted []lake.CountedDates `json:"counted"`
+}
+
+// CommitDaily makes a refresh visible.
+func (a *Daily) CommitDaily(ctx context.Context, input CommitDailyInput) (lake.DailyCommit, error) {
+	defer keepAlive(ctx, nil)()
+	commit, err := a.Lake.CommitDaily(ctx, input.Plan, input.Counted)
+	return commit, temporalError(ctx, err)
+}
+
+// DropDaily removes what a refresh staged.
+func (a *Daily) DropDaily(ctx context.Context, plan lake.DailyPlan) error {
+	return temporalError(ctx, a.Lake.DropDaily(ctx, plan))
+}
