@@ -74,6 +74,33 @@ func frozenBefore(loaded *table.Table) (int32, error) {
 	return dateOf(date.UnixMicro()), nil
 }
 
+// dailyBehind tells whether a refresh would have anything to look at.
+func (l *Lake) dailyBehind(ctx context.Context) (bool, error) {
+	daily, err := l.load(ctx, goldVersionDaily)
+	if err != nil {
+		return false, err
+	}
+	state, _ := dailyStateOf(daily)
+	for definition, reached := range map[*tableDefinition]int64{
+		&silverEvents: state.Events, &silverSightings: state.Sightings, &silverBindings: state.Bindings, &goldUsers: state.Users,
+	} {
+		loaded, err := l.load(ctx, *definition)
+		if err != nil {
+			return false, err
+		}
+		if ahead(loaded, reached) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// ahead tells whether a table has changed a row since a snapshot.
+func ahead(loaded *table.Table, reached int64) bool {
+	entries, ok := log(loaded, reached)
+	return !ok || slices.ContainsFunc(entries, func(entry logEntry) bool { return !entry.compaction })
+}
+
 // FreezeDates keeps what was counted of the dates before one, whatever becomes of their events: it must be called before rows of
 // silver.events are dropped, with the day after the latest of them. It never turns back. ErrConflict: the daily aggregates do
 // not reflect all of silver.events yet; refresh them first.
@@ -88,7 +115,7 @@ func (l *Lake) FreezeDates(ctx context.Context, before int32) error {
 		if err != nil {
 			return nil, err
 		}
-		if entries, ok := log(events, state.Events); !ok || slices.ContainsFunc(entries, func(entry logEntry) bool { return !entry.compaction }) {
+		if ahead(events, state.Events) {
 			return nil, fmt.Errorf("%w: the daily aggregates are behind silver.events", ErrConflict)
 		}
 		return metadataChange(loaded, iceberg.Properties{propertyFrozen: formatDate(before)}), nil

@@ -175,6 +175,8 @@ type Status struct {
 	Rejects   int64          `json:"rejects"`
 	Users     int64          `json:"users"`
 	Behind    bool           `json:"gold_behind"` // silver has moved on since gold's last commit
+	// DailyBehind: silver or gold has moved on since the daily aggregates were refreshed.
+	DailyBehind bool `json:"daily_behind"`
 	// HalfCommitted are hours whose run is between its silver commits, or was given up there: gold stops before them.
 	HalfCommitted []string      `json:"half_committed"`
 	Latest        Version       `json:"latest"`
@@ -233,6 +235,9 @@ func (l *Lake) Status(ctx context.Context) (status Status, err error) {
 	slices.SortFunc(status.Tables, func(a, b TableStatus) int { return cmp.Compare(a.Name, b.Name) })
 	change, err := l.silverChanges(ctx)
 	if err != nil {
+		return Status{}, err
+	}
+	if status.DailyBehind, err = l.dailyBehind(ctx); err != nil {
 		return Status{}, err
 	}
 	status.HalfCommitted = append([]string{}, change.halfCommitted...)

@@ -97,6 +97,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err := d.showHistory(ctx); err != nil {
 		return err
 	}
+	if err := d.showDaily(ctx); err != nil {
+		return err
+	}
 	return d.showLateFile(ctx, end-1)
 }
 
@@ -122,6 +125,21 @@ func (d *demo) showHistory(ctx context.Context) error {
 	return nil
 }
 
+// showDaily refreshes at once what follows by itself where a server stays.
+func (d *demo) showDaily(ctx context.Context) error {
+	date := d.facts.Upgrade.Format(time.DateOnly)
+	d.say("All of them on the day of that upgrade; such figures are kept when the events themselves are dropped")
+	d.command("daily --refresh --from %s --to %s", date, d.facts.Upgrade.AddDate(0, 0, 1).Format(time.DateOnly))
+	if _, err := d.session.refreshDaily(ctx, &d.settings); err != nil {
+		return err
+	}
+	from, err := parseDate("--from", date, 0)
+	if err != nil {
+		return err
+	}
+	return dailyRun(ctx, &dailyOptions{settings: &d.settings, from: from, to: from + 1})
+}
+
 // showLateFile lets a file arrive that changes the past, and asks what is known now and what was known then.
 func (d *demo) showLateFile(ctx context.Context, before telemetry.Hour) error {
 	d.say("A late file arrives in hour %s: %s's device was offline, and had upgraded earlier than anyone knew", d.facts.LateHour, d.facts.User)
@@ -131,6 +149,9 @@ func (d *demo) showLateFile(ctx context.Context, before telemetry.Hour) error {
 	d.command("ingest %s", d.facts.LateHour)
 	ingest := &ingestOptions{settings: &d.settings, hour: d.facts.LateHour}
 	if _, err := ingest.ingest(ctx, d.session); err != nil {
+		return err
+	}
+	if _, err := d.session.refreshDaily(ctx, &d.settings); err != nil {
 		return err
 	}
 	d.say("What ran at %s, by what is known today, and by what was known when hour %s was the last", instant(d.facts.Asked), before)

@@ -73,6 +73,9 @@ func ingestRun(ctx context.Context, o *ingestOptions) (err error) {
 	if err != nil || o.detach {
 		return err
 	}
+	if err := c.refreshDailyNow(ctx, o.settings); err != nil {
+		return err
+	}
 	if o.output == outputJSON {
 		return o.newPrinter().add(result)
 	}

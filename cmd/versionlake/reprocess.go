@@ -70,6 +70,9 @@ func reprocessRun(ctx context.Context, o *reprocessOptions) (err error) {
 	if err != nil || o.detach {
 		return err
 	}
+	if err := c.refreshDailyNow(ctx, o.settings); err != nil {
+		return err
+	}
 	p := o.newPrinter("HOURS", "DONE", "EMPTY", "DEGRADED", "FAILED", "LINES", "REJECTS")
 	if err := p.add(result, result.Hours, result.Done, result.Empty, result.Degraded, result.Failed, result.Lines, result.Rejects); err != nil {
 		return err

@@ -131,6 +131,9 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 	if status.Behind {
 		fmt.Fprintln(o.stdout, "gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal")
 	}
+	if status.DailyBehind {
+		fmt.Fprintln(o.stdout, "the daily aggregates are behind: they follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh")
+	}
 	fmt.Fprintln(o.stdout)
 	p := o.newPrinter("TABLE", "ROWS", "FILES", "BYTES", "SNAPSHOTS")
 	for _, table := range status.Tables {

@@ -110,7 +110,8 @@ func (s *settings) printVerified(p *printer, checked lake.Verified) error {
 	fmt.Fprintf(s.stdout, "checked %s: %s of files; %s and %s in bronze; %s, %s and %s in silver\n",
 		count(checked.Hours, "hour"), count(checked.Files, "version"), count(checked.Events, "event"), count(checked.Rejects, "reject"),
 		count(checked.Silver, "event"), count(checked.Sightings, "sighting"), count(checked.Bindings, "binding"))
-	_, err := fmt.Fprintf(s.stdout, "checked gold: %s; %s with %s\n%s\n",
-		count(checked.Users, "user"), count(checked.Versions, "version"), count(checked.Tags, "tag"), count(checked.Differences, "difference"))
+	_, err := fmt.Fprintf(s.stdout, "checked gold: %s; %s with %s; %s of daily aggregates\n%s\n",
+		count(checked.Users, "user"), count(checked.Versions, "version"), count(checked.Tags, "tag"), count(checked.Daily, "row"),
+		count(checked.Differences, "difference"))
 	return err
 }
