@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	startTimeout = 60 * time.Second // a server is up in one or two; other tests may keep the machine busy
+	startTimeout = 3 * time.Minute // most are up in a second or two, Trino in a dozen; other tests may keep the machine busy
 	pollInterval = 20 * time.Millisecond
 	startTries   = 5
 )
@@ -168,7 +168,7 @@ type tail struct {
 	bytes []byte
 }
 
-const tailBytes = 16 << 10
+const tailBytes = 64 << 10 // what Trino says at the end of a failed start takes a third of it
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()

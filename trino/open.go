@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/trinodb/trino-go-client/trino"
@@ -14,7 +15,7 @@ import (
 const retryTimeout = 10 * time.Second
 
 // Open connects to a server, with catalog and schema as what names without them mean. Times are UTC. address is
-// http://host:port, or https://user:password@host:port.
+// http://host:port, or https://user:password@host:port; a path, as in https://host:port/other, names another catalog.
 func Open(address, catalog, schema string) (*sql.DB, error) {
 	server, err := url.Parse(address)
 	if err != nil {
@@ -22,6 +23,9 @@ func Open(address, catalog, schema string) (*sql.DB, error) {
 	}
 	if server.User == nil {
 		server.User = url.User("versionlake")
+	}
+	if path := strings.Trim(server.Path, "/"); path != "" {
+		catalog, server.Path = path, ""
 	}
 	patience := retryTimeout
 	connector, err := trino.NewConnector(&trino.Config{

@@ -165,6 +165,6 @@ func (s *settings) makeViews(ctx context.Context, address string) error {
 	if err := trino.CreateViews(ctx, db, func(trino.View) { made++ }); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.stderr, "%s made in %s.%s\n", count(int64(made), "view"), trino.CatalogName, trino.Schema)
+	fmt.Fprintf(s.stderr, "%s made in the schema %s\n", count(int64(made), "view"), trino.Schema)
 	return nil
 }

@@ -1,0 +1,32 @@
+package testserver
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// DeployedTrino starts a Trino that runs until the test ends, as in production: by its own launcher, with a configuration of
+// your own. configure writes that into the folder etc, for a port, and says what the server's environment is, as NAME=value,
+// and how one sees that the server is up.
+func DeployedTrino(tb testing.TB, configure func(etc string, port int) (env []string, healthy func(context.Context) error)) {
+	tb.Helper()
+	install := TrinoInstall(tb)
+	dir := tb.TempDir()
+	etc := filepath.Join(dir, "etc")
+	port, err := freePort()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	env, healthy := configure(etc, port)
+	cmd := exec.Command(filepath.Join(install.Trino, "bin", "launcher"), "run", "--etc-dir", etc, "--data-dir", filepath.Join(dir, "data"),
+		"--jvm-dir", filepath.Dir(filepath.Dir(install.Java)))
+	cmd.Env = append(os.Environ(), env...)
+	server, err := start(cmd, "", healthy)
+	if err != nil {
+		tb.Fatalf("start Trino: %v", err)
+	}
+	tb.Cleanup(server.kill)
+}
