@@ -111,7 +111,7 @@ func findInPage(group parquet.RowGroup, from, to int64, id string) (user history
 			if n, err := rows.ReadRows(one); n != 1 {
 				return user, false, err
 			}
-			user, err := userOf(one[0])
+			user, err := userOf(one[0], copied)
 			return user, err == nil, err
 		}
 		at += int64(n)
@@ -149,7 +149,7 @@ func (l *Lake) Users(ctx context.Context, version Version) iter.Seq2[history.Use
 		}
 		defer rows.close()
 		for rows.valid() {
-			user, err := rows.decode()
+			user, err := rows.decode(copied)
 			if err == nil {
 				err = ctx.Err()
 			}

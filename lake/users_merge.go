@@ -68,7 +68,11 @@ type bucketMerge struct {
 
 	writer *dataWriter[userRow]
 	late   []string
-	rows   []parquet.Row // rows that wait to be written
+	// Rows that wait to be written, and the memory that their values and texts lie in: a row read dies with the next.
+	rows   []parquet.Row
+	values []parquet.Value
+	texts  []byte
+	row    parquet.Row // scratch
 }
 
 func (m *bucketMerge) run(ctx context.Context, staged *stagedUsers) (file *dataFile, err error) {
@@ -108,19 +112,20 @@ func (m *bucketMerge) merge(ctx context.Context, old *oldUsers, deltas *bucketDe
 		case !hasOld && !more:
 			return m.flush()
 		case hasOld && (!more || old.user() < change.user):
-			err = m.add(old.row().Clone())
-			if err == nil {
+			if err = m.add(old.row()); err == nil {
 				err = old.advance()
 			}
 		default:
 			var user history.User
-			if hasOld && old.user() == change.user {
-				if user, err = old.decode(); err == nil {
-					err = old.advance()
-				}
+			known := hasOld && old.user() == change.user
+			if known {
+				user, err = old.decode(aliased)
 			}
 			if err == nil {
 				err = m.apply(user, change)
+			}
+			if err == nil && known {
+				err = old.advance()
 			}
 			if err == nil {
 				change, more, err = deltas.nextUser()
@@ -153,7 +158,8 @@ func (m *bucketMerge) apply(user history.User, change userChange) error {
 	case user.ID == "":
 		return nil // nothing is left
 	}
-	return m.add(appendUser(nil, &user))
+	m.row = appendUser(m.row[:0], &user)
+	return m.add(m.row)
 }
 
 // allLeft tells that nothing remains of an anonymous user: the row is what the sightings that left make by themselves,
@@ -175,9 +181,20 @@ func userKind(id string) string {
 	return history.KindUser
 }
 
-// add writes a row; an untouched one comes straight from the old file, never decoded.
+// add writes a copy of a row; an untouched one comes straight from the old file, never decoded.
 func (m *bucketMerge) add(row parquet.Row) error {
-	if m.rows = append(m.rows, row); len(m.rows) < 256 {
+	start := len(m.values)
+	m.values = append(m.values, row...)
+	own := m.values[start:len(m.values):len(m.values)]
+	for i, value := range own {
+		if value.Kind() != parquet.ByteArray {
+			continue
+		}
+		at := len(m.texts)
+		m.texts = append(m.texts, value.ByteArray()...)
+		own[i] = parquet.ByteArrayValue(m.texts[at:]).Level(value.RepetitionLevel(), value.DefinitionLevel(), value.Column())
+	}
+	if m.rows = append(m.rows, own); len(m.rows) < 256 {
 		return nil
 	}
 	return m.flush()
@@ -185,7 +202,7 @@ func (m *bucketMerge) add(row parquet.Row) error {
 
 func (m *bucketMerge) flush() error {
 	err := m.writer.writeRaw(m.rows)
-	m.rows = m.rows[:0]
+	m.rows, m.values, m.texts = m.rows[:0], m.values[:0], m.texts[:0]
 	m.progress(m.told + m.writer.written)
 	return err
 }

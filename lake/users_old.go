@@ -134,8 +134,8 @@ func (o *oldUsers) valid() bool      { return len(o.files) > 0 }
 func (o *oldUsers) user() string     { return o.files[0].user() }
 func (o *oldUsers) row() parquet.Row { return o.files[0].batch[o.files[0].at] }
 
-func (o *oldUsers) decode() (history.User, error) {
-	user, err := userOf(o.row())
+func (o *oldUsers) decode(text func(parquet.Value) string) (history.User, error) {
+	user, err := userOf(o.row(), text)
 	if err != nil {
 		return history.User{}, fmt.Errorf("read %s: %w", o.files[0].path, err)
 	}

@@ -40,8 +40,9 @@ type stagedUsers struct {
 	Old       map[int][]dataFile `json:"old"` // gold's files by bucket, those to be replaced
 }
 
-// Merging is spread over activities of about this many bytes of rows and changes each: small tables need only one.
-const mergeGroupBytes = 16 << 20
+// Merging is spread over activities of about this many bytes of rows and changes each: small tables need only one, an hour
+// of 200,000 users keeps several workers busy. How many files a round writes does not depend on it.
+const mergeGroupBytes = 4 << 20
 
 // roundFolder is where a round of the gold writer stages its work.
 func (l *Lake) roundFolder(round string) string { return l.objects.root + "/_staging/users/" + round }

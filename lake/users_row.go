@@ -94,12 +94,11 @@ func appendUser(row parquet.Row, u *history.User) parquet.Row {
 	return row
 }
 
-// userOf reads a row back; its texts are copies.
-func userOf(row parquet.Row) (history.User, error) {
+// userOf reads a row back; its texts are copied, or aliased: then they live as long as the row.
+func userOf(row parquet.Row, text func(parquet.Value) string) (history.User, error) {
 	if len(row) < leafHistory || (len(row)-leafHistory)%(leafIsDowngrade-leafHistory+1) != 0 {
 		return history.User{}, fmt.Errorf("a row of gold.users has %d values", len(row))
 	}
-	text := func(value parquet.Value) string { return string(value.ByteArray()) }
 	u := history.User{
 		ID: text(row[leafUserID]), Kind: text(row[leafUserKind]), FirstSeenAt: row[leafFirstSeenAt].Int64(),
 		LastSeenAt: row[leafLastSeenAt].Int64(), CurrentService: text(row[leafCurrentService]), CurrentDevice: text(row[leafCurrentDevice]),
@@ -122,6 +121,9 @@ func userOf(row parquet.Row) (history.User, error) {
 	}
 	return u, nil
 }
+
+func copied(value parquet.Value) string  { return string(value.ByteArray()) }
+func aliased(value parquet.Value) string { return alias(value.ByteArray()) }
 
 // bucketFunc is Iceberg's bucket transform of user ids.
 func bucketFunc(buckets int) func(string) int {

@@ -33,11 +33,11 @@ func TestUserRowForm(t *testing.T) {
 	if !got.Equal(want) || !sameLevels(got, want) {
 		t.Errorf("row\n%+v\nis not\n%+v", got, want)
 	}
-	back, err := userOf(want)
+	back, err := userOf(want, copied)
 	if err != nil || !reflect.DeepEqual(back, user) {
 		t.Errorf("user %+v, %v", back, err)
 	}
-	if _, err := userOf(want[:12]); err == nil {
+	if _, err := userOf(want[:12], copied); err == nil {
 		t.Error("a row cut short was read")
 	}
 }
