@@ -118,8 +118,14 @@ func (l *Lake) tableFolder(definition tableDefinition) string {
 
 // write adds rows of about size bytes in all. A row group ends early when they are long: clients send lines of a MiB.
 func (w *dataWriter[T]) write(rows []T, size int) error {
-	n, err := w.rows.Write(rows)
-	return w.wrote(n, size, err)
+	written := 0
+	for texts := optionalTexts[T](); written < len(rows); {
+		n, err := w.rows.Write(rows[written : written+safeBatch(rows[written:], texts)])
+		if written += n; err != nil {
+			return w.wrote(written, size, err)
+		}
+	}
+	return w.wrote(written, size, nil)
 }
 
 func (w *dataWriter[T]) wrote(rows, size int, err error) error {
