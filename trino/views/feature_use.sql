@@ -1,0 +1,29 @@
+-- What use is made of features, new ones above all? One row per feature and version with a use by a known user, over all events.
+--
+-- service: Service or product.
+-- feature: Feature.
+-- version: Version in which it was used.
+-- version_rank: Place of the version among those of its service, 1 is the oldest.
+-- first_version: The oldest version in which the feature was ever used.
+-- is_new: Whether this is that version, and an older one was active: the feature came with it.
+-- uses: FeatureUsed events of known users while they ran the version.
+-- users: Known users with such an event.
+-- share: Of the known users with any event while they ran the version, the part that users are.
+-- first_used_at: First such event, UTC.
+-- last_used_at: Last such event, UTC.
+WITH used AS (
+  SELECT service, feature, version, count(*) AS uses, count(DISTINCT user_id) AS users, min(event_time) AS first_used_at, max(event_time) AS last_used_at
+  FROM events
+  WHERE event_name = 'FeatureUsed' AND user_kind = 'user' AND feature IS NOT NULL AND version IS NOT NULL
+  GROUP BY 1, 2, 3
+), ranked AS (
+  SELECT u.*, a.version_rank, a.active_users,
+         first_value(u.version) OVER (PARTITION BY u.service, u.feature ORDER BY a.version_rank) AS first_version,
+         a.version_rank > a.oldest_rank AS is_followed
+  FROM used AS u
+  JOIN (SELECT *, min(version_rank) OVER (PARTITION BY service) AS oldest_rank FROM version_activity) AS a
+    ON a.service = u.service AND a.version = u.version
+)
+SELECT service, feature, version, version_rank, first_version, version = first_version AND is_followed AS is_new,
+       uses, users, CAST(users AS double) / active_users AS share, first_used_at, last_used_at
+FROM ranked

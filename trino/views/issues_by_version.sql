@@ -1,0 +1,26 @@
+-- How many issues has a version? One row per version with an event of a known user, over all events.
+--
+-- service: Service or product.
+-- version: Version.
+-- version_rank: Place of the version among those of its service, 1 is the oldest.
+-- issues: Issue events of known users while they ran the version.
+-- affected_users: Known users with such an issue.
+-- active_users: Known users with any event while they ran the version.
+-- affected_share: affected_users / active_users.
+-- issues_per_thousand_users: Issues per thousand active users.
+-- issues_per_thousand_sessions: Issues per thousand sessions with an event while the version ran.
+-- change_per_thousand_users: issues_per_thousand_users less that of the version before it in order that had active users.
+WITH affected AS (
+  SELECT service, version, count(DISTINCT user_id) AS users
+  FROM events
+  WHERE event_name = 'Issue' AND user_kind = 'user'
+  GROUP BY 1, 2
+), rated AS (
+  SELECT *, 1000e0 * issues / active_users AS per_thousand_users FROM version_activity
+)
+SELECT r.service, r.version, r.version_rank, r.issues, coalesce(a.users, 0) AS affected_users, r.active_users,
+       CAST(coalesce(a.users, 0) AS double) / r.active_users AS affected_share,
+       r.per_thousand_users AS issues_per_thousand_users, 1000e0 * r.issues / r.sessions AS issues_per_thousand_sessions,
+       r.per_thousand_users - lag(r.per_thousand_users) OVER (PARTITION BY r.service ORDER BY r.version_rank) AS change_per_thousand_users
+FROM rated AS r
+LEFT JOIN affected AS a ON a.service = r.service AND a.version = r.version

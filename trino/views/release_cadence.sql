@@ -1,0 +1,38 @@
+-- How often do releases come, and are they taken up before the next one? One row per version that was the newest when it was first sighted.
+--
+-- service: Service or product.
+-- version: Version: a release, newer than every version of the service sighted before it.
+-- version_rank: Place of the version among those of its service, 1 is the oldest.
+-- released_at: Its first sighting, UTC.
+-- days_since_previous: Days since the release before it; NULL: the first one in the data.
+-- days_until_next: Days until the next release; NULL: there is none yet.
+-- users: Known users who ever ran the version.
+-- days_to_half: Days from its first sighting until half of these users (rounded up) had run it.
+-- users_before_next: Of users, those who first ran it before the next release; all of them when there is none yet.
+-- share_before_next: users_before_next / users: a low share says that releases come faster than users take them.
+WITH released AS (
+  SELECT service, version, version_rank, first_seen_at AS released_at,
+         coalesce(max(version_rank) OVER (PARTITION BY service ORDER BY first_seen_at, version_rank DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < version_rank AS is_release
+  FROM versions
+), ordered AS (
+  SELECT service, version, version_rank, released_at,
+         lag(released_at) OVER in_order AS previous_at, lead(released_at) OVER in_order AS next_at
+  FROM released
+  WHERE is_release
+  WINDOW in_order AS (PARTITION BY service ORDER BY version_rank)
+), adopted AS (
+  SELECT service, version, user_id, min(valid_from) AS since FROM version_intervals WHERE user_kind = 'user' GROUP BY 1, 2, 3
+), taken AS (
+  SELECT o.service, o.version, count(a.user_id) AS users, array_sort(array_agg(a.since) FILTER (WHERE a.since IS NOT NULL)) AS times,
+         count(a.user_id) FILTER (WHERE o.next_at IS NULL OR a.since < o.next_at) AS before_next
+  FROM ordered AS o
+  LEFT JOIN adopted AS a ON a.service = o.service AND a.version = o.version
+  GROUP BY 1, 2
+)
+SELECT o.service, o.version, o.version_rank, o.released_at,
+       date_diff('millisecond', o.previous_at, o.released_at) / 86400e3 AS days_since_previous,
+       date_diff('millisecond', o.released_at, o.next_at) / 86400e3 AS days_until_next,
+       t.users, date_diff('millisecond', o.released_at, element_at(t.times, (cardinality(t.times) + 1) / 2)) / 86400e3 AS days_to_half,
+       t.before_next AS users_before_next, CAST(t.before_next AS double) / nullif(t.users, 0) AS share_before_next
+FROM ordered AS o
+JOIN taken AS t ON t.service = o.service AND t.version = o.version

@@ -1,0 +1,38 @@
+-- Which features and issues should a new version look at? Rates per thousand active users, against the active version before it in order.
+--
+-- service: Service or product.
+-- version: Version.
+-- version_rank: Place of the version among those of its service, 1 is the oldest.
+-- previous_version: The version before it in order that had active users.
+-- kind: feature or issue.
+-- name: The feature, or the code of the issue.
+-- events: Uses of the feature, or issues of the code, of known users while they ran the version; 0: only the version before had any.
+-- users: Known users with such an event.
+-- per_thousand_users: events per thousand known users with any event while they ran the version.
+-- previous_per_thousand_users: The same of the version before it.
+-- change: per_thousand_users less previous_per_thousand_users: above 0, more of it than before.
+WITH happened AS (
+  SELECT service, version, IF(event_name = 'Issue', 'issue', 'feature') AS kind, IF(event_name = 'Issue', code, feature) AS name,
+         count(*) AS events, count(DISTINCT user_id) AS users
+  FROM events
+  WHERE event_name IN ('FeatureUsed', 'Issue') AND user_kind = 'user' AND version IS NOT NULL
+  GROUP BY 1, 2, 3, 4
+), ordered AS (
+  SELECT service, version, version_rank, active_users,
+         lag(version) OVER in_order AS previous_version, lag(active_users) OVER in_order AS previous_users
+  FROM version_activity
+  WINDOW in_order AS (PARTITION BY service ORDER BY version_rank)
+), rated AS (
+  SELECT o.service, o.version, o.version_rank, o.previous_version, h.kind, h.name,
+         coalesce(sum(h.events) FILTER (WHERE h.version = o.version), 0) AS events,
+         coalesce(sum(h.users) FILTER (WHERE h.version = o.version), 0) AS users,
+         coalesce(1000e0 * sum(h.events) FILTER (WHERE h.version = o.version) / max(o.active_users), 0) AS per_thousand_users,
+         coalesce(1000e0 * sum(h.events) FILTER (WHERE h.version = o.previous_version) / max(o.previous_users), 0) AS previous_per_thousand_users
+  FROM ordered AS o
+  JOIN happened AS h ON h.service = o.service AND h.version IN (o.version, o.previous_version)
+  WHERE o.previous_version IS NOT NULL AND h.name IS NOT NULL
+  GROUP BY 1, 2, 3, 4, 5, 6
+)
+SELECT service, version, version_rank, previous_version, kind, name, events, users, per_thousand_users, previous_per_thousand_users,
+       per_thousand_users - previous_per_thousand_users AS change
+FROM rated

@@ -1,0 +1,26 @@
+-- How are users spread over versions and devices? Known users with an active installation; one with two installations counts in both.
+--
+-- service: Service or product.
+-- version: Version.
+-- version_rank: Place of the version among those of its service, 1 is the oldest.
+-- device: Device, NULL where nothing names it.
+-- users: Known users with an active installation that runs the version on the device.
+-- share: Of the known users with an active installation of the service, the part that users are.
+-- share_of_version: Of those who run the version on any device, the part that users are.
+-- share_of_device: Of those who run any version on the device, the part that users are.
+WITH counted AS (
+  SELECT service, version, version_rank, device, grouping(version, device) AS without, count(DISTINCT user_id) AS users
+  FROM active_installations
+  WHERE user_kind = 'user'
+  GROUP BY GROUPING SETS ((service, version, version_rank, device), (service, version, version_rank), (service, device), (service))
+), totals AS (
+  SELECT *,
+         max(IF(without = 3, users)) OVER (PARTITION BY service) AS of_service,
+         max(IF(without = 1, users)) OVER (PARTITION BY service, version) AS of_version,
+         max(IF(without = 2, users)) OVER (PARTITION BY service, device) AS of_device
+  FROM counted
+)
+SELECT service, version, version_rank, device, users, CAST(users AS double) / of_service AS share,
+       CAST(users AS double) / of_version AS share_of_version, CAST(users AS double) / of_device AS share_of_device
+FROM totals
+WHERE without = 0
