@@ -96,7 +96,7 @@ func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, erro
 		}
 	}
 	var silver []lake.StagedSilver
-	for _, sections := range lake.GroupSections(staged, 4<<10) {
+	for _, sections := range lake.GroupSections(staged, 1<<20) {
 		each, err := w.StageSilver(ctx, run, plan, staged, sections, func(int) {})
 		if err != nil {
 			return run, err

@@ -1,0 +1,130 @@
+package trino_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/versionlake/versionlake/generate"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/trino"
+)
+
+// question is a view and its answer from the truth, in the order of its columns.
+type question struct {
+	view   string
+	answer func(*truth) answer
+	query  string    // when it is not all of the view, as it is
+	mutant [2]string // a text of the view, and one that makes it wrong
+}
+
+var questions = []question{
+	{view: "events", answer: (*truth).events, mutant: [2]string{"'session:' || session_id", "session_id"}},
+	{view: "active_installations", answer: (*truth).activeInstallations, mutant: [2]string{"'30' DAY", "'60' DAY"}},
+	{view: "active_versions", answer: (*truth).activeVersions, mutant: [2]string{"'7' DAY", "'6' DAY"}},
+	{view: "shutdown_impact", answer: (*truth).shutdownImpact, mutant: [2]string{"min(version_rank) AS oldest", "max(version_rank) AS oldest"}},
+	{view: "shutdown_users", answer: (*truth).shutdownUsers, mutant: [2]string{"a.version_rank <= v.version_rank", "a.version_rank < v.version_rank"}},
+	{view: "version_device_distribution", answer: (*truth).versionDeviceDistribution, mutant: [2]string{"PARTITION BY service, device", "PARTITION BY device"}},
+	{view: "notification_status", answer: (*truth).notificationStatus, mutant: [2]string{"AND i.valid_from >= t.told_at", ""}},
+	{view: "feature_use", answer: (*truth).featureUse, mutant: [2]string{"a.version_rank > a.oldest_rank", "true"}},
+	{view: "experiment_variants", answer: (*truth).experimentVariants, mutant: [2]string{"count(DISTINCT variant) > 1", "true"}},
+	{view: "installation_sources", answer: (*truth).installationSources, mutant: [2]string{"event_name = 'Install' AND", ""}},
+	{view: "version_activity", answer: (*truth).versionActivity, mutant: [2]string{"count(DISTINCT e.session_id)", "count(e.session_id)"}},
+	{view: "issues_by_version", answer: (*truth).issuesByVersion, mutant: [2]string{"ORDER BY r.version_rank", "ORDER BY r.version"}},
+	{view: "issue_codes_by_version", answer: (*truth).issueCodesByVersion, mutant: [2]string{"e.event_name = 'Issue' AND e.user_kind = 'user'", "e.event_name = 'Issue'"}},
+	{view: "version_engagement", answer: (*truth).versionEngagement, mutant: [2]string{"/ user_days", "/ active_users"}},
+	{view: "version_retention", answer: (*truth).versionRetention, mutant: [2]string{"l.version = a.version AND l.last_seen_at", "l.last_seen_at"}},
+	{view: "release_focus", answer: (*truth).releaseFocus, mutant: [2]string{"lag(version)", "lead(version)"}},
+	{view: "release_cadence", answer: (*truth).releaseCadence, mutant: [2]string{"WHERE is_release", ""}},
+	{view: "version_behaviour", answer: (*truth).versionBehaviour, mutant: [2]string{"* 9 + 9) / 10", "* 8 + 9) / 10"}},
+	{view: "version_correlations", answer: (*truth).versionCorrelations, mutant: [2]string{"count_if(event_name = 'Issue')", "count(*)"},
+		query: `SELECT service, sessions, round(rank_and_features, 9), round(rank_and_issues, 9), sessions_ended, round(rank_and_seconds, 9)
+			FROM version_correlations`},
+}
+
+// sparse is seven weeks of which few hours have files: long enough for people to stay away for a month.
+func sparse() generate.Options {
+	o := generate.Defaults()
+	o.Hours, o.EmptyHours, o.Users, o.LinesPerHour, o.FilesPerHour = 49*24, 0.975, 300, 500, 1
+	o.NewUsers, o.Anonymous, o.Shared, o.Late = 0.6, 0.1, 0.05, 0.1
+	return o
+}
+
+// TestTwelveQuestions compares the numbers of the views with the generator's own knowledge of its world. With
+// VERSIONLAKE_MUTANTS=1 it then makes each view wrong, one by one, and sees that the comparison finds it.
+func TestTwelveQuestions(t *testing.T) {
+	skipShort(t)
+	options := sparse()
+	w := newWorld(t)
+	w.generateAtOnce(t, options)
+	views, err := trino.Views()
+	require.NoError(t, err)
+	w.execute(t, "CREATE SCHEMA "+trino.Schema)
+	for _, view := range views { // without the comments, which take longer than the views
+		w.execute(t, "CREATE VIEW "+view.Name+" AS "+view.Query)
+	}
+	truth := newTruth(options)
+	for _, q := range questions {
+		t.Run(q.view, func(t *testing.T) {
+			want := q.answer(truth)
+			require.NotEmpty(t, want)
+			slices.Sort(want)
+			require.Equal(t, want, w.ask(t, q))
+			if os.Getenv("VERSIONLAKE_MUTANTS") == "" {
+				return
+			}
+			view := views[slices.IndexFunc(views, func(v trino.View) bool { return v.Name == q.view })]
+			require.Equal(t, 1, strings.Count(view.Query, q.mutant[0]), q.mutant[0])
+			w.execute(t, "CREATE OR REPLACE VIEW "+q.view+" AS "+strings.Replace(view.Query, q.mutant[0], q.mutant[1], 1))
+			require.NotEqual(t, want, w.ask(t, q), "with %q instead of %q", q.mutant[1], q.mutant[0])
+			w.execute(t, "CREATE OR REPLACE VIEW "+q.view+" AS "+view.Query)
+		})
+	}
+}
+
+// generateAtOnce makes up telemetry and ingests the hours that have files, with one round of gold for all of them.
+func (w *world) generateAtOnce(t testing.TB, options generate.Options) {
+	t.Helper()
+	_, err := generate.Write(t.Context(), w.folder, options)
+	require.NoError(t, err)
+	var runs []lake.Run
+	for hour := options.From; hour < options.From+telemetry.Hour(options.Hours); hour++ {
+		files, err := w.source.Files(t.Context(), hour)
+		require.NoError(t, err)
+		if len(files) == 0 {
+			continue
+		}
+		run, err := w.silver(t.Context(), hour)
+		require.NoError(t, err)
+		runs = append(runs, run)
+	}
+	require.NoError(t, w.gold(t.Context(), runs...))
+}
+
+func (w *world) execute(t testing.TB, statement string) {
+	t.Helper()
+	_, err := w.trino.ExecContext(t.Context(), statement)
+	require.NoError(t, err, statement)
+}
+
+func (w *world) ask(t testing.TB, q question) answer {
+	t.Helper()
+	query := q.query
+	if query == "" {
+		query = "SELECT * FROM " + q.view
+	}
+	var got answer
+	for _, row := range w.rows(t, query) {
+		cells := make([]any, len(row))
+		for i, cell := range row {
+			cells[i] = cell
+		}
+		got.row(cells...)
+	}
+	slices.Sort(got)
+	return got
+}
