@@ -20,6 +20,8 @@ const (
 	ErrorSourceChanged = "SourceChanged"
 	// ErrorConflict: another writer committed to gold first. Plan again.
 	ErrorConflict = "Conflict"
+	// ErrorNoBronze: bronze does not hold the hour, so silver can't be made from it. Ingest it from the source.
+	ErrorNoBronze = "NoBronze"
 	// ErrorDenied: the source refuses us. Retried, since someone may grant access meanwhile.
 	ErrorDenied = "AccessDenied"
 )
@@ -38,6 +40,8 @@ func temporalError(ctx context.Context, err error) error {
 		return err // cancelled, or the worker stops: what the step says about it is noise
 	case errors.Is(err, source.ErrChanged), errors.Is(err, source.ErrNotFound):
 		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorSourceChanged, nil)
+	case errors.Is(err, lake.ErrNoBronze):
+		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorNoBronze, nil)
 	case errors.Is(err, lake.ErrConflict):
 		return temporal.NewApplicationErrorWithOptions(err.Error(), ErrorConflict, temporal.ApplicationErrorOptions{
 			NonRetryable: true, Category: temporal.ApplicationErrorCategoryBenign,

@@ -29,14 +29,26 @@ type Gold struct {
 
 // GoldRequest asks the gold writer to make a run of an hour visible, and tells whom to answer.
 type GoldRequest struct {
-	Run        lake.Run `json:"run"`
-	WorkflowID string   `json:"workflow_id"`
+	Run lake.Run `json:"run"` // by which the answer is known
+	// Runs are those to be made visible, together, where they are not just Run.
+	Runs []lake.Run `json:"runs,omitempty"`
+	// Again are users to be made anew.
+	Again      *lake.Again `json:"again,omitempty"`
+	WorkflowID string      `json:"workflow_id"`
+}
+
+// Shown are the runs to be made visible.
+func (r GoldRequest) Shown() []lake.Run {
+	if r.Runs == nil && r.Again == nil {
+		return []lake.Run{r.Run}
+	}
+	return r.Runs
 }
 
 // RequestGold signals the gold writer, and starts it where it does not run. Asking twice does no harm.
-func (a *Gold) RequestGold(ctx context.Context, run lake.Run) error {
+func (a *Gold) RequestGold(ctx context.Context, request GoldRequest) error {
 	info := activity.GetInfo(ctx)
-	request := GoldRequest{Run: run, WorkflowID: info.WorkflowExecution.ID}
+	request.WorkflowID = info.WorkflowExecution.ID
 	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, GoldWorkflowID, GoldSignal, request, client.StartWorkflowOptions{
 		ID:                    GoldWorkflowID,
 		TaskQueue:             info.TaskQueue,
@@ -44,19 +56,25 @@ func (a *Gold) RequestGold(ctx context.Context, run lake.Run) error {
 		StaticSummary:         "keeps gold.users up to date",
 	}, GoldWorkflow, struct{}{})
 	if err != nil {
-		return fmt.Errorf("ask the gold writer for hour %s: %w", run.Hour, err)
+		return fmt.Errorf("ask the gold writer for hour %s: %w", request.Run.Hour, err)
 	}
 	return nil
 }
 
+// PlanInput begins a round.
+type PlanInput struct {
+	// Again are users to be made anew, whether or not silver changed.
+	Again lake.Again `json:"again,omitzero"`
+}
+
 // PlanUsers begins a round: it finds out which users follow from what changed in silver.
-func (a *Gold) PlanUsers(ctx context.Context) (lake.UsersPlan, error) {
+func (a *Gold) PlanUsers(ctx context.Context, input PlanInput) (lake.UsersPlan, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
 	// A round is one attempt of one plan: an attempt that was given up but still lives can't touch the next one's.
 	info := activity.GetInfo(ctx)
 	round := fmt.Sprintf("%s-%s-%d", info.WorkflowExecution.RunID, info.ActivityID, info.Attempt)
-	plan, err := a.Lake.PlanUsers(ctx, round, done.Store)
+	plan, err := a.Lake.PlanUsers(ctx, round, input.Again, done.Store)
 	return plan, temporalError(ctx, err)
 }
 

@@ -26,7 +26,15 @@ type ListInput struct {
 	Hour       telemetry.Hour `json:"hour"`
 	ChunkBytes int64          `json:"chunk_bytes,omitempty"` // DefaultChunkBytes when zero
 	Listing    int            `json:"listing"`               // counts the listings of one workflow run, from 1
+	Layer      string         `json:"layer,omitempty"`       // LayerBronze when empty
 }
+
+// Layers from which an hour, or a range, can be done again.
+const (
+	LayerBronze = "bronze" // everything, from the source
+	LayerSilver = "silver" // silver from bronze, and gold
+	LayerGold   = "gold"   // gold from silver
+)
 
 // Listing is what a run will read.
 type Listing struct {
@@ -45,18 +53,22 @@ func newRun(ctx context.Context, input ListInput) lake.Run {
 	return run
 }
 
-// ListHour lists the hour's files, cuts them into chunks and stages the plan.
+// ListHour lists the hour's files, or the data files that bronze has of it, cuts them into chunks and stages the plan.
 func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error) {
 	var read atomic.Int64
 	defer keepAlive(ctx, func() any { return lake.ChunkCounts{Bytes: read.Load()} })()
 	run := newRun(ctx, input)
-	files, err := a.Source.Files(ctx, input.Hour)
-	if err != nil {
-		return Listing{}, temporalError(ctx, err)
-	}
 	size := input.ChunkBytes
 	if size <= 0 {
 		size = DefaultChunkBytes
+	}
+	if input.Layer == LayerSilver {
+		plan, err := a.Lake.StageSilverPlan(ctx, run, size)
+		return Listing{Run: run, Plan: plan}, temporalError(ctx, err)
+	}
+	files, err := a.Source.Files(ctx, input.Hour)
+	if err != nil {
+		return Listing{}, temporalError(ctx, err)
 	}
 	cut := cutter{source: a.Source, size: size, progress: func(bytes int64) { read.Add(bytes) }}
 	chunks, err := cut.chunks(ctx, files)

@@ -81,7 +81,7 @@ func (in *ingester) timed(b *testing.B, hour telemetry.Hour) {
 	in.must(err)
 	lap("commit")
 
-	users, err := in.lake.PlanUsers(ctx, run.ID, func(int64) {})
+	users, err := in.lake.PlanUsers(ctx, run.ID, Again{}, func(int64) {})
 	in.must(err)
 	lap("plan")
 	merged := make([]MergedUsers, len(users.Groups))

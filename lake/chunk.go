@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -53,6 +52,9 @@ func (l *Lake) StageChunk(ctx context.Context, run Run, plan HourPlan, n int, sr
 	var staged stagedPlan
 	if err := l.objects.readJSON(plan.Ref, &staged); err != nil {
 		return StagedChunk{}, err
+	}
+	if staged.Bronze != nil {
+		return l.stageBronze(ctx, run, &staged, n, parser, progress)
 	}
 	bad := map[int]string{}
 	for {
@@ -123,17 +125,9 @@ func (c *chunkStage) stage(ctx context.Context, n int, bad map[int]string) (resu
 		}
 	}()
 	for _, piece := range c.plan.Chunks[n].Pieces {
-		file, found := slices.BinarySearchFunc(c.plan.Files, piece.File.Key, func(f source.File, key string) int {
-			switch {
-			case f.Key < key:
-				return -1
-			case f.Key > key:
-				return 1
-			}
-			return 0
-		})
-		if !found {
-			return StagedChunk{}, fmt.Errorf("the plan does not list %s", piece.File.Key)
+		file, err := c.plan.place(piece.File.Key)
+		if err != nil {
+			return StagedChunk{}, err
 		}
 		if _, left := bad[file]; left {
 			continue

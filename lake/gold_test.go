@@ -192,7 +192,7 @@ func TestGoldConflict(t *testing.T) {
 func (in *ingester) follow(ctx context.Context, runs []Run) error {
 	for round := 0; len(runs) > 0 && round < 50; round++ {
 		in.runs++
-		plan, err := in.lake.PlanUsers(ctx, fmt.Sprintf("%s-round%d", runs[0].ID, in.runs), func(int64) {})
+		plan, err := in.lake.PlanUsers(ctx, fmt.Sprintf("%s-round%d", runs[0].ID, in.runs), Again{}, func(int64) {})
 		if err != nil {
 			return err
 		}

@@ -142,7 +142,7 @@ func (in *ingester) mergeGold() (UsersPlan, []MergedUsers) {
 	in.tb.Helper()
 	ctx := in.tb.Context()
 	in.runs++
-	plan, err := in.lake.PlanUsers(ctx, fmt.Sprintf("round%05d-%d", in.runs, time.Now().UnixNano()), func(int64) {})
+	plan, err := in.lake.PlanUsers(ctx, fmt.Sprintf("round%05d-%d", in.runs, time.Now().UnixNano()), Again{}, func(int64) {})
 	in.must(err)
 	var merged []MergedUsers
 	late := int64(0)

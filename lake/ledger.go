@@ -84,15 +84,17 @@ func (l *Lake) CommitHour(ctx context.Context, run Run, plan HourPlan, chunks []
 	row = result.row(run, silver)
 	row.StartedAt = startedAt.UTC().Truncate(time.Microsecond)
 
-	for _, definition := range []tableDefinition{bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings} {
+	for _, definition := range result.tables() {
 		changed, err := l.replaceHour(ctx, definition, run, result.files[definition.name])
 		if err != nil {
 			return HourRow{}, err
 		}
 		row.Changed = row.Changed || changed && strings.HasPrefix(definition.name, "silver.")
 	}
-	if err := l.recordFiles(ctx, run, result.fileRows(run)); err != nil {
-		return HourRow{}, err
+	if result.plan.Bronze == nil {
+		if err := l.recordFiles(ctx, run, result.fileRows(run)); err != nil {
+			return HourRow{}, err
+		}
 	}
 	row.FinishedAt = time.Now().UTC().Truncate(time.Microsecond)
 	return row, l.recordHour(ctx, run, row)
@@ -139,10 +141,34 @@ func (l *Lake) gather(plan HourPlan, chunks []StagedChunk, silver []StagedSilver
 	return result, nil
 }
 
+// tables are those that the run replaces the hour of, in order.
+func (r *hourResult) tables() []tableDefinition {
+	tables := []tableDefinition{bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings}
+	if r.plan.Bronze != nil {
+		return tables[2:]
+	}
+	return tables
+}
+
 func (r *hourResult) row(run Run, silver []StagedSilver) HourRow {
+	row := r.readRow()
+	row.Hour, row.RunID, row.Changed = run.Hour, run.ID, false
+	row.Silver, row.Sightings, row.Bindings = 0, 0, 0
+	for _, each := range silver {
+		row.Silver += each.Events
+		row.Sightings += each.Sightings
+		row.Bindings += each.Bindings
+	}
+	return row
+}
+
+// readRow is what was read: by this run from the source, or by the run that bronze goes back to.
+func (r *hourResult) readRow() HourRow {
+	if r.plan.Bronze != nil {
+		return *r.plan.Bronze
+	}
 	row := HourRow{
-		Hour: run.Hour, RunID: run.ID, State: HourComplete, Source: r.plan.Source,
-		Files: int64(len(r.plan.Files)), BadFiles: int64(len(r.bad)),
+		State: HourComplete, Source: r.plan.Source, Files: int64(len(r.plan.Files)), BadFiles: int64(len(r.bad)),
 	}
 	switch {
 	case len(r.plan.Files) == 0:
@@ -158,11 +184,6 @@ func (r *hourResult) row(run Run, silver []StagedSilver) HourRow {
 		row.Events += counts.Events
 		row.Rejects += counts.Rejects
 		row.Blanks += counts.Blanks
-	}
-	for _, each := range silver {
-		row.Silver += each.Events
-		row.Sightings += each.Sightings
-		row.Bindings += each.Bindings
 	}
 	return row
 }
@@ -262,18 +283,23 @@ func mergeFileRows(known []fileRow, rows []FileRow) []fileRow {
 	return all
 }
 
+// stored is the row as the table has it.
+func (r HourRow) stored() hourRow {
+	return hourRow{
+		HourStart: r.Hour.Start().UnixMicro(), RunID: r.RunID, State: r.State, Source: r.Source, Files: r.Files,
+		BadFiles: r.BadFiles, Bytes: r.Bytes, Lines: r.Lines, Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks,
+		Silver: r.Silver, Sightings: r.Sightings, Bindings: r.Bindings, Changed: r.Changed,
+		StartedAt: r.StartedAt.UnixMicro(), FinishedAt: r.FinishedAt.UnixMicro(), IngestDate: r.Hour.Date(),
+	}
+}
+
 // recordHour appends the run to the ledger, once.
 func (l *Lake) recordHour(ctx context.Context, run Run, row HourRow) error {
 	writer, err := newDataWriter[hourRow](l, opsHours, dayOf(run.Hour))
 	if err != nil {
 		return err
 	}
-	if err := writer.write([]hourRow{{
-		HourStart: row.Hour.Start().UnixMicro(), RunID: row.RunID, State: row.State, Source: row.Source, Files: row.Files,
-		BadFiles: row.BadFiles, Bytes: row.Bytes, Lines: row.Lines, Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks,
-		Silver: row.Silver, Sightings: row.Sightings, Bindings: row.Bindings, Changed: row.Changed,
-		StartedAt: row.StartedAt.UnixMicro(), FinishedAt: row.FinishedAt.UnixMicro(), IngestDate: row.Hour.Date(),
-	}}, 0); err != nil {
+	if err := writer.write([]hourRow{row.stored()}, 0); err != nil {
 		writer.abort()
 		return err
 	}

@@ -3,6 +3,8 @@ package lake
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/versionlake/versionlake/source"
@@ -19,7 +21,9 @@ type Piece struct {
 
 // Chunk is the work of one ParseChunk: pieces of files of one hour, in order of file and offset.
 type Chunk struct {
-	Pieces []Piece `json:"pieces"`
+	Pieces []Piece `json:"pieces,omitempty"`
+	// Bronze, instead: data files of bronze.events, where silver is made from bronze.
+	Bronze []dataFile `json:"bronze,omitempty"`
 }
 
 // HourPlan is what a run of an hour will do. The chunks themselves lie in the warehouse: Temporal payloads stay small.
@@ -36,6 +40,17 @@ type stagedPlan struct {
 	Files    []source.File `json:"files"` // by key: a file's place in this list is its place in the order of events
 	Chunks   []Chunk       `json:"chunks"`
 	Sections int           `json:"sections"`
+	// Bronze, where silver is made from bronze: the ledger's row that bronze goes back to.
+	Bronze *HourRow `json:"bronze,omitempty"`
+}
+
+// place finds a file's place in the plan's files.
+func (p *stagedPlan) place(key string) (int, error) {
+	place, found := slices.BinarySearchFunc(p.Files, key, func(file source.File, key string) int { return strings.Compare(file.Key, key) })
+	if !found {
+		return 0, fmt.Errorf("the plan does not list %s", key)
+	}
+	return place, nil
 }
 
 // staging is the folder of a run's uncommitted work.

@@ -106,9 +106,7 @@ func (l *Lake) hourRows(ctx context.Context, from, to telemetry.Hour) ([]HourRow
 	if err != nil {
 		return nil, err
 	}
-	files, err := liveFiles(ctx, loaded, table.WithRowFilter(iceberg.NewAnd(
-		iceberg.GreaterThanEqual(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(from.Date())),
-		iceberg.LessThanEqual(iceberg.Reference("p_ingest_date_utc"), iceberg.Date((to-1).Date())))))
+	files, err := liveFiles(ctx, loaded, hoursBetween(from, to))
 	if err != nil {
 		return nil, err
 	}

@@ -233,7 +233,7 @@ func (l *Lake) Status(ctx context.Context) (status Status, err error) {
 		}
 	}
 	slices.SortFunc(status.Tables, func(a, b TableStatus) int { return cmp.Compare(a.Name, b.Name) })
-	change, err := l.silverChanges(ctx)
+	change, err := l.silverChanges(ctx, Again{})
 	if err != nil {
 		return Status{}, err
 	}
@@ -241,6 +241,6 @@ func (l *Lake) Status(ctx context.Context) (status Status, err error) {
 		return Status{}, err
 	}
 	status.HalfCommitted = append([]string{}, change.halfCommitted...)
-	status.Behind = len(change.sightingFiles.added)+len(change.sightingFiles.removed)+len(change.bindingFiles.added)+len(change.bindingFiles.removed) > 0
+	status.Behind = change.moved()
 	return status, nil
 }

@@ -15,11 +15,12 @@ import (
 	"github.com/versionlake/versionlake/history"
 )
 
-// A row of silver on its way to its user: it came, it went, or it stayed.
+// A row of silver on its way to its user: it came, it went, or it stayed; or it stayed and its user is made anew.
 const (
 	rowKept = iota
 	rowAdded
 	rowRemoved
+	rowAgain
 )
 
 // sessionRow is a sighting or a binding of a session.
@@ -190,12 +191,14 @@ func newSession(rows []*sessionRow) session {
 		for end < len(rows) && rows[end].same(rows[start]) {
 			end++
 		}
-		var has [3]bool
+		var has [4]bool
 		for _, row := range rows[start:end] {
 			has[row.state] = true
 		}
 		row := *rows[start]
 		switch {
+		case has[rowAgain] && has[rowAdded] == has[rowRemoved]:
+			row.state = rowAgain
 		case has[rowAdded] && has[rowRemoved]:
 			row.state = rowKept
 		case has[rowAdded]:
@@ -267,6 +270,10 @@ func (s *session) deltas(emit func(userDelta) error) error {
 			case was != is:
 				changes = []userDelta{{user: after, kind: deltaLate}}
 			}
+		case rowAgain:
+			before, _ := s.before.resolve(row)
+			after, _ := s.after.resolve(row)
+			changes = []userDelta{{user: before, kind: deltaLate}, {user: after, kind: deltaLate}}
 		}
 		for _, change := range changes {
 			if err := emit(change); err != nil {

@@ -48,15 +48,15 @@ const mergeGroupBytes = 4 << 20
 func (l *Lake) roundFolder(round string) string { return l.objects.root + "/_staging/users/" + round }
 
 // PlanUsers reads what changed in silver since the snapshots that gold reflects and stages the changes by bucket
-// (docs/ARCHITECTURE.md, Gold). round is unique per attempt of the gold writer. progress tells rows read so far, from several
-// goroutines.
-func (l *Lake) PlanUsers(ctx context.Context, round string, progress func(read int64)) (plan UsersPlan, err error) {
+// (docs/ARCHITECTURE.md, Gold). round is unique per attempt of the gold writer. again are users to be made anew, whether or
+// not silver changed. progress tells rows read so far, from several goroutines.
+func (l *Lake) PlanUsers(ctx context.Context, round string, again Again, progress func(read int64)) (plan UsersPlan, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("plan round %s of gold: %w", round, err)
 		}
 	}()
-	c, err := l.silverChanges(ctx)
+	c, err := l.silverChanges(ctx, again)
 	if err != nil {
 		return UsersPlan{}, err
 	}
@@ -161,14 +161,17 @@ type silverChange struct {
 	toSightings, toBindings   int64
 	sightingFiles             changedFiles
 	bindingFiles              changedFiles
+	again                     []iceberg.DataFile // of silver.sightings: their users are made anew
 	halfCommitted             []string
 }
 
-func (l *Lake) silverChanges(ctx context.Context) (c silverChange, err error) {
+func (l *Lake) silverChanges(ctx context.Context, again Again) (c silverChange, err error) {
 	if c.gold, err = l.load(ctx, goldUsers); err != nil {
 		return c, err
 	}
-	c.base = goldBase(c.gold)
+	if !again.All {
+		c.base = goldBase(c.gold)
+	}
 	// The ledger first: a run that it has is whole in what is read after it.
 	settled, err := l.settledRuns(ctx)
 	if err != nil {
@@ -199,8 +202,16 @@ func (l *Lake) silverChanges(ctx context.Context) (c silverChange, err error) {
 	if c.sightingFiles, err = changesBetween(ctx, c.sightings, c.base.sightings, c.toSightings); err != nil {
 		return c, err
 	}
-	c.bindingFiles, err = changesBetween(ctx, c.bindings, c.base.bindings, c.toBindings)
+	if c.bindingFiles, err = changesBetween(ctx, c.bindings, c.base.bindings, c.toBindings); err != nil {
+		return c, err
+	}
+	c.again, err = again.files(ctx, c)
 	return c, err
+}
+
+// moved tells whether silver changed at all.
+func (c *silverChange) moved() bool {
+	return len(c.sightingFiles.added)+len(c.sightingFiles.removed)+len(c.bindingFiles.added)+len(c.bindingFiles.removed) > 0
 }
 
 var (
@@ -211,7 +222,7 @@ var (
 
 // stageChanges joins the changed rows with what else is known of their sessions and writes what follows for users.
 func (l *Lake) stageChanges(ctx context.Context, c silverChange, runs *runWriter, progress func(int64)) error {
-	if len(c.sightingFiles.added)+len(c.sightingFiles.removed)+len(c.bindingFiles.added)+len(c.bindingFiles.removed) == 0 {
+	if !c.moved() && len(c.again) == 0 {
 		return nil
 	}
 	j, err := l.newJoin(joinSections)
@@ -233,6 +244,9 @@ func (l *Lake) stageChanges(ctx context.Context, c silverChange, runs *runWriter
 		return j.add(row)
 	}
 	if err := l.sessionRows(ctx, c.sightingFiles, c.bindingFiles, changed); err != nil {
+		return err
+	}
+	if err := l.sightingRows(ctx, c.again, rowAgain, nil, changed); err != nil {
 		return err
 	}
 	if c.base.known {

@@ -76,6 +76,11 @@ func (p *Parser) Parse(line []byte, e *Event) Reason {
 	if e.Time > p.latest {
 		return ReasonFuture
 	}
+	return p.ParseBody(e)
+}
+
+// ParseBody does the rest for an event whose fields and time are set, as of a line that was accepted and kept earlier.
+func (p *Parser) ParseBody(e *Event) Reason {
 	e.Transaction = transactionNumber(e.TransactionID)
 	e.present, e.buffer = 0, e.buffer[:0]
 	if reason := p.parseBody(e.Body, e); reason != "" {

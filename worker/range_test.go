@@ -49,8 +49,8 @@ func (l *local) history(ctx context.Context, user string) []string {
 	return versions
 }
 
-func (l *local) reprocess(ctx context.Context, id string, from, to telemetry.Hour) (workflows.ReprocessProgress, error) {
-	var result workflows.ReprocessProgress
+func (l *local) reprocess(ctx context.Context, id string, from, to telemetry.Hour) (workflows.HoursProgress, error) {
+	var result workflows.HoursProgress
 	run := l.start(ctx, id, workflows.ReprocessRange, workflows.ReprocessInput{From: from.String(), To: to.String()})
 	return result, run.Get(ctx, &result)
 }

@@ -94,6 +94,9 @@ func (l *local) recordDaily(t *testing.T) {
 // recordCancelled cancels a range, and with it its hours: what they had begun to commit they finish.
 func (l *local) recordCancelled(t *testing.T) {
 	first := hour(t, "2022-06-01T00")
+	for i := range telemetry.Hour(50) {
+		l.write(first+i, "a.tsv", sighting(first+i, 1, "p1", "1.0"))
+	}
 	run := l.start(t.Context(), "range-cancelled", workflows.ReprocessRange, workflows.ReprocessInput{From: first.String(), To: (first + 50).String()})
 	require.Eventually(t, func() bool { return len(l.ledger(t.Context())) > 5 }, time.Minute, 50*time.Millisecond)
 	require.NoError(t, l.client.CancelWorkflow(t.Context(), run.GetID(), ""))

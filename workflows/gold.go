@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,7 +128,7 @@ func (w *goldWriter) answer(run lake.Run) (GoldAnswer, bool) {
 
 func (w *goldWriter) waits(request activities.GoldRequest) bool {
 	for _, waiting := range w.waiting {
-		if waiting == request {
+		if waiting.Run == request.Run && waiting.WorkflowID == request.WorkflowID {
 			return true
 		}
 	}
@@ -142,7 +143,7 @@ func (w *goldWriter) awaitRequest(ctx workflow.Context, timeout time.Duration, s
 
 // round shows the hours that wait, as far as they can be shown.
 func (w *goldWriter) round(ctx workflow.Context) error {
-	batch := w.waiting[:min(len(w.waiting), goldBatch)]
+	batch := w.batch()
 	plan, commit, err := w.commit(ctx, batch)
 	if isType(err, activities.ErrorConflict) {
 		// Another writer, perhaps maintenance, moved gold: plan again on what is there now.
@@ -159,16 +160,32 @@ func (w *goldWriter) round(ctx workflow.Context) error {
 	return w.holdUp(ctx, commit.Waiting, plan.HalfCommitted)
 }
 
+// batch are the first requests, as many as one commit shows. One that shows more by itself is a batch, too.
+func (w *goldWriter) batch() []activities.GoldRequest {
+	runs := 0
+	for i, request := range w.waiting {
+		if runs += len(request.Shown()); runs > goldBatch && i > 0 {
+			return w.waiting[:i]
+		}
+	}
+	return w.waiting
+}
+
 // commit plans, merges and commits once.
 func (w *goldWriter) commit(ctx workflow.Context, batch []activities.GoldRequest) (plan lake.UsersPlan, commit lake.UsersCommit, err error) {
 	w.progress.Rounds++
-	runs := make([]lake.Run, len(batch))
-	for i, request := range batch {
-		runs[i] = request.Run
+	var runs []lake.Run
+	var plans activities.PlanInput
+	for _, request := range batch {
+		runs = append(runs, request.Shown()...)
+		if again := request.Again; again != nil {
+			plans.Again.All = plans.Again.All || again.All
+			plans.Again.Hours = append(plans.Again.Hours, again.Hours...)
+		}
 	}
 	w.status(ctx, "planning")
 	planning := planUsers.with(ctx, "find the users who changed, for "+hoursOf(batch))
-	if err := workflow.ExecuteActivity(planning, w.steps.PlanUsers).Get(ctx, &plan); err != nil {
+	if err := workflow.ExecuteActivity(planning, w.steps.PlanUsers, plans).Get(ctx, &plan); err != nil {
 		return plan, commit, err
 	}
 	merged, err := w.merge(ctx, plan)
@@ -217,7 +234,7 @@ func (w *goldWriter) merge(ctx workflow.Context, plan lake.UsersPlan) ([]lake.Me
 	return append(merged, rebuilt), nil
 }
 
-// settle answers the hours of the batch that the commit shows; the others go on waiting.
+// settle answers the requests of the batch that the commit shows; the others go on waiting, for what it does not show.
 func (w *goldWriter) settle(ctx workflow.Context, batch []activities.GoldRequest, commit lake.UsersCommit) {
 	held := map[lake.Run]bool{}
 	for _, run := range commit.Waiting {
@@ -226,7 +243,14 @@ func (w *goldWriter) settle(ctx workflow.Context, batch []activities.GoldRequest
 	var shown, waiting []activities.GoldRequest
 	var answers []GoldAnswer
 	for i, request := range w.waiting {
-		if i >= len(batch) || held[request.Run] {
+		if i >= len(batch) {
+			waiting = append(waiting, request)
+			continue
+		}
+		if rest := slices.DeleteFunc(slices.Clone(request.Shown()), func(run lake.Run) bool { return !held[run] }); len(rest) > 0 {
+			if request.Again = nil; request.Runs != nil {
+				request.Runs = rest
+			}
 			waiting = append(waiting, request)
 			continue
 		}
@@ -302,8 +326,8 @@ func (w *goldWriter) holdUp(ctx workflow.Context, held []lake.Run, halfCommitted
 func (w *goldWriter) status(ctx workflow.Context, status string) {
 	w.progress.Status = status
 	w.progress.Waiting = make([]string, len(w.waiting))
-	for i, request := range w.waiting {
-		w.progress.Waiting[i] = request.Run.Hour.String()
+	for i := range w.waiting {
+		w.progress.Waiting[i] = hoursOf(w.waiting[i : i+1])
 	}
 	waiting := "none"
 	if len(w.waiting) > 0 {
@@ -317,11 +341,16 @@ func (w *goldWriter) status(ctx workflow.Context, status string) {
 func hoursOf(requests []activities.GoldRequest) string {
 	const named = 3
 	var names []string
-	for _, request := range requests[:min(len(requests), named)] {
-		names = append(names, request.Run.Hour.String())
+	for _, request := range requests {
+		if request.Again != nil {
+			names = append(names, "users made anew")
+		}
+		for _, run := range request.Shown() {
+			names = append(names, run.Hour.String())
+		}
 	}
-	if more := len(requests) - named; more > 0 {
-		names = append(names, fmt.Sprintf("%d more", more))
+	if more := len(names) - named; more > 0 {
+		names = append(names[:named], fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(names, ", ")
 }

@@ -24,12 +24,6 @@ const (
 	// silverBytes is the work of one BuildSilver; there are at most maxSilver of them.
 	silverBytes = 12 << 20
 	maxSilver   = 64
-
-	// An answer of the gold writer that does not come, perhaps because someone terminated it, is asked for again.
-	goldPatience = 10 * time.Minute
-
-	// goldAnswerSignal carries a GoldAnswer back to the hour.
-	goldAnswerSignal = "gold"
 )
 
 // IngestInput starts IngestHour: {"hour": "2022-05-27T05"} is enough.
@@ -37,6 +31,9 @@ type IngestInput struct {
 	Hour       string `json:"hour"`
 	ChunkBytes int64  `json:"chunk_bytes,omitempty"` // of plain text per ParseChunk; activities.DefaultChunkBytes when zero
 	Parallel   int    `json:"parallel,omitempty"`    // chunks at once; DefaultParallel when zero
+	Layer      string `json:"layer,omitempty"`       // activities.LayerBronze when empty, or LayerSilver
+	// LeaveGold: whoever started the workflow asks gold to show the hour, together with others.
+	LeaveGold bool `json:"leave_gold,omitempty"`
 }
 
 // IngestResult is the hour's row in the ledger, and the commit of gold that shows the hour.
@@ -78,7 +75,6 @@ func IngestHour(ctx workflow.Context, input IngestInput) (IngestResult, error) {
 
 type ingestHour struct {
 	steps *activities.Ingest // names the activities; never called here
-	gold  *activities.Gold
 
 	hour      telemetry.Hour
 	input     IngestInput
@@ -96,6 +92,10 @@ func (w *ingestHour) setup(ctx workflow.Context, input IngestInput) error {
 	if input.ChunkBytes < 0 || input.Parallel < 0 || input.Parallel > maxParallel {
 		return activities.BadInput(fmt.Sprintf("chunk_bytes %d, parallel %d: leave them out, or give positive numbers, parallel up to %d",
 			input.ChunkBytes, input.Parallel, maxParallel), nil)
+	}
+	if input.Layer != "" && input.Layer != activities.LayerBronze && input.Layer != activities.LayerSilver {
+		return activities.BadInput(fmt.Sprintf("layer %q: an hour is done again from %s, which is everything, or from %s", input.Layer,
+			activities.LayerBronze, activities.LayerSilver), nil)
 	}
 	if input.Parallel == 0 {
 		input.Parallel = DefaultParallel
@@ -132,6 +132,9 @@ func (w *ingestHour) ingest(ctx workflow.Context) (result IngestResult, err erro
 		return result, err
 	}
 	w.startDrop(ctx)
+	if w.input.LeaveGold {
+		return result, nil
+	}
 	result.Gold, err = w.awaitGold(ctx, staged.listing.Run)
 	return result, err
 }
@@ -177,7 +180,7 @@ func (w *ingestHour) stageListing(ctx workflow.Context, listing int) (staged sta
 func (w *ingestHour) list(ctx workflow.Context, listing int) (listed activities.Listing, err error) {
 	w.progress = IngestProgress{}
 	w.describe(ctx, "listing")
-	input := activities.ListInput{Hour: w.hour, ChunkBytes: w.input.ChunkBytes, Listing: listing}
+	input := activities.ListInput{Hour: w.hour, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer}
 	ctx = listHour.with(ctx, "list the hour's files")
 	if err := workflow.ExecuteActivity(ctx, w.steps.ListHour, input).Get(ctx, &listed); err != nil {
 		return listed, err
@@ -251,33 +254,7 @@ func (w *ingestHour) commit(ctx workflow.Context, staged stagedHour) (row lake.H
 // awaitGold asks the gold writer to show the run, and waits until it says that it does.
 func (w *ingestHour) awaitGold(ctx workflow.Context, run lake.Run) (answer GoldAnswer, err error) {
 	w.status(ctx, statusGold)
-	answers := workflow.GetSignalChannelWithOptions(ctx, goldAnswerSignal,
-		workflow.SignalChannelOptions{Description: "The gold writer's answer: the hour is visible"})
-	answered := func() bool {
-		for answers.ReceiveAsync(&answer) {
-			if answer.Run == run {
-				return true
-			}
-		}
-		return false
-	}
-	for {
-		if err := w.request(ctx, run); err != nil {
-			return answer, err
-		}
-		patience := workflow.AwaitOptions{Timeout: goldPatience, TimerOptions: workflow.TimerOptions{Summary: "until the gold writer is asked again"}}
-		if ok, err := workflow.AwaitWithOptions(ctx, patience, answered); ok || err != nil {
-			return answer, err
-		}
-	}
-}
-
-// request is sent whatever was cancelled: the hour is in silver, so gold must follow.
-func (w *ingestHour) request(ctx workflow.Context, run lake.Run) error {
-	ctx, cancel := workflow.NewDisconnectedContext(ctx)
-	defer cancel()
-	ctx = requestGold.local(ctx, "ask the gold writer to show the hour")
-	return workflow.ExecuteLocalActivity(ctx, w.gold.RequestGold, run).Get(ctx, nil)
+	return newGoldClient(ctx).show(ctx, activities.GoldRequest{Run: run})
 }
 
 // startDrop begins to remove what the runs staged.

@@ -21,6 +21,7 @@ const heartbeatTimeout = 15 * time.Second
 
 var (
 	listHour     = step{startToClose: time.Hour, heartbeat: heartbeatTimeout} // reads large files whole, to cut them
+	surveyHours  = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout} // lists years
 	parseChunk   = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
 	buildSilver  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
 	commitHour   = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}     // may wait for other hours' commits

@@ -129,7 +129,7 @@ func listen(env *testsuite.TestWorkflowEnvironment) *[]workflows.GoldAnswer {
 func TestGoldPlansAgainAfterAConflict(t *testing.T) {
 	env := environment(t)
 	answers := listen(env)
-	env.OnActivity(gold.PlanUsers, mock.Anything).Return(lake.UsersPlan{Ref: "plan", Groups: [][]int{{0, 1}, {2}}}, nil).Twice()
+	env.OnActivity(gold.PlanUsers, mock.Anything, mock.Anything).Return(lake.UsersPlan{Ref: "plan", Groups: [][]int{{0, 1}, {2}}}, nil).Twice()
 	env.OnActivity(gold.MergeUsers, mock.Anything, mock.Anything).Return(lake.MergedUsers{Ref: "merged", Late: 1}, nil).Times(4)
 	env.OnActivity(gold.RebuildUsers, mock.Anything, mock.Anything).Return(lake.MergedUsers{Ref: "rebuilt"}, nil).Twice()
 	env.OnActivity(gold.CommitUsers, mock.Anything, mock.Anything).Return(lake.UsersCommit{},
@@ -146,7 +146,7 @@ func TestGoldPlansAgainAfterAConflict(t *testing.T) {
 func TestGoldKeepsHoursThatCannotBeShownYet(t *testing.T) {
 	env := environment(t)
 	answers := listen(env)
-	env.OnActivity(gold.PlanUsers, mock.Anything).Return(lake.UsersPlan{}, nil)
+	env.OnActivity(gold.PlanUsers, mock.Anything, mock.Anything).Return(lake.UsersPlan{}, nil)
 	env.OnActivity(gold.CommitUsers, mock.Anything, mock.Anything).Return(lake.UsersCommit{SnapshotID: 1, Waiting: []lake.Run{run(someHour)}}, nil).Twice()
 	env.OnActivity(gold.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
 		return len(input.Runs) == 1
@@ -170,7 +170,7 @@ func TestGoldContinuesAsNewWithoutLosingRequests(t *testing.T) {
 	env := environment(t)
 	listen(env)
 	rounds := 0
-	env.OnActivity(gold.PlanUsers, mock.Anything).Return(lake.UsersPlan{}, nil)
+	env.OnActivity(gold.PlanUsers, mock.Anything, mock.Anything).Return(lake.UsersPlan{}, nil)
 	env.OnActivity(gold.CommitUsers, mock.Anything, mock.Anything).Return(func(_ context.Context, input activities.CommitUsersInput) (lake.UsersCommit, error) {
 		rounds++
 		// There is always another hour that asks meanwhile.
@@ -187,28 +187,78 @@ func TestGoldContinuesAsNewWithoutLosingRequests(t *testing.T) {
 	require.Equal(t, []activities.GoldRequest{request(someHour + 100)}, next.Waiting)
 }
 
+// surveyAll finds files in every hour, and lets gold answer each request at once.
+func surveyAll(env *testsuite.TestWorkflowEnvironment) {
+	env.OnActivity(ingest.SurveyHours, mock.Anything, mock.Anything).Return(func(_ context.Context, input activities.SurveyInput) (activities.Survey, error) {
+		survey := activities.Survey{Until: min(input.To, input.From+telemetry.Hour(input.Limit))}
+		for hour := input.From; hour < survey.Until; hour++ {
+			survey.Hours = append(survey.Hours, hour)
+		}
+		return survey, nil
+	})
+	env.OnActivity(gold.RequestGold, mock.Anything, mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
+		env.RegisterDelayedCallback(func() { env.SignalWorkflow("gold", workflows.GoldAnswer{Run: request.Run, SnapshotID: 7}) }, time.Second)
+		return nil
+	})
+}
+
+func hourDone(input workflows.IngestInput, state string) workflows.IngestResult {
+	hour, _ := telemetry.ParseHour(input.Hour)
+	return workflows.IngestResult{Hour: lake.HourRow{Hour: hour, RunID: "run-" + input.Hour, State: state}}
+}
+
 func TestRangeGoesOnAfterFailuresAndNamesThem(t *testing.T) {
 	env := environment(t)
+	surveyAll(env)
 	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.Anything).Return(func(_ workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
 		if input.Hour == (someHour + 2).String() {
 			return workflows.IngestResult{}, temporal.NewNonRetryableApplicationError("the settings are wrong", activities.ErrorSettings, nil)
 		}
-		return workflows.IngestResult{Hour: lake.HourRow{State: lake.HourEmpty}}, nil
+		return hourDone(input, lake.HourComplete), nil
 	}).Times(5)
 	env.ExecuteWorkflow(workflows.ReprocessRange, workflows.ReprocessInput{From: someHour.String(), To: (someHour + 5).String(), Parallel: 2})
 	require.ErrorContains(t, env.GetWorkflowError(), "1 of 5 hours failed")
 	require.ErrorContains(t, env.GetWorkflowError(), (someHour+2).String()+": the settings are wrong")
 }
 
+// TestRangeAsksGoldForManyHoursTogether: those that were done before, too, since nobody may have asked for them.
+func TestRangeAsksGoldForManyHoursTogether(t *testing.T) {
+	env := environment(t)
+	env.OnActivity(ingest.SurveyHours, mock.Anything, mock.Anything).Return(activities.Survey{
+		Until: someHour + 9, Empty: 6, Hours: []telemetry.Hour{someHour, someHour + 3}, Done: []lake.Run{run(someHour + 1)},
+	}, nil).Once()
+	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.MatchedBy(func(input workflows.IngestInput) bool { return input.LeaveGold })).
+		Return(func(_ workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
+			return hourDone(input, lake.HourComplete), nil
+		}).Twice()
+	var asked []activities.GoldRequest
+	env.OnActivity(gold.RequestGold, mock.Anything, mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
+		asked = append(asked, request)
+		if len(asked) == 2 { // the first answer gets lost
+			env.RegisterDelayedCallback(func() { env.SignalWorkflow("gold", workflows.GoldAnswer{Run: request.Run, SnapshotID: 7}) }, time.Second)
+		}
+		return nil
+	}).Twice()
+	since := time.Date(2022, 6, 1, 0, 0, 0, 0, time.UTC)
+	env.ExecuteWorkflow(workflows.ReprocessRange, workflows.ReprocessInput{From: someHour.String(), To: (someHour + 9).String(), Since: since})
+	require.NoError(t, env.GetWorkflowError())
+	var result workflows.HoursProgress
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, workflows.HoursProgress{Hours: 9, Done: 9, Ran: 2, Empty: 6, Before: 1}, result)
+	require.Len(t, asked[0].Shown(), 3)
+	require.Equal(t, asked[0], asked[1])
+}
+
 func TestRangeContinuesAsNew(t *testing.T) {
 	env := environment(t)
+	surveyAll(env)
 	running, most := 0, 0
-	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, _ workflows.IngestInput) (workflows.IngestResult, error) {
+	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
 		running++
 		most = max(most, running)
 		err := workflow.Sleep(ctx, time.Minute)
 		running--
-		return workflows.IngestResult{}, err
+		return hourDone(input, lake.HourComplete), err
 	})
 	input := workflows.ReprocessInput{From: someHour.String(), To: (someHour + 500).String(), Parallel: 7}
 	env.ExecuteWorkflow(workflows.ReprocessRange, input)
@@ -216,8 +266,9 @@ func TestRangeContinuesAsNew(t *testing.T) {
 	require.ErrorAs(t, env.GetWorkflowError(), &again)
 	var next workflows.ReprocessInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
-	require.Equal(t, 200, next.Done.Started)
-	require.Equal(t, 200, next.Done.Done)
+	require.Equal(t, (someHour + 200).String(), next.Next)
+	require.Equal(t, 200, next.Progress.Done)
+	require.Zero(t, next.Progress.Gold)
 	require.Equal(t, input.To, next.To)
 	require.Equal(t, 7, most)
 	require.Zero(t, running)

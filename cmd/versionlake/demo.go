@@ -12,7 +12,6 @@ import (
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/telemetry"
-	"github.com/versionlake/versionlake/workflows"
 )
 
 type demoOptions struct {
@@ -172,7 +171,6 @@ func (d *demo) at(ctx context.Context, moment time.Time, asOf string) error {
 
 func (d *demo) reprocess(ctx context.Context, from, to telemetry.Hour) error {
 	o := &reprocessOptions{settings: &d.settings, from: from, to: to, layer: "bronze", parallel: demoParallel}
-	var result workflows.ReprocessProgress
 	result, err := o.reprocess(ctx, d.session)
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type bar struct {
 	container *mpb.Progress
 	bar       *mpb.Bar
 	status    atomic.Value
+	estimate  estimate
 }
 
 func newBar(out io.Writer, name string) *bar {
@@ -47,7 +48,7 @@ func newBar(out io.Writer, name string) *bar {
 }
 
 func (b *bar) update(status string, done, total int64, unit string) {
-	b.status.Store(unit + ", " + status)
+	b.status.Store(unit + ", " + status + b.estimate.left(time.Now(), done, total))
 	b.bar.SetTotal(total, false)
 	b.bar.SetCurrent(done)
 }
@@ -66,11 +67,14 @@ type lines struct {
 	status string
 	done   int64
 	last   time.Time
+
+	estimate estimate
 }
 
 const lineInterval = 5 * time.Second
 
 func (l *lines) update(status string, done, total int64, unit string) {
+	left := l.estimate.left(time.Now(), done, total)
 	if status == l.status && (done == l.done || time.Since(l.last) < lineInterval) {
 		return
 	}
@@ -79,9 +83,35 @@ func (l *lines) update(status string, done, total int64, unit string) {
 		fmt.Fprintf(l.out, "%s: %s\n", l.name, status)
 		return
 	}
-	fmt.Fprintf(l.out, "%s: %s, %d of %d %s\n", l.name, status, done, total, unit)
+	fmt.Fprintf(l.out, "%s: %s, %d of %d %s%s\n", l.name, status, done, total, unit, left)
 }
 
 func (l *lines) note(line string) { fmt.Fprintln(l.out, line) }
 
 func (l *lines) end() {}
+
+// estimate tells how long work will take that goes on as it did since it was first asked.
+type estimate struct {
+	began time.Time
+	first int64
+}
+
+// estimateAfter is how long the work has to run before a guess is worth anything.
+const estimateAfter = 5 * time.Second
+
+// left is a text such as ", about 3m10s left"; empty while nobody knows.
+func (e *estimate) left(now time.Time, done, total int64) string {
+	if e.began.IsZero() || done < e.first {
+		e.began, e.first = now, done
+	}
+	took := now.Sub(e.began)
+	if took < estimateAfter || done <= e.first || done >= total {
+		return ""
+	}
+	left := time.Duration(float64(took) * float64(total-done) / float64(done-e.first))
+	precision := time.Second
+	if left > 2*time.Minute {
+		precision = 10 * time.Second
+	}
+	return fmt.Sprintf(", about %s left", left.Round(precision))
+}

@@ -4,10 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
+	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/workflows"
 )
@@ -20,6 +27,7 @@ type reprocessOptions struct {
 	chunkBytes int64
 	workers    int
 	detach     bool
+	resume     bool
 }
 
 func newReprocessCommand(s *settings, runF func(context.Context, *reprocessOptions) error) *cobra.Command {
@@ -28,21 +36,27 @@ func newReprocessCommand(s *settings, runF func(context.Context, *reprocessOptio
 	cmd := &cobra.Command{
 		Use:   "reprocess --from HOUR --to HOUR | --date DAY",
 		Short: "Bring every hour of a range into the lake again",
-		Long: `reprocess ingests every hour from --from up to, but without, --to, some at once. Hours without files are recorded as
-empty. An hour that fails does not stop the others; they are listed at the end, and the command then fails. A day such as
-2022-05-27 may stand for its first hour, and --date for all hours of a day.
+		Long: `reprocess ingests every hour from --from up to, but without, --to, some at once, and shows them in gold together. A day
+such as 2022-05-27 may stand for its first hour, and --date for all hours of a day. Hours without files are recorded as
+empty, many at once. An hour that fails does not stop the others; they are listed at the end, and the command then fails.
 
-The work is a Temporal workflow; which server it uses is as for versionlake ingest.`,
+--layer says where to start: bronze is everything, from the source; silver makes silver from the lines that bronze has, as
+after a change of --events; gold makes the users anew that silver has sightings of in these hours.
+
+Interrupting the command cancels the range; hours that were done stay done, and --resume goes on with the others. The work
+is a Temporal workflow; which server it uses is as for versionlake ingest.`,
 		Example: `  versionlake reprocess --from 2022-05-27T00 --to 2022-05-28T00 --source /data/telemetry
   versionlake reprocess --date 2022-05-27 --source /data/telemetry
-  versionlake reprocess --from 2022-05-01 --to 2022-06-01 --parallel 8 --detach`,
+  versionlake reprocess --from 2022-05-01 --to 2022-06-01 --layer silver
+  versionlake reprocess --from 2018-01-01 --to 2026-01-01 --parallel 8 --detach
+  versionlake reprocess --from 2018-01-01 --to 2026-01-01 --resume`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if o.from, o.to, err = window.parse(); err != nil {
 				return err
 			}
-			if o.layer != "bronze" {
-				return usagef("--layer %q: only bronze can be done again, which is everything, from the source", o.layer)
+			if !slices.Contains(layers, o.layer) {
+				return usagef("--layer %q is none of %s", o.layer, strings.Join(layers, ", "))
 			}
 			if runF != nil {
 				return runF(cmd.Context(), o)
@@ -52,13 +66,16 @@ The work is a Temporal workflow; which server it uses is as for versionlake inge
 	}
 	flags := cmd.Flags()
 	window.addFlags(cmd)
-	flags.StringVar(&o.layer, "layer", "bronze", "where to start: bronze is everything, from the source")
+	flags.StringVar(&o.layer, "layer", activities.LayerBronze, "where to start: bronze (from the source), silver (from bronze) or gold (from silver)")
 	flags.IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel, "hours at once")
 	flags.BoolVar(&o.detach, "detach", false, "return once the range is started")
+	flags.BoolVar(&o.resume, "resume", false, "go on with this range where it was given up, or wait for it where it runs")
 	addWorkFlags(cmd, &o.chunkBytes, &o.workers)
-	complete(cmd, "layer", "bronze")
+	complete(cmd, "layer", layers...)
 	return cmd
 }
+
+var layers = []string{activities.LayerBronze, activities.LayerSilver, activities.LayerGold}
 
 func reprocessRun(ctx context.Context, o *reprocessOptions) (err error) {
 	c, err := o.connectFor(ctx, o.workers, o.detach)
@@ -73,33 +90,87 @@ func reprocessRun(ctx context.Context, o *reprocessOptions) (err error) {
 	if err := c.refreshDailyNow(ctx, o.settings); err != nil {
 		return err
 	}
-	p := o.newPrinter("HOURS", "DONE", "EMPTY", "DEGRADED", "FAILED", "LINES", "REJECTS")
-	if err := p.add(result, result.Hours, result.Done, result.Empty, result.Degraded, result.Failed, result.Lines, result.Rejects); err != nil {
-		return err
-	}
-	return p.flush()
+	return o.printRange(result)
 }
 
-// reprocess starts the range, and waits for it unless told to detach.
-func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result workflows.ReprocessProgress, err error) {
+// printRange prints how a range of hours went.
+func (s *settings) printRange(p workflows.HoursProgress) error {
+	out := s.newPrinter("HOURS", "DONE", "EMPTY", "DEGRADED", "FAILED", "LINES", "REJECTS")
+	if err := out.add(p, p.Hours, p.Done, p.Empty, p.Degraded, p.Failed, p.Lines, p.Rejects); err != nil {
+		return err
+	}
+	return out.flush()
+}
+
+// reprocess starts the range, or goes on with it, and waits for it unless told to detach.
+func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result workflows.HoursProgress, err error) {
 	input := workflows.ReprocessInput{From: o.from.String(), To: o.to.String(), Layer: o.layer, Parallel: o.parallel, ChunkBytes: o.chunkBytes}
 	options := client.StartWorkflowOptions{
 		ID: workflows.RangeWorkflowID(o.from, o.to), StaticSummary: fmt.Sprintf("%d hours from %s to %s", o.to-o.from, o.from, o.to),
 	}
-	run, err := c.start(ctx, o.settings, options, !o.detach, workflows.ReprocessRange, input)
-	if err != nil {
-		return result, err
+	var run client.WorkflowRun
+	if o.resume {
+		if run, input.Since, err = c.resume(ctx, options.ID); err != nil {
+			return result, err
+		}
+		fmt.Fprintf(o.stderr, "going on with what began at %s\n", instant(input.Since))
+	}
+	if run == nil {
+		since := input.Since
+		if since.IsZero() {
+			since = time.Now()
+		}
+		options.Memo = map[string]any{memoSince: since}
+		if run, err = c.start(ctx, o.settings, options, !o.detach, workflows.ReprocessRange, input); err != nil {
+			return result, err
+		}
 	}
 	if o.detach {
 		fmt.Fprintf(o.stderr, "started %s on %s\n", run.GetID(), c.where)
 		return result, nil
 	}
-	p := o.newProgress(run.GetID())
+	result, err = c.waitForHours(ctx, o.settings, run)
+	if ctx.Err() != nil {
+		fmt.Fprintln(o.stderr, "the hours that are done stay done; the same command with --resume does the others")
+	}
+	return result, err
+}
+
+// memoSince remembers, with a range's workflow, since when its hours count as done.
+const memoSince = "since"
+
+// resume finds the range that was given up last, and since when its hours count as done; run is nil unless it runs still.
+func (c *session) resume(ctx context.Context, id string) (run client.WorkflowRun, since time.Time, err error) {
+	description, err := c.client.DescribeWorkflowExecution(ctx, id, "")
+	var unknown *serviceerror.NotFound
+	if errors.As(err, &unknown) {
+		return nil, since, usagef("--resume: %s knows no range of these very hours (any more); leave --resume out to do all of them", c.where)
+	}
+	if err != nil {
+		return nil, since, fmt.Errorf("look for %s on %s: %w", id, c.where, err)
+	}
+	info := description.GetWorkflowExecutionInfo()
+	if err := converter.GetDefaultDataConverter().FromPayload(info.GetMemo().GetFields()[memoSince], &since); err != nil || since.IsZero() {
+		return nil, since, usagef("--resume: %s was not started by this command; leave --resume out to do all of its hours", id)
+	}
+	if info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		run = c.client.GetWorkflow(ctx, id, "")
+	}
+	return run, since, nil
+}
+
+// waitForHours waits for a workflow that runs many hours.
+func (c *session) waitForHours(ctx context.Context, s *settings, run client.WorkflowRun) (result workflows.HoursProgress, err error) {
+	p := s.newProgress(run.GetID())
 	defer p.end()
 	err = c.wait(ctx, run, &result, p, func(ctx context.Context, p progress) (working []string) {
-		var now workflows.ReprocessProgress
+		var now workflows.HoursProgress
 		if c.query(ctx, run, &now) {
-			p.update(fmt.Sprintf("%d failed", now.Failed), int64(now.Done+now.Failed), int64(now.Hours), "hours")
+			status := fmt.Sprintf("%d failed", now.Failed)
+			if len(now.Running) == 0 && now.Gold > 0 {
+				status += ", waiting for gold"
+			}
+			p.update(status, int64(now.Done+now.Failed), int64(now.Hours), "hours")
 		}
 		for _, hour := range now.Running {
 			working = append(working, "hour-"+hour)

@@ -1,0 +1,164 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+const (
+	// surveyStep is how many hours are listed and compared with the ledger at once: about a month.
+	surveyStep = 31 * 24
+	// surveyMost bounds one survey of hours that have no files: some four years.
+	surveyMost = 48 * surveyStep
+)
+
+// SurveyInput asks which hours of [From, To) a range has to run.
+type SurveyInput struct {
+	From  telemetry.Hour `json:"from"`
+	To    telemetry.Hour `json:"to"`
+	Layer string         `json:"layer,omitempty"` // LayerBronze when empty
+	// Since: an hour whose last run began then or later is done.
+	Since time.Time `json:"since,omitzero"`
+	Limit int       `json:"limit"` // the survey ends once it has found so many hours to run
+}
+
+// Survey is what was found in [From, Until) of its input.
+type Survey struct {
+	Until telemetry.Hour   `json:"until"`
+	Hours []telemetry.Hour `json:"hours,omitempty"` // to be run
+	Empty int              `json:"empty"`           // hours without files, which the ledger now knows
+	Done  []lake.Run       `json:"done,omitempty"`  // the last runs of hours that are done since
+}
+
+// surveyed is the progress of a survey, as its heartbeats tell it.
+type surveyed struct {
+	Until telemetry.Hour `json:"until"`
+}
+
+// SurveyHours finds the hours of a range that have files, by prefix and not one by one, and records those that have none
+// in the ledger, all in one commit. For LayerSilver these are the hours that the ledger knows, and nothing is recorded.
+func (a *Ingest) SurveyHours(ctx context.Context, input SurveyInput) (survey Survey, err error) {
+	var until atomic.Int64
+	defer keepAlive(ctx, func() any { return surveyed{telemetry.Hour(until.Load())} })()
+	started := time.Now()
+	var unknown []telemetry.Hour
+	survey.Until = input.From
+	for survey.Until < input.To && survey.Until-input.From < surveyMost && len(survey.Hours) < input.Limit {
+		until.Store(int64(survey.Until))
+		month, err := a.surveyMonth(ctx, survey.Until, min(input.To, survey.Until+surveyStep), input)
+		if err != nil {
+			return Survey{}, temporalError(ctx, fmt.Errorf("survey the hours from %s: %w", survey.Until, err))
+		}
+		month.cut(input.Limit - len(survey.Hours))
+		survey.Until = month.until
+		survey.Hours = append(survey.Hours, month.run...)
+		survey.Empty += len(month.empty.Known) + len(month.empty.Unknown)
+		survey.Done = append(survey.Done, month.done...)
+		unknown = append(unknown, month.empty.Unknown...)
+	}
+	if err := a.Lake.RecordEmpty(ctx, surveyRun(ctx), a.Source.String(), unknown, started); err != nil {
+		return Survey{}, temporalError(ctx, err)
+	}
+	activity.GetLogger(ctx).Info("surveyed", "from", input.From.String(), "until", survey.Until.String(), "hours", len(survey.Hours),
+		"empty", survey.Empty, "recorded", len(unknown), "done", len(survey.Done))
+	return survey, nil
+}
+
+// surveyRun names the rows that an attempt of a survey writes into the ledger.
+func surveyRun(ctx context.Context) string {
+	info := activity.GetInfo(ctx)
+	return fmt.Sprintf("%s.%s.%d", info.WorkflowExecution.RunID, info.ActivityID, info.Attempt)
+}
+
+// surveyedMonth is what was found in [from, until); each list is in order.
+type surveyedMonth struct {
+	until telemetry.Hour
+	run   []telemetry.Hour
+	empty lake.EmptyHours
+	done  []lake.Run
+}
+
+func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour, input SurveyInput) (month surveyedMonth, err error) {
+	month.until = to
+	rows, err := a.Lake.Hours(ctx, from, to)
+	if err != nil {
+		return month, err
+	}
+	newest := map[telemetry.Hour]lake.HourRow{}
+	for _, row := range rows {
+		newest[row.Hour] = row
+	}
+	var files map[telemetry.Hour]bool
+	if input.Layer == LayerSilver {
+		files = map[telemetry.Hour]bool{}
+		for _, row := range rows {
+			files[row.Hour] = row.State != lake.HourEmpty
+		}
+	} else if files, err = a.hoursWithFiles(ctx, from, to); err != nil {
+		return month, err
+	}
+	var without []telemetry.Hour
+	for hour := from; hour < to; hour++ {
+		row, known := newest[hour]
+		switch {
+		case known && !input.Since.IsZero() && !row.StartedAt.Before(input.Since) && (files[hour] || row.State != lake.HourEmpty):
+			month.done = append(month.done, lake.Run{Hour: hour, ID: row.RunID})
+		case files[hour]:
+			month.run = append(month.run, hour)
+		default:
+			without = append(without, hour)
+		}
+	}
+	if input.Layer == LayerSilver {
+		month.empty.Known = without // or unknown: either way there is no bronze
+		return month, nil
+	}
+	if month.empty, err = a.Lake.SortEmpty(ctx, without, newest); err != nil {
+		return month, err
+	}
+	month.run = merge(month.run, month.empty.Occupied)
+	return month, nil
+}
+
+func (a *Ingest) hoursWithFiles(ctx context.Context, from, to telemetry.Hour) (map[telemetry.Hour]bool, error) {
+	hours, err := a.Source.Hours(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	files := make(map[telemetry.Hour]bool, len(hours))
+	for _, hour := range hours {
+		files[hour] = true
+	}
+	return files, nil
+}
+
+// cut ends the month after so many hours to run.
+func (m *surveyedMonth) cut(limit int) {
+	if len(m.run) <= limit {
+		return
+	}
+	m.run = m.run[:limit]
+	m.until = m.run[limit-1] + 1
+	before := func(hours []telemetry.Hour) []telemetry.Hour {
+		n, _ := slices.BinarySearch(hours, m.until)
+		return hours[:n]
+	}
+	m.empty.Known, m.empty.Unknown = before(m.empty.Known), before(m.empty.Unknown)
+	n, _ := slices.BinarySearchFunc(m.done, m.until, func(run lake.Run, hour telemetry.Hour) int { return int(run.Hour - hour) })
+	m.done = m.done[:n]
+}
+
+// merge puts two ascending lists together.
+func merge(a, b []telemetry.Hour) []telemetry.Hour {
+	all := append(a, b...)
+	slices.Sort(all)
+	return all
+}

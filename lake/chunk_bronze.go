@@ -1,0 +1,156 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// ErrNoBronze: an hour's silver can't be made from bronze, which does not hold the hour (any more).
+var ErrNoBronze = errors.New("bronze does not hold the hour")
+
+// bronzeExpansion is how much text a byte of a bronze file holds, roughly.
+const bronzeExpansion = 8
+
+// StageSilverPlan keeps the plan of a run that makes an hour's silver from its bronze, in chunks of about chunkBytes of plain
+// text. Its chunks and sections are staged as those of files are. Errors: ErrNoBronze.
+func (l *Lake) StageSilverPlan(ctx context.Context, run Run, chunkBytes int64) (plan HourPlan, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("plan silver of hour %s: %w", run.Hour, err)
+		}
+	}()
+	rows, err := l.Hours(ctx, run.Hour, run.Hour+1)
+	if err != nil {
+		return HourPlan{}, err
+	}
+	if len(rows) == 0 {
+		return HourPlan{}, fmt.Errorf("%w: it was never ingested; ingest it from the source", ErrNoBronze)
+	}
+	staged := stagedPlan{Source: rows[0].Source, Bronze: &rows[0]}
+	files, err := l.Files(ctx, run.Hour)
+	if err != nil {
+		return HourPlan{}, err
+	}
+	for _, file := range files {
+		if file.State == FileRead || file.State == FileBad {
+			staged.Files = append(staged.Files, source.File{Key: file.Key, Size: file.Size, ETag: file.ETag})
+			plan.Bytes += file.Size
+		}
+	}
+	loaded, err := l.load(ctx, bronzeEvents)
+	if err != nil {
+		return HourPlan{}, err
+	}
+	live, err := hourFiles(ctx, loaded, run.Hour)
+	if err != nil {
+		return HourPlan{}, err
+	}
+	if events := countOf(live); events != rows[0].Events {
+		return HourPlan{}, fmt.Errorf("%w: it has %d rows of the hour, and %d lines were accepted; ingest it from the source",
+			ErrNoBronze, events, rows[0].Events)
+	}
+	text, waiting := int64(0), int64(0)
+	var chunk Chunk
+	for i, file := range live {
+		encoded, err := l.encode(file, bronzeEvents)
+		if err != nil {
+			return HourPlan{}, err
+		}
+		chunk.Bronze = append(chunk.Bronze, encoded)
+		text += file.FileSizeBytes() * bronzeExpansion
+		waiting += file.FileSizeBytes() * bronzeExpansion
+		if waiting >= chunkBytes || i == len(live)-1 {
+			staged.Chunks = append(staged.Chunks, chunk)
+			chunk, waiting = Chunk{}, 0
+		}
+	}
+	staged.Sections = sectionsFor(text)
+	plan.Ref, plan.Files, plan.Chunks = l.staging(run)+"/plan.json", len(staged.Files), len(staged.Chunks)
+	return plan, l.objects.writeJSON(plan.Ref, staged)
+}
+
+// stageBronze reads chunk n of such a plan: the rows of bronze are lines that were accepted, and go the same way to silver.
+func (l *Lake) stageBronze(ctx context.Context, run Run, plan *stagedPlan, n int, parser *telemetry.Parser, progress func(ChunkCounts)) (result StagedChunk, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("read chunk %d of hour %s from bronze: %w", n, run.Hour, err)
+		}
+	}()
+	if n < 0 || n >= len(plan.Chunks) {
+		return StagedChunk{}, fmt.Errorf("the plan has %d chunks", len(plan.Chunks))
+	}
+	folder := l.staging(run)
+	shuffle, err := l.objects.newShuffle(folder, plan.Sections)
+	if err != nil {
+		return StagedChunk{}, err
+	}
+	b := &bronzeStage{plan: plan, parser: parser, shuffle: shuffle}
+	for _, file := range plan.Chunks[n].Bronze {
+		entry, err := l.entry(file, bronzeEvents)
+		if err == nil {
+			err = scanRows(ctx, l, entry, func(rows []eventRow) error {
+				for i := range rows {
+					if err := b.row(&rows[i]); err != nil {
+						return err
+					}
+				}
+				progress(b.counts)
+				return nil
+			})
+		}
+		if err != nil {
+			shuffle.object.abort()
+			return StagedChunk{}, err
+		}
+	}
+	name := fmt.Sprintf("%s-%05d-%d", shortID(run.ID), n, time.Now().UnixNano())
+	staged := stagedChunk{}
+	if staged.Shuffle, err = shuffle.close(fmt.Sprintf("%s/%s.shuffle", folder, name)); err != nil {
+		return StagedChunk{}, err
+	}
+	ref := fmt.Sprintf("%s/%s.json", folder, name)
+	if err := l.objects.writeJSON(ref, staged); err != nil {
+		return StagedChunk{}, err
+	}
+	return StagedChunk{Ref: ref, Counts: b.counts, SectionBytes: staged.Shuffle.bytes()}, nil
+}
+
+// bronzeStage brings rows of bronze into the shuffle.
+type bronzeStage struct {
+	plan    *stagedPlan
+	parser  *telemetry.Parser
+	shuffle *shuffleWriter
+	event   telemetry.Event // its scratch memory is reused
+	counts  ChunkCounts
+}
+
+func (b *bronzeStage) row(row *eventRow) error {
+	event := &b.event
+	event.Category, event.ServiceName, event.SessionID = []byte(row.Category), []byte(row.ServiceName), []byte(row.SessionID)
+	event.TransactionID, event.Body, event.Time = []byte(row.TransactionID), []byte(row.BodyMessage), row.Time
+	if reason := b.parser.ParseBody(event); reason != "" {
+		return fmt.Errorf("%w: line %d of %s would be rejected by this program or these names of events: %s; ingest the hour from the source",
+			ErrNoBronze, row.LineNumber, row.FileName, reason)
+	}
+	b.counts.Bytes += int64(len(row.BodyMessage))
+	b.counts.Lines++
+	b.counts.Events++
+	_, named := event.Attribute(telemetry.AttributeUser)
+	if event.Kind == telemetry.KindOther && !named {
+		return nil
+	}
+	file, err := b.plan.place(row.FileName)
+	if err != nil {
+		return err
+	}
+	return b.shuffle.add(sessionSection(int64(xxhash.Sum64(event.SessionID)), b.plan.Sections), func(buffer []byte) []byte {
+		return appendCandidate(buffer, event, file, row.LineNumber)
+	})
+}

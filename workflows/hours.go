@@ -1,0 +1,216 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/versionlake/versionlake/activities"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+const (
+	// DefaultHoursParallel is how many hours of a range run at once.
+	DefaultHoursParallel = 4
+	maxHoursParallel     = 100
+	// runHours bounds the history of one run of a workflow that has hours as children.
+	runHours = 200
+	// Gold is asked for so many hours together, or so many bytes of their files.
+	goldHours = 200
+	goldBytes = 4 << 30
+	// failuresKept bounds what is remembered of hours that failed; the others are counted.
+	failuresKept = 200
+)
+
+// HoursProgress is how far a workflow is that runs many hours. It answers ProgressQuery.
+type HoursProgress struct {
+	Hours    int           `json:"hours"` // in the range
+	Done     int           `json:"done"`
+	Ran      int           `json:"ran"`      // of those done: in a workflow of their own
+	Empty    int           `json:"empty"`    // of those done
+	Degraded int           `json:"degraded"` // of those done
+	Before   int           `json:"before"`   // of those done: by the range that this one resumes
+	Lines    int64         `json:"lines"`
+	Rejects  int64         `json:"rejects"`
+	Failed   int           `json:"failed"`
+	Failures []HourFailure `json:"failures,omitempty"` // the first of them
+	Running  []string      `json:"running,omitempty"`
+	Gold     int           `json:"waiting_for_gold"` // hours that gold is still to show
+}
+
+// HourFailure is an hour that could not be ingested.
+type HourFailure struct {
+	Hour  string `json:"hour"`
+	Error string `json:"error"`
+}
+
+// hoursRunner runs hours as children, a bounded number at once, and asks gold for many of them together. An hour that fails
+// does not stop the others.
+type hoursRunner struct {
+	input    IngestInput // of each hour, save the hour
+	parallel int
+	progress *HoursProgress
+
+	gold    *goldClient
+	pending []lake.Run // done, and to be shown by gold
+	bytes   int64      // of their files
+	asked   int        // requests to gold
+	started int        // hours, by this run of the workflow
+}
+
+func newHoursRunner(ctx workflow.Context, progress *HoursProgress, parallel int, input IngestInput) (*hoursRunner, error) {
+	if parallel < 0 || parallel > maxHoursParallel {
+		return nil, activities.BadInput(fmt.Sprintf("parallel %d: give the number of hours at once, up to %d", parallel, maxHoursParallel), nil)
+	}
+	if parallel == 0 {
+		parallel = DefaultHoursParallel
+	}
+	input.LeaveGold = true
+	return &hoursRunner{input: input, parallel: parallel, progress: progress, gold: newGoldClient(ctx)}, nil
+}
+
+// full tells that the history of this run of the workflow is long enough.
+func (r *hoursRunner) full(ctx workflow.Context) bool {
+	return r.started >= runHours || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+}
+
+// run runs the hours, and returns when they have ended. A cancelled workflow starts no more.
+func (r *hoursRunner) run(ctx workflow.Context, hours []telemetry.Hour) {
+	next := 0
+	running := workflow.NewWaitGroup(ctx)
+	for range min(r.parallel, len(hours)) {
+		running.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer running.Done()
+			for next < len(hours) && ctx.Err() == nil {
+				hour := hours[next]
+				next++
+				r.runHour(ctx, hour)
+			}
+		})
+	}
+	running.Wait(ctx)
+}
+
+func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
+	r.started++
+	r.progress.Running = append(r.progress.Running, hour.String())
+	r.tell(ctx)
+	input := r.input
+	input.Hour = hour.String()
+	result, err := runHour(ctx, hour, input)
+	r.progress.Running = slices.DeleteFunc(r.progress.Running, func(name string) bool { return name == hour.String() })
+	switch {
+	case err == nil:
+		r.finished(ctx, result.Hour)
+	case ctx.Err() != nil: // cancelled with the workflow: not a failure of the hour
+	default:
+		r.failed(hour, err)
+	}
+	r.tell(ctx)
+}
+
+func (r *hoursRunner) finished(ctx workflow.Context, row lake.HourRow) {
+	p := r.progress
+	p.Done++
+	p.Ran++
+	p.Lines += row.Lines
+	p.Rejects += row.Rejects
+	switch row.State {
+	case lake.HourEmpty:
+		p.Empty++
+	case lake.HourDegraded:
+		p.Degraded++
+	}
+	r.pending = append(r.pending, lake.Run{Hour: row.Hour, ID: row.RunID})
+	if r.bytes += row.Bytes; len(r.pending) >= goldHours || r.bytes >= goldBytes {
+		r.askGold(ctx)
+	}
+}
+
+// before takes in hours that were done already, but that gold may not have been asked for.
+func (r *hoursRunner) before(runs []lake.Run) {
+	r.progress.Done += len(runs)
+	r.progress.Before += len(runs)
+	r.pending = append(r.pending, runs...)
+}
+
+func (r *hoursRunner) failed(hour telemetry.Hour, err error) {
+	r.progress.Failed++
+	if len(r.progress.Failures) < failuresKept {
+		r.progress.Failures = append(r.progress.Failures, HourFailure{Hour: hour.String(), Error: cause(err)})
+	}
+}
+
+// askGold asks for the hours that are done, and does not wait: the next hours can run while gold works.
+func (r *hoursRunner) askGold(ctx workflow.Context) {
+	if len(r.pending) == 0 {
+		return
+	}
+	runs := r.pending
+	r.pending, r.bytes = nil, 0
+	r.asked++
+	// The answer is known by a run of its own, since an hour may be in two requests.
+	info := workflow.GetInfo(ctx).WorkflowExecution
+	request := activities.GoldRequest{Run: lake.Run{Hour: runs[0].Hour, ID: fmt.Sprintf("%s.%d", info.RunID, r.asked)}, Runs: runs}
+	if err := r.gold.request(ctx, request); err != nil {
+		workflow.GetLogger(ctx).Error("gold was not asked for hours that are in silver: whatever asks next brings them along", "error", err)
+	}
+}
+
+// settle returns once gold shows all hours that are done. A workflow that is cancelled asks, and does not wait.
+func (r *hoursRunner) settle(ctx workflow.Context) error {
+	r.askGold(ctx)
+	r.tell(ctx)
+	err := r.gold.wait(ctx)
+	r.tell(ctx)
+	return err
+}
+
+// tell says how far the workflow is.
+func (r *hoursRunner) tell(ctx workflow.Context) {
+	r.gold.answered()
+	r.progress.Gold = len(r.pending)
+	for _, request := range r.gold.waiting {
+		r.progress.Gold += len(request.Shown())
+	}
+	workflow.SetCurrentDetails(ctx, r.progress.table())
+}
+
+// failure names the hours to be done again; nil where none failed.
+func (p *HoursProgress) failure() error {
+	if p.Failed == 0 {
+		return nil
+	}
+	const named = 10
+	text := fmt.Sprintf("%d of %d hours failed; the others are done. Ingest them again once the cause is gone:", p.Failed, p.Hours)
+	for _, failure := range p.Failures[:min(named, len(p.Failures))] {
+		text += fmt.Sprintf("\n%s: %s", failure.Hour, failure.Error)
+	}
+	if more := p.Failed - named; more > 0 {
+		text += fmt.Sprintf("\nand %d more", more)
+	}
+	return temporal.NewNonRetryableApplicationError(text, "HoursFailed", nil, p)
+}
+
+// table is the progress for people, as the Temporal UI shows it.
+func (p *HoursProgress) table() string {
+	text := fmt.Sprintf(
+		"**%d of %d hours done**, %d failed\n\n| running | waiting for gold | empty | degraded | lines | rejects |\n|---|---|---|---|---|---|\n| %s | %d | %d | %d | %d | %d |\n",
+		p.Done, p.Hours, p.Failed, strings.Join(p.Running, ", "), p.Gold, p.Empty, p.Degraded, p.Lines, p.Rejects)
+	for _, failure := range p.Failures {
+		text += fmt.Sprintf("\n- **%s** %s", failure.Hour, failure.Error)
+	}
+	return text
+}
+
+// setStatus sets the search attribute that lists of workflows show.
+func setStatus(ctx workflow.Context, status string) {
+	if err := workflow.UpsertTypedSearchAttributes(ctx, StatusAttribute.ValueSet(status)); err != nil {
+		workflow.GetLogger(ctx).Warn("can't set the status", "status", status, "error", err)
+	}
+}
