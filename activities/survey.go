@@ -72,6 +72,27 @@ func (a *Ingest) SurveyHours(ctx context.Context, input SurveyInput) (survey Sur
 	return survey, nil
 }
 
+// SpanHours finds the first and the last hour that the source has a file of, or the ledger a row.
+func (a *Ingest) SpanHours(ctx context.Context) (span lake.HourRange, err error) {
+	defer keepAlive(ctx, nil)()
+	first, end := telemetry.HourOf(time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)), telemetry.HourOf(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))
+	hours, err := a.Source.Hours(ctx, first, end)
+	if err != nil {
+		return span, temporalError(ctx, fmt.Errorf("find the hours of the source: %w", err))
+	}
+	rows, err := a.Lake.Hours(ctx, first, end)
+	if err != nil {
+		return span, temporalError(ctx, fmt.Errorf("find the hours of the ledger: %w", err))
+	}
+	for _, row := range rows {
+		hours = append(hours, row.Hour)
+	}
+	if len(hours) == 0 {
+		return span, nil
+	}
+	return lake.HourRange{From: slices.Min(hours), To: slices.Max(hours) + 1}, nil
+}
+
 // surveyRun names the rows that an attempt of a survey writes into the ledger.
 func surveyRun(ctx context.Context) string {
 	info := activity.GetInfo(ctx)

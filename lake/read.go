@@ -12,6 +12,7 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -47,7 +48,7 @@ func scanRows[T any](ctx context.Context, l *Lake, file iceberg.DataFile, each f
 	defer func() { err = errors.Join(err, closeFile()) }()
 	reader := parquet.NewGenericReader[T](parsed)
 	defer reader.Close()
-	rows := make([]T, 1024)
+	rows := make([]T, max(min(file.Count(), 1024), 1))
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -68,18 +69,26 @@ func scanRows[T any](ctx context.Context, l *Lake, file iceberg.DataFile, each f
 	}
 }
 
+// filesAtOnce is how many small files are read at once: on S3 each takes a round trip or two.
+const filesAtOnce = 16
+
 // readRows reads small files whole.
 func readRows[T any](ctx context.Context, l *Lake, files []iceberg.DataFile) ([]T, error) {
-	var all []T
-	for _, file := range files {
-		if err := scanRows(ctx, l, file, func(rows []T) error {
-			all = append(all, rows...)
-			return nil
-		}); err != nil {
-			return nil, err
-		}
+	read := make([][]T, len(files))
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(filesAtOnce)
+	for i, file := range files {
+		work.Go(func() error {
+			return scanRows(ctx, l, file, func(rows []T) error {
+				read[i] = append(read[i], rows...)
+				return nil
+			})
+		})
 	}
-	return all, nil
+	if err := work.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.Concat(read...), nil
 }
 
 // Hours reads the ledger's newest row of each hour in [from, to), ascending.

@@ -111,7 +111,7 @@ func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, erro
 
 func (w *world) gold(ctx context.Context, runs ...lake.Run) error {
 	w.runs++
-	plan, err := w.PlanUsers(ctx, fmt.Sprintf("round%05d", w.runs), func(int64) {})
+	plan, err := w.PlanUsers(ctx, fmt.Sprintf("round%05d", w.runs), lake.Again{}, func(int64) {})
 	if err != nil {
 		return err
 	}

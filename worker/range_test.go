@@ -2,8 +2,10 @@ package worker_test
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/worker"
@@ -146,4 +149,80 @@ func TestTriggeredSchedule(t *testing.T) {
 		require.Contains(t, []string{due(before), due(time.Now())}, got)
 	}
 	require.Len(t, l.ledger(t.Context()), 1)
+}
+
+// TestRangeOfMonths: hours without files cost a listing by prefix and a row, not a workflow each.
+func TestRangeOfMonths(t *testing.T) {
+	l := startLocal(t)
+	l.work(t)
+	from, to := hour(t, "2019-12-28T07"), hour(t, "2020-03-01T05")
+	for i, at := range []string{"2019-12-28T07", "2020-02-29T23", "2020-03-01T04"} {
+		l.write(hour(t, at), "a.tsv", sighting(hour(t, at), i, "p1", "1."+strconv.Itoa(i)))
+	}
+	result, err := l.reprocess(t.Context(), "range", from, to)
+	require.NoError(t, err)
+	hours := int(to - from)
+	require.Equal(t, workflows.HoursProgress{Hours: hours, Done: hours, Ran: 3, Empty: hours - 3, Lines: 3}, result)
+	require.Len(t, l.ledger(t.Context()), hours)
+	require.Equal(t, []string{"1.0", "1.1", "1.2"}, l.history(t.Context(), "p1"))
+	versions, err := l.lake.Versions(t.Context())
+	require.NoError(t, err)
+	require.Len(t, versions, 1, "one commit of gold shows all hours")
+	require.Equal(t, []string{"hour-2019-12-28T07", "hour-2020-02-29T23", "hour-2020-03-01T04"}, versions[0].Tags)
+	l.awaitClosed(t, 3, "WorkflowType = 'IngestHour'")
+
+	// Files that went and files that came are both found.
+	require.NoError(t, os.RemoveAll(filepath.Join(l.dir, "2020", "02", "29")))
+	l.write(from+100, "a.tsv", sighting(from+100, 3, "p1", "1.3"))
+	result, err = l.reprocess(t.Context(), "range", from, to)
+	require.NoError(t, err)
+	require.Equal(t, 4, result.Ran)
+	require.Equal(t, hours-3, result.Empty)
+	require.Equal(t, []string{"1.0", "1.3", "1.2"}, l.history(t.Context(), "p1"))
+}
+
+// TestRangeResumes: the hours that an earlier range did are not done again, but are shown by gold, though nobody asked.
+func TestRangeResumes(t *testing.T) {
+	l := startLocal(t)
+	l.work(t)
+	first := hour(t, "2022-05-27T05")
+	for i := range 6 {
+		l.write(first+telemetry.Hour(i), "a.tsv", sighting(first+telemetry.Hour(i), i, "p1", "1."+strconv.Itoa(i)))
+	}
+	since := time.Now()
+	for i := range telemetry.Hour(3) {
+		run := l.start(t.Context(), workflows.HourWorkflowID(first+i), workflows.IngestHour, workflows.IngestInput{Hour: (first + i).String(), LeaveGold: true})
+		require.NoError(t, run.Get(t.Context(), nil))
+	}
+	var result workflows.HoursProgress
+	run := l.start(t.Context(), "range", workflows.ReprocessRange, workflows.ReprocessInput{From: first.String(), To: (first + 8).String(), Since: since})
+	require.NoError(t, run.Get(t.Context(), &result))
+	require.Equal(t, workflows.HoursProgress{Hours: 8, Done: 8, Ran: 3, Empty: 2, Before: 3, Lines: 3}, result)
+	versions, err := l.lake.Versions(t.Context())
+	require.NoError(t, err)
+	require.Len(t, versions[0].Tags, 6)
+}
+
+// TestRangeByLayer: silver from bronze and gold from silver need no file of the source.
+func TestRangeByLayer(t *testing.T) {
+	l := startLocal(t)
+	l.work(t)
+	first := hour(t, "2022-05-27T05")
+	l.write(first, "a.tsv", sighting(first, 1, "p1", "1.0"), sighting(first, 2, "p1", "1.1"))
+	l.ingest(t.Context(), first)
+	require.NoError(t, os.RemoveAll(filepath.Join(l.dir, "2022")))
+	for _, layer := range []string{activities.LayerSilver, activities.LayerGold} {
+		for hours, input := range []workflows.ReprocessInput{1: {Layer: layer}, 2: {Layer: layer, From: first.String(), To: (first + 2).String()}} {
+			if hours == 0 {
+				continue
+			}
+			var result workflows.HoursProgress
+			run := l.start(t.Context(), "range", workflows.ReprocessRange, input)
+			require.NoError(t, run.Get(t.Context(), &result))
+			require.Equal(t, hours, result.Done)
+		}
+		require.Equal(t, []string{"1.0", "1.1"}, l.history(t.Context(), "p1"))
+	}
+	run := l.start(t.Context(), workflows.HourWorkflowID(first+1), workflows.IngestHour, workflows.IngestInput{Hour: (first + 1).String(), Layer: activities.LayerSilver})
+	require.ErrorContains(t, run.Get(t.Context(), nil), "never ingested")
 }

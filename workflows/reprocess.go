@@ -11,10 +11,11 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// ReprocessInput starts ReprocessRange: {"from": "2022-05-27T00", "to": "2022-05-28T00"} is enough; to is exclusive.
+// ReprocessInput starts ReprocessRange: {"from": "2022-05-27T00", "to": "2022-05-28T00"} is enough; to is exclusive. Without
+// both, {}, it is every hour that the source or the lake has.
 type ReprocessInput struct {
-	From       string `json:"from"`
-	To         string `json:"to"`
+	From       string `json:"from,omitempty"`
+	To         string `json:"to,omitempty"`
 	Parallel   int    `json:"parallel,omitempty"`    // hours at once; DefaultHoursParallel when zero
 	Layer      string `json:"layer,omitempty"`       // activities.LayerBronze when empty: everything, from the source
 	ChunkBytes int64  `json:"chunk_bytes,omitempty"` // as in IngestInput
@@ -25,6 +26,9 @@ type ReprocessInput struct {
 	Next     string         `json:"next,omitempty"`
 	Progress *HoursProgress `json:"progress,omitempty"`
 }
+
+// AllWorkflowID is the id of the workflow that does every hour again.
+const AllWorkflowID = "range-all"
 
 // RangeWorkflowID is the id of the workflow that does a range again.
 func RangeWorkflowID(from, to telemetry.Hour) string { return fmt.Sprintf("range-%s-%s", from, to) }
@@ -44,15 +48,19 @@ type reprocessRange struct {
 	steps *activities.Ingest // names the activities; never called here
 
 	input    ReprocessInput
+	all      bool
 	from, to telemetry.Hour
 	next     telemetry.Hour // to be surveyed
+	again    lake.Again     // where gold alone is done again
 	progress HoursProgress
 	hours    *hoursRunner
 }
 
 func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err error) {
-	if w.from, w.to, err = parseHours(input.From, input.To); err != nil {
-		return err
+	if w.all = input.From+input.To == ""; !w.all {
+		if w.from, w.to, err = parseHours(input.From, input.To); err != nil {
+			return err
+		}
 	}
 	switch input.Layer {
 	case "", activities.LayerBronze, activities.LayerSilver, activities.LayerGold:
@@ -70,6 +78,10 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 		}
 	}
 	w.progress.Hours = int(w.to - w.from)
+	w.again = lake.Again{All: w.all}
+	if !w.all {
+		w.again.Hours = []lake.HourRange{{From: w.from, To: w.to}}
+	}
 	if w.hours, err = newHoursRunner(ctx, &w.progress, input.Parallel, IngestInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes}); err != nil {
 		return err
 	}
@@ -119,6 +131,11 @@ func (w *reprocessRange) run(ctx workflow.Context) (HoursProgress, error) {
 
 // reprocess does as much of the range as fits into one run of the workflow.
 func (w *reprocessRange) reprocess(ctx workflow.Context) error {
+	if w.all {
+		if err := w.findSpan(ctx); err != nil {
+			return err
+		}
+	}
 	if w.input.Layer == activities.LayerGold {
 		return w.goldAgain(ctx)
 	}
@@ -136,6 +153,19 @@ func (w *reprocessRange) reprocess(ctx workflow.Context) error {
 	return nil
 }
 
+// findSpan finds out which hours all hours are. Later runs of the workflow are told.
+func (w *reprocessRange) findSpan(ctx workflow.Context) error {
+	var span lake.HourRange
+	finding := surveyHours.with(ctx, "find the first and the last hour")
+	if err := workflow.ExecuteActivity(finding, w.steps.SpanHours).Get(ctx, &span); err != nil {
+		return err
+	}
+	w.from, w.to, w.next = span.From, span.To, span.From
+	w.input.From, w.input.To = w.from.String(), w.to.String()
+	w.progress.Hours = int(w.to - w.from)
+	return nil
+}
+
 // survey finds the next hours to run.
 func (w *reprocessRange) survey(ctx workflow.Context) (survey activities.Survey, err error) {
 	input := activities.SurveyInput{From: w.next, To: w.to, Layer: w.input.Layer, Since: w.input.Since, Limit: runHours - w.hours.started}
@@ -147,9 +177,7 @@ func (w *reprocessRange) survey(ctx workflow.Context) (survey activities.Survey,
 // goldAgain makes the users anew that have a sighting in the range.
 func (w *reprocessRange) goldAgain(ctx workflow.Context) error {
 	info := workflow.GetInfo(ctx).WorkflowExecution
-	request := activities.GoldRequest{
-		Run: lake.Run{Hour: w.from, ID: info.RunID}, Again: &lake.Again{Hours: []lake.HourRange{{From: w.from, To: w.to}}},
-	}
+	request := activities.GoldRequest{Run: lake.Run{Hour: w.from, ID: info.RunID}, Again: &w.again}
 	if err := w.hours.gold.request(ctx, request); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 type reprocessOptions struct {
 	*settings
 	from, to   telemetry.Hour
+	all        bool
 	layer      string
 	parallel   int
 	chunkBytes int64
@@ -34,7 +35,7 @@ func newReprocessCommand(s *settings, runF func(context.Context, *reprocessOptio
 	o := &reprocessOptions{settings: s}
 	var window window
 	cmd := &cobra.Command{
-		Use:   "reprocess --from HOUR --to HOUR | --date DAY",
+		Use:   "reprocess --from HOUR --to HOUR | --date DAY | --all",
 		Short: "Bring every hour of a range into the lake again",
 		Long: `reprocess ingests every hour from --from up to, but without, --to, some at once, and shows them in gold together. A day
 such as 2022-05-27 may stand for its first hour, and --date for all hours of a day. Hours without files are recorded as
@@ -55,6 +56,7 @@ is a Temporal workflow; which server it uses is as for versionlake ingest.`,
 			if o.from, o.to, err = window.parse(); err != nil {
 				return err
 			}
+			o.all = window.all
 			if !slices.Contains(layers, o.layer) {
 				return usagef("--layer %q is none of %s", o.layer, strings.Join(layers, ", "))
 			}
@@ -66,6 +68,7 @@ is a Temporal workflow; which server it uses is as for versionlake ingest.`,
 	}
 	flags := cmd.Flags()
 	window.addFlags(cmd)
+	window.addAll(cmd)
 	flags.StringVar(&o.layer, "layer", activities.LayerBronze, "where to start: bronze (from the source), silver (from bronze) or gold (from silver)")
 	flags.IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel, "hours at once")
 	flags.BoolVar(&o.detach, "detach", false, "return once the range is started")
@@ -104,9 +107,11 @@ func (s *settings) printRange(p workflows.HoursProgress) error {
 
 // reprocess starts the range, or goes on with it, and waits for it unless told to detach.
 func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result workflows.HoursProgress, err error) {
-	input := workflows.ReprocessInput{From: o.from.String(), To: o.to.String(), Layer: o.layer, Parallel: o.parallel, ChunkBytes: o.chunkBytes}
-	options := client.StartWorkflowOptions{
-		ID: workflows.RangeWorkflowID(o.from, o.to), StaticSummary: fmt.Sprintf("%d hours from %s to %s", o.to-o.from, o.from, o.to),
+	input := workflows.ReprocessInput{Layer: o.layer, Parallel: o.parallel, ChunkBytes: o.chunkBytes}
+	options := client.StartWorkflowOptions{ID: workflows.AllWorkflowID, StaticSummary: "every hour"}
+	if !o.all {
+		input.From, input.To = o.from.String(), o.to.String()
+		options.ID, options.StaticSummary = workflows.RangeWorkflowID(o.from, o.to), fmt.Sprintf("%d hours from %s to %s", o.to-o.from, o.from, o.to)
 	}
 	var run client.WorkflowRun
 	if o.resume {

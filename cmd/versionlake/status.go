@@ -148,5 +148,9 @@ func tagList(tags []string) string {
 	if len(tags) == 0 {
 		return ""
 	}
+	const named = 3
+	if more := len(tags) - named; more > 0 {
+		tags = append(tags[:named:named], fmt.Sprintf("%d more", more))
+	}
 	return " (" + strings.Join(tags, ", ") + ")"
 }

@@ -11,6 +11,12 @@ import (
 // window is a range of hours as a command line gives it: --from and --to, whose ends may be days, or a day, --date.
 type window struct {
 	from, to, date string
+	all            bool
+}
+
+// addAll adds --all, for commands for which that is not what they do without a range.
+func (w *window) addAll(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&w.all, "all", false, "every hour that the source or the lake has, instead of --from and --to")
 }
 
 func (w *window) addFlags(cmd *cobra.Command) {
@@ -23,9 +29,13 @@ func (w *window) addFlags(cmd *cobra.Command) {
 // given tells whether the command line names a range at all.
 func (w *window) given() bool { return w.from+w.to+w.date != "" }
 
-// parse gives the range [from, to). Errors: of usage.
+// parse gives the range [from, to); nothing for --all. Errors: of usage.
 func (w *window) parse() (from, to telemetry.Hour, err error) {
 	switch {
+	case w.all && w.given():
+		return 0, 0, usagef("--all is every hour: leave out --from, --to and --date")
+	case w.all:
+		return 0, 0, nil
 	case w.date != "" && w.from+w.to != "":
 		return 0, 0, usagef("--date is a whole range: leave out --from and --to")
 	case w.date != "":
