@@ -4,14 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
-	"sync"
 
-	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
-	"github.com/parquet-go/parquet-go"
-	"golang.org/x/sync/errgroup"
 )
 
 // DailyPlan says which dates of the daily aggregates must be counted anew.
@@ -152,121 +147,6 @@ func (l *Lake) dailySource(ctx context.Context) (s dailySource, err error) {
 	}
 	s.to.Events, s.to.Sightings, s.to.Bindings = reached[0], reached[1], reached[2]
 	return s, nil
-}
-
-// touchedDates are those whose events came or went, or may belong to another user, device or version than before. Of frozen ones
-// nobody knows the events any more.
-func (l *Lake) touchedDates(ctx context.Context, s dailySource, progress func(int64)) (map[int32]bool, error) {
-	dates := newDateSet(progress)
-	if !s.known {
-		// All that there is, and all that was counted.
-		for i := range silverTables {
-			if err := l.touch(ctx, s, i, 0, dates); err != nil {
-				return nil, err
-			}
-		}
-		for _, loaded := range s.daily {
-			files, err := liveFiles(ctx, loaded)
-			if err != nil {
-				return nil, err
-			}
-			if err := l.addDates(ctx, files, dateSchema, func(row parquet.Row) (int32, int32) { return row[0].Int32(), row[0].Int32() }, dates); err != nil {
-				return nil, err
-			}
-		}
-		return dates.from(s.frozen), nil
-	}
-	// A crash may have left the one table ahead of the other: what changed since either is counted in both.
-	bases := map[dailyState]bool{}
-	for _, loaded := range s.daily {
-		state, known := dailyStateOf(loaded)
-		state.Users = 0
-		bases[state] = true
-		if !known {
-			s.known = false
-			return l.touchedDates(ctx, s, progress)
-		}
-	}
-	for base := range bases {
-		for i, from := range base.of() {
-			if err := l.touch(ctx, s, i, from, dates); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return dates.from(s.frozen), nil
-}
-
-var (
-	timeSchema = parquet.SchemaOf(struct {
-		Time int64 `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)"`
-	}{})
-	dateSchema = parquet.SchemaOf(struct {
-		Date int32 `parquet:"date_utc,date,id(1)"`
-	}{})
-)
-
-// touch adds the dates of what came and went in a silver table. A sighting or a binding counts for events a window away.
-func (l *Lake) touch(ctx context.Context, s dailySource, i int, from int64, dates *dateSet) error {
-	changes, err := changesBetween(ctx, s.silver[i], from, s.to.of()[i])
-	if err != nil {
-		return err
-	}
-	window := windowMicros
-	if silverTables[i].name == silverEvents.name {
-		window = 0
-	}
-	return l.addDates(ctx, slices.Concat(changes.added, changes.removed), timeSchema, func(row parquet.Row) (int32, int32) {
-		return dateOf(row[0].Int64() - window), dateOf(row[0].Int64() + window)
-	}, dates)
-}
-
-// addDates reads one column of files.
-func (l *Lake) addDates(ctx context.Context, files []iceberg.DataFile, column *parquet.Schema, datesOf func(parquet.Row) (first, last int32), dates *dateSet) error {
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
-	for _, file := range files {
-		work.Go(func() error {
-			found := map[int32]bool{}
-			if err := l.scanRaw(ctx, file, column, func(row parquet.Row) error {
-				first, last := datesOf(row)
-				for date := first; date <= last; date++ {
-					found[date] = true
-				}
-				return nil
-			}); err != nil {
-				return err
-			}
-			dates.add(found, file.Count())
-			return nil
-		})
-	}
-	return work.Wait()
-}
-
-// dateSet is a set of dates that several goroutines fill.
-type dateSet struct {
-	mutex    sync.Mutex
-	dates    map[int32]bool
-	rows     int64
-	progress func(int64)
-}
-
-func newDateSet(progress func(int64)) *dateSet {
-	return &dateSet{dates: map[int32]bool{}, progress: progress}
-}
-
-func (s *dateSet) add(dates map[int32]bool, rows int64) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	maps.Copy(s.dates, dates)
-	s.rows += rows
-	s.progress(s.rows)
-}
-
-func (s *dateSet) from(first int32) map[int32]bool {
-	maps.DeleteFunc(s.dates, func(date int32, _ bool) bool { return date < first })
-	return s.dates
 }
 
 var eventTimeField = silverEvents.fieldID("event_timestamp_utc")

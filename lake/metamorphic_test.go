@@ -288,6 +288,7 @@ func anyPlan(t testing.TB, world map[string][]string, steps []planStep, plain st
 	checkGold(t, in)
 	checkVerify(t, in.lake)
 	checkVersions(t, in.lake)
+	checkInstalledBase(t, in.lake)
 }
 
 // smallWorldLines spoils a file: a line goes, and another session's comes.

@@ -376,7 +376,7 @@ func (v *verifier) compareEvents(date int32, is, want []eventDailyRow) error {
 		text := fmt.Sprintf("%s %q %q %q %s %q %q: %d events, %d users, %d sessions", formatDate(date), row.Service, row.Version, row.Device, row.EventName,
 			row.Name, row.Detail, row.Events, row.Users, row.Sessions)
 		if n != 0 {
-			if err := v.differ(Difference{Rule: 1, Table: goldEventDaily.name}, "%s: is there %s", text, map[bool]string{true: "and should not be", false: "not, and should be"}[n > 0]); err != nil {
+			if err := v.differ(Difference{Rule: 1, Table: goldEventDaily.name}, "%s, %s", text, map[bool]string{true: "which should not be", false: "which is not there, and should be there"}[n > 0]); err != nil {
 				return err
 			}
 		}
