@@ -189,6 +189,29 @@ func TestDailyWaitsForHalfHours(t *testing.T) {
 	}
 }
 
+// TestDailyAfterHalfACommit: a refresh dies between its two tables, and what it counted is undone before the next one.
+func TestDailyAfterHalfACommit(t *testing.T) {
+	in := newWorld(t)
+	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.0"))
+	in.ingest(hourAt(t, "2022-05-27T05"))
+	in.daily()
+	want := dumpAll(t, in.lake)
+	in.put("27T05/late.tsv", event("20T05:10", "s2", "Crash"))
+	in.ingest(hourAt(t, "2022-05-27T05"))
+	in.must(in.halfCommitDaily(in.countDaily()))
+	if rows := rowsOf[eventDailyRow](t, in.lake, goldEventDaily); len(rows) != 2 {
+		t.Errorf("half a commit: %+v", rows)
+	}
+	checkVerify(t, in.lake)
+	in.put("27T05/late.tsv")
+	in.ingest(hourAt(t, "2022-05-27T05"))
+	in.daily()
+	if got := dumpAll(t, in.lake); got != want {
+		t.Errorf("the tables are\n%s\nnot\n%s", got, want)
+	}
+	checkVerify(t, in.lake)
+}
+
 // TestFrozenDates drops events, as retention does: their counts stay, and moves stay right.
 func TestFrozenDates(t *testing.T) {
 	in := newWorld(t)
