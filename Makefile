@@ -11,12 +11,17 @@ BENCH   ?= .
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: build ## see all of it on made-up data, in a temporary folder
 	$(INSTALL) temporal
 	PATH="$(CURDIR)/$(BIN):$$PATH" bin/versionlake demo
+
+.PHONY: demo-trino
+demo-trino: build ## the demo, and then the same and more in SQL, through a real Trino
+	$(INSTALL) temporal jdk trino
+	PATH="$(CURDIR)/$(BIN):$$PATH" bin/versionlake demo --trino
 
 .PHONY: build
 build: ## build bin/versionlake

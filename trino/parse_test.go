@@ -58,7 +58,8 @@ func TestCatalog(t *testing.T) {
 	require.Contains(t, catalog.CreateStatement("lake"), `"iceberg.jdbc-catalog.connection-password" = 'p@ss'`)
 
 	for _, bad := range []Lake{
-		{Catalog: "mysql://db/catalog", Warehouse: "s3://lake"}, {Catalog: "sqlite:///catalog.db", Warehouse: "gs://lake"}, {Catalog: "postgres://me:secret@db:x/c", Warehouse: "s3://lake"},
+		{Catalog: "mysql://db/catalog", Warehouse: "s3://lake"}, {Catalog: "sqlite:///catalog.db", Warehouse: "gs://lake"}, {Catalog: "sqlite:///catalog.db", Warehouse: "file:///a%20lake"},
+		{Catalog: "postgres://me:secret@db:x/c", Warehouse: "s3://lake"},
 	} {
 		_, err := NewCatalog(bad)
 		require.ErrorIs(t, err, ErrConfig)

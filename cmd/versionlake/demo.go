@@ -16,7 +16,8 @@ import (
 
 type demoOptions struct {
 	*settings
-	keep bool
+	keep  bool
+	trino bool
 }
 
 func newDemoCommand(s *settings, runF func(context.Context, *demoOptions) error) *cobra.Command {
@@ -27,7 +28,8 @@ func newDemoCommand(s *settings, runF func(context.Context, *demoOptions) error)
 		Long: `demo makes up two days of telemetry, ingests them through a local Temporal server, and asks the questions that
 versionlake is for, each with the command that one would type. It takes less than a minute and leaves nothing behind.`,
 		Example: `  versionlake demo
-  versionlake demo --keep    # and look around afterwards`,
+  versionlake demo --keep    # and look around afterwards
+  versionlake demo --trino   # and ask the same in SQL`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if runF != nil {
@@ -37,6 +39,7 @@ versionlake is for, each with the command that one would type. It takes less tha
 		},
 	}
 	cmd.Flags().BoolVar(&o.keep, "keep", false, "keep the folder")
+	cmd.Flags().BoolVar(&o.trino, "trino", false, "ask in SQL, too, through a Trino that runs meanwhile, and compare the answers")
 	return cmd
 }
 
@@ -53,6 +56,11 @@ func demoRun(ctx context.Context, o *demoOptions) (err error) {
 	d.dir, d.source, d.warehouse, d.catalog = filepath.Join(folder, "lake"), filepath.Join(folder, "telemetry"), "", ""
 	if err := d.run(ctx); err != nil {
 		return err
+	}
+	if o.trino {
+		if err := d.showTrino(ctx); err != nil {
+			return err
+		}
 	}
 	if o.keep {
 		fmt.Fprintf(o.stdout, "\nGo on with --dir %s --source %s\n", d.dir, d.source)

@@ -9,17 +9,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/generate"
+	"github.com/versionlake/versionlake/testserver"
 )
 
 // TestDemo runs what a newcomer runs first.
 func TestDemo(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts a Temporal server")
+		t.Skip("starts a Temporal server, and a Trino")
 	}
+	testserver.TrinoInstall(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Setenv("VERSIONLAKE_SOURCE", "/there/is/nothing/here")
 	var stdout, stderr bytes.Buffer
-	code := execute(t.Context(), []string{"demo"}, &stdout, &stderr)
+	code := execute(t.Context(), []string{"demo", "--trino"}, &stdout, &stderr)
 	require.Equal(t, exitOK, code, "%s", stderr.String())
 	answers := strings.Split(stdout.String(), "$ versionlake at ")
 	require.Len(t, answers, 5)
@@ -29,6 +31,8 @@ func TestDemo(t *testing.T) {
 	}
 	require.Contains(t, answers[0], "1 of them empty")
 	require.Contains(t, stderr.String(), "http://localhost:")
+	require.Regexp(t, `\([1-9][0-9]+ rows, as .versionlake history --all. says\)`, stdout.String())
+	require.Contains(t, stdout.String(), "(49 rows, as `versionlake status --hours` says)")
 	left, err := os.ReadDir(os.TempDir())
 	require.NoError(t, err)
 	require.Empty(t, left, "the demo leaves nothing behind")

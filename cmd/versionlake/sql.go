@@ -121,7 +121,7 @@ func (s *settings) printRows(rows *sql.Rows) error {
 			case string, int64, bool, float64:
 				shown[i] = value
 			default: // lists and such
-				text, err := json.Marshal(value)
+				text, err := plainJSON(value)
 				if err != nil {
 					return fmt.Errorf("print %s: %w", object[i].name, err)
 				}
@@ -152,7 +152,7 @@ func (r sqlRow) MarshalJSON() ([]byte, error) {
 			text.WriteByte(',')
 		}
 		for _, part := range []any{cell.name, cell.value} {
-			written, err := json.Marshal(part)
+			written, err := plainJSON(part)
 			if err != nil {
 				return nil, err
 			}
@@ -163,6 +163,15 @@ func (r sqlRow) MarshalJSON() ([]byte, error) {
 	}
 	text.WriteByte('}')
 	return text.Bytes(), nil
+}
+
+// plainJSON is JSON that need not stand in HTML.
+func plainJSON(value any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
 }
 
 // sqlValue is a value in a form that JSON has: times as instant writes them, where they are moments.

@@ -35,7 +35,7 @@ trino views makes the views, or replaces them by those of this program, in the T
   versionlake sql "SELECT * FROM users LIMIT 10"
   versionlake trino views --trino https://trino.example.com
   versionlake trino down`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usagef("trino: say up, down, status or views")
 		},

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/versionlake/versionlake/testserver"
+	"github.com/versionlake/versionlake/trino"
+)
+
+// TestTrino starts a Trino over an empty lake, asks, and stops it.
+func TestTrino(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Trino")
+	}
+	testserver.TrinoInstall(t)
+	t.Setenv("VERSIONLAKE_TRINO_URL", "")
+	dir := filepath.Join(t.TempDir(), "lake")
+	in := func(args ...string) (int, string, string) { return run(t, append(args, "--dir", dir)...) }
+
+	code, _, stderr := in("trino", "up")
+	require.Equal(t, exitError, code)
+	require.Contains(t, stderr, "ingest an hour first")
+	require.NoDirExists(t, dir)
+	for _, args := range [][]string{{"trino", "status"}, {"trino", "views"}, {"sql", "SELECT 1"}} {
+		code, _, stderr := in(args...)
+		require.Equal(t, exitError, code)
+		require.Contains(t, stderr, "versionlake trino up")
+	}
+	code, _, stderr = in("trino", "down")
+	require.Equal(t, exitOK, code)
+	require.Contains(t, stderr, "no Trino runs")
+
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	l, err := (&settings{dir: dir}).openLake(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	code, stdout, stderr := in("trino", "up")
+	require.Equal(t, exitOK, code, stderr)
+	server, err := trino.Running(filepath.Join(dir, "trino"))
+	require.NoError(t, err)
+	testserver.Guard(t, server.PID, "")
+	require.Contains(t, stdout, server.URL)
+
+	code, _, stderr = in("trino", "up")
+	require.Equal(t, exitError, code)
+	require.Contains(t, stderr, "trino down")
+	code, stdout, stderr = in("trino", "status", "--output", "json")
+	require.Equal(t, exitOK, code, stderr)
+	require.Contains(t, stdout, `"ready":true`)
+
+	code, stdout, stderr = in("sql", "SELECT * FROM versions;")
+	require.Equal(t, exitOK, code, stderr)
+	require.Empty(t, stdout, "an empty lake")
+	const values = `SELECT 1 AS n, 'a<b' AS text, CAST(NULL AS varchar) AS nothing, DATE '2022-05-27' AS day, TIMESTAMP '2022-05-27 05:00:00.1234567 UTC' AS at,
+		TIMESTAMP '2022-05-27 05:00:00' AS local, nan() AS nan, 1.50 AS dec, ARRAY[CAST(ROW(1, TIMESTAMP '2022-05-27 05:00:00 UTC') AS row(x bigint, y timestamp(6) with time zone))] AS rows`
+	code, stdout, stderr = in("sql", values, "-o", "json")
+	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, `{"n":1,"text":"a<b","nothing":null,"day":"2022-05-27","at":"2022-05-27T05:00:00.1234567Z","local":"2022-05-27T05:00:00","nan":"NaN","dec":"1.50",`+
+		`"rows":[{"x":1,"y":"2022-05-27T05:00:00Z"}]}`+"\n", stdout)
+	code, stdout, stderr = in("sql", values)
+	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, []string{"1", "a<b", "–", "2022-05-27", "2022-05-27T05:00:00.1234567Z", "2022-05-27T05:00:00", "NaN", "1.50", `[{"x":1,"y":"2022-05-27T05:00:00Z"}]`},
+		strings.Fields(strings.Split(stdout, "\n")[2]))
+	code, _, stderr = in("sql", "SELECT nothing FROM nowhere")
+	require.Equal(t, exitError, code)
+	require.Equal(t, "versionlake: Trino says: line 1:21: Table 'versionlake.views.nowhere' does not exist\n", stderr)
+
+	code, _, stderr = in("trino", "down")
+	require.Equal(t, exitOK, code, stderr)
+	code, _, _ = in("trino", "status")
+	require.Equal(t, exitError, code)
+}
