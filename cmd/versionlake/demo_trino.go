@@ -188,7 +188,7 @@ func answers[T any](d *demo, run func(*settings) error) ([]T, error) {
 // same compares answers, whatever their order.
 func (d *demo) same(command string, told, asked any) error {
 	if a, b := sorted(told), sorted(asked); !slices.Equal(a, b) {
-		return fmt.Errorf("Trino and `%s` differ:\n%s\nnot\n%s", command, strings.Join(b, "\n"), strings.Join(a, "\n"))
+		return fmt.Errorf("answers of Trino and `%s` differ:\n%s\nnot\n%s", command, strings.Join(b, "\n"), strings.Join(a, "\n"))
 	}
 	fmt.Fprintf(d.stdout, "(%s, as `%s` says)\n", count(int64(reflect.ValueOf(told).Len()), "row"), command)
 	return nil
