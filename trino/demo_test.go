@@ -3,7 +3,6 @@ package trino_test
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -25,8 +24,6 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/trino"
 )
-
-var update = flag.Bool("update", false, "write the answers in docs/ anew")
 
 // TestDemoLake asks the lake of the demo, whose hours were ingested one after the other, so that its tags are the same always.
 func TestDemoLake(t *testing.T) {
@@ -59,7 +56,7 @@ func (w *world) testDocs(t *testing.T) {
 			blocks++
 			return "\n```sql\n" + parts[1] + "\n```\n\n```\n" + w.table(t, strings.TrimSuffix(strings.TrimSpace(parts[1]), ";")) + "```\n"
 		})
-		if *update {
+		if *updateDocs {
 			return os.WriteFile(path, []byte(answered), 0o644)
 		}
 		require.Equal(t, answered, string(written), "%s: go test ./trino -run TestDemoLake/docs -update writes the answers", path)
@@ -102,15 +99,15 @@ func (w *world) table(t *testing.T, query string) string {
 	return out.Render() + "\n"
 }
 
-// question is a user and a moment, and at is how Trino gets it.
-type question struct {
+// userMoment is a question: which versions did the user run then?
+type userMoment struct {
 	N    int    `json:"n"`
 	User string `json:"user_id"`
 	At   int64  `json:"at"` // microseconds since 1970
 }
 
 const (
-	questions   = 1000
+	userMoments = 1000
 	taggedTimes = 20
 )
 
@@ -121,7 +118,7 @@ func (w *world) testAgreement(t *testing.T) {
 	now, err := w.Version(t.Context(), "")
 	require.NoError(t, err)
 	users := w.usersAt(t, now)
-	asked := ask(random, users, questions)
+	asked := ask(random, users, userMoments)
 	w.compare(t, users, asked, "version_intervals")
 
 	var tags []string
@@ -156,7 +153,7 @@ func (w *world) usersAt(t *testing.T, version lake.Version) map[string]history.U
 
 // ask makes up questions: about users with several installations more often than others; at the very moment when a version
 // changes, a tick before and after it, before the first sighting, or at any time.
-func ask(random *rand.Rand, users map[string]history.User, n int) []question {
+func ask(random *rand.Rand, users map[string]history.User, n int) []userMoment {
 	var several, all []string
 	for id, user := range users {
 		all = append(all, id)
@@ -170,7 +167,7 @@ func ask(random *rand.Rand, users map[string]history.User, n int) []question {
 	slices.Sort(all)
 	slices.Sort(several)
 	from := generate.Demo().From.Start().UnixMicro()
-	asked := make([]question, n)
+	asked := make([]userMoment, n)
 	for i := range asked {
 		among := all
 		if i%2 == 0 && len(several) > 0 {
@@ -183,12 +180,12 @@ func ask(random *rand.Rand, users map[string]history.User, n int) []question {
 			boundary = interval.ValidTo
 		}
 		moments := []int64{boundary, boundary - 1, boundary + 1, user.FirstSeenAt - random.Int64N(1e12) - 1, from + random.Int64N(49*3600*1e6)}
-		asked[i] = question{i, user.ID, moments[random.IntN(len(moments))]}
+		asked[i] = userMoment{i, user.ID, moments[random.IntN(len(moments))]}
 	}
 	return asked
 }
 
-func (w *world) compare(t *testing.T, users map[string]history.User, asked []question, intervals string) {
+func (w *world) compare(t *testing.T, users map[string]history.User, asked []userMoment, intervals string) {
 	t.Helper()
 	var want [][]string
 	answers, nobody := 0, 0

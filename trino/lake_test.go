@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -29,19 +27,20 @@ type world struct {
 	runs   int
 }
 
-// newWorld makes an empty lake with Trino over it.
+// newWorld makes an empty lake, in a folder, with Trino over it.
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{
-		config: trino.Lake{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse"},
-		folder: filepath.Join(dir, "telemetry"),
-	}
+	return newWorldIn(t, trino.Lake{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse"})
+}
+
+func newWorldIn(t testing.TB, config trino.Lake) *world {
+	t.Helper()
+	w := &world{config: config, folder: t.TempDir()}
 	var err error
 	w.Lake, err = lake.Open(t.Context(), lake.Config{Catalog: w.config.Catalog, Warehouse: w.config.Warehouse})
 	require.NoError(t, err)
 	t.Cleanup(func() { w.Lake.Close() })
-	require.NoError(t, os.Mkdir(w.folder, 0o755))
 	w.source, err = source.Open(t.Context(), w.folder)
 	require.NoError(t, err)
 	w.trino = testserver.TrinoDB(t, w.config)

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -221,6 +222,9 @@ func (s *Server) Ready(ctx context.Context) error {
 	return nil
 }
 
+// complaints are lines of the log, the most telling first: a fault of the configuration, a fatal error, Java's own.
+var complaints = []*regexp.Regexp{regexp.MustCompile(`(?m)^1\) .*$`), regexp.MustCompile(`(?m)^.*\tERROR\t.*$`), regexp.MustCompile(`(?m)^Error.*$`)}
+
 // reason is what the log says first about an error: the lines that follow are the stack. Errors: errPortTaken.
 func (s *Server) reason() error {
 	text, err := os.ReadFile(s.LogFile())
@@ -230,9 +234,9 @@ func (s *Server) reason() error {
 	if strings.Contains(string(text), "Address already in use") {
 		return errPortTaken
 	}
-	for line := range strings.Lines(string(text)) {
-		if strings.Contains(line, "ERROR") || strings.HasPrefix(line, "Error") || strings.HasPrefix(line, "1) ") {
-			return errors.New(strings.TrimSpace(line))
+	for _, complaint := range complaints {
+		if line := complaint.Find(text); line != nil {
+			return errors.New(string(line))
 		}
 	}
 	return errors.New("it said nothing about an error")

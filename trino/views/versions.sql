@@ -5,12 +5,10 @@
 -- version: Version, as telemetry spells it.
 -- version_rank: Place of the version among those of its service, 1 is the oldest.
 -- sort_key: Text that orders versions: numbers by value, prereleases before the release, as semver.org says and beyond.
--- users: Known users who ever ran it.
 -- first_seen_at: First sighting, UTC.
 -- last_seen_at: Last sighting, UTC.
 WITH seen AS (
-  SELECT service, version, count(DISTINCT user_id) FILTER (WHERE user_kind = 'user') AS users,
-         min(valid_from) AS first_seen_at, max(last_seen_at) AS last_seen_at
+  SELECT service, version, min(valid_from) AS first_seen_at, max(last_seen_at) AS last_seen_at
   FROM version_intervals
   GROUP BY service, version
 ), -- From here on the key is made as history.SortKey makes it; TestSortKey compares.
@@ -58,6 +56,5 @@ cleaned AS (
               regexp_replace(lower(to_hex(to_utf8(c[1]))), '(..)', '\\x$1')) AS sort_key
   FROM parts
 )
-SELECT service, version, row_number() OVER (PARTITION BY service ORDER BY sort_key) AS version_rank, sort_key,
-       users, first_seen_at, last_seen_at
+SELECT service, version, row_number() OVER (PARTITION BY service ORDER BY sort_key) AS version_rank, sort_key, first_seen_at, last_seen_at
 FROM keyed
