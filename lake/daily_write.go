@@ -251,19 +251,20 @@ func sumParts(data []byte) (map[dayKey]*dayCounts, error) {
 // writeDate writes a date's rows in the order of their keys. A row of noughts alone says nothing, and is none.
 func writeDate(sums map[dayKey]*dayCounts, versions *dataWriter[versionDailyRow], events *dataWriter[eventDailyRow]) error {
 	keys := slices.SortedFunc(maps.Keys(sums), func(a, b dayKey) int { return a.compare(&b) })
+	var versionRows []versionDailyRow
+	var eventRows []eventDailyRow
 	for i := range keys {
 		key, counts := &keys[i], sums[keys[i]]
-		var err error
 		switch {
 		case *counts == dayCounts{}:
 		case key.event == telemetry.KindOther.String():
-			err = versions.write([]versionDailyRow{versionDaily(key, counts)}, 256)
+			versionRows = append(versionRows, versionDaily(key, counts))
 		default:
-			err = events.write([]eventDailyRow{eventDaily(key, counts)}, 256)
-		}
-		if err != nil {
-			return err
+			eventRows = append(eventRows, eventDaily(key, counts))
 		}
 	}
-	return nil
+	if err := versions.write(versionRows, 256*len(versionRows)); err != nil {
+		return err
+	}
+	return events.write(eventRows, 256*len(eventRows))
 }
