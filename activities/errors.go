@@ -22,6 +22,8 @@ const (
 	ErrorConflict = "Conflict"
 	// ErrorNoBronze: bronze does not hold the hour, so silver can't be made from it. Ingest it from the source.
 	ErrorNoBronze = "NoBronze"
+	// ErrorDropped: the hour's rows were dropped on purpose.
+	ErrorDropped = "Dropped"
 	// ErrorDenied: the source refuses us. Retried, since someone may grant access meanwhile.
 	ErrorDenied = "AccessDenied"
 )
@@ -46,6 +48,8 @@ func temporalError(ctx context.Context, err error) error {
 		return temporal.NewApplicationErrorWithOptions(err.Error(), ErrorConflict, temporal.ApplicationErrorOptions{
 			NonRetryable: true, Category: temporal.ApplicationErrorCategoryBenign,
 		})
+	case errors.Is(err, lake.ErrDropped):
+		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorDropped, nil)
 	case errors.Is(err, source.ErrConfig), errors.Is(err, lake.ErrConfig):
 		return temporal.NewNonRetryableApplicationError(
 			err.Error()+"; correct the worker's settings, restart it, and start the hour again", ErrorSettings, nil)

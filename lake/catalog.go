@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -92,9 +93,8 @@ func (l *Lake) createTable(ctx context.Context, definition tableDefinition) erro
 		table.ManifestMergeEnabledKey:     "true",
 		"write.parquet.compression-codec": "zstd",
 	}
-	for key, value := range definition.properties {
-		properties[key] = value
-	}
+	maps.Copy(properties, metadataVersions)
+	maps.Copy(properties, definition.properties)
 	_, err := l.catalog.CreateTable(ctx, definition.identifier(), definition.schema(),
 		catalog.WithLocation(l.objects.root+"/"+strings.ReplaceAll(definition.name, ".", "/")),
 		catalog.WithPartitionSpec(&spec), catalog.WithProperties(properties))

@@ -234,9 +234,19 @@ func TestRemoteLake(t *testing.T) {
 		t.Errorf("gold is\n%s\nand silver says\n%s", got, want)
 	}
 	checkVersions(t, l)
+	// Maintenance lists and removes objects of a bucket.
+	in.manyChunks("27T07", 5)
+	in.ingest(hour + 2)
+	before := footprintOf(t, l)
+	in.maintain(Upkeep{Grace: time.Hour})
+	in.maintain(maintainNow)
+	checkVerify(t, l)
+	if after := footprintOf(t, l); after.data >= before.data || after.manifests >= before.manifests {
+		t.Errorf("%s, and after maintenance %s", before, after)
+	}
 	status, err := l.Status(t.Context())
 	in.must(err)
-	if status.Hours != 2 || status.Users != 2 || status.Behind {
+	if status.Hours != 3 || status.Users < 2 || status.Behind {
 		t.Errorf("status %+v", status)
 	}
 	if left := leftovers(t, config.Scratch); len(left) > 0 {

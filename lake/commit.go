@@ -23,13 +23,17 @@ type change struct {
 	tags        []string
 	// fresh: no file of add can be in the table yet, so the library need not look.
 	fresh bool
-	// updates are of the table's metadata alone, such as properties. They count only if requirements hold.
+	// rewrite: add holds the rows of remove, in the same places; the snapshot is one that gold passes over.
+	rewrite bool
+	// manifests: write these anew.
+	manifests []table.RewriteManifestsOpt
+	// updates are of the table's metadata alone: expired snapshots and tags, properties. They count only if requirements hold.
 	updates      []table.Update
 	requirements []table.Requirement
 }
 
 func (c *change) empty() bool {
-	return len(c.remove) == 0 && len(c.add) == 0 && len(c.tags) == 0 && len(c.updates) == 0
+	return len(c.remove) == 0 && len(c.add) == 0 && len(c.tags) == 0 && len(c.manifests) == 0 && len(c.updates) == 0
 }
 
 // commit changes a table in one snapshot, data, summary and tags together. plan looks at the present table and says
@@ -69,18 +73,7 @@ func (l *Lake) commit(ctx context.Context, definition tableDefinition, plan func
 
 func (l *Lake) tryCommit(ctx context.Context, loaded *table.Table, wanted *change) error {
 	transaction := loaded.NewTransaction()
-	var options []table.WriteOption
-	if wanted.fresh {
-		options = append(options, table.WithoutDuplicateCheck())
-	}
-	options = append(options, table.WithoutAutoNameMapping())
-	if len(wanted.remove) > 0 || len(wanted.add) > 0 {
-		if err := transaction.ReplaceDataFilesWithDataFiles(ctx, wanted.remove, wanted.add, wanted.summary, options...); err != nil {
-			return err
-		}
-	}
-	staged, err := transaction.StagedTable()
-	if err != nil {
+	if err := wanted.stage(ctx, transaction); err != nil {
 		return err
 	}
 	commit, err := transaction.TableCommit()
@@ -88,17 +81,51 @@ func (l *Lake) tryCommit(ctx context.Context, loaded *table.Table, wanted *chang
 		return err
 	}
 	requirements, updates := slices.Concat(commit.Requirements, wanted.requirements), slices.Concat(commit.Updates, wanted.updates)
-	head := staged.CurrentSnapshot()
-	for _, tag := range wanted.tags {
-		requirements = append(requirements, table.AssertRefSnapshotID(tag, nil))
-		updates = append(updates, table.NewSetSnapshotRefUpdate(tag, head.SnapshotID, table.TagRef, tagAge(tag).Milliseconds(), 0, 0))
-	}
-	if len(wanted.tags) > 0 && len(wanted.add)+len(wanted.remove) == 0 {
-		// A tag alone stages no fence of its own: the head must still be the one that was looked at.
-		requirements = append(requirements, table.AssertRefSnapshotID(table.MainBranch, &head.SnapshotID))
+	if len(wanted.tags) > 0 {
+		staged, err := transaction.StagedTable()
+		if err != nil {
+			return err
+		}
+		head := staged.CurrentSnapshot()
+		// Iceberg counts a tag's age from its snapshot's, which may be long past.
+		past := max(time.Since(time.UnixMilli(head.TimestampMs)), 0)
+		for _, tag := range wanted.tags {
+			requirements = append(requirements, table.AssertRefSnapshotID(tag, nil))
+			age := past + l.tagAge(tag)
+			updates = append(updates, table.NewSetSnapshotRefUpdate(tag, head.SnapshotID, table.TagRef, age.Milliseconds(), 0, 0))
+		}
+		if len(commit.Updates) == 0 {
+			// A tag alone stages no fence of its own: the head must still be the one that was looked at.
+			requirements = append(requirements, table.AssertRefSnapshotID(table.MainBranch, &head.SnapshotID))
+		}
 	}
 	_, _, err = l.catalog.CommitTable(ctx, loaded.Identifier(), requirements, updates)
 	return err
+}
+
+// stage writes the manifests of a change.
+func (c *change) stage(ctx context.Context, transaction *table.Transaction) error {
+	switch {
+	case len(c.manifests) > 0:
+		_, err := transaction.RewriteManifests(ctx, c.manifests...)
+		return err
+	case c.rewrite:
+		rewrite := transaction.NewRewrite(c.summary)
+		for _, file := range c.remove {
+			rewrite.DeleteFile(file)
+		}
+		for _, file := range c.add {
+			rewrite.AddDataFile(file)
+		}
+		return rewrite.Commit(ctx)
+	case len(c.remove)+len(c.add) > 0:
+		options := []table.WriteOption{table.WithoutAutoNameMapping()}
+		if c.fresh {
+			options = append(options, table.WithoutDuplicateCheck())
+		}
+		return transaction.ReplaceDataFilesWithDataFiles(ctx, c.remove, c.add, c.summary, options...)
+	}
+	return nil
 }
 
 // isConflict tells that another writer was first and nothing was committed. iceberg-go 0.7.0 reports a stale base as
@@ -142,24 +169,27 @@ func digest(file string) string {
 	return name[strings.LastIndexByte(name, '-')+1:]
 }
 
-// sameContents compares files by their digests.
-func sameContents(live []iceberg.DataFile, added []dataFile) bool {
-	if len(live) != len(added) {
-		return false
-	}
+// sameContents compares files by their digests, those that were compacted by what they were made of.
+func (l *Lake) sameContents(live []iceberg.DataFile, added []dataFile) (bool, error) {
 	count := map[string]int{}
 	for _, file := range live {
-		count[digest(file.FilePath())]++
+		digests, err := l.digests(file)
+		if err != nil {
+			return false, err
+		}
+		for _, each := range digests {
+			count[each]++
+		}
 	}
 	for _, file := range added {
 		count[digest(file.Path)]--
 	}
 	for _, n := range count {
 		if n != 0 {
-			return false
+			return false, nil
 		}
 	}
-	return true
+	return true, nil
 }
 
 // Keys of snapshot summaries.
@@ -172,13 +202,21 @@ const (
 // crash.
 func (l *Lake) replaceHour(ctx context.Context, definition tableDefinition, run Run, files []dataFile) (changed bool, err error) {
 	err = l.commit(ctx, definition, func(loaded *table.Table) (*change, error) {
+		changed = false
 		live, err := hourFiles(ctx, loaded, run.Hour)
 		if err != nil {
 			return nil, err
 		}
-		if sameContents(live, files) {
+		same, err := l.sameContents(live, files)
+		if err != nil {
+			return nil, err
+		}
+		if same {
 			_, changed = runSnapshot(loaded, run)
 			return nil, nil
+		}
+		if isDropped(loaded, run.Hour) {
+			return nil, nil // since the run began
 		}
 		changed = true
 		added, err := l.entries(definition, files)

@@ -31,7 +31,7 @@ func (l *Lake) touchedDates(ctx context.Context, s dailySource, progress func(in
 		bases[state] = true
 	}
 	for base := range bases {
-		changes, err := changesBetween(ctx, s.silver[0], base.Events, s.to.Events)
+		changes, err := l.changesBetween(ctx, s.silver[0], base.Events, s.to.Events)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +44,7 @@ func (l *Lake) touchedDates(ctx context.Context, s dailySource, progress func(in
 
 // allDates are those of all events, and all that were counted.
 func (l *Lake) allDates(ctx context.Context, s dailySource, dates *dateSet) error {
-	changes, err := changesBetween(ctx, s.silver[0], 0, s.to.Events)
+	changes, err := l.changesBetween(ctx, s.silver[0], 0, s.to.Events)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (l *Lake) addBeside(ctx context.Context, s dailySource, bases map[dailyStat
 	maybe, sessions := newLanes[map[int32]bool](), newLanes[sessionSet]()
 	for base := range bases {
 		for i := 1; i < len(silverTables); i++ {
-			changes, err := changesBetween(ctx, s.silver[i], base.of()[i], s.to.of()[i])
+			changes, err := l.changesBetween(ctx, s.silver[i], base.of()[i], s.to.of()[i])
 			if err != nil {
 				return err
 			}

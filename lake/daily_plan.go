@@ -119,7 +119,7 @@ func (l *Lake) dailySource(ctx context.Context) (s dailySource, err error) {
 	}
 	s.to.Users = headOf(s.users)
 	// The ledger first: a run that it has is whole in what is read after it.
-	settled, err := l.settledRuns(ctx)
+	known, err := l.openLedger(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -138,9 +138,12 @@ func (l *Lake) dailySource(ctx context.Context) (s dailySource, err error) {
 			logs[i], _ = log(s.silver[i], 0)
 		}
 	}
-	s.halfCommitted = unsettledHours(slices.Concat(logs[:]...), settled)
+	if err := known.learn(ctx, slices.Concat(logs[:]...)); err != nil {
+		return s, err
+	}
+	s.halfCommitted = unsettledHours(slices.Concat(logs[:]...), known.settled)
 	reached := s.base.of()
-	for i, cut := range settledPrefix(settled, logs[:]...) {
+	for i, cut := range settledPrefix(known.settled, logs[:]...) {
 		if cut > 0 {
 			reached[i] = logs[i][cut-1].snapshot
 		}

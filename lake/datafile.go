@@ -78,24 +78,25 @@ type dataWriter[T any] struct {
 // writerPools keep parquet-go's writers between files, by table: their buffers grow once.
 var writerPools sync.Map
 
-func newDataWriter[T any](l *Lake, definition tableDefinition, p partition) (*dataWriter[T], error) {
+func newDataWriter[T any](l *Lake, definition tableDefinition, p partition, extra ...parquet.WriterOption) (*dataWriter[T], error) {
 	object, err := l.objects.create(l.tableFolder(definition) + "/data/" + p.folder)
 	if err != nil {
 		return nil, err
 	}
-	w := &dataWriter[T]{lake: l, definition: definition, partition: p, object: object}
-	pool, _ := writerPools.LoadOrStore(definition.name, new(sync.Pool))
-	w.pool = pool.(*sync.Pool)
+	w := &dataWriter[T]{lake: l, definition: definition, partition: p, object: object, pool: new(sync.Pool)}
+	if len(extra) == 0 { // what is said of one file must not be said of the next
+		pool, _ := writerPools.LoadOrStore(definition.name, new(sync.Pool))
+		w.pool = pool.(*sync.Pool)
+	}
 	if free, ok := w.pool.Get().(*parquet.GenericWriter[T]); ok {
 		free.Reset(w)
 		w.rows = free
 		return w, nil
 	}
-	options := []parquet.WriterOption{
+	options := append(extra,
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.MaxRowsPerRowGroup(rowsPerGroup),
-		parquet.CreatedBy("versionlake", "1", "parquet-go"),
-	}
+		parquet.CreatedBy("versionlake", "1", "parquet-go"))
 	for _, column := range definition.unbounded() {
 		options = append(options, parquet.SkipPageBounds(column))
 	}
@@ -145,6 +146,11 @@ func (w *dataWriter[T]) writeRaw(rows []parquet.Row) error {
 	size := 0
 	for _, row := range rows {
 		size += 24 * len(row)
+		for _, value := range row {
+			if kind := value.Kind(); kind == parquet.ByteArray {
+				size += len(value.ByteArray())
+			}
+		}
 	}
 	n, err := w.rows.WriteRows(rows)
 	return w.wrote(n, size, err)

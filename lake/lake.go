@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
 
@@ -24,9 +25,18 @@ type Config struct {
 	Warehouse string
 	// Buckets is the number of partitions of gold.users, used when the table is made; 8 when zero.
 	Buckets int
+	// TagAge is how long maintenance keeps the tag of an hour, DayTagAge that of the last hour of a day; DefaultTagAge and
+	// DefaultDayTagAge when zero. They count for tags that are made from now on.
+	TagAge, DayTagAge time.Duration
 	// Scratch is a local folder for spills; the system's when empty.
 	Scratch string
 }
+
+// How long tags are kept.
+const (
+	DefaultTagAge    = 48 * time.Hour
+	DefaultDayTagAge = 35 * 24 * time.Hour
+)
 
 // Errors on which a caller decides.
 var (
@@ -36,6 +46,8 @@ var (
 	ErrNoLake = errors.New("no lake here yet")
 	// ErrUnknownVersion: an --as-of names no tag, snapshot or time that the lake still knows.
 	ErrUnknownVersion = errors.New("no such tag, snapshot or time")
+	// ErrDropped: an hour's rows were dropped on purpose; it is not ingested again.
+	ErrDropped = errors.New("dropped")
 	// ErrConfig: a setting can't work; the text says what to change.
 	ErrConfig = errors.New("setting")
 )
@@ -92,6 +104,12 @@ func open(ctx context.Context, config Config) (*Lake, error) {
 	}
 	if config.Buckets == 0 {
 		config.Buckets = 8
+	}
+	if config.TagAge == 0 {
+		config.TagAge = DefaultTagAge
+	}
+	if config.DayTagAge == 0 {
+		config.DayTagAge = DefaultDayTagAge
 	}
 	properties := catalogProperties(config.Warehouse)
 	files, err := openObjects(ctx, config.Warehouse, config.Scratch, properties)

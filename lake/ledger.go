@@ -66,6 +66,9 @@ type FileRow struct {
 	RunID   string         `json:"run_id"`
 }
 
+// hourTables are those whose rows a run replaces, in the order of its commits.
+var hourTables = []tableDefinition{bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings}
+
 // CommitHour makes the run visible: bronze, rejects, silver, the files, and last the ledger's row. Called again with the same run
 // it finishes what a crash left and returns the same row. Unchanged tables are left alone.
 func (l *Lake) CommitHour(ctx context.Context, run Run, plan HourPlan, chunks []StagedChunk, silver []StagedSilver, startedAt time.Time) (row HourRow, err error) {
@@ -74,8 +77,11 @@ func (l *Lake) CommitHour(ctx context.Context, run Run, plan HourPlan, chunks []
 			err = fmt.Errorf("commit hour %s: %w", run.Hour, err)
 		}
 	}()
-	if row, done, err := l.ledgerRow(ctx, run); err != nil || done {
+	if row, done, err := l.ledgerRow(ctx, run, startedAt); err != nil || done {
 		return row, err
+	}
+	if err := l.refuseDropped(ctx, run); err != nil {
+		return HourRow{}, err
 	}
 	result, err := l.gather(plan, chunks, silver)
 	if err != nil {
@@ -143,11 +149,10 @@ func (l *Lake) gather(plan HourPlan, chunks []StagedChunk, silver []StagedSilver
 
 // tables are those that the run replaces the hour of, in order.
 func (r *hourResult) tables() []tableDefinition {
-	tables := []tableDefinition{bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings}
 	if r.plan.Bronze != nil {
-		return tables[2:]
+		return hourTables[2:]
 	}
-	return tables
+	return hourTables
 }
 
 func (r *hourResult) row(run Run, silver []StagedSilver) HourRow {
@@ -223,7 +228,7 @@ func (l *Lake) recordFiles(ctx context.Context, run Run, rows []FileRow) error {
 			writer.abort()
 			return nil, err
 		}
-		file, err := writer.close(shortID(run.ID))
+		file, err := writer.close(attemptName(run))
 		if err != nil {
 			return nil, err
 		}
@@ -231,8 +236,8 @@ func (l *Lake) recordFiles(ctx context.Context, run Run, rows []FileRow) error {
 		if file != nil {
 			added = append(added, *file)
 		}
-		if sameContents(live, added) {
-			return nil, nil
+		if same, err := l.sameContents(live, added); same || err != nil {
+			return nil, err
 		}
 		entries, err := l.entries(opsFiles, added)
 		return &change{
@@ -303,7 +308,7 @@ func (l *Lake) recordHour(ctx context.Context, run Run, row HourRow) error {
 		writer.abort()
 		return err
 	}
-	file, err := writer.close(shortID(run.ID))
+	file, err := writer.close(attemptName(run))
 	if err != nil {
 		return err
 	}
@@ -319,6 +324,10 @@ func (l *Lake) recordHour(ctx context.Context, run Run, row HourRow) error {
 	})
 }
 
+// attemptName begins the names of the ledger's files: no two are ever the same, so that what an attempt left behind can be
+// removed while another one runs.
+func attemptName(run Run) string { return fmt.Sprintf("%s-%d", shortID(run.ID), time.Now().UnixNano()) }
+
 // runSnapshot finds the snapshot that a run committed to a table, however its answer was lost.
 func runSnapshot(loaded *table.Table, run Run) (snapshot *table.Snapshot, found bool) {
 	snapshots := loaded.Metadata().Snapshots()
@@ -330,16 +339,19 @@ func runSnapshot(loaded *table.Table, run Run) (snapshot *table.Snapshot, found 
 	return nil, false
 }
 
-// ledgerRow reads the row that the run wrote before, if it did.
-func (l *Lake) ledgerRow(ctx context.Context, run Run) (HourRow, bool, error) {
+// ledgerRow reads the row that the run wrote before, if it did. The run's snapshot tells, unless the run began so long ago
+// that it may have been expired.
+func (l *Lake) ledgerRow(ctx context.Context, run Run, startedAt time.Time) (HourRow, bool, error) {
 	loaded, err := l.load(ctx, opsHours)
 	if err != nil {
 		return HourRow{}, false, err
 	}
-	if _, found := runSnapshot(loaded, run); !found {
+	_, found := runSnapshot(loaded, run)
+	const clocks = time.Hour // by which those of two machines may differ
+	if !found && startedAt.Add(-clocks).UnixMilli() > knownSince(loaded) {
 		return HourRow{}, false, nil
 	}
-	rows, err := l.hourRows(ctx, run.Hour, run.Hour+1)
+	rows, err := l.hourRowsOf(ctx, loaded, run.Hour, run.Hour+1)
 	if err != nil {
 		return HourRow{}, false, err
 	}
@@ -348,7 +360,10 @@ func (l *Lake) ledgerRow(ctx context.Context, run Run) (HourRow, bool, error) {
 			return row, true, nil
 		}
 	}
-	return HourRow{}, false, errors.New("the ledger lost the row of run " + run.ID)
+	if found {
+		return HourRow{}, false, errors.New("the ledger lost the row of run " + run.ID)
+	}
+	return HourRow{}, false, nil
 }
 
 // DropStaging removes what a run staged, once it is committed or given up.

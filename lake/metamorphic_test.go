@@ -64,12 +64,9 @@ func smallWorld(r *rand.Rand) map[string][]string {
 	return files
 }
 
-// hourTables are those that a run of an hour commits, in its order.
-var hourTables = []tableDefinition{bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings}
-
 // TestAnyPlanGivesTheSameGold takes random worlds through random plans: hours in any order, runs repeated and given up, files
-// taken away, changed and put back, silver compacted, rounds of gold overtaken, processes begun anew. VERSIONLAKE_SEED repeats
-// a run, VERSIONLAKE_PLANS says how many plans there are. A plan that fails is shrunk.
+// taken away, changed and put back, silver compacted, the lake maintained, rounds of gold overtaken, processes begun anew.
+// VERSIONLAKE_SEED repeats a run, VERSIONLAKE_PLANS says how many plans there are. A plan that fails is shrunk.
 func TestAnyPlanGivesTheSameGold(t *testing.T) {
 	number := func(variable string, otherwise uint64) uint64 {
 		if text := os.Getenv(variable); text != "" {
@@ -135,7 +132,7 @@ func anySteps(r *rand.Rand, world map[string][]string) (steps []planStep) {
 		if i%4 == 0 && i/4 < len(order) {
 			step.hour = order[i/4]
 			step.do = "ingest"
-		} else if step.do = []string{"ingest", "ingest", "spoil", "spoil", "mend", "die", "gold", "gold", "daily", "compact", "overtake", "reopen", "cancel"}[r.IntN(13)]; len(names) > 0 {
+		} else if step.do = []string{"ingest", "ingest", "spoil", "spoil", "mend", "die", "gold", "gold", "daily", "compact", "overtake", "reopen", "cancel", "maintain", "maintain"}[r.IntN(15)]; len(names) > 0 {
 			step.file = names[r.IntN(len(names))]
 		}
 		steps = append(steps, step)
@@ -268,6 +265,12 @@ func anyPlan(t testing.TB, world map[string][]string, steps []planStep, plain st
 			}
 		case "reopen": // another process goes on
 			in = in.reopen()
+		case "maintain": // all that need not be kept goes, and what a round has staged when it is overtaken
+			plan, merged := in.mergeGold()
+			in.maintain(maintainNow)
+			if _, err := in.lake.CommitUsers(t.Context(), plan, merged, nil); !errors.Is(err, ErrConflict) {
+				t.Errorf("a round whose staged work was swept: %v", err)
+			}
 		}
 	}
 	for name := range maps.Clone(spoilt) {

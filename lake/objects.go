@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -187,42 +186,6 @@ func (o *objects) readJSON(object string, value any) error {
 	defer file.Close()
 	if err := json.NewDecoder(file).Decode(value); err != nil {
 		return fmt.Errorf("read %s: %w", object, err)
-	}
-	return nil
-}
-
-// removeAll deletes every object below a folder.
-func (o *objects) removeAll(ctx context.Context, folder string) error {
-	if local := o.localPath(folder); local != "" {
-		if err := os.RemoveAll(local); err != nil {
-			return fmt.Errorf("remove %s: %w", folder, err)
-		}
-		return nil
-	}
-	listable, ok := o.io.(icebergio.ListableIO)
-	if !ok {
-		return fmt.Errorf("remove %s: the warehouse can't be listed", folder)
-	}
-	var names []string
-	err := listable.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if !entry.IsDir() {
-			names = append(names, path)
-		}
-		return ctx.Err()
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("list %s: %w", folder, err)
-	}
-	for _, name := range names {
-		if err := o.io.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove %s: %w", name, err)
-		}
 	}
 	return nil
 }

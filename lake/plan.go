@@ -58,8 +58,12 @@ func (l *Lake) staging(run Run) string {
 	return fmt.Sprintf("%s/_staging/hour-%s/%s", l.objects.root, run.Hour, run.ID)
 }
 
-// StagePlan keeps the plan of a run: the files it listed, by key, and the chunks they were cut into.
+// StagePlan keeps the plan of a run: the files it listed, by key, and the chunks they were cut into. ErrDropped: the hour must
+// not be ingested again.
 func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, files []source.File, chunks []Chunk) (HourPlan, error) {
+	if err := l.refuseDropped(ctx, run); err != nil {
+		return HourPlan{}, err
+	}
 	plan := HourPlan{Ref: l.staging(run) + "/plan.json", Files: len(files), Chunks: len(chunks)}
 	weight := int64(0)
 	for i, file := range files {

@@ -115,6 +115,10 @@ func (l *Lake) hourRows(ctx context.Context, from, to telemetry.Hour) ([]HourRow
 	if err != nil {
 		return nil, err
 	}
+	return l.hourRowsOf(ctx, loaded, from, to)
+}
+
+func (l *Lake) hourRowsOf(ctx context.Context, loaded *table.Table, from, to telemetry.Hour) ([]HourRow, error) {
 	files, err := liveFiles(ctx, loaded, hoursBetween(from, to))
 	if err != nil {
 		return nil, err
@@ -196,7 +200,7 @@ func (l *Lake) Version(ctx context.Context, text string) (Version, error) {
 		snapshot = loaded.SnapshotByName(text)
 	}
 	if snapshot == nil {
-		return Version{}, fmt.Errorf("%w: %q; `versionlake status` lists the tags there are", ErrUnknownVersion, text)
+		return Version{}, fmt.Errorf("%w: %q; it may have been there and expired: `versionlake status --versions` lists what can still be read", ErrUnknownVersion, text)
 	}
 	return versionOf(loaded, *snapshot), nil
 }

@@ -25,6 +25,7 @@ type tableDefinition struct {
 	// bounded are the columns whose smallest and largest value are noted, by row group; nil: those of all, by page as well.
 	// Ids and long texts lie anywhere between two bounds: comparing them for every page cost a twentieth of an hour's time.
 	bounded []string
+	compact compactOrder // how maintenance puts its files together
 }
 
 // unbounded are the other columns.
@@ -44,23 +45,23 @@ var (
 	bronzeEvents = tableDefinition{
 		name: "bronze.events", comment: "Every accepted telemetry line, as it came.", row: eventRow{},
 		partition: hourPartition, properties: metrics("file_name", "full"),
-		bounded: []string{"event_name", "event_timestamp_utc", "file_name", "line_number"},
+		bounded: []string{"event_name", "event_timestamp_utc", "file_name", "line_number"}, compact: compactByCluster,
 	}
 	bronzeRejects = tableDefinition{
 		name: "bronze.rejects", comment: "Every other line that is not blank, with the reason.", row: rejectRow{},
-		partition: hourPartition,
+		partition: hourPartition, compact: compactByName,
 	}
 	silverEvents = tableDefinition{
 		name: "silver.events", comment: "The events that matter, typed; exact repeats within an hour dropped.", row: silverRow{},
-		partition: hourPartition, bounded: []string{"event_timestamp_utc"},
+		partition: hourPartition, bounded: []string{"event_timestamp_utc"}, compact: compactByName,
 	}
 	silverSightings = tableDefinition{
 		name: "silver.sightings", comment: "One row per SoftwareVersion event: all that gold's histories are made from.", row: sightingRow{},
-		partition: hourPartition, bounded: []string{"session_key", "event_timestamp_utc"},
+		partition: hourPartition, bounded: []string{"session_key", "event_timestamp_utc"}, compact: compactBySession,
 	}
 	silverBindings = tableDefinition{
 		name: "silver.bindings", comment: "What events say of their session: its user, its device.", row: bindingRow{},
-		partition: hourPartition, bounded: []string{"session_key", "event_timestamp_utc"},
+		partition: hourPartition, bounded: []string{"session_key", "event_timestamp_utc"}, compact: compactBySession,
 	}
 	goldUsers = tableDefinition{
 		name: "gold.users", comment: "One row per user, history included.", row: userRow{},
@@ -76,7 +77,7 @@ var (
 	}
 	opsHours = tableDefinition{
 		name: "ops.hours", comment: "The ledger: one row per run of an hour.", row: hourRow{},
-		partition: []string{"p_ingest_date_utc"},
+		partition: []string{"p_ingest_date_utc"}, compact: compactByHour,
 	}
 	opsFiles = tableDefinition{
 		name: "ops.files", comment: "Every version of a source file ever read.", row: fileRow{},

@@ -3,11 +3,14 @@ package lake
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
+
+	"github.com/versionlake/versionlake/telemetry"
 )
 
 // Keys of gold's snapshot summaries: what each commit reflects.
@@ -134,25 +137,77 @@ func unsettledHours(entries []logEntry, settled func(logEntry) bool) []string {
 	return slices.Compact(hours)
 }
 
-// settledRuns tells whether a run is over: the ledger has it, or has a run of the same hour that ended later (its own
-// was given up half-way, and what it left is part of what the later one found).
-func (l *Lake) settledRuns(ctx context.Context) (func(logEntry) bool, error) {
+// ledger knows which runs are over: it has their row, or that of a run of the same hour that ended later (its own was given
+// up half-way, and what it left is part of what the later one found).
+type ledger struct {
+	lake    *Lake
+	hours   *table.Table
+	since   int64 // milliseconds since 1970; runs that ended before may be known by their row alone
+	runs    map[string]bool
+	lastEnd map[string]int64 // by hour, milliseconds since 1970
+}
+
+func (l *Lake) openLedger(ctx context.Context) (*ledger, error) {
 	hours, err := l.load(ctx, opsHours)
 	if err != nil {
 		return nil, err
 	}
-	runs := map[string]bool{}
-	lastEnd := map[string]int64{}
+	known := &ledger{lake: l, hours: hours, since: knownSince(hours), runs: map[string]bool{}, lastEnd: map[string]int64{}}
 	for _, snapshot := range hours.Metadata().Snapshots() {
 		if snapshot.Summary != nil {
-			runs[snapshot.Summary.Properties[summaryRun]] = true
-			lastEnd[snapshot.Summary.Properties[summaryHour]] = snapshot.TimestampMs
+			known.runs[snapshot.Summary.Properties[summaryRun]] = true
+			known.lastEnd[snapshot.Summary.Properties[summaryHour]] = snapshot.TimestampMs
 		}
 	}
-	return func(entry logEntry) bool {
-		end, ended := lastEnd[entry.hour]
-		return runs[entry.run] || ended && end > entry.committed
-	}, nil
+	return known, nil
+}
+
+// settled tells whether a run is over.
+func (k *ledger) settled(entry logEntry) bool {
+	end, ended := k.lastEnd[entry.hour]
+	return k.runs[entry.run] || ended && end > entry.committed
+}
+
+// learn reads the rows of runs whose snapshots may have been expired.
+func (k *ledger) learn(ctx context.Context, entries []logEntry) error {
+	first, last := telemetry.Hour(math.MaxInt64), telemetry.Hour(math.MinInt64)
+	for _, entry := range entries {
+		if entry.run == "" || k.settled(entry) || entry.committed > k.since {
+			continue
+		}
+		hour, err := telemetry.ParseHour(entry.hour)
+		if err != nil {
+			continue // not a snapshot of ours: it stays unsettled
+		}
+		first, last = min(first, hour), max(last, hour)
+	}
+	if first > last {
+		return nil
+	}
+	rows, err := k.lake.hourRowsOf(ctx, k.hours, first, last+1)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		k.runs[row.RunID] = true
+		hour := row.Hour.String()
+		k.lastEnd[hour] = max(k.lastEnd[hour], row.FinishedAt.UnixMilli())
+	}
+	return nil
+}
+
+// knownSince is when the oldest snapshot of a table was made before which others were expired, in milliseconds since
+// 1970; 0 when all are there.
+func knownSince(loaded *table.Table) int64 {
+	oldest := loaded.CurrentSnapshot()
+	for oldest != nil && oldest.ParentSnapshotID != nil {
+		parent := loaded.SnapshotByID(*oldest.ParentSnapshotID)
+		if parent == nil {
+			return oldest.TimestampMs
+		}
+		oldest = parent
+	}
+	return 0
 }
 
 // changedFiles are the files of a silver table that came and went between two snapshots; compaction is passed over.
@@ -161,7 +216,7 @@ type changedFiles struct {
 }
 
 // changesBetween reads the log from one snapshot (0: from the beginning) to another.
-func changesBetween(ctx context.Context, loaded *table.Table, from, to int64) (changes changedFiles, err error) {
+func (l *Lake) changesBetween(ctx context.Context, loaded *table.Table, from, to int64) (changes changedFiles, err error) {
 	if to == 0 || from == to {
 		return changes, nil
 	}
@@ -171,7 +226,9 @@ func changesBetween(ctx context.Context, loaded *table.Table, from, to int64) (c
 	}
 	added, removed := map[string]iceberg.DataFile{}, map[string]iceberg.DataFile{}
 	if rewritten(loaded, from, to) {
-		err = compareFiles(ctx, loaded, from, to, added, removed)
+		if err = compareFiles(ctx, loaded, from, to, added, removed); err == nil {
+			err = l.cancelCompacted(added, removed)
+		}
 	} else {
 		err = readChangelog(ctx, loaded, from, to, added, removed)
 	}

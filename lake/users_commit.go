@@ -11,6 +11,8 @@ import (
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
+
+	"github.com/versionlake/versionlake/telemetry"
 )
 
 // UsersCommit is a commit of gold.
@@ -32,7 +34,7 @@ func (l *Lake) CommitUsers(ctx context.Context, plan UsersPlan, merged []MergedU
 		}
 	}()
 	var staged stagedUsers
-	if err := l.objects.readJSON(plan.Ref, &staged); err != nil {
+	if err := l.readRound(plan, &staged); err != nil {
 		return UsersCommit{}, err
 	}
 	wanted, err := l.usersChange(&staged, merged)
@@ -44,6 +46,10 @@ func (l *Lake) CommitUsers(ctx context.Context, plan UsersPlan, merged []MergedU
 		return UsersCommit{}, err
 	}
 	result.Waiting = waiting
+	redone, err := l.redone(ctx, visible)
+	if err != nil {
+		return UsersCommit{}, err
+	}
 	err = l.commit(ctx, goldUsers, func(loaded *table.Table) (*change, error) {
 		if done := roundSnapshot(loaded, staged.Round); done != nil {
 			return nil, nil
@@ -58,9 +64,9 @@ func (l *Lake) CommitUsers(ctx context.Context, plan UsersPlan, merged []MergedU
 		c := *wanted
 		if len(c.add)+len(c.remove) == 0 {
 			// The head is only named, and needs one name an hour; it may have it from a call whose answer was lost.
-			c.tags = newTags(loaded, unnamed(loaded, visible), changed)
+			c.tags = newTags(loaded, unnamed(loaded, visible), changed, redone)
 		} else {
-			c.tags = newTags(loaded, visible, changed)
+			c.tags = newTags(loaded, visible, changed, redone)
 			c.summary = maps.Clone(c.summary)
 			c.summary[summaryTags] = strings.Join(c.tags, " ")
 		}
@@ -184,9 +190,39 @@ func roundSnapshot(loaded *table.Table, round string) *table.Snapshot {
 	return nil
 }
 
+// redone are the runs of hours that had one before whose tag may have expired: the ledger knows.
+func (l *Lake) redone(ctx context.Context, runs []Run) (map[string]bool, error) {
+	gold, err := l.load(ctx, goldUsers)
+	if err != nil {
+		return nil, err
+	}
+	old := slices.DeleteFunc(slices.Clone(runs), func(run Run) bool { return time.Since(run.Hour.End()) < l.tagAge(TagOf(run)) })
+	if len(old) == 0 || knownSince(gold) == 0 {
+		return nil, nil
+	}
+	byHour := func(a, b Run) int { return int(a.Hour - b.Hour) }
+	rows, err := l.hourRows(ctx, slices.MinFunc(old, byHour).Hour, slices.MaxFunc(old, byHour).Hour+1)
+	if err != nil {
+		return nil, err
+	}
+	first := map[telemetry.Hour]HourRow{}
+	for _, row := range rows {
+		if before, ok := first[row.Hour]; !ok || row.FinishedAt.Before(before.FinishedAt) {
+			first[row.Hour] = row
+		}
+	}
+	redone := map[string]bool{}
+	for _, run := range old {
+		row, ok := first[run.Hour]
+		redone[run.ID] = ok && row.RunID != run.ID
+	}
+	return redone, nil
+}
+
 // newTags names the hours that a commit shows. An hour keeps its first tag; a rerun that moved rows gets the next number,
-// one that moved none gets nothing: a reader could not tell the difference.
-func newTags(loaded *table.Table, visible []Run, changed map[string]bool) []string {
+// one that moved none gets nothing: a reader could not tell the difference. A first tag that expired does not come back: it
+// would say that today's was known then.
+func newTags(loaded *table.Table, visible []Run, changed, redone map[string]bool) []string {
 	taken := map[string]bool{}
 	for name := range loaded.Metadata().Refs() {
 		taken[name] = true
@@ -194,11 +230,13 @@ func newTags(loaded *table.Table, visible []Run, changed map[string]bool) []stri
 	var tags []string
 	for _, run := range visible {
 		tag := TagOf(run)
-		if taken[tag] && !changed[run.ID] {
-			continue
-		}
-		for n := 2; taken[tag]; n++ {
-			tag = fmt.Sprintf("%s.%d", TagOf(run), n)
+		if taken[tag] || redone[run.ID] {
+			if !changed[run.ID] {
+				continue
+			}
+			for n := 2; tag == TagOf(run) || taken[tag]; n++ {
+				tag = fmt.Sprintf("%s.%d", TagOf(run), n)
+			}
 		}
 		taken[tag] = true
 		tags = append(tags, tag)
@@ -267,11 +305,11 @@ func (l *Lake) DropRound(ctx context.Context, plan UsersPlan) error {
 	return l.objects.removeAll(ctx, l.roundFolder(staged.Round))
 }
 
-// tagAge says how long a tag is kept: hourly ones 48 hours, the day's last 35 days, so that a day can be compared with a
-// day of last month.
-func tagAge(tag string) time.Duration {
+// tagAge says how long a tag is kept: hourly ones for two days, the day's last longer, so that a day can be compared with
+// a day of last month.
+func (l *Lake) tagAge(tag string) time.Duration {
 	if hour, _, _ := strings.Cut(tag, "."); strings.HasSuffix(hour, "T23") {
-		return 35 * 24 * time.Hour
+		return l.config.DayTagAge
 	}
-	return 48 * time.Hour
+	return l.config.TagAge
 }

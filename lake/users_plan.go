@@ -47,6 +47,15 @@ const mergeGroupBytes = 4 << 20
 // roundFolder is where a round of the gold writer stages its work.
 func (l *Lake) roundFolder(round string) string { return l.objects.root + "/_staging/users/" + round }
 
+// readRound reads a plan back. ErrConflict: maintenance took the round for one that was given up; plan again.
+func (l *Lake) readRound(plan UsersPlan, staged *stagedUsers) error {
+	err := l.objects.readJSON(plan.Ref, staged)
+	if isMissing(err) {
+		return fmt.Errorf("%w: what the round staged is gone: %w", ErrConflict, err)
+	}
+	return err
+}
+
 // PlanUsers reads what changed in silver since the snapshots that gold reflects and stages the changes by bucket
 // (docs/ARCHITECTURE.md, Gold). round is unique per attempt of the gold writer. again are users to be made anew, whether or
 // not silver changed. progress tells rows read so far, from several goroutines.
@@ -173,7 +182,7 @@ func (l *Lake) silverChanges(ctx context.Context, again Again) (c silverChange, 
 		c.base = goldBase(c.gold)
 	}
 	// The ledger first: a run that it has is whole in what is read after it.
-	settled, err := l.settledRuns(ctx)
+	known, err := l.openLedger(ctx)
 	if err != nil {
 		return c, err
 	}
@@ -190,8 +199,11 @@ func (l *Lake) silverChanges(ctx context.Context, again Again) (c silverChange, 
 		sightingLog, _ = log(c.sightings, 0)
 		bindingLog, _ = log(c.bindings, 0)
 	}
-	c.halfCommitted = unsettledHours(slices.Concat(sightingLog, bindingLog), settled)
-	cuts := settledPrefix(settled, sightingLog, bindingLog)
+	if err := known.learn(ctx, slices.Concat(sightingLog, bindingLog)); err != nil {
+		return c, err
+	}
+	c.halfCommitted = unsettledHours(slices.Concat(sightingLog, bindingLog), known.settled)
+	cuts := settledPrefix(known.settled, sightingLog, bindingLog)
 	c.toSightings, c.toBindings = c.base.sightings, c.base.bindings
 	if cuts[0] > 0 {
 		c.toSightings = sightingLog[cuts[0]-1].snapshot
@@ -199,10 +211,10 @@ func (l *Lake) silverChanges(ctx context.Context, again Again) (c silverChange, 
 	if cuts[1] > 0 {
 		c.toBindings = bindingLog[cuts[1]-1].snapshot
 	}
-	if c.sightingFiles, err = changesBetween(ctx, c.sightings, c.base.sightings, c.toSightings); err != nil {
+	if c.sightingFiles, err = l.changesBetween(ctx, c.sightings, c.base.sightings, c.toSightings); err != nil {
 		return c, err
 	}
-	if c.bindingFiles, err = changesBetween(ctx, c.bindings, c.base.bindings, c.toBindings); err != nil {
+	if c.bindingFiles, err = l.changesBetween(ctx, c.bindings, c.base.bindings, c.toBindings); err != nil {
 		return c, err
 	}
 	c.again, err = again.files(ctx, c)

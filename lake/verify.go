@@ -131,6 +131,11 @@ func (v *verifier) load(ctx context.Context) (err error) {
 			v.files[definition.name][hour] = append(v.files[definition.name][hour], file)
 		}
 	}
+	for _, definition := range []tableDefinition{bronzeEvents, bronzeRejects, silverEvents} {
+		if before, ok := droppedBefore(v.tables[definition.name]); ok {
+			v.note("%s keeps no hours before %s: they were dropped, and not compared", definition.name, before)
+		}
+	}
 	return nil
 }
 

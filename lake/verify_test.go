@@ -334,7 +334,7 @@ func (in *ingester) moveTag(tag string, n int) {
 	in.must(err)
 	to := loaded.Metadata().Snapshots()[n].SnapshotID
 	_, _, err = in.lake.catalog.CommitTable(in.tb.Context(), loaded.Identifier(), nil,
-		[]table.Update{table.NewSetSnapshotRefUpdate(tag, to, table.TagRef, tagAge(tag).Milliseconds(), 0, 0)})
+		[]table.Update{table.NewSetSnapshotRefUpdate(tag, to, table.TagRef, in.lake.tagAge(tag).Milliseconds(), 0, 0)})
 	in.must(err)
 }
 

@@ -35,7 +35,7 @@ const recorded = "../workflows/testdata"
 func TestReplay(t *testing.T) {
 	histories, err := filepath.Glob(filepath.Join(recorded, "*.json"))
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(histories), 8)
+	require.GreaterOrEqual(t, len(histories), 14)
 	replayer := sdkworker.NewWorkflowReplayer()
 	worker.RegisterWorkflows(replayer)
 	for _, path := range histories {
@@ -75,6 +75,7 @@ func TestRecord(t *testing.T) {
 
 	l.recordCancelled(t)
 	l.recordScheduled(t)
+	l.recordMaintenance(t)
 }
 
 // recordDaily asks the writer of the daily aggregates, which the gold writer has started, not to wait.
@@ -125,6 +126,42 @@ func (l *local) recordScheduled(t *testing.T) {
 	run := l.start(ctx, "await-past", workflows.AwaitHour, workflows.AwaitInput{Hour: past.String(), Until: time.Now().Add(time.Second)})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "await", run.GetID(), run.GetRunID())
+}
+
+// recordMaintenance maintains the lake by hand and by the schedule, beside an hour that goes on, and drops what is old.
+func (l *local) recordMaintenance(t *testing.T) {
+	ctx := t.Context()
+	require.NoError(t, worker.EnsureSchedules(ctx, l.client, worker.ScheduleOptions{Maintain: workflows.MaintainInput{KeepBronze: "87600h"}}))
+	require.NoError(t, l.client.ScheduleClient().GetHandle(ctx, worker.MaintainScheduleID).Trigger(ctx, client.ScheduleTriggerOptions{}))
+	l.awaitClosed(t, 1, "WorkflowType = 'ScheduledMaintenance' AND ExecutionStatus = 'Completed'")
+	l.record(t, "scheduled-maintenance", l.find(t, "WorkflowType = 'ScheduledMaintenance'"), "")
+
+	old := hour(t, "2022-05-27T05")
+	before, now := l.history(ctx, "p1"), hour(t, "2022-08-01T00")
+	l.write(now, "a.tsv", sighting(now, 10, "p2", "1.0"))
+	ingest := l.start(ctx, workflows.HourWorkflowID(now), workflows.IngestHour, workflows.IngestInput{Hour: now.String()})
+	input := workflows.MaintainInput{DropBefore: (old + 2).Start().Format(time.RFC3339), SnapshotAge: "0s", Grace: "1m"}
+	run := l.start(ctx, workflows.MaintainWorkflowID, workflows.Maintain, input)
+	var result workflows.MaintainResult
+	require.NoError(t, run.Get(ctx, &result))
+	require.NoError(t, ingest.Get(ctx, nil))
+	l.record(t, "maintain", run.GetID(), run.GetRunID())
+	steps := map[string]int64{}
+	for _, saving := range result.Savings {
+		steps[saving.Step+" "+saving.What] += saving.Before - saving.After
+	}
+	require.Greater(t, steps["drop files"], int64(0), "%+v", result)
+	require.Greater(t, steps["expire snapshots"], int64(0), "%+v", result)
+	require.Equal(t, before, l.history(ctx, "p1"))
+
+	run = l.start(ctx, workflows.HourWorkflowID(old), workflows.IngestHour, workflows.IngestInput{Hour: old.String()})
+	err := run.Get(ctx, nil)
+	require.ErrorContains(t, err, "can't be ingested again")
+	l.record(t, "hour-dropped", run.GetID(), run.GetRunID())
+
+	run = l.start(ctx, workflows.MaintainWorkflowID, workflows.Maintain, workflows.MaintainInput{Grace: "a day"})
+	require.ErrorContains(t, run.Get(ctx, nil), "give a duration such as 48h")
+	l.record(t, "maintain-wrong", run.GetID(), run.GetRunID())
 }
 
 func (l *local) find(t *testing.T, query string) string {

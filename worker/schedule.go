@@ -25,9 +25,34 @@ type ScheduleOptions struct {
 	Delay time.Duration
 	// Catchup is DefaultCatchup when zero.
 	Catchup time.Duration
+	// Maintain is what the daily maintenance is started with.
+	Maintain workflows.MaintainInput
 }
 
-// EnsureSchedule makes the hourly schedule, or brings it up to date; one that someone paused stays paused.
+// MaintainScheduleID is the id of the daily schedule.
+const MaintainScheduleID = "daily-maintenance"
+
+// maintainAt is when, after midnight UTC, maintenance starts: hours are ingested ten minutes after their end.
+const maintainAt = 3*time.Hour + 40*time.Minute
+
+// EnsureSchedules makes the hourly and the daily schedule, or brings them up to date; one that someone paused stays paused.
+func EnsureSchedules(ctx context.Context, c client.Client, o ScheduleOptions) error {
+	if err := EnsureSchedule(ctx, c, o); err != nil {
+		return err
+	}
+	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: 24 * time.Hour, Offset: maintainAt}}}
+	action := &client.ScheduleWorkflowAction{
+		ID: "scheduled-maintenance", Workflow: workflows.ScheduledMaintenance, Args: []any{o.Maintain}, TaskQueue: TaskQueue,
+		StaticSummary: "maintenance, by the schedule",
+	}
+	// One that was missed is made up for, but no day's twice: the next does all that is left to do.
+	return ensure(ctx, c, client.ScheduleOptions{
+		ID: MaintainScheduleID, Spec: spec, Action: action, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: 20 * time.Hour,
+		Note: "compacts tables, expires snapshots and tags, removes what nothing names",
+	})
+}
+
+// EnsureSchedule makes the hourly schedule, or brings it up to date.
 func EnsureSchedule(ctx context.Context, c client.Client, o ScheduleOptions) error {
 	if o.Delay == 0 {
 		o.Delay = workflows.DefaultDelay
@@ -49,30 +74,35 @@ func EnsureSchedule(ctx context.Context, c client.Client, o ScheduleOptions) err
 	// backfill that takes a day. The same hour can't run twice at once, and the workers bound what all hours do together.
 	// Who wants a backfill one by one says BufferAll there; long ranges are for ReprocessRange.
 	const overlap = enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL
-	_, err := c.ScheduleClient().Create(ctx, client.ScheduleOptions{
+	return ensure(ctx, c, client.ScheduleOptions{
 		ID: ScheduleID, Spec: spec, Action: action, Overlap: overlap, CatchupWindow: o.Catchup,
 		Note: "ingests every hour once it is over",
 	})
+}
+
+// ensure makes a schedule, or gives one that is there its spec, action and policies.
+func ensure(ctx context.Context, c client.Client, o client.ScheduleOptions) error {
+	_, err := c.ScheduleClient().Create(ctx, o)
 	if !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		if err != nil {
-			return fmt.Errorf("make the hourly schedule: %w", err)
+			return fmt.Errorf("make the schedule %s: %w", o.ID, err)
 		}
 		return nil
 	}
-	err = c.ScheduleClient().GetHandle(ctx, ScheduleID).Update(ctx, client.ScheduleUpdateOptions{
+	err = c.ScheduleClient().GetHandle(ctx, o.ID).Update(ctx, client.ScheduleUpdateOptions{
 		DoUpdate: func(input client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 			schedule := input.Description.Schedule
-			schedule.Spec = &spec
-			schedule.Action = action
+			schedule.Spec = &o.Spec
+			schedule.Action = o.Action
 			if schedule.Policy == nil {
 				schedule.Policy = &client.SchedulePolicies{}
 			}
-			schedule.Policy.Overlap, schedule.Policy.CatchupWindow = overlap, o.Catchup
+			schedule.Policy.Overlap, schedule.Policy.CatchupWindow = o.Overlap, o.CatchupWindow
 			return &client.ScheduleUpdate{Schedule: &schedule}, nil
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("update the hourly schedule: %w", err)
+		return fmt.Errorf("update the schedule %s: %w", o.ID, err)
 	}
 	return nil
 }

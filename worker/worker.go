@@ -51,6 +51,8 @@ func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflow(workflows.ReprocessRange)
 	r.RegisterWorkflow(workflows.ScheduledHour)
 	r.RegisterWorkflow(workflows.AwaitHour)
+	r.RegisterWorkflow(workflows.Maintain)
+	r.RegisterWorkflow(workflows.ScheduledMaintenance)
 }
 
 // New makes a worker that is not started yet.
@@ -71,5 +73,6 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	w.RegisterActivity(&activities.Ingest{Source: o.Source, Lake: o.Lake, Catalogue: o.Catalogue, MaxFuture: o.MaxFuture})
 	w.RegisterActivity(&activities.Gold{Lake: o.Lake})
 	w.RegisterActivity(&activities.Daily{Lake: o.Lake})
+	w.RegisterActivity(&activities.Maintain{Lake: o.Lake})
 	return w
 }

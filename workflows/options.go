@@ -36,6 +36,8 @@ var (
 	planDaily    = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout} // reads all histories, and all of silver the first time
 	countDates   = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout}
 	commitDaily  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
+	// Maintenance gives up after half an hour of failing: the next one goes on where it ended.
+	maintainTable = step{startToClose: 12 * time.Hour, heartbeat: heartbeatTimeout, attempts: 30}
 )
 
 // with is the context for one run of the step, with the line that the Temporal UI shows for it.

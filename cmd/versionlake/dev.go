@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"time"
 
@@ -53,6 +54,10 @@ catalog and a warehouse in a folder, with all their state in --dir. Other comman
 
 func addScheduleFlags(cmd *cobra.Command, o *worker.ScheduleOptions) {
 	cmd.Flags().DurationVar(&o.Delay, "delay", workflows.DefaultDelay, "after its end, until an hour is ingested")
+	flags := cmd.Flags()
+	flags.StringVar(&o.Maintain.KeepBronze, "keep-bronze", os.Getenv("VERSIONLAKE_KEEP_BRONZE"), "drop rows of bronze this long after their hour, such as 2160h; for ever when empty [VERSIONLAKE_KEEP_BRONZE]")
+	flags.StringVar(&o.Maintain.KeepEvents, "keep-events", os.Getenv("VERSIONLAKE_KEEP_EVENTS"), "the same for silver.events [VERSIONLAKE_KEEP_EVENTS]")
+	addUpkeepFlags(cmd, &o.Maintain)
 	cmd.Flags().DurationVar(&o.Catchup, "catchup", worker.DefaultCatchup, "how long an outage of Temporal the schedule makes up for")
 }
 
@@ -79,7 +84,7 @@ func devRun(ctx context.Context, o *devOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, k.stop()) }()
-	if err := worker.EnsureSchedule(ctx, k.client, o.schedule); err != nil {
+	if err := worker.EnsureSchedules(ctx, k.client, o.schedule); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.stdout, "Temporal UI  %s\nTemporal     %s\nsource       %s\nstate        %s\n", k.server.UI, k.server.Address, k.source, o.dir)

@@ -76,7 +76,7 @@ func workerRun(ctx context.Context, o *workerOptions) (err error) {
 		return err
 	}
 	if !o.noSchedule {
-		if err := worker.EnsureSchedule(ctx, c, o.schedule); err != nil {
+		if err := worker.EnsureSchedules(ctx, c, o.schedule); err != nil {
 			return err
 		}
 	}

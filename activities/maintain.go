@@ -1,0 +1,85 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// Maintain holds the steps that keep the lake small and quick.
+type Maintain struct {
+	Lake *lake.Lake
+}
+
+// DropInput names the hours of a layer that are to go.
+type DropInput struct {
+	Layer  string         `json:"layer"`
+	Before telemetry.Hour `json:"before"`
+	DryRun bool           `json:"dry_run"`
+}
+
+// DropHours drops the rows of a layer before an hour.
+func (a *Maintain) DropHours(ctx context.Context, input DropInput) ([]lake.Saving, error) {
+	defer keepAlive(ctx, nil)()
+	savings, err := a.Lake.DropBefore(ctx, input.Layer, input.Before, input.DryRun)
+	if errors.Is(err, lake.ErrConflict) {
+		return savings, err // the daily aggregates are refreshed by the next try
+	}
+	return savings, temporalError(ctx, err)
+}
+
+// MaintainTableInput names a table, and how it is maintained.
+type MaintainTableInput struct {
+	Table  string      `json:"table"`
+	Upkeep lake.Upkeep `json:"upkeep"`
+}
+
+// MaintainTable compacts, expires and sweeps a table.
+func (a *Maintain) MaintainTable(ctx context.Context, input MaintainTableInput) ([]lake.Saving, error) {
+	var done atomic.Value
+	defer keepAlive(ctx, done.Load)()
+	savings, err := a.Lake.MaintainTable(ctx, input.Table, input.Upkeep, func(now string) { done.Store(now) })
+	return savings, temporalError(ctx, err)
+}
+
+// TableNames are the tables to be maintained.
+func (a *Maintain) TableNames(context.Context) ([]string, error) { return lake.TableNames(), nil }
+
+// SweepStaging removes what runs and rounds staged whose workflow no longer runs.
+func (a *Maintain) SweepStaging(ctx context.Context, upkeep lake.Upkeep) (lake.Saving, error) {
+	defer keepAlive(ctx, nil)()
+	saving, err := a.Lake.SweepStaging(ctx, upkeep.Grace, func(folder string) (bool, error) { return isRunning(ctx, folder) }, upkeep.DryRun)
+	return saving, temporalError(ctx, err)
+}
+
+// isRunning tells whether the work in a folder of _staging still runs: that of an hour has the id of its workflow, and a
+// round of gold or of the daily aggregates begins with the id of its writer's run. Nothing else stages what outlives a step.
+func isRunning(ctx context.Context, folder string) (bool, error) {
+	workflow, rest, _ := strings.Cut(folder, "/")
+	run := ""
+	const uuid = 36
+	if writer, ok := map[string]string{"users": GoldWorkflowID, "daily": DailyWorkflowID}[workflow]; ok {
+		workflow, run = writer, rest[:min(len(rest), uuid)]
+	} else if !strings.HasPrefix(workflow, "hour-") {
+		return false, nil
+	}
+	described, err := activity.GetClient(ctx).DescribeWorkflowExecution(ctx, workflow, run)
+	var missing *serviceerror.NotFound
+	var strange *serviceerror.InvalidArgument // not the id of a run
+	if errors.As(err, &missing) || errors.As(err, &strange) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("find out whether %s runs: %w", folder, err)
+	}
+	return described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+}
