@@ -230,7 +230,7 @@ func copyRows(ctx context.Context, l *Lake, file iceberg.DataFile, schema *parqu
 	count := int64(0)
 	err := l.scanRaw(ctx, file, schema, func(row parquet.Row) error {
 		count++
-		if rows = append(rows, slices.Clone(row)); len(rows) < batch {
+		if rows = append(rows, row.Clone()); len(rows) < batch { // its texts are the scan's
 			return nil
 		}
 		return flush()

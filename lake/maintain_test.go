@@ -395,3 +395,26 @@ func TestSweepOfAnotherCatalogsTables(t *testing.T) {
 	}
 	checkGold(t, in)
 }
+
+// TestCompactionCopiesRows of files that end in the middle of a batch, and of several pages.
+func TestCompactionCopiesRows(t *testing.T) {
+	in := newWorld(t)
+	for n := range 6 {
+		var lines []string
+		for i := range 300 + 500*n {
+			at := fmt.Sprintf("27T05:%02d", i%60)
+			session := fmt.Sprintf("s%d-%d", n, i)
+			lines = append(lines, sighting(at, session, fmt.Sprintf("1.%d", i)), event(at, session, "Click", "Text", strings.Repeat(fmt.Sprint(i), 50)))
+		}
+		in.put(fmt.Sprintf("27T05/%d.tsv", n), lines...)
+	}
+	in.ingest(hourAt(t, "2022-05-27T05"))
+	rows, files := dumpHours(t, in.lake), liveCount(t, in.lake)
+	in.maintain(maintainNow)
+	if dumpHours(t, in.lake) != rows {
+		t.Error("rows changed")
+	}
+	if n := liveCount(t, in.lake); n >= files {
+		t.Errorf("%d files, then %d", files, n)
+	}
+}
