@@ -136,6 +136,27 @@ func (w *world) gold(ctx context.Context, runs ...lake.Run) error {
 	return w.DropRound(ctx, plan)
 }
 
+// daily brings the daily aggregates up to date.
+func (w *world) daily(ctx context.Context) error {
+	w.runs++
+	plan, err := w.PlanDaily(ctx, fmt.Sprintf("daily%05d", w.runs), func(int64) {})
+	if err != nil {
+		return err
+	}
+	var counted []lake.CountedDates
+	for _, group := range plan.Groups {
+		each, err := w.CountDates(ctx, plan, group, func(int64) {})
+		if err != nil {
+			return err
+		}
+		counted = append(counted, each)
+	}
+	if _, err := w.CommitDaily(ctx, plan, counted); err != nil {
+		return err
+	}
+	return w.DropDaily(ctx, plan)
+}
+
 // rows asks Trino, and gives what it answers as text, "–" for NULL.
 func (w *world) rows(t testing.TB, query string, args ...any) [][]string {
 	t.Helper()

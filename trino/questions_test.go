@@ -41,6 +41,8 @@ var questions = []question{
 	{view: "release_focus", answer: (*truth).releaseFocus, mutant: [2]string{"lag(version)", "lead(version)"}},
 	{view: "release_cadence", answer: (*truth).releaseCadence, mutant: [2]string{"WHERE is_release", ""}},
 	{view: "version_behaviour", answer: (*truth).versionBehaviour, mutant: [2]string{"* 9 + 9) / 10", "* 8 + 9) / 10"}},
+	{view: "version_trend", answer: (*truth).versionTrend, mutant: [2]string{"- d.upgrades_out", ""}},
+	{view: "event_trend", answer: (*truth).eventTrend, mutant: [2]string{"sum(events)", "count(*)"}},
 	{view: "version_correlations", answer: (*truth).versionCorrelations, mutant: [2]string{"count_if(event_name = 'Issue')", "count(*)"},
 		query: `SELECT service, sessions, round(rank_and_features, 9), round(rank_and_issues, 9), sessions_ended, round(rank_and_seconds, 9)
 			FROM version_correlations`},
@@ -103,6 +105,7 @@ func (w *world) generateAtOnce(t testing.TB, options generate.Options) {
 		runs = append(runs, run)
 	}
 	require.NoError(t, w.gold(t.Context(), runs...))
+	require.NoError(t, w.daily(t.Context()))
 }
 
 func (w *world) execute(t testing.TB, statement string) {
