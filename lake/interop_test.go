@@ -83,6 +83,7 @@ func TestPyIceberg(t *testing.T) {
 	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.2"), sighting("27T05:20", "s2", "1.1"), sighting("27T05:40", "s5", "1.0"), "broken")
 	in.ingest(hour)
 	in.daily()
+	in.must(in.lake.RecordFindings(t.Context(), "reconcile", []Finding{{Hour: hour, State: HourComplete, Changed: 1}, {Hour: hour + 48, State: HourUnknown, Added: 2}}))
 
 	command := exec.CommandContext(t.Context(), python, "testdata/interop.py",
 		strings.TrimPrefix(in.lake.config.Catalog, "sqlite://"), in.lake.config.Warehouse)
@@ -115,6 +116,7 @@ func TestPyIceberg(t *testing.T) {
 		silverBindings.name: len(rowsOf[bindingRow](t, l, silverBindings)), goldUsers.name: len(show(t, l)) - 1, // one user has two intervals
 		goldVersionDaily.name: len(rowsOf[versionDailyRow](t, l, goldVersionDaily)), goldEventDaily.name: len(rowsOf[eventDailyRow](t, l, goldEventDaily)),
 		opsHours.name: len(rowsOf[hourRow](t, l, opsHours)), opsFiles.name: len(rowsOf[fileRow](t, l, opsFiles)),
+		opsFindings.name: len(rowsOf[findingRow](t, l, opsFindings)),
 	}
 	if len(found.Tables) != len(tableDefinitions) {
 		t.Errorf("%d tables", len(found.Tables))

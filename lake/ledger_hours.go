@@ -105,7 +105,7 @@ func (l *Lake) RecordEmpty(ctx context.Context, runID, source string, hours []te
 			days[hour.Date()] = append(days[hour.Date()], row.stored())
 		}
 	}
-	files, err := writeDays(ctx, l, opsHours, days, shortID(runID))
+	files, err := writeDays(ctx, l, opsHours, days, attemptName(Run{ID: runID}))
 	if err != nil || len(files) == 0 {
 		return err
 	}

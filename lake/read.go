@@ -165,10 +165,7 @@ func (l *Lake) Files(ctx context.Context, hour telemetry.Hour) ([]FileRow, error
 	}
 	rows := make([]FileRow, len(stored))
 	for i, row := range stored {
-		rows[i] = FileRow{
-			Hour: hour, Key: row.FileName, ETag: row.ETag, Size: row.Size, State: row.State, Error: row.Error, Lines: row.Lines,
-			Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, RunID: row.RunID,
-		}
+		rows[i] = row.public(hour)
 	}
 	return rows, nil
 }

@@ -180,6 +180,7 @@ type Status struct {
 	// HalfCommitted are hours whose run is between its silver commits, or was given up there: gold stops before them.
 	HalfCommitted []string      `json:"half_committed"`
 	Latest        Version       `json:"latest"`
+	Findings      []Finding     `json:"findings"` // of reconcile, newest first
 	Tables        []TableStatus `json:"tables"`
 }
 
@@ -233,6 +234,9 @@ func (l *Lake) Status(ctx context.Context) (status Status, err error) {
 		}
 	}
 	slices.SortFunc(status.Tables, func(a, b TableStatus) int { return cmp.Compare(a.Name, b.Name) })
+	if status.Findings, err = l.Findings(ctx); err != nil {
+		return Status{}, err
+	}
 	change, err := l.silverChanges(ctx, Again{})
 	if err != nil {
 		return Status{}, err

@@ -84,11 +84,16 @@ var (
 		partition: hourPartition, properties: metrics("file_name", "full"),
 	}
 
+	opsFindings = tableDefinition{
+		name: "ops.findings", comment: "What reconcile found: hours whose files were not those that were read.", row: findingRow{},
+		partition: []string{"p_ingest_date_utc"},
+	}
+
 	hourPartition = []string{"p_ingest_date_utc", "p_ingest_hour_utc"}
 
 	tableDefinitions = []tableDefinition{
 		bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers, goldVersionDaily, goldEventDaily,
-		opsHours, opsFiles,
+		opsHours, opsFiles, opsFindings,
 	}
 )
 
@@ -280,6 +285,17 @@ type (
 		RunID           string `parquet:"run_id,id(10)" doc:"Temporal run that first read this version of the file."`
 		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(11)" doc:"Partition: UTC date of the folder the file lies in."`
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"Partition: UTC hour of that day, 0 to 23."`
+	}
+
+	findingRow struct {
+		HourStart  int64  `parquet:"hour_utc,timestamp(microsecond),id(1)" doc:"The hour: its first moment, UTC."`
+		FoundAt    int64  `parquet:"found_at,timestamp(microsecond),id(2)" doc:"When it was found to differ, UTC."`
+		State      string `parquet:"state,dict,id(3)" doc:"State of the hour in ops.hours before; unknown where it had no row."`
+		Added      int64  `parquet:"files_added,id(4)" doc:"Files that had not been read."`
+		Changed    int64  `parquet:"files_changed,id(5)" doc:"Files with another etag or size than the one that was read."`
+		Removed    int64  `parquet:"files_removed,id(6)" doc:"Files that were read and are gone."`
+		RunID      string `parquet:"run_id,id(7)" doc:"Temporal run that found it."`
+		IngestDate int32  `parquet:"p_ingest_date_utc,date,delta,id(8)" doc:"Partition: UTC date of the hour."`
 	}
 )
 

@@ -73,6 +73,11 @@ func TestRecord(t *testing.T) {
 	l.record(t, "gold", "gold", "")
 	l.recordDaily(t)
 
+	l.write(first+1, "late.tsv", sighting(first+1, 30, "p1", "1.3"))
+	run = l.start(ctx, "reconcile", workflows.Reconcile, workflows.ReconcileInput{From: first.String(), To: (first + 3).String()})
+	require.NoError(t, run.Get(ctx, nil))
+	l.record(t, "reconcile", run.GetID(), run.GetRunID())
+
 	l.recordCancelled(t)
 	l.recordScheduled(t)
 	l.recordMaintenance(t)

@@ -27,6 +27,9 @@ type ScheduleOptions struct {
 	Catchup time.Duration
 	// Maintain is what the daily maintenance is started with.
 	Maintain workflows.MaintainInput
+	// ReconcileHourly and ReconcileDaily are how far back reconcile looks, every hour and every day; the schedule is left
+	// out, or removed, when zero.
+	ReconcileHourly, ReconcileDaily time.Duration
 }
 
 // MaintainScheduleID is the id of the daily schedule.
@@ -35,7 +38,8 @@ const MaintainScheduleID = "daily-maintenance"
 // maintainAt is when, after midnight UTC, maintenance starts: hours are ingested ten minutes after their end.
 const maintainAt = 3*time.Hour + 40*time.Minute
 
-// EnsureSchedules makes the hourly and the daily schedule, or brings them up to date; one that someone paused stays paused.
+// EnsureSchedules makes the hourly schedule, and those of maintenance and reconcile, or brings them up to date; one that
+// someone paused stays paused.
 func EnsureSchedules(ctx context.Context, c client.Client, o ScheduleOptions) error {
 	if err := EnsureSchedule(ctx, c, o); err != nil {
 		return err
@@ -46,10 +50,13 @@ func EnsureSchedules(ctx context.Context, c client.Client, o ScheduleOptions) er
 		StaticSummary: "maintenance, by the schedule",
 	}
 	// One that was missed is made up for, but no day's twice: the next does all that is left to do.
-	return ensure(ctx, c, client.ScheduleOptions{
+	if err := ensure(ctx, c, client.ScheduleOptions{
 		ID: MaintainScheduleID, Spec: spec, Action: action, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: 20 * time.Hour,
 		Note: "compacts tables, expires snapshots and tags, removes what nothing names",
-	})
+	}); err != nil {
+		return err
+	}
+	return EnsureReconcile(ctx, c, o)
 }
 
 // EnsureSchedule makes the hourly schedule, or brings it up to date.

@@ -49,6 +49,7 @@ func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflow(workflows.GoldWriter)
 	r.RegisterWorkflow(workflows.DailyWriter)
 	r.RegisterWorkflow(workflows.ReprocessRange)
+	r.RegisterWorkflow(workflows.Reconcile)
 	r.RegisterWorkflow(workflows.ScheduledHour)
 	r.RegisterWorkflow(workflows.AwaitHour)
 	r.RegisterWorkflow(workflows.Maintain)

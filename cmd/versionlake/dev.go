@@ -58,6 +58,8 @@ func addScheduleFlags(cmd *cobra.Command, o *worker.ScheduleOptions) {
 	flags.StringVar(&o.Maintain.KeepBronze, "keep-bronze", os.Getenv("VERSIONLAKE_KEEP_BRONZE"), "drop rows of bronze this long after their hour, such as 2160h; for ever when empty [VERSIONLAKE_KEEP_BRONZE]")
 	flags.StringVar(&o.Maintain.KeepEvents, "keep-events", os.Getenv("VERSIONLAKE_KEEP_EVENTS"), "the same for silver.events [VERSIONLAKE_KEEP_EVENTS]")
 	addUpkeepFlags(cmd, &o.Maintain)
+	cmd.Flags().DurationVar(&o.ReconcileHourly, "reconcile-hourly", worker.DefaultReconcileHourly, "how far back files are compared with what was read, every hour; 0: never")
+	cmd.Flags().DurationVar(&o.ReconcileDaily, "reconcile-daily", worker.DefaultReconcileDaily, "the same, every day")
 	cmd.Flags().DurationVar(&o.Catchup, "catchup", worker.DefaultCatchup, "how long an outage of Temporal the schedule makes up for")
 }
 

@@ -49,6 +49,7 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"history", "p1", "--all"}, "a user, or --all"},
 		{[]string{"at", "p1", "noon"}, "RFC 3339"},
 		{[]string{"status", "--hours", "--from", "x"}, "--from"},
+		{[]string{"reconcile"}, "--from and --to"},
 		{[]string{"status", "--hours", "--versions"}, "hours versions"},
 		{[]string{"verify", "--from", "2022-05-27T05"}, "--from and --to"},
 		{[]string{"verify", "--from", "2022-05-27T05", "--to", "2022-05-27T05"}, "exclusive"},

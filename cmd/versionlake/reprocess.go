@@ -134,7 +134,7 @@ func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result wo
 		fmt.Fprintf(o.stderr, "started %s on %s\n", run.GetID(), c.where)
 		return result, nil
 	}
-	result, err = c.waitForHours(ctx, o.settings, run)
+	err = c.waitForHours(ctx, o.settings, run, &result)
 	if ctx.Err() != nil {
 		fmt.Fprintln(o.stderr, "the hours that are done stay done; the same command with --resume does the others")
 	}
@@ -164,11 +164,11 @@ func (c *session) resume(ctx context.Context, id string) (run client.WorkflowRun
 	return run, since, nil
 }
 
-// waitForHours waits for a workflow that runs many hours.
-func (c *session) waitForHours(ctx context.Context, s *settings, run client.WorkflowRun) (result workflows.HoursProgress, err error) {
+// waitForHours waits for a workflow that runs many hours, and gives its result.
+func (c *session) waitForHours(ctx context.Context, s *settings, run client.WorkflowRun, result any) error {
 	p := s.newProgress(run.GetID())
 	defer p.end()
-	err = c.wait(ctx, run, &result, p, func(ctx context.Context, p progress) (working []string) {
+	return c.wait(ctx, run, result, p, func(ctx context.Context, p progress) (working []string) {
 		var now workflows.HoursProgress
 		if c.query(ctx, run, &now) {
 			status := fmt.Sprintf("%d failed", now.Failed)
@@ -182,5 +182,4 @@ func (c *session) waitForHours(ctx context.Context, s *settings, run client.Work
 		}
 		return working
 	})
-	return result, err
 }

@@ -16,6 +16,7 @@ type statusOptions struct {
 	*settings
 	hours    bool
 	versions bool
+	findings bool
 	from, to string
 }
 
@@ -25,9 +26,11 @@ func newStatusCommand(s *settings, runF func(context.Context, *statusOptions) er
 		Use:   "status",
 		Short: "What the lake holds: a summary, the ledger of its hours, or the versions that can be asked for",
 		Long: `status sums up the lake. --hours prints the ledger instead, the last run of each hour, and --versions the snapshots of
-gold.users that --as-of can name, newest first. It reads the lake and needs no Temporal.`,
+gold.users that --as-of can name, newest first. --findings prints the hours whose files reconcile found to differ from
+those that were read, newest first. It reads the lake and needs no Temporal.`,
 		Example: `  versionlake status
   versionlake status --hours --from 2022-05-27T00 --to 2022-05-28T00
+  versionlake status --findings
   versionlake status --versions --output json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,7 +44,8 @@ gold.users that --as-of can name, newest first. It reads the lake and needs no T
 	cmd.Flags().BoolVar(&o.versions, "versions", false, "the snapshots of gold.users and their tags")
 	cmd.Flags().StringVar(&o.from, "from", "", "with --hours: the first hour")
 	cmd.Flags().StringVar(&o.to, "to", "", "with --hours: the first hour after the last")
-	cmd.MarkFlagsMutuallyExclusive("hours", "versions")
+	cmd.Flags().BoolVar(&o.findings, "findings", false, "what reconcile found")
+	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings")
 	return cmd
 }
 
@@ -64,6 +68,8 @@ func statusRun(ctx context.Context, o *statusOptions) error {
 		return o.printHours(rows)
 	case o.versions:
 		return o.printVersions(ctx, l)
+	case o.findings:
+		return o.printFindings(ctx, l)
 	}
 	return o.printStatus(ctx, l)
 }
@@ -107,6 +113,20 @@ func (o *statusOptions) printVersions(ctx context.Context, l *lake.Lake) error {
 	return p.flush()
 }
 
+func (o *statusOptions) printFindings(ctx context.Context, l *lake.Lake) error {
+	findings, err := l.Findings(ctx)
+	if err != nil {
+		return err
+	}
+	p := o.newPrinter("FOUND", "HOUR", "WAS", "ADDED", "CHANGED", "REMOVED")
+	for _, f := range findings {
+		if err := p.add(f, instant(f.FoundAt), f.Hour, f.State, f.Added, f.Changed, f.Removed); err != nil {
+			return err
+		}
+	}
+	return p.flush()
+}
+
 func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 	status, err := l.Status(ctx)
 	if err != nil {
@@ -130,6 +150,10 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 	}
 	if status.Behind {
 		fmt.Fprintln(o.stdout, "gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal")
+	}
+	if n := len(status.Findings); n > 0 {
+		fmt.Fprintf(o.stdout, "reconcile found %s whose files were not those that were read, last %s at %s; see --findings\n",
+			count(int64(n), "hour"), status.Findings[0].Hour, instant(status.Findings[0].FoundAt))
 	}
 	if status.DailyBehind {
 		fmt.Fprintln(o.stdout, "the daily aggregates are behind: they follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh")

@@ -1,0 +1,152 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// listedAtOnce is how many hours are listed at the same time.
+const listedAtOnce = 16
+
+// CompareInput asks which hours of [From, To) have other files than those that were read.
+type CompareInput struct {
+	From     telemetry.Hour `json:"from"`
+	To       telemetry.Hour `json:"to"`
+	Degraded bool           `json:"degraded"` // also those that are degraded and whose files did not change
+	Limit    int            `json:"limit"`    // ends once so many hours are found
+}
+
+// Comparison is what was found in [From, Until) of its input.
+type Comparison struct {
+	Until   telemetry.Hour   `json:"until"`
+	Hours   []telemetry.Hour `json:"hours,omitempty"` // to be ingested
+	Empty   int              `json:"empty"`           // hours without files, which the ledger now knows
+	Same    int              `json:"same"`            // hours whose files are those that were read
+	Differ  int              `json:"differ"`          // of Hours
+	Added   int64            `json:"added"`           // files
+	Changed int64            `json:"changed"`         // files
+	Removed int64            `json:"removed"`         // files
+}
+
+// CompareHours lists hours again and compares with ops.files. Hours that differ are noted in ops.findings, and are left to
+// be ingested; hours without files that the ledger does not know are recorded in it.
+func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result Comparison, err error) {
+	var until atomic.Int64
+	defer keepAlive(ctx, func() any { return surveyed{telemetry.Hour(until.Load())} })()
+	started := time.Now()
+	var unknown []telemetry.Hour
+	var findings []lake.Finding
+	result.Until = input.From
+	for result.Until < input.To && result.Until-input.From < surveyMost && len(result.Hours) < input.Limit {
+		until.Store(int64(result.Until))
+		month, err := a.compareMonth(ctx, result.Until, min(input.To, result.Until+surveyStep), input.Degraded)
+		if err != nil {
+			return Comparison{}, temporalError(ctx, fmt.Errorf("compare the hours from %s with the source: %w", result.Until, err))
+		}
+		month.cut(input.Limit - len(result.Hours))
+		result.Same += int(month.until-result.Until) - len(month.run) - len(month.empty.Known) - len(month.empty.Unknown)
+		result.Until = month.until
+		result.Hours = append(result.Hours, month.run...)
+		result.Empty += len(month.empty.Known) + len(month.empty.Unknown)
+		unknown = append(unknown, month.empty.Unknown...)
+		for _, finding := range month.findings {
+			if finding.Hour < month.until {
+				findings = append(findings, finding)
+				result.Differ++
+				result.Added, result.Changed, result.Removed = result.Added+finding.Added, result.Changed+finding.Changed, result.Removed+finding.Removed
+			}
+		}
+	}
+	if err := a.Lake.RecordEmpty(ctx, surveyRun(ctx), a.Source.String(), unknown, started); err != nil {
+		return Comparison{}, temporalError(ctx, err)
+	}
+	if err := a.Lake.RecordFindings(ctx, surveyRun(ctx), findings); err != nil {
+		return Comparison{}, temporalError(ctx, err)
+	}
+	activity.GetLogger(ctx).Info("compared with the source", "from", input.From.String(), "until", result.Until.String(), "same", result.Same,
+		"differ", result.Differ, "empty", result.Empty, "to ingest", len(result.Hours))
+	return result, nil
+}
+
+// comparedMonth is a month, and what of it differs.
+type comparedMonth struct {
+	surveyedMonth
+	findings []lake.Finding
+}
+
+func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, degraded bool) (month comparedMonth, err error) {
+	month.until = to
+	rows, err := a.Lake.Hours(ctx, from, to)
+	if err != nil {
+		return month, err
+	}
+	newest := map[telemetry.Hour]lake.HourRow{}
+	for _, row := range rows {
+		newest[row.Hour] = row
+	}
+	known, err := a.Lake.FilesBetween(ctx, from, to)
+	if err != nil {
+		return month, err
+	}
+	files, err := a.hoursWithFiles(ctx, from, to)
+	if err != nil {
+		return month, err
+	}
+	var without []telemetry.Hour
+	var mutex sync.Mutex
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	work, workCtx := errgroup.WithContext(ctx)
+	work.SetLimit(listedAtOnce)
+	for hour := from; hour < to; hour++ {
+		if !files[hour] {
+			without = append(without, hour)
+			continue
+		}
+		work.Go(func() error {
+			listed, err := a.Source.Files(workCtx, hour)
+			if err != nil {
+				return err
+			}
+			finding, differs := lake.CompareFiles(known[hour], listed)
+			row, read := newest[hour]
+			if finding.Hour, finding.FoundAt, finding.State = hour, now, row.State; !read {
+				finding.State, differs = lake.HourUnknown, true
+			}
+			mutex.Lock()
+			defer mutex.Unlock()
+			if differs {
+				month.findings = append(month.findings, finding)
+			}
+			if differs || degraded && row.State == lake.HourDegraded {
+				month.run = append(month.run, hour)
+			}
+			return nil
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return month, err
+	}
+	if month.empty, err = a.Lake.SortEmpty(ctx, without, newest); err != nil {
+		return month, err
+	}
+	for _, hour := range month.empty.Occupied {
+		finding, _ := lake.CompareFiles(known[hour], nil)
+		if finding.Hour, finding.FoundAt, finding.State = hour, now, newest[hour].State; finding.State == "" {
+			finding.State = lake.HourUnknown
+		}
+		month.findings = append(month.findings, finding)
+	}
+	month.run = merge(month.run, month.empty.Occupied)
+	slices.SortFunc(month.findings, func(a, b lake.Finding) int { return int(a.Hour - b.Hour) })
+	return month, nil
+}

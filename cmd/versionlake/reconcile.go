@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows"
+)
+
+type reconcileOptions struct {
+	*settings
+	from, to   telemetry.Hour
+	parallel   int
+	chunkBytes int64
+	workers    int
+	detach     bool
+}
+
+func newReconcileCommand(s *settings, runF func(context.Context, *reconcileOptions) error) *cobra.Command {
+	o := &reconcileOptions{settings: s}
+	var window window
+	cmd := &cobra.Command{
+		Use:   "reconcile --from HOUR --to HOUR | --date DAY",
+		Short: "List past hours again, and ingest those whose files are not the ones that were read",
+		Long: `reconcile lists the hours from --from up to, but without, --to again, and compares their files with those that were read,
+by name, etag and size. It ingests the hours of which files were added, changed or removed, those that were never
+ingested though they have files, and those that are degraded. All others it leaves alone. Workers do this by
+themselves for the last days; versionlake status tells what was found.`,
+		Example: `  versionlake reconcile --from 2022-05-01 --to 2022-06-01 --source /data/telemetry
+  versionlake reconcile --date 2022-05-27`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.from, o.to, err = window.parse(); err != nil {
+				return err
+			}
+			if runF != nil {
+				return runF(cmd.Context(), o)
+			}
+			return reconcileRun(cmd.Context(), o)
+		},
+	}
+	window.addFlags(cmd)
+	cmd.Flags().IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel, "hours at once")
+	cmd.Flags().BoolVar(&o.detach, "detach", false, "return once it is started")
+	addWorkFlags(cmd, &o.chunkBytes, &o.workers)
+	return cmd
+}
+
+func reconcileRun(ctx context.Context, o *reconcileOptions) (err error) {
+	c, err := o.connectFor(ctx, o.workers, o.detach)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	input := workflows.ReconcileInput{From: o.from.String(), To: o.to.String(), Degraded: true, Parallel: o.parallel, ChunkBytes: o.chunkBytes}
+	run, err := c.start(ctx, o.settings, client.StartWorkflowOptions{
+		ID: workflows.ReconcileWorkflowID(o.from, o.to), StaticSummary: fmt.Sprintf("compare %d hours from %s to %s with the source", o.to-o.from, o.from, o.to),
+	}, !o.detach, workflows.Reconcile, input)
+	if err != nil {
+		return err
+	}
+	if o.detach {
+		fmt.Fprintf(o.stderr, "started %s on %s\n", run.GetID(), c.where)
+		return nil
+	}
+	var result workflows.ReconcileProgress
+	if err := c.waitForHours(ctx, o.settings, run, &result); err != nil {
+		return err
+	}
+	if err := c.refreshDailyNow(ctx, o.settings); err != nil {
+		return err
+	}
+	p := o.newPrinter("HOURS", "EMPTY", "DIFFER", "ADDED", "CHANGED", "REMOVED", "INGESTED", "DEGRADED", "FAILED")
+	if err := p.add(result, result.Hours, result.Empty, result.Differ, result.Added, result.Changed, result.Removed, result.Ran, result.Degraded, result.Failed); err != nil {
+		return err
+	}
+	return p.flush()
+}

@@ -1,0 +1,151 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/versionlake/versionlake/activities"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// ReconcileInput starts Reconcile: {"from": "2022-05-27T00", "to": "2022-05-28T00"}, to is exclusive; or {"last": "72h"}.
+type ReconcileInput struct {
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
+	// Last, instead of a range: the hours that ended this long ago or later, and that are due.
+	Last  string `json:"last,omitempty"`
+	Delay string `json:"delay,omitempty"` // after its end, until an hour is due; DefaultDelay when empty
+	// Degraded: also hours that are degraded though their files did not change.
+	Degraded   bool  `json:"degraded,omitempty"`
+	Parallel   int   `json:"parallel,omitempty"`    // hours at once; DefaultHoursParallel when zero
+	ChunkBytes int64 `json:"chunk_bytes,omitempty"` // as in IngestInput
+
+	// Next and Progress are how far earlier runs of the same range came, when the workflow continues as new.
+	Next     string             `json:"next,omitempty"`
+	Progress *ReconcileProgress `json:"progress,omitempty"`
+}
+
+// ReconcileProgress answers ProgressQuery, and is the result.
+type ReconcileProgress struct {
+	HoursProgress
+	Differ  int   `json:"differ"`  // hours whose files are not those that were read
+	Added   int64 `json:"added"`   // files
+	Changed int64 `json:"changed"` // files
+	Removed int64 `json:"removed"` // files
+}
+
+// ReconcileWorkflowID is the id of the workflow that reconciles a range.
+func ReconcileWorkflowID(from, to telemetry.Hour) string {
+	return fmt.Sprintf("reconcile-%s-%s", from, to)
+}
+
+// Reconcile lists past hours again, and ingests those whose files are not the ones that were read: added, changed or
+// removed since, or never read at all.
+func Reconcile(ctx workflow.Context, input ReconcileInput) (ReconcileProgress, error) {
+	w := &reconcile{}
+	if err := w.setup(ctx, input); err != nil {
+		return ReconcileProgress{}, err
+	}
+	return w.run(ctx)
+}
+
+type reconcile struct {
+	steps *activities.Ingest // names the activities; never called here
+
+	input    ReconcileInput
+	from, to telemetry.Hour
+	next     telemetry.Hour // to be compared
+	progress ReconcileProgress
+	hours    *hoursRunner
+}
+
+func (w *reconcile) setup(ctx workflow.Context, input ReconcileInput) (err error) {
+	if input.Last != "" && input.From+input.To == "" {
+		if w.from, w.to, err = lastHours(workflow.Now(ctx), input.Last, input.Delay); err != nil {
+			return err
+		}
+		input.From, input.To, input.Last = w.from.String(), w.to.String(), ""
+	} else if w.from, w.to, err = parseHours(input.From, input.To); err != nil {
+		return err
+	}
+	w.input, w.next = input, w.from
+	if input.Progress != nil {
+		w.progress = *input.Progress
+	}
+	if input.Next != "" {
+		if w.next, err = telemetry.ParseHour(input.Next); err != nil {
+			return activities.BadInput(fmt.Sprintf("next %q: leave it out", input.Next), err)
+		}
+	}
+	w.progress.Hours = int(w.to - w.from)
+	if w.hours, err = newHoursRunner(ctx, &w.progress.HoursProgress, input.Parallel, IngestInput{ChunkBytes: input.ChunkBytes}); err != nil {
+		return err
+	}
+	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (ReconcileProgress, error) { return w.progress, nil },
+		workflow.QueryHandlerOptions{Description: "How far it is, and what differs"})
+}
+
+// lastHours are the hours of the last so many hours that are due.
+func lastHours(now time.Time, lastText, delayText string) (from, to telemetry.Hour, err error) {
+	last, err := time.ParseDuration(lastText)
+	if err != nil || last < time.Hour {
+		return 0, 0, activities.BadInput(fmt.Sprintf("last %q: give a duration such as 72h", lastText), err)
+	}
+	delay := DefaultDelay
+	if delayText != "" {
+		if delay, err = time.ParseDuration(delayText); err != nil || delay < 0 {
+			return 0, 0, activities.BadInput(fmt.Sprintf("delay %q: give a duration such as 10m", delayText), err)
+		}
+	}
+	to = telemetry.HourOf(now.Add(-delay))
+	return to - telemetry.Hour(last/time.Hour), to, nil
+}
+
+func (w *reconcile) run(ctx workflow.Context) (ReconcileProgress, error) {
+	setStatus(ctx, "running")
+	w.hours.tell(ctx)
+	err := w.compare(ctx)
+	if settled := w.hours.settle(ctx); err == nil {
+		err = settled
+	}
+	switch {
+	case ctx.Err() != nil:
+		setStatus(ctx, statusCanceled)
+		return w.progress, ctx.Err()
+	case err == nil && w.next < w.to:
+		input := w.input
+		input.Next, input.Progress = w.next.String(), &w.progress
+		return w.progress, workflow.NewContinueAsNewError(ctx, Reconcile, input)
+	case err == nil:
+		err = w.progress.failure()
+	}
+	if err != nil {
+		setStatus(ctx, statusFailed)
+		return w.progress, err
+	}
+	setStatus(ctx, lake.HourComplete)
+	return w.progress, nil
+}
+
+// compare does as much of the range as fits into one run of the workflow.
+func (w *reconcile) compare(ctx workflow.Context) error {
+	for w.next < w.to && ctx.Err() == nil && !w.hours.full(ctx) {
+		var found activities.Comparison
+		input := activities.CompareInput{From: w.next, To: w.to, Degraded: w.input.Degraded, Limit: runHours - w.hours.started}
+		comparing := surveyHours.with(ctx, fmt.Sprintf("list the hours from %s on again, and compare", w.next))
+		if err := workflow.ExecuteActivity(comparing, w.steps.CompareHours, input).Get(ctx, &found); err != nil {
+			return err
+		}
+		p := &w.progress
+		p.Done += found.Same + found.Empty
+		p.Empty += found.Empty
+		p.Differ += found.Differ
+		p.Added, p.Changed, p.Removed = p.Added+found.Added, p.Changed+found.Changed, p.Removed+found.Removed
+		w.hours.run(ctx, found.Hours)
+		w.next = found.Until
+	}
+	return nil
+}
