@@ -96,7 +96,8 @@ func newDataWriter[T any](l *Lake, definition tableDefinition, p partition, extr
 	options := append(extra,
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.MaxRowsPerRowGroup(rowsPerGroup),
-		parquet.CreatedBy("versionlake", "1", "parquet-go"))
+		parquet.CreatedBy("versionlake", "1", "parquet-go"),
+		parquet.DataPageStatistics(false)) // in page headers: readers take those of the column index and of the row group
 	for _, column := range definition.unbounded() {
 		options = append(options, parquet.SkipPageBounds(column))
 	}

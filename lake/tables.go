@@ -102,18 +102,19 @@ func metrics(column, mode string) iceberg.Properties {
 }
 
 // The rows. All times are UTC microseconds since 1970, dates are days since 1970. A column has a dictionary where readers
-// filter by few values, or where it halves the file; else plain values under zstd are as small and faster to write.
+// filter by few values, or where it halves the file; else plain values under zstd are as small and faster to write. It is
+// uncompressed where zstd would find nothing: dictionaries' indexes, deltas of times.
 type (
 	eventRow struct {
 		Category        string `parquet:"category,id(1)" doc:"Telemetry category, free text."`
 		BodyMessage     string `parquet:"body_message,id(2)" doc:"Raw event text: a relaxed dict, see docs/EVENTS.md."`
 		SessionID       string `parquet:"title_session_id,dict,id(3)" doc:"Session id."`
 		TransactionID   string `parquet:"title_transaction_id,id(4)" doc:"Transaction id: the order of events within a session."`
-		ServiceName     string `parquet:"service_name,dict,id(5)" doc:"Id of the service or product."`
-		EventName       string `parquet:"event_name,dict,id(6)" doc:"Event name, as the body gives it."`
-		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),delta,id(7)" doc:"When the event happened, by the client's clock, UTC."`
+		ServiceName     string `parquet:"service_name,uncompressed,dict,id(5)" doc:"Id of the service or product."`
+		EventName       string `parquet:"event_name,uncompressed,dict,id(6)" doc:"Event name, as the body gives it."`
+		Time            int64  `parquet:"event_timestamp_utc,uncompressed,timestamp(microsecond),delta,id(7)" doc:"When the event happened, by the client's clock, UTC."`
 		FileName        string `parquet:"file_name,id(8)" doc:"Source file, relative to the source's root."`
-		LineNumber      int64  `parquet:"line_number,delta,id(9)" doc:"Line in the file, from 1; a continued line counts where it begins."`
+		LineNumber      int64  `parquet:"line_number,uncompressed,delta,id(9)" doc:"Line in the file, from 1; a continued line counts where it begins."`
 		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(10)" doc:"Partition: UTC date of the folder the file lay in."`
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(11)" doc:"Partition: UTC hour of that day, 0 to 23."`
 	}
@@ -132,26 +133,26 @@ type (
 	silverRow struct {
 		EventName       string `parquet:"event_name,dict,id(1)" doc:"Event of the catalogue: SoftwareVersion, DeviceInfo, Notification, …"`
 		SessionID       string `parquet:"session_id,id(2)" doc:"Session id."`
-		Transaction     int64  `parquet:"transaction_number,delta,id(3)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
-		ServiceName     string `parquet:"service_name,dict,id(4)" doc:"Id of the service or product."`
+		Transaction     int64  `parquet:"transaction_number,uncompressed,delta,id(3)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
+		ServiceName     string `parquet:"service_name,uncompressed,dict,id(4)" doc:"Id of the service or product."`
 		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)" doc:"When the event happened, by the client's clock, UTC."`
-		UserID          string `parquet:"user_id,optional,id(6)" doc:"User as the body names it; NULL: see silver.bindings."`
-		Device          string `parquet:"device,optional,dict,id(7)" doc:"Device as the body names it."`
-		Version         string `parquet:"version,optional,dict,id(8)" doc:"SoftwareVersion: version text."`
-		OS              string `parquet:"os,optional,dict,id(9)" doc:"DeviceInfo: operating system."`
-		Model           string `parquet:"model,optional,dict,id(10)" doc:"DeviceInfo: model."`
-		Memory          string `parquet:"memory,optional,dict,id(11)" doc:"DeviceInfo: memory, as the client says it."`
-		Target          string `parquet:"target_version,optional,dict,id(12)" doc:"Notification: version that the user was told of."`
-		Status          string `parquet:"status,optional,dict,id(13)" doc:"Notification: Sent, Shown, Accepted, Dismissed, Failed."`
+		UserID          string `parquet:"user_id,uncompressed,optional,id(6)" doc:"User as the body names it; NULL: see silver.bindings."`
+		Device          string `parquet:"device,uncompressed,optional,dict,id(7)" doc:"Device as the body names it."`
+		Version         string `parquet:"version,uncompressed,optional,dict,id(8)" doc:"SoftwareVersion: version text."`
+		OS              string `parquet:"os,uncompressed,optional,dict,id(9)" doc:"DeviceInfo: operating system."`
+		Model           string `parquet:"model,uncompressed,optional,dict,id(10)" doc:"DeviceInfo: model."`
+		Memory          string `parquet:"memory,uncompressed,optional,dict,id(11)" doc:"DeviceInfo: memory, as the client says it."`
+		Target          string `parquet:"target_version,uncompressed,optional,dict,id(12)" doc:"Notification: version that the user was told of."`
+		Status          string `parquet:"status,uncompressed,optional,dict,id(13)" doc:"Notification: Sent, Shown, Accepted, Dismissed, Failed."`
 		Duration        string `parquet:"duration,optional,id(14)" doc:"SessionEnd: duration, as the client says it."`
-		Feature         string `parquet:"feature,optional,dict,id(15)" doc:"FeatureUsed: feature."`
-		Code            string `parquet:"code,optional,dict,id(16)" doc:"Issue: code."`
-		Severity        string `parquet:"severity,optional,dict,id(17)" doc:"Issue: severity."`
+		Feature         string `parquet:"feature,uncompressed,optional,dict,id(15)" doc:"FeatureUsed: feature."`
+		Code            string `parquet:"code,uncompressed,optional,dict,id(16)" doc:"Issue: code."`
+		Severity        string `parquet:"severity,uncompressed,optional,dict,id(17)" doc:"Issue: severity."`
 		Message         string `parquet:"message,optional,id(18)" doc:"Issue: message."`
-		Source          string `parquet:"source,optional,dict,id(19)" doc:"Install: source of the installation."`
-		Campaign        string `parquet:"campaign,optional,dict,id(20)" doc:"Install: campaign."`
-		Experiment      string `parquet:"experiment,optional,dict,id(21)" doc:"Experiment: experiment."`
-		Variant         string `parquet:"variant,optional,dict,id(22)" doc:"Experiment: variant."`
+		Source          string `parquet:"source,uncompressed,optional,dict,id(19)" doc:"Install: source of the installation."`
+		Campaign        string `parquet:"campaign,uncompressed,optional,dict,id(20)" doc:"Install: campaign."`
+		Experiment      string `parquet:"experiment,uncompressed,optional,dict,id(21)" doc:"Experiment: experiment."`
+		Variant         string `parquet:"variant,uncompressed,optional,dict,id(22)" doc:"Experiment: variant."`
 		FileName        string `parquet:"file_name,id(23)" doc:"Source file, relative to the source's root."`
 		LineNumber      int64  `parquet:"line_number,id(24)" doc:"Line in the file, from 1."`
 		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(25)" doc:"Partition: UTC date of the folder the file lay in."`
@@ -159,12 +160,12 @@ type (
 	}
 
 	sightingRow struct {
-		SessionKey      int64  `parquet:"session_key,delta,id(1)" doc:"xxhash64 of session_id: files are sorted by it, so that gold finds a session without reading the rest."`
+		SessionKey      int64  `parquet:"session_key,uncompressed,delta,id(1)" doc:"xxhash64 of session_id: files are sorted by it, so that gold finds a session without reading the rest."`
 		SessionID       string `parquet:"session_id,id(2)" doc:"Session id."`
 		UserID          string `parquet:"user_id,optional,id(3)" doc:"User as the body names it; NULL: the session's user, see silver.bindings."`
-		ServiceName     string `parquet:"service_name,dict,id(4)" doc:"Id of the service or product."`
-		Device          string `parquet:"device,optional,dict,id(5)" doc:"Device as the body names it; NULL: the session's device, see silver.bindings."`
-		Version         string `parquet:"version,dict,id(6)" doc:"Version text, as it came."`
+		ServiceName     string `parquet:"service_name,uncompressed,dict,id(4)" doc:"Id of the service or product."`
+		Device          string `parquet:"device,uncompressed,optional,dict,id(5)" doc:"Device as the body names it; NULL: the session's device, see silver.bindings."`
+		Version         string `parquet:"version,uncompressed,dict,id(6)" doc:"Version text, as it came."`
 		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(7)" doc:"When the version was seen, by the client's clock, UTC."`
 		Transaction     int64  `parquet:"transaction_number,id(8)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
 		FileName        string `parquet:"file_name,id(9)" doc:"Source file, relative to the source's root."`
@@ -174,9 +175,9 @@ type (
 	}
 
 	bindingRow struct {
-		SessionKey      int64  `parquet:"session_key,delta,id(1)" doc:"xxhash64 of session_id: files are sorted by it."`
+		SessionKey      int64  `parquet:"session_key,uncompressed,delta,id(1)" doc:"xxhash64 of session_id: files are sorted by it."`
 		SessionID       string `parquet:"session_id,id(2)" doc:"Session id."`
-		Kind            string `parquet:"kind,dict,id(3)" doc:"user or device."`
+		Kind            string `parquet:"kind,uncompressed,dict,id(3)" doc:"user or device."`
 		Value           string `parquet:"value,id(4)" doc:"The user id, or the device."`
 		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)" doc:"When the event said so, by the client's clock, UTC."`
 		Transaction     int64  `parquet:"transaction_number,id(6)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
