@@ -30,19 +30,25 @@ func safeBatch[T any](rows []T, texts []uintptr) int {
 	if len(texts) == 0 {
 		return len(rows)
 	}
-	n := min(len(rows), 64)
-	for i := 0; i < len(texts); i++ {
-		var present uint64
-		for at := range n {
-			if *(*string)(unsafe.Add(unsafe.Pointer(&rows[at]), texts[i])) != "" {
-				present |= 1 << at
+	for start := 0; start < len(rows); start += 64 {
+		word := rows[start:min(start+64, len(rows))]
+		n := len(word)
+		for i := 0; i < len(texts); i++ {
+			var present uint64
+			for at := range n {
+				if *(*string)(unsafe.Add(unsafe.Pointer(&word[at]), texts[i])) != "" {
+					present |= 1 << at
+				}
+			}
+			end := bits.Len64(present)
+			run := bits.LeadingZeros64(^(present << (64 - end)))
+			if run > 0 && end == 2*run && end < n {
+				n, i = end, -1 // and look at all columns again
 			}
 		}
-		end := bits.Len64(present)
-		run := bits.LeadingZeros64(^(present << (64 - end)))
-		if run > 0 && end == 2*run && end < n {
-			n, i = end, -1 // and look at all columns again
+		if n < len(word) {
+			return start + n
 		}
 	}
-	return n
+	return len(rows)
 }
