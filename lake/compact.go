@@ -246,7 +246,7 @@ func copyRows(ctx context.Context, l *Lake, file iceberg.DataFile, schema *parqu
 
 // partitionOf is where a file of an hourly or daily table belongs.
 func partitionOf(definition tableDefinition, file iceberg.DataFile) (partition, error) {
-	if hour, ok := fileHour(file); ok {
+	if hour, err := hourOfFile(file); err == nil {
 		return hourOf(hour), nil
 	}
 	if day, ok := file.Partition()[partitionFieldID].(iceberg.Date); ok && len(definition.partition) == 1 {

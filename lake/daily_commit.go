@@ -36,7 +36,8 @@ func (l *Lake) CommitDaily(ctx context.Context, plan DailyPlan, counted []Counte
 			return DailyCommit{}, err
 		}
 	}
-	return result, l.rowsOfDaily(ctx, &result)
+	err = l.rowsOfDaily(ctx, &result)
+	return result, err
 }
 
 // stagedDaily reads what a refresh staged: its plan, and files by table.

@@ -3,6 +3,7 @@ package lake
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -120,12 +121,12 @@ func (l *Lake) moves(ctx context.Context, users *table.Table, snapshot int64, wo
 	return work.Wait()
 }
 
-func (l *Lake) movesOf(ctx context.Context, file iceberg.DataFile, each func(*dayKey, int) error) error {
+func (l *Lake) movesOf(ctx context.Context, file iceberg.DataFile, each func(*dayKey, int) error) (err error) {
 	parsed, closeFile, err := l.openParquet(file)
 	if err != nil {
 		return err
 	}
-	defer closeFile()
+	defer func() { err = errors.Join(err, closeFile()) }()
 	reader := parquet.NewGenericReader[any](parsed, movesSchema)
 	defer reader.Close()
 	batch := make([]parquet.Row, oldBatch)

@@ -50,7 +50,9 @@ func (s *stagedDaily) months(events bool) map[int32]bool {
 // A CountDates reads about this many bytes of silver.events, unless a month has more.
 const countGroupBytes = 256 << 20
 
-func (l *Lake) dailyFolder(round string) string { return l.objects.root + "/_staging/daily/" + round }
+func (l *Lake) dailyFolder(round string) string {
+	return l.objects.root + "/" + stagingName + "/daily/" + round
+}
 
 // dailySource is the state of the lake that a plan looks at.
 type dailySource struct {

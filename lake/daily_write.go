@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/versionlake/versionlake/telemetry"
 )
 
 // CountedDates points to what a CountDates wrote.
@@ -257,7 +255,7 @@ func writeDate(sums map[dayKey]*dayCounts, versions *dataWriter[versionDailyRow]
 		key, counts := &keys[i], sums[keys[i]]
 		switch {
 		case *counts == dayCounts{}:
-		case key.event == telemetry.KindOther.String():
+		case key.event == "":
 			versionRows = append(versionRows, versionDaily(key, counts))
 		default:
 			eventRows = append(eventRows, eventDaily(key, counts))

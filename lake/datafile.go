@@ -56,6 +56,19 @@ func dayOf(hour telemetry.Hour) partition {
 	}
 }
 
+// hourOfFile is the partition of a file, in a table that is partitioned by hour.
+func hourOfFile(file iceberg.DataFile) (telemetry.Hour, error) {
+	date, ok1 := file.Partition()[partitionFieldID].(iceberg.Date)
+	hour, ok2 := file.Partition()[partitionFieldID+1].(int32)
+	if !ok1 || !ok2 {
+		return 0, fmt.Errorf("file %s has no hour: %v", file.FilePath(), file.Partition())
+	}
+	return firstHour(date) + telemetry.Hour(hour), nil
+}
+
+// firstHour is the hour in which a day begins.
+func firstHour[D ~int32](day D) telemetry.Hour { return telemetry.Hour(day) * 24 }
+
 func bucketOf(column string, bucket int) partition {
 	return partition{folder: fmt.Sprintf("%s_bucket=%d", column, bucket), values: map[int]any{partitionFieldID: int32(bucket)}}
 }
@@ -69,6 +82,7 @@ type dataWriter[T any] struct {
 	object     *objectWriter
 	rows       *parquet.GenericWriter[T]
 	pool       *sync.Pool
+	texts      []uintptr // see safeBatch
 	written    int64
 	waiting    int // bytes in the open row group
 	ending     bool
@@ -83,7 +97,7 @@ func newDataWriter[T any](l *Lake, definition tableDefinition, p partition, extr
 	if err != nil {
 		return nil, err
 	}
-	w := &dataWriter[T]{lake: l, definition: definition, partition: p, object: object, pool: new(sync.Pool)}
+	w := &dataWriter[T]{lake: l, definition: definition, partition: p, object: object, pool: new(sync.Pool), texts: optionalTexts[T]()}
 	if len(extra) == 0 { // what is said of one file must not be said of the next
 		pool, _ := writerPools.LoadOrStore(definition.name, new(sync.Pool))
 		w.pool = pool.(*sync.Pool)
@@ -121,8 +135,8 @@ func (l *Lake) tableFolder(definition tableDefinition) string {
 // write adds rows of about size bytes in all. A row group ends early when they are long: clients send lines of a MiB.
 func (w *dataWriter[T]) write(rows []T, size int) error {
 	written := 0
-	for texts := optionalTexts[T](); written < len(rows); {
-		n, err := w.rows.Write(rows[written : written+safeBatch(rows[written:], texts)])
+	for written < len(rows) {
+		n, err := w.rows.Write(rows[written : written+safeBatch(rows[written:], w.texts)])
 		if written += n; err != nil {
 			return w.wrote(written, size, err)
 		}

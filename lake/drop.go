@@ -124,20 +124,11 @@ func filesBefore(ctx context.Context, loaded *table.Table, before telemetry.Hour
 		return nil, 0, err
 	}
 	old = slices.DeleteFunc(slices.Clone(files), func(file iceberg.DataFile) bool {
-		hour, ok := fileHour(file)
-		return !ok || hour >= before
+		hour, err := hourOfFile(file)
+		return err != nil || hour >= before
 	})
 	return old, len(files), nil
 }
-
-// fileHour is the hour whose rows a file of an hourly table holds.
-func fileHour(file iceberg.DataFile) (telemetry.Hour, bool) {
-	day, ok1 := file.Partition()[partitionFieldID].(iceberg.Date)
-	ofDay, ok2 := file.Partition()[partitionFieldID+1].(int32)
-	return firstHour(day) + telemetry.Hour(ofDay), ok1 && ok2
-}
-
-func firstHour(day iceberg.Date) telemetry.Hour { return telemetry.Hour(day) * 24 }
 
 // droppedBefore reads what a table says of dropped hours.
 func droppedBefore(loaded *table.Table) (telemetry.Hour, bool) {

@@ -66,7 +66,7 @@ func (l *Lake) FilesBetween(ctx context.Context, from, to telemetry.Hour) (map[t
 	}
 	rows := map[telemetry.Hour][]FileRow{}
 	for _, row := range stored {
-		hour := telemetry.Hour(row.IngestDate)*24 + telemetry.Hour(row.IngestHourOfDay)
+		hour := firstHour(row.IngestDate) + telemetry.Hour(row.IngestHourOfDay)
 		rows[hour] = append(rows[hour], row.public(hour))
 	}
 	return rows, nil

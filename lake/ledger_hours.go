@@ -128,7 +128,7 @@ func writeDays[T any](ctx context.Context, l *Lake, definition tableDefinition, 
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			writer, err := newDataWriter[T](l, definition, dayOf(telemetry.Hour(day)*24))
+			writer, err := newDataWriter[T](l, definition, dayOf(firstHour(day)))
 			if err != nil {
 				return err
 			}

@@ -53,9 +53,12 @@ func (p *stagedPlan) place(key string) (int, error) {
 	return place, nil
 }
 
+// stagingName is the folder, in the warehouse, of all that is not committed yet.
+const stagingName = "_staging"
+
 // staging is the folder of a run's uncommitted work.
 func (l *Lake) staging(run Run) string {
-	return fmt.Sprintf("%s/_staging/hour-%s/%s", l.objects.root, run.Hour, run.ID)
+	return fmt.Sprintf("%s/%s/hour-%s/%s", l.objects.root, stagingName, run.Hour, run.ID)
 }
 
 // StagePlan keeps the plan of a run: the files it listed, by key, and the chunks they were cut into. ErrDropped: the hour must

@@ -194,7 +194,7 @@ func (l *Lake) namedFiles(ctx context.Context, loaded *table.Table, each func(ob
 // stagedFiles calls each for every object that the staged work of runs and rounds names.
 func (l *Lake) stagedFiles(ctx context.Context, each func(object string)) error {
 	var documents []string
-	if err := l.objects.walk(ctx, l.objects.root+"/_staging", func(object string, _ int64) error {
+	if err := l.objects.walk(ctx, l.objects.root+"/"+stagingName, func(object string, _ int64) error {
 		if strings.HasSuffix(object, ".json") {
 			documents = append(documents, object)
 		}
@@ -277,8 +277,6 @@ func (l *Lake) SweepStaging(ctx context.Context, grace time.Duration, running fu
 	}
 	return saving, l.objects.writeJSON(l.sweepNotes(stagingName), since)
 }
-
-const stagingName = "_staging"
 
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 

@@ -45,7 +45,9 @@ type stagedUsers struct {
 const mergeGroupBytes = 4 << 20
 
 // roundFolder is where a round of the gold writer stages its work.
-func (l *Lake) roundFolder(round string) string { return l.objects.root + "/_staging/users/" + round }
+func (l *Lake) roundFolder(round string) string {
+	return l.objects.root + "/" + stagingName + "/users/" + round
+}
 
 // readRound reads a plan back. ErrConflict: maintenance took the round for one that was given up; plan again.
 func (l *Lake) readRound(plan UsersPlan, staged *stagedUsers) error {

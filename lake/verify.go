@@ -139,16 +139,6 @@ func (v *verifier) load(ctx context.Context) (err error) {
 	return nil
 }
 
-// hourOfFile is the partition of a file, in a table that is partitioned by hour.
-func hourOfFile(file iceberg.DataFile) (telemetry.Hour, error) {
-	date, ok1 := file.Partition()[partitionFieldID].(iceberg.Date)
-	hour, ok2 := file.Partition()[partitionFieldID+1].(int32)
-	if !ok1 || !ok2 {
-		return 0, fmt.Errorf("file %s has no hour: %v", file.FilePath(), file.Partition())
-	}
-	return telemetry.Hour(date)*24 + telemetry.Hour(hour), nil
-}
-
 func (v *verifier) progress(doing string, done, total int, unit string) {
 	if v.options.Progress != nil {
 		v.options.Progress(doing, done, total, unit)
