@@ -52,9 +52,7 @@ func (a *Daily) RequestDaily(ctx context.Context) error {
 func (a *Daily) PlanDaily(ctx context.Context) (lake.DailyPlan, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	info := activity.GetInfo(ctx)
-	round := fmt.Sprintf("%s-%s-%d", info.WorkflowExecution.RunID, info.ActivityID, info.Attempt)
-	plan, err := a.Lake.PlanDaily(ctx, round, done.Store)
+	plan, err := a.Lake.PlanDaily(ctx, roundOf(ctx), done.Store)
 	return plan, temporalError(ctx, err)
 }
 

@@ -61,6 +61,12 @@ func (a *Gold) RequestGold(ctx context.Context, request GoldRequest) error {
 	return nil
 }
 
+// roundOf names a round: one attempt of one plan. An attempt that was given up but still lives can't touch the next one's.
+func roundOf(ctx context.Context) string {
+	info := activity.GetInfo(ctx)
+	return fmt.Sprintf("%s-%s-%d", info.WorkflowExecution.RunID, info.ActivityID, info.Attempt)
+}
+
 // PlanInput begins a round.
 type PlanInput struct {
 	// Again are users to be made anew, whether or not silver changed.
@@ -71,10 +77,7 @@ type PlanInput struct {
 func (a *Gold) PlanUsers(ctx context.Context, input PlanInput) (lake.UsersPlan, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	// A round is one attempt of one plan: an attempt that was given up but still lives can't touch the next one's.
-	info := activity.GetInfo(ctx)
-	round := fmt.Sprintf("%s-%s-%d", info.WorkflowExecution.RunID, info.ActivityID, info.Attempt)
-	plan, err := a.Lake.PlanUsers(ctx, round, input.Again, done.Store)
+	plan, err := a.Lake.PlanUsers(ctx, roundOf(ctx), input.Again, done.Store)
 	return plan, temporalError(ctx, err)
 }
 

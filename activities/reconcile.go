@@ -86,13 +86,9 @@ type comparedMonth struct {
 
 func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, degraded bool) (month comparedMonth, err error) {
 	month.until = to
-	rows, err := a.Lake.Hours(ctx, from, to)
+	newest, err := a.newestRows(ctx, from, to)
 	if err != nil {
 		return month, err
-	}
-	newest := map[telemetry.Hour]lake.HourRow{}
-	for _, row := range rows {
-		newest[row.Hour] = row
 	}
 	known, err := a.Lake.FilesBetween(ctx, from, to)
 	if err != nil {

@@ -109,19 +109,15 @@ type surveyedMonth struct {
 
 func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour, input SurveyInput) (month surveyedMonth, err error) {
 	month.until = to
-	rows, err := a.Lake.Hours(ctx, from, to)
+	newest, err := a.newestRows(ctx, from, to)
 	if err != nil {
 		return month, err
-	}
-	newest := map[telemetry.Hour]lake.HourRow{}
-	for _, row := range rows {
-		newest[row.Hour] = row
 	}
 	var files map[telemetry.Hour]bool
 	if input.Layer == LayerSilver {
 		files = map[telemetry.Hour]bool{}
-		for _, row := range rows {
-			files[row.Hour] = row.State != lake.HourEmpty
+		for hour, row := range newest {
+			files[hour] = row.State != lake.HourEmpty
 		}
 	} else if files, err = a.hoursWithFiles(ctx, from, to); err != nil {
 		return month, err
@@ -147,6 +143,19 @@ func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour, input
 	}
 	month.run = merge(month.run, month.empty.Occupied)
 	return month, nil
+}
+
+// newestRows are the ledger's newest rows of the hours in [from, to).
+func (a *Ingest) newestRows(ctx context.Context, from, to telemetry.Hour) (map[telemetry.Hour]lake.HourRow, error) {
+	rows, err := a.Lake.Hours(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	newest := make(map[telemetry.Hour]lake.HourRow, len(rows))
+	for _, row := range rows {
+		newest[row.Hour] = row
+	}
+	return newest, nil
 }
 
 func (a *Ingest) hoursWithFiles(ctx context.Context, from, to telemetry.Hour) (map[telemetry.Hour]bool, error) {

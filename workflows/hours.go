@@ -162,6 +162,33 @@ func (r *hoursRunner) askGold(ctx workflow.Context) {
 	}
 }
 
+// runRange does as much of a range as fits into one run of its workflow, settles, and says how that ended. goOn gives the error
+// that continues the workflow as new, or nil at the end of the range.
+func (r *hoursRunner) runRange(ctx workflow.Context, work func(workflow.Context) error, goOn func() error) error {
+	setStatus(ctx, "running")
+	r.tell(ctx)
+	err := work(ctx)
+	if settled := r.settle(ctx); err == nil {
+		err = settled
+	}
+	if ctx.Err() != nil {
+		setStatus(ctx, statusCanceled)
+		return ctx.Err()
+	}
+	if err == nil {
+		if next := goOn(); next != nil {
+			return next
+		}
+		err = r.progress.failure()
+	}
+	if err != nil {
+		setStatus(ctx, statusFailed)
+		return err
+	}
+	setStatus(ctx, lake.HourComplete)
+	return nil
+}
+
 // settle returns once gold shows all hours that are done. A workflow that is cancelled asks, and does not wait.
 func (r *hoursRunner) settle(ctx workflow.Context) error {
 	r.askGold(ctx)

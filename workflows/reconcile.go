@@ -7,7 +7,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -71,14 +70,12 @@ func (w *reconcile) setup(ctx workflow.Context, input ReconcileInput) (err error
 	} else if w.from, w.to, err = parseHours(input.From, input.To); err != nil {
 		return err
 	}
-	w.input, w.next = input, w.from
+	w.input = input
 	if input.Progress != nil {
 		w.progress = *input.Progress
 	}
-	if input.Next != "" {
-		if w.next, err = telemetry.ParseHour(input.Next); err != nil {
-			return activities.BadInput(fmt.Sprintf("next %q: leave it out", input.Next), err)
-		}
+	if w.next, err = parseNext(input.Next, w.from); err != nil {
+		return err
 	}
 	w.progress.Hours = int(w.to - w.from)
 	if w.hours, err = newHoursRunner(ctx, &w.progress.HoursProgress, input.Parallel, IngestInput{ChunkBytes: input.ChunkBytes}); err != nil {
@@ -105,29 +102,15 @@ func lastHours(now time.Time, lastText, delayText string) (from, to telemetry.Ho
 }
 
 func (w *reconcile) run(ctx workflow.Context) (ReconcileProgress, error) {
-	setStatus(ctx, "running")
-	w.hours.tell(ctx)
-	err := w.compare(ctx)
-	if settled := w.hours.settle(ctx); err == nil {
-		err = settled
-	}
-	switch {
-	case ctx.Err() != nil:
-		setStatus(ctx, statusCanceled)
-		return w.progress, ctx.Err()
-	case err == nil && w.next < w.to:
+	err := w.hours.runRange(ctx, w.compare, func() error {
+		if w.next == w.to {
+			return nil
+		}
 		input := w.input
 		input.Next, input.Progress = w.next.String(), &w.progress
-		return w.progress, workflow.NewContinueAsNewError(ctx, Reconcile, input)
-	case err == nil:
-		err = w.progress.failure()
-	}
-	if err != nil {
-		setStatus(ctx, statusFailed)
-		return w.progress, err
-	}
-	setStatus(ctx, lake.HourComplete)
-	return w.progress, nil
+		return workflow.NewContinueAsNewError(ctx, Reconcile, input)
+	})
+	return w.progress, err
 }
 
 // compare does as much of the range as fits into one run of the workflow.

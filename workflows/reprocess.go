@@ -68,14 +68,12 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 		return activities.BadInput(fmt.Sprintf("layer %q: a range is done again from %s, which is everything, %s or %s", input.Layer,
 			activities.LayerBronze, activities.LayerSilver, activities.LayerGold), nil)
 	}
-	w.input, w.next = input, w.from
+	w.input = input
 	if input.Progress != nil {
 		w.progress = *input.Progress
 	}
-	if input.Next != "" {
-		if w.next, err = telemetry.ParseHour(input.Next); err != nil {
-			return activities.BadInput(fmt.Sprintf("next %q: leave it out", input.Next), err)
-		}
+	if w.next, err = parseNext(input.Next, w.from); err != nil {
+		return err
 	}
 	w.progress.Hours = int(w.to - w.from)
 	w.again = lake.Again{All: w.all}
@@ -103,30 +101,28 @@ func parseHours(fromText, toText string) (from, to telemetry.Hour, err error) {
 	return from, to, nil
 }
 
-func (w *reprocessRange) run(ctx workflow.Context) (HoursProgress, error) {
-	setStatus(ctx, "running")
-	w.hours.tell(ctx)
-	err := w.reprocess(ctx)
-	if settled := w.hours.settle(ctx); err == nil {
-		err = settled
+// parseNext reads where an earlier run of a range ended; from is where the range begins.
+func parseNext(text string, from telemetry.Hour) (telemetry.Hour, error) {
+	if text == "" {
+		return from, nil
 	}
-	switch {
-	case ctx.Err() != nil:
-		setStatus(ctx, statusCanceled)
-		return w.progress, ctx.Err()
-	case err == nil && w.next < w.to:
+	next, err := telemetry.ParseHour(text)
+	if err != nil {
+		return 0, activities.BadInput(fmt.Sprintf("next %q: leave it out", text), err)
+	}
+	return next, nil
+}
+
+func (w *reprocessRange) run(ctx workflow.Context) (HoursProgress, error) {
+	err := w.hours.runRange(ctx, w.reprocess, func() error {
+		if w.next == w.to {
+			return nil
+		}
 		input := w.input
 		input.Next, input.Progress = w.next.String(), &w.progress
-		return w.progress, workflow.NewContinueAsNewError(ctx, ReprocessRange, input)
-	case err == nil:
-		err = w.progress.failure()
-	}
-	if err != nil {
-		setStatus(ctx, statusFailed)
-		return w.progress, err
-	}
-	setStatus(ctx, lake.HourComplete)
-	return w.progress, nil
+		return workflow.NewContinueAsNewError(ctx, ReprocessRange, input)
+	})
+	return w.progress, err
 }
 
 // reprocess does as much of the range as fits into one run of the workflow.
