@@ -2,8 +2,13 @@ package activities
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
+	"io"
+	"net"
+	"syscall"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/versionlake/versionlake/lake"
@@ -24,6 +29,8 @@ const (
 	ErrorNoBronze = "NoBronze"
 	// ErrorDropped: the hour's rows were dropped on purpose.
 	ErrorDropped = "Dropped"
+	// ErrorOutage: a server or a disk does not do its part. Retried until it does.
+	ErrorOutage = "Outage"
 	// ErrorDenied: the source refuses us. Retried, since someone may grant access meanwhile.
 	ErrorDenied = "AccessDenied"
 )
@@ -56,5 +63,32 @@ func temporalError(ctx context.Context, err error) error {
 	case errors.Is(err, source.ErrDenied):
 		return temporal.NewApplicationError(err.Error()+"; tried again until access is granted", ErrorDenied)
 	}
+	if what := awaited(err); what != "" {
+		return temporal.NewApplicationError("waiting until "+what+"; nothing needs to be started again. The last try: "+err.Error(), ErrorOutage)
+	}
 	return err
+}
+
+// awaited says in plain words what an outage is over with; empty where the error does not tell.
+func awaited(err error) string {
+	var state interface{ SQLState() string } // an answer of Postgres
+	var connect *pgconn.ConnectError
+	var status interface{ HTTPStatusCode() int } // an answer of S3
+	var network net.Error
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return "there is room on the disk again"
+	case errors.As(err, &connect), errors.Is(err, driver.ErrBadConn):
+		return "the database of the catalog can be reached"
+	case errors.As(err, &state):
+		switch class := state.SQLState()[:min(2, len(state.SQLState()))]; class {
+		case "08", "53", "57": // connections, resources, an operator's doing
+			return "the database of the catalog works again"
+		}
+	case errors.As(err, &status) && (status.HTTPStatusCode() >= 500 || status.HTTPStatusCode() == 429):
+		return "S3 takes requests again"
+	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the source, the warehouse and the catalog can be reached"
+	}
+	return ""
 }

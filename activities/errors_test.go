@@ -1,0 +1,60 @@
+package activities
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/versionlake/versionlake/lake"
+)
+
+type answered int
+
+func (a answered) Error() string       { return fmt.Sprintf("status %d", int(a)) }
+func (a answered) HTTPStatusCode() int { return int(a) }
+
+// TestOutagesInPlainWords: what the Temporal UI shows of a step that is tried again begins with what it waits for.
+func TestOutagesInPlainWords(t *testing.T) {
+	_, refused := net.Dial("tcp", "127.0.0.1:1")
+	for _, c := range []struct {
+		err         error
+		kind, begin string
+	}{
+		{&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, ErrorOutage, "waiting until there is room on the disk again"},
+		{&pgconn.PgError{Code: "57P01"}, ErrorOutage, "waiting until the database of the catalog works again"},
+		{driver.ErrBadConn, ErrorOutage, "waiting until the database of the catalog can be reached"},
+		{answered(503), ErrorOutage, "waiting until S3 takes requests again"},
+		{answered(429), ErrorOutage, "waiting until S3 takes requests again"},
+		{refused, ErrorOutage, "waiting until the source, the warehouse and the catalog can be reached"},
+		{io.ErrUnexpectedEOF, ErrorOutage, "waiting until"},
+		{answered(404), "", "status 404"},
+		{&pgconn.PgError{Code: "42P01"}, "", ""},
+		{lake.ErrDropped, ErrorDropped, "dropped"},
+		{lake.ErrConfig, ErrorSettings, "setting"},
+	} {
+		got := temporalError(context.Background(), fmt.Errorf("do something: %w", c.err))
+		var application *temporal.ApplicationError
+		if !errors.As(got, &application) {
+			if c.kind != "" {
+				t.Errorf("%v is %v", c.err, got)
+			}
+			continue
+		}
+		if application.Type() != c.kind || !strings.HasPrefix(strings.TrimPrefix(application.Message(), "do something: "), c.begin) {
+			t.Errorf("%v is of type %s: %s", c.err, application.Type(), application.Message())
+		}
+		if retried := c.kind == ErrorOutage; application.NonRetryable() == retried {
+			t.Errorf("%v is tried again: %v", c.err, !retried)
+		}
+	}
+}
