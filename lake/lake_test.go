@@ -52,6 +52,17 @@ type ingester struct {
 	source    source.Source
 	chunkSize int64
 	runs      int
+	failed    func(error) // is told of a step that fails, and lets it be done again; nil: no step may fail
+}
+
+// do takes a step, until it succeeds if steps may fail.
+func (in *ingester) do(step func() error) {
+	in.tb.Helper()
+	err := step()
+	for ; err != nil && in.failed != nil; err = step() {
+		in.failed(err)
+	}
+	in.must(err)
 }
 
 func newIngester(t testing.TB, l *Lake, location string) *ingester {
@@ -80,19 +91,29 @@ func (in *ingester) stage(hour telemetry.Hour) stagedHour {
 	files, err := in.source.Files(ctx, hour)
 	in.must(err)
 	chunks := in.cut(files)
-	s.plan, err = in.lake.StagePlan(ctx, s.run, in.source.String(), files, chunks)
-	in.must(err)
+	in.do(func() (err error) {
+		s.plan, err = in.lake.StagePlan(ctx, s.run, in.source.String(), files, chunks)
+		return err
+	})
 	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
 	in.must(err)
 	for n := range chunks {
-		chunk, err := in.lake.StageChunk(ctx, s.run, s.plan, n, in.source, parser, func(ChunkCounts) {})
-		in.must(err)
-		s.chunks = append(s.chunks, chunk)
+		in.do(func() error {
+			chunk, err := in.lake.StageChunk(ctx, s.run, s.plan, n, in.source, parser, func(ChunkCounts) {})
+			if err == nil {
+				s.chunks = append(s.chunks, chunk)
+			}
+			return err
+		})
 	}
 	for _, sections := range GroupSections(s.chunks, 4<<10) {
-		each, err := in.lake.StageSilver(ctx, s.run, s.plan, s.chunks, sections, func(int) {})
-		in.must(err)
-		s.silver = append(s.silver, each)
+		in.do(func() error {
+			each, err := in.lake.StageSilver(ctx, s.run, s.plan, s.chunks, sections, func(int) {})
+			if err == nil {
+				s.silver = append(s.silver, each)
+			}
+			return err
+		})
 	}
 	return s
 }
@@ -106,9 +127,9 @@ func (in *ingester) commitHour(s stagedHour) (HourRow, error) {
 func (in *ingester) silver(hour telemetry.Hour) (Run, HourRow) {
 	in.tb.Helper()
 	s := in.stage(hour)
-	row, err := in.commitHour(s)
-	in.must(err)
-	in.must(in.lake.DropStaging(in.tb.Context(), s.run))
+	var row HourRow
+	in.do(func() (err error) { row, err = in.commitHour(s); return err })
+	in.do(func() error { return in.lake.DropStaging(in.tb.Context(), s.run) })
 	return s.run, row
 }
 
@@ -141,20 +162,22 @@ func (in *ingester) cut(files []source.File) []Chunk {
 func (in *ingester) mergeGold() (UsersPlan, []MergedUsers) {
 	in.tb.Helper()
 	ctx := in.tb.Context()
-	in.runs++
-	plan, err := in.lake.PlanUsers(ctx, fmt.Sprintf("round%05d-%d", in.runs, time.Now().UnixNano()), Again{}, func(int64) {})
-	in.must(err)
+	var plan UsersPlan
+	in.do(func() (err error) {
+		in.runs++ // a round is one attempt
+		plan, err = in.lake.PlanUsers(ctx, fmt.Sprintf("round%05d-%d", in.runs, time.Now().UnixNano()), Again{}, func(int64) {})
+		return err
+	})
 	var merged []MergedUsers
 	late := int64(0)
+	var each MergedUsers
 	for _, group := range plan.Groups {
-		each, err := in.lake.MergeUsers(ctx, plan, group, func(int64) {})
-		in.must(err)
+		in.do(func() (err error) { each, err = in.lake.MergeUsers(ctx, plan, group, func(int64) {}); return err })
 		merged = append(merged, each)
 		late += each.Late
 	}
 	if late > 0 {
-		each, err := in.lake.RebuildUsers(ctx, plan, merged, func(int64) {})
-		in.must(err)
+		in.do(func() (err error) { each, err = in.lake.RebuildUsers(ctx, plan, merged, func(int64) {}); return err })
 		merged = append(merged, each)
 	}
 	return plan, merged
@@ -164,9 +187,9 @@ func (in *ingester) mergeGold() (UsersPlan, []MergedUsers) {
 func (in *ingester) gold(runs ...Run) UsersCommit {
 	in.tb.Helper()
 	plan, merged := in.mergeGold()
-	commit, err := in.lake.CommitUsers(in.tb.Context(), plan, merged, runs)
-	in.must(err)
-	in.must(in.lake.DropRound(in.tb.Context(), plan))
+	var commit UsersCommit
+	in.do(func() (err error) { commit, err = in.lake.CommitUsers(in.tb.Context(), plan, merged, runs); return err })
+	in.do(func() error { return in.lake.DropRound(in.tb.Context(), plan) })
 	return commit
 }
 
