@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"os"
 	"path"
 	"strings"
 	"sync"
@@ -134,6 +135,9 @@ func (f faultyFS) Remove(name string) error {
 
 // TestFaultyDisk lets one of 50 calls to the disk fail, before or after its effect.
 func TestFaultyDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("does everything several times")
+	}
 	dir := t.TempDir()
 	l, err := Open(t.Context(), Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse", Buckets: 2})
 	if err != nil {
@@ -148,6 +152,9 @@ func TestFaultyDisk(t *testing.T) {
 
 // TestFaultyServers lets S3 refuse, fail, and break off, and Postgres lose its answers, that of a commit among them.
 func TestFaultyServers(t *testing.T) {
+	if os.Getenv("VERSIONLAKE_FAULTS") == "" {
+		t.Skip("takes minutes: VERSIONLAKE_FAULTS=1 runs it")
+	}
 	server := testserver.S3(t)
 	server.Setenv(t)
 	t.Setenv("AWS_MAX_ATTEMPTS", "1") // the client's own retries would hide the faults, and take their time
