@@ -30,3 +30,20 @@ func DeployedTrino(tb testing.TB, configure func(etc string, port int) (env []st
 	}
 	tb.Cleanup(server.kill)
 }
+
+// JDBC is the folder of trino-jdbc.jar, Trino's driver for Java, and of ecj.jar, a Java compiler.
+func JDBC(tb testing.TB) string {
+	tb.Helper()
+	const variable = "VERSIONLAKE_TEST_JDBC"
+	dir := os.Getenv(variable)
+	if dir == "" {
+		dir = filepath.Join(toolsDir(tb), "jdbc")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "trino-jdbc.jar")); err != nil {
+		missing(tb, "jdbc", variable)
+	}
+	return dir
+}
+
+// Python is a Python with the packages of tools/requirements.txt.
+func Python(tb testing.TB) string { return tool(tb, "python", "VERSIONLAKE_TEST_PYTHON") }

