@@ -1,6 +1,7 @@
 package trino_test
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -29,7 +30,7 @@ func facts(t *testing.T, client *exec.Cmd) []string {
 // by the lake itself.
 func (s *site) expected(t *testing.T, at time.Time) []string {
 	t.Helper()
-	want := []string{"catalog\tsystem\n", "catalog\tversionlake\n", "schema\tgold\n", "schema\tinformation_schema\n", "schema\tviews\n"}
+	want := []string{"catalog\tsystem\n", "catalog\tversionlake\n", "schema\tgold\n", "schema\tviews\n"}
 	views, err := trino.Views()
 	require.NoError(t, err)
 	for _, view := range views {
@@ -76,5 +77,6 @@ func (s *site) jdbc(t *testing.T) {
 func (s *site) python(t *testing.T) {
 	client := exec.CommandContext(t.Context(), testserver.Python(t), "testdata/client.py",
 		s.url, analyst, s.passwords[analyst], s.tokens.token(t, claimsOf(analyst)), s.authority, asked().Format(time.RFC3339))
+	client.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE=", "CURL_CA_BUNDLE=") // they would win over what the program says
 	require.Equal(t, s.expected(t, asked()), facts(t, client))
 }

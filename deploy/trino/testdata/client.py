@@ -44,7 +44,7 @@ engine = sqlalchemy.create_engine(
     sqlalchemy.URL.create("trino", user, password, server.hostname, server.port, "versionlake/views"),
     connect_args={"http_scheme": "https", "verify": authority})
 lists = sqlalchemy.inspect(engine)
-printed("schema", ((name,) for name in lists.get_schema_names()))
+printed("schema", ((name,) for name in lists.get_schema_names() if name != "information_schema"))
 for view in lists.get_view_names():
     printed("table", [(view, "VIEW")])
     printed("column", ((view, column["name"], column["comment"]) for column in lists.get_columns(view)))
