@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/versionlake/versionlake/trino"
 )
 
 // TestDeployed starts everything once, and then knocks at every door.
@@ -383,4 +386,15 @@ func (s *site) must(t *testing.T, user, sql string) answer {
 	}
 	require.NoError(t, err)
 	return found
+}
+
+// TestCatalogs: readers and the service account have the same lake, with other rights.
+func TestCatalogs(t *testing.T) {
+	settings := func(catalog, security string) string {
+		text, err := os.ReadFile("etc/catalog/" + catalog + ".properties")
+		require.NoError(t, err)
+		require.Equal(t, 1, strings.Count(string(text), "\niceberg.security="+security+"\n"), catalog)
+		return regexp.MustCompile(`\n\n# [^\n]*\niceberg\.security=.*\n`).ReplaceAllString(string(text), "\n")
+	}
+	require.Equal(t, settings(trino.CatalogName, "read_only"), settings(adminCatalog, "allow_all"))
 }
