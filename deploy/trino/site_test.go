@@ -61,7 +61,7 @@ func ingest(t *testing.T, config lake.Config) (l *lake.Lake, user, tag string) {
 	t.Helper()
 	ctx := t.Context()
 	folder, world := t.TempDir(), generate.Demo()
-	world.Hours = hours
+	world.Hours, world.LinesPerHour = hours, 400
 	if _, err := generate.Write(ctx, folder, world); err != nil {
 		t.Fatal(err)
 	}
@@ -204,13 +204,32 @@ func start(t *testing.T) *site {
 	testserver.DeployedTrino(t, func(etc string, port int) ([]string, func(context.Context) error) {
 		s.url = fmt.Sprintf("https://localhost:%d", port)
 		configure(t, etc, port, secrets)
-		return env, func(ctx context.Context) error {
-			_, err := s.ask(ctx, request{user: service, sql: "SELECT 1"})
-			return err
-		}
+		return env, s.up
 	})
 	s.prepare(t)
 	return s
+}
+
+// up is nil when the server takes queries. Asked for more while it starts, it would spend its time on refusals.
+func (s *site) up(ctx context.Context) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/v1/info", nil)
+	if err != nil {
+		return err
+	}
+	response, err := s.trusting.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	var info struct{ Starting bool }
+	if err := json.NewDecoder(response.Body).Decode(&info); err != nil {
+		return err
+	}
+	if info.Starting {
+		return errors.New("it is starting")
+	}
+	_, err = s.ask(ctx, request{user: service, sql: "SELECT 1"})
+	return err
 }
 
 // prepare does what docs/CONNECT.md tells an administrator to do once.
