@@ -54,7 +54,7 @@ type site struct {
 	user, tag string // of the lake, to ask about
 }
 
-const hours = 4 // of the demo's world
+const hours = 6 // of the demo's world: its user is seen first in the last of them
 
 // ingest fills a lake as production does, and names a user and a tag to ask about.
 func ingest(t *testing.T, config lake.Config) (l *lake.Lake, user, tag string) {
