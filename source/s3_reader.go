@@ -41,6 +41,10 @@ func (r *s3Reader) read(p []byte) (int, error) {
 		return 0, nil
 	}
 	for {
+		// A body that is cancelled may still give what has arrived.
+		if r.ctx.Err() != nil {
+			return 0, context.Cause(r.ctx)
+		}
 		if r.body == nil {
 			if r.next == r.end {
 				return 0, io.EOF
