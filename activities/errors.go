@@ -23,6 +23,8 @@ const (
 	ErrorSettings = "Settings"
 	// ErrorSourceChanged: a file is no longer the one that was listed. List the hour again.
 	ErrorSourceChanged = "SourceChanged"
+	// ErrorForgotten: a user was forgotten meanwhile. Stage the hour again; or, of an erasure, look for sessions again.
+	ErrorForgotten = "Forgotten"
 	// ErrorConflict: another writer committed to gold first. Plan again.
 	ErrorConflict = "Conflict"
 	// ErrorNoBronze: bronze does not hold the hour, so silver can't be made from it. Ingest it from the source.
@@ -51,6 +53,12 @@ func temporalError(ctx context.Context, err error) error {
 		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorSourceChanged, nil)
 	case errors.Is(err, lake.ErrNoBronze):
 		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorNoBronze, nil)
+	case errors.Is(err, lake.ErrStale):
+		return temporal.NewApplicationErrorWithOptions(err.Error(), ErrorForgotten, temporal.ApplicationErrorOptions{
+			NonRetryable: true, Category: temporal.ApplicationErrorCategoryBenign,
+		})
+	case errors.Is(err, lake.ErrNotForgetting):
+		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorBadInput, nil)
 	case errors.Is(err, lake.ErrConflict):
 		return temporal.NewApplicationErrorWithOptions(err.Error(), ErrorConflict, temporal.ApplicationErrorOptions{
 			NonRetryable: true, Category: temporal.ApplicationErrorCategoryBenign,

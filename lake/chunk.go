@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -12,13 +13,14 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// ChunkCounts accounts for every line (docs/ARCHITECTURE.md, Hours): Lines = Events + Rejects + Blanks.
+// ChunkCounts accounts for every line (docs/ARCHITECTURE.md, Hours): Lines = Events + Rejects + Blanks + Erased.
 type ChunkCounts struct {
 	Bytes   int64 `json:"bytes"`
 	Lines   int64 `json:"lines"`
 	Events  int64 `json:"events"`
 	Rejects int64 `json:"rejects"`
 	Blanks  int64 `json:"blanks"`
+	Erased  int64 `json:"erased,omitempty"` // of forgotten users
 }
 
 func (c *ChunkCounts) add(other ChunkCounts) {
@@ -27,6 +29,7 @@ func (c *ChunkCounts) add(other ChunkCounts) {
 	c.Events += other.Events
 	c.Rejects += other.Rejects
 	c.Blanks += other.Blanks
+	c.Erased += other.Erased
 }
 
 // StagedChunk points to what a ParseChunk wrote.
@@ -35,6 +38,8 @@ type StagedChunk struct {
 	Counts ChunkCounts `json:"counts"`
 	// SectionBytes is the size of what each section of sessions awaits in StageSilver.
 	SectionBytes []int64 `json:"section_bytes,omitempty"`
+	// Late are the erasures of which the chunk brought new sessions: earlier hours may hold lines of these.
+	Late []string `json:"late,omitempty"`
 }
 
 // stagedChunk is what lies at a StagedChunk's Ref.
@@ -47,18 +52,24 @@ type stagedChunk struct {
 
 // StageChunk parses chunk n of a plan and writes its bronze files, its rejects and its share of silver, uncommitted.
 // progress is called now and then with what was read so far. A file whose compression is torn is left out whole and
-// named in the result. Errors: source.ErrChanged, source.ErrNotFound when a file is no longer the one that was listed.
+// named in the result. Lines of forgotten users are counted, and left out. Errors: source.ErrChanged, source.ErrNotFound when
+// a file is no longer the one that was listed; ErrStale.
 func (l *Lake) StageChunk(ctx context.Context, run Run, plan HourPlan, n int, src source.Source, parser *telemetry.Parser, progress func(ChunkCounts)) (StagedChunk, error) {
 	var staged stagedPlan
-	if err := l.objects.readJSON(plan.Ref, &staged); err != nil {
+	if err := l.readPlan(plan, &staged); err != nil {
 		return StagedChunk{}, err
 	}
 	if staged.Bronze != nil {
 		return l.stageBronze(ctx, run, &staged, n, parser, progress)
 	}
 	bad := map[int]string{}
+	var late []string
 	for {
-		c := &chunkStage{lake: l, run: run, plan: &staged, source: src, parser: parser, progress: progress, counts: map[int]ChunkCounts{}}
+		known, err := l.forgotten(ctx)
+		if err != nil {
+			return StagedChunk{}, err
+		}
+		c := &chunkStage{lake: l, run: run, plan: &staged, source: src, parser: parser, progress: progress, counts: map[int]ChunkCounts{}, guard: known.guard()}
 		result, err := c.stage(ctx, n, bad)
 		var torn *tornFile
 		if errors.As(err, &torn) && !errors.Is(err, source.ErrChanged) {
@@ -69,7 +80,20 @@ func (l *Lake) StageChunk(ctx context.Context, run Run, plan HourPlan, n int, sr
 		if err != nil {
 			return StagedChunk{}, fmt.Errorf("parse chunk %d of hour %s: %w", n, run.Hour, err)
 		}
-		return result, nil
+		again, err := l.rememberLate(ctx, c.late)
+		if err != nil {
+			return StagedChunk{}, err
+		}
+		late = append(late, again...)
+		stale, err := l.withdrawIfStale(ctx, known.snapshot, c.staged.Files, parser)
+		if err != nil {
+			return StagedChunk{}, err
+		}
+		if !stale {
+			slices.Sort(late)
+			result.Late = slices.Compact(late)
+			return result, nil
+		}
 	}
 }
 
@@ -91,6 +115,9 @@ type chunkStage struct {
 	progress func(ChunkCounts)
 
 	event   telemetry.Event // its scratch memory is reused
+	guard   *guard
+	late    map[string]*lateSessions // by erasure
+	staged  stagedChunk
 	counts  map[int]ChunkCounts
 	total   ChunkCounts
 	told    int64
@@ -186,14 +213,8 @@ func (c *chunkStage) piece(ctx context.Context, piece Piece, file int) (err erro
 			counts.Blanks++
 			continue
 		}
-		accepted, err := c.line(line, file)
-		if err != nil {
+		if err := c.line(line, file, &counts); err != nil {
 			return fmt.Errorf("line %d: %w", line.Number, err)
-		}
-		if accepted {
-			counts.Events++
-		} else {
-			counts.Rejects++
 		}
 		if c.told += line.Length; c.told >= progressBytes {
 			c.told = 0
@@ -224,7 +245,7 @@ func (c *chunkStage) fault(file int, err error) error {
 	return err
 }
 
-func (c *chunkStage) line(line *telemetry.Line, file int) (accepted bool, err error) {
+func (c *chunkStage) line(line *telemetry.Line, file int, counts *ChunkCounts) error {
 	event := &c.event
 	reason := line.Reason
 	text := line.Text
@@ -234,12 +255,24 @@ func (c *chunkStage) line(line *telemetry.Line, file int) (accepted bool, err er
 		text = c.arena[start:]
 		reason = c.parser.Parse(text, event)
 	}
+	if c.guard != nil {
+		if c.erase(event, reason, line) {
+			counts.Erased++
+			return nil
+		}
+		if clean := c.guard.redact(alias(text)); reason == "" && clean != alias(text) {
+			text = []byte(clean)
+			reason = c.parser.Parse(text, event)
+		}
+	}
 	if reason != "" {
-		return false, c.rejects.write([]rejectRow{{
+		counts.Rejects++
+		return c.rejects.write([]rejectRow{{
 			Reason: string(reason), FileName: c.plan.Files[file].Key, LineNumber: line.Number, ByteOffset: line.Offset,
 			ByteLength: line.Length, RawLine: line.Text, IngestDate: c.run.Hour.Date(), IngestHourOfDay: c.run.Hour.OfDay(),
 		}}, len(line.Text))
 	}
+	counts.Events++
 	batch := &c.other
 	_, named := event.Attribute(telemetry.AttributeUser)
 	if event.Kind != telemetry.KindOther {
@@ -247,7 +280,7 @@ func (c *chunkStage) line(line *telemetry.Line, file int) (accepted bool, err er
 	}
 	if event.Kind != telemetry.KindOther || named {
 		if err := c.addCandidate(event, file, line.Number); err != nil {
-			return false, err
+			return err
 		}
 	}
 	batch.rows = append(batch.rows, eventRow{
@@ -257,9 +290,9 @@ func (c *chunkStage) line(line *telemetry.Line, file int) (accepted bool, err er
 		IngestDate: c.run.Hour.Date(), IngestHourOfDay: c.run.Hour.OfDay(),
 	})
 	if len(c.arena) >= arenaSize {
-		return true, c.flush()
+		return c.flush()
 	}
-	return true, nil
+	return nil
 }
 
 // keep copies a text that may lie in the parser's own buffer (an unescaped name) into the arena.
@@ -296,7 +329,8 @@ func (c *chunkStage) close(n int, bad map[int]string) (StagedChunk, error) {
 	if err := c.flush(); err != nil {
 		return StagedChunk{}, err
 	}
-	staged := stagedChunk{Counts: c.counts, Bad: bad}
+	c.staged = stagedChunk{Counts: c.counts, Bad: bad}
+	staged := &c.staged
 	name := fmt.Sprintf("%s-%05d-%d", shortID(c.run.ID), n, time.Now().UnixNano())
 	closers := []func(string) (*dataFile, error){c.matter.writer.close, c.other.writer.close, c.rejects.close}
 	for i, closeFile := range closers {

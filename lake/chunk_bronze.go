@@ -33,7 +33,11 @@ func (l *Lake) StageSilverPlan(ctx context.Context, run Run, chunkBytes int64) (
 	if len(rows) == 0 {
 		return HourPlan{}, fmt.Errorf("%w: it was never ingested; ingest it from the source", ErrNoBronze)
 	}
-	staged := stagedPlan{Source: rows[0].Source, Bronze: &rows[0]}
+	erasures, err := l.erasuresAt(ctx)
+	if err != nil {
+		return HourPlan{}, err
+	}
+	staged := stagedPlan{Source: rows[0].Source, Bronze: &rows[0], Erasures: erasures}
 	files, err := l.Files(ctx, run.Hour)
 	if err != nil {
 		return HourPlan{}, err

@@ -48,17 +48,19 @@ func (l *Lake) commit(ctx context.Context, definition tableDefinition, plan func
 			return err
 		}
 		wanted, err := plan(loaded)
-		if err != nil {
+		if err != nil && !l.overtaken(ctx, loaded, err) {
 			return fmt.Errorf("plan the commit of %s: %w", definition.name, err)
 		}
-		if wanted == nil || wanted.empty() {
-			return nil
+		if err == nil {
+			if wanted == nil || wanted.empty() {
+				return nil
+			}
+			err = l.tryCommit(ctx, loaded, wanted)
 		}
-		err = l.tryCommit(ctx, loaded, wanted)
 		if err == nil {
 			return nil
 		}
-		if !isConflict(err) {
+		if !isConflict(err) && !l.overtaken(ctx, loaded, err) {
 			return fmt.Errorf("commit %s: %w", definition.name, err)
 		}
 		// The lock keeps this process's own commits apart, so that a conflict means another process: give it room.
@@ -69,6 +71,15 @@ func (l *Lake) commit(ctx context.Context, definition tableDefinition, plan func
 		case <-time.After(pause):
 		}
 	}
+}
+
+// overtaken tells that what a plan reads went while it was made: an erasure removes the metadata that it rewrites.
+func (l *Lake) overtaken(ctx context.Context, loaded *table.Table, err error) bool {
+	if !isMissing(err) {
+		return false
+	}
+	now, err := l.catalog.LoadTable(ctx, loaded.Identifier())
+	return err == nil && now.MetadataLocation() != loaded.MetadataLocation()
 }
 
 func (l *Lake) tryCommit(ctx context.Context, loaded *table.Table, wanted *change) error {
@@ -199,13 +210,17 @@ const (
 )
 
 // replaceHour makes files the whole content of an hour, and tells whether that took this run a commit, now or before a
-// crash.
-func (l *Lake) replaceHour(ctx context.Context, definition tableDefinition, run Run, files []dataFile) (changed bool, err error) {
+// crash. erasures is the snapshot of ops.erasures that the run began with. ErrStale: the files hold someone forgotten since.
+func (l *Lake) replaceHour(ctx context.Context, definition tableDefinition, run Run, files []dataFile, erasures int64) (changed bool, err error) {
 	err = l.commit(ctx, definition, func(loaded *table.Table) (*change, error) {
 		changed = false
 		live, err := hourFiles(ctx, loaded, run.Hour)
 		if err != nil {
 			return nil, err
+		}
+		// After the table was loaded: an erasure remembers first, and then moves the table's head.
+		if stale, err := l.stale(ctx, erasures, files, nil); err != nil || stale {
+			return nil, errors.Join(err, staleIf(stale))
 		}
 		same, err := l.sameContents(live, files)
 		if err != nil {

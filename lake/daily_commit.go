@@ -43,7 +43,7 @@ func (l *Lake) CommitDaily(ctx context.Context, plan DailyPlan, counted []Counte
 // stagedDaily reads what a refresh staged: its plan, and files by table.
 func (l *Lake) stagedDaily(plan DailyPlan, counted []CountedDates) (staged *stagedDaily, added map[string][]dataFile, err error) {
 	staged, added = &stagedDaily{}, map[string][]dataFile{}
-	if err := l.objects.readJSON(plan.Ref, staged); err != nil {
+	if err := l.readRound(plan.Ref, staged); err != nil {
 		return nil, nil, err
 	}
 	for _, each := range counted {
@@ -80,6 +80,9 @@ func (l *Lake) commitDaily(ctx context.Context, definition tableDefinition, stag
 		wanted := metadataChange(loaded, staged.State.properties(staged.Round))
 		if wanted == nil {
 			return nil, nil
+		}
+		if erased := loaded.Properties()[propertyErased]; erased != "" && erased == staged.Erased[definition.name] {
+			wanted.updates = append(wanted.updates, table.NewRemovePropertiesUpdate([]string{propertyErased}))
 		}
 		// A month whose rows are what they were keeps its file.
 		same := map[string]bool{}

@@ -26,7 +26,9 @@ type stagedDaily struct {
 	Round string           `json:"round"`
 	Heads map[string]int64 `json:"heads"` // of the tables that are replaced, by name; 0: none
 	State dailyState       `json:"state"`
-	Dates []stagedDate     `json:"dates"`
+	// Erased is the property propertyErased of the tables, by name, as far as the dates take it in.
+	Erased map[string]string `json:"erased,omitempty"`
+	Dates  []stagedDate      `json:"dates"`
 }
 
 // stagedDate is a date to be counted anew. A row has two halves, and a half that did not change is taken from the old row.
@@ -77,9 +79,9 @@ func (l *Lake) PlanDaily(ctx context.Context, round string, progress func(read i
 	if err != nil {
 		return DailyPlan{}, err
 	}
-	staged := stagedDaily{Round: round, State: source.to, Heads: map[string]int64{}}
+	staged := stagedDaily{Round: round, State: source.to, Heads: map[string]int64{}, Erased: map[string]string{}}
 	for name, loaded := range source.daily {
-		staged.Heads[name] = headOf(loaded)
+		staged.Heads[name], staged.Erased[name] = headOf(loaded), loaded.Properties()[propertyErased]
 	}
 	events, err := l.touchedDates(ctx, source, progress)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/apache/iceberg-go"
@@ -21,13 +22,9 @@ const (
 	propertyBindings  = summaryBindings
 	propertyUsers     = "versionlake.users-snapshot"
 	propertyRound     = summaryRound
-	propertyRules     = "versionlake.rules"
 	propertyFrozen    = "versionlake.frozen-before" // of gold.version_daily; a UTC date, 2022-05-27
+	propertyErased    = "versionlake.erased-dates"  // lost events of a forgotten user, which no log of silver tells
 )
-
-// dailyRules is the version of what docs/METRICS.md says each number counts. With another one, all dates that are not frozen are
-// counted anew.
-const dailyRules = "1"
 
 // dailyTables are the daily aggregates in the order of their commits. The state of the last one is the base of a refresh.
 var dailyTables = []tableDefinition{goldEventDaily, goldVersionDaily}
@@ -42,7 +39,7 @@ type dailyState struct {
 
 // dailyStateOf reads a table's state; not known where nothing was counted yet.
 func dailyStateOf(loaded *table.Table) (state dailyState, known bool) {
-	known = loaded.Properties()[propertyRules] == dailyRules
+	known = true
 	for key, id := range map[string]*int64{
 		propertyEvents: &state.Events, propertySightings: &state.Sightings, propertyBindings: &state.Bindings, propertyUsers: &state.Users,
 	} {
@@ -56,16 +53,12 @@ func (s dailyState) properties(round string) iceberg.Properties {
 	text := func(id int64) string { return strconv.FormatInt(id, 10) }
 	return iceberg.Properties{
 		propertyEvents: text(s.Events), propertySightings: text(s.Sightings), propertyBindings: text(s.Bindings), propertyUsers: text(s.Users),
-		propertyRound: round, propertyRules: dailyRules,
+		propertyRound: round,
 	}
 }
 
 // silverTables are those whose logs the daily aggregates follow.
 var silverTables = [...]tableDefinition{silverEvents, silverSightings, silverBindings}
-
-// reaches is how far from a row, by silverTables, events lie that it counts for: a binding may be that of a sighting which tells an
-// event's device.
-var reaches = [...]int64{0, windowMicros, 2 * windowMicros}
 
 // of are the snapshots in the order of silverTables.
 func (s dailyState) of() [3]int64 { return [3]int64{s.Events, s.Sightings, s.Bindings} }
@@ -89,6 +82,9 @@ func (l *Lake) dailyBehind(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if daily.Properties()[propertyErased] != "" {
+		return true, nil
+	}
 	state, _ := dailyStateOf(daily)
 	for definition, reached := range map[*tableDefinition]int64{
 		&silverEvents: state.Events, &silverSightings: state.Sightings, &silverBindings: state.Bindings, &goldUsers: state.Users,
@@ -108,6 +104,43 @@ func (l *Lake) dailyBehind(ctx context.Context) (bool, error) {
 func ahead(loaded *table.Table, reached int64) bool {
 	entries, ok := log(loaded, reached)
 	return !ok || slices.ContainsFunc(entries, func(entry logEntry) bool { return !entry.compaction })
+}
+
+// erasedDates are those that a table of daily aggregates has to count anew since a user was forgotten.
+func erasedDates(loaded *table.Table) (map[int32]bool, error) {
+	dates := map[int32]bool{}
+	for _, text := range strings.Fields(loaded.Properties()[propertyErased]) {
+		date, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			return nil, fmt.Errorf("the property %s of %s holds %q, which is no date: set it right in the catalog", propertyErased, loaded.Identifier(), text)
+		}
+		dates[dateOf(date.UnixMicro())] = true
+	}
+	return dates, nil
+}
+
+// recountDates asks for dates to be counted anew with the next refresh.
+func (l *Lake) recountDates(ctx context.Context, dates map[int32]bool) error {
+	for _, definition := range dailyTables {
+		if err := l.commit(ctx, definition, func(loaded *table.Table) (*change, error) {
+			if _, known := dailyStateOf(loaded); !known {
+				return nil, nil // all dates are to be counted
+			}
+			all, err := erasedDates(loaded)
+			if err != nil {
+				return nil, err
+			}
+			maps.Copy(all, dates)
+			var texts []string
+			for _, date := range slices.Sorted(maps.Keys(all)) {
+				texts = append(texts, formatDate(date))
+			}
+			return metadataChange(loaded, iceberg.Properties{propertyErased: strings.Join(texts, " ")}), nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // FreezeDates keeps what was counted of the dates before one, whatever becomes of their events: it must be called before rows of

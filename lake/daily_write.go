@@ -38,7 +38,7 @@ func (l *Lake) CountDates(ctx context.Context, plan DailyPlan, months []int32, p
 		}
 	}()
 	c := &dayCounting{lake: l, staged: &stagedDaily{}, dates: map[int32]stagedDate{}, months: months, place: map[int32]int{}}
-	if err := l.objects.readJSON(plan.Ref, c.staged); err != nil {
+	if err := l.readRound(plan.Ref, c.staged); err != nil {
 		return CountedDates{}, err
 	}
 	for _, date := range c.staged.Dates {
@@ -79,6 +79,11 @@ func (c *dayCounting) add(key *dayKey, counts *dayCounts) error {
 
 // counted tells whether the events of a date are counted anew.
 func (c *dayCounting) counted(date int32) bool { return c.dates[date].Events }
+
+// near tells whether a sighting or a binding may say whose an event of such a date is.
+func (c *dayCounting) near(micros int64) bool {
+	return c.counted(dateOf(micros)) || c.counted(dateOf(micros-windowMicros)) || c.counted(dateOf(micros+windowMicros))
+}
 
 // keep takes over what has not changed.
 func (c *dayCounting) keep(ctx context.Context) error {

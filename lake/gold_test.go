@@ -70,7 +70,7 @@ func (in *ingester) commitTables(s stagedHour, definitions ...tableDefinition) {
 	result, err := in.lake.gather(s.plan, s.chunks, s.silver)
 	in.must(err)
 	for _, definition := range definitions {
-		_, err := in.lake.replaceHour(in.tb.Context(), definition, s.run, result.files[definition.name])
+		_, err := in.lake.replaceHour(in.tb.Context(), definition, s.run, result.files[definition.name], result.plan.Erasures)
 		in.must(err)
 	}
 }

@@ -190,7 +190,7 @@ func TestCommitHourAfterCrash(t *testing.T) {
 			result, err := in.lake.gather(staged.plan, staged.chunks, staged.silver)
 			in.must(err)
 			for _, definition := range tables[:min(done, len(tables))] {
-				if changed, err := in.lake.replaceHour(ctx, definition, staged.run, result.files[definition.name]); err != nil || !changed {
+				if changed, err := in.lake.replaceHour(ctx, definition, staged.run, result.files[definition.name], result.plan.Erasures); err != nil || !changed {
 					t.Fatalf("%s: changed %v, %v", definition.name, changed, err)
 				}
 			}
@@ -233,7 +233,7 @@ func TestRunGivenUp(t *testing.T) {
 	left := in.stage(hour)
 	result, err := in.lake.gather(left.plan, left.chunks, left.silver)
 	in.must(err)
-	_, err = in.lake.replaceHour(t.Context(), silverSightings, left.run, result.files[silverSightings.name])
+	_, err = in.lake.replaceHour(t.Context(), silverSightings, left.run, result.files[silverSightings.name], result.plan.Erasures)
 	in.must(err)
 	in.put("27T06/a.tsv", sighting("27T06:10", "s1", "1.1"))
 	later, _ := in.silver(hour + 1)

@@ -75,7 +75,7 @@ func TestPyIceberg(t *testing.T) {
 	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.2"), sighting("27T05:20", "s2", "1.0"), event("27T05:21", "s2", "Other"), "broken")
 	in.putBytes("27T05/b.tsv.gz", gzipped(t, sighting("27T05:30", "s3", "1.2"))[:30])
 	in.put("27T06/a.tsv", login("27T06:10", "s1", "p1"), deviceInfo("27T06:11", "s2", "Gerät"), event("27T06:12", "s2", "Crash", "Code", "7"))
-	in.put("27T07/a.tsv", sighting("27T07:10", "s1", "1.1"), sighting("27T07:20", "s4", "1.0"))
+	in.put("27T07/a.tsv", sighting("27T07:10", "s1", "1.1"), sighting("27T07:20", "s4", "1.0"), sighting("27T07:30", goneSession, "1.0", "UserId", gone))
 	for i := range 4 { // the last one is empty
 		run, _ := in.silver(hour + telemetry.Hour(i))
 		in.gold(run)
@@ -84,6 +84,7 @@ func TestPyIceberg(t *testing.T) {
 	in.ingest(hour)
 	in.daily()
 	in.must(in.lake.RecordFindings(t.Context(), "reconcile", []Finding{{Hour: hour, State: HourComplete, Changed: 1}, {Hour: hour + 48, State: HourUnknown, Added: 2}}))
+	in.forget(gone)
 
 	command := exec.CommandContext(t.Context(), python, "testdata/interop.py",
 		strings.TrimPrefix(in.lake.config.Catalog, "sqlite://"), in.lake.config.Warehouse)
@@ -117,6 +118,7 @@ func TestPyIceberg(t *testing.T) {
 		goldVersionDaily.name: len(rowsOf[versionDailyRow](t, l, goldVersionDaily)), goldEventDaily.name: len(rowsOf[eventDailyRow](t, l, goldEventDaily)),
 		opsHours.name: len(rowsOf[hourRow](t, l, opsHours)), opsFiles.name: len(rowsOf[fileRow](t, l, opsFiles)),
 		opsFindings.name: len(rowsOf[findingRow](t, l, opsFindings)),
+		opsErasures.name: len(rowsOf[erasureRow](t, l, opsErasures)),
 	}
 	if len(found.Tables) != len(tableDefinitions) {
 		t.Errorf("%d tables", len(found.Tables))

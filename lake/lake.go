@@ -42,6 +42,10 @@ const (
 var (
 	// ErrConflict: another writer won; nothing was committed, plan again.
 	ErrConflict = errors.New("another writer committed first")
+	// ErrStale: what was staged may hold a user who was forgotten meanwhile; nothing of it counts, list the hour again.
+	ErrStale = errors.New("a user was forgotten meanwhile")
+	// ErrNotForgetting: nobody is being forgotten under this name.
+	ErrNotForgetting = errors.New("nobody is being forgotten under this name; run versionlake forget USER")
 	// ErrNoLake: the catalog holds no versionlake tables yet.
 	ErrNoLake = errors.New("no lake here yet")
 	// ErrUnknownVersion: an --as-of names no tag, snapshot or time that the lake still knows.

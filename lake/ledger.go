@@ -43,6 +43,7 @@ type HourRow struct {
 	Events     int64          `json:"events"`
 	Rejects    int64          `json:"rejects"`
 	Blanks     int64          `json:"blanks"`
+	Erased     int64          `json:"erased"`
 	Silver     int64          `json:"silver_events"`
 	Sightings  int64          `json:"sightings"`
 	Bindings   int64          `json:"bindings"`
@@ -63,6 +64,7 @@ type FileRow struct {
 	Events  int64          `json:"events"`
 	Rejects int64          `json:"rejects"`
 	Blanks  int64          `json:"blanks"`
+	Erased  int64          `json:"erased"`
 	RunID   string         `json:"run_id"`
 }
 
@@ -70,7 +72,7 @@ type FileRow struct {
 var hourTables = []tableDefinition{bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings}
 
 // CommitHour makes the run visible: bronze, rejects, silver, the files, and last the ledger's row. Called again with the same run
-// it finishes what a crash left and returns the same row. Unchanged tables are left alone.
+// it finishes what a crash left and returns the same row. Unchanged tables are left alone. ErrStale: stage the hour anew.
 func (l *Lake) CommitHour(ctx context.Context, run Run, plan HourPlan, chunks []StagedChunk, silver []StagedSilver, startedAt time.Time) (row HourRow, err error) {
 	defer func() {
 		if err != nil {
@@ -87,11 +89,16 @@ func (l *Lake) CommitHour(ctx context.Context, run Run, plan HourPlan, chunks []
 	if err != nil {
 		return HourRow{}, err
 	}
+	if result.plan.Bronze != nil { // its counts are those of the ledger, which an erasure changes
+		if now, err := l.erasuresAt(ctx); err != nil || now != result.plan.Erasures {
+			return HourRow{}, errors.Join(err, staleIf(err == nil))
+		}
+	}
 	row = result.row(run, silver)
 	row.StartedAt = startedAt.UTC().Truncate(time.Microsecond)
 
 	for _, definition := range result.tables() {
-		changed, err := l.replaceHour(ctx, definition, run, result.files[definition.name])
+		changed, err := l.replaceHour(ctx, definition, run, result.files[definition.name], result.plan.Erasures)
 		if err != nil {
 			return HourRow{}, err
 		}
@@ -116,7 +123,7 @@ type hourResult struct {
 
 func (l *Lake) gather(plan HourPlan, chunks []StagedChunk, silver []StagedSilver) (*hourResult, error) {
 	result := &hourResult{counts: map[int]ChunkCounts{}, bad: map[int]string{}, files: map[string][]dataFile{}}
-	if err := l.objects.readJSON(plan.Ref, &result.plan); err != nil {
+	if err := l.readPlan(plan, &result.plan); err != nil {
 		return nil, err
 	}
 	add := func(files []dataFile) {
@@ -189,6 +196,7 @@ func (r *hourResult) readRow() HourRow {
 		row.Events += counts.Events
 		row.Rejects += counts.Rejects
 		row.Blanks += counts.Blanks
+		row.Erased += counts.Erased
 	}
 	return row
 }
@@ -199,7 +207,7 @@ func (r *hourResult) fileRows(run Run) []FileRow {
 		counts := r.counts[i]
 		rows[i] = FileRow{
 			Hour: run.Hour, Key: file.Key, ETag: file.ETag, Size: file.Size, State: FileRead, RunID: run.ID,
-			Lines: counts.Lines, Events: counts.Events, Rejects: counts.Rejects, Blanks: counts.Blanks,
+			Lines: counts.Lines, Events: counts.Events, Rejects: counts.Rejects, Blanks: counts.Blanks, Erased: counts.Erased,
 		}
 		if reason, bad := r.bad[i]; bad {
 			rows[i].State, rows[i].Error = FileBad, reason
@@ -263,7 +271,7 @@ func mergeFileRows(known []fileRow, rows []FileRow) []fileRow {
 		}
 		merged[at] = fileRow{
 			FileName: row.Key, ETag: row.ETag, Size: row.Size, State: row.State, Error: row.Error, Lines: row.Lines,
-			Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, RunID: runID,
+			Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, Erased: row.Erased, RunID: runID,
 			IngestDate: row.Hour.Date(), IngestHourOfDay: row.Hour.OfDay(),
 		}
 	}
@@ -292,7 +300,7 @@ func mergeFileRows(known []fileRow, rows []FileRow) []fileRow {
 func (r HourRow) stored() hourRow {
 	return hourRow{
 		HourStart: r.Hour.Start().UnixMicro(), RunID: r.RunID, State: r.State, Source: r.Source, Files: r.Files,
-		BadFiles: r.BadFiles, Bytes: r.Bytes, Lines: r.Lines, Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks,
+		BadFiles: r.BadFiles, Bytes: r.Bytes, Lines: r.Lines, Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased,
 		Silver: r.Silver, Sightings: r.Sightings, Bindings: r.Bindings, Changed: r.Changed,
 		StartedAt: r.StartedAt.UnixMicro(), FinishedAt: r.FinishedAt.UnixMicro(), IngestDate: r.Hour.Date(),
 	}

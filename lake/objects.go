@@ -68,6 +68,9 @@ type objectWriter struct {
 	size    int64
 }
 
+// temporaryPrefix begins the names of objects that are being written.
+const temporaryPrefix = ".versionlake-"
+
 // create starts an object; folder says where it will lie, so that a local one is written on the same file system.
 func (o *objects) create(folder string) (*objectWriter, error) {
 	scratch := o.scratch
@@ -77,7 +80,7 @@ func (o *objects) create(folder string) (*objectWriter, error) {
 			return nil, fmt.Errorf("create %s: %w", folder, err)
 		}
 	}
-	file, err := os.CreateTemp(scratch, ".versionlake-*")
+	file, err := os.CreateTemp(scratch, temporaryPrefix+"*")
 	if err != nil {
 		return nil, fmt.Errorf("create an object in %s: %w", folder, err)
 	}

@@ -42,6 +42,8 @@ type stagedPlan struct {
 	Sections int           `json:"sections"`
 	// Bronze, where silver is made from bronze: the ledger's row that bronze goes back to.
 	Bronze *HourRow `json:"bronze,omitempty"`
+	// Erasures is the snapshot of ops.erasures that the run began with: what is staged may hold who was forgotten since.
+	Erasures int64 `json:"erasures,omitempty"`
 }
 
 // place finds a file's place in the plan's files.
@@ -79,8 +81,21 @@ func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, files [
 			weight += 9 * file.Size
 		}
 	}
-	staged := stagedPlan{Source: sourceURL, Files: files, Chunks: chunks, Sections: sectionsFor(weight)}
+	erasures, err := l.erasuresAt(ctx)
+	if err != nil {
+		return HourPlan{}, err
+	}
+	staged := stagedPlan{Source: sourceURL, Files: files, Chunks: chunks, Sections: sectionsFor(weight), Erasures: erasures}
 	return plan, l.objects.writeJSON(plan.Ref, staged)
+}
+
+// readPlan reads a run's plan back. ErrStale: it was taken away, since the run may have staged someone who was forgotten.
+func (l *Lake) readPlan(plan HourPlan, staged *stagedPlan) error {
+	err := l.objects.readJSON(plan.Ref, staged)
+	if isMissing(err) {
+		return fmt.Errorf("%w: %w", ErrStale, err)
+	}
+	return err
 }
 
 // sectionsFor keeps a section of silver small whatever the size of the hour: about 16 MiB of source each.

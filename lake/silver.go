@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -147,6 +148,7 @@ type StagedSilver struct {
 type silverStage struct {
 	run       Run
 	plan      *stagedPlan
+	staged    stagedSilver
 	events    *dataWriter[silverRow]
 	sightings *dataWriter[sightingRow]
 	bindings  *dataWriter[bindingRow]
@@ -165,7 +167,7 @@ func (l *Lake) StageSilver(ctx context.Context, run Run, plan HourPlan, chunks [
 		}
 	}()
 	var staged stagedPlan
-	if err := l.objects.readJSON(plan.Ref, &staged); err != nil {
+	if err := l.readPlan(plan, &staged); err != nil {
 		return StagedSilver{}, err
 	}
 	written, err := l.shufflesOf(chunks)
@@ -218,7 +220,11 @@ func (l *Lake) StageSilver(ctx context.Context, run Run, plan HourPlan, chunks [
 		}
 		progress(section + 1 - sections.From)
 	}
-	return s.close(l, run, sections)
+	if result, err = s.close(l, run, sections); err != nil {
+		return StagedSilver{}, err
+	}
+	stale, err := l.withdrawIfStale(ctx, staged.Erasures, s.staged.Files, nil)
+	return result, errors.Join(err, staleIf(stale))
 }
 
 func (s *silverStage) section(candidates []candidate) error {
@@ -313,7 +319,7 @@ type stagedSilver struct {
 func (s *silverStage) close(l *Lake, run Run, sections Sections) (StagedSilver, error) {
 	result := StagedSilver{Events: s.events.written, Sightings: s.sightings.written, Bindings: s.bindings.written}
 	name := fmt.Sprintf("%s-s%04d-%d", shortID(run.ID), sections.From, time.Now().UnixNano())
-	var staged stagedSilver
+	staged := &s.staged
 	for _, closeFile := range []func(string) (*dataFile, error){s.events.close, s.sightings.close, s.bindings.close} {
 		file, err := closeFile(name)
 		if err != nil {

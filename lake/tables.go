@@ -89,11 +89,16 @@ var (
 		partition: []string{"p_ingest_date_utc"},
 	}
 
+	opsErasures = tableDefinition{
+		name: "ops.erasures", comment: "Whom the lake must not hold any more, as keyed hashes.", row: erasureRow{},
+		partition: []string{"erasure_id"},
+	}
+
 	hourPartition = []string{"p_ingest_date_utc", "p_ingest_hour_utc"}
 
 	tableDefinitions = []tableDefinition{
 		bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers, goldVersionDaily, goldEventDaily,
-		opsHours, opsFiles, opsFindings,
+		opsHours, opsFiles, opsFindings, opsErasures,
 	}
 )
 
@@ -260,7 +265,7 @@ type (
 		Files      int64  `parquet:"files,id(5)" doc:"Files listed."`
 		BadFiles   int64  `parquet:"bad_files,id(6)" doc:"Files left out whole, see ops.files."`
 		Bytes      int64  `parquet:"bytes,id(7)" doc:"Size of the files, as stored."`
-		Lines      int64  `parquet:"lines,id(8)" doc:"Lines read = events + rejects + blanks."`
+		Lines      int64  `parquet:"lines,id(8)" doc:"Lines read = events + rejects + blanks + erased."`
 		Events     int64  `parquet:"events,id(9)" doc:"Rows in bronze.events."`
 		Rejects    int64  `parquet:"rejects,id(10)" doc:"Rows in bronze.rejects."`
 		Blanks     int64  `parquet:"blanks,id(11)" doc:"Blank lines."`
@@ -271,6 +276,7 @@ type (
 		StartedAt  int64  `parquet:"started_at,timestamp(microsecond),id(16)" doc:"Start of the run, UTC."`
 		FinishedAt int64  `parquet:"finished_at,timestamp(microsecond),id(17)" doc:"When the hour was complete in silver, UTC."`
 		IngestDate int32  `parquet:"p_ingest_date_utc,date,delta,id(18)" doc:"Partition: UTC date of the hour."`
+		Erased     int64  `parquet:"erased,id(19)" doc:"Lines left out because they are of a forgotten user."`
 	}
 
 	fileRow struct {
@@ -279,13 +285,31 @@ type (
 		Size            int64  `parquet:"size,id(3)" doc:"Bytes, as stored."`
 		State           string `parquet:"state,dict,id(4)" doc:"read, bad (left out whole), replaced (a newer version was read), or removed (gone from the source)."`
 		Error           string `parquet:"error,optional,id(5)" doc:"Why a bad file is bad."`
-		Lines           int64  `parquet:"lines,id(6)" doc:"Lines read = events + rejects + blanks."`
+		Lines           int64  `parquet:"lines,id(6)" doc:"Lines read = events + rejects + blanks + erased."`
 		Events          int64  `parquet:"events,id(7)" doc:"Lines in bronze.events."`
 		Rejects         int64  `parquet:"rejects,id(8)" doc:"Lines in bronze.rejects."`
 		Blanks          int64  `parquet:"blanks,id(9)" doc:"Blank lines."`
 		RunID           string `parquet:"run_id,id(10)" doc:"Temporal run that first read this version of the file."`
 		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(11)" doc:"Partition: UTC date of the folder the file lies in."`
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"Partition: UTC hour of that day, 0 to 23."`
+		Erased          int64  `parquet:"erased,id(13)" doc:"Lines left out because they are of a forgotten user."`
+	}
+
+	erasureRow struct {
+		ErasureID  string `parquet:"erasure_id,id(1)" doc:"Partition: names the erasure. The keyed hash of the user's id, 16 bytes as hex."`
+		Kind       string `parquet:"kind,dict,id(2)" doc:"user: the erasure itself; session: a session that named the user."`
+		Hash       string `parquet:"hash,id(3)" doc:"Keyed hash (HMAC-SHA256, the first 16 bytes as hex) of the id that must not come back."`
+		Length     int64  `parquet:"length,id(4)" doc:"Bytes of that id."`
+		FirstAt    *int64 `parquet:"first_at,optional,timestamp(microsecond),id(5)" doc:"session: when it first named this side, without naming the other, UTC."`
+		LastAt     *int64 `parquet:"last_at,optional,timestamp(microsecond),id(6)" doc:"session: when it last did so, UTC."`
+		Subject    bool   `parquet:"is_subject,id(7)" doc:"session: whether it named the forgotten user then, or somebody else."`
+		State      string `parquet:"state,optional,dict,id(8)" doc:"user: begun, or done: a scan of every object found nothing."`
+		RecordedAt int64  `parquet:"recorded_at,timestamp(microsecond),id(9)" doc:"When this was remembered, UTC."`
+		FinishedAt *int64 `parquet:"finished_at,optional,timestamp(microsecond),id(10)" doc:"user: when the last scan ended, UTC."`
+		Rows       int64  `parquet:"rows,id(11)" doc:"user: rows taken out of the present tables."`
+		Files      int64  `parquet:"files,id(12)" doc:"user: data files written anew or removed, of all snapshots."`
+		Objects    int64  `parquet:"objects,id(13)" doc:"user: objects that the last scan read."`
+		Bytes      int64  `parquet:"bytes,id(14)" doc:"user: bytes of these."`
 	}
 
 	findingRow struct {

@@ -34,7 +34,7 @@ func (l *Lake) CommitUsers(ctx context.Context, plan UsersPlan, merged []MergedU
 		}
 	}()
 	var staged stagedUsers
-	if err := l.readRound(plan, &staged); err != nil {
+	if err := l.readRound(plan.Ref, &staged); err != nil {
 		return UsersCommit{}, err
 	}
 	wanted, err := l.usersChange(&staged, merged)

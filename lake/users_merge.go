@@ -30,7 +30,7 @@ type stagedMerge struct {
 // out and counted as late. progress tells rows written so far.
 func (l *Lake) MergeUsers(ctx context.Context, plan UsersPlan, buckets []int, progress func(rows int64)) (result MergedUsers, err error) {
 	var staged stagedUsers
-	if err := l.readRound(plan, &staged); err != nil {
+	if err := l.readRound(plan.Ref, &staged); err != nil {
 		return MergedUsers{}, err
 	}
 	merged, rows, err := l.mergeBuckets(ctx, &staged, buckets, progress)

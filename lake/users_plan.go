@@ -49,9 +49,10 @@ func (l *Lake) roundFolder(round string) string {
 	return l.objects.root + "/" + stagingName + "/users/" + round
 }
 
-// readRound reads a plan back. ErrConflict: maintenance took the round for one that was given up; plan again.
-func (l *Lake) readRound(plan UsersPlan, staged *stagedUsers) error {
-	err := l.objects.readJSON(plan.Ref, staged)
+// readRound reads a plan of gold or of the daily aggregates back. ErrConflict: it was taken away, for it may hold a user who was
+// forgotten, or as one that was given up; plan again.
+func (l *Lake) readRound(ref string, staged any) error {
+	err := l.objects.readJSON(ref, staged)
 	if isMissing(err) {
 		return fmt.Errorf("%w: what the round staged is gone: %w", ErrConflict, err)
 	}

@@ -21,7 +21,7 @@ func (l *Lake) RebuildUsers(ctx context.Context, plan UsersPlan, merged []Merged
 		}
 	}()
 	var staged stagedUsers
-	if err := l.readRound(plan, &staged); err != nil {
+	if err := l.readRound(plan.Ref, &staged); err != nil {
 		return MergedUsers{}, err
 	}
 	late := map[string]bool{}

@@ -75,6 +75,17 @@ func (v *verifier) verifyDaily(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	waiting := map[int32]bool{}
+	for _, loaded := range daily {
+		erased, err := erasedDates(loaded)
+		if err != nil {
+			return err
+		}
+		maps.Copy(waiting, erased)
+	}
+	if len(waiting) > 0 {
+		v.note("%d dates of the daily aggregates wait to be counted anew since a user was forgotten, and are not compared", len(waiting))
+	}
 	for part := range facts.files {
 		v.progress("comparing the daily aggregates", part, len(facts.files), "parts")
 		dates := map[int32]*plainDay{}
@@ -88,6 +99,9 @@ func (v *verifier) verifyDaily(ctx context.Context) error {
 			return err
 		}
 		for _, date := range slices.Sorted(maps.Keys(dates)) {
+			if waiting[date] {
+				continue
+			}
 			if err := v.compareDay(date, dates[date], date < frozen, daily[goldEventDaily.name] != nil); err != nil {
 				return err
 			}
@@ -221,21 +235,15 @@ func (v *verifier) plainEvents(ctx context.Context, events, sightings, bindings 
 				if event.Device == "" {
 					event.Device = plainHeld(s.bindings["device"], event.Time)
 				}
-				var versions, devices []bindingRow
-				for _, sighting := range s.sightings {
-					if sighting.ServiceName == event.ServiceName {
-						fact := bindingRow{Value: sighting.Version, Time: sighting.Time, Transaction: sighting.Transaction, FileName: sighting.FileName, LineNumber: sighting.LineNumber}
-						versions = append(versions, fact)
-						if fact.Value = sighting.Device; fact.Value == "" {
-							fact.Value = plainHeld(s.bindings["device"], sighting.Time)
-						}
-						devices = append(devices, fact)
-					}
-				}
-				if event.Device == "" && (event.EventName != "SoftwareVersion" || event.Version == "") {
-					event.Device = plainHeld(devices, event.Time)
-				}
 				if event.Version == "" {
+					var versions []bindingRow
+					for _, sighting := range s.sightings {
+						if sighting.ServiceName == event.ServiceName {
+							versions = append(versions, bindingRow{
+								Value: sighting.Version, Time: sighting.Time, Transaction: sighting.Transaction, FileName: sighting.FileName, LineNumber: sighting.LineNumber,
+							})
+						}
+					}
 					event.Version = plainHeld(versions, event.Time)
 				}
 				if err := add(dailyFact{Date: plainDate(event.Time), Event: &plainEvent{User: user, Session: id, Event: event}}); err != nil {

@@ -30,8 +30,9 @@ func (v *verifier) verifyLedger(ctx context.Context) error {
 			}
 			runs[row.RunID] = true
 			where.Rule = 2
-			if row.Lines != row.Events+row.Rejects+row.Blanks {
-				if err := v.differ(where, "run %s: %d lines are not %d events + %d rejects + %d blanks", row.RunID, row.Lines, row.Events, row.Rejects, row.Blanks); err != nil {
+			if row.Lines != row.Events+row.Rejects+row.Blanks+row.Erased {
+				if err := v.differ(where, "run %s: %d lines are not %d events + %d rejects + %d blanks + %d erased", row.RunID, row.Lines, row.Events, row.Rejects,
+					row.Blanks, row.Erased); err != nil {
 					return err
 				}
 			}
@@ -187,8 +188,9 @@ func (v *verifier) verifyFiles(ctx context.Context, h *verifiedHour) error {
 				return err
 			}
 		}
-		if row.Lines != row.Events+row.Rejects+row.Blanks {
-			if err := v.differ(where, "%d lines are not %d events + %d rejects + %d blanks", row.Lines, row.Events, row.Rejects, row.Blanks); err != nil {
+		if row.Lines != row.Events+row.Rejects+row.Blanks+row.Erased {
+			if err := v.differ(where, "%d lines are not %d events + %d rejects + %d blanks + %d erased", row.Lines, row.Events, row.Rejects, row.Blanks,
+				row.Erased); err != nil {
 				return err
 			}
 		}
@@ -210,6 +212,7 @@ func (v *verifier) verifyFiles(ctx context.Context, h *verifiedHour) error {
 				sum.BadFiles++
 			}
 			sum.Lines, sum.Events, sum.Rejects, sum.Blanks = sum.Lines+row.Lines, sum.Events+row.Events, sum.Rejects+row.Rejects, sum.Blanks+row.Blanks
+			sum.Erased += row.Erased
 		case FileReplaced, FileRemoved:
 		default:
 			return v.differ(where, "state %q is none of read, bad, replaced and removed", row.State)
@@ -224,7 +227,7 @@ func (v *verifier) verifyFiles(ctx context.Context, h *verifiedHour) error {
 	}{
 		{"files", h.ledger.Files, sum.Files}, {"bad files", h.ledger.BadFiles, sum.BadFiles}, {"bytes", h.ledger.Bytes, sum.Bytes},
 		{"lines", h.ledger.Lines, sum.Lines}, {"events", h.ledger.Events, sum.Events}, {"rejects", h.ledger.Rejects, sum.Rejects},
-		{"blanks", h.ledger.Blanks, sum.Blanks},
+		{"blanks", h.ledger.Blanks, sum.Blanks}, {"erased lines", h.ledger.Erased, sum.Erased},
 	} {
 		if figure.ledger != figure.sum {
 			if err := v.differ(h.in(opsHours, 2), "the ledger says %d %s, and the rows of ops.files make %d", figure.ledger, figure.name, figure.sum); err != nil {

@@ -54,6 +54,7 @@ func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflow(workflows.AwaitHour)
 	r.RegisterWorkflow(workflows.Maintain)
 	r.RegisterWorkflow(workflows.ScheduledMaintenance)
+	r.RegisterWorkflow(workflows.ForgetUser)
 }
 
 // New makes a worker that is not started yet.
@@ -75,5 +76,6 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	w.RegisterActivity(&activities.Gold{Lake: o.Lake})
 	w.RegisterActivity(&activities.Daily{Lake: o.Lake})
 	w.RegisterActivity(&activities.Maintain{Lake: o.Lake})
+	w.RegisterActivity(&activities.Forget{Lake: o.Lake, Catalogue: o.Catalogue})
 	return w
 }

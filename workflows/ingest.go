@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -81,6 +82,7 @@ type ingestHour struct {
 	startedAt time.Time
 	progress  IngestProgress
 	runs      []lake.Run // that staged something
+	late      []string   // erasures of whom the hour brought new sessions
 	drop      workflow.Future
 }
 
@@ -124,14 +126,14 @@ func (w *ingestHour) run(ctx workflow.Context) (IngestResult, error) {
 }
 
 func (w *ingestHour) ingest(ctx workflow.Context) (result IngestResult, err error) {
-	staged, err := w.stage(ctx)
+	staged, err := w.stageAndCommit(ctx, &result)
 	if err != nil {
 		return result, err
 	}
-	if result.Hour, err = w.commit(ctx, staged); err != nil {
+	w.startDrop(ctx)
+	if err := forgetAgain(ctx, w.late); err != nil {
 		return result, err
 	}
-	w.startDrop(ctx)
 	if w.input.LeaveGold {
 		return result, nil
 	}
@@ -146,21 +148,30 @@ type stagedHour struct {
 	silver  []lake.StagedSilver
 }
 
-// stage lists, parses and gathers the hour; from the start again when its files change meanwhile.
-func (w *ingestHour) stage(ctx workflow.Context) (stagedHour, error) {
+// stageAndCommit lists, parses, gathers and commits the hour; from the start again when its files change meanwhile, or when a
+// user is forgotten whom it may hold.
+func (w *ingestHour) stageAndCommit(ctx workflow.Context, result *IngestResult) (stagedHour, error) {
+	changed := 0
 	for listing := 1; ; listing++ {
 		staged, err := w.stageListing(ctx, listing)
+		if err == nil {
+			result.Hour, err = w.commit(ctx, staged)
+		}
+		if isType(err, activities.ErrorForgotten) {
+			workflow.GetLogger(ctx).Info("a user was forgotten: listing the hour again", "hour", w.hour.String(), "listing", listing)
+			continue
+		}
 		if !isType(err, activities.ErrorSourceChanged) {
 			return staged, err
 		}
-		if listing == maxListings {
+		if changed++; changed == maxListings {
 			return staged, temporal.NewNonRetryableApplicationError(fmt.Sprintf(
 				"the files of hour %s changed during each of %d tries to read them; ingest the hour again once its writer is done",
-				w.hour, listing), activities.ErrorSourceChanged, err)
+				w.hour, changed), activities.ErrorSourceChanged, err)
 		}
 		workflow.GetLogger(ctx).Warn("files changed: listing the hour again", "hour", w.hour.String(), "listing", listing, "error", err)
 		pause := workflow.TimerOptions{Summary: "files changed while they were read: list them again"}
-		if err := workflow.NewTimerWithOptions(ctx, time.Duration(listing)*listingPause, pause).Get(ctx, nil); err != nil {
+		if err := workflow.NewTimerWithOptions(ctx, time.Duration(changed)*listingPause, pause).Get(ctx, nil); err != nil {
 			return staged, err
 		}
 	}
@@ -202,6 +213,11 @@ func (w *ingestHour) parse(ctx workflow.Context, listing activities.Listing) ([]
 		}
 		w.progress.ChunksDone++
 		w.count(chunk.Counts)
+		for _, erasure := range chunk.Late {
+			if !slices.Contains(w.late, erasure) {
+				w.late = append(w.late, erasure)
+			}
+		}
 		w.describe(ctx, "parsing")
 		return chunk, nil
 	})
@@ -214,6 +230,7 @@ func (w *ingestHour) count(chunk lake.ChunkCounts) {
 	sum.Events += chunk.Events
 	sum.Rejects += chunk.Rejects
 	sum.Blanks += chunk.Blanks
+	sum.Erased += chunk.Erased
 }
 
 func (w *ingestHour) buildSilver(ctx workflow.Context, staged stagedHour) ([]lake.StagedSilver, error) {

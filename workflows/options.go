@@ -38,6 +38,12 @@ var (
 	commitDaily  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
 	// Maintenance gives up after half an hour of failing: the next one goes on where it ended.
 	maintainTable = step{startToClose: 12 * time.Hour, heartbeat: heartbeatTimeout, attempts: 30}
+
+	findSessions   = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout}  // reads all bindings
+	eraseTable     = step{startToClose: 24 * time.Hour, heartbeat: heartbeatTimeout} // reads all of a table
+	recountErased  = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout}
+	proveForgotten = step{startToClose: 24 * time.Hour, heartbeat: heartbeatTimeout} // reads the whole warehouse
+	finishForget   = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
 )
 
 // with is the context for one run of the step, with the line that the Temporal UI shows for it.

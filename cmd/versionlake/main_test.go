@@ -53,6 +53,9 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"status", "--hours", "--versions"}, "hours versions"},
 		{[]string{"verify", "--from", "2022-05-27T05"}, "--from and --to"},
 		{[]string{"verify", "--from", "2022-05-27T05", "--to", "2022-05-27T05"}, "exclusive"},
+		{[]string{"forget"}, "a user, or --list"},
+		{[]string{"forget", "p1", "--list"}, "a user, or --list"},
+		{[]string{"forget", "--list", "--yes"}, "alone"},
 		{[]string{"status", "--output", "xml"}, "neither table nor json"},
 		{[]string{"status", "--colour"}, "unknown flag"},
 		{[]string{"trino"}, "up, down, status or views"},
@@ -92,7 +95,7 @@ func TestRanges(t *testing.T) {
 
 func TestNoLakeYet(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "lake")
-	for _, args := range [][]string{{"status"}, {"verify"}, {"history", "p1"}, {"at", "p1", "2021-12-24T12:00:00Z"}} {
+	for _, args := range [][]string{{"status"}, {"verify"}, {"forget", "p1"}, {"forget", "--list"}, {"history", "p1"}, {"at", "p1", "2021-12-24T12:00:00Z"}} {
 		code, _, stderr := run(t, append(args, "--dir", dir)...)
 		require.Equal(t, exitError, code)
 		require.Contains(t, stderr, "ingest an hour first")

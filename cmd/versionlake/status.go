@@ -89,10 +89,10 @@ func (o *statusOptions) span() (from, to telemetry.Hour, err error) {
 
 // printHours prints rows of the ledger.
 func (s *settings) printHours(rows []lake.HourRow) error {
-	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "SIGHTINGS", "FINISHED")
+	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "ERASED", "SIGHTINGS", "FINISHED")
 	for _, row := range rows {
 		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, size(row.Bytes), row.Lines, row.Events, row.Rejects,
-			row.Blanks, row.Sightings, instant(row.FinishedAt)); err != nil {
+			row.Blanks, row.Erased, row.Sightings, instant(row.FinishedAt)); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/workflows"
+)
+
+type forgetOptions struct {
+	*settings
+	user      string
+	list, yes bool
+	workers   int
+	detach    bool
+}
+
+func newForgetCommand(s *settings, runF func(context.Context, *forgetOptions) error) *cobra.Command {
+	o := &forgetOptions{settings: s}
+	cmd := &cobra.Command{
+		Use:   "forget USER | --list",
+		Short: "Erase a user from every version of every table, for good",
+		Long: `forget says what would be erased of a user, and with --yes erases it: the user's lines, those of the sessions that named the
+user, rejects that mention either, and the user's row, in every snapshot. Tags and snapshots stay, and show what they would
+have shown without the user. A session that named several users is split by time. Lines of others that mention the id stay,
+with the word "erased" in its place.
+
+It ends with a proof: every object of the warehouse is read. The lake then remembers keyed hashes of the ids alone, and what
+the source still has of the user is left out when hours are read again; ops.files counts those lines as erased.
+
+What lies outside of the warehouse is not touched: the source's files, copies, backups, and logs of other programs.
+
+The work is a Temporal workflow, which does not learn the user's id; which server it uses is as for versionlake ingest.
+Queries that run at that moment may fail, since files go; they succeed when asked again.`,
+		Example: `  versionlake forget p1                # what it would touch; nothing is changed
+  versionlake forget p1 --yes
+  versionlake forget --list`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.list != (len(args) == 0) {
+				return usagef("forget takes a user, or --list")
+			}
+			if o.list && (o.yes || o.detach) {
+				return usagef("forget --list goes alone")
+			}
+			if !o.list {
+				o.user = args[0]
+			}
+			if runF != nil {
+				return runF(cmd.Context(), o)
+			}
+			return forgetRun(cmd.Context(), o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&o.list, "list", false, "list who was forgotten; the list has no ids")
+	flags.BoolVar(&o.yes, "yes", false, "erase; it can't be undone")
+	flags.BoolVar(&o.detach, "detach", false, "return once it is started")
+	flags.IntVar(&o.workers, "workers", 0, "steps at once in this process, where it works itself (default: as many as processors)")
+	return cmd
+}
+
+func forgetRun(ctx context.Context, o *forgetOptions) error {
+	switch {
+	case o.list:
+		return o.listErasures(ctx)
+	case !o.yes:
+		return o.plan(ctx)
+	}
+	return o.forget(ctx)
+}
+
+func (o *forgetOptions) listErasures(ctx context.Context) error {
+	l, err := o.readLake(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	erasures, err := l.Erasures(ctx)
+	if err != nil {
+		return err
+	}
+	p := o.newPrinter("ERASURE", "STATE", "BEGUN", "FINISHED", "SESSIONS", "ROWS", "FILES", "OBJECTS READ", "BYTES READ")
+	for _, e := range erasures {
+		if err := o.printErasure(p, e); err != nil {
+			return err
+		}
+	}
+	return p.flush()
+}
+
+func (o *forgetOptions) printErasure(p *printer, e lake.Erasure) error {
+	finished := ""
+	if !e.FinishedAt.IsZero() {
+		finished = instant(e.FinishedAt)
+	}
+	return p.add(e, e.ID, e.State, instant(e.BegunAt), orDash(finished), e.Sessions, e.Rows, e.Files, e.Objects, size(e.Bytes))
+}
+
+// plan says what would be erased.
+func (o *forgetOptions) plan(ctx context.Context) error {
+	catalogue, err := o.catalogue()
+	if err != nil {
+		return err
+	}
+	l, err := o.readLake(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	bar := o.newProgress("forget")
+	plan, err := l.PlanForget(ctx, o.user, catalogue, func(table string, files int64) { bar.update("reading "+table, files, 0, "files") })
+	bar.end()
+	if err != nil {
+		return err
+	}
+	if o.output == outputJSON {
+		return o.newPrinter().add(plan)
+	}
+	if err := o.printTables(plan.Tables, "ROWS TO GO", "FILES TO CHANGE"); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.stdout, "\n%s of %s, %d of them shared with others; %s lose lines. Files are those of all versions.\n",
+		count(plan.Sessions, "session"), o.user, plan.Shared, count(plan.Hours, "hour"))
+	fmt.Fprintln(o.stdout, "All versions and tags stay, without the user. Nothing was changed: --yes does it, and can't be undone.")
+	return nil
+}
+
+func (o *forgetOptions) printTables(tables []lake.ErasedTable, rows, files string) error {
+	p := o.newPrinter("TABLE", rows, files, "OF", "VERSIONS", "TAGS")
+	for _, t := range tables {
+		if err := p.add(t, t.Table, t.Rows, t.Files, t.OfFiles, t.Versions, t.Tags); err != nil {
+			return err
+		}
+	}
+	return p.flush()
+}
+
+// forget remembers the user, whose id goes no further than the warehouse, and lets a workflow do the rest.
+func (o *forgetOptions) forget(ctx context.Context) (err error) {
+	c, err := o.connectFor(ctx, o.workers, o.detach)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	l, err := o.openLake(ctx)
+	if err != nil {
+		return err
+	}
+	erasure, err := l.BeginForget(ctx, o.user)
+	if err = errors.Join(err, l.Close()); err != nil {
+		return err
+	}
+	options := client.StartWorkflowOptions{ID: lake.ForgetName(erasure), StaticSummary: "forget a user"}
+	run, err := c.start(ctx, o.settings, options, !o.detach, workflows.ForgetUser, workflows.ForgetInput{Erasure: erasure})
+	if err != nil {
+		return err
+	}
+	if o.detach {
+		fmt.Fprintf(o.stderr, "started %s on %s\n", run.GetID(), c.where)
+		return nil
+	}
+	p := o.newProgress("forget")
+	defer p.end()
+	var result workflows.ForgetResult
+	if err := c.wait(ctx, run, &result, p, func(ctx context.Context, p progress) []string {
+		var now workflows.ForgetProgress
+		if c.query(ctx, run, &now) {
+			p.update(now.Status, int64(len(now.Tables)), int64(now.Of), "tables")
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if o.output == outputJSON {
+		return o.newPrinter().add(result)
+	}
+	if err := o.printTables(result.Tables, "ROWS GONE", "FILES CHANGED"); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.stdout, "\nForgotten, as %s: %d objects, %s, were read, and hold nothing of the user.\n",
+		result.Erasure.ID, result.Erasure.Objects, size(result.Erasure.Bytes))
+	return nil
+}

@@ -1,0 +1,412 @@
+package lake
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
+)
+
+// Proof is what a scan of every object in the warehouse found of a forgotten user.
+type Proof struct {
+	Objects int64    `json:"objects"`
+	Bytes   int64    `json:"bytes"`
+	Remains []Remain `json:"remains"`
+}
+
+// Remain is a place that still holds the user, or a session that was the user's alone.
+type Remain struct {
+	Object string `json:"object"`
+	Where  string `json:"where"` // bytes, a column, a block; never what was found
+}
+
+// maxRemains bounds what a proof that fails says.
+const maxRemains = 100
+
+// ProveForgotten looks for the user and the user's sessions in every object of the warehouse: in its bytes as they are, in
+// the values, dictionaries and bounds of Parquet, and in the unpacked blocks of Avro. It knows them by name, and shares nothing
+// with what erased them but that. Only the erasure's own folder, which FinishForget removes, is left out. progress tells
+// objects read so far.
+func (l *Lake) ProveForgotten(ctx context.Context, erasure string, progress func(objects int64)) (proof Proof, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("prove erasure %s: %w", erasure, err)
+		}
+	}()
+	wanted, err := l.needles(ctx, erasure)
+	if err != nil {
+		return proof, err
+	}
+	own := l.forgetFolder(erasure) + "/"
+	var objects []looseFile
+	if err := l.objects.walk(ctx, l.objects.root, func(object string, size int64) error {
+		if !strings.HasPrefix(object, own) {
+			objects = append(objects, looseFile{path: object, size: size})
+		}
+		return nil
+	}); err != nil {
+		return proof, err
+	}
+	proof.Remains = []Remain{}
+	var mutex sync.Mutex
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for _, object := range objects {
+		work.Go(func() error {
+			where, err := l.findIn(ctx, object, wanted)
+			if isMissing(err) {
+				return nil // removed since it was listed
+			}
+			if err != nil {
+				return fmt.Errorf("read %s: %w", object.path, err)
+			}
+			mutex.Lock()
+			defer mutex.Unlock()
+			proof.Objects, proof.Bytes = proof.Objects+1, proof.Bytes+object.size
+			if where != "" && len(proof.Remains) < maxRemains {
+				proof.Remains = append(proof.Remains, Remain{Object: object.path, Where: where})
+			}
+			progress(proof.Objects)
+			return nil
+		})
+	}
+	return proof, work.Wait()
+}
+
+// needles are the ids that must not be found. Those shorter than mentionLength are found in every haystack: they count only
+// where they are all of an id's column, or a word of a reject.
+type needles struct {
+	long    map[string]bool
+	short   map[string]bool
+	lengths []int
+	begin   [1 << 16]bool // by a hash of the first eight bytes
+}
+
+func (l *Lake) needles(ctx context.Context, erasure string) (*needles, error) {
+	who, _, err := l.subject(ctx, erasure)
+	if err != nil {
+		return nil, err
+	}
+	known, err := l.forgotten(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n := &needles{long: map[string]bool{}, short: map[string]bool{}}
+	n.add(who.User)
+	guard := known.guard()
+	for _, session := range who.Sessions {
+		if s := guard.look(session).session; s == nil || !s.shared {
+			n.add(session)
+		}
+	}
+	return n, nil
+}
+
+func (n *needles) add(id string) {
+	if len(id) < mentionLength {
+		n.short[id] = true
+		return
+	}
+	n.long[id] = true
+	n.begin[beginOf([]byte(id))] = true
+	if !slices.Contains(n.lengths, len(id)) {
+		n.lengths = append(n.lengths, len(id))
+		slices.Sort(n.lengths)
+	}
+}
+
+func beginOf(text []byte) uint64 { return binary.LittleEndian.Uint64(text) * 0x9E3779B97F4A7C15 >> 48 }
+
+// in tells whether bytes hold a long id as a word. What stands before it may be its length, which may look like a letter.
+func (n *needles) in(data []byte) bool {
+	text := alias(data)
+	for at := 0; at+mentionLength <= len(data); at++ {
+		if !n.begin[beginOf(data[at:])] {
+			continue
+		}
+		for _, length := range n.lengths {
+			end := at + length
+			if end > len(data) {
+				break
+			}
+			if n.long[text[at:end]] && !inWord(text, end) &&
+				(!inWord(text, at) || data[at-1] == byte(length) || data[at-1] == byte(2*length)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// inValue tells whether a value of a column holds an id.
+func (n *needles) inValue(column string, value []byte) bool {
+	switch column {
+	case "user_id", "session_id", "title_session_id", "value":
+		_, id, _ := strings.Cut(alias(value), ":")
+		if n.short[alias(value)] || n.short[id] {
+			return true
+		}
+	case "raw_line":
+		text := alias(value)
+		for id := range n.short {
+			for at := strings.Index(text, id); at >= 0 && len(id) >= rejectMention; {
+				if !inWord(text, at) && !inWord(text, at+len(id)) {
+					return true
+				}
+				next := strings.Index(text[at+1:], id)
+				if next < 0 {
+					break
+				}
+				at += 1 + next
+			}
+		}
+	}
+	return n.in(value)
+}
+
+func (n *needles) longest() int {
+	if len(n.lengths) == 0 {
+		return 0
+	}
+	return n.lengths[len(n.lengths)-1]
+}
+
+// findIn says where in an object an id is, "" if nowhere.
+func (l *Lake) findIn(ctx context.Context, object looseFile, wanted *needles) (where string, err error) {
+	file, err := l.objects.open(object.path)
+	if err != nil {
+		return "", err
+	}
+	found, err := wanted.inStream(ctx, file)
+	if err = errors.Join(err, file.Close()); err != nil || found {
+		return "bytes", err
+	}
+	switch {
+	case strings.HasSuffix(object.path, ".parquet"):
+		return l.findInParquet(ctx, object, wanted)
+	case strings.HasSuffix(object.path, ".avro"):
+		file, err := l.objects.open(object.path)
+		if err != nil {
+			return "", err
+		}
+		defer file.Close()
+		return findInAvro(bufio.NewReaderSize(file, 64<<10), wanted)
+	case strings.HasPrefix(object.path, l.objects.root+"/_staging/hour-") && strings.HasSuffix(object.path, ".json"):
+		return l.findInShuffle(object, wanted)
+	}
+	return "", nil
+}
+
+// inStream looks at bytes as they are, in pieces that overlap by the longest id and its neighbours.
+func (n *needles) inStream(ctx context.Context, file io.Reader) (bool, error) {
+	overlap := n.longest() + 4
+	buffer := make([]byte, max(1<<20, 4*overlap))
+	for kept := 0; ; {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		read, err := io.ReadFull(file, buffer[kept:])
+		data := buffer[:kept+read]
+		if n.in(data) {
+			return true, nil
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		kept = copy(buffer, data[len(data)-overlap:])
+	}
+}
+
+// findInParquet reads all values of all columns of text, and the bounds of their pages.
+func (l *Lake) findInParquet(ctx context.Context, object looseFile, wanted *needles) (where string, err error) {
+	parsed, closeFile, err := l.openParquet(object)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, closeFile()) }()
+	for _, group := range parsed.RowGroups() {
+		for i, chunk := range group.ColumnChunks() {
+			if chunk.Type().Kind() != parquet.ByteArray {
+				continue
+			}
+			path := parsed.Schema().Columns()[i]
+			column := path[len(path)-1]
+			found, err := findInChunk(ctx, chunk, func(value parquet.Value) bool { return !value.IsNull() && wanted.inValue(column, value.ByteArray()) })
+			if err != nil {
+				return "", fmt.Errorf("column %s: %w", strings.Join(path, "."), err)
+			}
+			if found {
+				return "column " + strings.Join(path, "."), nil
+			}
+		}
+	}
+	return "", nil
+}
+
+func findInChunk(ctx context.Context, chunk parquet.ColumnChunk, is func(parquet.Value) bool) (found bool, err error) {
+	if index, err := chunk.ColumnIndex(); err == nil {
+		for page := range index.NumPages() {
+			if is(index.MinValue(page)) || is(index.MaxValue(page)) {
+				return true, nil
+			}
+		}
+	}
+	pages := chunk.Pages()
+	defer func() { err = errors.Join(err, pages.Close()) }()
+	values := make([]parquet.Value, 1024)
+	dictionary := false
+	for {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		page, err := pages.ReadPage()
+		if err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if words := page.Dictionary(); words != nil {
+			for i := 0; !dictionary && i < words.Len(); i++ {
+				if is(words.Index(int32(i))) {
+					return true, nil
+				}
+			}
+			dictionary = true
+			continue // its values are those of the dictionary
+		}
+		for reader := page.Values(); ; {
+			n, err := reader.ReadValues(values)
+			if slices.ContainsFunc(values[:n], is) {
+				return true, nil
+			}
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				return false, err
+			}
+		}
+	}
+}
+
+// findInAvro unpacks the blocks of a container file: manifests and lists of them.
+func findInAvro(file *bufio.Reader, wanted *needles) (where string, err error) {
+	header := make([]byte, 4)
+	if _, err := io.ReadFull(file, header); err != nil || !bytes.Equal(header, []byte("Obj\x01")) {
+		return "", fmt.Errorf("not an Avro file: %w", err)
+	}
+	codec := ""
+	for {
+		n, err := binary.ReadVarint(file)
+		if err != nil {
+			return "", err
+		}
+		if n == 0 {
+			break
+		}
+		if n < 0 { // then the size of the block follows
+			n = -n
+			if _, err := binary.ReadVarint(file); err != nil {
+				return "", err
+			}
+		}
+		for range n {
+			key, err := avroBytes(file)
+			if err != nil {
+				return "", err
+			}
+			value, err := avroBytes(file)
+			if err != nil {
+				return "", err
+			}
+			if string(key) == "avro.codec" {
+				codec = string(value)
+			}
+			if wanted.in(value) {
+				return "metadata of Avro", nil
+			}
+		}
+	}
+	if _, err := file.Discard(16); err != nil {
+		return "", err
+	}
+	for block := 0; ; block++ {
+		if _, err := binary.ReadVarint(file); err == io.EOF {
+			return "", nil
+		} else if err != nil {
+			return "", err
+		}
+		data, err := avroBytes(file)
+		if err != nil {
+			return "", err
+		}
+		switch codec {
+		case "", "null":
+		case "deflate":
+			if data, err = io.ReadAll(flate.NewReader(bytes.NewReader(data))); err != nil {
+				return "", err
+			}
+		default:
+			return "", fmt.Errorf("Avro packed with %q can't be read", codec)
+		}
+		if wanted.in(data) {
+			return fmt.Sprintf("block %d of Avro", block), nil
+		}
+		if _, err := file.Discard(16); err != nil {
+			return "", err
+		}
+	}
+}
+
+const maxAvroBlock = 1 << 30
+
+func avroBytes(file *bufio.Reader) ([]byte, error) {
+	n, err := binary.ReadVarint(file)
+	if err != nil {
+		return nil, err
+	}
+	if n < 0 || n > maxAvroBlock {
+		return nil, fmt.Errorf("a piece of Avro of %d bytes", n)
+	}
+	data := make([]byte, n)
+	_, err = io.ReadFull(file, data)
+	return data, err
+}
+
+// findInShuffle unpacks what a chunk handed on to silver.
+func (l *Lake) findInShuffle(document looseFile, wanted *needles) (where string, err error) {
+	var staged stagedChunk
+	if err := l.objects.readJSON(document.path, &staged); err != nil || staged.Shuffle.Path == "" {
+		return "", err
+	}
+	file, err := l.objects.open(staged.Shuffle.Path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	var data []byte
+	for section := range staged.Shuffle.Sections {
+		if data, err = staged.Shuffle.read(file, section, data[:0]); err != nil {
+			return "", err
+		}
+		if wanted.in(data) {
+			return "shuffle " + staged.Shuffle.Path, nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,230 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/apache/iceberg-go"
+
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// eraser takes what belongs to the forgotten out of data files. What stays is what the source would give today.
+type eraser struct {
+	lake   *Lake
+	known  *forgotten
+	parser *telemetry.Parser // of the bodies in bronze
+}
+
+// newFile is what a data file becomes: another one, or none if nothing stays.
+type newFile struct {
+	file  *dataFile
+	rows  int64          // that went
+	dates map[int32]bool // of events, that they may have counted for
+}
+
+// edit is what becomes of a row: it may be changed in place, and keep says whether it stays.
+type edit[T any] func(row *T) (keep, changed bool)
+
+// holds tells whether a data file has a row that goes or changes.
+func (e *eraser) holds(ctx context.Context, definition tableDefinition, file iceberg.DataFile) (held bool, err error) {
+	_, held, err = e.look(ctx, definition, file, true)
+	return held, err
+}
+
+// count also counts the rows that go.
+func (e *eraser) count(ctx context.Context, definition tableDefinition, file iceberg.DataFile) (gone int64, held bool, err error) {
+	return e.look(ctx, definition, file, false)
+}
+
+func (e *eraser) look(ctx context.Context, definition tableDefinition, file iceberg.DataFile, stop bool) (gone int64, held bool, err error) {
+	guard := e.known.guard()
+	if guard == nil {
+		return 0, false, nil
+	}
+	switch definition.name {
+	case bronzeEvents.name:
+		return look(ctx, e.lake, file, e.event(guard), stop)
+	case bronzeRejects.name:
+		return look(ctx, e.lake, file, reject(guard), stop)
+	case silverEvents.name:
+		return look(ctx, e.lake, file, silverEvent(guard), stop)
+	case silverSightings.name:
+		return look(ctx, e.lake, file, seen(guard), stop)
+	case silverBindings.name:
+		return look(ctx, e.lake, file, binding(guard), stop)
+	case goldUsers.name:
+		return look(ctx, e.lake, file, user(guard), stop)
+	}
+	return 0, false, nil
+}
+
+// rewrite writes a data file that holds anything anew.
+func (e *eraser) rewrite(ctx context.Context, definition tableDefinition, file iceberg.DataFile) (newFile, error) {
+	guard := e.known.guard()
+	switch definition.name {
+	case bronzeEvents.name:
+		return rewrite(ctx, e.lake, definition, file, e.event(guard), func(row *eventRow) int { return len(row.BodyMessage) + 128 }, nil)
+	case bronzeRejects.name:
+		return rewrite(ctx, e.lake, definition, file, reject(guard), func(row *rejectRow) int { return len(row.RawLine) + 64 }, nil)
+	case silverEvents.name:
+		return rewrite(ctx, e.lake, definition, file, silverEvent(guard), func(*silverRow) int { return 256 }, func(row *silverRow) int64 { return row.Time })
+	case silverSightings.name:
+		return rewrite(ctx, e.lake, definition, file, seen(guard), func(*sightingRow) int { return 128 }, func(row *sightingRow) int64 { return row.Time })
+	case silverBindings.name:
+		return rewrite(ctx, e.lake, definition, file, binding(guard), func(*bindingRow) int { return 128 }, func(row *bindingRow) int64 { return row.Time })
+	case goldUsers.name:
+		return rewrite(ctx, e.lake, definition, file, user(guard), func(row *userRow) int { return 256 + 96*len(row.History) }, nil)
+	}
+	return newFile{}, fmt.Errorf("nothing of %s is of users", definition.name)
+}
+
+// erasable are the tables that hold users.
+var erasable = []tableDefinition{bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers}
+
+func look[T any](ctx context.Context, l *Lake, file iceberg.DataFile, of edit[T], stop bool) (gone int64, held bool, err error) {
+	err = scanRows(ctx, l, file, func(rows []T) error {
+		for i := range rows {
+			keep, changed := of(&rows[i])
+			if !keep {
+				gone++
+			}
+			if held = held || !keep || changed; held && stop {
+				return errStop
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return gone, held, err
+}
+
+func rewrite[T any](ctx context.Context, l *Lake, definition tableDefinition, file iceberg.DataFile, of edit[T], size func(*T) int, when func(*T) int64) (result newFile, err error) {
+	result.dates = map[int32]bool{}
+	folder := strings.TrimPrefix(file.FilePath(), l.tableFolder(definition)+"/data/")
+	at := strings.LastIndexByte(folder, '/')
+	writer, err := newDataWriter[T](l, definition, partition{folder: folder[:max(at, 0)], values: file.Partition()})
+	if err != nil {
+		return result, err
+	}
+	var kept []T
+	err = scanRows(ctx, l, file, func(rows []T) error {
+		kept = kept[:0]
+		bytes := 0
+		for i := range rows {
+			if keep, _ := of(&rows[i]); keep {
+				kept = append(kept, rows[i])
+				bytes += size(&rows[i])
+			} else {
+				result.rows++
+				if when != nil {
+					result.dates[dateOf(when(&rows[i])-windowMicros)] = true
+					result.dates[dateOf(when(&rows[i]))] = true
+					result.dates[dateOf(when(&rows[i])+windowMicros)] = true
+				}
+			}
+		}
+		return writer.write(kept, bytes)
+	})
+	if err != nil {
+		writer.abort()
+		return result, fmt.Errorf("write %s anew: %w", file.FilePath(), err)
+	}
+	result.file, err = writer.close("erased")
+	return result, err
+}
+
+// redact takes ids out of the texts of somebody else's row.
+func (g *guard) redactAll(texts ...*string) (changed bool) {
+	for _, text := range texts {
+		if clean := g.redact(*text); clean != *text {
+			*text, changed = clean, true
+		}
+	}
+	return changed
+}
+
+func (e *eraser) event(g *guard) edit[eventRow] {
+	var event telemetry.Event
+	var line []byte
+	return func(row *eventRow) (keep, changed bool) {
+		f := fact{session: row.SessionID, time: row.Time}
+		if e.parser != nil {
+			line = append(append(append(line[:0], '\t'), lineTimestamp...), '\t')
+			for i, field := range [...]string{row.ServiceName, row.SessionID, row.TransactionID, row.BodyMessage} {
+				if i > 0 {
+					line = append(line, '\t')
+				}
+				line = append(line, field...)
+			}
+			if e.parser.Parse(line, &event) == "" {
+				f = factOf(&event)
+				f.session, f.time = row.SessionID, row.Time
+			}
+		}
+		if g.owns(f) {
+			return false, true
+		}
+		return true, g.redactAll(&row.Category, &row.BodyMessage, &row.TransactionID, &row.ServiceName, &row.EventName)
+	}
+}
+
+func reject(g *guard) edit[rejectRow] {
+	return func(row *rejectRow) (keep, changed bool) {
+		return !g.mentions(alias(row.RawLine), rejectMention), false
+	}
+}
+
+func silverEvent(g *guard) edit[silverRow] {
+	return func(row *silverRow) (keep, changed bool) {
+		if g.owns(fact{session: row.SessionID, user: row.UserID, time: row.Time,
+			device: row.EventName == telemetry.KindDeviceInfo.String() && row.Device != ""}) {
+			return false, true
+		}
+		return true, g.redactAll(&row.ServiceName, &row.Device, &row.Version, &row.OS, &row.Model, &row.Memory, &row.Target, &row.Status, &row.Duration,
+			&row.Feature, &row.Code, &row.Severity, &row.Message, &row.Source, &row.Campaign, &row.Experiment, &row.Variant)
+	}
+}
+
+func seen(g *guard) edit[sightingRow] {
+	return func(row *sightingRow) (keep, changed bool) {
+		if g.owns(fact{session: row.SessionID, user: row.UserID, time: row.Time}) {
+			return false, true
+		}
+		return true, g.redactAll(&row.ServiceName, &row.Device, &row.Version)
+	}
+}
+
+// binding: a line that names both a forgotten user and the device makes two rows, one after the other.
+func binding(g *guard) edit[bindingRow] {
+	var gone bindingRow
+	return func(row *bindingRow) (keep, changed bool) {
+		f := fact{session: row.SessionID, time: row.Time, device: row.Kind == bindingDevice}
+		if row.Kind == bindingUser {
+			f.user = row.Value
+		}
+		if g.owns(f) || f.device && row.LineNumber == gone.LineNumber && row.FileName == gone.FileName {
+			gone = bindingRow{FileName: strings.Clone(row.FileName), LineNumber: row.LineNumber}
+			return false, true
+		}
+		return true, f.device && g.redactAll(&row.Value)
+	}
+}
+
+func user(g *guard) edit[userRow] {
+	return func(row *userRow) (keep, changed bool) {
+		if g.ownsRow(row.UserID) {
+			return false, true
+		}
+		changed = g.redactAll(&row.CurrentService, &row.CurrentDevice, &row.CurrentVersion, &row.PreviousVersion)
+		for i := range row.History {
+			interval := &row.History[i]
+			changed = g.redactAll(&interval.Service, &interval.Device, &interval.Version) || changed
+		}
+		return true, changed
+	}
+}

@@ -1,0 +1,165 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/versionlake/versionlake/activities"
+	"github.com/versionlake/versionlake/lake"
+)
+
+// ErrorRemains is the type of a failure of ForgetUser: the user is still in some object after all tries.
+const ErrorRemains = "Remains"
+
+// maxErasings is how often everything is done again while the proof finds the user: hours that were committed meanwhile.
+const maxErasings = 5
+
+// forgetPause is how often an hour asks whether the erasure that it waits for has ended.
+const forgetPause = 15 * time.Second
+
+// ForgetInput starts ForgetUser. The erasure is the keyed hash that `versionlake forget` made of the user's id, which never
+// comes to Temporal.
+type ForgetInput struct {
+	Erasure string `json:"erasure"`
+}
+
+// ForgetProgress answers ProgressQuery.
+type ForgetProgress struct {
+	Status   string             `json:"status"`
+	Sessions int64              `json:"sessions"`
+	Tables   []lake.ErasedTable `json:"tables"`
+	Of       int                `json:"of"` // tables
+}
+
+// ForgetResult is the erasure, and what it did to each table.
+type ForgetResult struct {
+	Erasure lake.Erasure       `json:"erasure"`
+	Tables  []lake.ErasedTable `json:"tables"`
+}
+
+// ForgetUser takes a user out of every version of every table, and proves it. Whoever starts it has remembered the user
+// before. It may be started again at any time: what is done already is found done.
+func ForgetUser(ctx workflow.Context, input ForgetInput) (ForgetResult, error) {
+	w := &forgetUser{erasure: input.Erasure}
+	if input.Erasure == "" {
+		return ForgetResult{}, activities.BadInput("the erasure is missing: start this with `versionlake forget USER`", nil)
+	}
+	if err := workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (ForgetProgress, error) { return w.progress, nil },
+		workflow.QueryHandlerOptions{Description: "How far the erasure is"}); err != nil {
+		return ForgetResult{}, err
+	}
+	return w.run(ctx)
+}
+
+type forgetUser struct {
+	steps    *activities.Forget // names the activities; never called here
+	erasure  string
+	tables   []lake.ErasedTable // over all tries
+	progress ForgetProgress
+}
+
+func (w *forgetUser) run(ctx workflow.Context) (result ForgetResult, err error) {
+	w.progress.Of = len(lake.ErasableTables())
+	for try := 1; ; try++ {
+		if err := w.erase(ctx); err != nil {
+			return result, err
+		}
+		w.describe(ctx, "reading every object of the warehouse, for the proof")
+		var proof lake.Proof
+		proving := proveForgotten.with(ctx, "look for the user in every object")
+		if err := workflow.ExecuteActivity(proving, w.steps.ProveForgotten, w.erasure).Get(ctx, &proof); err != nil {
+			return result, err
+		}
+		if len(proof.Remains) == 0 {
+			result, err := w.finish(ctx, proof)
+			if !isType(err, activities.ErrorForgotten) {
+				return result, err
+			}
+			workflow.GetLogger(ctx).Info("hours brought new sessions of the user: erasing once more")
+			try = 0
+			continue
+		}
+		first := proof.Remains[0]
+		if try == maxErasings {
+			return result, temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+				"%d objects still hold the user, such as %s (%s); if nothing of ours wrote them, remove them, then run versionlake forget again",
+				len(proof.Remains), first.Object, first.Where), ErrorRemains, nil)
+		}
+		workflow.GetLogger(ctx).Warn("the proof finds the user: erasing once more", "objects", len(proof.Remains), "object", first.Object, "where", first.Where)
+	}
+}
+
+func (w *forgetUser) erase(ctx workflow.Context) error {
+	w.progress.Tables = nil
+	w.describe(ctx, "finding sessions")
+	finding := findSessions.with(ctx, "find the user's sessions")
+	if err := workflow.ExecuteActivity(finding, w.steps.FindSessions, w.erasure).Get(ctx, &w.progress.Sessions); err != nil {
+		return err
+	}
+	for _, name := range lake.ErasableTables() {
+		w.describe(ctx, "erasing from "+name)
+		var erased lake.ErasedTable
+		erasing := eraseTable.with(ctx, "erase from "+name)
+		input := activities.EraseInput{Erasure: w.erasure, Table: name}
+		if err := workflow.ExecuteActivity(erasing, w.steps.EraseTable, input).Get(ctx, &erased); err != nil {
+			return err
+		}
+		w.progress.Tables = append(w.progress.Tables, erased)
+		w.tables = append(w.tables, erased)
+	}
+	w.describe(ctx, "counting lines again")
+	counting := recountErased.with(ctx, "let the ledger follow")
+	return workflow.ExecuteActivity(counting, w.steps.RecountErased, w.erasure).Get(ctx, nil)
+}
+
+func (w *forgetUser) finish(ctx workflow.Context, proof lake.Proof) (result ForgetResult, err error) {
+	finishing := finishForget.with(ctx, fmt.Sprintf("%d objects hold nothing of the user: note it", proof.Objects))
+	input := activities.FinishInput{Erasure: w.erasure, Tables: w.tables, Proof: proof}
+	if err := workflow.ExecuteActivity(finishing, w.steps.FinishForget, input).Get(ctx, &result.Erasure); err != nil {
+		return result, err
+	}
+	result.Tables = w.progress.Tables
+	w.describe(ctx, fmt.Sprintf("done: %d objects, %d bytes were read, and hold nothing of the user", proof.Objects, proof.Bytes))
+	return result, nil
+}
+
+func (w *forgetUser) describe(ctx workflow.Context, doing string) {
+	w.progress.Status = doing
+	text := fmt.Sprintf("**%s**\n\n%d sessions\n\n| table | rows erased | files | versions, all kept |\n|---|---|---|---|\n", doing, w.progress.Sessions)
+	for _, t := range w.progress.Tables {
+		text += fmt.Sprintf("| %s | %d | %d of %d | %d |\n", t.Table, t.Rows, t.Files, t.OfFiles, t.Versions)
+	}
+	workflow.SetCurrentDetails(ctx, text)
+}
+
+// forgetAgain lets new sessions of forgotten users be taken out of the hours that came before. That goes on by itself.
+func forgetAgain(ctx workflow.Context, erasures []string) error {
+	for _, erasure := range erasures {
+		ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+			WorkflowID:            lake.ForgetName(erasure),
+			StaticSummary:         "new sessions of a forgotten user",
+			ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
+			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		})
+		for {
+			child := workflow.ExecuteChildWorkflow(ctx, ForgetUser, ForgetInput{Erasure: erasure})
+			err := child.GetChildWorkflowExecution().Get(ctx, nil)
+			if err == nil {
+				break
+			}
+			if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+				return err
+			}
+			// The one that runs may have looked for sessions before.
+			pause := workflow.TimerOptions{Summary: "the user is being forgotten: wait, then do it once more"}
+			if err := workflow.NewTimerWithOptions(ctx, forgetPause, pause).Get(ctx, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
