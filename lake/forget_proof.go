@@ -362,7 +362,7 @@ func findInAvro(file *bufio.Reader, wanted *needles) (where string, err error) {
 				return "", err
 			}
 		default:
-			return "", fmt.Errorf("Avro packed with %q can't be read", codec)
+			return "", fmt.Errorf("a manifest is packed with %q, which is not known", codec)
 		}
 		if wanted.in(data) {
 			return fmt.Sprintf("block %d of Avro", block), nil

@@ -143,7 +143,7 @@ func (in *ingester) remains(texts ...string) (found []string) {
 		in.must(err)
 		for path, manifest := range history.manifests {
 			for _, entry := range manifest.entries {
-				text := fmt.Sprintf("%s", entry.DataFile().FilePath())
+				text := entry.DataFile().FilePath()
 				for _, bounds := range []map[int][]byte{entry.DataFile().LowerBoundValues(), entry.DataFile().UpperBoundValues()} {
 					for _, value := range bounds {
 						text += "\n" + string(value)
