@@ -77,15 +77,15 @@ func TestRecord(t *testing.T) {
 	run = l.start(ctx, "reconcile", workflows.Reconcile, workflows.ReconcileInput{From: first.String(), To: (first + 3).String()})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "reconcile", run.GetID(), run.GetRunID())
+	l.recordCancelled(t)
+	l.recordScheduled(t)
+	l.recordMaintenance(t)
+
 	erasure, err := l.lake.BeginForget(ctx, "p1")
 	require.NoError(t, err)
 	run = l.start(ctx, lake.ForgetName(erasure), workflows.ForgetUser, workflows.ForgetInput{Erasure: erasure})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "forget", run.GetID(), run.GetRunID())
-
-	l.recordCancelled(t)
-	l.recordScheduled(t)
-	l.recordMaintenance(t)
 }
 
 // recordDaily asks the writer of the daily aggregates, which the gold writer has started, not to wait.
