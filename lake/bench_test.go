@@ -1,10 +1,12 @@
 package lake
 
 import (
+	"fmt"
 	"os"
 	"testing"
 	"time"
 
+	"github.com/apache/iceberg-go/table"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/generate"
@@ -14,6 +16,20 @@ import (
 // BenchmarkHour takes hours of two million lines as far as gold, with two workers, without Temporal. The data is made
 // anew unless VERSIONLAKE_BENCH_DATA names a folder to keep it in.
 func BenchmarkHour(b *testing.B) {
+	dir := benchmarkData(b)
+	for b.Loop() {
+		b.StopTimer()
+		in := newIngester(b, newLake(b), dir)
+		in.chunkSize = 32 << 20
+		hours := in.hours()
+		b.StartTimer()
+		for _, hour := range hours {
+			in.timed(b, hour)
+		}
+	}
+}
+
+func benchmarkData(b *testing.B) string {
 	dir := os.Getenv("VERSIONLAKE_BENCH_DATA")
 	if dir == "" {
 		dir = b.TempDir()
@@ -24,15 +40,38 @@ func BenchmarkHour(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	return dir
+}
+
+// BenchmarkDaily refreshes the daily aggregates after the last of three such hours: all of them lie on one date.
+func BenchmarkDaily(b *testing.B) {
+	dir := benchmarkData(b)
+	in := newIngester(b, newLake(b), dir)
+	in.chunkSize = 32 << 20
+	hours := in.hours()
+	for _, hour := range hours {
+		in.ingest(hour)
+	}
 	for b.Loop() {
-		b.StopTimer()
-		in := newIngester(b, newLake(b), dir)
-		in.chunkSize = 32 << 20
-		hours := in.hours()
-		b.StartTimer()
-		for _, hour := range hours {
-			in.timed(b, hour)
+		for _, definition := range dailyTables {
+			in.must(in.lake.commit(b.Context(), definition, func(loaded *table.Table) (*change, error) {
+				return &change{updates: []table.Update{table.NewRemovePropertiesUpdate([]string{propertyRound, propertyRules})}}, nil
+			}))
 		}
+		start := time.Now()
+		plan, err := in.lake.PlanDaily(b.Context(), fmt.Sprintf("daily-%d", start.UnixNano()), func(int64) {})
+		in.must(err)
+		planned := time.Now()
+		var counted []CountedDates
+		for _, group := range plan.Groups {
+			each, err := in.lake.CountDates(b.Context(), plan, group, func(int64) {})
+			in.must(err)
+			counted = append(counted, each)
+		}
+		done := time.Now()
+		commit, err := in.lake.CommitDaily(b.Context(), plan, counted)
+		in.must(err)
+		b.Logf("plan %v, count %v, commit %v: %+v", planned.Sub(start), done.Sub(planned), time.Since(done), commit)
 	}
 }
 

@@ -134,17 +134,21 @@ func (c *dayCounting) events(ctx context.Context, state dailyState, progress fun
 		return err
 	}
 	defer j.close()
-	add := func(row sessionRow) error {
-		if !c.near(row.time) {
+	near := func(reach int64) func(sessionRow) error {
+		return func(row sessionRow) error {
+			progress(j.rows.Load())
+			for date := dateOf(row.time - reach); date <= dateOf(row.time+reach); date++ {
+				if c.counted(date) {
+					return j.add(row)
+				}
+			}
 			return nil
 		}
-		progress(j.rows.Load())
-		return j.add(row)
 	}
-	if err := c.lake.sightingRows(ctx, files[1], rowAdded, nil, add); err != nil {
+	if err := c.lake.sightingRows(ctx, files[1], rowAdded, nil, near(reaches[1])); err != nil {
 		return err
 	}
-	if err := c.lake.bindingRows(ctx, files[2], rowAdded, nil, add); err != nil {
+	if err := c.lake.bindingRows(ctx, files[2], rowAdded, nil, near(reaches[2])); err != nil {
 		return err
 	}
 	if err := c.lake.dailyEvents(ctx, files[0], c.counted, j.add); err != nil {
@@ -187,11 +191,7 @@ func (l *Lake) dailyFiles(ctx context.Context, state dailyState, events span) (f
 		if err != nil {
 			return files, 0, err
 		}
-		if i == 0 {
-			files[i] = events.within(live, eventTimeField)
-		} else {
-			files[i] = events.widened(windowMicros).within(live, silverTables[i].fieldID("event_timestamp_utc"))
-		}
+		files[i] = events.widened(reaches[i]).within(live, silverTables[i].fieldID("event_timestamp_utc"))
 	}
 	for _, file := range files[0] {
 		size += file.FileSizeBytes()
@@ -251,21 +251,30 @@ type sessionCounting struct {
 	tally    *tally
 	bound    bound
 	versions map[string]history.Bindings // by service: what sightings tell, looked up as bindings are
+	devices  map[string]history.Bindings // likewise
 	events   []dayEvent
 }
 
 func (s *sessionCounting) read(rows []*sessionRow) {
 	s.bound = bound{users: s.bound.users[:0], devices: s.bound.devices[:0]}
-	s.versions, s.events = map[string]history.Bindings{}, s.events[:0]
+	s.versions, s.devices, s.events = map[string]history.Bindings{}, map[string]history.Bindings{}, s.events[:0]
 	for _, row := range rows {
 		switch row.kind {
 		case 'u':
 			s.bound.users = append(s.bound.users, row.binding())
 		case 'd':
 			s.bound.devices = append(s.bound.devices, row.binding())
-		case 's':
-			s.versions[row.service] = append(s.versions[row.service], row.binding())
 		}
+	}
+	for _, row := range rows {
+		if row.kind != 's' {
+			continue
+		}
+		seen := row.binding()
+		s.versions[row.service] = append(s.versions[row.service], seen)
+		_, sighting := s.bound.resolve(row)
+		seen.Value = sighting.Device
+		s.devices[row.service] = append(s.devices[row.service], seen)
 	}
 	for _, row := range rows {
 		if row.kind == dailyEvent {
@@ -280,6 +289,9 @@ func (s *sessionCounting) resolve(row *sessionRow) (e dayEvent) {
 	e.ended, _ = strconv.ParseInt(d.text(), 10, 64)
 	user, sighting := s.bound.resolve(row)
 	e.user, e.key.device = user, sighting.Device
+	if isSighting := e.key.event == telemetry.KindSoftwareVersion.String() && e.key.version != ""; e.key.device == "" && !isSighting {
+		e.key.device, _ = s.devices[row.service].Resolve(row.time, history.DefaultWindow)
+	}
 	if e.key.version == "" {
 		e.key.version, _ = s.versions[row.service].Resolve(row.time, history.DefaultWindow)
 	}

@@ -68,8 +68,8 @@ func (l *Lake) allDates(ctx context.Context, s dailySource, dates *dateSet) erro
 	return nil
 }
 
-// addBeside adds the dates of events that did not change themselves: their sessions have other sightings or bindings, up to a
-// window away. Mostly there are none, but for sessions around midnight.
+// addBeside adds the dates of events that did not change themselves: their sessions have other sightings or bindings within
+// reach. Mostly there are none, but for sessions around midnight.
 func (l *Lake) addBeside(ctx context.Context, s dailySource, bases map[dailyState]bool, dates *dateSet) error {
 	maybe, sessions := newLanes[map[int32]bool](), newLanes[sessionSet]()
 	for base := range bases {
@@ -80,7 +80,7 @@ func (l *Lake) addBeside(ctx context.Context, s dailySource, bases map[dailyStat
 			}
 			if err := l.sessionRowsOf(ctx, slices.Concat(changes.added, changes.removed), keyTimeSchema, nil, func(row parquet.Row) error {
 				changed, noted := sessionRow{key: row[0].Int64(), time: row[1].Int64()}, false
-				for date := dateOf(changed.time - windowMicros); date <= dateOf(changed.time+windowMicros); date++ {
+				for date := dateOf(changed.time - reaches[i]); date <= dateOf(changed.time+reaches[i]); date++ {
 					if date >= s.frozen && !dates.dates[date] {
 						if !noted {
 							noteSession(sessions, &changed)
@@ -122,7 +122,7 @@ func (l *Lake) addIfHas(ctx context.Context, s dailySource, sessions sessionSet,
 		days.include(int64(date) * microsPerDay)
 		days.include(int64(date+1)*microsPerDay - 1)
 	}
-	near := sessions.times.widened(windowMicros)
+	near := sessions.times.widened(slices.Max(reaches[:]))
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.GOMAXPROCS(0))
 	for _, file := range near.within(days.within(live, eventTimeField), eventTimeField) {

@@ -22,9 +22,14 @@ const (
 	propertyBindings  = summaryBindings
 	propertyUsers     = "versionlake.users-snapshot"
 	propertyRound     = summaryRound
+	propertyRules     = "versionlake.rules"
 	propertyFrozen    = "versionlake.frozen-before" // of gold.version_daily; a UTC date, 2022-05-27
 	propertyErased    = "versionlake.erased-dates"  // lost events of a forgotten user, which no log of silver tells
 )
+
+// dailyRules is the version of what docs/METRICS.md says each number counts. With another one, all dates that are not frozen are
+// counted anew.
+const dailyRules = "1"
 
 // dailyTables are the daily aggregates in the order of their commits. The state of the last one is the base of a refresh.
 var dailyTables = []tableDefinition{goldEventDaily, goldVersionDaily}
@@ -39,7 +44,7 @@ type dailyState struct {
 
 // dailyStateOf reads a table's state; not known where nothing was counted yet.
 func dailyStateOf(loaded *table.Table) (state dailyState, known bool) {
-	known = true
+	known = loaded.Properties()[propertyRules] == dailyRules
 	for key, id := range map[string]*int64{
 		propertyEvents: &state.Events, propertySightings: &state.Sightings, propertyBindings: &state.Bindings, propertyUsers: &state.Users,
 	} {
@@ -53,12 +58,16 @@ func (s dailyState) properties(round string) iceberg.Properties {
 	text := func(id int64) string { return strconv.FormatInt(id, 10) }
 	return iceberg.Properties{
 		propertyEvents: text(s.Events), propertySightings: text(s.Sightings), propertyBindings: text(s.Bindings), propertyUsers: text(s.Users),
-		propertyRound: round,
+		propertyRound: round, propertyRules: dailyRules,
 	}
 }
 
 // silverTables are those whose logs the daily aggregates follow.
 var silverTables = [...]tableDefinition{silverEvents, silverSightings, silverBindings}
+
+// reaches is how far from a row, by silverTables, events lie that it counts for: a binding may be that of a sighting which tells an
+// event's device.
+var reaches = [...]int64{0, windowMicros, 2 * windowMicros}
 
 // of are the snapshots in the order of silverTables.
 func (s dailyState) of() [3]int64 { return [3]int64{s.Events, s.Sightings, s.Bindings} }

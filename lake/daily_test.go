@@ -105,9 +105,8 @@ func TestDaily(t *testing.T) {
 	in.daily()
 	first := []string{
 		"26 App/ : active_users 1 anonymous_users 1 version_users 1 service_users 1 sessions 1 issues 1",
-		"26 App/ 1.0: active_users 1 version_users 1 service_users 1 sessions 1 sessions_ended 1 session_seconds 91",
 		"26 App/ 1.1: active_users 1 anonymous_users 1 version_users 1 service_users 1 sessions 1 new_installations 1 anonymous_installations 1",
-		"26 App/D1 1.0: active_users 1 sessions 1 new_installations 1",
+		"26 App/D1 1.0: active_users 1 version_users 1 service_users 1 sessions 1 sessions_ended 1 session_seconds 91 new_installations 1",
 		"26 App/D2 1.0: active_users 1 sessions 1 new_installations 1",
 		"27 App/D1 1.0: upgrades_out 1",
 		"27 App/D1 1.1: active_users 1 version_users 1 sessions 1 notifications_sent 1 notifications_other 1 upgrades_in 1",
@@ -128,12 +127,12 @@ func TestDaily(t *testing.T) {
 	wantDaily(t, in.lake,
 		"25 App/D1 1.1: active_users 1 version_users 1 service_users 1 sessions 1 new_installations 1",
 		"26 App/ : active_users 1 version_users 1 service_users 1 sessions 1 issues 1",
-		first[1], first[2],
-		"26 App/D1 1.0: active_users 1 sessions 1 downgrades_in 1",
+		first[1],
+		"26 App/D1 1.0: active_users 1 version_users 1 service_users 1 sessions 1 sessions_ended 1 session_seconds 91 downgrades_in 1",
 		"26 App/D1 1.1: downgrades_out 1",
-		first[4],
+		first[3],
 		"27 App/ : active_users 1 version_users 1 service_users 1 sessions 1",
-		first[5], first[6], first[7], first[8])
+		first[4], first[5], first[6], first[7])
 
 	// All of it goes again.
 	in.put("27T01/a.tsv")

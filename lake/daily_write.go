@@ -80,11 +80,6 @@ func (c *dayCounting) add(key *dayKey, counts *dayCounts) error {
 // counted tells whether the events of a date are counted anew.
 func (c *dayCounting) counted(date int32) bool { return c.dates[date].Events }
 
-// near tells whether a sighting or a binding may say whose an event of such a date is.
-func (c *dayCounting) near(micros int64) bool {
-	return c.counted(dateOf(micros)) || c.counted(dateOf(micros-windowMicros)) || c.counted(dateOf(micros+windowMicros))
-}
-
 // keep takes over what has not changed.
 func (c *dayCounting) keep(ctx context.Context) error {
 	if err := keepRows(ctx, c, goldVersionDaily, func(row *versionDailyRow) error {

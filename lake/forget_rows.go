@@ -70,11 +70,14 @@ func (e *eraser) rewrite(ctx context.Context, definition tableDefinition, file i
 	case bronzeRejects.name:
 		return rewrite(ctx, e.lake, definition, file, reject(guard), func(row *rejectRow) int { return len(row.RawLine) + 64 }, nil)
 	case silverEvents.name:
-		return rewrite(ctx, e.lake, definition, file, silverEvent(guard), func(*silverRow) int { return 256 }, func(row *silverRow) int64 { return row.Time })
+		return rewrite(ctx, e.lake, definition, file, silverEvent(guard), func(*silverRow) int { return 256 },
+			func(row *silverRow) (at, reach int64) { return row.Time, reaches[0] })
 	case silverSightings.name:
-		return rewrite(ctx, e.lake, definition, file, seen(guard), func(*sightingRow) int { return 128 }, func(row *sightingRow) int64 { return row.Time })
+		return rewrite(ctx, e.lake, definition, file, seen(guard), func(*sightingRow) int { return 128 },
+			func(row *sightingRow) (at, reach int64) { return row.Time, reaches[1] })
 	case silverBindings.name:
-		return rewrite(ctx, e.lake, definition, file, binding(guard), func(*bindingRow) int { return 128 }, func(row *bindingRow) int64 { return row.Time })
+		return rewrite(ctx, e.lake, definition, file, binding(guard), func(*bindingRow) int { return 128 },
+			func(row *bindingRow) (at, reach int64) { return row.Time, reaches[2] })
 	case goldUsers.name:
 		return rewrite(ctx, e.lake, definition, file, user(guard), func(row *userRow) int { return 256 + 96*len(row.History) }, nil)
 	}
@@ -103,7 +106,7 @@ func look[T any](ctx context.Context, l *Lake, file iceberg.DataFile, of edit[T]
 	return gone, held, err
 }
 
-func rewrite[T any](ctx context.Context, l *Lake, definition tableDefinition, file iceberg.DataFile, of edit[T], size func(*T) int, when func(*T) int64) (result newFile, err error) {
+func rewrite[T any](ctx context.Context, l *Lake, definition tableDefinition, file iceberg.DataFile, of edit[T], size func(*T) int, counts func(*T) (at, reach int64)) (result newFile, err error) {
 	result.dates = map[int32]bool{}
 	folder := strings.TrimPrefix(file.FilePath(), l.tableFolder(definition)+"/data/")
 	at := strings.LastIndexByte(folder, '/')
@@ -121,10 +124,11 @@ func rewrite[T any](ctx context.Context, l *Lake, definition tableDefinition, fi
 				bytes += size(&rows[i])
 			} else {
 				result.rows++
-				if when != nil {
-					result.dates[dateOf(when(&rows[i])-windowMicros)] = true
-					result.dates[dateOf(when(&rows[i]))] = true
-					result.dates[dateOf(when(&rows[i])+windowMicros)] = true
+				if counts != nil {
+					at, reach := counts(&rows[i])
+					for date := dateOf(at - reach); date <= dateOf(at+reach); date++ {
+						result.dates[date] = true
+					}
 				}
 			}
 		}

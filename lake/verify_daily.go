@@ -235,15 +235,21 @@ func (v *verifier) plainEvents(ctx context.Context, events, sightings, bindings 
 				if event.Device == "" {
 					event.Device = plainHeld(s.bindings["device"], event.Time)
 				}
-				if event.Version == "" {
-					var versions []bindingRow
-					for _, sighting := range s.sightings {
-						if sighting.ServiceName == event.ServiceName {
-							versions = append(versions, bindingRow{
-								Value: sighting.Version, Time: sighting.Time, Transaction: sighting.Transaction, FileName: sighting.FileName, LineNumber: sighting.LineNumber,
-							})
+				var versions, devices []bindingRow
+				for _, sighting := range s.sightings {
+					if sighting.ServiceName == event.ServiceName {
+						fact := bindingRow{Value: sighting.Version, Time: sighting.Time, Transaction: sighting.Transaction, FileName: sighting.FileName, LineNumber: sighting.LineNumber}
+						versions = append(versions, fact)
+						if fact.Value = sighting.Device; fact.Value == "" {
+							fact.Value = plainHeld(s.bindings["device"], sighting.Time)
 						}
+						devices = append(devices, fact)
 					}
+				}
+				if event.Device == "" && (event.EventName != "SoftwareVersion" || event.Version == "") {
+					event.Device = plainHeld(devices, event.Time)
+				}
+				if event.Version == "" {
 					event.Version = plainHeld(versions, event.Time)
 				}
 				if err := add(dailyFact{Date: plainDate(event.Time), Event: &plainEvent{User: user, Session: id, Event: event}}); err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	startTimeout = 3 * time.Minute // a quarter of one, on a machine that is not busy
+	startTimeout = 10 * time.Minute // a quarter of one, on a machine that is not busy
 	stopTimeout  = 30 * time.Second
 	startTries   = 5 // another process may take a port between its choice and its use
 	pollInterval = 100 * time.Millisecond

@@ -44,6 +44,11 @@ func TestTrino(t *testing.T) {
 	server, err := trino.Running(filepath.Join(dir, "trino"))
 	require.NoError(t, err)
 	testserver.Guard(t, server.PID, "")
+	t.Cleanup(func() { // when the test has failed
+		if left, err := trino.Running(server.Dir); err == nil && left != nil {
+			require.NoError(t, left.Stop())
+		}
+	})
 	require.Contains(t, stdout, server.URL)
 
 	code, _, stderr = in("trino", "up")
