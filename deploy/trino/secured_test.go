@@ -140,7 +140,7 @@ func (s *site) analyst(t *testing.T) {
 	doors := map[string][]string{
 		"what is not theirs to read": {
 			"SELECT * FROM bronze.events", "SELECT * FROM bronze.rejects", "SELECT * FROM silver.events", "SELECT * FROM silver.sightings",
-			"SELECT * FROM silver.bindings", "SELECT * FROM ops.files", "SELECT secret FROM masking.secret",
+			"SELECT * FROM silver.bindings", "SELECT * FROM ops.files", "SELECT * FROM ops.erasures", "SELECT secret FROM masking.secret",
 			"SELECT 1 FROM bronze.events", "SELECT count(*) FROM silver.events", "EXPLAIN SELECT * FROM silver.events",
 			"EXPLAIN ANALYZE SELECT * FROM bronze.events", "SHOW COLUMNS FROM silver.events", "SHOW CREATE TABLE silver.events",
 			"SHOW STATS FOR silver.events",
