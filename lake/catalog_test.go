@@ -33,6 +33,9 @@ func catalogs(t *testing.T, test func(t *testing.T, config Config)) {
 }
 
 func TestCatalogs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Postgres")
+	}
 	catalogs(t, func(t *testing.T, config Config) {
 		if l, err := OpenExisting(t.Context(), config); !errors.Is(err, ErrNoLake) {
 			t.Fatalf("opened a lake that is not there: %v, %v", l, err)
@@ -202,6 +205,9 @@ func TestWriteAfterWriteRowsLosesRows(t *testing.T) {
 
 // TestRemoteLake takes hours through a lake on S3 and Postgres.
 func TestRemoteLake(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts servers")
+	}
 	server := testserver.S3(t)
 	server.Setenv(t)
 	bucket := server.NewBucket(t)

@@ -28,6 +28,9 @@ func (in *ingester) manyChunks(at string, files int) {
 
 // TestMaintenanceChangesNoAnswer: all rows stay, hours are rewritten into fewer files, and gold passes over it.
 func TestMaintenanceChangesNoAnswer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("maintains many lakes")
+	}
 	in := newWorld(t)
 	hour := hourAt(t, "2022-05-27T05")
 	for n := range 5 {
@@ -309,6 +312,9 @@ func TestGrace(t *testing.T) {
 
 // TestMaintenanceBesideIngestion lets hours, gold and maintenance run at once, in two processes' worth of handles.
 func TestMaintenanceBesideIngestion(t *testing.T) {
+	if testing.Short() {
+		t.Skip("maintains and ingests for seconds")
+	}
 	in := newWorld(t)
 	first := hourAt(t, "2022-05-27T00")
 	const hours = 12
@@ -353,6 +359,9 @@ func (in *ingester) ingestBeside(hour telemetry.Hour) {
 
 // TestMaintenanceStopped gives maintenance up at any point, again and again: all can be read, and the next one finishes.
 func TestMaintenanceStopped(t *testing.T) {
+	if testing.Short() {
+		t.Skip("stops maintenance at every step")
+	}
 	in := newWorld(t)
 	first := hourAt(t, "2022-05-27T00")
 	for n := range 4 {
