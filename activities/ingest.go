@@ -62,8 +62,13 @@ func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error)
 	if size <= 0 {
 		size = DefaultChunkBytes
 	}
+	ledger, err := a.Lake.LedgerNow(ctx)
+	if err != nil {
+		return Listing{}, temporalError(ctx, err)
+	}
 	if input.Layer == LayerSilver {
 		plan, err := a.Lake.StageSilverPlan(ctx, run, size)
+		plan.Ledger = ledger
 		return Listing{Run: run, Plan: plan}, temporalError(ctx, err)
 	}
 	files, err := a.Source.Files(ctx, input.Hour)
@@ -79,6 +84,7 @@ func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error)
 	if err != nil {
 		return Listing{}, temporalError(ctx, fmt.Errorf("stage the plan of hour %s: %w", input.Hour, err))
 	}
+	plan.Ledger = ledger
 	activity.GetLogger(ctx).Info("listed", "hour", input.Hour.String(), "files", plan.Files, "bytes", plan.Bytes, "chunks", plan.Chunks)
 	return Listing{Run: run, Plan: plan}, nil
 }

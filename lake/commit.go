@@ -203,49 +203,6 @@ func (l *Lake) sameContents(live []iceberg.DataFile, added []dataFile) (bool, er
 	return true, nil
 }
 
-// Keys of snapshot summaries.
-const (
-	summaryRun  = "versionlake.run-id"
-	summaryHour = "versionlake.hour"
-)
-
-// replaceHour makes files the whole content of an hour, and tells whether that took this run a commit, now or before a
-// crash. erasures is the snapshot of ops.erasures that the run began with. ErrStale: the files hold someone forgotten since.
-func (l *Lake) replaceHour(ctx context.Context, definition tableDefinition, run Run, files []dataFile, erasures int64) (changed bool, err error) {
-	err = l.commit(ctx, definition, func(loaded *table.Table) (*change, error) {
-		changed = false
-		live, err := hourFiles(ctx, loaded, run.Hour)
-		if err != nil {
-			return nil, err
-		}
-		// After the table was loaded: an erasure remembers first, and then moves the table's head.
-		if stale, err := l.stale(ctx, erasures, files, nil); err != nil || stale {
-			return nil, errors.Join(err, staleIf(stale))
-		}
-		same, err := l.sameContents(live, files)
-		if err != nil {
-			return nil, err
-		}
-		if same {
-			_, changed = runSnapshot(loaded, run)
-			return nil, nil
-		}
-		if isDropped(loaded, run.Hour) {
-			return nil, nil // since the run began
-		}
-		changed = true
-		added, err := l.entries(definition, files)
-		if err != nil {
-			return nil, err
-		}
-		return &change{
-			remove: live, add: added, fresh: len(live) == 0,
-			summary: iceberg.Properties{summaryRun: run.ID, summaryHour: run.Hour.String()},
-		}, nil
-	})
-	return changed, err
-}
-
 func (l *Lake) entries(definition tableDefinition, files []dataFile) ([]iceberg.DataFile, error) {
 	decoded := make([]iceberg.DataFile, len(files))
 	for i, file := range files {

@@ -145,27 +145,34 @@ func isDropped(loaded *table.Table, hour telemetry.Hour) bool {
 // refuseDropped looks at every layer that may be dropped: an hour that was must not come back. A run that had committed
 // something by then goes on, and leaves those layers out, since gold waits for what is half committed.
 func (l *Lake) refuseDropped(ctx context.Context, run Run) error {
-	var dropped *table.Table
+	dropped, err := l.lastDropped(ctx)
+	if err != nil {
+		return err
+	}
+	return l.refuseIfDropped(ctx, dropped, run)
+}
+
+// lastDropped is the table that dropped the latest hours; nil: nothing was dropped.
+func (l *Lake) lastDropped(ctx context.Context) (last *table.Table, err error) {
 	for _, tables := range layers {
 		loaded, err := l.load(ctx, tables[0])
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if isDropped(loaded, run.Hour) {
-			dropped = loaded
+		before, dropped := droppedBefore(loaded)
+		if dropped && (last == nil || !isDropped(last, before-1)) {
+			last = loaded
 		}
 	}
-	if dropped == nil {
+	return last, nil
+}
+
+func (l *Lake) refuseIfDropped(ctx context.Context, dropped *table.Table, run Run) error {
+	if dropped == nil || !isDropped(dropped, run.Hour) {
 		return nil
 	}
-	for _, definition := range hourTables {
-		loaded, err := l.load(ctx, definition)
-		if err != nil {
-			return err
-		}
-		if _, begun := runSnapshot(loaded, run); begun {
-			return nil
-		}
+	if begun, err := l.begun(ctx, run); begun || err != nil {
+		return err
 	}
 	before, _ := droppedBefore(dropped)
 	return fmt.Errorf("%w: the rows of %s before %s were dropped, and hour %s would bring some back: it can't be ingested again",

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/source"
@@ -88,11 +87,11 @@ func (l *Lake) RecordFindings(ctx context.Context, runID string, findings []Find
 			Removed: f.Removed, RunID: runID, IngestDate: f.Hour.Date(),
 		})
 	}
-	files, err := writeDays(ctx, l, opsFindings, days, attemptName(Run{ID: runID}))
+	files, err := writeDays(ctx, l, opsFindings, days, attemptName(runID))
 	if err == nil && len(files) > 0 {
 		err = l.commit(ctx, opsFindings, func(*table.Table) (*change, error) {
 			entries, err := l.entries(opsFindings, files)
-			return &change{add: entries, fresh: true, summary: iceberg.Properties{summaryRun: runID}}, err
+			return &change{add: entries, fresh: true, summary: runSummary(runID)}, err
 		})
 	}
 	if err != nil {

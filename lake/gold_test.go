@@ -20,7 +20,13 @@ func TestSettledPrefix(t *testing.T) {
 	// Logs are written as run names; a capital is a run that the ledger has, "-" is a snapshot of nobody's (compaction).
 	entries := func(text string) (log []logEntry) {
 		for i, run := range strings.Fields(text) {
-			log = append(log, logEntry{snapshot: int64(i + 1), run: strings.Trim(run, "-")})
+			entry := logEntry{snapshot: int64(i + 1)}
+			for id := range strings.SplitSeq(strings.Trim(run, "-"), "+") {
+				if id != "" {
+					entry.runs = append(entry.runs, Run{ID: id})
+				}
+			}
+			log = append(log, entry)
 		}
 		return log
 	}
@@ -45,8 +51,12 @@ func TestSettledPrefix(t *testing.T) {
 		{"x A B C D", "D C B A", 0, 0},
 		{"- A - b", "- - A", 3, 3}, // compaction belongs to no run
 		{"- - x", "- y", 2, 1},
+		{"A+B C", "A B+C", 2, 2}, // hours that were read together
+		{"A+b C", "C", 0, 0},
+		{"A B+C D", "D x C", 1, 0},
+		{"A+B C+D", "A x D", 1, 1},
 	} {
-		settled := func(e logEntry) bool { return e.run == strings.ToUpper(e.run) }
+		settled := func(run Run, _ int64) bool { return run.ID == strings.ToUpper(run.ID) }
 		cuts := settledPrefix(settled, entries(c.sightings), entries(c.bindings))
 		s, b := cuts[0], cuts[1]
 		// Whatever the figures, no run may be in by half, and no unsettled one at all.
@@ -54,8 +64,8 @@ func TestSettledPrefix(t *testing.T) {
 		maps.Copy(in, runsOf(entries(c.bindings)[:b]))
 		maps.Copy(out, runsOf(entries(c.bindings)[b:]))
 		for run := range in {
-			if out[run] || !settled(logEntry{run: run}) {
-				t.Errorf("%q, %q: run %s is in by half", c.sightings, c.bindings, run)
+			if out[run] || !settled(run, 0) {
+				t.Errorf("%q, %q: run %s is in by half", c.sightings, c.bindings, run.ID)
 			}
 		}
 		if s != c.s || b != c.b {
@@ -65,14 +75,21 @@ func TestSettledPrefix(t *testing.T) {
 }
 
 // commitTables commits only some tables of a staged hour, as a run that dies does.
-func (in *ingester) commitTables(s stagedHour, definitions ...tableDefinition) {
+func (in *ingester) commitTables(s stagedHour, definitions ...tableDefinition) *hoursCommit {
 	in.tb.Helper()
-	result, err := in.lake.gather(s.plan, s.chunks, s.silver)
+	return in.commitTablesOf([]StagedHour{s.ready()}, definitions...)
+}
+
+func (in *ingester) commitTablesOf(staged []StagedHour, definitions ...tableDefinition) *hoursCommit {
+	in.tb.Helper()
+	c := &hoursCommit{lake: in.lake, left: map[telemetry.Hour]error{}, seen: map[string]int64{}}
+	_, err := c.begin(in.tb.Context(), staged)
 	in.must(err)
+	in.must(c.gather(in.tb.Context()))
 	for _, definition := range definitions {
-		_, err := in.lake.replaceHour(in.tb.Context(), definition, s.run, result.files[definition.name], result.plan.Erasures)
-		in.must(err)
+		in.must(c.replace(in.tb.Context(), definition))
 	}
+	return c
 }
 
 func TestGoldWaitsForHalfHours(t *testing.T) {

@@ -82,17 +82,44 @@ type stagedHour struct {
 	silver []StagedSilver
 }
 
+func (s stagedHour) ready() StagedHour {
+	return StagedHour{Run: s.run, Plan: s.plan, Chunks: s.chunks, Silver: s.silver, StartedAt: time.Now()}
+}
+
 // stage takes an hour as far as it is written but not committed.
 func (in *ingester) stage(hour telemetry.Hour) stagedHour {
 	in.tb.Helper()
-	ctx := in.tb.Context()
+	return in.stageRun(Run{Hour: hour, ID: in.newRun()})
+}
+
+// stageTogether does the same for hours that are to be committed together.
+func (in *ingester) stageTogether(hours ...telemetry.Hour) (staged []StagedHour) {
+	in.tb.Helper()
+	id := in.newRun()
+	for _, hour := range hours {
+		staged = append(staged, in.stageRun(Run{Hour: hour, ID: id}).ready())
+	}
+	return staged
+}
+
+func (in *ingester) newRun() string {
 	in.runs++
-	s := stagedHour{run: Run{Hour: hour, ID: fmt.Sprintf("run%05d-%d", in.runs, time.Now().UnixNano())}}
+	return fmt.Sprintf("run%05d-%d", in.runs, time.Now().UnixNano())
+}
+
+func (in *ingester) stageRun(run Run) stagedHour {
+	in.tb.Helper()
+	ctx := in.tb.Context()
+	s := stagedHour{run: run}
+	hour := run.Hour
+	ledger, err := in.lake.LedgerNow(ctx)
+	in.must(err)
 	files, err := in.source.Files(ctx, hour)
 	in.must(err)
 	chunks := in.cut(files)
 	in.do(func() (err error) {
 		s.plan, err = in.lake.StagePlan(ctx, s.run, in.source.String(), files, chunks)
+		s.plan.Ledger = ledger
 		return err
 	})
 	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})

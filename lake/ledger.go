@@ -2,15 +2,10 @@ package lake
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -71,48 +66,6 @@ type FileRow struct {
 // hourTables are those whose rows a run replaces, in the order of its commits.
 var hourTables = []tableDefinition{bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings}
 
-// CommitHour makes the run visible: bronze, rejects, silver, the files, and last the ledger's row. Called again with the same run
-// it finishes what a crash left and returns the same row. Unchanged tables are left alone. ErrStale: stage the hour anew.
-func (l *Lake) CommitHour(ctx context.Context, run Run, plan HourPlan, chunks []StagedChunk, silver []StagedSilver, startedAt time.Time) (row HourRow, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("commit hour %s: %w", run.Hour, err)
-		}
-	}()
-	if row, done, err := l.ledgerRow(ctx, run, startedAt); err != nil || done {
-		return row, err
-	}
-	if err := l.refuseDropped(ctx, run); err != nil {
-		return HourRow{}, err
-	}
-	result, err := l.gather(plan, chunks, silver)
-	if err != nil {
-		return HourRow{}, err
-	}
-	if result.plan.Bronze != nil { // its counts are those of the ledger, which an erasure changes
-		if now, err := l.erasuresAt(ctx); err != nil || now != result.plan.Erasures {
-			return HourRow{}, errors.Join(err, staleIf(err == nil))
-		}
-	}
-	row = result.row(run, silver)
-	row.StartedAt = startedAt.UTC().Truncate(time.Microsecond)
-
-	for _, definition := range result.tables() {
-		changed, err := l.replaceHour(ctx, definition, run, result.files[definition.name], result.plan.Erasures)
-		if err != nil {
-			return HourRow{}, err
-		}
-		row.Changed = row.Changed || changed && strings.HasPrefix(definition.name, "silver.")
-	}
-	if result.plan.Bronze == nil {
-		if err := l.recordFiles(ctx, run, result.fileRows(run)); err != nil {
-			return HourRow{}, err
-		}
-	}
-	row.FinishedAt = time.Now().UTC().Truncate(time.Microsecond)
-	return row, l.recordHour(ctx, run, row)
-}
-
 // hourResult is all that the activities of a run left behind.
 type hourResult struct {
 	plan   stagedPlan
@@ -121,9 +74,9 @@ type hourResult struct {
 	files  map[string][]dataFile // by table
 }
 
-func (l *Lake) gather(plan HourPlan, chunks []StagedChunk, silver []StagedSilver) (*hourResult, error) {
+func (l *Lake) gather(staged StagedHour) (*hourResult, error) {
 	result := &hourResult{counts: map[int]ChunkCounts{}, bad: map[int]string{}, files: map[string][]dataFile{}}
-	if err := l.readPlan(plan, &result.plan); err != nil {
+	if err := l.readPlan(staged.Plan, &result.plan); err != nil {
 		return nil, err
 	}
 	add := func(files []dataFile) {
@@ -131,35 +84,27 @@ func (l *Lake) gather(plan HourPlan, chunks []StagedChunk, silver []StagedSilver
 			result.files[file.Table] = append(result.files[file.Table], file)
 		}
 	}
-	for _, chunk := range chunks {
-		var staged stagedChunk
-		if err := l.objects.readJSON(chunk.Ref, &staged); err != nil {
+	for _, chunk := range staged.Chunks {
+		var written stagedChunk
+		if err := l.objects.readJSON(chunk.Ref, &written); err != nil {
 			return nil, err
 		}
-		add(staged.Files)
-		maps.Copy(result.bad, staged.Bad)
-		for file, counts := range staged.Counts {
+		add(written.Files)
+		maps.Copy(result.bad, written.Bad)
+		for file, counts := range written.Counts {
 			sum := result.counts[file]
 			sum.add(counts)
 			result.counts[file] = sum
 		}
 	}
-	for _, each := range silver {
-		var staged stagedSilver
-		if err := l.objects.readJSON(each.Ref, &staged); err != nil {
+	for _, each := range staged.Silver {
+		var written stagedSilver
+		if err := l.objects.readJSON(each.Ref, &written); err != nil {
 			return nil, err
 		}
-		add(staged.Files)
+		add(written.Files)
 	}
 	return result, nil
-}
-
-// tables are those that the run replaces the hour of, in order.
-func (r *hourResult) tables() []tableDefinition {
-	if r.plan.Bronze != nil {
-		return hourTables[2:]
-	}
-	return hourTables
 }
 
 func (r *hourResult) row(run Run, silver []StagedSilver) HourRow {
@@ -216,45 +161,6 @@ func (r *hourResult) fileRows(run Run) []FileRow {
 	return rows
 }
 
-// recordFiles writes the hour's files into ops.files. Versions read earlier stay, as replaced or removed.
-func (l *Lake) recordFiles(ctx context.Context, run Run, rows []FileRow) error {
-	return l.commit(ctx, opsFiles, func(loaded *table.Table) (*change, error) {
-		live, err := hourFiles(ctx, loaded, run.Hour)
-		if err != nil {
-			return nil, err
-		}
-		known, err := readRows[fileRow](ctx, l, live)
-		if err != nil {
-			return nil, err
-		}
-		merged := mergeFileRows(known, rows)
-		writer, err := newDataWriter[fileRow](l, opsFiles, hourOf(run.Hour))
-		if err != nil {
-			return nil, err
-		}
-		if err := writer.write(merged, 256*len(merged)); err != nil {
-			writer.abort()
-			return nil, err
-		}
-		file, err := writer.close(attemptName(run))
-		if err != nil {
-			return nil, err
-		}
-		var added []dataFile
-		if file != nil {
-			added = append(added, *file)
-		}
-		if same, err := l.sameContents(live, added); same || err != nil {
-			return nil, err
-		}
-		entries, err := l.entries(opsFiles, added)
-		return &change{
-			remove: live, add: entries, fresh: len(live) == 0,
-			summary: iceberg.Properties{summaryRun: run.ID, summaryHour: run.Hour.String()},
-		}, err
-	})
-}
-
 func mergeFileRows(known []fileRow, rows []FileRow) []fileRow {
 	type version struct{ key, etag string }
 	merged := map[version]fileRow{}
@@ -304,74 +210,6 @@ func (r HourRow) stored() hourRow {
 		Silver: r.Silver, Sightings: r.Sightings, Bindings: r.Bindings, Changed: r.Changed,
 		StartedAt: r.StartedAt.UnixMicro(), FinishedAt: r.FinishedAt.UnixMicro(), IngestDate: r.Hour.Date(),
 	}
-}
-
-// recordHour appends the run to the ledger, once.
-func (l *Lake) recordHour(ctx context.Context, run Run, row HourRow) error {
-	writer, err := newDataWriter[hourRow](l, opsHours, dayOf(run.Hour))
-	if err != nil {
-		return err
-	}
-	if err := writer.write([]hourRow{row.stored()}, 0); err != nil {
-		writer.abort()
-		return err
-	}
-	file, err := writer.close(attemptName(run))
-	if err != nil {
-		return err
-	}
-	return l.commit(ctx, opsHours, func(loaded *table.Table) (*change, error) {
-		if _, done := runSnapshot(loaded, run); done {
-			return nil, nil
-		}
-		entries, err := l.entries(opsHours, []dataFile{*file})
-		return &change{
-			add: entries, fresh: true,
-			summary: iceberg.Properties{summaryRun: run.ID, summaryHour: run.Hour.String()},
-		}, err
-	})
-}
-
-// attemptName begins the names of the ledger's files: no two are ever the same, so that what an attempt left behind can be
-// removed while another one runs.
-func attemptName(run Run) string { return fmt.Sprintf("%s-%d", shortID(run.ID), time.Now().UnixNano()) }
-
-// runSnapshot finds the snapshot that a run committed to a table, however its answer was lost.
-func runSnapshot(loaded *table.Table, run Run) (snapshot *table.Snapshot, found bool) {
-	snapshots := loaded.Metadata().Snapshots()
-	for i := len(snapshots) - 1; i >= 0; i-- {
-		if summary := snapshots[i].Summary; summary != nil && summary.Properties[summaryRun] == run.ID && summary.Properties[summaryHour] == run.Hour.String() {
-			return &snapshots[i], true
-		}
-	}
-	return nil, false
-}
-
-// ledgerRow reads the row that the run wrote before, if it did. The run's snapshot tells, unless the run began so long ago
-// that it may have been expired.
-func (l *Lake) ledgerRow(ctx context.Context, run Run, startedAt time.Time) (HourRow, bool, error) {
-	loaded, err := l.load(ctx, opsHours)
-	if err != nil {
-		return HourRow{}, false, err
-	}
-	_, found := runSnapshot(loaded, run)
-	const clocks = time.Hour // by which those of two machines may differ
-	if !found && startedAt.Add(-clocks).UnixMilli() > knownSince(loaded) {
-		return HourRow{}, false, nil
-	}
-	rows, err := l.hourRowsOf(ctx, loaded, run.Hour, run.Hour+1)
-	if err != nil {
-		return HourRow{}, false, err
-	}
-	for _, row := range rows {
-		if row.RunID == run.ID {
-			return row, true, nil
-		}
-	}
-	if found {
-		return HourRow{}, false, errors.New("the ledger lost the row of run " + run.ID)
-	}
-	return HourRow{}, false, nil
 }
 
 // DropStaging removes what a run staged, once it is committed or given up.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/apache/iceberg-go"
@@ -105,30 +106,40 @@ func (l *Lake) RecordEmpty(ctx context.Context, runID, source string, hours []te
 			days[hour.Date()] = append(days[hour.Date()], row.stored())
 		}
 	}
-	files, err := writeDays(ctx, l, opsHours, days, attemptName(Run{ID: runID}))
+	files, err := writeDays(ctx, l, opsHours, days, attemptName(runID))
 	if err != nil || len(files) == 0 {
 		return err
 	}
 	return l.commit(ctx, opsHours, func(loaded *table.Table) (*change, error) {
 		entries, err := l.entries(opsHours, files)
-		return &change{add: entries, fresh: true, summary: iceberg.Properties{summaryRun: runID}}, err
+		return &change{add: entries, fresh: true, summary: runSummary(runID)}, err
 	})
 }
 
-// daysAtOnce is how many files of days are written at once: on S3 each takes a round trip.
-const daysAtOnce = 8
+// partsAtOnce is how many small files are written at once: on S3 each takes a round trip.
+const partsAtOnce = 8
 
 // writeDays writes a file for each day, of a table that is partitioned by day.
-func writeDays[T any](ctx context.Context, l *Lake, definition tableDefinition, days map[int32][]T, name string) ([]dataFile, error) {
-	files := make(chan dataFile, len(days))
+func writeDays[T any](ctx context.Context, l *Lake, definition tableDefinition, days map[int32][]T, name string) (files []dataFile, err error) {
+	written, err := writeParts(ctx, l, definition, days, func(day int32) partition { return dayOf(firstHour(day)) }, name)
+	for _, each := range written {
+		files = append(files, each...)
+	}
+	return files, err
+}
+
+// writeParts writes a file for each partition that has rows.
+func writeParts[K comparable, T any](ctx context.Context, l *Lake, definition tableDefinition, parts map[K][]T, at func(K) partition, name string) (map[K][]dataFile, error) {
+	written := make(map[K][]dataFile, len(parts))
+	var mutex sync.Mutex
 	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(daysAtOnce)
-	for day, rows := range days {
+	work.SetLimit(partsAtOnce)
+	for part, rows := range parts {
 		work.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			writer, err := newDataWriter[T](l, definition, dayOf(firstHour(day)))
+			writer, err := newDataWriter[T](l, definition, at(part))
 			if err != nil {
 				return err
 			}
@@ -137,19 +148,14 @@ func writeDays[T any](ctx context.Context, l *Lake, definition tableDefinition, 
 				return err
 			}
 			file, err := writer.close(name)
-			if err == nil {
-				files <- *file
+			if file == nil || err != nil {
+				return err
 			}
-			return err
+			mutex.Lock()
+			defer mutex.Unlock()
+			written[part] = []dataFile{*file}
+			return nil
 		})
 	}
-	if err := work.Wait(); err != nil {
-		return nil, err
-	}
-	close(files)
-	var written []dataFile
-	for file := range files {
-		written = append(written, file)
-	}
-	return written, nil
+	return written, work.Wait()
 }

@@ -1,6 +1,7 @@
 package lake
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -32,6 +33,8 @@ type HourPlan struct {
 	Files  int    `json:"files"`
 	Bytes  int64  `json:"bytes"`
 	Chunks int    `json:"chunks"`
+	// Ledger is the ledger's snapshot before the hour was listed, -1 where it had none; 0: other runs of the hour are not looked for.
+	Ledger int64 `json:"ledger,omitempty"`
 }
 
 // stagedPlan is what lies at an HourPlan's Ref.
@@ -61,6 +64,15 @@ const stagingName = "_staging"
 // staging is the folder of a run's uncommitted work.
 func (l *Lake) staging(run Run) string {
 	return fmt.Sprintf("%s/%s/hour-%s/%s", l.objects.root, stagingName, run.Hour, run.ID)
+}
+
+// LedgerNow is the Ledger of a HourPlan, to be asked for before the hour is listed.
+func (l *Lake) LedgerNow(ctx context.Context) (int64, error) {
+	loaded, err := l.load(ctx, opsHours)
+	if err != nil {
+		return 0, err
+	}
+	return cmp.Or(headOf(loaded), -1), nil
 }
 
 // StagePlan keeps the plan of a run: the files it listed, by key, and the chunks they were cut into. ErrDropped: the hour must

@@ -56,8 +56,7 @@ func baseOf(snapshot *table.Snapshot) base {
 type logEntry struct {
 	snapshot  int64
 	committed int64 // milliseconds since 1970
-	run       string
-	hour      string
+	runs      []Run
 	// compaction changed no row.
 	compaction bool
 }
@@ -69,11 +68,8 @@ func log(loaded *table.Table, after int64) (entries []logEntry, ok bool) {
 			slices.Reverse(entries)
 			return entries, true
 		}
-		entry := logEntry{snapshot: snapshot.SnapshotID, committed: snapshot.TimestampMs}
-		if snapshot.Summary != nil {
-			entry.run, entry.hour = snapshot.Summary.Properties[summaryRun], snapshot.Summary.Properties[summaryHour]
-			entry.compaction = snapshot.Summary.Operation == table.OpReplace
-		}
+		entry := logEntry{snapshot: snapshot.SnapshotID, committed: snapshot.TimestampMs, runs: runsIn(snapshot)}
+		entry.compaction = snapshot.Summary != nil && snapshot.Summary.Operation == table.OpReplace
 		entries = append(entries, entry)
 		if snapshot.ParentSnapshotID == nil {
 			break
@@ -85,11 +81,11 @@ func log(loaded *table.Table, after int64) (entries []logEntry, ok bool) {
 
 // settledPrefix cuts logs so that every run is in whole or not at all: an hour commits its tables one after the other, and
 // gold must not see one without the other. A run is settled when the ledger has it, or a later run of its hour.
-func settledPrefix(settled func(logEntry) bool, logs ...[]logEntry) (cuts []int) {
+func settledPrefix(settled settled, logs ...[]logEntry) (cuts []int) {
 	cuts = make([]int, len(logs))
 	for i, entries := range logs {
 		cuts[i] = len(entries)
-		if at := slices.IndexFunc(entries, func(entry logEntry) bool { return entry.run != "" && !settled(entry) }); at >= 0 {
+		if at := slices.IndexFunc(entries, settled.misses); at >= 0 {
 			cuts[i] = at
 		}
 	}
@@ -106,19 +102,27 @@ func settledPrefix(settled func(logEntry) bool, logs ...[]logEntry) (cuts []int)
 	return cuts
 }
 
-func runsOf(entries []logEntry) map[string]bool {
-	runs := map[string]bool{}
+// settled tells whether a run is over that committed to a table at a time, in milliseconds since 1970.
+type settled func(run Run, committed int64) bool
+
+// misses tells that a run of the entry is not over.
+func (s settled) misses(entry logEntry) bool {
+	return slices.ContainsFunc(entry.runs, func(run Run) bool { return !s(run, entry.committed) })
+}
+
+func runsOf(entries []logEntry) map[Run]bool {
+	runs := map[Run]bool{}
 	for _, entry := range entries {
-		if entry.run != "" {
-			runs[entry.run] = true
+		for _, run := range entry.runs {
+			runs[run] = true
 		}
 	}
 	return runs
 }
 
-func firstOf(entries []logEntry, runs map[string]bool) int {
+func firstOf(entries []logEntry, runs map[Run]bool) int {
 	for i, entry := range entries {
-		if runs[entry.run] {
+		if slices.ContainsFunc(entry.runs, func(run Run) bool { return runs[run] }) {
 			return i
 		}
 	}
@@ -126,11 +130,13 @@ func firstOf(entries []logEntry, runs map[string]bool) int {
 }
 
 // unsettledHours names the hours whose runs are under way, or were given up half-way.
-func unsettledHours(entries []logEntry, settled func(logEntry) bool) []string {
+func unsettledHours(entries []logEntry, settled settled) []string {
 	var hours []string
 	for _, entry := range entries {
-		if entry.run != "" && !settled(entry) {
-			hours = append(hours, entry.hour)
+		for _, run := range entry.runs {
+			if !settled(run, entry.committed) {
+				hours = append(hours, run.Hour.String())
+			}
 		}
 	}
 	slices.Sort(hours)
@@ -143,8 +149,8 @@ type ledger struct {
 	lake    *Lake
 	hours   *table.Table
 	since   int64 // milliseconds since 1970; runs that ended before may be known by their row alone
-	runs    map[string]bool
-	lastEnd map[string]int64 // by hour, milliseconds since 1970
+	runs    map[Run]bool
+	lastEnd map[telemetry.Hour]int64 // milliseconds since 1970
 }
 
 func (l *Lake) openLedger(ctx context.Context) (*ledger, error) {
@@ -152,34 +158,31 @@ func (l *Lake) openLedger(ctx context.Context) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := &ledger{lake: l, hours: hours, since: knownSince(hours), runs: map[string]bool{}, lastEnd: map[string]int64{}}
+	known := &ledger{lake: l, hours: hours, since: knownSince(hours), runs: map[Run]bool{}, lastEnd: map[telemetry.Hour]int64{}}
 	for _, snapshot := range hours.Metadata().Snapshots() {
-		if snapshot.Summary != nil {
-			known.runs[snapshot.Summary.Properties[summaryRun]] = true
-			known.lastEnd[snapshot.Summary.Properties[summaryHour]] = snapshot.TimestampMs
+		for _, run := range runsIn(&snapshot) {
+			known.runs[run] = true
+			known.lastEnd[run.Hour] = snapshot.TimestampMs
 		}
 	}
 	return known, nil
 }
 
 // settled tells whether a run is over.
-func (k *ledger) settled(entry logEntry) bool {
-	end, ended := k.lastEnd[entry.hour]
-	return k.runs[entry.run] || ended && end > entry.committed
+func (k *ledger) settled(run Run, committed int64) bool {
+	end, ended := k.lastEnd[run.Hour]
+	return k.runs[run] || ended && end > committed
 }
 
 // learn reads the rows of runs whose snapshots may have been expired.
 func (k *ledger) learn(ctx context.Context, entries []logEntry) error {
 	first, last := telemetry.Hour(math.MaxInt64), telemetry.Hour(math.MinInt64)
 	for _, entry := range entries {
-		if entry.run == "" || k.settled(entry) || entry.committed > k.since {
-			continue
+		for _, run := range entry.runs {
+			if !k.settled(run, entry.committed) && entry.committed <= k.since {
+				first, last = min(first, run.Hour), max(last, run.Hour)
+			}
 		}
-		hour, err := telemetry.ParseHour(entry.hour)
-		if err != nil {
-			continue // not a snapshot of ours: it stays unsettled
-		}
-		first, last = min(first, hour), max(last, hour)
 	}
 	if first > last {
 		return nil
@@ -189,9 +192,8 @@ func (k *ledger) learn(ctx context.Context, entries []logEntry) error {
 		return err
 	}
 	for _, row := range rows {
-		k.runs[row.RunID] = true
-		hour := row.Hour.String()
-		k.lastEnd[hour] = max(k.lastEnd[hour], row.FinishedAt.UnixMilli())
+		k.runs[Run{Hour: row.Hour, ID: row.RunID}] = true
+		k.lastEnd[row.Hour] = max(k.lastEnd[row.Hour], row.FinishedAt.UnixMilli())
 	}
 	return nil
 }

@@ -148,9 +148,9 @@ func (l *Lake) usersChange(staged *stagedUsers, merged []MergedUsers) (*change, 
 }
 
 // visibleRuns divides runs into those that the plan reflects and those that still wait; changed are those that moved silver.
-func (l *Lake) visibleRuns(ctx context.Context, staged *stagedUsers, runs []Run) (visible, waiting []Run, changed map[string]bool, err error) {
-	changed = map[string]bool{}
-	ahead, aheadOfHour := map[string]bool{}, map[string]bool{}
+func (l *Lake) visibleRuns(ctx context.Context, staged *stagedUsers, runs []Run) (visible, waiting []Run, changed map[Run]bool, err error) {
+	changed = map[Run]bool{}
+	ahead, aheadOfHour := map[Run]bool{}, map[telemetry.Hour]bool{}
 	for _, part := range [...]struct {
 		definition tableDefinition
 		reached    int64
@@ -160,18 +160,20 @@ func (l *Lake) visibleRuns(ctx context.Context, staged *stagedUsers, runs []Run)
 			return nil, nil, nil, err
 		}
 		for _, snapshot := range loaded.Metadata().Snapshots() {
-			if snapshot.Summary != nil {
-				changed[snapshot.Summary.Properties[summaryRun]] = true
+			for _, run := range runsIn(&snapshot) {
+				changed[run] = true
 			}
 		}
 		entries, _ := log(loaded, part.reached)
 		for _, entry := range entries {
-			ahead[entry.run], aheadOfHour[entry.hour] = true, true
+			for _, run := range entry.runs {
+				ahead[run], aheadOfHour[run.Hour] = true, true
+			}
 		}
 	}
 	for _, run := range runs {
 		// A run without a commit of its own found what a run before it had left: that must be visible.
-		if ahead[run.ID] || !changed[run.ID] && aheadOfHour[run.Hour.String()] {
+		if ahead[run] || !changed[run] && aheadOfHour[run.Hour] {
 			waiting = append(waiting, run)
 		} else {
 			visible = append(visible, run)
@@ -191,7 +193,7 @@ func roundSnapshot(loaded *table.Table, round string) *table.Snapshot {
 }
 
 // redone are the runs of hours that had one before whose tag may have expired: the ledger knows.
-func (l *Lake) redone(ctx context.Context, runs []Run) (map[string]bool, error) {
+func (l *Lake) redone(ctx context.Context, runs []Run) (map[Run]bool, error) {
 	gold, err := l.load(ctx, goldUsers)
 	if err != nil {
 		return nil, err
@@ -211,10 +213,10 @@ func (l *Lake) redone(ctx context.Context, runs []Run) (map[string]bool, error) 
 			first[row.Hour] = row
 		}
 	}
-	redone := map[string]bool{}
+	redone := map[Run]bool{}
 	for _, run := range old {
 		row, ok := first[run.Hour]
-		redone[run.ID] = ok && row.RunID != run.ID
+		redone[run] = ok && row.RunID != run.ID
 	}
 	return redone, nil
 }
@@ -222,7 +224,7 @@ func (l *Lake) redone(ctx context.Context, runs []Run) (map[string]bool, error) 
 // newTags names the hours that a commit shows. An hour keeps its first tag; a rerun that moved rows gets the next number,
 // one that moved none gets nothing: a reader could not tell the difference. A first tag that expired does not come back: it
 // would say that today's was known then.
-func newTags(loaded *table.Table, visible []Run, changed, redone map[string]bool) []string {
+func newTags(loaded *table.Table, visible []Run, changed, redone map[Run]bool) []string {
 	taken := map[string]bool{}
 	for name := range loaded.Metadata().Refs() {
 		taken[name] = true
@@ -230,8 +232,8 @@ func newTags(loaded *table.Table, visible []Run, changed, redone map[string]bool
 	var tags []string
 	for _, run := range visible {
 		tag := TagOf(run)
-		if taken[tag] || redone[run.ID] {
-			if !changed[run.ID] {
+		if taken[tag] || redone[run] {
+			if !changed[run] {
 				continue
 			}
 			for n := 2; tag == TagOf(run) || taken[tag]; n++ {

@@ -82,7 +82,7 @@ type verifier struct {
 	// The state that is checked. Gold and the ledger are loaded first: what came after them is ahead, and known as such.
 	gold   *table.Table
 	ledger map[telemetry.Hour][]HourRow // every run, oldest first
-	ended  map[string]bool              // runs that committed to the ledger, whether or not their rows are still there
+	ended  map[Run]bool                 // runs that committed to the ledger, whether or not their rows are still there
 	tables map[string]*table.Table
 	files  map[string]map[telemetry.Hour][]iceberg.DataFile // by table and hour
 }
@@ -99,10 +99,10 @@ func (v *verifier) load(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	v.ended = map[string]bool{}
+	v.ended = map[Run]bool{}
 	for _, snapshot := range hours.Metadata().Snapshots() {
-		if snapshot.Summary != nil {
-			v.ended[snapshot.Summary.Properties[summaryRun]] = true
+		for _, run := range runsIn(&snapshot) {
+			v.ended[run] = true
 		}
 	}
 	rows, err := v.lake.hourRows(ctx, math.MinInt32, math.MaxInt32)
@@ -192,19 +192,14 @@ func (v *verifier) unsettled() map[telemetry.Hour]time.Time {
 	found := map[telemetry.Hour]time.Time{}
 	for _, loaded := range v.tables {
 		for _, snapshot := range loaded.Metadata().Snapshots() {
-			if snapshot.Summary == nil || snapshot.Summary.Properties[summaryRun] == "" {
-				continue
-			}
-			hour, err := telemetry.ParseHour(snapshot.Summary.Properties[summaryHour])
-			if err != nil {
-				continue
-			}
 			at := time.UnixMilli(snapshot.TimestampMs)
-			settled := v.ended[snapshot.Summary.Properties[summaryRun]] || slices.ContainsFunc(v.ledger[hour], func(row HourRow) bool {
-				return row.RunID == snapshot.Summary.Properties[summaryRun] || row.FinishedAt.After(at)
-			})
-			if !settled {
-				found[hour] = at
+			for _, run := range runsIn(&snapshot) {
+				settled := v.ended[run] || slices.ContainsFunc(v.ledger[run.Hour], func(row HourRow) bool {
+					return row.RunID == run.ID || row.FinishedAt.After(at)
+				})
+				if !settled {
+					found[run.Hour] = at
+				}
 			}
 		}
 	}

@@ -90,7 +90,8 @@ func (v *verifier) reflected() (*base, error) {
 		var ahead []string
 		for snapshot := loaded.CurrentSnapshot(); snapshot != nil && snapshot.SnapshotID != part.reached; snapshot = parentOf(loaded, snapshot) {
 			if snapshot.Summary != nil && snapshot.Summary.Operation != table.OpReplace {
-				ahead = append(ahead, snapshot.Summary.Properties[summaryHour])
+				hours := snapshot.Summary.Properties[summaryHours]
+				ahead = append(ahead, hours[strings.LastIndexByte(hours, ' ')+1:])
 			}
 		}
 		if len(ahead) > 0 {

@@ -148,8 +148,8 @@ type stagedHour struct {
 	silver  []lake.StagedSilver
 }
 
-// stageAndCommit lists, parses, gathers and commits the hour; from the start again when its files change meanwhile, or when a
-// user is forgotten whom it may hold.
+// stageAndCommit lists, parses, gathers and commits the hour; from the start again when its files change meanwhile, when a user
+// is forgotten whom it may hold, or when another run of the hour ends, which may have seen newer files.
 func (w *ingestHour) stageAndCommit(ctx workflow.Context, result *IngestResult) (stagedHour, error) {
 	changed := 0
 	for listing := 1; ; listing++ {
@@ -157,8 +157,8 @@ func (w *ingestHour) stageAndCommit(ctx workflow.Context, result *IngestResult) 
 		if err == nil {
 			result.Hour, err = w.commit(ctx, staged)
 		}
-		if isType(err, activities.ErrorForgotten) {
-			workflow.GetLogger(ctx).Info("a user was forgotten: listing the hour again", "hour", w.hour.String(), "listing", listing)
+		if isType(err, activities.ErrorForgotten) || isType(err, activities.ErrorConflict) {
+			workflow.GetLogger(ctx).Info("listing the hour again", "hour", w.hour.String(), "listing", listing, "because", err)
 			continue
 		}
 		if !isType(err, activities.ErrorSourceChanged) {
