@@ -80,6 +80,8 @@ type committingHour struct {
 	StagedHour
 	result  *hourResult
 	changed map[string]bool // tables
+	// overtaken: another run ended since the files were listed, and before anything of this one was written.
+	overtaken bool
 }
 
 // errInterfered: another run touched the hours between the commits of this one.
@@ -119,17 +121,15 @@ func (c *hoursCommit) begin(ctx context.Context, staged []StagedHour) (done bool
 		} else if err != nil {
 			return false, err
 		}
+		going := &committingHour{StagedHour: hour, changed: map[string]bool{}}
 		if overtaken(loaded, hour) {
 			begun, err := c.lake.begun(ctx, hour.Run)
 			if err != nil {
 				return false, err
 			}
-			if !begun {
-				c.left[hour.Run.Hour] = errOvertaken(hour.Run)
-				continue
-			}
+			going.overtaken = !begun
 		}
-		c.hours = append(c.hours, &committingHour{StagedHour: hour, changed: map[string]bool{}})
+		c.hours = append(c.hours, going)
 	}
 	return len(c.hours) == 0, nil
 }
@@ -204,9 +204,14 @@ func (c *hoursCommit) commit(ctx context.Context) error {
 
 // of are the hours whose rows in a table the commit replaces: where silver is made from bronze, bronze stays as it is.
 func (c *hoursCommit) of(definition tableDefinition) []*committingHour {
-	return slices.DeleteFunc(slices.Clone(c.hours), func(hour *committingHour) bool {
+	return slices.DeleteFunc(c.going(), func(hour *committingHour) bool {
 		return hour.result.plan.Bronze != nil && !strings.HasPrefix(definition.name, "silver.")
 	})
+}
+
+// going are the hours that were not left out so far.
+func (c *hoursCommit) going() []*committingHour {
+	return slices.DeleteFunc(slices.Clone(c.hours), func(hour *committingHour) bool { return c.left[hour.Run.Hour] != nil })
 }
 
 // replace makes the staged files the whole content of the hours in a table, and notes whether that took a commit, now or before
@@ -238,6 +243,8 @@ func (c *hoursCommit) replace(ctx context.Context, definition tableDefinition) e
 				_, hour.changed[definition.name] = runSnapshot(loaded, hour.Run)
 			case isDropped(loaded, hour.Run.Hour): // since the run began
 				hour.changed[definition.name] = false
+			case hour.overtaken:
+				c.left[hour.Run.Hour] = errOvertaken(hour.Run)
 			default:
 				hour.changed[definition.name] = true
 				if err := replaced.hour(hour.Run.Hour, live[hour.Run.Hour], files); err != nil {
@@ -329,97 +336,10 @@ func filesOf(ctx context.Context, loaded *table.Table, hours []*committingHour) 
 	return live, nil
 }
 
-// recordFiles writes the hours' files into ops.files. Versions read earlier stay, as replaced or removed.
-func (c *hoursCommit) recordFiles(ctx context.Context) error {
-	hours := c.of(opsFiles)
-	if len(hours) == 0 {
-		return nil
-	}
-	return c.lake.commit(ctx, opsFiles, func(loaded *table.Table) (*change, error) {
-		c.seen[opsFiles.name] = headOf(loaded)
-		live, err := filesOf(ctx, loaded, hours)
-		if err != nil {
-			return nil, err
-		}
-		merged := map[telemetry.Hour][]fileRow{}
-		for _, hour := range hours {
-			known, err := readRows[fileRow](ctx, c.lake, live[hour.Run.Hour])
-			if err != nil {
-				return nil, err
-			}
-			merged[hour.Run.Hour] = mergeFileRows(known, hour.result.fileRows(hour.Run))
-		}
-		written, err := writeParts(ctx, c.lake, opsFiles, merged, hourOf, attemptName(c.id))
-		if err != nil {
-			return nil, err
-		}
-		replaced := &replacement{lake: c.lake, definition: opsFiles, id: c.id}
-		for _, hour := range hours {
-			files := written[hour.Run.Hour]
-			same, err := c.lake.sameContents(live[hour.Run.Hour], files)
-			if err != nil {
-				return nil, err
-			}
-			if !same {
-				if err := replaced.hour(hour.Run.Hour, live[hour.Run.Hour], files); err != nil {
-					return nil, err
-				}
-			}
-		}
-		return replaced.change(), nil
-	})
-}
-
-// recordHours appends the runs to the ledger, once. errInterfered: look at the tables again.
-func (c *hoursCommit) recordHours(ctx context.Context) error {
-	rows := make([]HourRow, len(c.hours))
-	days := map[int32][]hourRow{}
-	hours := make([]telemetry.Hour, len(c.hours))
-	for i, hour := range c.hours {
-		row := hour.result.row(hour.Run, hour.Silver)
-		for _, definition := range [...]tableDefinition{silverEvents, silverSightings, silverBindings} {
-			row.Changed = row.Changed || hour.changed[definition.name]
-		}
-		row.StartedAt = hour.StartedAt.UTC().Truncate(time.Microsecond)
-		row.FinishedAt = time.Now().UTC().Truncate(time.Microsecond)
-		rows[i], hours[i] = row, hour.Run.Hour
-		days[hour.Run.Hour.Date()] = append(days[hour.Run.Hour.Date()], row.stored())
-	}
-	files, err := writeDays(ctx, c.lake, opsHours, days, attemptName(c.id))
-	if err != nil {
-		return err
-	}
-	var ledger *table.Table
-	err = c.lake.commit(ctx, opsHours, func(loaded *table.Table) (*change, error) {
-		ledger = loaded
-		if _, done := runSnapshot(loaded, c.hours[0].Run); done {
-			return nil, nil
-		}
-		if met, err := c.interfered(ctx); err != nil {
-			return nil, err
-		} else if met {
-			return nil, errInterfered
-		}
-		entries, err := c.lake.entries(opsHours, files)
-		return &change{add: entries, fresh: true, summary: runSummary(c.id, hours...)}, err
-	})
-	if err != nil {
-		return err
-	}
-	c.rows = rows
-	// Each is whole. But of two runs that met, the one that ended last may have listed first.
-	for _, hour := range c.hours {
-		if overtaken(ledger, hour.StagedHour) {
-			c.left[hour.Run.Hour] = errOvertaken(hour.Run)
-		}
-	}
-	return nil
-}
-
 // interfered tells whether another run touched one of the hours since this commit looked at their tables.
 func (c *hoursCommit) interfered(ctx context.Context) (bool, error) {
 	ours := map[telemetry.Hour]bool{}
-	for _, hour := range c.hours {
+	for _, hour := range c.going() {
 		ours[hour.Run.Hour] = true
 	}
 	for _, definition := range append(slices.Clone(hourTables), opsFiles) {
@@ -441,10 +361,6 @@ func (c *hoursCommit) interfered(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// attemptName begins the names of the ledger's files: no two are ever the same, so that what an attempt left behind can be
-// removed while another one runs.
-func attemptName(id string) string { return fmt.Sprintf("%s-%d", shortID(id), time.Now().UnixNano()) }
-
 // begun tells whether a run has committed anything.
 func (l *Lake) begun(ctx context.Context, run Run) (bool, error) {
 	for _, definition := range hourTables {
@@ -457,38 +373,4 @@ func (l *Lake) begun(ctx context.Context, run Run) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// ledgerRows reads the rows that runs wrote before, if they did. Their snapshot tells, unless they began so long ago that it may
-// have been expired.
-func (l *Lake) ledgerRows(ctx context.Context, ledger *table.Table, staged []StagedHour) (rows []HourRow, err error) {
-	const clocks = time.Hour // by which those of two machines may differ
-	known := knownSince(ledger)
-	found := map[telemetry.Hour]bool{} // whether the ledger must have the row
-	for _, hour := range staged {
-		if _, committed := runSnapshot(ledger, hour.Run); committed {
-			found[hour.Run.Hour] = true
-		} else if hour.StartedAt.Add(-clocks).UnixMilli() <= known {
-			found[hour.Run.Hour] = false
-		}
-	}
-	if len(found) == 0 {
-		return nil, nil
-	}
-	all, err := l.hourRowsOf(ctx, ledger, staged[0].Run.Hour, staged[len(staged)-1].Run.Hour+1)
-	if err != nil {
-		return nil, err
-	}
-	for _, row := range all {
-		if _, asked := found[row.Hour]; asked && row.RunID == staged[0].Run.ID {
-			rows = append(rows, row)
-			delete(found, row.Hour)
-		}
-	}
-	for hour, must := range found {
-		if must {
-			return nil, fmt.Errorf("the ledger lost the row of run %s, hour %s", staged[0].Run.ID, hour)
-		}
-	}
-	return rows, nil
 }

@@ -2,10 +2,13 @@ package lake
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -210,6 +213,141 @@ func (r HourRow) stored() hourRow {
 		Silver: r.Silver, Sightings: r.Sightings, Bindings: r.Bindings, Changed: r.Changed,
 		StartedAt: r.StartedAt.UnixMicro(), FinishedAt: r.FinishedAt.UnixMicro(), IngestDate: r.Hour.Date(),
 	}
+}
+
+// recordFiles writes the hours' files into ops.files. Versions read earlier stay, as replaced or removed.
+func (c *hoursCommit) recordFiles(ctx context.Context) error {
+	hours := c.of(opsFiles)
+	if len(hours) == 0 {
+		return nil
+	}
+	return c.lake.commit(ctx, opsFiles, func(loaded *table.Table) (*change, error) {
+		c.seen[opsFiles.name] = headOf(loaded)
+		live, err := filesOf(ctx, loaded, hours)
+		if err != nil {
+			return nil, err
+		}
+		merged := map[telemetry.Hour][]fileRow{}
+		for _, hour := range hours {
+			known, err := readRows[fileRow](ctx, c.lake, live[hour.Run.Hour])
+			if err != nil {
+				return nil, err
+			}
+			merged[hour.Run.Hour] = mergeFileRows(known, hour.result.fileRows(hour.Run))
+		}
+		written, err := writeParts(ctx, c.lake, opsFiles, merged, hourOf, attemptName(c.id))
+		if err != nil {
+			return nil, err
+		}
+		replaced := &replacement{lake: c.lake, definition: opsFiles, id: c.id}
+		for _, hour := range hours {
+			files := written[hour.Run.Hour]
+			same, err := c.lake.sameContents(live[hour.Run.Hour], files)
+			if err != nil {
+				return nil, err
+			}
+			switch {
+			case same:
+			case hour.overtaken:
+				c.left[hour.Run.Hour] = errOvertaken(hour.Run)
+			default:
+				hour.changed[opsFiles.name] = true
+				if err := replaced.hour(hour.Run.Hour, live[hour.Run.Hour], files); err != nil {
+					return nil, err
+				}
+			}
+		}
+		return replaced.change(), nil
+	})
+}
+
+// recordHours appends the runs to the ledger, once. errInterfered: look at the tables again.
+func (c *hoursCommit) recordHours(ctx context.Context) error {
+	going := c.going()
+	if len(going) == 0 {
+		return nil
+	}
+	rows := make([]HourRow, len(going))
+	days := map[int32][]hourRow{}
+	hours := make([]telemetry.Hour, len(going))
+	for i, hour := range going {
+		row := hour.result.row(hour.Run, hour.Silver)
+		for _, definition := range [...]tableDefinition{silverEvents, silverSightings, silverBindings} {
+			row.Changed = row.Changed || hour.changed[definition.name]
+		}
+		row.StartedAt = hour.StartedAt.UTC().Truncate(time.Microsecond)
+		row.FinishedAt = time.Now().UTC().Truncate(time.Microsecond)
+		rows[i], hours[i] = row, hour.Run.Hour
+		days[hour.Run.Hour.Date()] = append(days[hour.Run.Hour.Date()], row.stored())
+	}
+	files, err := writeDays(ctx, c.lake, opsHours, days, attemptName(c.id))
+	if err != nil {
+		return err
+	}
+	var ledger *table.Table
+	err = c.lake.commit(ctx, opsHours, func(loaded *table.Table) (*change, error) {
+		ledger = loaded
+		if _, done := runSnapshot(loaded, going[0].Run); done {
+			return nil, nil
+		}
+		if met, err := c.interfered(ctx); err != nil {
+			return nil, err
+		} else if met {
+			return nil, errInterfered
+		}
+		entries, err := c.lake.entries(opsHours, files)
+		return &change{add: entries, fresh: true, summary: runSummary(c.id, hours...)}, err
+	})
+	if err != nil {
+		return err
+	}
+	c.rows = rows
+	// Each is whole. But of two runs that met, the one that ended last may have listed first.
+	for _, hour := range going {
+		wrote := slices.Contains(slices.Collect(maps.Values(hour.changed)), true)
+		if wrote && overtaken(ledger, hour.StagedHour) {
+			c.left[hour.Run.Hour] = errOvertaken(hour.Run)
+		}
+	}
+	return nil
+}
+
+// attemptName begins the names of the ledger's files: no two are ever the same, so that what an attempt left behind can be
+// removed while another one runs.
+func attemptName(id string) string { return fmt.Sprintf("%s-%d", shortID(id), time.Now().UnixNano()) }
+
+// ledgerRows reads the rows that runs wrote before, if they did. Their snapshot tells, unless they began so long ago that it may
+// have been expired.
+func (l *Lake) ledgerRows(ctx context.Context, ledger *table.Table, staged []StagedHour) (rows []HourRow, err error) {
+	const clocks = time.Hour // by which those of two machines may differ
+	known := knownSince(ledger)
+	found := map[telemetry.Hour]bool{} // whether the ledger must have the row
+	for _, hour := range staged {
+		if _, committed := runSnapshot(ledger, hour.Run); committed {
+			found[hour.Run.Hour] = true
+		} else if hour.StartedAt.Add(-clocks).UnixMilli() <= known {
+			found[hour.Run.Hour] = false
+		}
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	all, err := l.hourRowsOf(ctx, ledger, staged[0].Run.Hour, staged[len(staged)-1].Run.Hour+1)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range all {
+		if _, asked := found[row.Hour]; asked && row.RunID == staged[0].Run.ID {
+			rows = append(rows, row)
+			delete(found, row.Hour)
+		}
+	}
+	for hour, must := range found {
+		if must {
+			return nil, fmt.Errorf("the ledger lost the row of run %s, hour %s", staged[0].Run.ID, hour)
+		}
+	}
+	return rows, nil
 }
 
 // DropStaging removes what a run staged, once it is committed or given up.
