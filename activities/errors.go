@@ -71,14 +71,14 @@ func temporalError(ctx context.Context, err error) error {
 	case errors.Is(err, source.ErrDenied):
 		return temporal.NewApplicationError(err.Error()+"; tried again until access is granted", ErrorDenied)
 	}
-	if what := awaited(err); what != "" {
+	if what := Awaited(err); what != "" {
 		return temporal.NewApplicationError("waiting until "+what+"; nothing needs to be started again. The last try: "+err.Error(), ErrorOutage)
 	}
 	return err
 }
 
-// awaited says in plain words what an outage is over with; empty where the error does not tell.
-func awaited(err error) string {
+// Awaited says in plain words what an outage is over with; empty where the error does not tell.
+func Awaited(err error) string {
 	var state interface{ SQLState() string } // an answer of Postgres
 	var connect *pgconn.ConnectError
 	var status interface{ HTTPStatusCode() int } // an answer of S3
@@ -86,13 +86,13 @@ func awaited(err error) string {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return "there is room on the disk again"
-	case errors.As(err, &connect), errors.Is(err, driver.ErrBadConn):
-		return "the database of the catalog can be reached"
-	case errors.As(err, &state):
+	case errors.As(err, &state): // before what it is wrapped in: a wrong password is no outage
 		switch class := state.SQLState()[:min(2, len(state.SQLState()))]; class {
 		case "08", "53", "57": // connections, resources, an operator's doing
 			return "the database of the catalog works again"
 		}
+	case errors.As(err, &connect), errors.Is(err, driver.ErrBadConn), pgconn.SafeToRetry(err): // the last: "conn closed"
+		return "the database of the catalog can be reached"
 	case errors.As(err, &status) && (status.HTTPStatusCode() >= 500 || status.HTTPStatusCode() == 429):
 		return "S3 takes requests again"
 	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):

@@ -60,11 +60,14 @@ type site struct {
 	dir     string
 	source  string
 	server  *testserver.TemporalServer
+	lake    lake.Config // in dir when empty
+	env     []string
 }
 
 func (s *site) command(args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(s.t.Context(), s.program, append(args, "--dir", s.dir, "--source", s.source)...)
-	cmd.Env = append(os.Environ(), s.server.Env()...)
+	args = append(args, "--dir", s.dir, "--source", s.source, "--catalog", s.lake.Catalog, "--warehouse", s.lake.Warehouse)
+	cmd := exec.CommandContext(s.t.Context(), s.program, args...)
+	cmd.Env = slices.Concat(os.Environ(), s.env, s.server.Env())
 	return cmd
 }
 
@@ -114,7 +117,11 @@ func (s *site) await(ctx context.Context, from, to telemetry.Hour) error {
 func (s *site) tables(from, to telemetry.Hour) string {
 	s.t.Helper()
 	ctx := s.t.Context()
-	l, err := lake.OpenExisting(ctx, lake.Config{Catalog: "sqlite://" + s.dir + "/catalog.db", Warehouse: "file://" + s.dir + "/warehouse"})
+	config := s.lake
+	if config.Catalog == "" {
+		config = lake.Config{Catalog: "sqlite://" + s.dir + "/catalog.db", Warehouse: "file://" + s.dir + "/warehouse"}
+	}
+	l, err := lake.OpenExisting(ctx, config)
 	if err != nil {
 		s.t.Fatal(err)
 	}

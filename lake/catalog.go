@@ -6,19 +6,27 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/catalog"
 	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
 	icebergio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
-	_ "github.com/jackc/pgx/v5/stdlib" // the postgres driver
-	_ "modernc.org/sqlite"             // the sqlite driver
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite" // the sqlite driver
 )
+
+const connectTimeout = 10 * time.Second
+
+// silence is how a connection finds within half a minute that the other side is gone.
+var silence = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 
 // openDatabase opens the catalog's database: sqlite:///absolute/catalog.db or postgres://….
 func openDatabase(location string) (*sql.DB, sqlcatalog.SupportedDialect, error) {
@@ -43,10 +51,16 @@ func openDatabase(location string) (*sql.DB, sqlcatalog.SupportedDialect, error)
 		}
 		return db, sqlcatalog.SQLite, nil
 	case "postgres", "postgresql":
-		db, err := sql.Open("pgx", location)
+		settings, err := pgx.ParseConfig(location)
 		if err != nil {
-			return nil, "", fmt.Errorf("open the catalog on %s: %w", parsed.Host, err)
+			return nil, "", fmt.Errorf("%w: the catalog on %s: %w", ErrConfig, parsed.Host, err) // which leaves the password out
 		}
+		// A server that is gone without a word must not hold a step for hours.
+		if settings.ConnectTimeout == 0 {
+			settings.ConnectTimeout = connectTimeout
+		}
+		settings.DialFunc = (&net.Dialer{KeepAliveConfig: silence}).DialContext
+		db := stdlib.OpenDB(*settings)
 		db.SetMaxOpenConns(16)
 		return db, sqlcatalog.Postgres, nil
 	}

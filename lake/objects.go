@@ -16,7 +16,6 @@ import (
 	"strings"
 
 	icebergio "github.com/apache/iceberg-go/io"
-	_ "github.com/apache/iceberg-go/io/gocloud/s3" // registers the s3:// warehouse
 )
 
 // objects reads and writes the warehouse's files through Iceberg's own I/O, so that one set of settings reaches S3.

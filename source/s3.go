@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -38,7 +37,7 @@ func openS3(ctx context.Context, location string) (Source, error) {
 	if prefix != "" {
 		prefix += "/"
 	}
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := AWSConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open source s3://%s: %w: read the AWS settings: %w", location, ErrConfig, err)
 	}

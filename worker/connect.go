@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -54,6 +55,12 @@ func dial(ctx context.Context, options client.Options, logger *slog.Logger) (cli
 			options.HostPort, options.Namespace, err)
 	}
 	return c, nil
+}
+
+// IsUnreachable tells that Temporal's server does not answer.
+func IsUnreachable(err error) bool {
+	var unavailable *serviceerror.Unavailable
+	return errors.As(err, &unavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // EnsureSearchAttributes registers the search attributes of our workflows where they are missing. Without them no workflow

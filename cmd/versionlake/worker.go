@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
 
+	"github.com/versionlake/versionlake/activities"
+	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/worker"
 )
 
@@ -29,7 +33,7 @@ func newWorkerCommand(s *settings, runF func(context.Context, *workerOptions) er
 source, the warehouse and the catalog. It also registers the search attributes Hour and Status, and the hourly schedule.
 
 The server is named by TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and so on, or by Temporal's configuration file. On SIGTERM
-a worker takes no more steps, and ends those that run.`,
+a worker takes no more steps, and ends those that run. One that can't reach the server, the catalog or the warehouse waits.`,
 		Example: `  TEMPORAL_ADDRESS=temporal:7233 versionlake worker --source s3://telemetry/service-logs \
     --warehouse s3://lake/versions --catalog postgres://versionlake@db/catalog`,
 		Args: cobra.NoArgs,
@@ -62,33 +66,78 @@ func workerRun(ctx context.Context, o *workerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	l, err := o.openLake(ctx)
-	if err != nil {
+	var place workplace
+	if err := o.untilReached(ctx, logger, &place); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	c, options, err := worker.Connect(ctx, logger)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := worker.EnsureSearchAttributes(ctx, c, options.Namespace); err != nil {
-		return err
-	}
-	if !o.noSchedule {
-		if err := worker.EnsureSchedules(ctx, c, o.schedule); err != nil {
-			return err
-		}
-	}
-	w := worker.New(c, worker.Options{
-		Source: src, Lake: l, Catalogue: catalogue, MaxFuture: o.maxFuture, Activities: o.workers, Drain: o.drain,
+	defer func() { err = errors.Join(err, place.close()) }()
+	w := worker.New(place.client, worker.Options{
+		Source: src, Lake: place.lake, Catalogue: catalogue, MaxFuture: o.maxFuture, Activities: o.workers, Drain: o.drain,
 	})
-	logger.Info("working", "temporal", options.HostPort, "namespace", options.Namespace, "source", src.String())
+	logger.Info("working", "temporal", place.temporal.HostPort, "namespace", place.temporal.Namespace, "source", src.String())
 	interrupted := make(chan any)
 	stop := context.AfterFunc(ctx, func() { close(interrupted) })
 	defer stop()
 	if err := w.Run(interrupted); err != nil {
-		return fmt.Errorf("work for Temporal at %s: %w", options.HostPort, err)
+		return fmt.Errorf("work for Temporal at %s: %w", place.temporal.HostPort, err)
 	}
 	return nil
+}
+
+// workplace is what a worker needs besides its source.
+type workplace struct {
+	lake     *lake.Lake
+	client   client.Client
+	temporal client.Options
+}
+
+func (p *workplace) close() error {
+	if p.client != nil {
+		p.client.Close()
+	}
+	if p.lake != nil {
+		return p.lake.Close()
+	}
+	return nil
+}
+
+const longestPause = 30 * time.Second
+
+// untilReached opens the workplace. A worker that is started in an outage waits, as its steps would: one that ends and is
+// started again and again is harder to tell from one that can't work.
+func (o *workerOptions) untilReached(ctx context.Context, logger *slog.Logger, p *workplace) error {
+	for pause := time.Second; ; pause = min(2*pause, longestPause) {
+		err := o.open(ctx, logger, p)
+		if err == nil {
+			return nil
+		}
+		err = errors.Join(err, p.close())
+		*p = workplace{}
+		what := activities.Awaited(err)
+		if what == "" && worker.IsUnreachable(err) {
+			what = "Temporal can be reached"
+		}
+		if what == "" {
+			return err
+		}
+		logger.Warn("waiting until "+what, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (o *workerOptions) open(ctx context.Context, logger *slog.Logger, p *workplace) (err error) {
+	if p.lake, err = o.openLake(ctx); err != nil {
+		return err
+	}
+	if p.client, p.temporal, err = worker.Connect(ctx, logger); err != nil {
+		return err
+	}
+	if err := worker.EnsureSearchAttributes(ctx, p.client, p.temporal.Namespace); err != nil || o.noSchedule {
+		return err
+	}
+	return worker.EnsureSchedules(ctx, p.client, o.schedule)
 }
