@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.temporal.io/sdk/temporal"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/source"
@@ -83,8 +85,9 @@ func Awaited(err error) string {
 	var connect *pgconn.ConnectError
 	var status interface{ HTTPStatusCode() int } // an answer of S3
 	var network net.Error
+	var local *sqlite.Error // the catalog's database
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+	case errors.As(err, &local) && local.Code()&0xff == sqlite3.SQLITE_FULL, errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return "there is room on the disk again"
 	case errors.As(err, &state): // before what it is wrapped in: a wrong password is no outage
 		switch class := state.SQLState()[:min(2, len(state.SQLState()))]; class {
