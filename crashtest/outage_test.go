@@ -46,7 +46,7 @@ func (s *site) through(o outageTest, from telemetry.Hour, away, back func(), wor
 	s.t.Helper()
 	t, to := s.t, from+telemetry.Hour(o.hours)
 	worker := s.worker(noSchedule)
-	defer stop(worker)
+	t.Cleanup(func() { stop(worker) })
 	s.start(from, to)
 	c, err := client.Dial(client.Options{HostPort: s.server.Address, Namespace: s.server.Namespace})
 	if err != nil {
