@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -23,30 +24,49 @@ import (
 	"github.com/versionlake/versionlake/workflows"
 )
 
-// outageTest is how large the range is, and how long an outage lasts.
-type outageTest struct {
-	hours int
-	lasts time.Duration
+// outages are what may be away, how long it is, and from how large a range.
+type outages struct {
+	source   string
+	from, to telemetry.Hour
+	want     string // the tables of an undisturbed run
+	lasts    time.Duration
 }
 
-func outages(t *testing.T) outageTest {
-	t.Helper()
+// TestOutages lets Postgres go away in the middle of a range while S3 refuses every third call, and a disk fill up. Each time the
+// Temporal UI says what is waited for, and the range ends right once it is back, with no help: not even where the worker is
+// replaced in the outage, and the Temporal server with it. With VERSIONLAKE_FAULTS set, the
+// range is a day, and the outages last a minute.
+func TestOutages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts real servers")
 	}
+	o := outages{lasts: time.Second}
+	hours := 4
 	if os.Getenv("VERSIONLAKE_FAULTS") != "" {
-		return outageTest{hours: 48, lasts: time.Minute}
+		o.lasts, hours = time.Minute, 24
 	}
-	return outageTest{hours: 5, lasts: time.Second}
+	o.source, o.from = world(t, hours)
+	o.to = o.from + telemetry.Hour(hours)
+	command := program(t)
+	o.want = plain(t, command, o.source, o.from, o.to)
+	t.Run("servers", func(t *testing.T) { o.serversAway(t, command) })
+	t.Run("disk", func(t *testing.T) { o.diskFull(t, command) })
 }
 
-// through runs a range while something is away from its first hours on, until it is said in the Temporal UI, in these words,
-// and for a while more. Nobody helps: the same worker must go on, and the tables end as those of an undisturbed run.
-func (s *site) through(o outageTest, from telemetry.Hour, away, back func(), words string) {
+// outage is what goes away and comes back, and the words that tell of it in the Temporal UI.
+type outage struct {
+	away, back func()
+	words      string
+	meanwhile  func(worker *exec.Cmd) *exec.Cmd // what else happens; nil: nothing
+}
+
+// through runs a range, and lets something be away from its first hours on, until that is said in the Temporal UI and for a
+// while more.
+func (o outages) through(s *site, of outage) {
 	s.t.Helper()
-	t, to := s.t, from+telemetry.Hour(o.hours)
+	t, from, to := s.t, o.from, o.to
 	worker := s.worker(noSchedule)
-	t.Cleanup(func() { stop(worker) })
+	defer func() { t.Cleanup(func() { stop(worker) }) }()
 	s.start(from, to)
 	c, err := client.Dial(client.Options{HostPort: s.server.Address, Namespace: s.server.Namespace})
 	if err != nil {
@@ -71,19 +91,22 @@ func (s *site) through(o outageTest, from telemetry.Hour, away, back func(), wor
 		}
 	}
 	until("some hours are done", func() bool { return hoursDone(t, c, from, to) > 0 })
-	away()
+	of.away()
 	var said string
-	until("the UI says "+words, func() bool {
+	until("the UI says "+of.words, func() bool {
 		said = waitsFor(t, c)
-		return strings.Contains(said, words)
+		return strings.Contains(said, of.words)
 	})
 	t.Logf("after %s the UI says:\n%s", time.Since(begun).Round(time.Millisecond), said)
+	if of.meanwhile != nil {
+		worker = of.meanwhile(worker)
+	}
 	select {
 	case err := <-over:
 		t.Fatalf("the range is over in the outage: %v", err)
 	case <-time.After(o.lasts): // how long it lasts is what the test is about
 	}
-	back()
+	of.back()
 	since := time.Now()
 	select {
 	case err := <-over:
@@ -94,16 +117,13 @@ func (s *site) through(o outageTest, from telemetry.Hour, away, back func(), wor
 		t.Fatalf("the range does not end\n%s\n%s", waitsFor(t, c), worker.Stderr)
 	}
 	t.Logf("over %s after the outage", time.Since(since).Round(time.Millisecond))
-	if err := worker.Process.Signal(syscall.Signal(0)); err != nil {
-		t.Errorf("the worker has gone: %v\n%s", err, worker.Stderr)
-	}
 }
 
 // check compares the tables with those of an undisturbed run, and lets the program verify them.
-func (s *site) check(want string, from, to telemetry.Hour) {
+func (o outages) check(s *site) {
 	s.t.Helper()
-	if got := s.tables(from, to); got != want {
-		s.t.Errorf("the tables differ from those of an undisturbed run:\n%s", difference(want, got))
+	if got := s.tables(o.from, o.to); got != o.want {
+		s.t.Errorf("the tables differ from those of an undisturbed run:\n%s", difference(o.want, got))
 	}
 	out, err := s.command("verify").CombinedOutput()
 	s.t.Logf("verify: %s", bytes.TrimSpace(out))
@@ -149,7 +169,7 @@ func waitsFor(t *testing.T, c client.Client) string {
 }
 
 // onServers is a site whose source and warehouse are on S3, behind faults, and whose catalog is in Postgres, behind a gate.
-func onServers(t *testing.T, source string, choose func(*http.Request) testserver.Fault) (*site, *testserver.Gate) {
+func onServers(t *testing.T, command, source string, choose func(*http.Request) testserver.Fault) (*site, *testserver.Gate) {
 	t.Helper()
 	server := testserver.S3(t)
 	bucket := server.NewBucket(t)
@@ -174,37 +194,43 @@ func onServers(t *testing.T, source string, choose func(*http.Request) testserve
 	server.Behind(t, choose).Setenv(t)
 	database, gate := testserver.PostgresBehind(t, testserver.Postgres(t))
 	return &site{
-		t: t, program: program(t), dir: t.TempDir(), source: "s3://" + bucket + "/telemetry", server: testserver.Temporal(t),
+		t: t, program: command, dir: t.TempDir(), source: "s3://" + bucket + "/telemetry", server: testserver.Temporal(t),
 		lake: lake.Config{Catalog: database, Warehouse: "s3://" + bucket + "/lake"},
 	}, gate
 }
 
-// TestServersAway lets Postgres go away in the middle of a range, while S3 refuses every third call from beginning to end.
-func TestServersAway(t *testing.T) {
-	o := outages(t)
-	source, from := world(t, o.hours)
-	to := from + telemetry.Hour(o.hours)
-	want := plain(t, program(t), source, from, to)
+// serversAway has source and warehouse on S3, and the catalog in Postgres.
+func (o outages) serversAway(t *testing.T, command string) {
 	var calls atomic.Int64
 	var over atomic.Bool
-	s, gate := onServers(t, source, func(*http.Request) testserver.Fault {
+	s, gate := onServers(t, command, o.source, func(*http.Request) testserver.Fault {
 		if calls.Add(1)%3 == 0 && !over.Load() {
 			return testserver.Refused
 		}
 		return testserver.NoFault
 	})
-	s.through(o, from, gate.Shut, gate.Open, "waiting until the database of the catalog can be reached")
+	o.through(s, outage{
+		away: gate.Shut, back: gate.Open, words: "waiting until the database of the catalog can be reached",
+		meanwhile: func(worker *exec.Cmd) *exec.Cmd {
+			if err := worker.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			if err := worker.Wait(); err != nil {
+				t.Errorf("a worker that is told to stop: %v\n%s", err, worker.Stderr)
+			}
+			s.server.Kill()
+			worker = s.worker(noSchedule) // which finds neither Postgres nor Temporal
+			s.server.Start()
+			return worker
+		},
+	})
 	t.Logf("%d calls to S3, of which every third was refused", calls.Load())
 	over.Store(true)
-	s.check(want, from, to)
+	o.check(s)
 }
 
-// TestDiskFull lets the disk of catalog, warehouse and spills fill up in the middle of a range, and makes room later.
-func TestDiskFull(t *testing.T) {
-	o := outages(t)
-	source, from := world(t, o.hours)
-	to := from + telemetry.Hour(o.hours)
-	want := plain(t, program(t), source, from, to)
+// diskFull has catalog, warehouse and spills on one disk.
+func (o outages) diskFull(t *testing.T, command string) {
 	disk := t.TempDir()
 	if err := mountSmall(disk); err != nil {
 		t.Skipf("no small disk here: %v", err)
@@ -214,7 +240,7 @@ func TestDiskFull(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	s := &site{t: t, program: program(t), dir: filepath.Join(disk, "lake"), source: source, server: testserver.Temporal(t), env: []string{"TMPDIR=" + disk}}
+	s := &site{t: t, program: command, dir: filepath.Join(disk, "lake"), source: o.source, server: testserver.Temporal(t), env: []string{"TMPDIR=" + disk}}
 	filler := filepath.Join(disk, "filler")
 	fill := func() {
 		file, err := os.Create(filler)
@@ -231,6 +257,6 @@ func TestDiskFull(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.through(o, from, fill, empty, "waiting until there is room on the disk again")
-	s.check(want, from, to)
+	o.through(s, outage{away: fill, back: empty, words: "waiting until there is room on the disk again"})
+	o.check(s)
 }
