@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -18,7 +20,7 @@ const retryTimeout = 10 * time.Second
 // http://host:port, or https://user:password@host:port; a path, as in https://host:port/other, names another catalog.
 func Open(address, catalog, schema string) (*sql.DB, error) {
 	server, err := url.Parse(address)
-	if err != nil {
+	if err != nil || server.Host == "" || server.Scheme != "http" && server.Scheme != "https" {
 		return nil, fmt.Errorf("%w: Trino's address is not a URL such as http://127.0.0.1:8080", ErrConfig) // it may hold a password
 	}
 	if server.User == nil {
@@ -37,13 +39,25 @@ func Open(address, catalog, schema string) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// Plain leaves of an error of a query what Trino says, which is for people.
+// Plain leaves of an error of a query what people need: what Trino says, or why it says nothing.
 func Plain(err error) error {
 	var said *trino.ErrTrino
 	if errors.As(err, &said) {
-		return &refusal{said.Message, err}
+		return &refusal{"Trino says: " + said.Message, err}
 	}
-	return err
+	var failed *trino.ErrQueryFailed
+	var unreached *net.OpError
+	switch {
+	case !errors.As(err, &failed):
+		return err
+	case failed.StatusCode == http.StatusUnauthorized:
+		return &refusal{fmt.Sprintf("Trino refuses the login: %s. Its address is https://user:password@host:port", failed.Reason), err}
+	case failed.StatusCode != 0:
+		return &refusal{fmt.Sprintf("Trino answers %d %s: %s", failed.StatusCode, http.StatusText(failed.StatusCode), failed.Reason), err}
+	case errors.As(err, &unreached):
+		return &refusal{fmt.Sprintf("Trino does not answer: %s", unreached), err}
+	}
+	return &refusal{fmt.Sprintf("Trino does not answer: %s", failed.Reason), err}
 }
 
 type refusal struct {
@@ -51,5 +65,5 @@ type refusal struct {
 	err  error
 }
 
-func (r *refusal) Error() string { return "Trino says: " + r.text }
+func (r *refusal) Error() string { return r.text }
 func (r *refusal) Unwrap() error { return r.err }

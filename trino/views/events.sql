@@ -19,45 +19,58 @@
 -- campaign: Install: campaign.
 -- experiment: Experiment: experiment.
 -- variant: Experiment: variant.
-WITH told AS ( -- the events, and among them what binds their sessions
-  SELECT session_id, event_timestamp_utc AS at, 1 AS asks, transaction_number, file_name, line_number,
-         NULL AS bound_user, NULL AS bound_user_at, NULL AS bound_device, NULL AS bound_device_at,
-         event_name, service_name, user_id, device, version, target_version, status, duration,
-         feature, code, severity, message, source, campaign, experiment, variant
-  FROM silver.events
-  UNION ALL
-  SELECT session_id, event_timestamp_utc, 0, transaction_number, file_name, line_number,
-         IF(kind = 'user', value), IF(kind = 'user', event_timestamp_utc), IF(kind = 'device', value), IF(kind = 'device', event_timestamp_utc),
-         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+WITH bindings AS ( -- what binds a session at a moment; the row without one stands for the time before all of them
+  SELECT session_id, event_timestamp_utc AS at,
+         min_by(value, ROW(transaction_number, file_name, line_number)) FILTER (WHERE kind = 'user') AS first_user,
+         max_by(value, ROW(transaction_number, file_name, line_number)) FILTER (WHERE kind = 'user') AS last_user,
+         min_by(value, ROW(transaction_number, file_name, line_number)) FILTER (WHERE kind = 'device') AS first_device,
+         max_by(value, ROW(transaction_number, file_name, line_number)) FILTER (WHERE kind = 'device') AS last_device
   FROM silver.bindings
-), bound AS (
-  SELECT *,
-         last_value(bound_user) IGNORE NULLS OVER until AS user_before, last_value(bound_user_at) IGNORE NULLS OVER until AS user_before_at,
-         first_value(bound_user) IGNORE NULLS OVER since AS user_after, first_value(bound_user_at) IGNORE NULLS OVER since AS user_after_at,
-         last_value(bound_device) IGNORE NULLS OVER until AS device_before, last_value(bound_device_at) IGNORE NULLS OVER until AS device_before_at,
-         first_value(bound_device) IGNORE NULLS OVER since AS device_after, first_value(bound_device_at) IGNORE NULLS OVER since AS device_after_at
-  FROM told
-  WINDOW in_order AS (PARTITION BY session_id ORDER BY at, asks, transaction_number, file_name, line_number),
-         until AS (in_order ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
-         since AS (in_order ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+  GROUP BY GROUPING SETS ((session_id, event_timestamp_utc), (session_id))
+), bound AS ( -- what a session is bound to from a moment to before the next one: by what was said last, and by what is said next
+  SELECT session_id, at AS since, lead(at) OVER in_order AS until,
+         last_value(IF(last_user IS NOT NULL, at)) IGNORE NULLS OVER so_far AS user_before_at,
+         last_value(IF(at IS NOT NULL, last_user)) IGNORE NULLS OVER so_far AS user_before,
+         first_value(IF(first_user IS NOT NULL, at)) IGNORE NULLS OVER following AS user_after_at,
+         first_value(IF(at IS NOT NULL, first_user)) IGNORE NULLS OVER following AS user_after,
+         last_value(IF(last_device IS NOT NULL, at)) IGNORE NULLS OVER so_far AS device_before_at,
+         last_value(IF(at IS NOT NULL, last_device)) IGNORE NULLS OVER so_far AS device_before,
+         first_value(IF(first_device IS NOT NULL, at)) IGNORE NULLS OVER following AS device_after_at,
+         first_value(IF(at IS NOT NULL, first_device)) IGNORE NULLS OVER following AS device_after
+  FROM bindings
+  WINDOW in_order AS (PARTITION BY session_id ORDER BY at NULLS FIRST),
+         so_far AS (in_order ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
+         following AS (in_order ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
+), sightings AS ( -- likewise, the sightings of a session in a service
+  SELECT session_id, service_name, at,
+         min_by(ROW(version, device), place) AS first_sighting, max_by(ROW(version, device), place) AS last_sighting
+  FROM (
+    SELECT s.session_id, s.service_name, s.event_timestamp_utc AS at, s.version, ROW(s.transaction_number, s.file_name, s.line_number) AS place,
+           coalesce(s.device, IF(b.device_before_at >= s.event_timestamp_utc - INTERVAL '1' DAY, b.device_before),
+             IF(b.device_after_at <= s.event_timestamp_utc + INTERVAL '1' DAY, b.device_after), '') AS device
+    FROM silver.sightings AS s
+    LEFT JOIN bound AS b ON b.session_id = s.session_id
+      AND (b.since IS NULL OR b.since <= s.event_timestamp_utc) AND (b.until IS NULL OR s.event_timestamp_utc < b.until)
+  )
+  GROUP BY GROUPING SETS ((session_id, service_name, at), (session_id, service_name))
+), sighted AS (
+  SELECT session_id, service_name, at AS since, lead(at) OVER in_order AS until,
+         IF(at IS NOT NULL, last_sighting) AS sighting_before, lead(first_sighting) OVER in_order AS sighting_after
+  FROM sightings
+  WINDOW in_order AS (PARTITION BY session_id, service_name ORDER BY at NULLS FIRST)
 ), named AS (
-  SELECT *,
-         coalesce(user_id, IF(user_before_at >= at - INTERVAL '1' DAY, user_before), IF(user_after_at <= at + INTERVAL '1' DAY, user_after)) AS known_user,
-         coalesce(device, IF(device_before_at >= at - INTERVAL '1' DAY, device_before), IF(device_after_at <= at + INTERVAL '1' DAY, device_after)) AS known_device,
-         event_name = 'SoftwareVersion' AND version IS NOT NULL AS is_sighting
-  FROM bound
-  WHERE asks = 1
-), sighted AS ( -- the sightings of the session around
-  SELECT *,
-         last_value(IF(is_sighting, at)) IGNORE NULLS OVER until AS before_at, first_value(IF(is_sighting, at)) IGNORE NULLS OVER since AS after_at,
-         last_value(IF(is_sighting, version)) IGNORE NULLS OVER until AS version_before,
-         first_value(IF(is_sighting, version)) IGNORE NULLS OVER since AS version_after,
-         last_value(IF(is_sighting, coalesce(known_device, ''))) IGNORE NULLS OVER until AS sighted_before,
-         first_value(IF(is_sighting, coalesce(known_device, ''))) IGNORE NULLS OVER since AS sighted_after
-  FROM named
-  WINDOW in_order AS (PARTITION BY session_id, service_name ORDER BY at, IF(is_sighting, 0, 1), transaction_number, file_name, line_number),
-         until AS (in_order ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
-         since AS (in_order ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)
+  SELECT e.*, e.event_timestamp_utc AS at,
+         coalesce(e.user_id, IF(b.user_before_at >= e.event_timestamp_utc - INTERVAL '1' DAY, b.user_before),
+           IF(b.user_after_at <= e.event_timestamp_utc + INTERVAL '1' DAY, b.user_after)) AS known_user,
+         coalesce(e.device, IF(b.device_before_at >= e.event_timestamp_utc - INTERVAL '1' DAY, b.device_before),
+           IF(b.device_after_at <= e.event_timestamp_utc + INTERVAL '1' DAY, b.device_after)) AS known_device,
+         coalesce(IF(s.since >= e.event_timestamp_utc - INTERVAL '1' DAY, s.sighting_before),
+           IF(s.until <= e.event_timestamp_utc + INTERVAL '1' DAY, s.sighting_after)) AS sighting
+  FROM silver.events AS e
+  LEFT JOIN bound AS b ON b.session_id = e.session_id
+    AND (b.since IS NULL OR b.since <= e.event_timestamp_utc) AND (b.until IS NULL OR e.event_timestamp_utc < b.until)
+  LEFT JOIN sighted AS s ON s.session_id = e.session_id AND s.service_name = e.service_name
+    AND (s.since IS NULL OR s.since <= e.event_timestamp_utc) AND (s.until IS NULL OR e.event_timestamp_utc < s.until)
 )
 SELECT at AS event_time, event_name, session_id,
        CASE WHEN known_user IS NULL THEN 'session:' || session_id
@@ -65,10 +78,9 @@ SELECT at AS event_time, event_name, session_id,
             ELSE known_user END AS user_id,
        IF(known_user IS NULL, 'session', 'user') AS user_kind,
        service_name AS service,
-       nullif(coalesce(known_device, IF(is_sighting, NULL, coalesce(
-         IF(before_at >= at - INTERVAL '1' DAY, sighted_before), IF(after_at <= at + INTERVAL '1' DAY, sighted_after)))), '') AS device,
-       coalesce(version, IF(before_at >= at - INTERVAL '1' DAY, version_before), IF(after_at <= at + INTERVAL '1' DAY, version_after)) AS version,
+       nullif(coalesce(known_device, IF(event_name <> 'SoftwareVersion' OR version IS NULL, sighting[2])), '') AS device,
+       coalesce(version, sighting[1]) AS version,
        target_version, status,
        IF(event_name = 'SessionEnd' AND try_cast(duration AS double) BETWEEN 0 AND 31 * 86400, try_cast(duration AS double)) AS duration_seconds,
        feature, code, severity, message, source, campaign, experiment, variant
-FROM sighted
+FROM named
