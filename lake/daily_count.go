@@ -370,8 +370,8 @@ func (c *dayCounting) users(ctx context.Context, users *spill) error {
 		user string
 		key  dayKey
 	}
-	return users.each(ctx, func() func([]byte) error {
-		tally := newTally(c.add)
+	tallies := newLanes[*tally]()
+	if err := users.each(ctx, func() func([]byte) error {
 		var all []of
 		return func(data []byte) error {
 			all = all[:0]
@@ -388,20 +388,35 @@ func (c *dayCounting) users(ctx context.Context, users *spill) error {
 				}
 				return a.key.compare(&b.key)
 			})
-			var before of
-			for i, each := range all {
-				same := i > 0 && each.user == before.user
-				if same && each.key == before.key {
-					continue
+			return tallies.with(func(tally **tally) error {
+				if *tally == nil {
+					*tally = newTally(c.add)
 				}
-				if err := countUser(tally, &each.key, &before.key, same, anonymous(each.user)); err != nil {
-					return err
+				var before of
+				for i, each := range all {
+					same := i > 0 && each.user == before.user
+					if same && each.key == before.key {
+						continue
+					}
+					if err := countUser(*tally, &each.key, &before.key, same, anonymous(each.user)); err != nil {
+						return err
+					}
+					before = each
 				}
-				before = each
-			}
-			return tally.flush()
+				return nil
+			})
 		}
-	})
+	}); err != nil {
+		return err
+	}
+	for _, tally := range tallies.all() {
+		if *tally != nil {
+			if err := (*tally).flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // countUser counts a user for a key; before is the same user's last key, in order, if there is one.

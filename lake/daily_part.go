@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // dayKey is what is counted: a row of gold.event_daily, or, without an event, one of gold.version_daily.
@@ -39,6 +41,8 @@ func (k *dayKey) append(buffer []byte) []byte {
 	}
 	return buffer
 }
+
+func (k *dayKey) hash() uint64 { return xxhash.Sum64(k.append(nil)) }
 
 func (d *decoder) dayKey() (k dayKey) {
 	k.date = int32(d.varint())

@@ -247,6 +247,32 @@ func TestFrozenDates(t *testing.T) {
 	}
 }
 
+// TestDailyOfManyKeys: names come from clients, and may be another one in each event. They are summed in pieces.
+func TestDailyOfManyKeys(t *testing.T) {
+	in := newWorld(t)
+	const events = 80_000
+	random := rand.New(rand.NewPCG(5, 5))
+	lines := []string{sighting("27T05:01", "s0", "1.0", "UserId", "p1")}
+	for n := range events {
+		name := fmt.Sprintf("%016x", random.Uint64())
+		if n%4 == 0 {
+			name = "one that all use"
+		}
+		lines = append(lines, event("27T05:10", fmt.Sprintf("s%d", n/10), "FeatureUsed", "Feature", name))
+	}
+	in.put("27T05/a.tsv", lines...)
+	in.ingest(hourAt(t, "2022-05-27T05"))
+	plan, counted := in.countDaily()
+	if _, err := in.lake.CommitDaily(t.Context(), plan, counted); err != nil {
+		t.Fatal(err)
+	}
+	rows := rowsOf[eventDailyRow](t, in.lake, goldEventDaily)
+	if len(rows) < events*3/4 {
+		t.Errorf("%d rows", len(rows))
+	}
+	checkVerify(t, in.lake)
+}
+
 // checkInstalledBase holds the sum of all moves up to the end of each date against the intervals in effect then.
 func checkInstalledBase(t testing.TB, l *Lake) {
 	t.Helper()

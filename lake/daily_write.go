@@ -199,20 +199,9 @@ func (c *dayCounting) writeMonth(ctx context.Context, parts openShuffles, month 
 		}
 	}()
 	first, end := datesOf(month)
-	var data []byte
 	for date := first; date < end; date++ {
-		if err := ctx.Err(); err != nil {
-			return 0, nil, err
-		}
-		if data, err = parts.read(c.section(date), data[:0]); err != nil {
-			return 0, nil, err
-		}
-		sums, err := sumParts(data)
-		if err != nil {
+		if err := c.writeDate(ctx, parts, c.section(date), versions, events); err != nil {
 			return 0, nil, fmt.Errorf("sum up %s: %w", formatDate(date), err)
-		}
-		if err := writeDate(sums, versions, events); err != nil {
-			return 0, nil, err
 		}
 	}
 	rows = versions.written
@@ -227,6 +216,73 @@ func (c *dayCounting) writeMonth(ctx context.Context, parts openShuffles, month 
 	}
 	return rows, files, nil
 }
+
+// A date's keys come from clients: there may be more than fit into memory. They are summed in pieces of about this many bytes,
+// packed, each with keys that the others do not have.
+const sumBytes = 1 << 20
+
+// writeDate sums up and writes what was gathered of a date.
+func (c *dayCounting) writeDate(ctx context.Context, parts openShuffles, section int, versions *dataWriter[versionDailyRow], events *dataWriter[eventDailyRow]) error {
+	pieces := 1
+	for packed := parts.bytes(section); packed > sumBytes*int64(pieces) && pieces < maxSumPieces; {
+		pieces *= 2
+	}
+	write := func(data []byte) error {
+		sums, err := sumParts(data)
+		if err != nil {
+			return err
+		}
+		return writeSums(sums, versions, events)
+	}
+	if pieces == 1 {
+		data, err := parts.read(section, nil)
+		if err != nil {
+			return err
+		}
+		return write(data)
+	}
+	divided, err := c.lake.newSpill(pieces)
+	if err != nil {
+		return err
+	}
+	defer divided.close()
+	if err := parts.each(section, func(block []byte) error {
+		d := decoder{data: block}
+		for len(d.data) > 0 {
+			record := d.data
+			key := d.dayKey()
+			d.dayCounts()
+			if d.failed {
+				return errDamaged
+			}
+			record = record[:len(record)-len(d.data)]
+			if err := divided.add(int(key.hash()%uint64(pieces)), func(buffer []byte) []byte { return append(buffer, record...) }); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	}); err != nil {
+		return err
+	}
+	open, err := divided.open()
+	if err != nil {
+		return err
+	}
+	defer open.close()
+	var data []byte
+	for piece := range pieces {
+		if data, err = open.read(piece, data[:0]); err != nil {
+			return err
+		}
+		if err := write(data); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// maxSumPieces bounds the memory of blocks that fill.
+const maxSumPieces = 4096
 
 // sumParts sums the counts of a date by key. Keys alias data.
 func sumParts(data []byte) (map[dayKey]*dayCounts, error) {
@@ -246,8 +302,8 @@ func sumParts(data []byte) (map[dayKey]*dayCounts, error) {
 	return sums, nil
 }
 
-// writeDate writes a date's rows in the order of their keys. A row of noughts alone says nothing, and is none.
-func writeDate(sums map[dayKey]*dayCounts, versions *dataWriter[versionDailyRow], events *dataWriter[eventDailyRow]) error {
+// writeSums writes rows in the order of their keys. A row of noughts alone says nothing, and is none.
+func writeSums(sums map[dayKey]*dayCounts, versions *dataWriter[versionDailyRow], events *dataWriter[eventDailyRow]) error {
 	keys := slices.SortedFunc(maps.Keys(sums), func(a, b dayKey) int { return a.compare(&b) })
 	var versionRows []versionDailyRow
 	var eventRows []eventDailyRow

@@ -150,6 +150,32 @@ func (s openShuffles) read(section int, into []byte) (_ []byte, err error) {
 	return into, nil
 }
 
+// each hands out these records some at a time; they live until it returns.
+func (s openShuffles) each(section int, each func([]byte) error) (err error) {
+	var data []byte
+	for _, shuffle := range s {
+		blocks := shuffle.index.Sections[section]
+		for i := 0; i < len(blocks); i += 2 {
+			one := shuffled{Path: shuffle.index.Path, Sections: [][]int64{blocks[i : i+2]}}
+			if data, err = one.read(shuffle.file, 0, data[:0]); err != nil {
+				return err
+			}
+			if err := each(data); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// bytes is the packed size of a section.
+func (s openShuffles) bytes(section int) (size int64) {
+	for _, shuffle := range s {
+		size += shuffle.index.bytes()[section]
+	}
+	return size
+}
+
 func (s openShuffles) close() {
 	for _, shuffle := range s {
 		shuffle.file.Close()

@@ -43,6 +43,7 @@ func TestDeployed(t *testing.T) {
 		{"server pages", s.serverPages},
 		{"jdbc", s.jdbc},
 		{"python", s.python},
+		{"no tag as parameter", s.noTagAsParameter},
 		{"tableau", s.tableau},
 	} {
 		t.Run(test.what, test.run)

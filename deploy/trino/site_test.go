@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -235,17 +236,8 @@ func (s *site) up(ctx context.Context) error {
 // prepare does what docs/CONNECT.md tells an administrator to do once.
 func (s *site) prepare(t *testing.T) {
 	t.Helper()
-	address, err := url.Parse(s.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address.User, address.Path = url.UserPassword(service, s.passwords[service]), adminCatalog
 	t.Setenv("SSL_CERT_FILE", s.authority)
-	db, err := trino.Open(address.String(), trino.CatalogName, trino.Schema)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := s.open(t, service)
 	if err := trino.CreateViews(t.Context(), db, func(trino.View) {}); err != nil {
 		t.Fatal(err)
 	}
@@ -263,6 +255,22 @@ func (s *site) prepare(t *testing.T) {
 			}
 		}
 	}
+}
+
+// open connects as `versionlake sql` does.
+func (s *site) open(t *testing.T, user string) *sql.DB {
+	t.Helper()
+	address, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.User, address.Path = url.UserPassword(user, s.passwords[user]), catalogOf(user)
+	db, err := trino.Open(address.String(), trino.CatalogName, trino.Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
 }
 
 // configure copies etc/ as an administrator would, with the secrets beside it.

@@ -4,12 +4,14 @@ import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Properties;
 
 /**
- * What a program that speaks JDBC does first: it lists what is there, and asks with a prepared query.
+ * What a program that speaks JDBC does first: it lists what is there, and asks with prepared queries.
  *
- * Arguments: the URL, a user, the password, and a time. It prints a fact a line, its fields apart by tabs.
+ * Arguments: the URL, a user, the password, a time, a user of the lake, and one or more tags. It prints a fact a line, its fields
+ * apart by tabs.
  */
 class Client {
 	public static void main(String[] arguments) throws Exception {
@@ -29,13 +31,26 @@ class Client {
 				query.setString(2, "views");
 				print("comment", query.executeQuery(), "table_name", "comment");
 			}
+			var time = Timestamp.from(Instant.parse(arguments[3]));
 			try (var query = connection.prepareStatement(
-					"SELECT service, device, version FROM version_intervals WHERE user_kind = ? AND valid_from <= ? AND ? < valid_until")) {
-				var time = Timestamp.from(Instant.parse(arguments[3]));
+					"SELECT user_id, service, device, version FROM version_intervals WHERE user_kind = ? AND valid_from <= ? AND ? < valid_until")) {
 				query.setString(1, "user");
 				query.setTimestamp(2, time);
 				query.setTimestamp(3, time);
-				print("version", query.executeQuery(), "service", "device", "version");
+				print("version", query.executeQuery(), "user_id", "service", "device", "version");
+			}
+			for (var tag : Arrays.copyOfRange(arguments, 5, arguments.length)) {
+				if (!tag.matches("hour-[0-9T.-]+")) // Trino takes no parameter for a tag
+					throw new IllegalArgumentException(tag);
+				try (var query = connection.prepareStatement(
+						"SELECT h.service, h.device, h.version, CAST(h.valid_to AS varchar) AS valid_to FROM gold.users FOR VERSION AS OF '" + tag + "' AS u"
+								+ " CROSS JOIN UNNEST(u.history) AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade)"
+								+ " WHERE u.user_id = ? AND h.valid_from <= ? AND (h.valid_to IS NULL OR ? < h.valid_to)")) {
+					query.setString(1, arguments[4]);
+					query.setTimestamp(2, time);
+					query.setTimestamp(3, time);
+					print(tag, query.executeQuery(), "service", "device", "version", "valid_to");
+				}
 			}
 		}
 	}

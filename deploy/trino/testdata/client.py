@@ -1,9 +1,10 @@
-"""What a notebook or Superset does first: it lists what is there, and asks with a prepared query.
+"""What a notebook or Superset does first: it lists what is there, and asks with prepared queries.
 
-Arguments: the address, a user, the password, a token of the same user, the authority's certificate, and a time. It prints
-a fact a line, its fields apart by tabs, as Client.java does.
+Arguments: the address, a user, the password, a token of the same user, the authority's certificate, a time, a user of the
+lake, and one or more tags. It prints a fact a line, its fields apart by tabs, as Client.java does.
 """
 
+import re
 import sys
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ import sqlalchemy
 from trino.auth import BasicAuthentication, JWTAuthentication
 from trino.dbapi import connect
 
-address, user, password, token, authority, time = sys.argv[1:]
+address, user, password, token, authority, time, someone, *tags = sys.argv[1:]
 server = urlsplit(address)
 
 
@@ -36,8 +37,16 @@ with connection(BasicAuthentication(user, password)) as trino:
 with connection(JWTAuthentication(token)) as trino:
     moment = datetime.fromisoformat(time)
     printed("version", trino.cursor().execute(
-        "SELECT service, device, version FROM version_intervals WHERE user_kind = ? AND valid_from <= ? AND ? < valid_until",
+        "SELECT user_id, service, device, version FROM version_intervals WHERE user_kind = ? AND valid_from <= ? AND ? < valid_until",
         ("user", moment, moment)).fetchall())
+    for tag in tags:
+        if not re.fullmatch("hour-[0-9T.-]+", tag):  # Trino takes no parameter for a tag
+            raise ValueError(tag)
+        printed(tag, trino.cursor().execute(
+            f"SELECT h.service, h.device, h.version, CAST(h.valid_to AS varchar) FROM gold.users FOR VERSION AS OF '{tag}' AS u"
+            " CROSS JOIN UNNEST(u.history) AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade)"
+            " WHERE u.user_id = ? AND h.valid_from <= ? AND (h.valid_to IS NULL OR ? < h.valid_to)",
+            (someone, moment, moment)).fetchall())
 
 # SQLAlchemy is how Superset and pandas reach it.
 engine = sqlalchemy.create_engine(
