@@ -34,6 +34,7 @@ func TestDemoLake(t *testing.T) {
 	_, err := generate.DemoLate(t.Context(), w.folder)
 	require.NoError(t, err)
 	require.NoError(t, w.ingest(t.Context(), generate.DemoFacts().LateHour))
+	require.NoError(t, w.daily(t.Context()))
 	require.NoError(t, trino.CreateViews(t.Context(), w.trino, func(trino.View) {}))
 
 	t.Run("docs", w.testDocs)

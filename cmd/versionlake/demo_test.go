@@ -32,6 +32,7 @@ func TestDemo(t *testing.T) {
 	require.Contains(t, answers[0], "1 of them empty")
 	require.Contains(t, stderr.String(), "http://localhost:")
 	require.Regexp(t, `\([1-9][0-9]+ rows, as .versionlake history --all. says\)`, stdout.String())
+	require.Regexp(t, `\([1-9][0-9]+ rows, as .versionlake daily. says\)`, stdout.String())
 	require.Contains(t, stdout.String(), "(49 rows, as `versionlake status --hours` says)")
 	left, err := os.ReadDir(os.TempDir())
 	require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -81,6 +82,10 @@ JOIN versions AS kept ON kept.service = i.service AND kept.version = '%s'
 WHERE i.service = '%s' AND i.user_kind = 'user' AND i.valid_to IS NULL AND v.version_rank < kept.version_rank
 GROUP BY i.device
 ORDER BY users DESC, i.device`, d.facts.After, d.facts.Service), nil},
+		{"The versions day by day: such trends stay when the events themselves are dropped", fmt.Sprintf(`SELECT date_utc, version, active_users, upgrades_in, sessions, issues_per_thousand_users, installed
+FROM version_trend
+WHERE service = '%s' AND active_users >= 10
+ORDER BY date_utc, version_rank`, d.facts.Service), nil},
 		{"Why lines were rejected", `SELECT reason, sum(rejects) AS lines
 FROM rejects_by_reason
 GROUP BY reason
@@ -115,9 +120,9 @@ func (d *demo) ask(ctx context.Context, question sqlQuestion) error {
 	return d.same("versionlake at", told, asked)
 }
 
-// compareAll holds every interval and every hour that Trino tells of against the commands.
+// compareAll holds every interval, day and hour that Trino tells of against the commands.
 func (d *demo) compareAll(ctx context.Context) error {
-	d.say("Is it all the same? Every interval of every user, and every hour of the ledger, from Trino and from the commands")
+	d.say("Is it all the same? Every interval of every user, every day of a version and every hour of the ledger, from Trino and from the commands")
 	users, err := answers[userHistory](d, func(s *settings) error { return historyRun(ctx, &historyOptions{settings: s, all: true}) })
 	if err != nil {
 		return err
@@ -141,6 +146,35 @@ FROM version_intervals ORDER BY user_id, valid_from, service, coalesce(device, '
 		return err
 	}
 	if err := d.same("versionlake history --all", told, asked); err != nil {
+		return err
+	}
+	type day struct {
+		Date          string `json:"date"`
+		Service       string `json:"service"`
+		Version       string `json:"version"`
+		Users         int64  `json:"users"`
+		Installations int64  `json:"new_installations"`
+		UpgradesIn    int64  `json:"upgrades_in"`
+		UpgradesOut   int64  `json:"upgrades_out"`
+		DowngradesIn  int64  `json:"downgrades_in"`
+		DowngradesOut int64  `json:"downgrades_out"`
+		Sessions      int64  `json:"sessions"`
+		Issues        int64  `json:"issues"`
+	}
+	days, err := answers[day](d, func(s *settings) error {
+		return dailyRun(ctx, &dailyOptions{settings: s, from: math.MinInt32, to: math.MaxInt32})
+	})
+	if err != nil {
+		return err
+	}
+	trend, err := answers[day](d, func(s *settings) error {
+		return sqlRun(ctx, &sqlOptions{settings: s, query: `SELECT date_utc AS date, service, coalesce(version, '') AS version, active_users AS users, new_installations,
+upgrades_in, upgrades_out, downgrades_in, downgrades_out, sessions, issues FROM version_trend`})
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.same("versionlake daily", days, trend); err != nil {
 		return err
 	}
 	type hour struct {

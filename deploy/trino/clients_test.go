@@ -52,7 +52,7 @@ func (s *site) expected(t *testing.T, user string, tags []string) []string {
 		}
 	}
 	for _, tag := range tags {
-		for _, i := range s.known(t, user, tag) {
+		for _, i := range s.known(t, tag)[user] {
 			want = append(want, tag+"\t"+i+"\n")
 		}
 	}
@@ -82,19 +82,18 @@ func shown(i history.Interval) string {
 	return i.Service + "\t" + device + "\t" + i.Version
 }
 
-// known are the versions that a user ran at the moment, and until when, as was known as of a tag.
-func (s *site) known(t *testing.T, user, tag string) (known []string) {
+// known are the versions that each user ran at the moment, and until when, as was known as of a tag.
+func (s *site) known(t *testing.T, tag string) map[string][]string {
 	t.Helper()
-	version, err := s.lake.Version(t.Context(), tag)
-	require.NoError(t, err)
-	found, _, err := s.lake.User(t.Context(), version, user)
-	require.NoError(t, err)
-	for _, i := range found.At(asked().UnixMicro()) {
-		until := "null"
-		if !i.Open {
-			until = time.UnixMicro(i.ValidTo).UTC().Format("2006-01-02 15:04:05.000000 UTC")
+	known := map[string][]string{}
+	for user := range s.users(t, tag) {
+		for _, i := range user.At(asked().UnixMicro()) {
+			until := "null"
+			if !i.Open {
+				until = time.UnixMicro(i.ValidTo).UTC().Format("2006-01-02 15:04:05.000000 UTC")
+			}
+			known[user.ID] = append(known[user.ID], shown(i)+"\t"+until)
 		}
-		known = append(known, shown(i)+"\t"+until)
 	}
 	return known
 }
@@ -102,12 +101,11 @@ func (s *site) known(t *testing.T, user, tag string) (known []string) {
 // learnt names a user of whom more was known later, and two tags between which that came.
 func (s *site) learnt(t *testing.T) (user string, tags []string) {
 	t.Helper()
-	first := generate.Demo().From
-	tags = []string{"hour-" + (first + hours/2).String(), s.tag}
-	for user := range s.users(t, "") {
-		before, after := s.known(t, user.ID, tags[0]), s.known(t, user.ID, tags[1])
-		if len(before) > 0 && len(after) > 0 && !slices.Equal(before, after) {
-			return user.ID, tags
+	tags = []string{"hour-" + (generate.Demo().From + hours/2).String(), s.tag}
+	before, after := s.known(t, tags[0]), s.known(t, tags[1])
+	for user := range after {
+		if len(before[user]) > 0 && !slices.Equal(before[user], after[user]) {
+			return user, tags
 		}
 	}
 	t.Fatalf("between the tags %v nothing was learnt", tags)
