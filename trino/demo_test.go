@@ -39,6 +39,26 @@ func TestDemoLake(t *testing.T) {
 
 	t.Run("docs", w.testDocs)
 	t.Run("agreement", w.testAgreement)
+	t.Run("few hours", w.testFewHours)
+}
+
+var eventsRead = regexp.MustCompile(`silver\.events\$data[^\x00]*?Input: ([0-9]+) rows`)
+
+// testFewHours asks for the events of some time, and looks how many of silver.events Trino reads for that.
+func (w *world) testFewHours(t *testing.T) {
+	read := func(condition string) int {
+		plan := w.rows(t, "EXPLAIN ANALYZE SELECT count(user_id), count(device), count(version) FROM events "+condition)[0][0]
+		match := eventsRead.FindStringSubmatch(plan)
+		require.NotNil(t, match, plan)
+		rows, err := strconv.Atoi(match[1])
+		require.NoError(t, err)
+		return rows
+	}
+	all := read("")
+	require.Equal(t, [][]string{{strconv.Itoa(all)}}, w.rows(t, "SELECT count(*) FROM silver.events"))
+	for _, condition := range []string{"WHERE event_time >= TIMESTAMP '2022-05-28 18:00:00 UTC'", "WHERE date(event_time) = DATE '2022-05-26'"} {
+		require.Less(t, read(condition), all/3, condition)
+	}
 }
 
 var sqlBlock = regexp.MustCompile("(?s)\n```sql\n(.*?)\n```\n(?:\n```\n(.*?)```\n)?")
@@ -90,6 +110,9 @@ func (w *world) table(t *testing.T, query string) string {
 	for _, cells := range found {
 		row := table.Row{}
 		for i, cell := range cells {
+			if columns[i].DatabaseTypeName() == "DATE" {
+				cell = strings.TrimSuffix(cell, "T00:00:00Z")
+			}
 			row = append(row, cell)
 			if number, err := strconv.ParseFloat(cell, 64); err == nil && columns[i].DatabaseTypeName() != "VARCHAR" {
 				row[i] = number // which stands to the right

@@ -108,9 +108,9 @@ func start(ctx context.Context, o Options) (_ *Server, err error) {
 	s.PID = cmd.Process.Pid
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	err = s.awaitAnswer(ctx, ended)
-	if err == nil {
-		err = s.remember()
+	// At once: who looks for it finds it while it starts, too.
+	if err = s.remember(); err == nil {
+		err = s.awaitAnswer(ctx, ended)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start Trino: %w; its log is %s", err, s.LogFile()), cmd.Process.Kill())

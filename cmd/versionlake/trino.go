@@ -26,7 +26,7 @@ func newTrinoCommand(s *settings, runF func(context.Context, string, *trinoOptio
 		Use:   "trino up|down|status|views",
 		Short: "Serve the lake to SQL: run a local Trino over it, and make the views",
 		Long: `trino up starts a Trino server over the lake, with the lake as its catalog "versionlake", and makes the views that
-docs/TABLES.md and docs/SQL.md tell of. It answers on this machine only, to anyone on it, and goes on until trino down; its
+docs/SQL.md and docs/METRICS.md tell of. It answers on this machine only, to anyone on it, and goes on until trino down; its
 configuration, log and state are in the folder trino of --dir. In a checkout of versionlake, it is installed first where it
 is missing: half a gigabyte, once.
 
@@ -81,28 +81,38 @@ func trinoUp(ctx context.Context, o *trinoOptions) error {
 	if err != nil {
 		return err
 	}
+	if running, err := trino.Running(o.trinoDir()); err != nil {
+		return err
+	} else if running != nil {
+		return o.runsAlready(running)
+	}
 	install, err := trino.EnsureInstall(ctx, o.stderr)
 	if err != nil {
 		return err
 	}
-	if o.port == 0 && isFree(trinoPort) {
+	switch {
+	case o.port == 0 && isFree(trinoPort):
 		o.port = trinoPort
+	case o.port != 0 && !isFree(o.port):
+		return fmt.Errorf("port %d is taken: name another one, or none for any that is free", o.port)
 	}
-	fmt.Fprintf(o.stderr, "starting Trino, which takes a quarter of a minute\n")
+	fmt.Fprintf(o.stderr, "starting Trino: a quarter of a minute, or more where the machine is busy\n")
 	server, err := trino.Start(ctx, trino.Options{
 		Dir: o.trinoDir(), Install: install, Port: o.port, Heap: o.memory, Lasting: true,
 		Catalogs: map[string]trino.Catalog{trino.CatalogName: catalog},
 	})
-	if errors.Is(err, trino.ErrRunning) {
-		return fmt.Errorf("%w; stop it first, with `versionlake trino down`, if it is to be another", err)
-	}
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(o.stderr, "making the views\n")
 	if err := o.makeViews(ctx, server.URL); err != nil {
 		return errors.Join(err, server.Stop())
 	}
 	return o.printTrino(server, true)
+}
+
+func (s *settings) runsAlready(server *trino.Server) error {
+	return fmt.Errorf("%w on %s, at %s: stop it first, with `versionlake trino down`, if it is to be another", trino.ErrRunning, s.dir, server.URL)
 }
 
 func trinoDown(ctx context.Context, o *trinoOptions) error {

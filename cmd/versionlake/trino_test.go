@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -39,11 +40,22 @@ func TestTrino(t *testing.T) {
 	l, err := (&settings{dir: dir}).openLake(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
+	guarded := make(chan struct{})
+	go func() { // while it starts
+		defer close(guarded)
+		for t.Context().Err() == nil {
+			if server, err := trino.Running(filepath.Join(dir, "trino")); err == nil && server != nil {
+				testserver.Guard(t, server.PID, "")
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
 	code, stdout, stderr := in("trino", "up")
 	require.Equal(t, exitOK, code, stderr)
+	<-guarded
 	server, err := trino.Running(filepath.Join(dir, "trino"))
 	require.NoError(t, err)
-	testserver.Guard(t, server.PID, "")
 	t.Cleanup(func() { // when the test has failed
 		if left, err := trino.Running(server.Dir); err == nil && left != nil {
 			require.NoError(t, left.Stop())
@@ -53,7 +65,7 @@ func TestTrino(t *testing.T) {
 
 	code, _, stderr = in("trino", "up")
 	require.Equal(t, exitError, code)
-	require.Contains(t, stderr, "trino down")
+	require.Contains(t, stderr, server.URL+": stop it first, with `versionlake trino down`")
 	code, stdout, stderr = in("trino", "status", "--output", "json")
 	require.Equal(t, exitOK, code, stderr)
 	require.Contains(t, stdout, `"ready":true`)
@@ -74,6 +86,15 @@ func TestTrino(t *testing.T) {
 	code, _, stderr = in("sql", "SELECT nothing FROM nowhere")
 	require.Equal(t, exitError, code)
 	require.Equal(t, "versionlake: Trino says: line 1:21: Table 'versionlake.views.nowhere' does not exist\n", stderr)
+
+	for address, says := range map[string]string{
+		"http://127.0.0.1:1": "Trino does not answer: dial tcp 127.0.0.1:1: connect: connection refused",
+		"localhost:8080":     "not a URL such as http://127.0.0.1:8080",
+	} {
+		code, _, stderr = in("sql", "SELECT 1", "--trino", address)
+		require.Equal(t, exitError, code)
+		require.Contains(t, stderr, says)
+	}
 
 	code, _, stderr = in("trino", "down")
 	require.Equal(t, exitOK, code, stderr)
