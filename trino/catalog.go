@@ -122,7 +122,7 @@ func (c *Catalog) addWarehouse(location string) error {
 	switch {
 	case err == nil && parsed.Scheme == "file" && parsed.Host == "":
 		if parsed.EscapedPath() != parsed.Path { // Trino takes a%20b for a name
-			return fmt.Errorf("%w: Trino can't read the warehouse %q, because of the blanks or special characters in its path", ErrConfig, parsed.Path)
+			return fmt.Errorf("%w: Trino can't read the warehouse %q, because of the blanks or special characters in its path: keep the lake in another folder", ErrConfig, parsed.Path)
 		}
 		c.Properties["fs.native-local.enabled"] = "true"
 		c.Properties["local.location"] = "/" // tables name their files by absolute paths
