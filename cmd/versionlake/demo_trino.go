@@ -82,7 +82,7 @@ JOIN versions AS kept ON kept.service = i.service AND kept.version = '%s'
 WHERE i.service = '%s' AND i.user_kind = 'user' AND i.valid_to IS NULL AND v.version_rank < kept.version_rank
 GROUP BY i.device
 ORDER BY users DESC, i.device`, d.facts.After, d.facts.Service), nil},
-		{"The versions day by day: such trends stay when the events themselves are dropped", fmt.Sprintf(`SELECT date_utc, version, active_users, upgrades_in, sessions, issues_per_thousand_users, installed
+		{"The versions day by day: such trends stay when the events themselves are dropped", fmt.Sprintf(`SELECT date_utc, version, active_users, upgrades_in, sessions, round(issues_per_thousand_users) AS issues_per_thousand, installed
 FROM version_trend
 WHERE service = '%s' AND active_users >= 10
 ORDER BY date_utc, version_rank`, d.facts.Service), nil},
