@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -42,51 +43,75 @@ type Listing struct {
 	Plan lake.HourPlan `json:"plan"`
 }
 
-// newRun names a run. It is named here and not in the workflow, so that a workflow that is reset goes on with the run
+// newRunID names a run. It is named here and not in the workflow, so that a workflow that is reset goes on with the run
 // that its listing belongs to, and an attempt that was given up but still lives can't touch the plan of the next.
-func newRun(ctx context.Context, input ListInput) lake.Run {
+func newRunID(ctx context.Context, listing int) string {
 	info := activity.GetInfo(ctx)
-	run := lake.Run{Hour: input.Hour, ID: info.WorkflowExecution.RunID}
-	if input.Listing > 1 || info.Attempt > 1 {
-		run.ID = fmt.Sprintf("%s.%d.%d", run.ID, input.Listing, info.Attempt)
+	if listing > 1 || info.Attempt > 1 {
+		return fmt.Sprintf("%s.%d.%d", info.WorkflowExecution.RunID, listing, info.Attempt)
 	}
-	return run
+	return info.WorkflowExecution.RunID
 }
 
 // ListHour lists the hour's files, or the data files that bronze has of it, cuts them into chunks and stages the plan.
 func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error) {
 	var read atomic.Int64
 	defer keepAlive(ctx, func() any { return lake.ChunkCounts{Bytes: read.Load()} })()
-	run := newRun(ctx, input)
-	size := input.ChunkBytes
-	if size <= 0 {
-		size = DefaultChunkBytes
-	}
+	run := lake.Run{Hour: input.Hour, ID: newRunID(ctx, input.Listing)}
 	ledger, err := a.Lake.LedgerNow(ctx)
 	if err != nil {
 		return Listing{}, temporalError(ctx, err)
 	}
-	if input.Layer == LayerSilver {
-		plan, err := a.Lake.StageSilverPlan(ctx, run, size)
-		plan.Ledger = ledger
-		return Listing{Run: run, Plan: plan}, temporalError(ctx, err)
-	}
-	files, err := a.Source.Files(ctx, input.Hour)
+	plan, err := a.plan(ctx, run, input, math.MaxInt64, func(bytes int64) { read.Add(bytes) })
 	if err != nil {
 		return Listing{}, temporalError(ctx, err)
-	}
-	cut := cutter{source: a.Source, size: size, progress: func(bytes int64) { read.Add(bytes) }}
-	chunks, err := cut.chunks(ctx, files)
-	if err != nil {
-		return Listing{}, temporalError(ctx, fmt.Errorf("list hour %s: %w", input.Hour, err))
-	}
-	plan, err := a.Lake.StagePlan(ctx, run, a.Source.String(), files, chunks)
-	if err != nil {
-		return Listing{}, temporalError(ctx, fmt.Errorf("stage the plan of hour %s: %w", input.Hour, err))
 	}
 	plan.Ledger = ledger
 	activity.GetLogger(ctx).Info("listed", "hour", input.Hour.String(), "files", plan.Files, "bytes", plan.Bytes, "chunks", plan.Chunks)
 	return Listing{Run: run, Plan: plan}, nil
+}
+
+// plan lists, cuts and stages the plan. errLarge: the hour holds more than most bytes of text.
+func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most int64, progress func(bytes int64)) (plan lake.HourPlan, err error) {
+	size := input.ChunkBytes
+	if size <= 0 {
+		size = DefaultChunkBytes
+	}
+	if input.Layer == LayerSilver {
+		plan, err = a.Lake.StageSilverPlan(ctx, run, size)
+		if err == nil && plan.Bytes > most {
+			err = errLarge
+		}
+		return plan, err
+	}
+	files, err := a.Source.Files(ctx, input.Hour)
+	if err != nil {
+		return plan, err
+	}
+	total := int64(0)
+	for _, file := range files {
+		total += weight(file)
+	}
+	if total > most {
+		return plan, errLarge
+	}
+	cut := cutter{source: a.Source, size: size, progress: progress}
+	chunks, err := cut.chunks(ctx, files)
+	if err != nil {
+		return plan, fmt.Errorf("list hour %s: %w", input.Hour, err)
+	}
+	if plan, err = a.Lake.StagePlan(ctx, run, a.Source.String(), files, chunks); err != nil {
+		return plan, fmt.Errorf("stage the plan of hour %s: %w", input.Hour, err)
+	}
+	return plan, nil
+}
+
+func (a *Ingest) parser(hour telemetry.Hour) (*telemetry.Parser, error) {
+	parser, err := telemetry.NewParser(telemetry.Options{Catalogue: a.Catalogue, MaxFuture: a.MaxFuture, Hour: hour})
+	if err != nil {
+		return nil, fmt.Errorf("%w: the catalogue of events: %w", lake.ErrConfig, err)
+	}
+	return parser, nil
 }
 
 // ChunkInput names a chunk of a listing, from 0.
@@ -100,9 +125,9 @@ func (a *Ingest) ParseChunk(ctx context.Context, input ChunkInput) (lake.StagedC
 	var counts atomic.Value
 	defer keepAlive(ctx, counts.Load)()
 	run := input.Listing.Run
-	parser, err := telemetry.NewParser(telemetry.Options{Catalogue: a.Catalogue, MaxFuture: a.MaxFuture, Hour: run.Hour})
+	parser, err := a.parser(run.Hour)
 	if err != nil {
-		return lake.StagedChunk{}, temporalError(ctx, fmt.Errorf("%w: the catalogue of events: %w", lake.ErrConfig, err))
+		return lake.StagedChunk{}, temporalError(ctx, err)
 	}
 	staged, err := a.Lake.StageChunk(ctx, run, input.Listing.Plan, input.Chunk, a.Source, parser, func(now lake.ChunkCounts) {
 		counts.Store(now)

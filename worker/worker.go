@@ -46,6 +46,7 @@ type Registry interface {
 // RegisterWorkflows registers every workflow.
 func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflow(workflows.IngestHour)
+	r.RegisterWorkflow(workflows.IngestHours)
 	r.RegisterWorkflow(workflows.GoldWriter)
 	r.RegisterWorkflow(workflows.DailyWriter)
 	r.RegisterWorkflow(workflows.ReprocessRange)

@@ -1,12 +1,14 @@
 package workflows
 
 import (
+	"fmt"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -19,26 +21,43 @@ const (
 // runHour ingests an hour in a child workflow. Where the hour's workflow runs already, it waits and then runs it once more:
 // the files that it was asked to read may have come after the other run had listed them.
 func runHour(ctx workflow.Context, hour telemetry.Hour, input IngestInput) (result IngestResult, err error) {
+	options := childOptions(HourWorkflowID(hour), "hour "+hour.String())
+	options.TypedSearchAttributes = temporal.NewSearchAttributes(HourAttribute.ValueSet(hour.String()))
+	err = runChild(workflow.WithChildOptions(ctx, options), IngestHour, input, &result)
+	return result, err
+}
+
+// runHours ingests hours together in a child workflow, in the same way.
+func runHours(ctx workflow.Context, hours []telemetry.Hour, input IngestInput) (result activities.CommittedHours, err error) {
+	together := HoursInput{ChunkBytes: input.ChunkBytes, Layer: input.Layer, LeaveGold: input.LeaveGold}
+	for _, hour := range hours {
+		together.Hours = append(together.Hours, hour.String())
+	}
+	options := childOptions(HoursWorkflowID(hours), fmt.Sprintf("%d hours from %s to %s", len(hours), hours[0], hours[len(hours)-1]))
+	err = runChild(workflow.WithChildOptions(ctx, options), IngestHours, together, &result)
+	return result, err
+}
+
+func runChild(ctx workflow.Context, child, input, result any) error {
 	for pause := busyFirstPause; ; pause = min(2*pause, busyMaxPause) {
-		err := workflow.ExecuteChildWorkflow(childOptions(ctx, hour), IngestHour, input).Get(ctx, &result)
+		err := workflow.ExecuteChildWorkflow(ctx, child, input).Get(ctx, result)
 		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-			return result, err
+			return err
 		}
-		busy := workflow.TimerOptions{Summary: "hour " + hour.String() + " is being ingested already: wait, then ingest it again"}
+		busy := workflow.TimerOptions{Summary: workflow.GetChildWorkflowOptions(ctx).WorkflowID + " runs already: wait, then run it again"}
 		if err := workflow.NewTimerWithOptions(ctx, pause, busy).Get(ctx, nil); err != nil {
-			return result, err
+			return err
 		}
 	}
 }
 
-func childOptions(ctx workflow.Context, hour telemetry.Hour) workflow.Context {
-	return workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            HourWorkflowID(hour),
-		StaticSummary:         "hour " + hour.String(),
-		TypedSearchAttributes: temporal.NewSearchAttributes(HourAttribute.ValueSet(hour.String())),
+func childOptions(id, summary string) workflow.ChildWorkflowOptions {
+	return workflow.ChildWorkflowOptions{
+		WorkflowID:    id,
+		StaticSummary: summary,
 		// The hour cleans up and says that it was cancelled before its parent does.
 		WaitForCancellation:   true,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-	})
+	}
 }

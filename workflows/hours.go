@@ -17,8 +17,8 @@ const (
 	// DefaultHoursParallel is how many hours of a range run at once.
 	DefaultHoursParallel = 4
 	maxHoursParallel     = 100
-	// runHours bounds the history of one run of a workflow that has hours as children.
-	runHours = 200
+	// maxChildren bounds the history of one run of a workflow that has hours as children.
+	maxChildren = 200
 	// Gold is asked for so many hours together, or so many bytes of their files.
 	goldHours = 200
 	goldBytes = 4 << 30
@@ -30,7 +30,7 @@ const (
 type HoursProgress struct {
 	Hours    int           `json:"hours"` // in the range
 	Done     int           `json:"done"`
-	Ran      int           `json:"ran"`      // of those done: in a workflow of their own
+	Ran      int           `json:"ran"`      // of those done: read, and not just recorded as empty
 	Empty    int           `json:"empty"`    // of those done
 	Degraded int           `json:"degraded"` // of those done
 	Before   int           `json:"before"`   // of those done: by the range that this one resumes
@@ -38,8 +38,8 @@ type HoursProgress struct {
 	Rejects  int64         `json:"rejects"`
 	Failed   int           `json:"failed"`
 	Failures []HourFailure `json:"failures,omitempty"` // the first of them
-	Running  []string      `json:"running,omitempty"`
-	Gold     int           `json:"waiting_for_gold"` // hours that gold is still to show
+	Running  []string      `json:"running,omitempty"`  // workflows
+	Gold     int           `json:"waiting_for_gold"`   // hours that gold is still to show
 }
 
 // HourFailure is an hour that could not be ingested.
@@ -48,7 +48,7 @@ type HourFailure struct {
 	Error string `json:"error"`
 }
 
-// hoursRunner runs hours as children, a bounded number at once, and asks gold for many of them together. An hour that fails
+// hoursRunner runs hours in child workflows, a bounded number at once, and asks gold for many of them together. An hour that fails
 // does not stop the others.
 type hoursRunner struct {
 	input    IngestInput // of each hour, save the hour
@@ -59,7 +59,7 @@ type hoursRunner struct {
 	pending []lake.Run // done, and to be shown by gold
 	bytes   int64      // of their files
 	asked   int        // requests to gold
-	started int        // hours, by this run of the workflow
+	started int        // workflows, by this run of this one
 }
 
 func newHoursRunner(ctx workflow.Context, progress *HoursProgress, parallel int, input IngestInput) (*hoursRunner, error) {
@@ -75,38 +75,89 @@ func newHoursRunner(ctx workflow.Context, progress *HoursProgress, parallel int,
 
 // full tells that the history of this run of the workflow is long enough.
 func (r *hoursRunner) full(ctx workflow.Context) bool {
-	return r.started >= runHours || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+	return r.started >= maxChildren || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 }
 
-// run runs the hours, and returns when they have ended. A cancelled workflow starts no more.
+// run runs the hours, and returns when they have ended: together as far as they are small, and then those that are left one by
+// one. A cancelled workflow starts no more.
 func (r *hoursRunner) run(ctx workflow.Context, hours []telemetry.Hour) {
+	var alone []telemetry.Hour
+	together := r.divide(hours)
+	r.spread(ctx, len(together), func(ctx workflow.Context, i int) {
+		left := together[i]
+		if len(left) > 1 {
+			left = r.runHours(ctx, left)
+		}
+		alone = append(alone, left...)
+	})
+	slices.Sort(alone)
+	r.spread(ctx, len(alone), func(ctx workflow.Context, i int) { r.runHour(ctx, alone[i]) })
+}
+
+// divide makes even shares of hours that are read together, as many as run at once.
+func (r *hoursRunner) divide(hours []telemetry.Hour) [][]telemetry.Hour {
+	if len(hours) == 0 {
+		return nil
+	}
+	shares := max(r.parallel, (len(hours)+maxTogether-1)/maxTogether)
+	return slices.Collect(slices.Chunk(hours, (len(hours)+shares-1)/shares))
+}
+
+// spread runs n pieces of work, some at once.
+func (r *hoursRunner) spread(ctx workflow.Context, n int, work func(workflow.Context, int)) {
 	next := 0
 	running := workflow.NewWaitGroup(ctx)
-	for range min(r.parallel, len(hours)) {
+	for range min(r.parallel, n) {
 		running.Add(1)
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer running.Done()
-			for next < len(hours) && ctx.Err() == nil {
-				hour := hours[next]
+			for next < n && ctx.Err() == nil {
+				i := next
 				next++
-				r.runHour(ctx, hour)
+				work(ctx, i)
 			}
 		})
 	}
 	running.Wait(ctx)
 }
 
-func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
-	r.started++
-	r.progress.Running = append(r.progress.Running, hour.String())
+// runHours runs hours together, and returns those that are left.
+func (r *hoursRunner) runHours(ctx workflow.Context, hours []telemetry.Hour) (left []telemetry.Hour) {
+	r.start(ctx, HoursWorkflowID(hours))
+	result, err := runHours(ctx, hours, r.input)
+	r.end(HoursWorkflowID(hours))
+	switch {
+	case err == nil:
+		r.finished(ctx, result)
+		for _, hour := range result.Left {
+			left = append(left, hour.Hour)
+		}
+	case ctx.Err() != nil: // cancelled with the workflow
+	default:
+		workflow.GetLogger(ctx).Warn("hours that could not be read together are ingested one by one", "from", hours[0].String(), "error", err)
+		left = hours
+	}
 	r.tell(ctx)
+	return left
+}
+
+func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
+	r.start(ctx, HourWorkflowID(hour))
 	input := r.input
 	input.Hour = hour.String()
 	result, err := runHour(ctx, hour, input)
-	r.progress.Running = slices.DeleteFunc(r.progress.Running, func(name string) bool { return name == hour.String() })
+	r.end(HourWorkflowID(hour))
 	switch {
 	case err == nil:
-		r.finished(ctx, result.Hour)
+		row := result.Hour
+		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines, Rejects: row.Rejects}
+		switch row.State {
+		case lake.HourEmpty:
+			one.Empty++
+		case lake.HourDegraded:
+			one.Degraded++
+		}
+		r.finished(ctx, one)
 	case ctx.Err() != nil: // cancelled with the workflow: not a failure of the hour
 	default:
 		r.failed(hour, err)
@@ -114,20 +165,26 @@ func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
 	r.tell(ctx)
 }
 
-func (r *hoursRunner) finished(ctx workflow.Context, row lake.HourRow) {
+func (r *hoursRunner) start(ctx workflow.Context, id string) {
+	r.started++
+	r.progress.Running = append(r.progress.Running, id)
+	r.tell(ctx)
+}
+
+func (r *hoursRunner) end(id string) {
+	r.progress.Running = slices.DeleteFunc(r.progress.Running, func(running string) bool { return running == id })
+}
+
+func (r *hoursRunner) finished(ctx workflow.Context, result activities.CommittedHours) {
 	p := r.progress
-	p.Done++
-	p.Ran++
-	p.Lines += row.Lines
-	p.Rejects += row.Rejects
-	switch row.State {
-	case lake.HourEmpty:
-		p.Empty++
-	case lake.HourDegraded:
-		p.Degraded++
-	}
-	r.pending = append(r.pending, lake.Run{Hour: row.Hour, ID: row.RunID})
-	if r.bytes += row.Bytes; len(r.pending) >= goldHours || r.bytes >= goldBytes {
+	p.Done += len(result.Hours)
+	p.Ran += len(result.Hours)
+	p.Lines += result.Lines
+	p.Rejects += result.Rejects
+	p.Empty += result.Empty
+	p.Degraded += result.Degraded
+	r.pending = append(r.pending, runsOf(result)...)
+	if r.bytes += result.Bytes; len(r.pending) >= goldHours || r.bytes >= goldBytes {
 		r.askGold(ctx)
 	}
 }

@@ -20,7 +20,8 @@ type step struct {
 const heartbeatTimeout = 15 * time.Second
 
 var (
-	listHour     = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}     // reads large files whole, to cut them
+	listHour     = step{startToClose: time.Hour, heartbeat: heartbeatTimeout} // reads large files whole, to cut them
+	stageHours   = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
 	surveyHours  = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout} // lists years
 	parseChunk   = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
 	buildSilver  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}

@@ -168,7 +168,7 @@ func (c *session) resume(ctx context.Context, id string) (run client.WorkflowRun
 func (c *session) waitForHours(ctx context.Context, s *settings, run client.WorkflowRun, result any) error {
 	p := s.newProgress(run.GetID())
 	defer p.end()
-	return c.wait(ctx, run, result, p, func(ctx context.Context, p progress) (working []string) {
+	return c.wait(ctx, run, result, p, func(ctx context.Context, p progress) []string {
 		var now workflows.HoursProgress
 		if c.query(ctx, run, &now) {
 			status := fmt.Sprintf("%d failed", now.Failed)
@@ -177,9 +177,6 @@ func (c *session) waitForHours(ctx context.Context, s *settings, run client.Work
 			}
 			p.update(status, int64(now.Done+now.Failed), int64(now.Hours), "hours")
 		}
-		for _, hour := range now.Running {
-			working = append(working, "hour-"+hour)
-		}
-		return working
+		return now.Running
 	})
 }

@@ -1,0 +1,187 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+const (
+	// smallHour is the most that an hour may hold that is read together with others, in bytes of plain text: below that, the
+	// steps and commits of an hour of its own cost more than its work.
+	smallHour = 4 << 20
+	// stagedAtOnce is how many hours one StageHours reads at the same time: while one waits for the disk or S3, another works.
+	stagedAtOnce = 4
+)
+
+// errLarge: an hour holds too much to be read together with others.
+var errLarge = errors.New("too large to be read together with others")
+
+// HoursInput names hours to be read together, in order.
+type HoursInput struct {
+	Hours      []telemetry.Hour `json:"hours"`
+	ChunkBytes int64            `json:"chunk_bytes,omitempty"` // DefaultChunkBytes when zero
+	Listing    int              `json:"listing"`               // counts the listings of one workflow run, from 1
+	Layer      string           `json:"layer,omitempty"`       // LayerBronze when empty
+	StartedAt  time.Time        `json:"started_at"`
+}
+
+// StagedHours are hours that were read together.
+type StagedHours struct {
+	RunID string            `json:"run_id"`
+	Hours []lake.StagedHour `json:"hours"`          // ready to be committed
+	Left  []LeftHour        `json:"left,omitempty"` // to be ingested one by one
+	Late  []string          `json:"late,omitempty"` // as in lake.StagedChunk
+}
+
+// LeftHour is an hour that can't go with others, and why.
+type LeftHour struct {
+	Hour telemetry.Hour `json:"hour"`
+	Why  string         `json:"why"`
+}
+
+// hoursDone is the progress of StageHours, as its heartbeats tell it.
+type hoursDone struct {
+	Hours int64 `json:"hours"`
+	Of    int   `json:"of"`
+}
+
+// StageHours does for small hours, each by itself, what ListHour, ParseChunk and BuildSilver do. An hour that is large or that
+// fails is left to be ingested alone, where it holds up no other.
+func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result StagedHours, err error) {
+	var done atomic.Int64
+	defer keepAlive(ctx, func() any { return hoursDone{done.Load(), len(input.Hours)} })()
+	result.RunID = newRunID(ctx, input.Listing)
+	ledger, err := a.Lake.LedgerNow(ctx)
+	if err != nil {
+		return StagedHours{}, temporalError(ctx, err)
+	}
+	staged, failures := make([]lake.StagedHour, len(input.Hours)), make([]error, len(input.Hours))
+	var work errgroup.Group
+	work.SetLimit(stagedAtOnce)
+	for i, hour := range input.Hours {
+		work.Go(func() error {
+			if failures[i] = ctx.Err(); failures[i] == nil {
+				staged[i], failures[i] = a.stageHour(ctx, lake.Run{Hour: hour, ID: result.RunID}, input)
+			}
+			staged[i].Plan.Ledger = ledger
+			done.Add(1)
+			return nil
+		})
+	}
+	_ = work.Wait() // the failures are told by hour
+	if err := ctx.Err(); err != nil {
+		return StagedHours{}, err
+	}
+	var failure error
+	for i, hour := range staged {
+		for n := range hour.Chunks {
+			result.Late = append(result.Late, hour.Chunks[n].Late...)
+			hour.Chunks[n].Late = nil
+		}
+		if err := failures[i]; err != nil {
+			result.Left = append(result.Left, LeftHour{Hour: input.Hours[i], Why: err.Error()})
+			if !errors.Is(err, errLarge) {
+				failure = err
+			}
+			continue
+		}
+		result.Hours = append(result.Hours, hour)
+	}
+	if failure != nil && len(result.Hours)+len(result.Late) == 0 {
+		return StagedHours{}, temporalError(ctx, failure) // an outage, most likely: all of them one by one would end no better
+	}
+	slices.Sort(result.Late)
+	result.Late = slices.Compact(result.Late)
+	activity.GetLogger(ctx).Info("staged together", "hours", len(result.Hours), "left", len(result.Left))
+	return result, nil
+}
+
+func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) (staged lake.StagedHour, err error) {
+	staged = lake.StagedHour{Run: run, StartedAt: input.StartedAt}
+	listing := ListInput{Hour: run.Hour, ChunkBytes: input.ChunkBytes, Layer: input.Layer}
+	if staged.Plan, err = a.plan(ctx, run, listing, smallHour, func(int64) {}); err != nil {
+		return staged, err
+	}
+	parser, err := a.parser(run.Hour)
+	if err != nil {
+		return staged, err
+	}
+	for n := range staged.Plan.Chunks {
+		chunk, err := a.Lake.StageChunk(ctx, run, staged.Plan, n, a.Source, parser, func(lake.ChunkCounts) {})
+		if err != nil {
+			return staged, err
+		}
+		staged.Chunks = append(staged.Chunks, chunk)
+	}
+	sections := lake.GroupSections(staged.Chunks, smallHour)
+	for i := range staged.Chunks {
+		staged.Chunks[i].SectionBytes = nil
+	}
+	for _, each := range sections {
+		silver, err := a.Lake.StageSilver(ctx, run, staged.Plan, staged.Chunks, each, func(int) {})
+		if err != nil {
+			return staged, err
+		}
+		staged.Silver = append(staged.Silver, silver)
+	}
+	return staged, nil
+}
+
+// CommittedHours are hours that the ledger has.
+type CommittedHours struct {
+	RunID    string           `json:"run_id"`
+	Hours    []telemetry.Hour `json:"hours"`
+	Left     []LeftHour       `json:"left,omitempty"` // to be ingested one by one
+	Empty    int              `json:"empty"`
+	Degraded int              `json:"degraded"`
+	Bytes    int64            `json:"bytes"`
+	Lines    int64            `json:"lines"`
+	Rejects  int64            `json:"rejects"`
+}
+
+// CommitHours makes hours visible in bronze, silver and the ledger, in one commit a table.
+func (a *Ingest) CommitHours(ctx context.Context, staged []lake.StagedHour) (result CommittedHours, err error) {
+	defer keepAlive(ctx, nil)()
+	rows, left, err := a.Lake.CommitHours(ctx, staged)
+	if err != nil {
+		return CommittedHours{}, temporalError(ctx, fmt.Errorf("commit %d hours from %s: %w", len(staged), staged[0].Run.Hour, err))
+	}
+	result.RunID = staged[0].Run.ID
+	for _, hour := range staged {
+		if err := left[hour.Run.Hour]; err != nil {
+			result.Left = append(result.Left, LeftHour{Hour: hour.Run.Hour, Why: err.Error()})
+		}
+	}
+	for _, row := range rows {
+		result.Hours = append(result.Hours, row.Hour)
+		result.Bytes, result.Lines, result.Rejects = result.Bytes+row.Bytes, result.Lines+row.Lines, result.Rejects+row.Rejects
+		switch row.State {
+		case lake.HourEmpty:
+			result.Empty++
+		case lake.HourDegraded:
+			result.Degraded++
+		}
+	}
+	activity.GetLogger(ctx).Info("committed together", "hours", len(result.Hours), "left", len(result.Left), "lines", result.Lines)
+	return result, nil
+}
+
+// DropStagedHours removes what the runs of hours staged.
+func (a *Ingest) DropStagedHours(ctx context.Context, runs []lake.Run) error {
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(listedAtOnce)
+	for _, run := range runs {
+		work.Go(func() error { return a.Lake.DropStaging(ctx, run) })
+	}
+	return temporalError(ctx, work.Wait())
+}

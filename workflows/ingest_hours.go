@@ -1,0 +1,161 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/versionlake/versionlake/activities"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// maxTogether is how many hours go together at most: the work of a step that is lost with a worker, and the size of its result.
+const maxTogether = 50
+
+// HoursInput starts IngestHours: {"hours": ["2022-05-27T05", "2022-05-27T06"]} is enough.
+type HoursInput struct {
+	Hours      []string `json:"hours"`
+	ChunkBytes int64    `json:"chunk_bytes,omitempty"` // as in IngestInput
+	Layer      string   `json:"layer,omitempty"`       // as in IngestInput
+	LeaveGold  bool     `json:"leave_gold,omitempty"`  // as in IngestInput
+}
+
+// HoursWorkflowID is the id of the workflow that ingests hours together, named by the first and the last of them.
+func HoursWorkflowID(hours []telemetry.Hour) string {
+	return fmt.Sprintf("hours-%s-%s", hours[0], hours[len(hours)-1])
+}
+
+// IngestHours brings small hours into the lake together, with one commit a table for all of them. It leaves out hours that are
+// large, whose files change meanwhile, or that fail in any other way, and says which: each of those is for an IngestHour.
+func IngestHours(ctx workflow.Context, input HoursInput) (activities.CommittedHours, error) {
+	w := &ingestHours{}
+	if err := w.setup(ctx, input); err != nil {
+		return activities.CommittedHours{}, err
+	}
+	return w.run(ctx)
+}
+
+type ingestHours struct {
+	steps *activities.Ingest // names the activities; never called here
+
+	input HoursInput
+	hours []telemetry.Hour
+	runs  []lake.Run // that staged something
+}
+
+func (w *ingestHours) setup(ctx workflow.Context, input HoursInput) error {
+	if len(input.Hours) == 0 || len(input.Hours) > maxTogether {
+		return activities.BadInput(fmt.Sprintf("%d hours: give up to %d", len(input.Hours), maxTogether), nil)
+	}
+	for i, text := range input.Hours {
+		hour, err := telemetry.ParseHour(text)
+		if err != nil || i > 0 && hour <= w.hours[i-1] {
+			return activities.BadInput(fmt.Sprintf("hour %q: give UTC hours of folders, such as 2022-05-27T05, in order", text), err)
+		}
+		w.hours = append(w.hours, hour)
+	}
+	w.input = input
+	return workflow.UpsertTypedSearchAttributes(ctx, StatusAttribute.ValueSet(statusIngesting))
+}
+
+func (w *ingestHours) run(ctx workflow.Context) (activities.CommittedHours, error) {
+	result, err := w.ingest(ctx)
+	w.dropStaging(ctx)
+	switch {
+	case err == nil:
+		setStatus(ctx, lake.HourComplete)
+	case temporal.IsCanceledError(err):
+		setStatus(ctx, statusCanceled)
+	default:
+		setStatus(ctx, statusFailed)
+	}
+	return result, err
+}
+
+func (w *ingestHours) ingest(ctx workflow.Context) (result activities.CommittedHours, err error) {
+	staged, result, err := w.stageAndCommit(ctx)
+	if err != nil {
+		return result, err
+	}
+	result.Left = append(staged.Left, result.Left...)
+	w.describe(ctx, "done", result.Left)
+	if err := forgetAgain(ctx, staged.Late); err != nil || w.input.LeaveGold || len(result.Hours) == 0 {
+		return result, err
+	}
+	setStatus(ctx, statusGold)
+	runs := runsOf(result)
+	_, err = newGoldClient(ctx).show(ctx, activities.GoldRequest{Run: runs[0], Runs: runs})
+	return result, err
+}
+
+func runsOf(result activities.CommittedHours) []lake.Run {
+	runs := make([]lake.Run, len(result.Hours))
+	for i, hour := range result.Hours {
+		runs[i] = lake.Run{Hour: hour, ID: result.RunID}
+	}
+	return runs
+}
+
+// stageAndCommit begins again when a user is forgotten whom the hours may hold.
+func (w *ingestHours) stageAndCommit(ctx workflow.Context) (staged activities.StagedHours, result activities.CommittedHours, err error) {
+	startedAt := workflow.Now(ctx)
+	for listing := 1; ; listing++ {
+		w.describe(ctx, "reading", nil)
+		input := activities.HoursInput{Hours: w.hours, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer, StartedAt: startedAt}
+		reading := stageHours.with(ctx, fmt.Sprintf("read %d hours from %s on", len(w.hours), w.hours[0]))
+		if err := workflow.ExecuteActivity(reading, w.steps.StageHours, input).Get(ctx, &staged); err != nil {
+			return staged, result, err
+		}
+		for _, hour := range w.hours {
+			w.runs = append(w.runs, lake.Run{Hour: hour, ID: staged.RunID})
+		}
+		if len(staged.Hours) == 0 {
+			return staged, result, nil
+		}
+		result, err = w.commit(ctx, staged.Hours)
+		if !isType(err, activities.ErrorForgotten) {
+			return staged, result, err
+		}
+		workflow.GetLogger(ctx).Info("reading the hours again", "listing", listing, "because", err)
+	}
+}
+
+// commit can't be cancelled, as that of one hour.
+func (w *ingestHours) commit(ctx workflow.Context, hours []lake.StagedHour) (result activities.CommittedHours, err error) {
+	if err := ctx.Err(); err != nil {
+		return result, err
+	}
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	w.describe(ctx, "committing", nil)
+	ctx = commitHour.with(ctx, fmt.Sprintf("commit %d hours", len(hours)))
+	err = workflow.ExecuteActivity(ctx, w.steps.CommitHours, hours).Get(ctx, &result)
+	return result, err
+}
+
+// dropStaging removes what the runs staged.
+func (w *ingestHours) dropStaging(ctx workflow.Context) {
+	if len(w.runs) == 0 {
+		return
+	}
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	ctx = dropStaging.local(ctx, "remove what was staged")
+	if err := workflow.ExecuteLocalActivity(ctx, w.steps.DropStagedHours, w.runs).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "runs", len(w.runs), "error", err)
+	}
+}
+
+// describe says what the workflow does now on its page in the Temporal UI.
+func (w *ingestHours) describe(ctx workflow.Context, doing string, left []activities.LeftHour) {
+	text := fmt.Sprintf("**%s**\n\n%d hours from %s to %s", doing, len(w.hours), w.hours[0], w.hours[len(w.hours)-1])
+	if len(left) > 0 {
+		text += fmt.Sprintf(", of which %d are ingested one by one:\n", len(left))
+	}
+	for _, hour := range left {
+		text += fmt.Sprintf("\n- **%s** %s", hour.Hour, hour.Why)
+	}
+	workflow.SetCurrentDetails(ctx, text)
+}
