@@ -35,7 +35,7 @@ const recorded = "../workflows/testdata"
 func TestReplay(t *testing.T) {
 	histories, err := filepath.Glob(filepath.Join(recorded, "*.json"))
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(histories), 14)
+	require.GreaterOrEqual(t, len(histories), 15)
 	replayer := sdkworker.NewWorkflowReplayer()
 	worker.RegisterWorkflows(replayer)
 	for _, path := range histories {
@@ -67,9 +67,11 @@ func TestRecord(t *testing.T) {
 
 	// Late for gold, which must rebuild the user.
 	l.write(first, "late.tsv", sighting(first, 30, "p1", "1.1"))
-	run = l.start(ctx, "range", workflows.ReprocessRange, workflows.ReprocessInput{From: first.String(), To: (first + 3).String(), Parallel: 2})
+	l.write(first+1, "b.tsv", sighting(first+1, 5, "p1", "1.2"))
+	run = l.start(ctx, "range", workflows.ReprocessRange, workflows.ReprocessInput{From: first.String(), To: (first + 3).String(), Parallel: 1})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "range", run.GetID(), run.GetRunID())
+	l.record(t, "hours", workflows.HoursWorkflowID([]telemetry.Hour{first, first + 1}), "")
 	l.record(t, "gold", "gold", "")
 	l.recordDaily(t)
 
@@ -105,10 +107,11 @@ func (l *local) recordDaily(t *testing.T) {
 // recordCancelled cancels a range, and with it its hours: what they had begun to commit they finish.
 func (l *local) recordCancelled(t *testing.T) {
 	first := hour(t, "2022-06-01T00")
-	for i := range telemetry.Hour(50) {
+	const hours = 150 // three times what goes together
+	for i := range telemetry.Hour(hours) {
 		l.write(first+i, "a.tsv", sighting(first+i, 1, "p1", "1.0"))
 	}
-	run := l.start(t.Context(), "range-cancelled", workflows.ReprocessRange, workflows.ReprocessInput{From: first.String(), To: (first + 50).String()})
+	run := l.start(t.Context(), "range-cancelled", workflows.ReprocessRange, workflows.ReprocessInput{From: first.String(), To: (first + hours).String(), Parallel: 1})
 	require.Eventually(t, func() bool { return len(l.ledger(t.Context())) > 5 }, time.Minute, 50*time.Millisecond)
 	require.NoError(t, l.client.CancelWorkflow(t.Context(), run.GetID(), ""))
 	var cancelled *temporal.CanceledError

@@ -36,6 +36,7 @@ func environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	env.RegisterActivity(daily)
 	env.OnActivity(daily.RequestDaily, mock.Anything).Return(nil).Maybe()
 	env.RegisterWorkflow(workflows.IngestHour)
+	env.RegisterWorkflow(workflows.IngestHours)
 	env.RegisterWorkflow(workflows.AwaitHour)
 	t.Cleanup(func() { env.AssertExpectations(t) })
 	return env
@@ -202,6 +203,20 @@ func surveyAll(env *testsuite.TestWorkflowEnvironment) {
 	})
 }
 
+// leaveAll leaves all hours to be ingested one by one.
+func leaveAll(env *testsuite.TestWorkflowEnvironment) {
+	env.OnWorkflow(workflows.IngestHours, mock.Anything, mock.Anything).Return(func(_ workflow.Context, input workflows.HoursInput) (result activities.CommittedHours, err error) {
+		for _, text := range input.Hours {
+			hour, err := telemetry.ParseHour(text)
+			if err != nil {
+				return result, err
+			}
+			result.Left = append(result.Left, activities.LeftHour{Hour: hour, Why: "too large"})
+		}
+		return result, nil
+	}).Maybe()
+}
+
 func hourDone(input workflows.IngestInput, state string) workflows.IngestResult {
 	hour, _ := telemetry.ParseHour(input.Hour)
 	return workflows.IngestResult{Hour: lake.HourRow{Hour: hour, RunID: "run-" + input.Hour, State: state}}
@@ -210,6 +225,7 @@ func hourDone(input workflows.IngestInput, state string) workflows.IngestResult 
 func TestRangeGoesOnAfterFailuresAndNamesThem(t *testing.T) {
 	env := environment(t)
 	surveyAll(env)
+	leaveAll(env)
 	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.Anything).Return(func(_ workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
 		if input.Hour == (someHour + 2).String() {
 			return workflows.IngestResult{}, temporal.NewNonRetryableApplicationError("the settings are wrong", activities.ErrorSettings, nil)
@@ -252,6 +268,7 @@ func TestRangeAsksGoldForManyHoursTogether(t *testing.T) {
 func TestRangeContinuesAsNew(t *testing.T) {
 	env := environment(t)
 	surveyAll(env)
+	leaveAll(env)
 	running, most := 0, 0
 	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
 		running++
