@@ -24,6 +24,14 @@ func threeHours(t *testing.T) (in *ingester, hours []telemetry.Hour) {
 	return in, []telemetry.Hour{first, first + 1, first + 2}
 }
 
+// quickly is one place in the middle of several, in the quick tests.
+func quickly(places ...int) []int {
+	if testing.Short() {
+		return places[1:2]
+	}
+	return places
+}
+
 // TestHoursTogether commits hours together, undisturbed and again after crashes, and one by one: the tables are the same.
 func TestHoursTogether(t *testing.T) {
 	in, hours := threeHours(t)
@@ -33,7 +41,7 @@ func TestHoursTogether(t *testing.T) {
 	in.gold()
 	want := dumpHours(t, in.lake) + users(t, in.lake, "") + fmt.Sprint(in.fileStates(hours[1]), in.fileStates(hours[2]))
 
-	for _, done := range []int{0, 1, 4, 6, 7} { // after so many commits: 6: the files too, 7: the ledger too
+	for _, done := range quickly(0, 1, 4, 6, 7) { // after so many commits: 6: the files too, 7: the ledger too
 		t.Run(fmt.Sprintf("after %d commits", done), func(t *testing.T) {
 			in, _ := threeHours(t)
 			before := map[string]int{}
@@ -84,7 +92,7 @@ func TestHoursTogether(t *testing.T) {
 // TestRunsMeet lets another run of an hour commit between two commits of hours that go together, at every place. The hour is
 // never of both, and who may have seen the older files is told so.
 func TestRunsMeet(t *testing.T) {
-	for _, done := range []int{0, 1, 4, 5, 6} {
+	for _, done := range quickly(0, 1, 4, 5, 6) {
 		for _, whole := range []bool{true, false} { // whether the other run ends, or is given up after two tables
 			t.Run(fmt.Sprintf("after %d commits, %v", done, whole), func(t *testing.T) {
 				in, hours := threeHours(t)

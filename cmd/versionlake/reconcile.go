@@ -45,7 +45,7 @@ themselves for the last days; versionlake status tells what was found.`,
 		},
 	}
 	window.addFlags(cmd)
-	cmd.Flags().IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel, "hours at once")
+	cmd.Flags().IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel, "workflows at once, each of an hour or of some small ones")
 	cmd.Flags().BoolVar(&o.detach, "detach", false, "return once it is started")
 	addWorkFlags(cmd, &o.chunkBytes, &o.workers)
 	return cmd

@@ -70,7 +70,7 @@ is a Temporal workflow; which server it uses is as for versionlake ingest.`,
 	window.addFlags(cmd)
 	window.addAll(cmd)
 	flags.StringVar(&o.layer, "layer", activities.LayerBronze, "where to start: bronze (from the source), silver (from bronze) or gold (from silver)")
-	flags.IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel, "hours at once")
+	flags.IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel, "workflows at once, each of an hour or of some small ones")
 	flags.BoolVar(&o.detach, "detach", false, "return once the range is started")
 	flags.BoolVar(&o.resume, "resume", false, "go on with this range where it was given up, or wait for it where it runs")
 	addWorkFlags(cmd, &o.chunkBytes, &o.workers)
