@@ -17,7 +17,9 @@ const (
 	// DefaultHoursParallel is how many hours of a range run at once.
 	DefaultHoursParallel = 4
 	maxHoursParallel     = 100
-	// maxChildren bounds the history of one run of a workflow that has hours as children.
+	// hoursFound is how many hours are looked for at once, and then run.
+	hoursFound = 200
+	// maxChildren bounds the history of one run of a workflow that has hours as children: after so many it looks for no more.
 	maxChildren = 200
 	// Gold is asked for so many hours together, or so many bytes of their files.
 	goldHours = 200

@@ -117,7 +117,7 @@ func (w *reconcile) run(ctx workflow.Context) (ReconcileProgress, error) {
 func (w *reconcile) compare(ctx workflow.Context) error {
 	for w.next < w.to && ctx.Err() == nil && !w.hours.full(ctx) {
 		var found activities.Comparison
-		input := activities.CompareInput{From: w.next, To: w.to, Degraded: w.input.Degraded, Limit: maxChildren - w.hours.started}
+		input := activities.CompareInput{From: w.next, To: w.to, Degraded: w.input.Degraded, Limit: hoursFound}
 		comparing := surveyHours.with(ctx, fmt.Sprintf("list the hours from %s on again, and compare", w.next))
 		if err := workflow.ExecuteActivity(comparing, w.steps.CompareHours, input).Get(ctx, &found); err != nil {
 			return err

@@ -164,7 +164,7 @@ func (w *reprocessRange) findSpan(ctx workflow.Context) error {
 
 // survey finds the next hours to run.
 func (w *reprocessRange) survey(ctx workflow.Context) (survey activities.Survey, err error) {
-	input := activities.SurveyInput{From: w.next, To: w.to, Layer: w.input.Layer, Since: w.input.Since, Limit: maxChildren - w.hours.started}
+	input := activities.SurveyInput{From: w.next, To: w.to, Layer: w.input.Layer, Since: w.input.Since, Limit: hoursFound}
 	ctx = surveyHours.with(ctx, fmt.Sprintf("find the hours with files from %s on", w.next))
 	err = workflow.ExecuteActivity(ctx, w.steps.SurveyHours, input).Get(ctx, &survey)
 	return survey, err
