@@ -61,9 +61,14 @@ func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result Stage
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return hoursDone{done.Load(), len(input.Hours)} })()
 	result.RunID = newRunID(ctx, input.Listing)
+	defer func() {
+		if err != nil {
+			a.giveUp(ctx, input.Hours, result.RunID)
+		}
+	}()
 	ledger, err := a.Lake.LedgerNow(ctx)
 	if err != nil {
-		return StagedHours{}, temporalError(ctx, err)
+		return result, temporalError(ctx, err)
 	}
 	staged, failures := make([]lake.StagedHour, len(input.Hours)), make([]error, len(input.Hours))
 	var work errgroup.Group
@@ -80,7 +85,7 @@ func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result Stage
 	}
 	_ = work.Wait() // the failures are told by hour
 	if err := ctx.Err(); err != nil {
-		return StagedHours{}, err
+		return result, err
 	}
 	var failure error
 	for i, hour := range staged {
@@ -98,12 +103,23 @@ func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result Stage
 		result.Hours = append(result.Hours, hour)
 	}
 	if failure != nil && len(result.Hours)+len(result.Late) == 0 {
-		return StagedHours{}, temporalError(ctx, failure) // an outage, most likely: all of them one by one would end no better
+		return result, temporalError(ctx, failure) // an outage, most likely: all of them one by one would end no better
 	}
 	slices.Sort(result.Late)
 	result.Late = slices.Compact(result.Late)
 	activity.GetLogger(ctx).Info("staged together", "hours", len(result.Hours), "left", len(result.Left))
 	return result, nil
+}
+
+// giveUp removes what an attempt staged that nobody will hear of.
+func (a *Ingest) giveUp(ctx context.Context, hours []telemetry.Hour, runID string) {
+	var runs []lake.Run
+	for _, hour := range hours {
+		runs = append(runs, lake.Run{Hour: hour, ID: runID})
+	}
+	if err := a.DropStagedHours(context.WithoutCancel(ctx), runs); err != nil {
+		activity.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "runs", len(runs), "error", err)
+	}
 }
 
 func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) (staged lake.StagedHour, err error) {
