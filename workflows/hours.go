@@ -22,7 +22,7 @@ const (
 	// maxChildren bounds the history of one run of a workflow that has hours as children: after so many it looks for no more.
 	maxChildren = 200
 	// Gold is asked for so many hours together, or so many bytes of their files.
-	goldHours = 200
+	goldHours = 500
 	goldBytes = 4 << 30
 	// failuresKept bounds what is remembered of hours that failed; the others are counted.
 	failuresKept = 200
