@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/history"
+	"github.com/versionlake/versionlake/telemetry"
 )
 
 // UsersPlan says which buckets of gold.users must follow which changes of silver.
@@ -299,22 +301,23 @@ func (l *Lake) sessionRows(ctx context.Context, sightings, bindings changedFiles
 // addContext adds the rows that stayed, of the sessions that changed: unnamed are those with sightings that name no user or
 // device, bound those with bindings.
 func (l *Lake) addContext(ctx context.Context, c silverChange, j *join, unnamed, bound sessionSet) error {
-	kept, err := keptFiles(ctx, c.bindings, c.toBindings, c.bindingFiles.added)
-	if err != nil {
-		return err
-	}
 	both := newKeySet(slices.Concat(unnamed.keys, bound.keys))
 	near := span{
 		min(unnamed.times.low, saturatingAdd(bound.times.low, -windowMicros)),
 		max(unnamed.times.high, saturatingAdd(bound.times.high, windowMicros)),
 	}.widened(windowMicros)
-	if err := l.bindingRows(ctx, near.within(kept, bindingTimeField), rowKept, both, j.add); err != nil {
+	kept, err := keptFiles(ctx, c.bindings, c.toBindings, c.bindingFiles.added, near, bindingTimeField)
+	if err != nil {
 		return err
 	}
-	if kept, err = keptFiles(ctx, c.sightings, c.toSightings, c.sightingFiles.added); err != nil {
+	if err := l.bindingRows(ctx, kept, rowKept, both, j.add); err != nil {
 		return err
 	}
-	return l.sightingRows(ctx, bound.times.widened(windowMicros).within(kept, sightingTimeField), rowKept, bound.keys, func(row sessionRow) error {
+	kept, err = keptFiles(ctx, c.sightings, c.toSightings, c.sightingFiles.added, bound.times.widened(windowMicros), sightingTimeField)
+	if err != nil {
+		return err
+	}
+	return l.sightingRows(ctx, kept, rowKept, bound.keys, func(row sessionRow) error {
 		if row.user != "" && row.device != "" {
 			return nil
 		}
@@ -322,12 +325,16 @@ func (l *Lake) addContext(ctx context.Context, c silverChange, j *join, unnamed,
 	})
 }
 
-// keptFiles are the live files of a snapshot that did not just come.
-func keptFiles(ctx context.Context, loaded *table.Table, snapshot int64, added []iceberg.DataFile) ([]iceberg.DataFile, error) {
-	if snapshot == 0 {
+// keptFiles are the live files of a snapshot that did not just come, and that may hold event times of a span. A client may be
+// late by any time, but not ahead of its hour by more than parsing lets it: so the manifests of hours long before the span stay
+// closed, and a round costs no more in an old lake than in a young one.
+func keptFiles(ctx context.Context, loaded *table.Table, snapshot int64, added []iceberg.DataFile, near span, timeField int) ([]iceberg.DataFile, error) {
+	if snapshot == 0 || near.low > near.high {
 		return nil, nil
 	}
-	live, err := liveFiles(ctx, loaded, table.WithSnapshotID(snapshot))
+	first := telemetry.HourOf(time.UnixMicro(saturatingAdd(near.low, -telemetry.LargestMaxFuture.Microseconds()))) - 1
+	live, err := liveFiles(ctx, loaded, table.WithSnapshotID(snapshot), table.WithRowFilter(
+		iceberg.GreaterThanEqual(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(first.Date()))))
 	if err != nil {
 		return nil, err
 	}
@@ -335,7 +342,7 @@ func keptFiles(ctx context.Context, loaded *table.Table, snapshot int64, added [
 	for _, file := range added {
 		came[file.FilePath()] = true
 	}
-	return slices.DeleteFunc(live, func(file iceberg.DataFile) bool { return came[file.FilePath()] }), nil
+	return near.within(slices.DeleteFunc(live, func(file iceberg.DataFile) bool { return came[file.FilePath()] }), timeField), nil
 }
 
 // sightingRows streams files of silver.sightings; only the sessions in keys, unless nil. Several files are read at once:

@@ -11,6 +11,9 @@ import (
 // DefaultMaxFuture is how far beyond the end of its hour an event may lie, when Options do not say.
 const DefaultMaxFuture = 24 * time.Hour
 
+// LargestMaxFuture bounds Options.MaxFuture: whoever looks for an event by its time need not look into hours long before it.
+const LargestMaxFuture = 31 * 24 * time.Hour
+
 // Options of a Parser.
 type Options struct {
 	// Catalogue is merged over DefaultCatalogue.
@@ -34,6 +37,9 @@ func NewParser(o Options) (*Parser, error) {
 	}
 	if o.MaxFuture < 0 {
 		return nil, fmt.Errorf("parser: a maximum of %v into the future: must not be negative", o.MaxFuture)
+	}
+	if o.MaxFuture > LargestMaxFuture {
+		return nil, fmt.Errorf("parser: a maximum of %v into the future: must not be more than %v", o.MaxFuture, LargestMaxFuture)
 	}
 	if o.Hour < firstSecond/3600 || o.Hour > lastSecond/3600 {
 		return nil, fmt.Errorf("parser: hour %d lies outside of the years 1 to 9999", int64(o.Hour))

@@ -63,7 +63,7 @@ func TestFuture(t *testing.T) {
 		{0, "2021-12-25T12:00:00.000001Z", ReasonFuture},
 		{time.Minute, "2021-12-24T12:01:00Z", ""},
 		{time.Minute, "2021-12-24T12:01:00.000001Z", ReasonFuture},
-		{math.MaxInt64, "2299-01-01T00:00:00Z", ""},
+		{LargestMaxFuture, "2022-01-24T12:00:00Z", ""},
 	} {
 		var e Event
 		p := newParser(t, Options{Hour: hour, MaxFuture: c.max})
@@ -76,6 +76,7 @@ func TestFuture(t *testing.T) {
 func TestOptionsErrors(t *testing.T) {
 	for name, o := range map[string]Options{
 		"a negative future":   {MaxFuture: -1},
+		"a far future":        {MaxFuture: LargestMaxFuture + 1},
 		"an hour too far":     {Hour: HourOf(date(10000, 1, 1, 0))},
 		"an hour too early":   {Hour: HourOf(date(0, 12, 31, 23))},
 		"an unknown event":    {Catalogue: Catalogue{Events: map[string][]string{"Crash": {"Crash"}}}},

@@ -75,6 +75,9 @@ func (s *settings) validate() error {
 	if s.output != outputTable && s.output != outputJSON {
 		return usagef("--output %q is neither table nor json", s.output)
 	}
+	if s.maxFuture < 0 || s.maxFuture > telemetry.LargestMaxFuture {
+		return usagef("--max-future %s: give a time up to %s", s.maxFuture, telemetry.LargestMaxFuture)
+	}
 	dir, err := filepath.Abs(s.dir)
 	if err != nil {
 		return usagef("--dir %q: %w", s.dir, err)
