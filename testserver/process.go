@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	startTimeout = 5 * time.Minute // most are up in a second or two, Trino in a dozen; other tests may keep the machine busy
+	startTimeout = 10 * time.Minute // most are up in a second or two, Trino in a dozen; other tests may keep the machine busy
 	pollInterval = 20 * time.Millisecond
 	startTries   = 5
 )
