@@ -27,6 +27,8 @@ const (
 	ErrorSourceChanged = "SourceChanged"
 	// ErrorForgotten: a user was forgotten meanwhile. Stage the hour again; or, of an erasure, look for sessions again.
 	ErrorForgotten = "Forgotten"
+	// ErrorNotForgetting: nobody is being forgotten under the name of the erasure: another run of it ended, or it never began.
+	ErrorNotForgetting = "NotForgetting"
 	// ErrorConflict: another writer committed to gold first. Plan again.
 	ErrorConflict = "Conflict"
 	// ErrorNoBronze: bronze does not hold the hour, so silver can't be made from it. Ingest it from the source.
@@ -60,7 +62,7 @@ func temporalError(ctx context.Context, err error) error {
 			NonRetryable: true, Category: temporal.ApplicationErrorCategoryBenign,
 		})
 	case errors.Is(err, lake.ErrNotForgetting):
-		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorBadInput, nil)
+		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorNotForgetting, nil)
 	case errors.Is(err, lake.ErrConflict):
 		return temporal.NewApplicationErrorWithOptions(err.Error(), ErrorConflict, temporal.ApplicationErrorOptions{
 			NonRetryable: true, Category: temporal.ApplicationErrorCategoryBenign,

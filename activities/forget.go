@@ -25,7 +25,7 @@ type objectsRead struct {
 // FindSessions remembers the user's sessions, and returns how many there are.
 func (a *Forget) FindSessions(ctx context.Context, erasure string) (int64, error) {
 	defer keepAlive(ctx, nil)()
-	sessions, err := a.Lake.FindSessions(ctx, erasure)
+	sessions, err := a.Lake.FindSessions(ctx, erasure, a.Catalogue)
 	return sessions, temporalError(ctx, err)
 }
 
@@ -79,4 +79,10 @@ func (a *Forget) FinishForget(ctx context.Context, input FinishInput) (lake.Eras
 	defer keepAlive(ctx, nil)()
 	erasure, err := a.Lake.FinishForget(ctx, input.Erasure, input.Tables, input.Proof)
 	return erasure, temporalError(ctx, err)
+}
+
+// EndedErasure reads an erasure that another run of ForgetUser has ended.
+func (a *Forget) EndedErasure(ctx context.Context, erasure string) (lake.Erasure, error) {
+	ended, err := a.Lake.EndedErasure(ctx, erasure)
+	return ended, temporalError(ctx, err)
 }

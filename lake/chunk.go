@@ -269,8 +269,8 @@ func (c *chunkStage) line(line *telemetry.Line, file int, counts *ChunkCounts) e
 		counts.Rejects++
 		return c.rejects.write([]rejectRow{{
 			Reason: string(reason), FileName: c.plan.Files[file].Key, LineNumber: line.Number, ByteOffset: line.Offset,
-			ByteLength: line.Length, RawLine: line.Text, IngestDate: c.run.Hour.Date(), IngestHourOfDay: c.run.Hour.OfDay(),
-		}}, len(line.Text))
+			ByteLength: line.Length, RawLine: text, IngestDate: c.run.Hour.Date(), IngestHourOfDay: c.run.Hour.OfDay(),
+		}}, len(text))
 	}
 	counts.Events++
 	batch := &c.other

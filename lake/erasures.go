@@ -82,7 +82,7 @@ func (l *Lake) forgotten(ctx context.Context) (*forgotten, error) {
 	if head == nil {
 		return &forgotten{}, nil
 	}
-	f := &forgotten{snapshot: head.SnapshotID, users: map[idHash]string{}, sessions: map[idHash]*forgottenNaming{}}
+	f := &forgotten{snapshot: head.SnapshotID, users: map[idHash]string{}, sessions: map[idHash]*forgottenNaming{}, done: map[string]bool{}}
 	if f.key, err = l.erasureKey(ctx, false); err != nil {
 		return nil, err
 	}
@@ -109,13 +109,17 @@ func (l *Lake) forgotten(ctx context.Context) (*forgotten, error) {
 		switch {
 		case row.Kind == forgottenUser:
 			f.users[id] = row.ErasureID
+			if row.State == ErasureDone {
+				f.done[row.ErasureID] = true
+			}
 		case row.FirstAt == nil:
 			f.addRun(id, row.ErasureID, nil)
 		default:
-			f.addRun(id, row.ErasureID, &namedRun{*row.FirstAt, *row.LastAt, row.Subject})
+			f.addRun(id, row.ErasureID, &namedRun{first: *row.FirstAt, last: *row.LastAt, subject: row.Subject})
 		}
 	}
 	slices.Sort(f.lengths)
+	f.settle()
 	return f, nil
 }
 
@@ -296,7 +300,7 @@ func runsOfNames(facts []named) (runs []namedRun) {
 			runs[last].last = f.at
 			continue
 		}
-		runs = append(runs, namedRun{f.at, f.at, f.subject})
+		runs = append(runs, namedRun{first: f.at, last: f.at, subject: f.subject})
 	}
 	return runs
 }

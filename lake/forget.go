@@ -11,12 +11,22 @@ import (
 	"strings"
 	"time"
 
+	"github.com/apache/iceberg-go"
+
 	"github.com/versionlake/versionlake/telemetry"
 )
 
 // Forgetting a user takes steps, each of which may be done again (docs/ARCHITECTURE.md, Erasure): BeginForget, FindSessions,
 // EraseTable for each of ErasableTables, RecountErased, SweepForgotten, ProveForgotten, FinishForget. Only the erasure's name
 // travels between them, which is a keyed hash; who is meant lies in the warehouse until the end.
+
+// What an erasure's folder has of its subject: who was to be forgotten, each time that it was asked for; sessions that were
+// found; and sessions that hours brought.
+const (
+	askedPrefix = "asked-"
+	subjectName = "subject.json"
+	latePrefix  = "late-"
+)
 
 // subject is who is being forgotten, as it lies in the erasure's folder.
 type subject struct {
@@ -54,19 +64,19 @@ func (l *Lake) BeginForget(ctx context.Context, user string) (erasure string, er
 		return "", err
 	}
 	id := hashID(hmac.New(sha256.New, key), forgottenUser, name)
-	if err := l.objects.writeJSON(l.forgetFolder(id.String())+"/subject.json", subject{User: name}); err != nil {
-		return "", err
-	}
+	// In this order, and under a name of its own: an erasure of the same user that ends just now removes what it has seen, and
+	// notes that it is done before.
 	if err := l.rememberUser(ctx, id, len(name)); err != nil {
 		return "", fmt.Errorf("remember who is forgotten: %w", err)
 	}
-	return id.String(), nil
+	ref := fmt.Sprintf("%s/%s%d.json", l.forgetFolder(id.String()), askedPrefix, time.Now().UnixNano())
+	return id.String(), l.objects.writeJSON(ref, subject{User: name})
 }
 
 // subject reads who is being forgotten, with the sessions that came since, and where that lies.
 func (l *Lake) subject(ctx context.Context, erasure string) (who subject, documents []string, err error) {
 	if err := l.objects.walk(ctx, l.forgetFolder(erasure), func(object string, _ int64) error {
-		if name := object[strings.LastIndexByte(object, '/')+1:]; name == "subject.json" || strings.HasPrefix(name, "late-") {
+		if name := object[strings.LastIndexByte(object, '/')+1:]; name == subjectName || strings.HasPrefix(name, askedPrefix) || strings.HasPrefix(name, latePrefix) {
 			documents = append(documents, object)
 		}
 		return nil
@@ -75,7 +85,9 @@ func (l *Lake) subject(ctx context.Context, erasure string) (who subject, docume
 	}
 	for _, document := range documents {
 		var part subject
-		if err := l.objects.readJSON(document, &part); err != nil {
+		if err := l.objects.readJSON(document, &part); isMissing(err) {
+			continue // another run of the erasure ended
+		} else if err != nil {
 			return who, nil, err
 		}
 		if part.User != "" {
@@ -91,15 +103,29 @@ func (l *Lake) subject(ctx context.Context, erasure string) (who subject, docume
 	return who, documents, nil
 }
 
+// sessionSearches is how often silver is read again because files go that other erasures or maintenance replaced.
+const sessionSearches = 5
+
 // FindSessions remembers the sessions that any version of silver knows of the user, and who else was named in them.
-func (l *Lake) FindSessions(ctx context.Context, erasure string) (sessions int64, err error) {
+func (l *Lake) FindSessions(ctx context.Context, erasure string, catalogue telemetry.Catalogue) (sessions int64, err error) {
 	who, _, err := l.subject(ctx, erasure)
 	if err != nil {
 		return 0, err
 	}
-	facts, err := l.namings(ctx, who)
+	parser, err := parserFor(catalogue)
+	if err != nil {
+		return 0, err
+	}
+	facts, err := l.namings(ctx, who, parser)
+	for tries := 1; isMissing(err) && tries < sessionSearches; tries++ {
+		facts, err = l.namings(ctx, who, parser)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("find the sessions of erasure %s: %w", erasure, err)
+	}
+	// Once more: another run of the erasure may have found them before, and taken them out of silver.
+	if who, _, err = l.subject(ctx, erasure); err != nil {
+		return 0, err
 	}
 	for _, f := range facts {
 		if f.subject {
@@ -109,48 +135,112 @@ func (l *Lake) FindSessions(ctx context.Context, erasure string) (sessions int64
 	slices.Sort(who.Sessions)
 	who.Sessions = slices.Compact(who.Sessions)
 	// First who is looked for, then that they are known: once silver is written anew it knows them no longer.
-	if err := l.objects.writeJSON(l.forgetFolder(erasure)+"/subject.json", who); err != nil {
+	if err := l.objects.writeJSON(l.forgetFolder(erasure)+"/"+subjectName, who); err != nil {
 		return 0, err
 	}
 	return int64(len(who.Sessions)), l.rememberSessions(ctx, erasure, facts, false)
 }
 
-// namings reads what the user's sessions say about whose they are.
-func (l *Lake) namings(ctx context.Context, who subject) ([]named, error) {
-	loaded, err := l.load(ctx, silverBindings)
-	if err != nil || loaded.CurrentSnapshot() == nil {
-		return nil, err
-	}
-	history, err := l.readHistory(ctx, loaded)
-	if err != nil {
-		return nil, err
-	}
-	files := slices.Collect(maps.Values(history.live))
+// namings reads what the user's sessions say about whose they are, in any version of silver. Sessions that only a run which
+// never ended knew are found in what it left.
+func (l *Lake) namings(ctx context.Context, who subject, parser *telemetry.Parser) (facts []named, err error) {
 	sessions := map[string]bool{}
 	for _, session := range who.Sessions {
 		sessions[session] = true
 	}
-	var facts []named
-	for pass := range 2 {
-		for _, file := range files {
-			if err := scanRows(ctx, l, file, func(rows []bindingRow) error {
-				for i := range rows {
-					row := &rows[i]
-					switch {
-					case row.Kind != bindingUser:
-					case pass == 0 && row.Value == who.User && !sessions[row.SessionID]:
-						sessions[strings.Clone(row.SessionID)] = true
-					case pass == 1 && sessions[row.SessionID]:
-						facts = append(facts, named{session: strings.Clone(row.SessionID), at: row.Time, subject: row.Value == who.User})
-					}
-				}
-				return nil
-			}); err != nil {
-				return nil, err
+	committed, loose, err := l.filesEver(ctx, silverBindings)
+	if err != nil {
+		return nil, err
+	}
+	note := func(session string, at int64, user string) {
+		if user == who.User {
+			sessions[strings.Clone(session)] = true
+			facts = append(facts, named{session: strings.Clone(session), at: at, subject: true})
+		}
+	}
+	for _, file := range committed {
+		if err := eachRowOf(ctx, l, file, func(row *bindingRow) {
+			if row.Kind == bindingUser {
+				note(row.SessionID, row.Time, row.Value)
 			}
+		}); err != nil {
+			return nil, err
+		}
+	}
+	for _, file := range loose {
+		if err := eachRowOf(ctx, l, file, func(row *bindingRow) {
+			if row.Kind == bindingUser {
+				note(row.SessionID, row.Time, row.Value)
+			}
+		}); ignoreMissing(err) != nil {
+			return nil, err
+		}
+	}
+	// A run may have died before it came to silver.
+	_, looseLines, err := l.filesEver(ctx, bronzeEvents)
+	if err != nil {
+		return nil, err
+	}
+	lines := &lineFacts{parser: parser}
+	for _, file := range looseLines {
+		if err := eachRowOf(ctx, l, file, func(row *eventRow) {
+			f := lines.of(row)
+			note(f.session, f.time, f.user)
+		}); ignoreMissing(err) != nil {
+			return nil, err
+		}
+	}
+	for _, file := range committed {
+		if err := eachRowOf(ctx, l, file, func(row *bindingRow) {
+			if row.Kind == bindingUser && sessions[row.SessionID] && row.Value != who.User {
+				facts = append(facts, named{session: strings.Clone(row.SessionID), at: row.Time})
+			}
+		}); err != nil {
+			return nil, err
 		}
 	}
 	return facts, nil
+}
+
+// filesEver are the data files of a table that any snapshot has, and those in its folder that none has.
+func (l *Lake) filesEver(ctx context.Context, definition tableDefinition) (committed, loose []iceberg.DataFile, err error) {
+	// Listed before the table is loaded: what is committed meanwhile is in the table.
+	there := map[string]looseFile{}
+	if err := l.objects.walk(ctx, l.tableFolder(definition)+"/data", func(object string, size int64) error {
+		if strings.HasSuffix(object, ".parquet") {
+			there[object] = looseFile{path: object, size: size}
+		}
+		return nil
+	}); err != nil {
+		return nil, nil, err
+	}
+	loaded, err := l.load(ctx, definition)
+	if err != nil {
+		return nil, nil, err
+	}
+	if loaded.CurrentSnapshot() != nil {
+		history, err := l.readHistory(ctx, loaded)
+		if err != nil {
+			return nil, nil, err
+		}
+		for path, file := range history.live {
+			committed = append(committed, file)
+			delete(there, path)
+		}
+	}
+	for _, file := range there {
+		loose = append(loose, file)
+	}
+	return committed, loose, nil
+}
+
+func eachRowOf[T any](ctx context.Context, l *Lake, file iceberg.DataFile, each func(*T)) error {
+	return scanRows(ctx, l, file, func(rows []T) error {
+		for i := range rows {
+			each(&rows[i])
+		}
+		return nil
+	})
 }
 
 // touched is what has to follow once rows of a table are gone: the counts of hours, and of dates.
@@ -240,13 +330,16 @@ func (l *Lake) FinishForget(ctx context.Context, erasure string, tables []Erased
 	}
 	who, documents, err := l.subject(ctx, erasure)
 	if errors.Is(err, ErrNotForgetting) {
-		return l.erasure(ctx, erasure) // done before, by an attempt whose answer was lost
+		// Done before: by an attempt whose answer was lost, or by another run of the erasure.
+		return l.EndedErasure(ctx, erasure)
 	}
 	if err != nil {
 		return Erasure{}, err
 	}
 	var looked subject
-	if err := l.objects.readJSON(l.forgetFolder(erasure)+"/subject.json", &looked); err != nil {
+	if err := l.objects.readJSON(l.forgetFolder(erasure)+"/"+subjectName, &looked); isMissing(err) {
+		return Erasure{}, fmt.Errorf("%w: another run of the erasure ended, and it was asked for once more", ErrStale)
+	} else if err != nil {
 		return Erasure{}, err
 	}
 	if !slices.Equal(looked.Sessions, who.Sessions) {
@@ -269,13 +362,29 @@ func (l *Lake) FinishForget(ctx context.Context, erasure string, tables []Erased
 		return Erasure{}, err
 	}
 	// Only what was looked at: an hour may bring a session just now.
-	for _, definition := range erasable {
-		documents = append(documents, l.touchedRef(erasure, definition.name))
-	}
-	if err := l.objects.remove(ctx, documents); err != nil {
+	if err := l.objects.remove(ctx, append(documents, l.touchedRefs(erasure)...)); err != nil {
 		return Erasure{}, err
 	}
 	return l.erasure(ctx, erasure)
+}
+
+// endedErasure reads an erasure that is not under way any more, and removes what a run that came too late noted.
+func (l *Lake) EndedErasure(ctx context.Context, id string) (Erasure, error) {
+	erasure, err := l.erasure(ctx, id)
+	if err != nil {
+		return erasure, err
+	}
+	if erasure.State != ErasureDone {
+		return erasure, fmt.Errorf("%w: %s", ErrNotForgetting, id)
+	}
+	return erasure, l.objects.remove(ctx, l.touchedRefs(id))
+}
+
+func (l *Lake) touchedRefs(erasure string) (refs []string) {
+	for _, definition := range erasable {
+		refs = append(refs, l.touchedRef(erasure, definition.name))
+	}
+	return refs
 }
 
 // erasure reads one erasure.

@@ -31,7 +31,7 @@ func (l *Lake) PlanForget(ctx context.Context, user string, catalogue telemetry.
 	if err != nil {
 		return plan, err
 	}
-	facts, err := l.namings(ctx, subject{User: name})
+	facts, err := l.namings(ctx, subject{User: name}, parser)
 	if err != nil {
 		return plan, err
 	}
@@ -76,6 +76,7 @@ func imagine(user string, facts []named) *forgotten {
 		}
 	}
 	slices.Sort(f.lengths)
+	f.settle()
 	return f
 }
 

@@ -180,7 +180,7 @@ func TestForgetResumes(t *testing.T) {
 	if err != nil || again != erasure {
 		t.Fatalf("the second time %s, %v", again, err)
 	}
-	_, err = in.lake.FindSessions(t.Context(), erasure)
+	_, err = in.lake.FindSessions(t.Context(), erasure, telemetry.Catalogue{})
 	in.must(err)
 	for _, name := range ErasableTables() {
 		// Between two files.
@@ -205,7 +205,7 @@ func TestForgetResumes(t *testing.T) {
 			t.Error("finished without a proof")
 		}
 		// Silver knows the sessions no longer; they are not lost.
-		_, err = in.lake.FindSessions(t.Context(), erasure)
+		_, err = in.lake.FindSessions(t.Context(), erasure, telemetry.Catalogue{})
 		in.must(err)
 	}
 	in.must(in.lake.RecountErased(t.Context(), erasure))
@@ -226,7 +226,7 @@ func TestForgetResumes(t *testing.T) {
 	if _, err := in.lake.EraseTable(t.Context(), erasure, goldUsers.name, telemetry.Catalogue{}, func(int64) {}); err != nil {
 		t.Errorf("once more, when all is done: %v", err)
 	}
-	if _, err := in.lake.FindSessions(t.Context(), erasure); !errors.Is(err, ErrNotForgetting) {
+	if _, err := in.lake.FindSessions(t.Context(), erasure, telemetry.Catalogue{}); !errors.Is(err, ErrNotForgetting) {
 		t.Errorf("who was meant is still known: %v", err)
 	}
 	if _, err := in.lake.FinishForget(t.Context(), erasure, nil, Proof{}); err != nil {

@@ -153,28 +153,40 @@ func (g *guard) redactAll(texts ...*string) (changed bool) {
 }
 
 func (e *eraser) event(g *guard) edit[eventRow] {
-	var event telemetry.Event
-	var line []byte
+	lines := &lineFacts{parser: e.parser}
 	return func(row *eventRow) (keep, changed bool) {
-		f := fact{session: row.SessionID, time: row.Time}
-		if e.parser != nil {
-			line = append(append(append(line[:0], '\t'), lineTimestamp...), '\t')
-			for i, field := range [...]string{row.ServiceName, row.SessionID, row.TransactionID, row.BodyMessage} {
-				if i > 0 {
-					line = append(line, '\t')
-				}
-				line = append(line, field...)
-			}
-			if e.parser.Parse(line, &event) == "" {
-				f = factOf(&event)
-				f.session, f.time = row.SessionID, row.Time
-			}
-		}
-		if g.owns(f) {
+		if g.owns(lines.of(row)) {
 			return false, true
 		}
 		return true, g.redactAll(&row.Category, &row.BodyMessage, &row.TransactionID, &row.ServiceName, &row.EventName)
 	}
+}
+
+// lineFacts reads what rows of bronze say. Without a parser, that is their sessions only.
+type lineFacts struct {
+	parser *telemetry.Parser
+	event  telemetry.Event
+	line   []byte
+}
+
+// of is good until the next row.
+func (l *lineFacts) of(row *eventRow) fact {
+	f := fact{session: row.SessionID, time: row.Time}
+	if l.parser == nil {
+		return f
+	}
+	l.line = append(append(append(l.line[:0], '\t'), lineTimestamp...), '\t')
+	for i, field := range [...]string{row.ServiceName, row.SessionID, row.TransactionID, row.BodyMessage} {
+		if i > 0 {
+			l.line = append(l.line, '\t')
+		}
+		l.line = append(l.line, field...)
+	}
+	if l.parser.Parse(l.line, &l.event) == "" {
+		f = factOf(&l.event)
+		f.session, f.time = row.SessionID, row.Time
+	}
+	return f
 }
 
 func reject(g *guard) edit[rejectRow] {

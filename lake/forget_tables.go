@@ -118,7 +118,7 @@ func (l *Lake) EraseTable(ctx context.Context, erasure, name string, catalogue t
 	if err != nil {
 		return result, err
 	}
-	s := &search{eraser: &eraser{lake: l, known: known, parser: parser}, table: definition, write: true,
+	s := &search{eraser: &eraser{lake: l, known: known.of(map[string]bool{erasure: true}), parser: parser}, table: definition, write: true,
 		become: map[string]newFile{}, clean: map[string]bool{}, tell: progress}
 	for attempt := 0; ; attempt++ {
 		// Most is done without the lock, which keeps hours from their commits; what came meanwhile is little.

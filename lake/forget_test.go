@@ -2,9 +2,11 @@ package lake
 
 import (
 	"bytes"
+	"database/sql"
+	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/testserver"
 )
 
 // The one who is forgotten in these tests, and the sessions.
@@ -25,7 +28,12 @@ const (
 // forgetWorld is some hours of which every table holds the user somewhere, in versions that were replaced, too.
 func forgetWorld(t testing.TB) (in *ingester, hour telemetry.Hour) {
 	in = newWorld(t)
-	hour = hourAt(t, "2022-05-27T05")
+	return in, in.fillForgetWorld()
+}
+
+func (in *ingester) fillForgetWorld() (hour telemetry.Hour) {
+	in.tb.Helper()
+	hour = hourAt(in.tb, "2022-05-27T05")
 	in.put("27T05/a.tsv",
 		sighting("27T05:01", "s1", "1.0"), login("27T05:02", "s1", "p1"),
 		sighting("27T05:10", goneSession, "1.0"), event("27T05:11", goneSession, "Chat", "Text", "hello"),
@@ -46,7 +54,7 @@ func forgetWorld(t testing.TB) (in *ingester, hour telemetry.Hour) {
 		event("27T05:11", goneSession, "Chat", "Text", "hello"), "a line that is none, of 'UserId': '"+gone+"'", "a line that is none, of somebody else",
 		event("27T05:12", "s2", "Crash", "Message", "no friend "+gone+" found", "UserId", "p2"))
 	in.ingest(hour)
-	return in, hour
+	return hour
 }
 
 // forget takes all steps, one after the other.
@@ -60,7 +68,7 @@ func (in *ingester) forget(user string) (Erasure, []ErasedTable) {
 func (in *ingester) forgetRest(erasure string) (Erasure, []ErasedTable) {
 	in.tb.Helper()
 	ctx := in.tb.Context()
-	_, err := in.lake.FindSessions(ctx, erasure)
+	_, err := in.lake.FindSessions(ctx, erasure, telemetry.Catalogue{})
 	in.must(err)
 	var tables []ErasedTable
 	for _, name := range ErasableTables() {
@@ -81,38 +89,38 @@ func (in *ingester) forgetRest(erasure string) (Erasure, []ErasedTable) {
 	return done, tables
 }
 
-// warehouse is the folder of a local warehouse.
-func (in *ingester) warehouse() string {
-	return strings.TrimPrefix(in.lake.config.Warehouse, "file://")
-}
-
-// remains looks for texts in every object of the warehouse and in the catalog, in bytes and in decoded Parquet. Avro is decoded by
-// the library. It shares nothing with the proof.
+// remains looks for texts in every object of the warehouse and in the catalog: in names, in bytes with and without escapes, and in
+// decoded Parquet. Avro is decoded by the library. It shares nothing with the proof.
 func (in *ingester) remains(texts ...string) (found []string) {
 	in.tb.Helper()
 	has := func(data []byte) bool {
-		return slices.ContainsFunc(texts, func(text string) bool { return bytes.Contains(data, []byte(text)) })
+		plain, _ := telemetry.Unescape(data)
+		return slices.ContainsFunc(texts, func(text string) bool {
+			return bytes.Contains(data, []byte(text)) || bytes.Contains(plain, []byte(text))
+		})
 	}
-	look := func(path string) {
-		data, err := os.ReadFile(path)
+	look := func(object string) {
+		reader, err := in.lake.objects.open(object)
 		in.must(err)
-		if has(data) {
-			found = append(found, path+": bytes")
+		data, err := io.ReadAll(reader)
+		in.must(errors.Join(err, reader.Close()))
+		if has(data) || has([]byte(object)) {
+			found = append(found, object+": bytes")
 		}
-		if !strings.HasSuffix(path, ".parquet") {
+		if !strings.HasSuffix(object, ".parquet") {
 			return
 		}
 		file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
 		in.must(err)
-		reader := parquet.NewGenericReader[any](file)
-		defer reader.Close()
+		rowReader := parquet.NewGenericReader[any](file)
+		defer rowReader.Close()
 		rows := make([]parquet.Row, 16)
 		for {
-			n, err := reader.ReadRows(rows)
+			n, err := rowReader.ReadRows(rows)
 			for _, row := range rows[:n] {
 				for _, value := range row {
 					if value.Kind() == parquet.ByteArray && has(value.ByteArray()) {
-						found = append(found, path+": values")
+						found = append(found, object+": values")
 					}
 				}
 			}
@@ -121,17 +129,27 @@ func (in *ingester) remains(texts ...string) (found []string) {
 			}
 		}
 	}
-	in.must(filepath.WalkDir(in.warehouse(), func(path string, entry os.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			look(path)
-		}
-		return err
+	in.must(in.lake.objects.walk(in.tb.Context(), in.lake.objects.root, func(object string, _ int64) error {
+		look(object)
+		return nil
 	}))
 	database := strings.TrimPrefix(in.lake.config.Catalog, "sqlite://")
 	for _, path := range []string{database, database + "-wal"} {
 		if data, err := os.ReadFile(path); err == nil && has(data) {
 			found = append(found, path)
 		}
+	}
+	for _, query := range []string{"SELECT metadata_location, previous_metadata_location FROM iceberg_tables", "SELECT property_key, property_value FROM iceberg_namespace_properties"} {
+		rows, err := in.lake.db.QueryContext(in.tb.Context(), query)
+		in.must(err)
+		for rows.Next() {
+			var a, b sql.NullString
+			in.must(rows.Scan(&a, &b))
+			if has([]byte(a.String + " " + b.String)) {
+				found = append(found, query)
+			}
+		}
+		in.must(rows.Close())
 	}
 	for _, definition := range tableDefinitions {
 		loaded, err := in.lake.load(in.tb.Context(), definition)
@@ -191,8 +209,25 @@ func (in *ingester) goldVersions() map[string]map[string]string {
 	return versions
 }
 
-func TestForget(t *testing.T) {
-	in, hour := forgetWorld(t)
+func TestForget(t *testing.T) { testForget(t, newWorld(t)) }
+
+// TestForgetOnServers: the same on S3 and Postgres.
+func TestForgetOnServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts servers")
+	}
+	server := testserver.S3(t)
+	server.Setenv(t)
+	l, err := Open(t.Context(), Config{Catalog: testserver.Postgres(t), Warehouse: "s3://" + server.NewBucket(t) + "/lake", Buckets: 2, Scratch: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	testForget(t, newIngester(t, l, t.TempDir()))
+}
+
+func testForget(t *testing.T, in *ingester) {
+	hour := in.fillForgetWorld()
 	in.daily()
 	before := in.goldVersions()
 	if len(in.remains(gone, goneSession)) < 10 {

@@ -34,10 +34,23 @@ type forgotten struct {
 	key      []byte
 	users    map[idHash]string // the erasure
 	sessions map[idHash]*forgottenNaming
-	lengths  []int // of all ids, ascending
+	lengths  []int           // of all ids, ascending
+	done     map[string]bool // erasures that were proven
+	chosen   map[string]bool // erasures that count; nil: all
 }
 
-// forgottenNaming is what a session with a forgotten user said about whose it is, and when.
+// of is what is known of some erasures alone.
+func (f *forgotten) of(chosen map[string]bool) *forgotten {
+	some := *f
+	some.chosen = chosen
+	return &some
+}
+
+func (f *forgotten) counts(erasure string) bool {
+	return erasure != "" && (f.chosen == nil || f.chosen[erasure])
+}
+
+// forgottenNaming is what a session with forgotten users said about whose it is, and when.
 type forgottenNaming struct {
 	erasures []string
 	runs     []namedRun
@@ -47,8 +60,9 @@ type forgottenNaming struct {
 
 // namedRun is a time during which a session named one side only, first and last time, UTC microseconds.
 type namedRun struct {
+	erasure     string // whose sides these are
 	first, last int64
-	subject     bool // a forgotten user, or others
+	subject     bool // the erasure's user, or others
 }
 
 func (f *forgotten) addRun(session idHash, erasure string, run *namedRun) {
@@ -63,21 +77,40 @@ func (f *forgotten) addRun(session idHash, erasure string, run *namedRun) {
 	if run == nil {
 		return
 	}
+	run.erasure = erasure
 	s.runs = append(s.runs, *run)
-	s.shared = s.shared || !run.subject
-	for _, at := range []int64{run.first, run.last} {
-		binding := history.Binding{Time: at}
-		if run.subject {
-			binding.Value, binding.Transaction = forgottenUser, 1 // of two at one moment, the forgotten one counts
-		}
-		s.owners = append(s.owners, binding)
-	}
-	slices.SortFunc(s.owners, func(a, b history.Binding) int { return a.Compare(&b) })
 }
 
-// covers tells that a naming at a moment is known already.
-func (s *forgottenNaming) covers(at int64, subject bool) bool {
-	return slices.ContainsFunc(s.runs, func(run namedRun) bool { return run.subject == subject && run.first <= at && at <= run.last })
+// settle finds out who else was named, once all runs of all sessions are known. Others of one erasure may be the user of
+// another one.
+func (f *forgotten) settle() {
+	for _, s := range f.sessions {
+		s.shared, s.owners = false, nil
+		for _, run := range s.runs {
+			for _, at := range []int64{run.first, run.last} {
+				binding := history.Binding{Time: at}
+				switch {
+				case run.subject:
+					binding.Value, binding.Transaction = forgottenUser, 1 // of two at one moment, the forgotten one counts
+				case slices.ContainsFunc(s.runs, func(other namedRun) bool {
+					return other.subject && other.erasure != run.erasure && other.first <= at && at <= other.last
+				}):
+					continue
+				default:
+					s.shared = true
+				}
+				s.owners = append(s.owners, binding)
+			}
+		}
+		slices.SortFunc(s.owners, func(a, b history.Binding) int { return a.Compare(&b) })
+	}
+}
+
+// covers tells that an erasure knows of a naming at a moment already.
+func (s *forgottenNaming) covers(erasure string, at int64, subject bool) bool {
+	return slices.ContainsFunc(s.runs, func(run namedRun) bool {
+		return run.erasure == erasure && run.subject == subject && run.first <= at && at <= run.last
+	})
 }
 
 // owns tells whether an event without a user is the forgotten one's. A session that named nobody else is so whole; one that
@@ -133,7 +166,9 @@ func (g *guard) look(id string) guarded {
 		return found
 	}
 	found.erasure = g.users[hashID(g.mac, forgottenUser, id)]
-	found.session = g.sessions[hashID(g.mac, forgottenSession, id)]
+	if s := g.sessions[hashID(g.mac, forgottenSession, id)]; s != nil && slices.ContainsFunc(s.erasures, g.counts) {
+		found.session = s
+	}
 	if len(g.seen) >= guardSize {
 		clear(g.seen)
 	}
@@ -153,10 +188,12 @@ func (g *guard) owns(f fact) bool {
 	if g == nil {
 		return false
 	}
-	if f.user != "" {
-		return g.look(f.user).erasure != ""
-	}
 	s := g.look(f.session).session
+	if f.user != "" {
+		// A session of forgotten users alone goes whole with any of them.
+		erasure := g.look(f.user).erasure
+		return g.counts(erasure) || erasure != "" && s != nil && !s.shared
+	}
 	return s != nil && (!s.shared || !f.device) && s.owns(f.time)
 }
 
@@ -169,82 +206,5 @@ func (g *guard) ownsRow(id string) bool {
 		s := g.look(session).session
 		return s != nil && !s.shared
 	}
-	return g.look(strings.TrimPrefix(id, "user:")).erasure != ""
+	return g.counts(g.look(strings.TrimPrefix(id, "user:")).erasure)
 }
-
-// mention finds the first id of a forgotten user, or of a session of theirs alone, in a text; only ids of so many bytes.
-func (g *guard) mention(text string, from, shortest int) (start, end int, found bool) {
-	if g == nil {
-		return 0, 0, false
-	}
-	for start = from; start < len(text); start++ {
-		if within := inWord(text, start); within {
-			continue
-		}
-		for _, length := range g.lengths {
-			end = start + length
-			if length < shortest {
-				continue
-			}
-			if end > len(text) {
-				break
-			}
-			if inWord(text, end) {
-				continue
-			}
-			if is := g.look(text[start:end]); is.erasure != "" || is.session != nil && !is.session.shared {
-				return start, end, true
-			}
-		}
-	}
-	return 0, 0, false
-}
-
-func (g *guard) mentions(text string, shortest int) bool {
-	_, _, found := g.mention(text, 0, shortest)
-	return found
-}
-
-// redacted stands where an id stood in a line of somebody else.
-const redacted = "erased"
-
-// redact replaces the ids in a text; the text itself where there are none.
-func (g *guard) redact(text string) string {
-	start, end, found := g.mention(text, 0, mentionLength)
-	if !found {
-		return text
-	}
-	var out strings.Builder
-	at := 0
-	for ; found; start, end, found = g.mention(text, end, mentionLength) {
-		out.WriteString(text[at:start])
-		out.WriteString(redacted)
-		at = end
-	}
-	out.WriteString(text[at:])
-	return out.String()
-}
-
-// inWord tells whether a place in a text, between two bytes, lies within one word. Dots, dashes and the like are part of a
-// word that goes on behind them: p-1 does not mention p.
-func inWord(text string, at int) bool {
-	if at <= 0 || at >= len(text) {
-		return false
-	}
-	before, after := text[at-1], text[at]
-	switch {
-	case isWord(before) && isWord(after):
-		return true
-	case isWord(before) && joins(after):
-		return at+1 < len(text) && isWord(text[at+1])
-	case joins(before) && isWord(after):
-		return at >= 2 && isWord(text[at-2])
-	}
-	return false
-}
-
-func isWord(b byte) bool {
-	return b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '_' || b >= 0x80
-}
-
-func joins(b byte) bool { return b == '-' || b == '.' || b == '@' || b == '+' }

@@ -45,15 +45,16 @@ func factOf(event *telemetry.Event) fact {
 func (c *chunkStage) learn(f fact) {
 	erasure, session := c.guard.look(f.user).erasure, c.guard.look(f.session).session
 	erasures := []string{erasure}
-	switch {
-	case erasure == "" && session == nil:
-		return
-	case session != nil && session.covers(f.time, erasure != "") && (erasure == "" || slices.Contains(session.erasures, erasure)):
-		return
-	case erasure == "":
+	if erasure == "" {
+		if session == nil {
+			return
+		}
 		erasures = session.erasures
 	}
 	for _, id := range erasures {
+		if session != nil && session.covers(id, f.time, erasure != "") {
+			continue
+		}
 		if c.late == nil {
 			c.late = map[string]*lateSessions{}
 		}
@@ -79,7 +80,7 @@ func (l *Lake) rememberLate(ctx context.Context, late map[string]*lateSessions) 
 		found := late[erasure]
 		if len(found.Sessions) > 0 {
 			// First what tells the sessions, then that they are known: after a crash in between, they are found again.
-			ref := fmt.Sprintf("%s/late-%d.json", l.forgetFolder(erasure), time.Now().UnixNano())
+			ref := fmt.Sprintf("%s/%s%d.json", l.forgetFolder(erasure), latePrefix, time.Now().UnixNano())
 			if err := l.objects.writeJSON(ref, found); err != nil {
 				return nil, err
 			}
@@ -113,7 +114,11 @@ func (l *Lake) stale(ctx context.Context, since int64, files []dataFile, parser 
 		if err != nil {
 			return false, err
 		}
-		if held, err := e.holds(ctx, definition, entry); err != nil || held {
+		held, err := e.holds(ctx, definition, entry)
+		if isMissing(err) {
+			return true, nil // the erasure found it first
+		}
+		if err != nil || held {
 			return held, err
 		}
 	}

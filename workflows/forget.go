@@ -39,6 +39,8 @@ type ForgetProgress struct {
 type ForgetResult struct {
 	Erasure lake.Erasure       `json:"erasure"`
 	Tables  []lake.ErasedTable `json:"tables"`
+	// Elsewhere: another run of the same erasure ended first, and its proof is the one that counts.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
 // ForgetUser takes a user out of every version of every table, and proves it. Whoever starts it has remembered the user
@@ -52,7 +54,11 @@ func ForgetUser(ctx workflow.Context, input ForgetInput) (ForgetResult, error) {
 		workflow.QueryHandlerOptions{Description: "How far the erasure is"}); err != nil {
 		return ForgetResult{}, err
 	}
-	return w.run(ctx)
+	result, err := w.run(ctx)
+	if isType(err, activities.ErrorNotForgetting) {
+		return w.ended(ctx)
+	}
+	return result, err
 }
 
 type forgetUser struct {
@@ -124,6 +130,17 @@ func (w *forgetUser) finish(ctx workflow.Context, proof lake.Proof) (result Forg
 	}
 	result.Tables = w.progress.Tables
 	w.describe(ctx, fmt.Sprintf("done: %d objects, %d bytes were read, and hold nothing of the user", proof.Objects, proof.Bytes))
+	return result, nil
+}
+
+// ended is the end where another run took the user out meanwhile, as of a second Temporal that works on the same lake.
+func (w *forgetUser) ended(ctx workflow.Context) (result ForgetResult, err error) {
+	ending := finishForget.with(ctx, "see how another run ended")
+	if err := workflow.ExecuteActivity(ending, w.steps.EndedErasure, w.erasure).Get(ctx, &result.Erasure); err != nil {
+		return result, err
+	}
+	result.Tables, result.Elsewhere = w.progress.Tables, true
+	w.describe(ctx, fmt.Sprintf("done, by another run: %d objects were read, and hold nothing of the user", result.Erasure.Objects))
 	return result, nil
 }
 

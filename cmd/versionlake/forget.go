@@ -183,6 +183,9 @@ func (o *forgetOptions) forget(ctx context.Context) (err error) {
 	if err := o.printTables(result.Tables, "ROWS GONE", "FILES CHANGED"); err != nil {
 		return err
 	}
+	if result.Elsewhere {
+		fmt.Fprintln(o.stdout, "\nAnother run has forgotten the user meanwhile.")
+	}
 	fmt.Fprintf(o.stdout, "\nForgotten, as %s: %d objects, %s, were read, and hold nothing of the user.\n",
 		result.Erasure.ID, result.Erasure.Objects, size(result.Erasure.Bytes))
 	return nil
