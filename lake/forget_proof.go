@@ -34,10 +34,11 @@ type Remain struct {
 // maxRemains bounds what a proof that fails says.
 const maxRemains = 100
 
-// ProveForgotten looks for the user and the user's sessions in every object of the warehouse: in its bytes as they are, in
-// the values, dictionaries and bounds of Parquet, and in the unpacked blocks of Avro. It knows them by name, and shares nothing
-// with what erased them but that. Only the erasure's own folder, which FinishForget removes, is left out. progress tells
-// objects read so far.
+// ProveForgotten looks for the user and the user's sessions in every object of the warehouse: in its name, its bytes as they
+// are, and the unpacked pages, values and bounds of Parquet and blocks of Avro. Bytes of packed pages and blocks count
+// unpacked only: packing leaves repeats out, so that what remains of two texts may stand side by side and spell a third one.
+// It knows the ids by name, and shares nothing with what erased them but that, and what a word is. Only the folders of erasures
+// that are under way are left out, which go with them. progress tells objects read so far.
 func (l *Lake) ProveForgotten(ctx context.Context, erasure string, progress func(objects int64)) (proof Proof, err error) {
 	defer func() {
 		if err != nil {
@@ -48,10 +49,10 @@ func (l *Lake) ProveForgotten(ctx context.Context, erasure string, progress func
 	if err != nil {
 		return proof, err
 	}
-	own := l.forgetFolder(erasure) + "/"
+	underWay := l.forgetFolder("")
 	var objects []looseFile
 	if err := l.objects.walk(ctx, l.objects.root, func(object string, size int64) error {
-		if !strings.HasPrefix(object, own) {
+		if !strings.HasPrefix(object, underWay) {
 			objects = append(objects, looseFile{path: object, size: size})
 		}
 		return nil
@@ -119,29 +120,44 @@ func (n *needles) add(id string) {
 		return
 	}
 	n.long[id] = true
-	n.begin[beginOf([]byte(id))] = true
+	n.begin[beginOf(id)] = true
 	if !slices.Contains(n.lengths, len(id)) {
 		n.lengths = append(n.lengths, len(id))
 		slices.Sort(n.lengths)
 	}
 }
 
-func beginOf(text []byte) uint64 { return binary.LittleEndian.Uint64(text) * 0x9E3779B97F4A7C15 >> 48 }
+func beginOf(text string) uint64 {
+	_ = text[7]
+	word := uint64(0)
+	for i := range 8 { // one load, as the compiler sees it
+		word |= uint64(text[i]) << (8 * i)
+	}
+	return word * 0x9E3779B97F4A7C15 >> 48
+}
 
-// in tells whether bytes hold a long id as a word. What stands before it may be its length, which may look like a letter.
-func (n *needles) in(data []byte) bool {
-	text := alias(data)
-	for at := 0; at+mentionLength <= len(data); at++ {
-		if !n.begin[beginOf(data[at:])] {
+// in tells whether bytes hold a long id as a word, be it with escapes.
+func (n *needles) in(data []byte) (found bool) {
+	eachPlain(alias(data), func(text string, _ []int) bool {
+		found = n.inPlain(text)
+		return !found
+	})
+	return found
+}
+
+// inPlain: what stands before an id may be its length, which may look like a letter.
+func (n *needles) inPlain(text string) bool {
+	for at := 0; at+mentionLength <= len(text); at++ {
+		if !n.begin[beginOf(text[at:])] {
 			continue
 		}
 		for _, length := range n.lengths {
 			end := at + length
-			if end > len(data) {
+			if end > len(text) {
 				break
 			}
-			if n.long[text[at:end]] && !inWord(text, end) &&
-				(!inWord(text, at) || data[at-1] == byte(length) || data[at-1] == byte(2*length)) {
+			if n.long[text[at:end]] && !goesOn(text, end) &&
+				(!inWord(text, at) || text[at-1] == byte(length) || text[at-1] == byte(2*length)) {
 				return true
 			}
 		}
@@ -158,21 +174,32 @@ func (n *needles) inValue(column string, value []byte) bool {
 			return true
 		}
 	case "raw_line":
-		text := alias(value)
-		for id := range n.short {
-			for at := strings.Index(text, id); at >= 0 && len(id) >= rejectMention; {
-				if !inWord(text, at) && !inWord(text, at+len(id)) {
-					return true
-				}
-				next := strings.Index(text[at+1:], id)
-				if next < 0 {
-					break
-				}
-				at += 1 + next
-			}
+		found := false
+		eachPlain(alias(value), func(text string, _ []int) bool {
+			found = n.shortIn(text)
+			return !found
+		})
+		if found {
+			return true
 		}
 	}
 	return n.in(value)
+}
+
+// shortIn tells whether a reject mentions a short id.
+func (n *needles) shortIn(text string) bool {
+	for id := range n.short {
+		for at := 0; len(id) >= rejectMention; at++ {
+			next := strings.Index(text[at:], id)
+			if next < 0 {
+				break
+			}
+			if at += next; !inWord(text, at) && !goesOn(text, at+len(id)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (n *needles) longest() int {
@@ -184,25 +211,27 @@ func (n *needles) longest() int {
 
 // findIn says where in an object an id is, "" if nowhere.
 func (l *Lake) findIn(ctx context.Context, object looseFile, wanted *needles) (where string, err error) {
+	if wanted.in([]byte(object.path)) {
+		return "name", nil
+	}
 	file, err := l.objects.open(object.path)
 	if err != nil {
 		return "", err
 	}
-	found, err := wanted.inStream(ctx, file)
-	if err = errors.Join(err, file.Close()); err != nil || found {
-		return "bytes", err
-	}
+	defer file.Close()
 	switch {
 	case strings.HasSuffix(object.path, ".parquet"):
+		if where, err = l.findInPages(ctx, object, file, wanted); where != "" || err != nil {
+			return where, err
+		}
 		return l.findInParquet(ctx, object, wanted)
 	case strings.HasSuffix(object.path, ".avro"):
-		file, err := l.objects.open(object.path)
-		if err != nil {
-			return "", err
-		}
-		defer file.Close()
 		return findInAvro(bufio.NewReaderSize(file, 64<<10), wanted)
-	case strings.HasPrefix(object.path, l.objects.root+"/_staging/hour-") && strings.HasSuffix(object.path, ".json"):
+	}
+	if found, err := wanted.inStream(ctx, file); found || err != nil {
+		return "bytes", err
+	}
+	if strings.HasPrefix(object.path, l.objects.root+"/_staging/hour-") && strings.HasSuffix(object.path, ".json") {
 		return l.findInShuffle(object, wanted)
 	}
 	return "", nil
@@ -210,7 +239,7 @@ func (l *Lake) findIn(ctx context.Context, object looseFile, wanted *needles) (w
 
 // inStream looks at bytes as they are, in pieces that overlap by the longest id and its neighbours.
 func (n *needles) inStream(ctx context.Context, file io.Reader) (bool, error) {
-	overlap := n.longest() + 4
+	overlap := longestEscape*n.longest()/4 + longestEscape
 	buffer := make([]byte, max(1<<20, 4*overlap))
 	for kept := 0; ; {
 		if err := ctx.Err(); err != nil {
@@ -337,7 +366,7 @@ func findInAvro(file *bufio.Reader, wanted *needles) (where string, err error) {
 			if string(key) == "avro.codec" {
 				codec = string(value)
 			}
-			if wanted.in(value) {
+			if wanted.in(key) || wanted.in(value) {
 				return "metadata of Avro", nil
 			}
 		}
