@@ -86,10 +86,28 @@ func (w *world) testDocs(t *testing.T) {
 	require.Greater(t, blocks, 5)
 }
 
+// parameters reads the comment of a query that says what its question marks stand for: texts and moments.
+func parameters(query string) (values []any) {
+	line, _, _ := strings.Cut(query, "\n")
+	list, ok := strings.CutPrefix(line, "-- ? = ")
+	if !ok {
+		return nil
+	}
+	for text := range strings.SplitSeq(list, ", ") {
+		if moment, err := time.Parse(time.RFC3339, text); err == nil {
+			values = append(values, moment)
+		} else {
+			values = append(values, text)
+		}
+	}
+	return values
+}
+
 // table shows an answer as `versionlake sql` does.
 func (w *world) table(t *testing.T, query string) string {
 	t.Helper()
-	rows, err := w.trino.QueryContext(t.Context(), query)
+	values := parameters(query)
+	rows, err := w.trino.QueryContext(t.Context(), query, values...)
 	require.NoError(t, err, query)
 	columns, err := rows.ColumnTypes()
 	require.NoError(t, errors.Join(err, rows.Close()))
@@ -105,7 +123,7 @@ func (w *world) table(t *testing.T, query string) string {
 	out.SetStyle(style)
 	out.SuppressTrailingSpaces()
 	out.AppendHeader(header)
-	found := w.rows(t, query)
+	found := w.rows(t, query, values...)
 	require.NotEmpty(t, found, "an answer in the docs shows something:\n%s", query)
 	for _, cells := range found {
 		row := table.Row{}
