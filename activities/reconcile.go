@@ -31,6 +31,7 @@ type Comparison struct {
 	Until   telemetry.Hour   `json:"until"`
 	Hours   []telemetry.Hour `json:"hours,omitempty"` // to be ingested
 	Empty   int              `json:"empty"`           // hours without files, which the ledger now knows
+	Dropped int              `json:"dropped"`         // hours that were dropped: they are not looked at
 	Same    int              `json:"same"`            // hours whose files are those that were read
 	Differ  int              `json:"differ"`          // of Hours
 	Added   int64            `json:"added"`           // files
@@ -47,6 +48,14 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 	var unknown []telemetry.Hour
 	var findings []lake.Finding
 	result.Until = input.From
+	before, dropped, err := a.Lake.DroppedBefore(ctx)
+	if err != nil {
+		return Comparison{}, temporalError(ctx, err)
+	}
+	if dropped && before > input.From {
+		result.Until = min(before, input.To)
+		result.Dropped = int(result.Until - input.From)
+	}
 	for result.Until < input.To && result.Until-input.From < surveyMost && len(result.Hours) < input.Limit {
 		until.Store(int64(result.Until))
 		month, err := a.compareMonth(ctx, result.Until, min(input.To, result.Until+surveyStep), input.Degraded)

@@ -152,6 +152,16 @@ func (l *Lake) refuseDropped(ctx context.Context, run Run) error {
 	return l.refuseIfDropped(ctx, dropped, run)
 }
 
+// DroppedBefore is the hour before which hours are gone on purpose, and can't be ingested again; false: none are.
+func (l *Lake) DroppedBefore(ctx context.Context) (before telemetry.Hour, dropped bool, err error) {
+	last, err := l.lastDropped(ctx)
+	if err != nil || last == nil {
+		return 0, false, err
+	}
+	before, dropped = droppedBefore(last)
+	return before, dropped, nil
+}
+
 // lastDropped is the table that dropped the latest hours; nil: nothing was dropped.
 func (l *Lake) lastDropped(ctx context.Context) (last *table.Table, err error) {
 	for _, tables := range layers {

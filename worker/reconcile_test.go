@@ -106,6 +106,11 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 	}, got)
 	require.Equal(t, []string{"1.0", "0.5", "2.1", "1.2", "1.25", "1.4", "1.5", "1.8"}, l.history(t.Context(), "p1"))
 	require.Zero(t, reconcile(false).Ran, "now they are the same")
+	_, err = l.lake.DropBefore(t.Context(), lake.LayerBronze, first+2, false)
+	require.NoError(t, err)
+	files.write(key(0, "later.tsv"), line(0, 40, "0.6"))
+	require.Equal(t, workflows.ReconcileProgress{HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Empty: 4}, Dropped: 2}, reconcile(false),
+		"hours that were dropped can't come back")
 
 	findings, err := l.lake.Findings(t.Context())
 	require.NoError(t, err)

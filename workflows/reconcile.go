@@ -30,6 +30,7 @@ type ReconcileInput struct {
 // ReconcileProgress answers ProgressQuery, and is the result.
 type ReconcileProgress struct {
 	HoursProgress
+	Dropped int   `json:"dropped"` // hours that were dropped on purpose: they are not looked at
 	Differ  int   `json:"differ"`  // hours whose files are not those that were read
 	Added   int64 `json:"added"`   // files
 	Changed int64 `json:"changed"` // files
@@ -123,7 +124,8 @@ func (w *reconcile) compare(ctx workflow.Context) error {
 			return err
 		}
 		p := &w.progress
-		p.Done += found.Same + found.Empty
+		p.Done += found.Same + found.Empty + found.Dropped
+		p.Dropped += found.Dropped
 		p.Empty += found.Empty
 		p.Differ += found.Differ
 		p.Added, p.Changed, p.Removed = p.Added+found.Added, p.Changed+found.Changed, p.Removed+found.Removed

@@ -29,7 +29,8 @@ func newReconcileCommand(s *settings, runF func(context.Context, *reconcileOptio
 		Short: "List past hours again, and ingest those whose files are not the ones that were read",
 		Long: `reconcile lists the hours from --from up to, but without, --to again, and compares their files with those that were read,
 by name, etag and size. It ingests the hours of which files were added, changed or removed, those that were never
-ingested though they have files, and those that are degraded. All others it leaves alone. Workers do this by
+ingested though they have files, and those that are degraded. All others it leaves alone, and so hours whose rows
+were dropped by retention. Workers do this by
 themselves for the last days; versionlake status tells what was found.`,
 		Example: `  versionlake reconcile --from 2022-05-01 --to 2022-06-01 --source /data/telemetry
   versionlake reconcile --date 2022-05-27`,
@@ -75,8 +76,8 @@ func reconcileRun(ctx context.Context, o *reconcileOptions) (err error) {
 	if err := c.refreshDailyNow(ctx, o.settings); err != nil {
 		return err
 	}
-	p := o.newPrinter("HOURS", "EMPTY", "DIFFER", "ADDED", "CHANGED", "REMOVED", "INGESTED", "DEGRADED", "FAILED")
-	if err := p.add(result, result.Hours, result.Empty, result.Differ, result.Added, result.Changed, result.Removed, result.Ran, result.Degraded, result.Failed); err != nil {
+	p := o.newPrinter("HOURS", "EMPTY", "DROPPED", "DIFFER", "ADDED", "CHANGED", "REMOVED", "INGESTED", "DEGRADED", "FAILED")
+	if err := p.add(result, result.Hours, result.Empty, result.Dropped, result.Differ, result.Added, result.Changed, result.Removed, result.Ran, result.Degraded, result.Failed); err != nil {
 		return err
 	}
 	return p.flush()
