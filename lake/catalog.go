@@ -124,5 +124,10 @@ func (l *Lake) load(ctx context.Context, definition tableDefinition) (*table.Tab
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", definition.name, err)
 	}
+	spec := loaded.Spec()
+	if parts := spec.NumFields(); definition.byDay() && parts != len(definition.partition) {
+		return nil, fmt.Errorf("%w: table %s is partitioned by %d columns, and by day alone in this version of versionlake: ingest into a new lake",
+			ErrConfig, definition.name, parts)
+	}
 	return loaded, nil
 }

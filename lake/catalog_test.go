@@ -96,7 +96,7 @@ func TestCatalogs(t *testing.T) {
 // oneFile writes an uncommitted data file of silver.bindings.
 func oneFile(t *testing.T, l *Lake, hour telemetry.Hour, name string) iceberg.DataFile {
 	t.Helper()
-	writer, err := newDataWriter[bindingRow](l, silverBindings, hourOf(hour))
+	writer, err := newDataWriter[bindingRow](l, silverBindings, dayOf(hour))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func (l *Lake) StageSilverPlan(ctx context.Context, run Run, chunkBytes int64) (
 	if err != nil {
 		return HourPlan{}, err
 	}
-	live, err := hourFiles(ctx, loaded, run.Hour)
+	live, err := l.hourFiles(ctx, loaded, run.Hour)
 	if err != nil {
 		return HourPlan{}, err
 	}

@@ -148,12 +148,31 @@ func isConflict(err error) bool {
 		strings.Contains(err.Error(), "SQLSTATE 40001")
 }
 
-// hourFiles are the live files of an hour, in a table that is partitioned by hour.
-func hourFiles(ctx context.Context, loaded *table.Table, hour telemetry.Hour) ([]iceberg.DataFile, error) {
+// hourFiles are the live files of an hour, or their parts that are of the hour.
+func (l *Lake) hourFiles(ctx context.Context, loaded *table.Table, hour telemetry.Hour) (files []iceberg.DataFile, err error) {
+	definition, err := definitionOf(tableName(loaded))
+	if err != nil {
+		return nil, err
+	}
 	filter := iceberg.NewAnd(
 		iceberg.EqualTo(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(hour.Date())),
-		iceberg.EqualTo(iceberg.Reference("p_ingest_hour_utc"), hour.OfDay()))
-	return liveFiles(ctx, loaded, table.WithRowFilter(filter))
+		iceberg.EqualTo(iceberg.Reference(hourColumn), hour.OfDay()))
+	live, err := liveFiles(ctx, loaded, table.WithRowFilter(filter))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range live {
+		parts, err := l.byHour(ctx, definition, file)
+		if err != nil {
+			return nil, err
+		}
+		for _, part := range parts {
+			if part.hour == hour {
+				files = append(files, part.file)
+			}
+		}
+	}
+	return files, nil
 }
 
 func liveFiles(ctx context.Context, loaded *table.Table, options ...table.ScanOption) ([]iceberg.DataFile, error) {

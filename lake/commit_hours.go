@@ -43,7 +43,7 @@ func (l *Lake) CommitHour(ctx context.Context, run Run, plan HourPlan, chunks []
 // that can't be committed are left out, with the reason, and don't keep back the others; no row is returned for them. ErrStale:
 // stage all of them anew.
 func (l *Lake) CommitHours(ctx context.Context, staged []StagedHour) (rows []HourRow, left map[telemetry.Hour]error, err error) {
-	c := &hoursCommit{lake: l, left: map[telemetry.Hour]error{}, seen: map[string]int64{}}
+	c := &hoursCommit{lake: l, left: map[telemetry.Hour]error{}, seen: map[string]int64{}, rests: map[string]*dataFile{}}
 	done, err := c.begin(ctx, staged)
 	if err != nil {
 		return nil, nil, err
@@ -74,6 +74,7 @@ type hoursCommit struct {
 	rows  []HourRow                // that the ledger has
 	left  map[telemetry.Hour]error // out, and why
 	seen  map[string]int64         // by table: the snapshot up to which others' runs were looked at
+	rests map[string]*dataFile     // of days' files, by what they are the rest of: a commit that is tried again writes them once
 }
 
 type committingHour struct {
@@ -223,7 +224,7 @@ func (c *hoursCommit) replace(ctx context.Context, definition tableDefinition) e
 	}
 	return c.lake.commit(ctx, definition, func(loaded *table.Table) (*change, error) {
 		c.seen[definition.name] = headOf(loaded)
-		live, err := filesOf(ctx, loaded, hours)
+		live, err := c.lake.filesOf(ctx, definition, loaded, hours)
 		if err != nil {
 			return nil, err
 		}
@@ -231,7 +232,7 @@ func (c *hoursCommit) replace(ctx context.Context, definition tableDefinition) e
 		if err := c.stale(ctx, definition, hours); err != nil {
 			return nil, err
 		}
-		replaced := &replacement{lake: c.lake, definition: definition, id: c.id}
+		replaced := c.replacement(definition)
 		for _, hour := range hours {
 			files := hour.result.files[definition.name]
 			same, err := c.lake.sameContents(live[hour.Run.Hour], files)
@@ -252,7 +253,7 @@ func (c *hoursCommit) replace(ctx context.Context, definition tableDefinition) e
 				}
 			}
 		}
-		return replaced.change(), nil
+		return replaced.change(ctx)
 	})
 }
 
@@ -278,6 +279,12 @@ type replacement struct {
 	id          string
 	hours       []telemetry.Hour
 	remove, add []iceberg.DataFile
+	days        map[string][]*partOfFile // what goes of files that hold more, by their paths
+	rests       map[string]*dataFile
+}
+
+func (c *hoursCommit) replacement(definition tableDefinition) *replacement {
+	return &replacement{lake: c.lake, definition: definition, id: c.id, days: map[string][]*partOfFile{}, rests: c.rests}
 }
 
 func (r *replacement) hour(hour telemetry.Hour, live []iceberg.DataFile, files []dataFile) error {
@@ -295,7 +302,9 @@ func (r *replacement) hour(hour telemetry.Hour, live []iceberg.DataFile, files [
 		r.add = append(r.add, entry)
 	}
 	for _, old := range live {
-		if !stay[old.FilePath()] {
+		if part, ok := old.(*partOfFile); ok {
+			r.days[part.FilePath()] = append(r.days[part.FilePath()], part)
+		} else if !stay[old.FilePath()] {
 			r.remove = append(r.remove, old)
 		}
 	}
@@ -303,12 +312,40 @@ func (r *replacement) hour(hour telemetry.Hour, live []iceberg.DataFile, files [
 }
 
 // change is fresh: the names of files are never given twice, and those that stay were left out.
-func (r *replacement) change() *change {
-	return &change{remove: r.remove, add: r.add, fresh: true, summary: runSummary(r.id, r.hours...)}
+func (r *replacement) change(ctx context.Context) (*change, error) {
+	for _, parts := range r.days {
+		gone := joined(parts)
+		r.remove = append(r.remove, gone.DataFile)
+		rest, err := r.rest(ctx, gone)
+		if err != nil {
+			return nil, err
+		}
+		if rest != nil {
+			r.add = append(r.add, rest)
+		}
+	}
+	return &change{remove: r.remove, add: r.add, fresh: true, summary: runSummary(r.id, r.hours...)}, nil
 }
 
-// filesOf are the live files of hours, in a table that is partitioned by hour.
-func filesOf(ctx context.Context, loaded *table.Table, hours []*committingHour) (map[telemetry.Hour][]iceberg.DataFile, error) {
+// rest is what stays of a day's file without some of its hours; nil: nothing.
+func (r *replacement) rest(ctx context.Context, gone *partOfFile) (iceberg.DataFile, error) {
+	others := gone.others()
+	if others == nil {
+		return nil, nil
+	}
+	key := fmt.Sprint(gone.FilePath(), others.hours)
+	if r.rests[key] == nil {
+		written, err := r.lake.putTogether(ctx, r.definition, others.parts())
+		if err != nil {
+			return nil, fmt.Errorf("write the other hours of %s anew: %w", gone.FilePath(), err)
+		}
+		r.rests[key] = written
+	}
+	return r.lake.entry(*r.rests[key], r.definition)
+}
+
+// filesOf are the live files of hours, or their parts that are of one.
+func (l *Lake) filesOf(ctx context.Context, definition tableDefinition, loaded *table.Table, hours []*committingHour) (map[telemetry.Hour][]iceberg.DataFile, error) {
 	live := map[telemetry.Hour][]iceberg.DataFile{}
 	first, last := hours[0].Run.Hour, hours[0].Run.Hour
 	for _, hour := range hours {
@@ -316,7 +353,7 @@ func filesOf(ctx context.Context, loaded *table.Table, hours []*committingHour) 
 		first, last = min(first, hour.Run.Hour), max(last, hour.Run.Hour)
 	}
 	if first == last {
-		files, err := hourFiles(ctx, loaded, first)
+		files, err := l.hourFiles(ctx, loaded, first)
 		live[first] = files
 		return live, err
 	}
@@ -325,12 +362,14 @@ func filesOf(ctx context.Context, loaded *table.Table, hours []*committingHour) 
 		return nil, err
 	}
 	for _, file := range files {
-		hour, err := hourOfFile(file)
+		parts, err := l.byHour(ctx, definition, file)
 		if err != nil {
 			return nil, err
 		}
-		if _, ours := live[hour]; ours {
-			live[hour] = append(live[hour], file)
+		for _, part := range parts {
+			if _, ours := live[part.hour]; ours {
+				live[part.hour] = append(live[part.hour], part.file)
+			}
 		}
 	}
 	return live, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/versionlake/versionlake/telemetry"
 )
 
 // compactOrder says in which order the rows of a partition's files come one after the other.
@@ -22,26 +25,27 @@ const (
 	compactNever     compactOrder = iota
 	compactByName                 // by the names of files, which number chunks or sections
 	compactByCluster              // likewise; the clusters of bronze stay apart
-	compactBySession              // by session_key, the first column, whose ranges files do not share
+	compactBySession              // by session_key, the first column, whose ranges the files of an hour do not share
 	compactByHour                 // by hour_utc, the first column
 )
 
 const (
 	// compactBytes is how large a file may become by compaction.
 	compactBytes = 128 << 20
-	// compactFiles is the smallest number of files that are worth being put together.
+	// compactFiles is the smallest number of files that are worth being put together, where there may soon be more.
 	compactFiles = 4
 	// compactBatch bounds the files that one commit replaces, and with it the work that a lost race repeats.
 	compactBatch = 512
 	// compactedMark is in the name of a file that was put together. What it was made of is in its footer.
 	compactedMark = "compacted"
-	// footerDigests is the key, in a compacted file's footer, of the digests of the files that it was made of.
+	// footerDigests is the key, in a compacted file's footer, of the digests of the files that it was made of, each behind the
+	// hour of the day that it held: 5:7d1a… 5:09bc… 6:….
 	footerDigests = "versionlake.digests"
 )
 
 // compact puts the small files of a partition together, the same rows in the same order. A file that went meanwhile,
 // with a rerun of its hour, is left alone.
-func (l *Lake) compact(ctx context.Context, definition tableDefinition, dryRun bool, progress func(done string)) (saving Saving, err error) {
+func (l *Lake) compact(ctx context.Context, definition tableDefinition, u Upkeep, progress func(done string)) (saving Saving, err error) {
 	saving = Saving{Table: definition.name, Step: StepCompact, What: "files"}
 	loaded, err := l.load(ctx, definition)
 	if err != nil {
@@ -51,12 +55,12 @@ func (l *Lake) compact(ctx context.Context, definition tableDefinition, dryRun b
 	if err != nil {
 		return saving, err
 	}
-	groups := compactGroups(definition, live)
+	groups := compactGroups(definition, live, u.OpenDays)
 	saving.Before, saving.After = int64(len(live)), int64(len(live))
 	var batch []compacted
 	waiting := 0
 	for i, group := range groups {
-		if dryRun {
+		if u.DryRun {
 			saving.After -= int64(len(group) - 1)
 			continue
 		}
@@ -112,32 +116,44 @@ func (l *Lake) commitCompacted(ctx context.Context, definition tableDefinition, 
 	})
 }
 
-// compactGroups finds what is worth being put together: files of one partition, in order.
-func compactGroups(definition tableDefinition, live []iceberg.DataFile) (groups [][]iceberg.DataFile) {
+// compactGroups finds what is worth being put together: files of one partition, in order. Of a table that is partitioned by day
+// these are the files of an hour while its day is among the newest ones, which are still written to, and later all of the day.
+func compactGroups(definition tableDefinition, live []iceberg.DataFile, openDays int) (groups [][]iceberg.DataFile) {
 	if definition.compact == compactNever {
 		return nil
 	}
-	places := map[string][]iceberg.DataFile{}
+	newest := iceberg.Date(math.MinInt32)
 	for _, file := range live {
-		place := fmt.Sprint(file.Partition())
+		day, _ := file.Partition()[partitionFieldID].(iceberg.Date)
+		newest = max(newest, day)
+	}
+	places := map[string][]iceberg.DataFile{}
+	least := map[string]int{}
+	for _, file := range live {
+		place, fewest := fmt.Sprint(file.Partition()), compactFiles
+		if day, _ := file.Partition()[partitionFieldID].(iceberg.Date); definition.byDay() {
+			if first, last, err := definition.hoursOf(file); err == nil && int(newest-day) < openDays {
+				place += fmt.Sprint(first, last)
+			} else {
+				fewest = 2
+			}
+		}
 		if definition.compact == compactByCluster {
 			place += " " + cluster(file.FilePath())
 		}
-		places[place] = append(places[place], file)
+		places[place], least[place] = append(places[place], file), fewest
 	}
-	for _, place := range places {
-		if !inOrder(definition.compact, place) {
-			continue
-		}
+	for place, files := range places {
+		slices.SortFunc(files, definition.compareFiles)
 		var group []iceberg.DataFile
 		bytes := int64(0)
 		end := func() {
-			if len(group) >= compactFiles {
+			if len(group) >= least[place] {
 				groups = append(groups, group)
 			}
 			group, bytes = nil, 0
 		}
-		for _, file := range place {
+		for _, file := range files {
 			if bytes+file.FileSizeBytes() > compactBytes {
 				end()
 			}
@@ -149,27 +165,19 @@ func compactGroups(definition tableDefinition, live []iceberg.DataFile) (groups 
 	return groups
 }
 
-// inOrder sorts a partition's files; false when their rows can't simply follow each other.
-func inOrder(order compactOrder, files []iceberg.DataFile) bool {
-	slices.SortFunc(files, func(a, b iceberg.DataFile) int {
-		byName := strings.Compare(path.Base(a.FilePath()), path.Base(b.FilePath()))
-		if order == compactByName || order == compactByCluster {
-			return byName
-		}
-		lowA, _ := bounds(a, 1)
-		lowB, _ := bounds(b, 1)
-		return cmp.Or(cmp.Compare(lowA, lowB), byName)
-	})
-	if order != compactBySession {
-		return true
+// compareFiles orders the files of a partition as their rows follow each other.
+func (d tableDefinition) compareFiles(a, b iceberg.DataFile) int {
+	var hourA, hourB telemetry.Hour
+	if d.byDay() {
+		hourA, _, _ = d.hoursOf(a)
+		hourB, _, _ = d.hoursOf(b)
 	}
-	for i := range len(files) - 1 {
-		_, high := bounds(files[i], 1)
-		if low, _ := bounds(files[i+1], 1); low <= high {
-			return false
-		}
+	var lowA, lowB int64
+	if d.compact == compactBySession || d.compact == compactByHour {
+		lowA, _ = bounds(a, 1)
+		lowB, _ = bounds(b, 1)
 	}
-	return true
+	return cmp.Or(cmp.Compare(hourA, hourB), cmp.Compare(lowA, lowB), strings.Compare(path.Base(a.FilePath()), path.Base(b.FilePath())))
 }
 
 // cluster is the part of a bronze file's name that tells the events of the catalogue from all others.
@@ -191,32 +199,44 @@ func compactedName(first string) string {
 	return strings.Join(parts, "-")
 }
 
-// compactGroup writes the rows of files into one.
+// compactGroup writes the rows of files into one, hour by hour.
 func (l *Lake) compactGroup(ctx context.Context, definition tableDefinition, group []iceberg.DataFile) (*dataFile, error) {
-	where, err := partitionOf(definition, group[0])
-	if err != nil {
-		return nil, err
-	}
-	var made []string
+	var all []hourRows
 	for _, file := range group {
-		digests, err := l.digests(file)
+		parts, err := l.byHour(ctx, definition, file)
 		if err != nil {
 			return nil, err
 		}
-		made = append(made, digests...)
+		all = append(all, parts...)
 	}
-	schema := parquet.SchemaOf(definition.row)
-	writer, err := newDataWriter[any](l, definition, where, schema, parquet.KeyValueMetadata(footerDigests, strings.Join(made, " ")))
+	slices.SortStableFunc(all, func(a, b hourRows) int { return cmp.Compare(a.hour, b.hour) })
+	return l.putTogether(ctx, definition, all)
+}
+
+// putTogether writes rows into one file of the partition that they belong to, each hour of a day in row groups of its own.
+func (l *Lake) putTogether(ctx context.Context, definition tableDefinition, parts []hourRows) (*dataFile, error) {
+	made, err := l.listDigests(parts)
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range group {
-		if err := copyRows(ctx, l, file, schema, writer); err != nil {
+	schema := parquet.SchemaOf(definition.row)
+	writer, err := newDataWriter[any](l, definition, definition.at(parts[0].hour), schema, parquet.KeyValueMetadata(footerDigests, made))
+	if err != nil {
+		return nil, err
+	}
+	for i, part := range parts {
+		if i > 0 && part.hour != parts[i-1].hour {
+			err = writer.endGroup()
+		}
+		if err == nil {
+			err = copyRows(ctx, l, part.file, schema, writer)
+		}
+		if err != nil {
 			writer.abort()
 			return nil, err
 		}
 	}
-	return writer.close(compactedName(group[0].FilePath()))
+	return writer.close(compactedName(parts[0].file.FilePath()))
 }
 
 func copyRows(ctx context.Context, l *Lake, file iceberg.DataFile, schema *parquet.Schema, writer *dataWriter[any]) error {
@@ -244,20 +264,12 @@ func copyRows(ctx context.Context, l *Lake, file iceberg.DataFile, schema *parqu
 	return err
 }
 
-// partitionOf is where a file of an hourly or daily table belongs.
-func partitionOf(definition tableDefinition, file iceberg.DataFile) (partition, error) {
-	if hour, err := hourOfFile(file); err == nil {
-		return hourOf(hour), nil
-	}
-	if day, ok := file.Partition()[partitionFieldID].(iceberg.Date); ok && len(definition.partition) == 1 {
-		return dayOf(firstHour(day)), nil
-	}
-	return partition{}, fmt.Errorf("%s lies in no partition of %s", file.FilePath(), definition.name)
-}
-
 // digests tell the contents of a file: its own, or those of the files that it was put together from.
 func (l *Lake) digests(file iceberg.DataFile) (made []string, err error) {
-	if !strings.Contains(path.Base(file.FilePath()), compactedMark) {
+	if part, ok := file.(*partOfFile); ok {
+		return part.digests, nil
+	}
+	if !isCompacted(file.FilePath()) {
 		return []string{digest(file.FilePath())}, nil
 	}
 	parsed, closeFile, err := l.openParquet(file)
@@ -265,42 +277,13 @@ func (l *Lake) digests(file iceberg.DataFile) (made []string, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeFile()) }()
-	text, ok := parsed.Lookup(footerDigests)
-	if !ok {
-		return []string{digest(file.FilePath())}, nil // another engine's
+	for _, digests := range digestsByHour(parsed) {
+		made = append(made, digests...)
 	}
-	return strings.Fields(text), nil
+	if len(made) == 0 {
+		made = []string{digest(file.FilePath())} // another engine's
+	}
+	return made, nil
 }
 
-// cancelCompacted takes out of two sets of files those that hold the same rows, before and after compaction.
-func (l *Lake) cancelCompacted(added, removed map[string]iceberg.DataFile) error {
-	byDigest := map[string]string{}
-	for name := range removed {
-		byDigest[digest(name)] = name
-	}
-	for name, file := range added {
-		if !strings.Contains(path.Base(name), compactedMark) {
-			continue
-		}
-		made, err := l.digests(file)
-		if err != nil {
-			return err
-		}
-		from := map[string]bool{}
-		rows := int64(0)
-		for _, each := range made {
-			if old, ok := byDigest[each]; ok && !from[old] {
-				from[old] = true
-				rows += removed[old].Count()
-			}
-		}
-		if rows != file.Count() {
-			continue // made of more, or of less: both sides are read, and equal rows cancel out
-		}
-		delete(added, name)
-		for old := range from {
-			delete(removed, old)
-		}
-	}
-	return nil
-}
+func isCompacted(file string) bool { return strings.Contains(path.Base(file), compactedMark) }

@@ -227,7 +227,7 @@ func TestFrozenDates(t *testing.T) {
 	in.must(in.lake.FreezeDates(t.Context(), before))
 	in.must(in.lake.FreezeDates(t.Context(), before-10))
 	in.must(in.lake.commit(t.Context(), silverEvents, func(loaded *table.Table) (*change, error) {
-		files, err := hourFiles(t.Context(), loaded, hourAt(t, "2022-05-26T05"))
+		files, err := in.lake.hourFiles(t.Context(), loaded, hourAt(t, "2022-05-26T05"))
 		return &change{remove: files, summary: iceberg.Properties{}}, err
 	}))
 	in.daily()

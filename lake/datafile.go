@@ -146,11 +146,11 @@ func (w *dataWriter[T]) write(rows []T, size int) error {
 
 func (w *dataWriter[T]) wrote(rows, size int, err error) error {
 	w.written += int64(rows)
-	if w.waiting += size; err == nil && w.waiting >= bytesPerGroup {
-		w.waiting, err = 0, w.rows.Flush()
-	}
-	if err != nil {
+	if w.waiting += size; err != nil {
 		return fmt.Errorf("write rows of %s: %w", w.definition.name, err)
+	}
+	if w.waiting >= bytesPerGroup {
+		return w.endGroup()
 	}
 	return nil
 }
@@ -169,6 +169,15 @@ func (w *dataWriter[T]) writeRaw(rows []parquet.Row) error {
 	}
 	n, err := w.rows.WriteRows(rows)
 	return w.wrote(n, size, err)
+}
+
+// endGroup ends the open row group, if it has rows.
+func (w *dataWriter[T]) endGroup() error {
+	w.waiting = 0
+	if err := w.rows.Flush(); err != nil {
+		return fmt.Errorf("write rows of %s: %w", w.definition.name, err)
+	}
+	return nil
 }
 
 func (w *dataWriter[T]) abort() { w.object.abort() }

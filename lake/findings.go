@@ -65,8 +65,7 @@ func (l *Lake) FilesBetween(ctx context.Context, from, to telemetry.Hour) (map[t
 	}
 	rows := map[telemetry.Hour][]FileRow{}
 	for _, row := range stored {
-		hour := firstHour(row.IngestDate) + telemetry.Hour(row.IngestHourOfDay)
-		rows[hour] = append(rows[hour], row.public(hour))
+		rows[row.hour()] = append(rows[row.hour()], row.public(row.hour()))
 	}
 	return rows, nil
 }

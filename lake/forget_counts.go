@@ -54,7 +54,7 @@ func (l *Lake) recount(ctx context.Context, hour telemetry.Hour) (*recount, erro
 		if err != nil {
 			return nil, err
 		}
-		files, err := hourFiles(ctx, loaded, hour)
+		files, err := l.hourFiles(ctx, loaded, hour)
 		if err != nil {
 			return nil, err
 		}
@@ -97,19 +97,24 @@ func countByFile[T any](ctx context.Context, l *Lake, files []iceberg.DataFile, 
 
 // recountFiles corrects the present versions of the hours' files.
 func (l *Lake) recountFiles(ctx context.Context, hours map[telemetry.Hour]*recount) error {
+	days := map[int32]telemetry.Hour{}
+	for hour := range hours {
+		days[hour.Date()] = hour
+	}
 	return l.commit(ctx, opsFiles, func(loaded *table.Table) (*change, error) {
 		wanted := &change{}
-		for _, hour := range slices.Sorted(maps.Keys(hours)) {
-			live, err := hourFiles(ctx, loaded, hour)
+		for _, day := range slices.Sorted(maps.Keys(days)) {
+			live, err := dayFiles(ctx, loaded, day)
 			if err != nil {
 				return nil, err
 			}
-			if err := rewriteRows(ctx, l, opsFiles, hourOf(hour), live, wanted, func(row *fileRow) bool {
-				if row.State != FileRead {
+			if err := rewriteRows(ctx, l, opsFiles, dayOf(days[day]), live, wanted, func(row *fileRow) bool {
+				count := hours[row.hour()]
+				if count == nil || row.State != FileRead {
 					return false
 				}
 				now := *row
-				now.Events, now.Rejects = hours[hour].events[row.FileName], hours[hour].rejects[row.FileName]
+				now.Events, now.Rejects = count.events[row.FileName], count.rejects[row.FileName]
 				now.Erased = now.Lines - now.Blanks - now.Events - now.Rejects
 				changed := now != *row
 				*row = now
@@ -139,7 +144,7 @@ func (l *Lake) recountHours(ctx context.Context, hours map[telemetry.Hour]*recou
 	return l.commit(ctx, opsHours, func(loaded *table.Table) (*change, error) {
 		wanted := &change{}
 		for _, day := range slices.Sorted(maps.Keys(days)) {
-			live, err := liveFiles(ctx, loaded, table.WithRowFilter(iceberg.EqualTo(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(day))))
+			live, err := dayFiles(ctx, loaded, day)
 			if err != nil {
 				return nil, err
 			}
@@ -168,6 +173,10 @@ func (l *Lake) recountHours(ctx context.Context, hours map[telemetry.Hour]*recou
 		}
 		return wanted, nil
 	})
+}
+
+func dayFiles(ctx context.Context, loaded *table.Table, day int32) ([]iceberg.DataFile, error) {
+	return liveFiles(ctx, loaded, table.WithRowFilter(iceberg.EqualTo(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(day))))
 }
 
 // rewriteRows adds to a change what it takes to edit rows of a partition: files without a change stay.

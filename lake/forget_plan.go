@@ -105,9 +105,7 @@ func (l *Lake) planTable(ctx context.Context, s *search, hours map[telemetry.Hou
 			continue
 		}
 		result.Rows += became.rows
-		if hour, err := hourOfFile(history.live[path]); err == nil {
-			hours[hour] = true
-		}
+		maps.Copy(hours, became.touches(history.live[path]))
 	}
 	return result, nil
 }

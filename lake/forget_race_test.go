@@ -95,11 +95,11 @@ func TestForgetFailsOldPlans(t *testing.T) {
 		if plans++; plans == 1 {
 			in.forget(gone)
 		}
-		live, err := hourFiles(t.Context(), loaded, hour+2)
+		live, err := other.hourFiles(t.Context(), loaded, hour+2)
 		return &change{remove: live, summary: iceberg.Properties{}}, err
 	}))
 	in.must(other.commit(t.Context(), silverEvents, func(loaded *table.Table) (*change, error) {
-		live, err := hourFiles(t.Context(), loaded, hour+2)
+		live, err := other.hourFiles(t.Context(), loaded, hour+2)
 		if plans++; plans == 3 {
 			in.forget("p3")
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -21,8 +22,24 @@ type eraser struct {
 // newFile is what a data file becomes: another one, or none if nothing stays.
 type newFile struct {
 	file  *dataFile
-	rows  int64          // that went
-	dates map[int32]bool // of events, that they may have counted for
+	rows  int64                   // that went
+	dates map[int32]bool          // of events, that they may have counted for
+	hours map[telemetry.Hour]bool // of these rows, as far as they say
+}
+
+func (f *newFile) note(row any) {
+	f.rows++
+	if row, ok := row.(hourly); ok {
+		f.hours[row.hour()] = true
+	}
+}
+
+// touches are the hours that lose rows with a file.
+func (f *newFile) touches(file iceberg.DataFile) map[telemetry.Hour]bool {
+	if hour, err := hourOfFile(file); err == nil {
+		return map[telemetry.Hour]bool{hour: true}
+	}
+	return f.hours
 }
 
 // edit is what becomes of a row: it may be changed in place, and keep says whether it stays.
@@ -35,14 +52,14 @@ func (e *eraser) holds(ctx context.Context, definition tableDefinition, file ice
 }
 
 // count also counts the rows that go.
-func (e *eraser) count(ctx context.Context, definition tableDefinition, file iceberg.DataFile) (gone int64, held bool, err error) {
+func (e *eraser) count(ctx context.Context, definition tableDefinition, file iceberg.DataFile) (gone newFile, held bool, err error) {
 	return e.look(ctx, definition, file, false)
 }
 
-func (e *eraser) look(ctx context.Context, definition tableDefinition, file iceberg.DataFile, stop bool) (gone int64, held bool, err error) {
+func (e *eraser) look(ctx context.Context, definition tableDefinition, file iceberg.DataFile, stop bool) (gone newFile, held bool, err error) {
 	guard := e.known.guard()
 	if guard == nil {
-		return 0, false, nil
+		return newFile{}, false, nil
 	}
 	switch definition.name {
 	case bronzeEvents.name:
@@ -58,7 +75,7 @@ func (e *eraser) look(ctx context.Context, definition tableDefinition, file iceb
 	case goldUsers.name:
 		return look(ctx, e.lake, file, user(guard), stop)
 	}
-	return 0, false, nil
+	return newFile{}, false, nil
 }
 
 // rewrite writes a data file that holds anything anew.
@@ -87,12 +104,13 @@ func (e *eraser) rewrite(ctx context.Context, definition tableDefinition, file i
 // erasable are the tables that hold users.
 var erasable = []tableDefinition{bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers}
 
-func look[T any](ctx context.Context, l *Lake, file iceberg.DataFile, of edit[T], stop bool) (gone int64, held bool, err error) {
+func look[T any](ctx context.Context, l *Lake, file iceberg.DataFile, of edit[T], stop bool) (gone newFile, held bool, err error) {
+	gone.hours = map[telemetry.Hour]bool{}
 	err = scanRows(ctx, l, file, func(rows []T) error {
 		for i := range rows {
 			keep, changed := of(&rows[i])
 			if !keep {
-				gone++
+				gone.note(&rows[i])
 			}
 			if held = held || !keep || changed; held && stop {
 				return errStop
@@ -107,23 +125,34 @@ func look[T any](ctx context.Context, l *Lake, file iceberg.DataFile, of edit[T]
 }
 
 func rewrite[T any](ctx context.Context, l *Lake, definition tableDefinition, file iceberg.DataFile, of edit[T], size func(*T) int, counts func(*T) (at, reach int64)) (result newFile, err error) {
-	result.dates = map[int32]bool{}
+	result.dates, result.hours = map[int32]bool{}, map[telemetry.Hour]bool{}
+	hours, err := l.byHour(ctx, definition, file)
+	if err != nil {
+		return result, err
+	}
+	var footer []parquet.WriterOption
+	if len(hours) > 1 {
+		footer = append(footer, parquet.KeyValueMetadata(footerDigests, "")) // which is known at the end
+	}
 	folder := strings.TrimPrefix(file.FilePath(), l.tableFolder(definition)+"/data/")
 	at := strings.LastIndexByte(folder, '/')
-	writer, err := newDataWriter[T](l, definition, partition{folder: folder[:max(at, 0)], values: file.Partition()})
+	writer, err := newDataWriter[T](l, definition, partition{folder: folder[:max(at, 0)], values: file.Partition()}, footer...)
 	if err != nil {
 		return result, err
 	}
 	var kept []T
-	err = scanRows(ctx, l, file, func(rows []T) error {
+	same := false
+	each := func(rows []T) error {
 		kept = kept[:0]
 		bytes := 0
 		for i := range rows {
-			if keep, _ := of(&rows[i]); keep {
+			keep, changed := of(&rows[i])
+			same = same && keep && !changed
+			if keep {
 				kept = append(kept, rows[i])
 				bytes += size(&rows[i])
 			} else {
-				result.rows++
+				result.note(&rows[i])
 				if counts != nil {
 					at, reach := counts(&rows[i])
 					for date := dateOf(at - reach); date <= dateOf(at+reach); date++ {
@@ -133,12 +162,31 @@ func rewrite[T any](ctx context.Context, l *Lake, definition tableDefinition, fi
 			}
 		}
 		return writer.write(kept, bytes)
-	})
-	if err != nil {
-		writer.abort()
-		return result, fmt.Errorf("write %s anew: %w", file.FilePath(), err)
 	}
-	result.file, err = writer.close("erased")
+	// The other hours of a day stay what they were, in row groups of their own.
+	name, unchanged := "erased", []hourRows{}
+	for _, part := range hours {
+		same = true
+		if err = scanRows(ctx, l, part.file, each); err == nil {
+			err = writer.endGroup()
+		}
+		if err != nil {
+			writer.abort()
+			return result, fmt.Errorf("write %s anew: %w", file.FilePath(), err)
+		}
+		if same {
+			name, unchanged = "erased-"+compactedMark, append(unchanged, part)
+		}
+	}
+	if len(unchanged) > 0 {
+		made, err := l.listDigests(unchanged)
+		if err != nil {
+			writer.abort()
+			return result, err
+		}
+		writer.rows.SetKeyValueMetadata(footerDigests, made)
+	}
+	result.file, err = writer.close(name)
 	return result, err
 }
 

@@ -76,7 +76,7 @@ func (s *search) files(ctx context.Context, files map[string]iceberg.DataFile) e
 			if s.write {
 				held, err = s.eraser.holds(ctx, s.table, file)
 			} else {
-				became.rows, held, err = s.eraser.count(ctx, s.table, file)
+				became, held, err = s.eraser.count(ctx, s.table, file)
 			}
 			if err == nil && held && s.write {
 				became, err = s.eraser.rewrite(ctx, s.table, file)
@@ -193,9 +193,7 @@ func (l *Lake) rewriteHistory(ctx context.Context, erasure string, s *search) (r
 				result.Rows += became.rows
 			}
 			maps.Copy(dates, became.dates)
-			if hour, err := hourOfFile(history.live[path]); err == nil {
-				hours[hour] = true
-			}
+			maps.Copy(hours, became.touches(history.live[path]))
 		}
 		if err := l.noteTouched(erasure, s.table.name, hours, dates); err != nil {
 			return result, err

@@ -223,7 +223,7 @@ func (c *hoursCommit) recordFiles(ctx context.Context) error {
 	}
 	return c.lake.commit(ctx, opsFiles, func(loaded *table.Table) (*change, error) {
 		c.seen[opsFiles.name] = headOf(loaded)
-		live, err := filesOf(ctx, loaded, hours)
+		live, err := c.lake.filesOf(ctx, opsFiles, loaded, hours)
 		if err != nil {
 			return nil, err
 		}
@@ -235,11 +235,11 @@ func (c *hoursCommit) recordFiles(ctx context.Context) error {
 			}
 			merged[hour.Run.Hour] = mergeFileRows(known, hour.result.fileRows(hour.Run))
 		}
-		written, err := writeParts(ctx, c.lake, opsFiles, merged, hourOf, attemptName(c.id))
+		written, err := writeParts(ctx, c.lake, opsFiles, merged, opsFiles.at, attemptName(c.id))
 		if err != nil {
 			return nil, err
 		}
-		replaced := &replacement{lake: c.lake, definition: opsFiles, id: c.id}
+		replaced := c.replacement(opsFiles)
 		for _, hour := range hours {
 			files := written[hour.Run.Hour]
 			same, err := c.lake.sameContents(live[hour.Run.Hour], files)
@@ -257,7 +257,7 @@ func (c *hoursCommit) recordFiles(ctx context.Context) error {
 				}
 			}
 		}
-		return replaced.change(), nil
+		return replaced.change(ctx)
 	})
 }
 

@@ -21,24 +21,33 @@ func hoursBetween(from, to telemetry.Hour) table.ScanOption {
 		iceberg.LessThanEqual(iceberg.Reference("p_ingest_date_utc"), iceberg.Date((to-1).Date()))))
 }
 
-// occupied finds the hours in [from, to) that have a row in one of the tables, whatever the ledger says.
-func (l *Lake) occupied(ctx context.Context, from, to telemetry.Hour, tables ...tableDefinition) (map[telemetry.Hour]bool, error) {
+// occupied finds those of some hours, in their order, that have a row in one of the tables, whatever the ledger says.
+func (l *Lake) occupied(ctx context.Context, asked []telemetry.Hour, tables ...tableDefinition) (map[telemetry.Hour]bool, error) {
 	hours := map[telemetry.Hour]bool{}
 	for _, definition := range tables {
 		loaded, err := l.load(ctx, definition)
 		if err != nil {
 			return nil, err
 		}
-		live, err := liveFiles(ctx, loaded, hoursBetween(from, to))
+		live, err := liveFiles(ctx, loaded, hoursBetween(asked[0], asked[len(asked)-1]+1))
 		if err != nil {
 			return nil, err
 		}
 		for _, file := range live {
-			hour, err := hourOfFile(file)
+			first, last, err := definition.hoursOf(file)
 			if err != nil {
 				return nil, err
 			}
-			hours[hour] = true
+			if at, _ := slices.BinarySearch(asked, first); at == len(asked) || asked[at] > last {
+				continue
+			}
+			parts, err := l.byHour(ctx, definition, file)
+			if err != nil {
+				return nil, err
+			}
+			for _, part := range parts {
+				hours[part.hour] = true
+			}
 		}
 	}
 	return hours, nil
@@ -57,12 +66,11 @@ func (l *Lake) SortEmpty(ctx context.Context, hours []telemetry.Hour, newest map
 	if len(hours) == 0 {
 		return sorted, nil
 	}
-	from, to := hours[0], hours[len(hours)-1]+1
-	rows, err := l.occupied(ctx, from, to, bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings)
+	rows, err := l.occupied(ctx, hours, bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings)
 	if err != nil {
 		return sorted, fmt.Errorf("look for rows of hours without files: %w", err)
 	}
-	files, err := l.occupied(ctx, from, to, opsFiles)
+	files, err := l.occupied(ctx, hours, opsFiles)
 	if err != nil {
 		return sorted, fmt.Errorf("look for files of hours without files: %w", err)
 	}

@@ -38,13 +38,16 @@ const (
 	// DefaultGrace is how long a file that nothing names is left alone. It must be longer than any step of a run or round,
 	// the longest of which may take 12 hours, and than any query.
 	DefaultGrace = 24 * time.Hour
+	// DefaultOpenDays is how many of the newest days late hours still come to as a rule: each takes its rows out of its day's file.
+	DefaultOpenDays = 2
 )
 
 // Upkeep says how a table is maintained.
 type Upkeep struct {
 	SnapshotAge time.Duration `json:"snapshot_age"` // of gold.users; the snapshots of other tables go sooner
 	Grace       time.Duration `json:"grace"`
-	DryRun      bool          `json:"dry_run"` // nothing is changed; the savings are those that a run would make
+	OpenDays    int           `json:"open_days"` // a table's newest days, whose hours have files of their own
+	DryRun      bool          `json:"dry_run"`   // nothing is changed; the savings are those that a run would make
 }
 
 // TableNames are the tables that maintenance looks after.
@@ -68,7 +71,7 @@ func (l *Lake) MaintainTable(ctx context.Context, name string, u Upkeep, progres
 	if err != nil {
 		return nil, err
 	}
-	compacted, err := l.compact(ctx, definition, u.DryRun, progress)
+	compacted, err := l.compact(ctx, definition, u, progress)
 	if err != nil {
 		return nil, err
 	}

@@ -41,14 +41,23 @@ func (l *Lake) openParquet(file iceberg.DataFile) (*parquet.File, func() error, 
 
 // scanRows streams the rows of a file in batches; a batch is valid until each returns.
 func scanRows[T any](ctx context.Context, l *Lake, file iceberg.DataFile, each func([]T) error) (err error) {
+	if part, ok := file.(*partOfFile); ok {
+		return scanPart(ctx, l, part, each)
+	}
 	parsed, closeFile, err := l.openParquet(file)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeFile()) }()
-	reader := parquet.NewGenericReader[T](parsed)
+	if err := scanBatches(ctx, parquet.NewGenericReader[T](parsed), file.Count(), each); err != nil {
+		return fmt.Errorf("read %s: %w", file.FilePath(), err)
+	}
+	return nil
+}
+
+func scanBatches[T any](ctx context.Context, reader *parquet.GenericReader[T], count int64, each func([]T) error) error {
 	defer reader.Close()
-	rows := make([]T, max(min(file.Count(), 1024), 1))
+	rows := make([]T, max(min(count, 1024), 1))
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -64,7 +73,7 @@ func scanRows[T any](ctx context.Context, l *Lake, file iceberg.DataFile, each f
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("read %s: %w", file.FilePath(), err)
+			return err
 		}
 	}
 }
@@ -155,7 +164,7 @@ func (l *Lake) Files(ctx context.Context, hour telemetry.Hour) ([]FileRow, error
 	if err != nil {
 		return nil, err
 	}
-	live, err := hourFiles(ctx, loaded, hour)
+	live, err := l.hourFiles(ctx, loaded, hour)
 	if err != nil {
 		return nil, err
 	}

@@ -12,26 +12,69 @@ import (
 
 // scanRaw streams the rows of a file that nests nothing, with the columns of schema, in Parquet's own form; a row lives
 // until each returns. It reads column by column: parquet-go's reader of rows takes four times as long.
-func (l *Lake) scanRaw(ctx context.Context, file iceberg.DataFile, schema *parquet.Schema, each func(parquet.Row) error) (err error) {
+func (l *Lake) scanRaw(ctx context.Context, file iceberg.DataFile, schema *parquet.Schema, each func(parquet.Row) error) error {
+	return l.eachGroup(file, func(group rowGroup) error { return group.scan(ctx, schema, each) })
+}
+
+// rowGroup is a row group of a file, or of a part of one.
+type rowGroup struct {
+	parquet.RowGroup
+	file     *parquet.File
+	hourLeaf int
+	whole    bool // all of its rows count
+	part     *partOfFile
+}
+
+// eachGroup opens a file and hands out its row groups, those that hold rows of the part if it is one.
+func (l *Lake) eachGroup(file iceberg.DataFile, each func(rowGroup) error) (err error) {
 	parsed, closeFile, err := l.openParquet(file)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeFile()) }()
-	leaves := make([]int, 0, len(schema.Columns()))
-	for _, path := range schema.Columns() {
-		leaf, ok := parsed.Schema().Lookup(path...)
+	all := rowGroup{file: parsed, whole: true}
+	if all.part, _ = file.(*partOfFile); all.part != nil {
+		leaf, ok := parsed.Schema().Lookup(hourColumn)
 		if !ok {
-			return fmt.Errorf("read %s: it has no column %v", file.FilePath(), path)
+			return fmt.Errorf("read %s: it has no column %s", file.FilePath(), hourColumn)
 		}
-		leaves = append(leaves, leaf.ColumnIndex)
+		all.hourLeaf = leaf.ColumnIndex
 	}
 	for _, group := range parsed.RowGroups() {
-		if err := scanGroup(ctx, group, leaves, each); err != nil {
+		one := all
+		one.RowGroup = group
+		if one.part != nil {
+			some := false
+			if one.whole, some = one.part.of(group, one.hourLeaf); !some {
+				continue
+			}
+		}
+		if err := each(one); err != nil {
 			return fmt.Errorf("read %s: %w", file.FilePath(), err)
 		}
 	}
 	return nil
+}
+
+func (g rowGroup) scan(ctx context.Context, schema *parquet.Schema, each func(parquet.Row) error) error {
+	leaves := make([]int, 0, len(schema.Columns())+1)
+	for _, path := range schema.Columns() {
+		leaf, ok := g.file.Schema().Lookup(path...)
+		if !ok {
+			return fmt.Errorf("it has no column %v", path)
+		}
+		leaves = append(leaves, leaf.ColumnIndex)
+	}
+	if g.whole {
+		return scanGroup(ctx, g, leaves, each)
+	}
+	n := len(leaves)
+	return scanGroup(ctx, g, append(leaves, g.hourLeaf), func(row parquet.Row) error {
+		if !g.part.has(row[n].Int32()) {
+			return nil
+		}
+		return each(row[:n:n])
+	})
 }
 
 const scanBatch = 1024

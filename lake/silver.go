@@ -181,14 +181,13 @@ func (l *Lake) StageSilver(ctx context.Context, run Run, plan HourPlan, chunks [
 	defer shuffles.close()
 
 	s := &silverStage{run: run, plan: &staged}
-	at := hourOf(run.Hour)
-	if s.events, err = newDataWriter[silverRow](l, silverEvents, at); err != nil {
+	if s.events, err = newDataWriter[silverRow](l, silverEvents, silverEvents.at(run.Hour)); err != nil {
 		return StagedSilver{}, err
 	}
-	if s.sightings, err = newDataWriter[sightingRow](l, silverSightings, at); err != nil {
+	if s.sightings, err = newDataWriter[sightingRow](l, silverSightings, silverSightings.at(run.Hour)); err != nil {
 		return StagedSilver{}, err
 	}
-	if s.bindings, err = newDataWriter[bindingRow](l, silverBindings, at); err != nil {
+	if s.bindings, err = newDataWriter[bindingRow](l, silverBindings, silverBindings.at(run.Hour)); err != nil {
 		return StagedSilver{}, err
 	}
 	defer func() {

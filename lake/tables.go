@@ -57,11 +57,11 @@ var (
 	}
 	silverSightings = tableDefinition{
 		name: "silver.sightings", comment: "One row per SoftwareVersion event: all that gold's histories are made from.", row: sightingRow{},
-		partition: hourPartition, bounded: []string{"session_key", "event_timestamp_utc"}, compact: compactBySession,
+		partition: dayPartition, bounded: []string{"session_key", "event_timestamp_utc", hourColumn}, compact: compactBySession,
 	}
 	silverBindings = tableDefinition{
 		name: "silver.bindings", comment: "What events say of their session: its user, its device.", row: bindingRow{},
-		partition: hourPartition, bounded: []string{"session_key", "event_timestamp_utc"}, compact: compactBySession,
+		partition: dayPartition, bounded: []string{"session_key", "event_timestamp_utc", hourColumn}, compact: compactBySession,
 	}
 	goldUsers = tableDefinition{
 		name: "gold.users", comment: "One row per user, history included.", row: userRow{},
@@ -77,16 +77,16 @@ var (
 	}
 	opsHours = tableDefinition{
 		name: "ops.hours", comment: "The ledger: one row per run of an hour.", row: hourRow{},
-		partition: []string{"p_ingest_date_utc"}, compact: compactByHour,
+		partition: dayPartition, compact: compactByHour,
 	}
 	opsFiles = tableDefinition{
 		name: "ops.files", comment: "Every version of a source file ever read.", row: fileRow{},
-		partition: hourPartition, properties: metrics("file_name", "full"),
+		partition: dayPartition, properties: metrics("file_name", "full"), compact: compactByName,
 	}
 
 	opsFindings = tableDefinition{
 		name: "ops.findings", comment: "What reconcile found: hours whose files were not those that were read.", row: findingRow{},
-		partition: []string{"p_ingest_date_utc"},
+		partition: dayPartition,
 	}
 
 	opsErasures = tableDefinition{
@@ -94,7 +94,8 @@ var (
 		partition: []string{"erasure_id"},
 	}
 
-	hourPartition = []string{"p_ingest_date_utc", "p_ingest_hour_utc"}
+	hourPartition = []string{"p_ingest_date_utc", hourColumn}
+	dayPartition  = []string{"p_ingest_date_utc"}
 
 	tableDefinitions = []tableDefinition{
 		bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers, goldVersionDaily, goldEventDaily,
@@ -176,7 +177,7 @@ type (
 		FileName        string `parquet:"file_name,id(9)" doc:"Source file, relative to the source's root."`
 		LineNumber      int64  `parquet:"line_number,id(10)" doc:"Line in the file, from 1."`
 		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(11)" doc:"Partition: UTC date of the folder the file lay in."`
-		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"Partition: UTC hour of that day, 0 to 23."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"UTC hour of that day, 0 to 23."`
 	}
 
 	bindingRow struct {
@@ -189,7 +190,7 @@ type (
 		FileName        string `parquet:"file_name,id(7)" doc:"Source file, relative to the source's root."`
 		LineNumber      int64  `parquet:"line_number,id(8)" doc:"Line in the file, from 1."`
 		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(9)" doc:"Partition: UTC date of the folder the file lay in."`
-		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(10)" doc:"Partition: UTC hour of that day, 0 to 23."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(10)" doc:"UTC hour of that day, 0 to 23."`
 	}
 
 	userRow struct {
@@ -291,7 +292,7 @@ type (
 		Blanks          int64  `parquet:"blanks,id(9)" doc:"Blank lines."`
 		RunID           string `parquet:"run_id,id(10)" doc:"Temporal run that first read this version of the file."`
 		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(11)" doc:"Partition: UTC date of the folder the file lies in."`
-		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"Partition: UTC hour of that day, 0 to 23."`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"UTC hour of that day, 0 to 23."`
 		Erased          int64  `parquet:"erased,id(13)" doc:"Lines left out because they are of a forgotten user."`
 	}
 

@@ -25,8 +25,8 @@ type Again struct {
 	Hours []HourRange `json:"hours,omitempty"`
 }
 
-// files are the files of silver.sightings that hold the hours, as of what the round takes gold to.
-func (a Again) files(ctx context.Context, c silverChange) (files []iceberg.DataFile, err error) {
+// filesAgain are the files of silver.sightings, or their parts, that hold the hours, as of what the round takes gold to.
+func (l *Lake) filesAgain(ctx context.Context, a Again, c silverChange) (files []iceberg.DataFile, err error) {
 	if !c.base.known || c.toSightings == 0 {
 		return nil, nil // all are made anew
 	}
@@ -35,15 +35,19 @@ func (a Again) files(ctx context.Context, c silverChange) (files []iceberg.DataF
 		if err != nil {
 			return nil, err
 		}
+		chosen := map[telemetry.Hour][]hourRows{}
 		for _, file := range live {
-			hour, err := hourOfFile(file)
+			parts, err := l.byHour(ctx, silverSightings, file)
 			if err != nil {
 				return nil, err
 			}
-			if hour >= hours.From && hour < hours.To {
-				files = append(files, file)
+			for _, part := range parts {
+				if part.hour >= hours.From && part.hour < hours.To {
+					chosen[part.hour] = append(chosen[part.hour], part)
+				}
 			}
 		}
+		files = append(files, joinParts(chosen)...)
 	}
 	return files, nil
 }

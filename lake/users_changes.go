@@ -212,7 +212,7 @@ func knownSince(loaded *table.Table) int64 {
 	return 0
 }
 
-// changedFiles are the files of a silver table that came and went between two snapshots; compaction is passed over.
+// changedFiles are the files of a silver table, or their parts, that came and went between two snapshots; compaction is passed over.
 type changedFiles struct {
 	added, removed []iceberg.DataFile
 }
@@ -226,24 +226,20 @@ func (l *Lake) changesBetween(ctx context.Context, loaded *table.Table, from, to
 		changes.added, err = liveFiles(ctx, loaded, table.WithSnapshotID(to))
 		return changes, err
 	}
+	definition, err := definitionOf(tableName(loaded))
+	if err != nil {
+		return changes, err
+	}
 	added, removed := map[string]iceberg.DataFile{}, map[string]iceberg.DataFile{}
 	if rewritten(loaded, from, to) {
-		if err = compareFiles(ctx, loaded, from, to, added, removed); err == nil {
-			err = l.cancelCompacted(added, removed)
-		}
+		err = compareFiles(ctx, loaded, from, to, added, removed)
 	} else {
 		err = readChangelog(ctx, loaded, from, to, added, removed)
 	}
 	if err != nil {
 		return changes, err
 	}
-	for _, file := range added {
-		changes.added = append(changes.added, file)
-	}
-	for _, file := range removed {
-		changes.removed = append(changes.removed, file)
-	}
-	return changes, nil
+	return l.cancelUnchanged(ctx, definition, added, removed)
 }
 
 // readChangelog gathers the files that came and went, at a cost that grows with the change alone.

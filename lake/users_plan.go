@@ -222,7 +222,7 @@ func (l *Lake) silverChanges(ctx context.Context, again Again) (c silverChange, 
 	if c.bindingFiles, err = l.changesBetween(ctx, c.bindings, c.base.bindings, c.toBindings); err != nil {
 		return c, err
 	}
-	c.again, err = again.files(ctx, c)
+	c.again, err = l.filesAgain(ctx, again, c)
 	return c, err
 }
 
@@ -325,7 +325,7 @@ func (l *Lake) addContext(ctx context.Context, c silverChange, j *join, unnamed,
 	})
 }
 
-// keptFiles are the live files of a snapshot that did not just come, and that may hold event times of a span. A client may be
+// keptFiles are the live files of a snapshot, or their parts, that did not just come, and that may hold event times of a span. A client may be
 // late by any time, but not ahead of its hour by more than parsing lets it: so the manifests of hours long before the span stay
 // closed, and a round costs no more in an old lake than in a young one.
 func keptFiles(ctx context.Context, loaded *table.Table, snapshot int64, added []iceberg.DataFile, near span, timeField int) ([]iceberg.DataFile, error) {
@@ -338,11 +338,22 @@ func keptFiles(ctx context.Context, loaded *table.Table, snapshot int64, added [
 	if err != nil {
 		return nil, err
 	}
-	came := map[string]bool{}
+	came := map[string]iceberg.DataFile{}
 	for _, file := range added {
-		came[file.FilePath()] = true
+		came[file.FilePath()] = file
 	}
-	return near.within(slices.DeleteFunc(live, func(file iceberg.DataFile) bool { return came[file.FilePath()] }), timeField), nil
+	var kept []iceberg.DataFile
+	for _, file := range live {
+		just, ok := came[file.FilePath()]
+		if !ok {
+			kept = append(kept, file)
+		} else if part, ok := just.(*partOfFile); ok {
+			if others := part.others(); others != nil {
+				kept = append(kept, others)
+			}
+		}
+	}
+	return near.within(kept, timeField), nil
 }
 
 // sightingRows streams files of silver.sightings; only the sessions in keys, unless nil. Several files are read at once:
@@ -370,18 +381,24 @@ func (l *Lake) sessionRowsOf(ctx context.Context, files []iceberg.DataFile, sche
 	work.SetLimit(runtime.GOMAXPROCS(0))
 	for _, file := range files {
 		work.Go(func() error {
-			wanted := keyCursor{set: keys}
-			if keys != nil {
-				found, err := l.anySession(ctx, file, keyCursor{set: keys})
+			if keys == nil {
+				return l.scanRaw(ctx, file, schema, each)
+			}
+			if low, high := bounds(file, 1); !keys.overlaps(low, high) {
+				return nil
+			}
+			return l.eachGroup(file, func(group rowGroup) error {
+				found, err := group.anySession(ctx, keys)
 				if err != nil || !found {
 					return err
 				}
-			}
-			return l.scanRaw(ctx, file, schema, func(row parquet.Row) error {
-				if keys != nil && !wanted.contains(row[0].Int64()) {
-					return nil
-				}
-				return each(row)
+				wanted := keyCursor{set: keys}
+				return group.scan(ctx, schema, func(row parquet.Row) error {
+					if !wanted.contains(row[0].Int64()) {
+						return nil
+					}
+					return each(row)
+				})
 			})
 		})
 	}
@@ -392,13 +409,11 @@ var keySchema = parquet.SchemaOf(struct {
 	SessionKey int64 `parquet:"session_key,delta,id(1)"`
 }{})
 
-// anySession reads only the session keys of a file, which are delta-coded and small, to spare the rest.
-func (l *Lake) anySession(ctx context.Context, file iceberg.DataFile, keys keyCursor) (found bool, err error) {
-	if low, high := bounds(file, 1); !keys.set.overlaps(low, high) {
-		return false, nil
-	}
-	err = l.scanRaw(ctx, file, keySchema, func(row parquet.Row) error {
-		if keys.contains(row[0].Int64()) {
+// anySession reads only the session keys of a row group, which are delta-coded and small, to spare the rest.
+func (g rowGroup) anySession(ctx context.Context, keys keySet) (found bool, err error) {
+	wanted := keyCursor{set: keys}
+	err = g.scan(ctx, keySchema, func(row parquet.Row) error {
+		if wanted.contains(row[0].Int64()) {
 			return errStop
 		}
 		return nil

@@ -84,10 +84,10 @@ type verifier struct {
 	ledger map[telemetry.Hour][]HourRow // every run, oldest first
 	ended  map[Run]bool                 // runs that committed to the ledger, whether or not their rows are still there
 	tables map[string]*table.Table
-	files  map[string]map[telemetry.Hour][]iceberg.DataFile // by table and hour
+	files  map[string]map[telemetry.Hour][]iceberg.DataFile // by table and hour; of a day's file, the hour's part
 }
 
-// verifiedTables are those of which each hour is a partition.
+// verifiedTables are those whose rows belong to hours.
 var verifiedTables = []tableDefinition{bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, opsFiles}
 
 func (v *verifier) load(ctx context.Context) (err error) {
@@ -124,11 +124,17 @@ func (v *verifier) load(ctx context.Context) (err error) {
 		}
 		v.files[definition.name] = map[telemetry.Hour][]iceberg.DataFile{}
 		for _, file := range live {
-			hour, err := hourOfFile(file)
+			parts, err := v.lake.byHour(ctx, definition, file)
+			if isMissing(err) { // which is told where its rows are looked for
+				first, _, _ := definition.hoursOf(file)
+				parts, err = []hourRows{{first, file}}, nil
+			}
 			if err != nil {
 				return err
 			}
-			v.files[definition.name][hour] = append(v.files[definition.name][hour], file)
+			for _, part := range parts {
+				v.files[definition.name][part.hour] = append(v.files[definition.name][part.hour], part.file)
+			}
 		}
 	}
 	for _, definition := range []tableDefinition{bronzeEvents, bronzeRejects, silverEvents} {

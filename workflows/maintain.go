@@ -56,7 +56,7 @@ type maintain struct {
 }
 
 func (w *maintain) setup(ctx workflow.Context, input MaintainInput) error {
-	w.upkeep = lake.Upkeep{SnapshotAge: lake.DefaultSnapshotAge, Grace: lake.DefaultGrace, DryRun: input.DryRun}
+	w.upkeep = lake.Upkeep{SnapshotAge: lake.DefaultSnapshotAge, Grace: lake.DefaultGrace, OpenDays: lake.DefaultOpenDays, DryRun: input.DryRun}
 	var keepBronze, keepEvents time.Duration
 	for _, age := range []struct {
 		name, text string
