@@ -43,7 +43,7 @@ func (l *Lake) CommitHour(ctx context.Context, run Run, plan HourPlan, chunks []
 // that can't be committed are left out, with the reason, and don't keep back the others; no row is returned for them. ErrStale:
 // stage all of them anew.
 func (l *Lake) CommitHours(ctx context.Context, staged []StagedHour) (rows []HourRow, left map[telemetry.Hour]error, err error) {
-	c := &hoursCommit{lake: l, left: map[telemetry.Hour]error{}, seen: map[string]int64{}, rests: map[string]*dataFile{}}
+	c := newHoursCommit(l)
 	done, err := c.begin(ctx, staged)
 	if err != nil {
 		return nil, nil, err
@@ -75,6 +75,10 @@ type hoursCommit struct {
 	left  map[telemetry.Hour]error // out, and why
 	seen  map[string]int64         // by table: the snapshot up to which others' runs were looked at
 	rests map[string]*dataFile     // of days' files, by what they are the rest of: a commit that is tried again writes them once
+}
+
+func newHoursCommit(l *Lake) *hoursCommit {
+	return &hoursCommit{lake: l, left: map[telemetry.Hour]error{}, seen: map[string]int64{}, rests: map[string]*dataFile{}}
 }
 
 type committingHour struct {

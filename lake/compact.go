@@ -131,7 +131,7 @@ func compactGroups(definition tableDefinition, live []iceberg.DataFile, openDays
 	least := map[string]int{}
 	for _, file := range live {
 		place, fewest := fmt.Sprint(file.Partition()), compactFiles
-		if day, _ := file.Partition()[partitionFieldID].(iceberg.Date); definition.byDay() {
+		if day, ok := file.Partition()[partitionFieldID].(iceberg.Date); ok && slices.Equal(definition.partition, dayPartition) {
 			if first, last, err := definition.hoursOf(file); err == nil && int(newest-day) < openDays {
 				place += fmt.Sprint(first, last)
 			} else {

@@ -203,6 +203,52 @@ func (l *Lake) listDigests(parts []hourRows) (string, error) {
 	return strings.Join(fields, " "), nil
 }
 
+// writeAnew writes a file again, with other rows: write is given those that are there, and says whether they stay the same. Hours of
+// which that holds stay known by their digests.
+func writeAnew[T any](ctx context.Context, l *Lake, definition tableDefinition, at partition, file iceberg.DataFile, write func(*dataWriter[T], []T) (same bool, err error)) (*dataFile, error) {
+	hours, err := l.byHour(ctx, definition, file)
+	if err != nil {
+		return nil, err
+	}
+	var footer []parquet.WriterOption
+	if len(hours) > 1 {
+		footer = append(footer, parquet.KeyValueMetadata(footerDigests, "")) // which is known at the end
+	}
+	writer, err := newDataWriter[T](l, definition, at, footer...)
+	if err != nil {
+		return nil, err
+	}
+	name, unchanged := "erased", []hourRows{}
+	for _, part := range hours {
+		same := true
+		err := scanRows(ctx, l, part.file, func(rows []T) error {
+			stay, err := write(writer, rows)
+			same = same && stay
+			return err
+		})
+		if err == nil {
+			err = writer.endGroup()
+		}
+		if err != nil {
+			writer.abort()
+			return nil, fmt.Errorf("write %s anew: %w", file.FilePath(), err)
+		}
+		if same {
+			unchanged = append(unchanged, part)
+		}
+	}
+	if len(hours) > 1 {
+		name += "-" + compactedMark
+		made, err := l.listDigests(unchanged)
+		if err != nil {
+			writer.abort()
+			return nil, err
+		}
+		writer.rows.SetKeyValueMetadata(footerDigests, made)
+	}
+	return writer.close(name)
+}
+
 // cancelUnchanged takes out of what came and went each hour that is the same before and after: compaction, or the replacement of
 // another hour of its day, put it into another file.
 func (l *Lake) cancelUnchanged(ctx context.Context, definition tableDefinition, added, removed map[string]iceberg.DataFile) (changes changedFiles, err error) {

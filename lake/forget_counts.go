@@ -193,15 +193,13 @@ func rewriteRows[T any](ctx context.Context, l *Lake, definition tableDefinition
 		if !changed {
 			continue
 		}
-		writer, err := newDataWriter[T](l, definition, at)
-		if err != nil {
-			return err
-		}
-		if err := writer.write(rows, 256*len(rows)); err != nil {
-			writer.abort()
-			return err
-		}
-		written, err := writer.close("erased")
+		written, err := writeAnew(ctx, l, definition, at, file, func(writer *dataWriter[T], rows []T) (same bool, err error) {
+			same = true
+			for i := range rows {
+				same = !edit(&rows[i]) && same
+			}
+			return same, writer.write(rows, 256*len(rows))
+		})
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/apache/iceberg-go"
-	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -126,24 +125,11 @@ func look[T any](ctx context.Context, l *Lake, file iceberg.DataFile, of edit[T]
 
 func rewrite[T any](ctx context.Context, l *Lake, definition tableDefinition, file iceberg.DataFile, of edit[T], size func(*T) int, counts func(*T) (at, reach int64)) (result newFile, err error) {
 	result.dates, result.hours = map[int32]bool{}, map[telemetry.Hour]bool{}
-	hours, err := l.byHour(ctx, definition, file)
-	if err != nil {
-		return result, err
-	}
-	var footer []parquet.WriterOption
-	if len(hours) > 1 {
-		footer = append(footer, parquet.KeyValueMetadata(footerDigests, "")) // which is known at the end
-	}
 	folder := strings.TrimPrefix(file.FilePath(), l.tableFolder(definition)+"/data/")
-	at := strings.LastIndexByte(folder, '/')
-	writer, err := newDataWriter[T](l, definition, partition{folder: folder[:max(at, 0)], values: file.Partition()}, footer...)
-	if err != nil {
-		return result, err
-	}
+	at := partition{folder: folder[:max(strings.LastIndexByte(folder, '/'), 0)], values: file.Partition()}
 	var kept []T
-	same := false
-	each := func(rows []T) error {
-		kept = kept[:0]
+	result.file, err = writeAnew(ctx, l, definition, at, file, func(writer *dataWriter[T], rows []T) (same bool, err error) {
+		kept, same = kept[:0], true
 		bytes := 0
 		for i := range rows {
 			keep, changed := of(&rows[i])
@@ -161,32 +147,8 @@ func rewrite[T any](ctx context.Context, l *Lake, definition tableDefinition, fi
 				}
 			}
 		}
-		return writer.write(kept, bytes)
-	}
-	// The other hours of a day stay what they were, in row groups of their own.
-	name, unchanged := "erased", []hourRows{}
-	for _, part := range hours {
-		same = true
-		if err = scanRows(ctx, l, part.file, each); err == nil {
-			err = writer.endGroup()
-		}
-		if err != nil {
-			writer.abort()
-			return result, fmt.Errorf("write %s anew: %w", file.FilePath(), err)
-		}
-		if same {
-			name, unchanged = "erased-"+compactedMark, append(unchanged, part)
-		}
-	}
-	if len(unchanged) > 0 {
-		made, err := l.listDigests(unchanged)
-		if err != nil {
-			writer.abort()
-			return result, err
-		}
-		writer.rows.SetKeyValueMetadata(footerDigests, made)
-	}
-	result.file, err = writer.close(name)
+		return same, writer.write(kept, bytes)
+	})
 	return result, err
 }
 

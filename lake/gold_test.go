@@ -82,7 +82,7 @@ func (in *ingester) commitTables(s stagedHour, definitions ...tableDefinition) *
 
 func (in *ingester) commitTablesOf(staged []StagedHour, definitions ...tableDefinition) *hoursCommit {
 	in.tb.Helper()
-	c := &hoursCommit{lake: in.lake, left: map[telemetry.Hour]error{}, seen: map[string]int64{}}
+	c := newHoursCommit(in.lake)
 	_, err := c.begin(in.tb.Context(), staged)
 	in.must(err)
 	in.must(c.gather(in.tb.Context()))

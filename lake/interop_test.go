@@ -85,6 +85,10 @@ func TestPyIceberg(t *testing.T) {
 	in.daily()
 	in.must(in.lake.RecordFindings(t.Context(), "reconcile", []Finding{{Hour: hour, State: HourComplete, Changed: 1}, {Hour: hour + 48, State: HourUnknown, Added: 2}}))
 	in.forget(gone)
+	for _, definition := range dayTables {
+		_, err := in.lake.MaintainTable(t.Context(), definition.name, Upkeep{SnapshotAge: DefaultSnapshotAge, Grace: DefaultGrace}, func(string) {})
+		in.must(err)
+	}
 
 	command := exec.CommandContext(t.Context(), python, "testdata/interop.py",
 		strings.TrimPrefix(in.lake.config.Catalog, "sqlite://"), in.lake.config.Warehouse)
@@ -103,6 +107,8 @@ func TestPyIceberg(t *testing.T) {
 		AllFiles   int                      `json:"all_files"`
 		HourFiles  int                      `json:"hour_files"`
 		HourRows   int                      `json:"hour_rows"`
+		DayFiles   int                      `json:"day_files"`
+		DayRows    int                      `json:"day_rows"`
 		GoldFiles  int                      `json:"gold_files"`
 		OneFiles   int                      `json:"one_files"`
 		One        []foreignUser            `json:"one"`
@@ -156,6 +162,9 @@ func TestPyIceberg(t *testing.T) {
 	}
 	if found.HourRows != 3 || found.HourFiles == 0 || found.HourFiles >= found.AllFiles || found.OneFiles != 1 || found.GoldFiles < 2 {
 		t.Errorf("an hour has %d rows in %d of %d files; a user lies in %d of %d", found.HourRows, found.HourFiles, found.AllFiles, found.OneFiles, found.GoldFiles)
+	}
+	if found.DayFiles != 1 || found.DayRows != 3 {
+		t.Errorf("an hour has %d rows in %d files of a day", found.DayRows, found.DayFiles)
 	}
 	if found.HistoryDoc == "" {
 		t.Error("history's columns have no comments")

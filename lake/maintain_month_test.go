@@ -154,19 +154,19 @@ func TestMonth(t *testing.T) {
 		}
 		return
 	}
-	days, hours := 8, 3
+	days, hours, keptDays := 8, 3, 3
 	if text := os.Getenv("VERSIONLAKE_DAYS"); text != "" {
 		var err error
 		if days, err = strconv.Atoi(text); err != nil || days < 5 {
 			t.Fatalf("VERSIONLAKE_DAYS=%s: give five or more", text)
 		}
-		hours = 24
+		hours, keptDays = 24, 7
 	}
 	fs := countingFS{opens: new(atomic.Int64), bytes: new(atomic.Int64)}
 	icebergio.Unregister("file")
 	icebergio.Register("file", func(context.Context, *url.URL, map[string]string) (icebergio.IO, error) { return fs, nil })
 	var with, without []day
-	synctest.Test(t, func(t *testing.T) { with, without = month(t, fs, days, hours) })
+	synctest.Test(t, func(t *testing.T) { with, without = month(t, fs, days, hours, keptDays) })
 	for i := range with {
 		t.Logf("day %2d with     %s", i+1, with[i])
 		if i < len(without) {
@@ -174,17 +174,20 @@ func TestMonth(t *testing.T) {
 		}
 	}
 	// By then the first files have gone, and the first days' manifests are their month's.
-	settled, last, unkept := with[min(days/2, 9)], with[days-1], without[len(without)-1]
+	since := min(days/2, 9)
+	settled, last, unkept := with[since], with[days-1], without[len(without)-1]
 	within := func(what string, is, most int) {
 		t.Helper()
 		if is > most {
 			t.Errorf("%s: %d, more than %d", what, is, most)
 		}
 	}
-	// While its rows are kept, an hour has seven files: two of bronze.events, and one in each other table of hours; then three.
-	// The ledger has one a day, gold a few in each of its buckets, and a month of daily aggregates two.
-	kept := min(days*hours, keptRows*hours/24+hours)
-	within("live files", last.live, 4*kept+3*days*hours+days+hours+32)
+	// While its rows are kept, an hour has four files: two of bronze.events, one of rejects, one of silver.events. The newest two
+	// days have four an hour in silver.sightings, silver.bindings and the ledger; a day before them has four. Gold has a few in each
+	// of its buckets, and a month of daily aggregates two.
+	kept := min(days, keptDays+1) * hours
+	within("live files", last.live, 4*kept+4*DefaultOpenDays*hours+4*(days-DefaultOpenDays)+32)
+	within("live files of the days since", last.live-settled.live, 4*(days-1-since)+8)
 	// A table keeps what was committed within two days, and a manifest for each of the newest days.
 	tables := len(tableDefinitions)
 	within("metadata files", last.metadata, tables*(6+2*hours+8))
@@ -198,14 +201,12 @@ func TestMonth(t *testing.T) {
 	within("bytes that commits read and write without maintenance, at half of the time", int(without[len(without)/2].cost.bytes)*5/4, int(unkept.cost.bytes))
 }
 
-// keptRows is how long bronze and silver.events are kept where there is maintenance.
-const keptRows = 7 * 24
-
 // unkeptHours is how long the lake without maintenance is compared: it becomes slow.
 const unkeptHours = 96
 
-// month ingests days of hours into two lakes, one with maintenance and one without, by turns and by a clock that jumps.
-func month(t *testing.T, fs countingFS, days, hours int) (with, without []day) {
+// month ingests days of hours into two lakes, one with maintenance and one without, by turns and by a clock that jumps. Where there
+// is maintenance, bronze and silver.events are kept for some days.
+func month(t *testing.T, fs countingFS, days, hours, keptDays int) (with, without []day) {
 	maintained, unkept := newWorld(t), newWorld(t)
 	first := hourAt(t, "2022-05-01T00")
 	for n := range days {
@@ -222,10 +223,10 @@ func month(t *testing.T, fs countingFS, days, hours int) (with, without []day) {
 		until := first + telemetry.Hour(24*(n+1))
 		maintained.daily()
 		for _, layer := range []string{LayerBronze, LayerEvents} {
-			_, err := maintained.lake.DropBefore(t.Context(), layer, until-keptRows, false)
+			_, err := maintained.lake.DropBefore(t.Context(), layer, until-telemetry.Hour(24*keptDays), false)
 			maintained.must(err)
 		}
-		maintained.maintain(Upkeep{SnapshotAge: DefaultSnapshotAge, Grace: DefaultGrace})
+		maintained.maintain(Upkeep{SnapshotAge: DefaultSnapshotAge, Grace: DefaultGrace, OpenDays: DefaultOpenDays})
 		with = append(with, today[0].day(t, maintained.lake))
 		if compared {
 			without = append(without, today[1].day(t, unkept.lake))

@@ -303,7 +303,7 @@ func anyPlan(t testing.TB, world map[string][]string, steps []planStep, plain st
 			in = in.reopen()
 		case "maintain": // all that need not be kept goes, and what a round has staged when it is overtaken
 			plan, merged := in.mergeGold()
-			in.maintain(maintainNow)
+			in.maintain(Upkeep{OpenDays: r.IntN(2)}) // all hours are of one day
 			complains = len(half) > 0
 			if _, err := in.lake.CommitUsers(t.Context(), plan, merged, nil); !errors.Is(err, ErrConflict) {
 				t.Errorf("a round whose staged work was swept: %v", err)

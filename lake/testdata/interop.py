@@ -43,6 +43,7 @@ tags = {name: users(gold.scan(snapshot_id=ref.snapshot_id)) for name, ref in gol
 
 bronze = catalog.load_table("bronze.events")
 hour = bronze.scan(row_filter="p_ingest_date_utc = '2022-05-27' and p_ingest_hour_utc = 5")
+day = catalog.load_table("silver.sightings").scan(row_filter="p_ingest_hour_utc = 5")
 one = gold.scan(row_filter="user_id = 'p1'")
 print(json.dumps({
     "tables": tables,
@@ -51,6 +52,8 @@ print(json.dumps({
     "all_files": len(list(bronze.scan().plan_files())),
     "hour_files": len(list(hour.plan_files())),
     "hour_rows": hour.to_arrow().num_rows,
+    "day_files": len(list(day.plan_files())),
+    "day_rows": day.to_arrow().num_rows,
     "gold_files": len(list(gold.scan().plan_files())),
     "one_files": len(list(one.plan_files())),
     "one": users(one),
