@@ -62,7 +62,7 @@ func (v *verifier) verifyNobody(ctx context.Context, e *eraser, definition table
 		if ignoreMissing(err) != nil { // a file that is missing is found elsewhere
 			return err
 		}
-		rows, mentioned = rows+gone, mentioned || held
+		rows, mentioned = rows+gone.rows, mentioned || held
 	}
 	text := ""
 	switch {
