@@ -1,6 +1,7 @@
 package lake
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -22,7 +23,7 @@ func oneDay(t testing.TB) (in *ingester, hours []telemetry.Hour) {
 	for n := range 6 {
 		hours = append(hours, hourAt(t, "2022-05-27T05")+telemetry.Hour(n))
 		in.put(dayName(hours[n]), dayLines(hours[n], "1.0")...)
-		in.ingest(hours[n])
+		in.silver(hours[n])
 	}
 	in.put("28T05/a.tsv", sighting("28T05:10", "s28", "1.0", "UserId", "p5-1"))
 	in.ingest(hourAt(t, "2022-05-28T05"))
@@ -171,15 +172,18 @@ func TestHourInADaysFile(t *testing.T) {
 // TestHoursOfADayTogether: one commit takes several hours out of a day's file and leaves one rest, also when it dies on its way and
 // compaction comes in between.
 func TestHoursOfADayTogether(t *testing.T) {
-	for done := range len(hourTables) + 1 {
+	for _, done := range quickly(0, 4, 5, 6) { // after so many commits: 6: the files too
 		t.Run(fmt.Sprintf("after %d commits", done), func(t *testing.T) {
 			in, hours := oneDay(t)
 			for _, n := range []int{1, 3} {
 				in.put(dayName(hours[n]), dayLines(hours[n], "2.0")...)
 			}
 			staged := in.stageTogether(hours[1], hours[2], hours[3]) // the second of them is unchanged
-			in.commitTablesOf(staged, hourTables[:done]...)
-			if done == len(hourTables)-1 {
+			commit := in.commitTablesOf(staged, hourTables[:min(done, len(hourTables))]...)
+			if done > len(hourTables) {
+				in.must(commit.recordFiles(t.Context()))
+			}
+			if done > 0 {
 				for _, definition := range dayTables {
 					_, err := in.lake.MaintainTable(t.Context(), definition.name, Upkeep{SnapshotAge: time.Hour, Grace: time.Hour}, func(string) {})
 					in.must(err)
@@ -190,7 +194,7 @@ func TestHoursOfADayTogether(t *testing.T) {
 			if len(left) > 0 || len(rows) != 3 || !rows[0].Changed || rows[1].Changed || !rows[2].Changed {
 				t.Errorf("the rows are %+v, left out %v", rows, left)
 			}
-			if done < len(hourTables)-1 {
+			if done == 0 {
 				checkSpans(t, in.lake, "05-05", "05-10", "06-06", "08-08")
 			}
 			in.gold(staged[0].Run, staged[1].Run, staged[2].Run)
@@ -293,6 +297,42 @@ func TestDaysStayOpen(t *testing.T) {
 		if rows[hour] != (n == 2 || n == 3) {
 			t.Errorf("hour %s has rows: %v", hour, rows[hour])
 		}
+	}
+}
+
+// TestGoldLooksIntoTheRestOfADay: what an hour's sessions need to know may lie in the hours that only moved.
+func TestGoldLooksIntoTheRestOfADay(t *testing.T) {
+	in := newWorld(t)
+	first := hourAt(t, "2022-05-27T05")
+	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.0"))
+	in.put("27T06/a.tsv", login("27T06:10", "s1", "p1"))
+	in.put("27T07/a.tsv", sighting("27T07:10", "s2", "1.0"))
+	for n := range 3 {
+		in.ingest(first + telemetry.Hour(n))
+	}
+	in.maintain(Upkeep{SnapshotAge: DefaultSnapshotAge})
+	in.put("27T07/a.tsv", sighting("27T07:10", "s1", "1.1"), login("27T07:20", "s1", "p2"))
+	in.ingest(first + 2)
+	if got, want := show(t, in.lake), []string{"p1 App 1.0 27T05:10..27T07:10 ×1", "p1 App 1.1 27T07:10.. ×1"}; !slices.Equal(got, want) {
+		t.Errorf("gold is %q", got)
+	}
+	checkGold(t, in)
+	checkVerify(t, in.lake)
+}
+
+// TestLakePartitionedByHour: an older lake says what is wrong with it.
+func TestLakePartitionedByHour(t *testing.T) {
+	l := newLake(t)
+	older := silverBindings
+	older.partition = hourPartition
+	if err := l.catalog.DropTable(t.Context(), older.identifier()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.createTable(t.Context(), older); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.load(t.Context(), silverBindings); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "by day alone") {
+		t.Errorf("it says %v", err)
 	}
 }
 
