@@ -204,7 +204,8 @@ func TestHoursOfADayTogether(t *testing.T) {
 	}
 }
 
-// TestRestIsWrittenOnce: a commit that is overtaken has its files ready, as long as they are the rest of what is there.
+// TestRestIsWrittenOnce: a commit that is overtaken has its files ready, as long as they are the rest of what is there. In them, each
+// hour has row groups of its own.
 func TestRestIsWrittenOnce(t *testing.T) {
 	in, hours := oneDay(t)
 	in.put(dayName(hours[1]), dayLines(hours[1], "2.0")...)
@@ -238,8 +239,14 @@ func TestRestIsWrittenOnce(t *testing.T) {
 	in.must(err)
 	part, ok := live[0].(*partOfFile)
 	if !ok || len(part.whole) != 5 || part.Count() != 20 {
-		t.Errorf("the hour lies in %+v", live)
+		t.Fatalf("the hour lies in %+v", live)
 	}
+	in.must(in.lake.eachGroup(part, func(group rowGroup) error {
+		if !group.whole || group.NumRows() != 20 {
+			t.Errorf("%d rows of several hours lie in one row group", group.NumRows())
+		}
+		return nil
+	}))
 }
 
 // TestCompactionLeavesAChangedDayAlone: of a day's file that was put together while its hour was replaced, nothing is committed.
@@ -312,7 +319,9 @@ func TestGoldLooksIntoTheRestOfADay(t *testing.T) {
 	}
 	in.maintain(Upkeep{SnapshotAge: DefaultSnapshotAge})
 	in.put("27T07/a.tsv", sighting("27T07:10", "s1", "1.1"), login("27T07:20", "s1", "p2"))
-	in.ingest(first + 2)
+	in.silver(first + 2)
+	in.maintain(Upkeep{SnapshotAge: DefaultSnapshotAge}) // the hour comes in one file with them
+	in.gold()
 	if got, want := show(t, in.lake), []string{"p1 App 1.0 27T05:10..27T07:10 ×1", "p1 App 1.1 27T07:10.. ×1"}; !slices.Equal(got, want) {
 		t.Errorf("gold is %q", got)
 	}
