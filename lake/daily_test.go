@@ -19,14 +19,21 @@ import (
 func (in *ingester) countDaily() (DailyPlan, []CountedDates) {
 	in.tb.Helper()
 	ctx := in.tb.Context()
-	in.runs++
-	plan, err := in.lake.PlanDaily(ctx, fmt.Sprintf("daily%05d-%d", in.runs, time.Now().UnixNano()), func(int64) {})
-	in.must(err)
+	var plan DailyPlan
+	in.do(func() (err error) {
+		in.runs++ // a refresh is one attempt
+		plan, err = in.lake.PlanDaily(ctx, fmt.Sprintf("daily%05d-%d", in.runs, time.Now().UnixNano()), func(int64) {})
+		return err
+	})
 	var counted []CountedDates
 	for _, group := range plan.Groups {
-		each, err := in.lake.CountDates(ctx, plan, group, func(int64) {})
-		in.must(err)
-		counted = append(counted, each)
+		in.do(func() error {
+			each, err := in.lake.CountDates(ctx, plan, group, func(int64) {})
+			if err == nil {
+				counted = append(counted, each)
+			}
+			return err
+		})
 	}
 	return plan, counted
 }
@@ -35,9 +42,9 @@ func (in *ingester) countDaily() (DailyPlan, []CountedDates) {
 func (in *ingester) daily() DailyCommit {
 	in.tb.Helper()
 	plan, counted := in.countDaily()
-	commit, err := in.lake.CommitDaily(in.tb.Context(), plan, counted)
-	in.must(err)
-	in.must(in.lake.DropDaily(in.tb.Context(), plan))
+	var commit DailyCommit
+	in.do(func() (err error) { commit, err = in.lake.CommitDaily(in.tb.Context(), plan, counted); return err })
+	in.do(func() error { return in.lake.DropDaily(in.tb.Context(), plan) })
 	return commit
 }
 

@@ -19,6 +19,7 @@ import (
 
 	icebergio "github.com/apache/iceberg-go/io"
 
+	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
 )
@@ -69,7 +70,17 @@ func throughFaults(t *testing.T, l *Lake, sound func()) {
 // faultyFS is Iceberg's local file system; below the roots in faultsBelow, a part of its calls fails.
 type faultyFS struct{ icebergio.LocalFS }
 
-var faultsBelow sync.Map // root → how many of a thousand calls fail
+var faultsBelow sync.Map // root → *faults
+
+// faults are what befalls the calls to a warehouse.
+type faults struct {
+	mutex  sync.Mutex
+	random *rand.Rand
+	share  int    // of a thousand calls fail
+	left   int    // calls until the process dies; 0: it does not
+	die    func() // is told of its death
+	dead   bool   // no call has an effect any more
+}
 
 func init() {
 	icebergio.Unregister("file")
@@ -78,13 +89,67 @@ func init() {
 
 // fails tells whether a call is to fail, and if so whether after its effect.
 func fails(name string) (fails, late bool) {
-	faultsBelow.Range(func(root, share any) bool {
+	faultsBelow.Range(func(root, of any) bool {
 		if strings.HasPrefix(strings.TrimPrefix(name, "file://"), root.(string)+"/") {
-			fails, late = rand.IntN(1000) < share.(int), rand.IntN(2) == 0
+			fails, late = of.(*faults).call()
 		}
 		return !fails
 	})
 	return fails, late
+}
+
+func (f *faults) call() (fails, late bool) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if f.left > 0 {
+		if f.left--; f.left == 0 {
+			f.dead = true
+			f.die()
+		}
+	}
+	if f.dead {
+		return true, false
+	}
+	return f.random.IntN(1000) < f.share, f.random.IntN(2) == 0
+}
+
+// faultySource fails as the warehouse does, and now and then a file changes between the list and the read.
+type faultySource struct {
+	source.Source
+	faults *faults
+}
+
+func (s faultySource) Files(ctx context.Context, hour telemetry.Hour) ([]source.File, error) {
+	if fails, _ := s.faults.call(); fails {
+		return nil, fmt.Errorf("list %s: %w", hour, syscall.EIO)
+	}
+	return s.Source.Files(ctx, hour)
+}
+
+func (s faultySource) Open(ctx context.Context, file source.File, offset, length int64) (io.ReadCloser, error) {
+	fails, late := s.faults.call()
+	if fails && !late {
+		return nil, fmt.Errorf("open %s: %w", file.Key, source.ErrChanged)
+	}
+	r, err := s.Source.Open(ctx, file, offset, length)
+	if err != nil || !fails {
+		return r, err
+	}
+	return torn{io.LimitReader(r, max(file.Size/2, 1)), r}, nil
+}
+
+// torn is a read that breaks off.
+type torn struct {
+	io.Reader
+	io.Closer
+}
+
+func (t torn) Read(p []byte) (int, error) {
+	n, err := t.Reader.Read(p)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 func (f faultyFS) Open(name string) (icebergio.File, error) {
@@ -145,7 +210,7 @@ func TestFaultyDisk(t *testing.T) {
 	}
 	defer l.Close()
 	root := path.Join(dir, "warehouse")
-	faultsBelow.Store(root, 20)
+	faultsBelow.Store(root, &faults{random: rand.New(rand.NewPCG(rand.Uint64(), 0)), share: 20})
 	defer faultsBelow.Delete(root)
 	throughFaults(t, l, func() { faultsBelow.Delete(root) })
 }

@@ -74,6 +74,24 @@ func TestSettledPrefix(t *testing.T) {
 	}
 }
 
+// tryCommitTables does so where a step may fail, or come to nothing since a user was forgotten.
+func (in *ingester) tryCommitTables(staged []StagedHour, definitions ...tableDefinition) error {
+	in.tb.Helper()
+	return in.try(func() error {
+		c := newHoursCommit(in.lake)
+		if _, err := c.begin(in.tb.Context(), staged); err != nil {
+			return err
+		}
+		err := c.gather(in.tb.Context())
+		for _, definition := range definitions {
+			if err == nil {
+				err = c.replace(in.tb.Context(), definition)
+			}
+		}
+		return err
+	})
+}
+
 // commitTables commits only some tables of a staged hour, as a run that dies does.
 func (in *ingester) commitTables(s stagedHour, definitions ...tableDefinition) *hoursCommit {
 	in.tb.Helper()

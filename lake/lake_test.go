@@ -3,6 +3,7 @@ package lake
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -51,18 +52,26 @@ type ingester struct {
 	lake      *Lake
 	source    source.Source
 	chunkSize int64
-	runs      int
-	failed    func(error) // is told of a step that fails, and lets it be done again; nil: no step may fail
+	// sectionBytes is about how much of an hour a step gathers for silver.
+	sectionBytes int64
+	runs         int
+	failed       func(error) // is told of a step that fails, and lets it be done again; nil: no step may fail
 }
 
 // do takes a step, until it succeeds if steps may fail.
 func (in *ingester) do(step func() error) {
 	in.tb.Helper()
+	in.must(in.try(step))
+}
+
+// try is do of a step that may be of no use, since a user was forgotten meanwhile.
+func (in *ingester) try(step func() error) error {
+	in.tb.Helper()
 	err := step()
-	for ; err != nil && in.failed != nil; err = step() {
+	for ; err != nil && !errors.Is(err, ErrStale) && in.failed != nil; err = step() {
 		in.failed(err)
 	}
-	in.must(err)
+	return err
 }
 
 func newIngester(t testing.TB, l *Lake, location string) *ingester {
@@ -71,7 +80,7 @@ func newIngester(t testing.TB, l *Lake, location string) *ingester {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &ingester{tb: t, lake: l, source: src, chunkSize: 1 << 20}
+	return &ingester{tb: t, lake: l, source: src, chunkSize: 1 << 20, sectionBytes: 4 << 10}
 }
 
 // stagedHour is a run of an hour before its commit.
@@ -109,40 +118,59 @@ func (in *ingester) newRun() string {
 
 func (in *ingester) stageRun(run Run) stagedHour {
 	in.tb.Helper()
+	s, err := in.tryStage(run)
+	in.must(err)
+	return s
+}
+
+func (in *ingester) tryStage(run Run) (s stagedHour, err error) {
+	in.tb.Helper()
 	ctx := in.tb.Context()
-	s := stagedHour{run: run}
+	s.run = run
 	hour := run.Hour
-	ledger, err := in.lake.LedgerNow(ctx)
-	in.must(err)
-	files, err := in.source.Files(ctx, hour)
-	in.must(err)
+	var ledger int64
+	in.do(func() (err error) { ledger, err = in.lake.LedgerNow(ctx); return err })
+	var files []source.File
+	in.do(func() (err error) { files, err = in.source.Files(ctx, hour); return err })
 	chunks := in.cut(files)
 	in.do(func() (err error) {
 		s.plan, err = in.lake.StagePlan(ctx, s.run, in.source.String(), files, chunks)
 		s.plan.Ledger = ledger
 		return err
 	})
-	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
+	err = in.stageChunks(&s, in.source, len(chunks), telemetry.Catalogue{})
+	return s, err
+}
+
+// stageChunks takes the steps of an hour between its plan and its commit.
+func (in *ingester) stageChunks(s *stagedHour, source source.Source, chunks int, catalogue telemetry.Catalogue) error {
+	in.tb.Helper()
+	ctx := in.tb.Context()
+	parser, err := telemetry.NewParser(telemetry.Options{Hour: s.run.Hour, Catalogue: catalogue})
 	in.must(err)
 	for n := range chunks {
-		in.do(func() error {
-			chunk, err := in.lake.StageChunk(ctx, s.run, s.plan, n, in.source, parser, func(ChunkCounts) {})
+		if err := in.try(func() error {
+			chunk, err := in.lake.StageChunk(ctx, s.run, s.plan, n, source, parser, func(ChunkCounts) {})
 			if err == nil {
 				s.chunks = append(s.chunks, chunk)
 			}
 			return err
-		})
+		}); err != nil {
+			return err
+		}
 	}
-	for _, sections := range GroupSections(s.chunks, 4<<10) {
-		in.do(func() error {
+	for _, sections := range GroupSections(s.chunks, in.sectionBytes) {
+		if err := in.try(func() error {
 			each, err := in.lake.StageSilver(ctx, s.run, s.plan, s.chunks, sections, func(int) {})
 			if err == nil {
 				s.silver = append(s.silver, each)
 			}
 			return err
-		})
+		}); err != nil {
+			return err
+		}
 	}
-	return s
+	return nil
 }
 
 // commitHour commits a staged hour; it may be called again, and by several at once.
@@ -168,11 +196,14 @@ func (in *ingester) cut(files []source.File) []Chunk {
 	for _, file := range files {
 		starts := []telemetry.Position{{Line: 1}}
 		if !telemetry.Compressed(file.Key) && file.Size > in.chunkSize {
-			r, err := in.source.Open(ctx, file, 0, -1)
-			in.must(err)
-			starts, err = telemetry.Split(r, in.chunkSize, func(int64) {})
-			in.must(err)
-			r.Close()
+			in.do(func() error {
+				r, err := in.source.Open(ctx, file, 0, -1)
+				if err != nil {
+					return err
+				}
+				starts, err = telemetry.Split(r, in.chunkSize, func(int64) {})
+				return errors.Join(err, r.Close())
+			})
 		}
 		for i, start := range starts {
 			length := int64(-1)
@@ -188,11 +219,17 @@ func (in *ingester) cut(files []source.File) []Chunk {
 // mergeGold takes a round of gold as far as its commit.
 func (in *ingester) mergeGold() (UsersPlan, []MergedUsers) {
 	in.tb.Helper()
+	return in.mergeAgain(Again{})
+}
+
+// mergeAgain does so with users that are made anew.
+func (in *ingester) mergeAgain(again Again) (UsersPlan, []MergedUsers) {
+	in.tb.Helper()
 	ctx := in.tb.Context()
 	var plan UsersPlan
 	in.do(func() (err error) {
 		in.runs++ // a round is one attempt
-		plan, err = in.lake.PlanUsers(ctx, fmt.Sprintf("round%05d-%d", in.runs, time.Now().UnixNano()), Again{}, func(int64) {})
+		plan, err = in.lake.PlanUsers(ctx, fmt.Sprintf("round%05d-%d", in.runs, time.Now().UnixNano()), again, func(int64) {})
 		return err
 	})
 	var merged []MergedUsers
@@ -214,6 +251,11 @@ func (in *ingester) mergeGold() (UsersPlan, []MergedUsers) {
 func (in *ingester) gold(runs ...Run) UsersCommit {
 	in.tb.Helper()
 	plan, merged := in.mergeGold()
+	return in.commitGold(plan, merged, runs...)
+}
+
+func (in *ingester) commitGold(plan UsersPlan, merged []MergedUsers, runs ...Run) UsersCommit {
+	in.tb.Helper()
 	var commit UsersCommit
 	in.do(func() (err error) { commit, err = in.lake.CommitUsers(in.tb.Context(), plan, merged, runs); return err })
 	in.do(func() error { return in.lake.DropRound(in.tb.Context(), plan) })

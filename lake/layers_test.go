@@ -13,24 +13,13 @@ import (
 // silverAgain makes an hour's silver from its bronze.
 func (in *ingester) silverAgain(hour telemetry.Hour, catalogue telemetry.Catalogue) (Run, HourRow, error) {
 	in.tb.Helper()
-	ctx := in.tb.Context()
 	in.runs++
 	s := stagedHour{run: Run{Hour: hour, ID: "again" + hour.String() + time.Now().Format("-150405.000000000")}}
-	var err error
-	if s.plan, err = in.lake.StageSilverPlan(ctx, s.run, 1); err != nil {
+	if err := in.try(func() (err error) { s.plan, err = in.lake.StageSilverPlan(in.tb.Context(), s.run, 1); return err }); err != nil {
 		return s.run, HourRow{}, err
 	}
-	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour, Catalogue: catalogue})
-	in.must(err)
-	for n := range s.plan.Chunks {
-		chunk, err := in.lake.StageChunk(ctx, s.run, s.plan, n, nil, parser, func(ChunkCounts) {})
-		in.must(err)
-		s.chunks = append(s.chunks, chunk)
-	}
-	for _, sections := range GroupSections(s.chunks, 4<<10) {
-		each, err := in.lake.StageSilver(ctx, s.run, s.plan, s.chunks, sections, func(int) {})
-		in.must(err)
-		s.silver = append(s.silver, each)
+	if err := in.stageChunks(&s, nil, s.plan.Chunks, catalogue); err != nil {
+		return s.run, HourRow{}, err
 	}
 	row, err := in.commitHour(s)
 	return s.run, row, err
@@ -104,18 +93,8 @@ func TestUsersAgain(t *testing.T) {
 	hour := hourAt(t, "2022-05-27T05")
 	again := func(again Again) {
 		t.Helper()
-		plan, err := in.lake.PlanUsers(t.Context(), time.Now().Format("round-150405.000000000"), again, func(int64) {})
-		in.must(err)
-		var merged []MergedUsers
-		for _, group := range plan.Groups {
-			each, err := in.lake.MergeUsers(t.Context(), plan, group, func(int64) {})
-			in.must(err)
-			merged = append(merged, each)
-		}
-		rebuilt, err := in.lake.RebuildUsers(t.Context(), plan, merged, func(int64) {})
-		in.must(err)
-		_, err = in.lake.CommitUsers(t.Context(), plan, append(merged, rebuilt), nil)
-		in.must(err)
+		plan, merged := in.mergeAgain(again)
+		in.commitGold(plan, merged)
 	}
 	wrong := func(rows []userRow) []userRow {
 		for i := range rows {

@@ -1,0 +1,140 @@
+package lake
+
+import (
+	"bufio"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// TestForgetTouchesTheUsersFilesOnly: of many users one is forgotten, and no file changes that did not hold the user.
+// VERSIONLAKE_USERS says how many there are, such as 1000000, and lets it print what it took.
+func TestForgetTouchesTheUsersFilesOnly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes a table of many users")
+	}
+	many, measured := 4000, false
+	if text := os.Getenv("VERSIONLAKE_USERS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		many, measured = n, true
+	}
+	dir := t.TempDir()
+	l, err := Open(t.Context(), Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	in := newIngester(t, l, t.TempDir())
+	in.sectionBytes = 1 << 20
+	const hours, files = 3, 8
+	first := hourAt(t, "2022-05-27T05")
+	for n := range hours {
+		in.putUsers(first+telemetry.Hour(n), many, files, n)
+		in.ingest(first + telemetry.Hour(n))
+		in.must(os.RemoveAll(filepath.Dir(in.path(fmt.Sprintf("27T%02d/0.tsv", 5+n)))))
+	}
+	user := fmt.Sprintf("%016x", many/2)
+	if len(in.goldRows("")) != many {
+		t.Fatalf("gold has not %d users", many)
+	}
+
+	before, holding := in.filesHolding(user)
+	start, used := time.Now(), processorTime(t)
+	_, tables := in.forget(user)
+	used, took := processorTime(t)-used, time.Since(start)
+	after, _ := in.filesHolding(user)
+	for _, erased := range tables {
+		was, is := before[erased.Table], after[erased.Table]
+		gone, came := 0, int64(0)
+		for path := range was {
+			if _, stays := is[path]; !stays {
+				gone++
+				if !holding[path] {
+					t.Errorf("%s does not hold the user, and changed", path)
+				}
+			}
+		}
+		for path, size := range is {
+			if _, old := was[path]; !old {
+				came += size
+			}
+		}
+		if erased.Files != int64(gone) {
+			t.Errorf("%s: %d files changed, and %d are told", erased.Table, gone, erased.Files)
+		}
+		all := int64(0)
+		for _, size := range was {
+			all += size
+		}
+		if measured {
+			t.Logf("%s: %d of %d files, %d of %d bytes written anew", erased.Table, gone, len(was), came, all)
+		}
+		// One of 8 files an hour of bronze, and one of 16 buckets a version of gold.
+		if (erased.Table == bronzeEvents.name || erased.Table == goldUsers.name) && (gone != hours || came > all/4) {
+			t.Errorf("%s: %d of %d files, %d of %d bytes written anew", erased.Table, gone, len(was), came, all)
+		}
+	}
+	if rows := in.goldRows(""); len(rows) != many-1 || rows[user] != "" {
+		t.Errorf("%d users are left", len(rows))
+	}
+	if measured {
+		t.Logf("%d users, %d hours: erased and proven in %v, %v of processor time", many, hours, took.Round(time.Millisecond), used.Round(time.Millisecond))
+	}
+}
+
+// putUsers writes an hour in which each of many users is seen once, with another version than in the hour before.
+func (in *ingester) putUsers(hour telemetry.Hour, users, files, n int) {
+	in.tb.Helper()
+	for file := range files {
+		path := in.path(fmt.Sprintf("27T%02d/%d.tsv", hour.OfDay(), file))
+		in.must(os.MkdirAll(filepath.Dir(path), 0o755))
+		f, err := os.Create(path)
+		in.must(err)
+		out := bufio.NewWriterSize(f, 1<<20)
+		for user := file; user < users; user += files {
+			at := hour.Start().Add(time.Duration(user%3600000) * time.Millisecond)
+			fmt.Fprintf(out, "Telemetry\t%s\tApp\tS%d-%d\t1\t{'Name': 'SoftwareVersion', 'Version': '1.%d.%d', 'Device': 'PC', 'UserId': '%016x'}\n",
+				at.Format("2006-01-02T15:04:05.000Z"), hour, user, n, user%17, user)
+		}
+		in.must(out.Flush())
+		in.must(f.Close())
+	}
+}
+
+// filesHolding are the data files of all versions of all tables with their sizes, and which of them hold a user: found by
+// opening each, and looking at every text.
+func (in *ingester) filesHolding(user string) (files map[string]map[string]int64, holding map[string]bool) {
+	in.tb.Helper()
+	files, holding = map[string]map[string]int64{}, map[string]bool{}
+	wanted := &needles{long: map[string]bool{}, short: map[string]bool{}}
+	wanted.add(user)
+	for _, definition := range erasable {
+		loaded, err := in.lake.load(in.tb.Context(), definition)
+		in.must(err)
+		files[definition.name] = map[string]int64{}
+		if loaded.CurrentSnapshot() == nil {
+			continue
+		}
+		history, err := in.lake.readHistory(in.tb.Context(), loaded)
+		in.must(err)
+		for _, path := range slices.Sorted(maps.Keys(history.live)) {
+			file := history.live[path]
+			files[definition.name][path] = file.FileSizeBytes()
+			where, err := in.lake.findIn(in.tb.Context(), looseFile{path: path, size: file.FileSizeBytes()}, wanted)
+			in.must(err)
+			holding[path] = strings.TrimSpace(where) != ""
+		}
+	}
+	return files, holding
+}
