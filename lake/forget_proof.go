@@ -228,7 +228,7 @@ func (l *Lake) findIn(ctx context.Context, object looseFile, wanted *needles) (w
 	case strings.HasSuffix(object.path, ".avro"):
 		return findInAvro(bufio.NewReaderSize(file, 64<<10), wanted)
 	}
-	if found, err := wanted.inStream(ctx, file); found || err != nil {
+	if found, err := wanted.inStream(ctx, file, object.size); found || err != nil {
 		return "bytes", err
 	}
 	if strings.HasPrefix(object.path, l.objects.root+"/_staging/hour-") && strings.HasSuffix(object.path, ".json") {
@@ -237,10 +237,13 @@ func (l *Lake) findIn(ctx context.Context, object looseFile, wanted *needles) (w
 	return "", nil
 }
 
-// inStream looks at bytes as they are, in pieces that overlap by the longest id and its neighbours.
-func (n *needles) inStream(ctx context.Context, file io.Reader) (bool, error) {
+// streamPiece is how much of an object is looked at at once.
+const streamPiece = 1 << 20
+
+// inStream looks at size bytes or more as they are, in pieces that overlap by the longest id and its neighbours.
+func (n *needles) inStream(ctx context.Context, file io.Reader, size int64) (bool, error) {
 	overlap := longestEscape*n.longest()/4 + longestEscape
-	buffer := make([]byte, max(1<<20, 4*overlap))
+	buffer := make([]byte, max(int(min(size, streamPiece))+1, 4*overlap))
 	for kept := 0; ; {
 		if err := ctx.Err(); err != nil {
 			return false, err

@@ -24,7 +24,7 @@ func (l *Lake) findInPages(ctx context.Context, object looseFile, file io.Reader
 	if err := closeFile(); err != nil {
 		return "", err
 	}
-	w := &pageWalk{file: bufio.NewReaderSize(file, 1<<20), wanted: wanted}
+	w := &pageWalk{file: bufio.NewReaderSize(file, int(min(object.size, streamPiece))), wanted: wanted}
 	for _, chunk := range chunks {
 		if err := ctx.Err(); err != nil {
 			return "", err
@@ -85,9 +85,16 @@ type pageWalk struct {
 }
 
 // plain looks at bytes that are not packed.
-func (w *pageWalk) plain(ctx context.Context, size int64) (bool, error) {
+func (w *pageWalk) plain(ctx context.Context, size int64) (found bool, err error) {
 	w.at += size
-	return w.wanted.inStream(ctx, io.LimitReader(w.file, size))
+	if size > streamPiece {
+		return w.wanted.inStream(ctx, io.LimitReader(w.file, size), streamPiece)
+	}
+	w.packed = slices.Grow(w.packed[:0], int(size))[:size]
+	if _, err := io.ReadFull(w.file, w.packed); err != nil {
+		return false, err
+	}
+	return w.wanted.in(w.packed), nil
 }
 
 const (
