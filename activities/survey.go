@@ -72,13 +72,20 @@ func (a *Ingest) SurveyHours(ctx context.Context, input SurveyInput) (survey Sur
 	return survey, nil
 }
 
-// SpanHours finds the first and the last hour that the source has a file of, or the ledger a row.
-func (a *Ingest) SpanHours(ctx context.Context) (span lake.HourRange, err error) {
+// SpanInput asks for all hours that a range may have to run.
+type SpanInput struct {
+	Layer string `json:"layer,omitempty"` // LayerBronze when empty
+}
+
+// SpanHours finds the first and the last hour that the ledger has a row of, or, for LayerBronze, the source a file.
+func (a *Ingest) SpanHours(ctx context.Context, input SpanInput) (span lake.HourRange, err error) {
 	defer keepAlive(ctx, nil)()
 	first, end := telemetry.HourOf(time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)), telemetry.HourOf(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))
-	hours, err := a.Source.Hours(ctx, first, end)
-	if err != nil {
-		return span, temporalError(ctx, fmt.Errorf("find the hours of the source: %w", err))
+	var hours []telemetry.Hour
+	if input.Layer == "" || input.Layer == LayerBronze {
+		if hours, err = a.Source.Hours(ctx, first, end); err != nil {
+			return span, temporalError(ctx, fmt.Errorf("find the hours of the source: %w", err))
+		}
 	}
 	rows, err := a.Lake.Hours(ctx, first, end)
 	if err != nil {

@@ -153,7 +153,7 @@ func (w *reprocessRange) reprocess(ctx workflow.Context) error {
 func (w *reprocessRange) findSpan(ctx workflow.Context) error {
 	var span lake.HourRange
 	finding := surveyHours.with(ctx, "find the first and the last hour")
-	if err := workflow.ExecuteActivity(finding, w.steps.SpanHours).Get(ctx, &span); err != nil {
+	if err := workflow.ExecuteActivity(finding, w.steps.SpanHours, activities.SpanInput{Layer: w.input.Layer}).Get(ctx, &span); err != nil {
 		return err
 	}
 	w.from, w.to, w.next = span.From, span.To, span.From

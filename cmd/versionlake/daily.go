@@ -31,10 +31,10 @@ func newDailyCommand(s *settings, runF func(context.Context, *dailyOptions) erro
 		Short: "Versions day by day: active users, installations, upgrades, sessions, issues",
 		Long: `daily prints gold.version_daily, summed over devices. docs/METRICS.md says what each number counts.
 
-The tables follow each hour within a minute or so. --refresh brings them up to date first; which Temporal server that uses, and
-that it needs a --source where it starts one, is as for versionlake ingest. Without it, daily reads the lake and needs no Temporal.`,
+The tables follow each hour within a minute or so. --refresh brings them up to date first; which Temporal server that uses
+is as for versionlake ingest. Without it, daily reads the lake and needs no Temporal.`,
 		Example: `  versionlake daily --from 2022-05-01 --to 2022-06-01
-  versionlake daily --refresh --source telemetry --output json`,
+  versionlake daily --refresh --output json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if o.from, err = parseDate("--from", from, math.MinInt32); err != nil {
@@ -78,6 +78,7 @@ func dailyRun(ctx context.Context, o *dailyOptions) (err error) {
 }
 
 func (o *dailyOptions) refreshFirst(ctx context.Context) (err error) {
+	o.readsNoSource = true
 	c, err := o.connect(ctx, o.workers)
 	if err != nil {
 		return err

@@ -143,6 +143,7 @@ func (o *forgetOptions) printTables(tables []lake.ErasedTable, rows, files strin
 
 // forget remembers the user, whose id goes no further than the warehouse, and lets a workflow do the rest.
 func (o *forgetOptions) forget(ctx context.Context) (err error) {
+	o.readsNoSource = true
 	c, err := o.connectFor(ctx, o.workers, o.detach)
 	if err != nil {
 		return err

@@ -185,6 +185,18 @@ func TestOwnServer(t *testing.T) {
 	require.Contains(t, stdout, `"differences":2,`)
 	require.Contains(t, stderr, "2 differences found")
 
+	// What reads no source works when it is gone, too.
+	require.NoError(t, os.RemoveAll(source))
+	for _, command := range [][]string{
+		{"reprocess", "--all", "--layer", "silver"}, {"reprocess", "--all", "--layer", "gold"}, {"maintain"}, {"daily", "--refresh"}, {"verify"},
+	} {
+		code, stdout, stderr = run(t, append(command, "--dir", dir)...)
+		require.Equal(t, exitOK, code, "%s: %s%s", command, stdout, stderr)
+	}
+	code, _, stderr = run(t, "reprocess", "--all", "--dir", dir)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, "the source is missing")
+
 	code, _, stderr = run(t, "history", "nobody", "--dir", dir)
 	require.Equal(t, exitError, code)
 	require.Contains(t, stderr, `no user "nobody"`)

@@ -67,6 +67,7 @@ func addUpkeepFlags(cmd *cobra.Command, input *workflows.MaintainInput) {
 }
 
 func maintainRun(ctx context.Context, o *maintainOptions) (err error) {
+	o.readsNoSource = true
 	c, err := o.connectFor(ctx, o.workers, o.detach)
 	if err != nil {
 		return err

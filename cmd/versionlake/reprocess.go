@@ -81,6 +81,7 @@ is a Temporal workflow; which server it uses is as for versionlake ingest.`,
 var layers = []string{activities.LayerBronze, activities.LayerSilver, activities.LayerGold}
 
 func reprocessRun(ctx context.Context, o *reprocessOptions) (err error) {
+	o.readsNoSource = o.layer != activities.LayerBronze
 	c, err := o.connectFor(ctx, o.workers, o.detach)
 	if err != nil {
 		return err

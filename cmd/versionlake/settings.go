@@ -30,6 +30,8 @@ type settings struct {
 	maxFuture time.Duration
 	output    string
 	trino     string
+	// readsNoSource: the command's work may do without one.
+	readsNoSource bool
 
 	stdout, stderr io.Writer
 }
@@ -118,6 +120,9 @@ func (s *settings) readLake(ctx context.Context) (*lake.Lake, error) {
 }
 
 func (s *settings) openSource(ctx context.Context) (source.Source, error) {
+	if s.source == "" && s.readsNoSource {
+		return source.None(), nil
+	}
 	if s.source == "" {
 		return nil, usagef("the source is missing: name the folder or the s3://bucket/prefix of the telemetry files with --source or VERSIONLAKE_SOURCE")
 	}
