@@ -1,13 +1,17 @@
 package trino_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/generate"
+	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/testserver"
 	"github.com/versionlake/versionlake/trino"
 )
@@ -44,6 +48,24 @@ func readsGold(t *testing.T, w *world) {
 	}
 	require.NotEmpty(t, want)
 	require.Equal(t, want, w.rows(t, "SELECT user_id, current_version, cardinality(history) FROM gold.users ORDER BY user_id"))
+
+	// Its hours put together, a day is one file, and each hour is found in it.
+	for _, table := range []string{"silver.sightings", "silver.bindings", "ops.files"} {
+		byHour := "SELECT CAST(p_ingest_date_utc AS varchar), p_ingest_hour_utc, count(*) FROM " + table + " GROUP BY 1, 2 ORDER BY 1, 2"
+		hours := w.rows(t, byHour)
+		require.Len(t, hours, options.Hours)
+		_, err := w.MaintainTable(t.Context(), table, lake.Upkeep{SnapshotAge: time.Hour, Grace: time.Hour}, func(string) {})
+		require.NoError(t, err)
+		require.Equal(t, hours, w.rows(t, byHour))
+		for _, hour := range hours {
+			one := w.rows(t, fmt.Sprintf("SELECT count(*) FROM %s WHERE p_ingest_date_utc = DATE '%s' AND p_ingest_hour_utc = %s", table, hour[0], hour[1]))
+			require.Equal(t, [][]string{{hour[2]}}, one)
+		}
+		schema, name, _ := strings.Cut(table, ".")
+		require.Equal(t, w.rows(t, "SELECT count(DISTINCT p_ingest_date_utc) FROM "+table), w.rows(t, fmt.Sprintf(`SELECT count(*) FROM %s."%s$files"`, schema, name)))
+	}
+	_, err = w.Verify(t.Context(), lake.VerifyOptions{}, func(d lake.Difference) error { return fmt.Errorf("verify says %+v", d) })
+	require.NoError(t, err)
 }
 
 func TestStartSaysWhatIsWrong(t *testing.T) {
