@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/apache/iceberg-go"
 
@@ -16,6 +17,9 @@ type eraser struct {
 	lake   *Lake
 	known  *forgotten
 	parser *telemetry.Parser // of the bodies in bronze
+	// late is what bronze says of sessions that silver never did: a run died in between. Nil: nobody wants to know.
+	late  map[string]*lateSessions
+	mutex sync.Mutex // of late
 }
 
 // newFile is what a data file becomes: another one, or none if nothing stays.
@@ -46,7 +50,7 @@ type edit[T any] func(row *T) (keep, changed bool)
 
 // holds tells whether a data file has a row that goes or changes.
 func (e *eraser) holds(ctx context.Context, definition tableDefinition, file iceberg.DataFile) (held bool, err error) {
-	_, held, err = e.look(ctx, definition, file, true)
+	_, held, err = e.look(ctx, definition, file, e.late == nil)
 	return held, err
 }
 
@@ -165,7 +169,15 @@ func (g *guard) redactAll(texts ...*string) (changed bool) {
 func (e *eraser) event(g *guard) edit[eventRow] {
 	lines := &lineFacts{parser: e.parser}
 	return func(row *eventRow) (keep, changed bool) {
-		if g.owns(lines.of(row)) {
+		f := lines.of(row)
+		if e.late != nil && f.user != "" {
+			g.learn(f, func(erasure string, subject bool) {
+				e.mutex.Lock()
+				defer e.mutex.Unlock()
+				noteLate(e.late, erasure, f, subject)
+			})
+		}
+		if g.owns(f) {
 			return false, true
 		}
 		return true, g.redactAll(&row.Category, &row.BodyMessage, &row.TransactionID, &row.ServiceName, &row.EventName)

@@ -110,16 +110,25 @@ func (l *Lake) EraseTable(ctx context.Context, erasure, name string, catalogue t
 	if err != nil {
 		return result, err
 	}
-	known, err := l.forgotten(ctx)
-	if err != nil {
-		return result, err
-	}
 	parser, err := parserFor(catalogue)
 	if err != nil {
 		return result, err
 	}
-	s := &search{eraser: &eraser{lake: l, known: known.of(map[string]bool{erasure: true}), parser: parser}, table: definition, write: true,
-		become: map[string]newFile{}, clean: map[string]bool{}, tell: progress}
+	begin := func() (*search, error) {
+		known, err := l.forgotten(ctx)
+		if err != nil {
+			return nil, err
+		}
+		e := &eraser{lake: l, known: known.of(map[string]bool{erasure: true}), parser: parser}
+		if definition.name == bronzeEvents.name {
+			e.late = map[string]*lateSessions{}
+		}
+		return &search{eraser: e, table: definition, write: true, become: map[string]newFile{}, clean: map[string]bool{}, tell: progress}, nil
+	}
+	s, err := begin()
+	if err != nil {
+		return result, err
+	}
 	for attempt := 0; ; attempt++ {
 		// Most is done without the lock, which keeps hours from their commits; what came meanwhile is little.
 		loaded, err := l.load(ctx, definition)
@@ -134,6 +143,15 @@ func (l *Lake) EraseTable(ctx context.Context, erasure, name string, catalogue t
 			if err := s.files(ctx, history.live); err != nil {
 				return result, err
 			}
+		}
+		if len(s.eraser.late) > 0 {
+			if _, err := l.rememberLate(ctx, s.eraser.late); err != nil {
+				return result, err
+			}
+			if s, err = begin(); err != nil { // by what is known now, other lines are the user's
+				return result, err
+			}
+			continue
 		}
 		result, err = l.rewriteHistory(ctx, erasure, s)
 		if err == nil {
@@ -245,7 +263,14 @@ func (l *Lake) needless(ctx context.Context, s *search, there []looseFile, named
 	if len(loose) == 0 {
 		return gone, nil
 	}
-	look := &search{eraser: s.eraser, table: s.table, become: map[string]newFile{}, clean: map[string]bool{}, tell: s.tell}
+	// As it is known now: a run that staged a file since, and is not told that it is stale, knew as much.
+	known, err := l.forgotten(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known = known.of(s.eraser.known.chosen)
+	known.loose = true
+	look := &search{eraser: &eraser{lake: l, known: known, parser: s.eraser.parser}, table: s.table, become: map[string]newFile{}, clean: map[string]bool{}, tell: s.tell}
 	if err := look.files(ctx, loose); err != nil {
 		return nil, err
 	}

@@ -42,8 +42,10 @@ func (in *ingester) fillTogetherWorld() (hour telemetry.Hour) {
 // run ended the erasure.
 func (in *ingester) forgetLikeWorkflow(erasure string) (elsewhere bool, err error) {
 	in.tb.Helper()
+	var remains []Remain
 	for range 5 {
 		tables, proof, err := in.forgetOnce(erasure)
+		remains = proof.Remains
 		if err == nil && len(proof.Remains) == 0 {
 			in.retry(func() error { _, err = in.lake.FinishForget(in.tb.Context(), erasure, tables, proof); return err })
 		}
@@ -57,7 +59,7 @@ func (in *ingester) forgetLikeWorkflow(erasure string) (elsewhere bool, err erro
 			return false, nil
 		}
 	}
-	return false, errors.New("the user is still there after five tries")
+	return false, fmt.Errorf("after five tries the proof finds %+v", remains)
 }
 
 // retry is what Temporal does with a step that fails: once more, unless that can't help.

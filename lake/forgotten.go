@@ -37,6 +37,7 @@ type forgotten struct {
 	lengths  []int           // of all ids, ascending
 	done     map[string]bool // erasures that were proven
 	chosen   map[string]bool // erasures that count; nil: all
+	loose    bool            // it is about files that nobody has: see owns
 }
 
 // of is what is known of some erasures alone.
@@ -190,9 +191,10 @@ func (g *guard) owns(f fact) bool {
 	}
 	s := g.look(f.session).session
 	if f.user != "" {
-		// A session of forgotten users alone goes whole with any of them.
+		// A session of forgotten users alone goes whole with any of them. In a file that nobody has, others may be named in it
+		// of whom the lake never learnt.
 		erasure := g.look(f.user).erasure
-		return g.counts(erasure) || erasure != "" && s != nil && !s.shared
+		return g.counts(erasure) || (erasure != "" || g.loose) && s != nil && !s.shared
 	}
 	return s != nil && (!s.shared || !f.device) && s.owns(f.time)
 }

@@ -43,7 +43,15 @@ func factOf(event *telemetry.Event) fact {
 }
 
 func (c *chunkStage) learn(f fact) {
-	erasure, session := c.guard.look(f.user).erasure, c.guard.look(f.session).session
+	if c.late == nil {
+		c.late = map[string]*lateSessions{}
+	}
+	c.guard.learn(f, func(erasure string, subject bool) { noteLate(c.late, erasure, f, subject) })
+}
+
+// learn tells the erasures that do not know what an event says of its session; subject: it names the erasure's user.
+func (g *guard) learn(f fact, tell func(erasure string, subject bool)) {
+	erasure, session := g.look(f.user).erasure, g.look(f.session).session
 	erasures := []string{erasure}
 	if erasure == "" {
 		if session == nil {
@@ -52,26 +60,26 @@ func (c *chunkStage) learn(f fact) {
 		erasures = session.erasures
 	}
 	for _, id := range erasures {
-		if session != nil && session.covers(id, f.time, erasure != "") {
-			continue
+		if g.counts(id) && (session == nil || !session.covers(id, f.time, erasure != "")) {
+			tell(id, erasure != "")
 		}
-		if c.late == nil {
-			c.late = map[string]*lateSessions{}
-		}
-		late := c.late[id]
-		if late == nil {
-			late = &lateSessions{}
-			c.late[id] = late
-		}
-		name := string([]byte(f.session))
-		if erasure != "" {
-			late.User = string([]byte(f.user))
-			if !slices.Contains(late.Sessions, name) {
-				late.Sessions = append(late.Sessions, name)
-			}
-		}
-		late.facts = append(late.facts, named{session: name, at: f.time, subject: erasure != ""})
 	}
+}
+
+func noteLate(all map[string]*lateSessions, erasure string, f fact, subject bool) {
+	late := all[erasure]
+	if late == nil {
+		late = &lateSessions{}
+		all[erasure] = late
+	}
+	name := string([]byte(f.session))
+	if subject {
+		late.User = string([]byte(f.user))
+		if !slices.Contains(late.Sessions, name) {
+			late.Sessions = append(late.Sessions, name)
+		}
+	}
+	late.facts = append(late.facts, named{session: name, at: f.time, subject: subject})
 }
 
 // rememberLate keeps what a chunk found of new sessions, and names the erasures that have to be done once more.

@@ -64,11 +64,11 @@ func (in *ingester) do(step func() error) {
 	in.must(in.try(step))
 }
 
-// try is do of a step that may be of no use, since a user was forgotten meanwhile.
+// try is do of a step that no repetition helps where a user was forgotten meanwhile, or bronze lacks the hour.
 func (in *ingester) try(step func() error) error {
 	in.tb.Helper()
 	err := step()
-	for ; err != nil && !errors.Is(err, ErrStale) && in.failed != nil; err = step() {
+	for ; err != nil && !errors.Is(err, ErrStale) && !errors.Is(err, ErrNoBronze) && in.failed != nil; err = step() {
 		in.failed(err)
 	}
 	return err

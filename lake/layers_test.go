@@ -21,7 +21,8 @@ func (in *ingester) silverAgain(hour telemetry.Hour, catalogue telemetry.Catalog
 	if err := in.stageChunks(&s, nil, s.plan.Chunks, catalogue); err != nil {
 		return s.run, HourRow{}, err
 	}
-	row, err := in.commitHour(s)
+	var row HourRow
+	err := in.try(func() (err error) { row, err = in.commitHour(s); return err })
 	return s.run, row, err
 }
 

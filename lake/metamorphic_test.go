@@ -318,9 +318,9 @@ func (p *planRun) befallen(t testing.TB, step planStep) {
 	process := &mortal{TB: t, ctx: ctx}
 	in.tb, in.source = process, faultySource{sound.source, befalls}
 	if step.how == "killed" {
-		befalls.left = 1 + r.IntN(1<<(2+r.IntN(8)))
+		befalls.left = 1 + r.IntN(1<<(2+r.IntN(9)))
 	} else {
-		befalls.share = 20
+		befalls.share = 30
 		in.failed = func(err error) {
 			if process.failures++; process.failures > 200 || errors.Is(err, ErrConflict) {
 				process.Fatal(err)
