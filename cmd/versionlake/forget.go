@@ -178,6 +178,9 @@ func (o *forgetOptions) forget(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
+	if err := c.refreshDailyNow(ctx, o.settings); err != nil {
+		return err
+	}
 	if o.output == outputJSON {
 		return o.newPrinter().add(result)
 	}

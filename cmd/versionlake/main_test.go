@@ -185,14 +185,27 @@ func TestOwnServer(t *testing.T) {
 	require.Contains(t, stdout, `"differences":2,`)
 	require.Contains(t, stderr, "2 differences found")
 
+	noon := filepath.Join(source, "2021", "12", "24", "12")
+	require.NoError(t, os.MkdirAll(noon, dirRights))
+	lines := strings.ReplaceAll(line, "T11", "T12") + strings.ReplaceAll(line, "T11", "T12") +
+		"Info\t2021-12-24T12:32:00.000+0000\tClientApp\t77AA\t2\t{'Name': 'Login', 'UserId': 'p1'}\n"
+	lines = strings.Replace(lines, "28E9", "77AA", 1)
+	require.NoError(t, os.WriteFile(filepath.Join(noon, "a.tsv"), []byte(lines), fileRights))
+	code, _, stderr = run(t, "ingest", "2021-12-24T12", "--source", source, "--dir", dir)
+	require.Equal(t, exitOK, code, stderr)
+
 	// What reads no source works when it is gone, too.
 	require.NoError(t, os.RemoveAll(source))
 	for _, command := range [][]string{
-		{"reprocess", "--all", "--layer", "silver"}, {"reprocess", "--all", "--layer", "gold"}, {"maintain"}, {"daily", "--refresh"}, {"verify"},
+		{"reprocess", "--all", "--layer", "silver"}, {"reprocess", "--all", "--layer", "gold"}, {"maintain"}, {"daily", "--refresh"}, {"history", "p1"}, {"forget", "p1", "--yes"},
 	} {
 		code, stdout, stderr = run(t, append(command, "--dir", dir)...)
 		require.Equal(t, exitOK, code, "%s: %s%s", command, stdout, stderr)
 	}
+	code, stdout, stderr = run(t, "verify", "--dir", dir)
+	require.Equal(t, exitOK, code, stderr)
+	require.NotContains(t, stdout, "lag behind", "the daily aggregates know of the erasure")
+	require.Contains(t, stdout, "checked gold: 1 user;")
 	code, _, stderr = run(t, "reprocess", "--all", "--dir", dir)
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr, "the source is missing")
