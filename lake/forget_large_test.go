@@ -80,7 +80,7 @@ func TestForgetTouchesTheUsersFilesOnly(t *testing.T) {
 		if measured {
 			t.Logf("%s: %d of %d files, %d of %d bytes written anew", erased.Table, gone, len(was), came, all)
 		}
-		// One of 8 files an hour of bronze, and one of 16 buckets a version of gold.
+		// A file an hour of bronze, and a bucket a version of gold.
 		if (erased.Table == bronzeEvents.name || erased.Table == goldUsers.name) && (gone != hours || came > all/4) {
 			t.Errorf("%s: %d of %d files, %d of %d bytes written anew", erased.Table, gone, len(was), came, all)
 		}
