@@ -14,9 +14,13 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// RecountErased lets the ledger follow: of the hours that lost lines, what is no longer in bronze counts as erased. The daily
+// RecountErased lets gold and the ledger follow: whoever shared a session with the forgotten one is made anew from what silver
+// has left, and of the hours that lost lines, what is no longer in bronze counts as erased. The daily
 // aggregates count the dates of these anew with their next refresh, as far as they are not frozen.
 func (l *Lake) RecountErased(ctx context.Context, erasure string) error {
+	if err := l.rebuildOthers(ctx, erasure); err != nil {
+		return fmt.Errorf("let gold follow: %w", err)
+	}
 	touched, dates, err := l.touched(erasure)
 	if err != nil {
 		return err

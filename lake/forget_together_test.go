@@ -354,3 +354,32 @@ func TestVerifyKnowsTheForgotten(t *testing.T) {
 		t.Errorf("%q", lines)
 	}
 }
+
+// TestForgetWhatOthersWereGiven: gold gave sightings to others of a session, or to nobody, before an hour told that they are the
+// forgotten one's.
+func TestForgetWhatOthersWereGiven(t *testing.T) {
+	in := newWorld(t)
+	in.put("27T05/a.tsv", sighting("27T05:46", "s4", "1.0"),
+		login("27T04:50", "s5", "p2"), sighting("27T05:10", "s5", "1.0"), sighting("27T05:50", "s5", "1.1", "UserId", "p2"),
+		sighting("27T05:20", "s6", "1.0"))
+	in.ingest(hourAt(t, "2022-05-27T05"))
+	in.forget(gone)
+	in.put("27T04/a.tsv", login("27T02:34", "s4", gone), login("27T02:00", "s4", "p2"), login("27T05:05", "s5", gone))
+	before := users(t, in.lake, "")
+	for _, given := range []string{`"ID":"session:s4"`, `"VersionCount":2`} {
+		if !strings.Contains(before, given) {
+			t.Fatalf("gold has no %s:\n%s", given, before)
+		}
+	}
+	late := &planRun{in: in}
+	late.ingest(hourAt(t, "2022-05-27T04"))
+	late.forgetLate()
+	after := users(t, in.lake, "")
+	if want := naive(t, in.lake); after != want {
+		t.Errorf("gold is\n%s\nand silver says\n%s", after, want)
+	}
+	if strings.Contains(after, "session:s4") || !strings.Contains(after, "session:s6") {
+		t.Errorf("gold is\n%s", after)
+	}
+	checkVerify(t, in.lake)
+}

@@ -23,6 +23,8 @@ type Again struct {
 	All bool `json:"all,omitempty"`
 	// Hours: the users that have a sighting in them.
 	Hours []HourRange `json:"hours,omitempty"`
+	// Users are these, by user_id. Workflows name none: Temporal would keep their ids.
+	Users []string `json:"-"`
 }
 
 // filesAgain are the files of silver.sightings, or their parts, that hold the hours, as of what the round takes gold to.

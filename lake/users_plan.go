@@ -176,6 +176,7 @@ type silverChange struct {
 	sightingFiles             changedFiles
 	bindingFiles              changedFiles
 	again                     []iceberg.DataFile // of silver.sightings: their users are made anew
+	users                     []string           // likewise
 	halfCommitted             []string
 }
 
@@ -222,6 +223,9 @@ func (l *Lake) silverChanges(ctx context.Context, again Again) (c silverChange, 
 	if c.bindingFiles, err = l.changesBetween(ctx, c.bindings, c.base.bindings, c.toBindings); err != nil {
 		return c, err
 	}
+	if c.base.known { // else all are
+		c.users = again.Users
+	}
 	c.again, err = l.filesAgain(ctx, again, c)
 	return c, err
 }
@@ -239,6 +243,11 @@ var (
 
 // stageChanges joins the changed rows with what else is known of their sessions and writes what follows for users.
 func (l *Lake) stageChanges(ctx context.Context, c silverChange, runs *runWriter, progress func(int64)) error {
+	for _, user := range c.users {
+		if err := runs.add(userDelta{user: user, kind: deltaLate}); err != nil {
+			return err
+		}
+	}
 	if !c.moved() && len(c.again) == 0 {
 		return nil
 	}
