@@ -381,5 +381,8 @@ func TestForgetWhatOthersWereGiven(t *testing.T) {
 	if strings.Contains(after, "session:s4") || !strings.Contains(after, "session:s6") {
 		t.Errorf("gold is\n%s", after)
 	}
+	if then := users(t, in.lake, "hour-2022-05-27T05"); strings.Contains(then, "session:s4") || !strings.Contains(then, "session:s6") {
+		t.Errorf("gold was\n%s", then)
+	}
 	checkVerify(t, in.lake)
 }
