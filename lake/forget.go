@@ -158,21 +158,18 @@ func (l *Lake) namings(ctx context.Context, who subject, parser *telemetry.Parse
 			facts = append(facts, named{session: strings.Clone(session), at: at, subject: true})
 		}
 	}
+	noteBinding := func(row *bindingRow) {
+		if row.Kind == bindingUser {
+			note(row.SessionID, row.Time, row.Value)
+		}
+	}
 	for _, file := range committed {
-		if err := eachRowOf(ctx, l, file, func(row *bindingRow) {
-			if row.Kind == bindingUser {
-				note(row.SessionID, row.Time, row.Value)
-			}
-		}); err != nil {
+		if err := eachRowOf(ctx, l, file, noteBinding); err != nil {
 			return nil, err
 		}
 	}
 	for _, file := range loose {
-		if err := eachRowOf(ctx, l, file, func(row *bindingRow) {
-			if row.Kind == bindingUser {
-				note(row.SessionID, row.Time, row.Value)
-			}
-		}); ignoreMissing(err) != nil {
+		if err := eachRowOf(ctx, l, file, noteBinding); ignoreMissing(err) != nil {
 			return nil, err
 		}
 	}
@@ -368,7 +365,7 @@ func (l *Lake) FinishForget(ctx context.Context, erasure string, tables []Erased
 	return l.erasure(ctx, erasure)
 }
 
-// endedErasure reads an erasure that is not under way any more, and removes what a run that came too late noted.
+// EndedErasure reads an erasure that is not under way any more, and removes what a run that came too late noted.
 func (l *Lake) EndedErasure(ctx context.Context, id string) (Erasure, error) {
 	erasure, err := l.erasure(ctx, id)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 )
 
 // RecountErased lets gold and the ledger follow: whoever shared a session with the forgotten one is made anew from what silver
-// has left, and of the hours that lost lines, what is no longer in bronze counts as erased. The daily
-// aggregates count the dates of these anew with their next refresh, as far as they are not frozen.
+// has left, and of the hours that lost lines, what is no longer in bronze counts as erased. The daily aggregates count the dates
+// of these anew with their next refresh, as far as they are not frozen.
 func (l *Lake) RecountErased(ctx context.Context, erasure string) error {
 	if err := l.rebuildOthers(ctx, erasure); err != nil {
 		return fmt.Errorf("let gold follow: %w", err)
@@ -186,13 +186,9 @@ func dayFiles(ctx context.Context, loaded *table.Table, day int32) ([]iceberg.Da
 // rewriteRows adds to a change what it takes to edit rows of a partition: files without a change stay.
 func rewriteRows[T any](ctx context.Context, l *Lake, definition tableDefinition, at partition, live []iceberg.DataFile, wanted *change, edit func(*T) bool) error {
 	for _, file := range live {
-		rows, err := readRows[T](ctx, l, []iceberg.DataFile{file})
+		_, changed, err := look(ctx, l, file, func(row *T) (keep, changed bool) { return true, edit(row) }, true)
 		if err != nil {
 			return err
-		}
-		changed := false
-		for i := range rows {
-			changed = edit(&rows[i]) || changed
 		}
 		if !changed {
 			continue

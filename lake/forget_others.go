@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,8 +63,8 @@ func (l *Lake) others(ctx context.Context, erasure string) (users []string, err 
 		if b.kind != 'u' || b.value == who.User || !ours[b.session] {
 			return nil
 		}
-		named, _ := history.UserID(string([]byte(b.value)), "")
-		anonymous, _ := history.UserID("", string([]byte(b.session)))
+		named, _ := history.UserID(strings.Clone(b.value), "")
+		anonymous, _ := history.UserID("", b.session)
 		mutex.Lock()
 		defer mutex.Unlock()
 		found[named], found[anonymous] = true, true
@@ -75,14 +76,15 @@ func (l *Lake) others(ctx context.Context, erasure string) (users []string, err 
 }
 
 // rebuildRound is a round of gold in one process. ErrConflict: another writer committed first.
-func (l *Lake) rebuildRound(ctx context.Context, round string, users []string) error {
+func (l *Lake) rebuildRound(ctx context.Context, round string, users []string) (err error) {
 	silent := func(int64) {}
 	plan, err := l.PlanUsers(ctx, round, Again{Users: users}, silent)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, ignoreMissing(l.DropRound(ctx, plan))) }()
 	if plan.Rebuild { // as soon as an hour asks for it
-		return ignoreMissing(l.DropRound(ctx, plan))
+		return nil
 	}
 	var merged []MergedUsers
 	for _, group := range plan.Groups {
@@ -97,10 +99,11 @@ func (l *Lake) rebuildRound(ctx context.Context, round string, users []string) e
 		return err
 	}
 	same, err := l.sameRows(ctx, users, rebuilt)
-	if err == nil && !same {
-		_, err = l.CommitUsers(ctx, plan, append(merged, rebuilt), nil)
+	if err != nil || same {
+		return err
 	}
-	return errors.Join(err, ignoreMissing(l.DropRound(ctx, plan)))
+	_, err = l.CommitUsers(ctx, plan, append(merged, rebuilt), nil)
+	return err
 }
 
 // sameRows tells whether gold has of users what a round has made anew.

@@ -221,10 +221,7 @@ func (l *Lake) findIn(ctx context.Context, object looseFile, wanted *needles) (w
 	defer file.Close()
 	switch {
 	case strings.HasSuffix(object.path, ".parquet"):
-		if where, err = l.findInPages(ctx, object, file, wanted); where != "" || err != nil {
-			return where, err
-		}
-		return l.findInParquet(ctx, object, wanted)
+		return l.findInParquet(ctx, object, file, wanted)
 	case strings.HasSuffix(object.path, ".avro"):
 		return findInAvro(bufio.NewReaderSize(file, 64<<10), wanted)
 	}
@@ -263,13 +260,16 @@ func (n *needles) inStream(ctx context.Context, file io.Reader, size int64) (boo
 	}
 }
 
-// findInParquet reads all values of all columns of text, and the bounds of their pages.
-func (l *Lake) findInParquet(ctx context.Context, object looseFile, wanted *needles) (where string, err error) {
+// findInParquet reads all bytes, all values of all columns of text, and the bounds of their pages.
+func (l *Lake) findInParquet(ctx context.Context, object looseFile, file io.Reader, wanted *needles) (where string, err error) {
 	parsed, closeFile, err := l.openParquet(object)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, closeFile()) }()
+	if where, err := findInPages(ctx, parsed.Metadata(), file, object.size, wanted); where != "" || err != nil {
+		return where, err
+	}
 	for _, group := range parsed.RowGroups() {
 		for i, chunk := range group.ColumnChunks() {
 			if chunk.Type().Kind() != parquet.ByteArray {

@@ -15,17 +15,9 @@ import (
 )
 
 // findInPages reads a file of Parquet from its first byte to its last: packed pages unpacked, all other bytes as they are.
-func (l *Lake) findInPages(ctx context.Context, object looseFile, file io.Reader, wanted *needles) (where string, err error) {
-	parsed, closeFile, err := l.openParquet(object)
-	if err != nil {
-		return "", err
-	}
-	chunks := chunksOf(parsed.Metadata())
-	if err := closeFile(); err != nil {
-		return "", err
-	}
-	w := &pageWalk{file: bufio.NewReaderSize(file, int(min(object.size, streamPiece))), wanted: wanted}
-	for _, chunk := range chunks {
+func findInPages(ctx context.Context, metadata *format.FileMetaData, file io.Reader, size int64, wanted *needles) (where string, err error) {
+	w := &pageWalk{file: bufio.NewReaderSize(file, int(min(size, streamPiece))), wanted: wanted}
+	for _, chunk := range chunksOf(metadata) {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
@@ -44,7 +36,7 @@ func (l *Lake) findInPages(ctx context.Context, object looseFile, file io.Reader
 			return "", fmt.Errorf("a page ends at %d, and its column chunk at %d", w.at, chunk.to)
 		}
 	}
-	found, err := w.plain(ctx, object.size-w.at)
+	found, err := w.plain(ctx, size-w.at)
 	if found {
 		where = "bytes"
 	}

@@ -272,9 +272,12 @@ func TestMentions(t *testing.T) {
 		}
 	}
 	for id, owns := range map[string]bool{"player-7f3a91c0": true, "session:5e55104a": true, "session:5e55104b": false, "user:player-7f3a91c0": true, "5e55104a": false, "p2": false} {
-		if got := g.ownsRow(id); got != owns {
+		if got := g.ownsRow(&userRow{UserID: id, History: []intervalRow{{ValidFrom: 9, LastSeenAt: 9}}}); got != owns {
 			t.Errorf("the row of %s: %v", id, got)
 		}
+	}
+	if !g.ownsRow(&userRow{UserID: "session:5e55104b", History: []intervalRow{{ValidFrom: 4, LastSeenAt: 8}}}) {
+		t.Error("a row of the user's time alone in a session of several")
 	}
 	var nobody *forgotten
 	if nobody.guard() != nil || (&forgotten{}).guard() != nil || nobody.guard().owns(fact{user: "x"}) {

@@ -255,7 +255,7 @@ func binding(g *guard) edit[bindingRow] {
 
 func user(g *guard) edit[userRow] {
 	return func(row *userRow) (keep, changed bool) {
-		if g.ownsRow(row.UserID) || g.ownsHistory(row) {
+		if g.ownsRow(row) {
 			return false, true
 		}
 		changed = g.redactAll(&row.CurrentService, &row.CurrentDevice, &row.CurrentVersion, &row.PreviousVersion)

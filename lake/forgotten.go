@@ -199,25 +199,15 @@ func (g *guard) owns(f fact) bool {
 	return s != nil && (!s.shared || !f.device) && s.owns(f.time)
 }
 
-// ownsHistory tells whether a row of gold that is nobody's is of a session of several users, and of the forgotten one's time in it
-// alone: it is from before an hour named that one.
-func (g *guard) ownsHistory(row *userRow) bool {
-	session, anonymous := strings.CutPrefix(row.UserID, "session:")
-	if g == nil || !anonymous {
-		return false
-	}
-	s := g.look(session).session
-	return s != nil && len(row.History) > 0 && !slices.ContainsFunc(row.History, func(i intervalRow) bool { return !s.owns(i.ValidFrom) || !s.owns(i.LastSeenAt) })
-}
-
-// ownsRow tells whether a row of gold is a forgotten user's, by its user_id.
-func (g *guard) ownsRow(id string) bool {
+// ownsRow tells whether a row of gold is a forgotten user's. One that is nobody's is, where all of it was seen in the forgotten one's
+// time of its session: that is from before an hour named that one.
+func (g *guard) ownsRow(row *userRow) bool {
 	if g == nil {
 		return false
 	}
-	if session, anonymous := strings.CutPrefix(id, "session:"); anonymous {
+	if session, anonymous := strings.CutPrefix(row.UserID, "session:"); anonymous {
 		s := g.look(session).session
-		return s != nil && !s.shared
+		return s != nil && !slices.ContainsFunc(row.History, func(i intervalRow) bool { return !s.owns(i.ValidFrom) || !s.owns(i.LastSeenAt) })
 	}
-	return g.counts(g.look(strings.TrimPrefix(id, "user:")).erasure)
+	return g.counts(g.look(strings.TrimPrefix(row.UserID, "user:")).erasure)
 }

@@ -334,9 +334,9 @@ func (l *Lake) addContext(ctx context.Context, c silverChange, j *join, unnamed,
 	})
 }
 
-// keptFiles are the live files of a snapshot, or their parts, that did not just come, and that may hold event times of a span. A client may be
-// late by any time, but not ahead of its hour by more than parsing lets it: so the manifests of hours long before the span stay
-// closed, and a round costs no more in an old lake than in a young one.
+// keptFiles are the live files of a snapshot, or their parts, that did not just come, and that may hold event times of a span. A
+// client may be late by any time, but not ahead of its hour by more than parsing lets it: so the manifests of hours long before
+// the span stay closed, and a round costs no more in an old lake than in a young one.
 func keptFiles(ctx context.Context, loaded *table.Table, snapshot int64, added []iceberg.DataFile, near span, timeField int) ([]iceberg.DataFile, error) {
 	if snapshot == 0 || near.low > near.high {
 		return nil, nil

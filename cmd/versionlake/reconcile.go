@@ -29,9 +29,8 @@ func newReconcileCommand(s *settings, runF func(context.Context, *reconcileOptio
 		Short: "List past hours again, and ingest those whose files are not the ones that were read",
 		Long: `reconcile lists the hours from --from up to, but without, --to again, and compares their files with those that were read,
 by name, etag and size. It ingests the hours of which files were added, changed or removed, those that were never
-ingested though they have files, and those that are degraded. All others it leaves alone, and so hours whose rows
-were dropped by retention. Workers do this by
-themselves for the last days; versionlake status tells what was found.`,
+ingested though they have files, and those that are degraded. All others it leaves alone, and so hours whose rows were
+dropped by retention. Workers do this by themselves for the last days; versionlake status tells what was found.`,
 		Example: `  versionlake reconcile --from 2022-05-01 --to 2022-06-01 --source /data/telemetry
   versionlake reconcile --date 2022-05-27`,
 		Args: cobra.NoArgs,

@@ -120,13 +120,13 @@ func (s *settings) readLake(ctx context.Context) (*lake.Lake, error) {
 }
 
 func (s *settings) openSource(ctx context.Context) (source.Source, error) {
-	if s.source == "" && s.readsNoSource {
+	switch {
+	case s.source != "":
+		return source.Open(ctx, s.source)
+	case s.readsNoSource:
 		return source.None(), nil
 	}
-	if s.source == "" {
-		return nil, usagef("the source is missing: name the folder or the s3://bucket/prefix of the telemetry files with --source or VERSIONLAKE_SOURCE")
-	}
-	return source.Open(ctx, s.source)
+	return nil, usagef("the source is missing: name the folder or the s3://bucket/prefix of the telemetry files with --source or VERSIONLAKE_SOURCE")
 }
 
 // catalogue reads the names of events and attributes; the default ones without a file.
