@@ -48,15 +48,7 @@ func dayLines(hour telemetry.Hour, version string) (lines []string) {
 // spansOf are the hours of a day that a table's files hold, as first-last.
 func spansOf(t testing.TB, l *Lake, definition tableDefinition) (spans []string) {
 	t.Helper()
-	loaded, err := l.load(t.Context(), definition)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := liveFiles(t.Context(), loaded)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
+	for _, file := range filesNow(t, l, definition) {
 		first, last, err := definition.hoursOf(file)
 		if err != nil {
 			t.Fatal(err)

@@ -289,15 +289,7 @@ func processorTime(t testing.TB) time.Duration {
 func liveCount(t testing.TB, l *Lake) (n int) {
 	t.Helper()
 	for _, definition := range tableDefinitions {
-		loaded, err := l.load(t.Context(), definition)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files, err := liveFiles(t.Context(), loaded)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n += len(files)
+		n += len(filesNow(t, l, definition))
 	}
 	return n
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/history"
@@ -76,8 +77,8 @@ func deviceInfo(at, session, device string) string {
 	return event(at, session, "DeviceInfo", "Device", device)
 }
 
-// rowsOf reads a whole table.
-func rowsOf[T any](t testing.TB, l *Lake, definition tableDefinition) []T {
+// filesNow are the live files of a table.
+func filesNow(t testing.TB, l *Lake, definition tableDefinition) []iceberg.DataFile {
 	t.Helper()
 	loaded, err := l.load(t.Context(), definition)
 	if err != nil {
@@ -87,7 +88,13 @@ func rowsOf[T any](t testing.TB, l *Lake, definition tableDefinition) []T {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := readRows[T](t.Context(), l, files)
+	return files
+}
+
+// rowsOf reads a whole table.
+func rowsOf[T any](t testing.TB, l *Lake, definition tableDefinition) []T {
+	t.Helper()
+	rows, err := readRows[T](t.Context(), l, filesNow(t, l, definition))
 	if err != nil {
 		t.Fatal(err)
 	}
