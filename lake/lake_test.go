@@ -130,11 +130,11 @@ func (in *ingester) tryStage(run Run) (s stagedHour, err error) {
 	hour := run.Hour
 	var ledger int64
 	in.do(func() (err error) { ledger, err = in.lake.LedgerNow(ctx); return err })
-	var files []source.File
-	in.do(func() (err error) { files, err = in.source.Files(ctx, hour); return err })
-	chunks := in.cut(files)
+	var listing source.Listing
+	in.do(func() (err error) { listing, err = in.source.List(ctx, hour); return err })
+	chunks := in.cut(listing.Files)
 	in.do(func() (err error) {
-		s.plan, err = in.lake.StagePlan(ctx, s.run, in.source.String(), files, chunks)
+		s.plan, err = in.lake.StagePlan(ctx, s.run, in.source.String(), listing, chunks)
 		s.plan.Ledger = ledger
 		return err
 	})

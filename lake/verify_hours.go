@@ -213,9 +213,11 @@ func (v *verifier) verifyFiles(ctx context.Context, h *verifiedHour) error {
 			}
 			sum.Lines, sum.Events, sum.Rejects, sum.Blanks = sum.Lines+row.Lines, sum.Events+row.Events, sum.Rejects+row.Rejects, sum.Blanks+row.Blanks
 			sum.Erased += row.Erased
+		case FilePassed:
+			sum.PassedOver++
 		case FileReplaced, FileRemoved:
 		default:
-			return v.differ(where, "state %q is none of read, bad, replaced and removed", row.State)
+			return v.differ(where, "state %q is none of read, bad, replaced, removed and passed", row.State)
 		}
 		return nil
 	}); err != nil || h.ledger == nil {
@@ -228,6 +230,7 @@ func (v *verifier) verifyFiles(ctx context.Context, h *verifiedHour) error {
 		{"files", h.ledger.Files, sum.Files}, {"bad files", h.ledger.BadFiles, sum.BadFiles}, {"bytes", h.ledger.Bytes, sum.Bytes},
 		{"lines", h.ledger.Lines, sum.Lines}, {"events", h.ledger.Events, sum.Events}, {"rejects", h.ledger.Rejects, sum.Rejects},
 		{"blanks", h.ledger.Blanks, sum.Blanks}, {"erased lines", h.ledger.Erased, sum.Erased},
+		{"files passed over", h.ledger.PassedOver, sum.PassedOver},
 	} {
 		if figure.ledger != figure.sum {
 			if err := v.differ(h.in(opsHours, 2), "the ledger says %d %s, and the rows of ops.files make %d", figure.ledger, figure.name, figure.sum); err != nil {
