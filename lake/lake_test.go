@@ -138,7 +138,7 @@ func (in *ingester) tryStage(run Run) (s stagedHour, err error) {
 		s.plan.Ledger = ledger
 		return err
 	})
-	err = in.stageChunks(&s, in.source, len(chunks), telemetry.Catalogue{})
+	err = in.stageChunks(&s, in.source, s.plan.Chunks, telemetry.Catalogue{})
 	return s, err
 }
 
