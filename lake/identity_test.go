@@ -101,6 +101,7 @@ func TestIdentity(t *testing.T) {
 		t.Run(story.name, func(t *testing.T) {
 			t.Parallel()
 			in := newWorld(t)
+			in.removeGone = true
 			for _, step := range story.steps {
 				hours := map[telemetry.Hour]bool{}
 				for name, lines := range step.files {
