@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -202,6 +204,19 @@ func (r *hoursRunner) failed(hour telemetry.Hour, err error) {
 	r.progress.Failed++
 	if len(r.progress.Failures) < failuresKept {
 		r.progress.Failures = append(r.progress.Failures, HourFailure{Hour: hour.String(), Error: cause(err)})
+	}
+}
+
+// refused takes in folders that can't be listed: their hours fail, and all others go on.
+func (r *hoursRunner) refused(folders []source.RefusedFolder) {
+	for _, folder := range folders {
+		hours := int(folder.To - folder.From)
+		text := fmt.Sprintf("the folder %s can't be listed: %s", folder.Folder, folder.Why)
+		if hours > 1 {
+			text = fmt.Sprintf("and the %d hours after it: %s", hours-1, text)
+		}
+		r.failed(folder.From, errors.New(text))
+		r.progress.Failed += hours - 1
 	}
 }
 
