@@ -43,10 +43,11 @@ type stagedPlan struct {
 	Files  []source.File `json:"files"` // by key: a file's place in this list is its place in the order of events
 	// Bad are the places of files that could not be opened when they were listed, with the reason; no chunk has them.
 	Bad map[int]string `json:"bad,omitempty"`
-	// Passed is what lay beside the files and is not read.
-	Passed   []source.LeftOut `json:"passed,omitempty"`
-	Chunks   []Chunk          `json:"chunks"`
-	Sections int              `json:"sections"`
+	// Passed is what lay beside the files and is not read, the first of it; PassedOver counts all.
+	Passed     []source.LeftOut `json:"passed,omitempty"`
+	PassedOver int64            `json:"passed_over,omitempty"`
+	Chunks     []Chunk          `json:"chunks"`
+	Sections   int              `json:"sections"`
 	// Bronze, where silver is made from bronze: the ledger's row that bronze goes back to.
 	Bronze *HourRow `json:"bronze,omitempty"`
 	// Erasures is the snapshot of ops.erasures that the run began with: what is staged may hold who was forgotten since.
@@ -85,7 +86,7 @@ func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, listing
 	if err := l.refuseDropped(ctx, run); err != nil {
 		return HourPlan{}, err
 	}
-	staged := stagedPlan{Source: sourceURL, Files: listing.Files, Chunks: chunks, Passed: listing.Passed}
+	staged := stagedPlan{Source: sourceURL, Files: listing.Files, Chunks: chunks, Passed: listing.Passed, PassedOver: listing.PassedOver}
 	if len(listing.Bad) > 0 {
 		staged.Files, staged.Bad = slices.Clone(listing.Files), map[int]string{}
 		for _, bad := range listing.Bad {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -200,7 +201,7 @@ func (s *s3Source) pages(ctx context.Context, folder, prefix string, each func([
 func (s *s3Source) stat(ctx context.Context, key string) (File, error) {
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(s.prefix + key)})
 	if err != nil {
-		return File{}, s.explain(ctx, err)
+		return File{}, s.explainObject(ctx, key, err)
 	}
 	return File{Key: key, Size: aws.ToInt64(head.ContentLength), ETag: aws.ToString(head.ETag)}, nil
 }
@@ -229,21 +230,52 @@ func (s *s3Source) openFile(ctx context.Context, f File, offset, length int64) (
 	return r, r.connect()
 }
 
+// answerOf is the code and the HTTP status of a server's answer.
+func answerOf(err error) (code string, status int) {
+	var api interface{ ErrorCode() string }
+	if errors.As(err, &api) {
+		code = api.ErrorCode()
+	}
+	var response interface{ HTTPStatusCode() int }
+	if errors.As(err, &response) {
+		status = response.HTTPStatusCode()
+	}
+	return code, status
+}
+
+// explainObject tells what concerns one object, which is ErrUnreadable, from what concerns all.
+func (s *s3Source) explainObject(ctx context.Context, key string, err error) error {
+	if ctx.Err() != nil {
+		return cmp.Or(context.Cause(ctx), err)
+	}
+	code, status := answerOf(err)
+	todo := ""
+	switch {
+	case code == "InvalidObjectState":
+		todo = "it lies in an archive class: restore it (aws s3api restore-object), or move it to a class that can be read at once"
+	case strings.HasPrefix(code, "KMS."):
+		todo = "see to the KMS key that it is encrypted with"
+	case code == "InvalidRequest", status == 405:
+		todo = "copy it to an object that can be read, without a key of its own (SSE-C)"
+	case status == 403 && s.lists(ctx, path.Dir(key)): // else all of it is refused
+		todo = "allow s3:GetObject on this object, and kms:Decrypt with its key, or take its copy from who owns it"
+	default:
+		return s.explain(ctx, err)
+	}
+	return fmt.Errorf("%w: %w; %s", ErrUnreadable, err, todo)
+}
+
+// lists tells whether a folder can be listed.
+func (s *s3Source) lists(ctx context.Context, folder string) bool {
+	return s.pages(ctx, folder, "", func([]entry) bool { return false }) == nil
+}
+
 // explain maps an error of the SDK to ours, which say what to do next.
 func (s *s3Source) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return cmp.Or(context.Cause(ctx), err)
 	}
-	var api interface{ ErrorCode() string }
-	code := ""
-	if errors.As(err, &api) {
-		code = api.ErrorCode()
-	}
-	var response interface{ HTTPStatusCode() int }
-	status := 0
-	if errors.As(err, &response) {
-		status = response.HTTPStatusCode()
-	}
+	code, status := answerOf(err)
 	switch {
 	case code == "NoSuchBucket":
 		return fmt.Errorf("%w: %w; create bucket %s or correct the location", ErrConfig, err, s.bucket)
