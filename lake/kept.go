@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -211,6 +212,63 @@ func (p *stagedPlan) keep(before hourBefore, listing source.Listing) (text int64
 	}
 	p.Chunks = append(p.Chunks, chunks...)
 	return text
+}
+
+// KeptFiles are the files of hours in [from, to) that left the source, or are bad, and whose rows stay: the first most of them, by
+// hour and key.
+func (l *Lake) KeptFiles(ctx context.Context, from, to telemetry.Hour, most int) (kept []FileRow, err error) {
+	rows, err := l.Hours(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if row.GoneFiles+row.BadFiles == 0 || len(kept) >= most {
+			continue
+		}
+		files, err := l.Files(ctx, row.Hour)
+		if err != nil {
+			return nil, err
+		}
+		slices.SortFunc(files, func(a, b FileRow) int { return strings.Compare(a.Key, b.Key) })
+		for _, file := range files {
+			if (file.State == FileGone || file.State == FileBad && file.Lines > 0) && len(kept) < most {
+				kept = append(kept, file)
+			}
+		}
+	}
+	return kept, nil
+}
+
+// nameGone names the first files that left the source, and counts the rows of all.
+func (l *Lake) nameGone(ctx context.Context, rows []HourRow, gone *GoneStatus) error {
+	for _, row := range rows {
+		if row.GoneFiles == 0 {
+			continue
+		}
+		if row.GoneFiles == row.Files {
+			gone.Rows += row.Events + row.Rejects
+			if len(gone.Named) == goneNamed {
+				continue
+			}
+		}
+		files, err := l.Files(ctx, row.Hour)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(files, func(a, b FileRow) int { return strings.Compare(a.Key, b.Key) })
+		for _, file := range files {
+			if file.State != FileGone {
+				continue
+			}
+			if row.GoneFiles < row.Files {
+				gone.Rows += file.Events + file.Rejects
+			}
+			if len(gone.Named) < goneNamed {
+				gone.Named = append(gone.Named, file)
+			}
+		}
+	}
+	return nil
 }
 
 // met tells whether another run touched an hour since its plan was made, of which nothing but the ledger changes.

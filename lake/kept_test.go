@@ -22,7 +22,7 @@ type refusing struct {
 
 func (s refusing) List(ctx context.Context, hour telemetry.Hour) (source.Listing, error) {
 	all, err := s.Source.List(ctx, hour)
-	listing := source.Listing{Bad: all.Bad, Passed: all.Passed}
+	listing := source.Listing{Bad: all.Bad, Passed: all.Passed, PassedOver: all.PassedOver}
 	for _, file := range all.Files {
 		if s.refused[filepath.Base(file.Key)] {
 			if s.etag != "" {

@@ -47,10 +47,11 @@ type stagedPlan struct {
 	Files  []source.File `json:"files"` // by key: a file's place in this list is its place in the order of events
 	// Bad are the places of files that could not be opened when they were listed, with the reason; no chunk has them.
 	Bad map[int]string `json:"bad,omitempty"`
-	// Passed is what lay beside the files and is not read.
-	Passed   []source.LeftOut `json:"passed,omitempty"`
-	Chunks   []Chunk          `json:"chunks"`
-	Sections int              `json:"sections"`
+	// Passed is what lay beside the files and is not read, the first of it; PassedOver counts all.
+	Passed     []source.LeftOut `json:"passed,omitempty"`
+	PassedOver int64            `json:"passed_over,omitempty"`
+	Chunks     []Chunk          `json:"chunks"`
+	Sections   int              `json:"sections"`
 	// Bronze, where silver is made from bronze: the ledger's row that bronze goes back to.
 	Bronze *HourRow `json:"bronze,omitempty"`
 	keptPlan
@@ -107,7 +108,7 @@ func (l *Lake) stagePlan(ctx context.Context, run Run, sourceURL string, listing
 		return HourPlan{}, err
 	}
 	staged := stagedPlan{
-		Source: sourceURL, Files: slices.Clone(listing.Files), Chunks: slices.Clone(chunks), Passed: listing.Passed, Erasures: erasures,
+		Source: sourceURL, Files: slices.Clone(listing.Files), Chunks: slices.Clone(chunks), Passed: listing.Passed, PassedOver: listing.PassedOver, Erasures: erasures,
 	}
 	for _, bad := range listing.Bad {
 		staged.Files = append(staged.Files, bad.File)

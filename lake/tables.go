@@ -287,7 +287,7 @@ type (
 		ETag            string `parquet:"etag,id(2)" doc:"The store's tag of this version of the file."`
 		Size            int64  `parquet:"size,id(3)" doc:"Bytes, as stored."`
 		State           string `parquet:"state,dict,id(4)" doc:"read; gone (left the source, its rows stay); bad (left out whole, see rows_kept); replaced (a newer version was read); removed (its rows were taken out by --remove-gone); or passed (not read: no telemetry by its name)."`
-		Error           string `parquet:"error,optional,id(5)" doc:"Why a bad file is bad."`
+		Error           string `parquet:"error,optional,id(5)" doc:"Why a file is bad, or passed over."`
 		Lines           int64  `parquet:"lines,id(6)" doc:"Lines read = events + rejects + blanks + erased."`
 		Events          int64  `parquet:"events,id(7)" doc:"Lines in bronze.events."`
 		Rejects         int64  `parquet:"rejects,id(8)" doc:"Lines in bronze.rejects."`
@@ -297,6 +297,7 @@ type (
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"UTC hour of that day, 0 to 23."`
 		Erased          int64  `parquet:"erased,id(13)" doc:"Lines left out because they are of a forgotten user."`
 		RowsKept        int64  `parquet:"rows_kept,optional,id(14)" doc:"Of a bad file: rows in bronze, of its last good version, that stay. The counts are of that version. NULL: none."`
+		Note            string `parquet:"note,optional,id(15)" doc:"What of a file that was read was left out: bytes behind its last compressed member; NULL: nothing."`
 	}
 
 	erasureRow struct {

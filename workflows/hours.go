@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -42,6 +44,8 @@ type HoursProgress struct {
 	Failures []HourFailure `json:"failures,omitempty"` // the first of them
 	Running  []string      `json:"running,omitempty"`  // workflows
 	Gold     int           `json:"waiting_for_gold"`   // hours that gold is still to show
+	// GoneFiles are files, of the hours that ran, that left the source and whose rows stay.
+	GoneFiles int64 `json:"gone_files,omitempty"`
 }
 
 // HourFailure is an hour that could not be ingested.
@@ -152,7 +156,7 @@ func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
 	switch {
 	case err == nil:
 		row := result.Hour
-		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines, Rejects: row.Rejects}
+		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines, Rejects: row.Rejects, Gone: row.GoneFiles}
 		switch row.State {
 		case lake.HourEmpty:
 			one.Empty++
@@ -183,6 +187,7 @@ func (r *hoursRunner) finished(ctx workflow.Context, result activities.Committed
 	p.Ran += len(result.Hours)
 	p.Lines += result.Lines
 	p.Rejects += result.Rejects
+	p.GoneFiles += result.Gone
 	p.Empty += result.Empty
 	p.Degraded += result.Degraded
 	r.pending = append(r.pending, runsOf(result)...)
@@ -202,6 +207,19 @@ func (r *hoursRunner) failed(hour telemetry.Hour, err error) {
 	r.progress.Failed++
 	if len(r.progress.Failures) < failuresKept {
 		r.progress.Failures = append(r.progress.Failures, HourFailure{Hour: hour.String(), Error: cause(err)})
+	}
+}
+
+// refused takes in folders that can't be listed: their hours fail, and all others go on.
+func (r *hoursRunner) refused(folders []source.RefusedFolder) {
+	for _, folder := range folders {
+		hours := int(folder.To - folder.From)
+		text := fmt.Sprintf("the folder %s can't be listed: %s", folder.Folder, folder.Why)
+		if hours > 1 {
+			text = fmt.Sprintf("and the %d hours after it: %s", hours-1, text)
+		}
+		r.failed(folder.From, errors.New(text))
+		r.progress.Failed += hours - 1
 	}
 }
 

@@ -17,6 +17,7 @@ type statusOptions struct {
 	hours    bool
 	versions bool
 	findings bool
+	gone     bool
 	from, to string
 }
 
@@ -27,7 +28,7 @@ func newStatusCommand(s *settings, runF func(context.Context, *statusOptions) er
 		Short: "What the lake holds: a summary, the ledger of its hours, or the versions that can be asked for",
 		Long: `status sums up the lake. --hours prints the ledger instead, the last run of each hour, and --versions the snapshots of
 gold.users that --as-of can name, newest first. --findings prints the hours whose files reconcile found to differ from
-those that were read, newest first. It reads the lake and needs no Temporal.`,
+those that were read, newest first, and --gone the files that left the source, or are bad now, and whose rows stay. It reads the lake and needs no Temporal.`,
 		Example: `  versionlake status
   versionlake status --hours --from 2022-05-27T00 --to 2022-05-28T00
   versionlake status --findings
@@ -42,10 +43,11 @@ those that were read, newest first. It reads the lake and needs no Temporal.`,
 	}
 	cmd.Flags().BoolVar(&o.hours, "hours", false, "the ledger, an hour a line")
 	cmd.Flags().BoolVar(&o.versions, "versions", false, "the snapshots of gold.users and their tags")
-	cmd.Flags().StringVar(&o.from, "from", "", "with --hours: the first hour")
-	cmd.Flags().StringVar(&o.to, "to", "", "with --hours: the first hour after the last")
+	cmd.Flags().StringVar(&o.from, "from", "", "with --hours and --gone: the first hour")
+	cmd.Flags().StringVar(&o.to, "to", "", "with --hours and --gone: the first hour after the last")
 	cmd.Flags().BoolVar(&o.findings, "findings", false, "what reconcile found")
-	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings")
+	cmd.Flags().BoolVar(&o.gone, "gone", false, "files that left the source or are bad, and whose rows stay")
+	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings", "gone")
 	return cmd
 }
 
@@ -70,6 +72,8 @@ func statusRun(ctx context.Context, o *statusOptions) error {
 		return o.printVersions(ctx, l)
 	case o.findings:
 		return o.printFindings(ctx, l)
+	case o.gone:
+		return o.printGone(ctx, l, from, to)
 	}
 	return o.printStatus(ctx, l)
 }
@@ -89,9 +93,9 @@ func (o *statusOptions) span() (from, to telemetry.Hour, err error) {
 
 // printHours prints rows of the ledger.
 func (s *settings) printHours(rows []lake.HourRow) error {
-	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "ERASED", "SIGHTINGS", "FINISHED")
+	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "GONE", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "ERASED", "SIGHTINGS", "FINISHED")
 	for _, row := range rows {
-		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, size(row.Bytes), row.Lines, row.Events, row.Rejects,
+		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, row.GoneFiles, size(row.Bytes), row.Lines, row.Events, row.Rejects,
 			row.Blanks, row.Erased, row.Sightings, instant(row.FinishedAt)); err != nil {
 			return err
 		}
@@ -118,9 +122,9 @@ func (o *statusOptions) printFindings(ctx context.Context, l *lake.Lake) error {
 	if err != nil {
 		return err
 	}
-	p := o.newPrinter("FOUND", "HOUR", "WAS", "ADDED", "CHANGED", "REMOVED")
+	p := o.newPrinter("FOUND", "HOUR", "WAS", "ADDED", "CHANGED", "GONE", "REMOVED", "NOTE")
 	for _, f := range findings {
-		if err := p.add(f, instant(f.FoundAt), f.Hour, f.State, f.Added, f.Changed, f.Removed); err != nil {
+		if err := p.add(f, instant(f.FoundAt), f.Hour, f.State, f.Added, f.Changed, f.Gone, f.Removed, f.Note); err != nil {
 			return err
 		}
 	}
@@ -136,7 +140,7 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 		return o.newPrinter().add(status)
 	}
 	if status.Hours == 0 {
-		fmt.Fprintln(o.stdout, "no hour was ingested yet")
+		fmt.Fprintln(o.stdout, "no hours yet")
 	} else {
 		fmt.Fprintf(o.stdout, "%s from %s to %s, %d empty, %d degraded; %s, %d rejected\n",
 			count(status.Hours, "hour"), status.FirstHour, status.LastHour, status.Empty, status.Degraded, count(status.Lines, "line"), status.Rejects)
@@ -151,7 +155,8 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 	if status.Behind {
 		fmt.Fprintln(o.stdout, "gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal")
 	}
-	if n := len(status.Findings); n > 0 {
+	o.tellOfSource(status)
+	if n := len(status.Findings); n > 0 && status.Findings[0].Note == "" {
 		fmt.Fprintf(o.stdout, "reconcile found %s whose files were not those that were read, last %s at %s; see --findings\n",
 			count(int64(n), "hour"), status.Findings[0].Hour, instant(status.Findings[0].FoundAt))
 	}
@@ -162,6 +167,36 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 	p := o.newPrinter("TABLE", "ROWS", "FILES", "BYTES", "SNAPSHOTS")
 	for _, table := range status.Tables {
 		if err := p.add(table, table.Name, table.Rows, table.Files, size(table.Bytes), table.Snapshots); err != nil {
+			return err
+		}
+	}
+	return p.flush()
+}
+
+// tellOfSource says what left the source, and that the source was found without hours.
+func (o *statusOptions) tellOfSource(status lake.Status) {
+	if gone := status.Gone; gone.Files > 0 {
+		fmt.Fprintf(o.stdout, "%s of %s have left the source, and their %s stay:\n", count(gone.Files, "file"), count(gone.Hours, "hour"), count(gone.Rows, "row"))
+		for _, file := range gone.Named {
+			fmt.Fprintf(o.stdout, "  %s: %s\n", file.Key, count(file.Events+file.Rejects, "row"))
+		}
+		if more := gone.Files - int64(len(gone.Named)); more > 0 {
+			fmt.Fprintf(o.stdout, "  and %d more, see --gone\n", more)
+		}
+	}
+	if status.NoHours != "" {
+		fmt.Fprintf(o.stdout, "the schedule changes nothing: %s\n", status.NoHours)
+	}
+}
+
+func (o *statusOptions) printGone(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) error {
+	files, err := l.KeptFiles(ctx, from, to, math.MaxInt)
+	if err != nil {
+		return err
+	}
+	p := o.newPrinter("FILE", "STATE", "EVENTS", "REJECTS", "BYTES", "WHY")
+	for _, file := range files {
+		if err := p.add(file, file.Key, file.State, file.Events, file.Rejects, size(file.Size), file.Error); err != nil {
 			return err
 		}
 	}
