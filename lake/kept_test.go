@@ -115,7 +115,7 @@ func TestRowsOutliveTheirFiles(t *testing.T) {
 		{"most gone", remove("a.tsv", "b.tsv", "c.tsv.gz"), HourComplete, 3, instead("a.tsv=gone:3", "b.tsv=gone:2", "c.tsv.gz=gone:2")},
 		{"the folder gone", func(_ *testing.T, in *ingester) { in.must(os.RemoveAll(filepath.Dir(in.path("27T05/a.tsv")))) }, HourComplete, 4,
 			[]string{"a.tsv=gone:3", "b.tsv=gone:2", "c.tsv.gz=gone:2", "d.tsv=gone:0"}},
-		{"torn", overwrite("c.tsv.gz", []byte("torn")), HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
+		{"torn", overwrite("c.tsv.gz", []byte("\x1f\x8b\x08torn")), HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
 		{"torn in its middle", overwrite("c.tsv.gz", gzipped(t, strings.Repeat("x", 9999))[:40]), HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
 		{"of no bytes", overwrite("a.tsv", nil), HourDegraded, 0, instead("a.tsv=bad:3", "a.tsv=replaced:3")},
 		{"packed nothing", overwrite("c.tsv.gz", gzipped(t, "")), HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
