@@ -35,6 +35,8 @@ type HourPlan struct {
 	Chunks int    `json:"chunks"`
 	// Ledger is the ledger's snapshot before the hour was listed, -1 where it had none; 0: other runs of the hour are not looked for.
 	Ledger int64 `json:"ledger,omitempty"`
+	// LeftOut names the first files that can't be opened, and why.
+	LeftOut []string `json:"left_out,omitempty"`
 }
 
 // stagedPlan is what lies at an HourPlan's Ref.
@@ -108,6 +110,9 @@ func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, listing
 		staged.Bad[place] = bad.Why
 	}
 	plan := HourPlan{Ref: l.staging(run) + "/plan.json", Files: len(staged.Files), Chunks: len(chunks)}
+	for _, bad := range listing.Bad[:min(len(listing.Bad), leftOutTold)] {
+		plan.LeftOut = append(plan.LeftOut, bad.Key+": "+bad.Why)
+	}
 	weight := int64(0)
 	for _, file := range listing.Files {
 		plan.Bytes += file.Size

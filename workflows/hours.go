@@ -42,6 +42,7 @@ type HoursProgress struct {
 	Rejects  int64         `json:"rejects"`
 	Failed   int           `json:"failed"`
 	Failures []HourFailure `json:"failures,omitempty"` // the first of them
+	LeftOut  []string      `json:"left_out,omitempty"` // the first files that were left out, or read in part, and why
 	Running  []string      `json:"running,omitempty"`  // workflows
 	Gold     int           `json:"waiting_for_gold"`   // hours that gold is still to show
 }
@@ -154,7 +155,7 @@ func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
 	switch {
 	case err == nil:
 		row := result.Hour
-		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines, Rejects: row.Rejects}
+		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines, Rejects: row.Rejects, LeftOut: result.LeftOut}
 		switch row.State {
 		case lake.HourEmpty:
 			one.Empty++
@@ -187,6 +188,8 @@ func (r *hoursRunner) finished(ctx workflow.Context, result activities.Committed
 	p.Rejects += result.Rejects
 	p.Empty += result.Empty
 	p.Degraded += result.Degraded
+	p.LeftOut = append(p.LeftOut, result.LeftOut...)
+	p.LeftOut = p.LeftOut[:min(len(p.LeftOut), activities.MostLeftOut)]
 	r.pending = append(r.pending, runsOf(result)...)
 	if r.bytes += result.Bytes; len(r.pending) >= goldHours || r.bytes >= goldBytes {
 		r.askGold(ctx)
@@ -306,7 +309,7 @@ func (p *HoursProgress) table() string {
 	for _, failure := range p.Failures {
 		text += fmt.Sprintf("\n- **%s** %s", failure.Hour, failure.Error)
 	}
-	return text
+	return text + tellLeftOut(p.LeftOut)
 }
 
 // setStatus sets the search attribute that lists of workflows show.
