@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -41,6 +42,8 @@ type StagedChunk struct {
 	SectionBytes []int64 `json:"section_bytes,omitempty"`
 	// Late are the erasures of which the chunk brought new sessions: earlier hours may hold lines of these.
 	Late []string `json:"late,omitempty"`
+	// LeftOut names the first files that were left out, or read in part, and why.
+	LeftOut []string `json:"left_out,omitempty"`
 }
 
 // stagedChunk is what lies at a StagedChunk's Ref.
@@ -408,7 +411,18 @@ func (c *chunkStage) close(n int, bad map[int]string) (StagedChunk, error) {
 	if err := c.lake.objects.writeJSON(ref, staged); err != nil {
 		return StagedChunk{}, err
 	}
-	return StagedChunk{Ref: ref, Counts: c.total, SectionBytes: staged.Shuffle.bytes()}, nil
+	return StagedChunk{Ref: ref, Counts: c.total, SectionBytes: staged.Shuffle.bytes(), LeftOut: c.leftOut()}, nil
+}
+
+func (c *chunkStage) leftOut() (told []string) {
+	for _, why := range []map[int]string{c.staged.Bad, c.staged.Notes} {
+		for _, file := range slices.Sorted(maps.Keys(why)) {
+			if len(told) < leftOutTold {
+				told = append(told, c.plan.Files[file].Key+": "+why[file])
+			}
+		}
+	}
+	return told
 }
 
 // shortID keeps names of files readable; the attempt's time makes them unique.

@@ -39,6 +39,8 @@ type HourPlan struct {
 	Kept int64 `json:"kept,omitempty"`
 	// Ledger is the ledger's snapshot before the hour was listed, -1 where it had none; 0: other runs of the hour are not looked for.
 	Ledger int64 `json:"ledger,omitempty"`
+	// LeftOut names the first files that can't be opened, and why.
+	LeftOut []string `json:"left_out,omitempty"`
 }
 
 // stagedPlan is what lies at an HourPlan's Ref.
@@ -137,6 +139,9 @@ func (l *Lake) stagePlan(ctx context.Context, run Run, sourceURL string, listing
 		staged.Bad[place] = bad.Why
 	}
 	plan := HourPlan{Ref: l.staging(run) + "/plan.json"}
+	for _, bad := range listing.Bad[:min(len(listing.Bad), leftOutTold)] {
+		plan.LeftOut = append(plan.LeftOut, bad.Key+": "+bad.Why)
+	}
 	weight := int64(0)
 	for _, file := range listing.Files {
 		plan.Bytes += file.Size

@@ -94,6 +94,12 @@ func TestConformance(t *testing.T) {
 		"FilesOfOddNames":     testFilesOfOddNames,
 		"ManyFiles":           testManyFiles,
 		"Hours":               testHours,
+		"Layouts":             testLayouts,
+		"Unpadded":            testUnpadded,
+		"InPlaceOfAFolder":    testInPlaceOfAFolder,
+		"ManyPassed":          testManyPassed,
+		"NoHours":             testNoHours,
+		"Strays":              testStrays,
 		"OpenSections":        testOpenSections,
 		"OpenChanged":         testOpenChanged,
 		"OpenBadKeys":         testOpenBadKeys,
@@ -118,7 +124,8 @@ const hourFolder = "2022/05/27/05"
 func testFiles(t *testing.T, src Source, b backend) {
 	for _, key := range []string{
 		"b.tsv", "a.tsv.zst", "a.tsv", "c.tsv.gz", "empty.tsv", // ours
-		".hidden.tsv", "_SUCCESS", "_part.tsv", "notes.txt", "x.tsv.bz2", "tsv", "nested/d.tsv", "folder.tsv/e.tsv",
+		".hidden.tsv", "_SUCCESS", "_part.tsv", "05_$folder$", ".hidden/h.tsv", "_temporary/0/a.tsv", // never read, never counted
+		"notes.pdf", "x.tsv.xz", "nested/d.tsv", "folder.tsv/e.tsv",
 	} {
 		content := key
 		if key == "empty.tsv" {
@@ -126,12 +133,21 @@ func testFiles(t *testing.T, src Source, b backend) {
 		}
 		b.put(t, hourFolder+"/"+key, content)
 	}
+	b.put(t, hourFolder+"/05_$folder$", "")
 	b.put(t, "2022/05/27/05x/f.tsv", "another folder with the same beginning")
 	b.put(t, "2022/05/27/g.tsv", "above the hour")
 
 	files := listFiles(t, src, "2022-05-27T05")
 	if got, want := keys(files), []string{"a.tsv", "a.tsv.zst", "b.tsv", "c.tsv.gz", "empty.tsv"}; !slices.Equal(got, want) {
 		t.Fatalf("files are %q, want %q", got, want)
+	}
+	listing, err := src.List(t.Context(), hour(t, "2022-05-27T05"))
+	must(t, err)
+	if got, want := leftOut(listing.Bad), []string{"folder.tsv/"}; !slices.Equal(got, want) {
+		t.Errorf("bad are %q, want %q", got, want)
+	}
+	if got, want := leftOut(listing.Passed), []string{"nested/", "notes.pdf", "x.tsv.xz"}; !slices.Equal(got, want) || listing.PassedOver != 3 {
+		t.Errorf("passed over are %q, %d, want %q", got, listing.PassedOver, want)
 	}
 	for _, f := range files {
 		want := strings.TrimPrefix(f.Key, hourFolder+"/")
@@ -199,9 +215,11 @@ func testHours(t *testing.T, src Source, b backend) {
 	for _, key := range []string{
 		"2021/12/31/23/a.tsv", "2022/01/01/00/a.tsv.gz", "2022/05/27/05/a.tsv", "2022/05/27/05/b.tsv", "2022/05/27/06/a.tsv.zst",
 		"2022/05/28/00/a.tsv", "2024/02/29/12/a.tsv", "0001/01/01/00/a.tsv", "9999/12/31/23/a.tsv",
+		// Something lies there that a listing names:
+		"2022/06/01/08/nested/a.tsv", "2022/06/01/09", "2022/6/1/10/a.tsv", "2022/06/1/11/a.pdf",
 		// Not hours of telemetry:
-		"2022/05/27/07/_SUCCESS", "2022/05/27/08/nested/a.tsv", "2022/05/27/24/a.tsv", "2022/13/01/00/a.tsv", "2022/02/30/00/a.tsv",
-		"2022/5/27/09/a.tsv", "2022/05/27/9/a.tsv", "22/05/27/10/a.tsv", "2022/05/27/a.tsv", "a.tsv", "backup/2022/05/27/11/a.tsv",
+		"2022/05/27/07/_SUCCESS", "2022/05/27/24/a.tsv", "2022/13/01/00/a.tsv", "2022/02/30/00/a.tsv", "2022/006/01/12/a.tsv",
+		"22/05/27/10/a.tsv", "2022/05/27/a.tsv", "a.tsv", "backup/2022/05/27/11/a.tsv",
 		"2022 /05/27/12/a.tsv", "2022/05/27/+1/a.tsv", "10000/01/01/00/a.tsv",
 	} {
 		b.put(t, key, "x")
@@ -214,7 +232,7 @@ func testHours(t *testing.T, src Source, b backend) {
 		{"2022-05-27T07", "2022-05-28T00", ""},
 		{"2022-05-27T06", "2022-05-27T06", ""},
 		{"2022-05-27T07", "2022-05-27T05", ""},
-		{"0001-01-01T00", "9999-12-31T23", "0001-01-01T00 2021-12-31T23 2022-01-01T00 2022-05-27T05 2022-05-27T06 2022-05-28T00 2024-02-29T12"},
+		{"0001-01-01T00", "9999-12-31T23", "0001-01-01T00 2021-12-31T23 2022-01-01T00 2022-05-27T05 2022-05-27T06 2022-05-28T00 2022-06-01T08 2022-06-01T09 2022-06-01T10 2022-06-01T11 2024-02-29T12"},
 	} {
 		hours, err := src.Hours(t.Context(), hour(t, test.from), hour(t, test.to))
 		must(t, err)
@@ -397,6 +415,13 @@ func readAll(tb testing.TB, src Source, f File, offset, length int64) string {
 	must(tb, err)
 	must(tb, r.Close())
 	return string(content)
+}
+
+func leftOut(list []LeftOut) (names []string) {
+	for _, left := range list {
+		names = append(names, strings.TrimPrefix(left.Key, hourFolder+"/"))
+	}
+	return names
 }
 
 func keys(files []File) (names []string) {

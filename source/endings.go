@@ -49,7 +49,7 @@ var packings = []string{".gz", ".gzip", ".zst", ".zstd", ".bz2", ".bzip2"}
 
 var (
 	// rotated is what log rotation leaves behind an ending: access.log.1, access.log-20220527, access.log.2022-05-27_05.
-	rotated = regexp.MustCompile(`[._-][0-9][0-9._T:-]*$`)
+	rotated = regexp.MustCompile(`[._-][0-9][0-9._t:-]*$`)
 	// copied is the mark of a part file's attempt: part-00000-6f1e.c000.
 	copied = regexp.MustCompile(`\.c[0-9]{3}$`)
 )

@@ -87,11 +87,13 @@ func (l *lookout) explain(ctx context.Context, stuck string) error {
 	if err != nil {
 		return err
 	}
+	names = slices.DeleteFunc(names, func(n name) bool { return isIgnored(n.text) })
 	if len(names) == 0 && stuck != "" {
 		stuck = ""
 		if names, err = l.tree.names(ctx, "", "", lookedLong); err != nil {
 			return err
 		}
+		names = slices.DeleteFunc(names, func(n name) bool { return isIgnored(n.text) })
 	}
 	where, what := l.tree.String(), "nothing"
 	if stuck != "" {

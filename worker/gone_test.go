@@ -131,7 +131,7 @@ func TestTenOfADaysHoursGone(t *testing.T) {
 		if i < 20 && i%2 == 0 {
 			want = lake.HourEmpty
 		}
-		require.Equal(t, want, l.ledger(t.Context())[(first + i).String()])
+		require.Equal(t, want, l.ledger(t.Context())[(first+i).String()])
 	}
 	status, err = l.lake.Status(t.Context())
 	require.NoError(t, err)

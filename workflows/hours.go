@@ -42,6 +42,7 @@ type HoursProgress struct {
 	Rejects  int64         `json:"rejects"`
 	Failed   int           `json:"failed"`
 	Failures []HourFailure `json:"failures,omitempty"` // the first of them
+	LeftOut  []string      `json:"left_out,omitempty"` // the first files that were left out, or read in part, and why
 	Running  []string      `json:"running,omitempty"`  // workflows
 	Gold     int           `json:"waiting_for_gold"`   // hours that gold is still to show
 	// GoneFiles are files, of the hours that ran, that left the source and whose rows stay.
@@ -156,7 +157,8 @@ func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
 	switch {
 	case err == nil:
 		row := result.Hour
-		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines, Rejects: row.Rejects, Gone: row.GoneFiles}
+		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines,
+			Rejects: row.Rejects, Gone: row.GoneFiles, LeftOut: result.LeftOut}
 		switch row.State {
 		case lake.HourEmpty:
 			one.Empty++
@@ -190,6 +192,8 @@ func (r *hoursRunner) finished(ctx workflow.Context, result activities.Committed
 	p.GoneFiles += result.Gone
 	p.Empty += result.Empty
 	p.Degraded += result.Degraded
+	p.LeftOut = append(p.LeftOut, result.LeftOut...)
+	p.LeftOut = p.LeftOut[:min(len(p.LeftOut), activities.MostLeftOut)]
 	r.pending = append(r.pending, runsOf(result)...)
 	if r.bytes += result.Bytes; len(r.pending) >= goldHours || r.bytes >= goldBytes {
 		r.askGold(ctx)
@@ -309,7 +313,7 @@ func (p *HoursProgress) table() string {
 	for _, failure := range p.Failures {
 		text += fmt.Sprintf("\n- **%s** %s", failure.Hour, failure.Error)
 	}
-	return text
+	return text + tellLeftOut(p.LeftOut)
 }
 
 // setStatus sets the search attribute that lists of workflows show.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ type statusOptions struct {
 	versions bool
 	findings bool
 	gone     bool
+	files    bool
 	from, to string
 }
 
@@ -28,7 +30,9 @@ func newStatusCommand(s *settings, runF func(context.Context, *statusOptions) er
 		Short: "What the lake holds: a summary, the ledger of its hours, or the versions that can be asked for",
 		Long: `status sums up the lake. --hours prints the ledger instead, the last run of each hour, and --versions the snapshots of
 gold.users that --as-of can name, newest first. --findings prints the hours whose files reconcile found to differ from
-those that were read, newest first, and --gone the files that left the source, or are bad now, and whose rows stay. It reads the lake and needs no Temporal.`,
+those that were read, newest first, and --gone the files that left the source, or are bad now, and whose rows stay. --files names
+the files that are not in the lake, and why: those that are bad, those that were read in part, and what lay beside the files and was
+passed over. It reads the lake and needs no Temporal.`,
 		Example: `  versionlake status
   versionlake status --hours --from 2022-05-27T00 --to 2022-05-28T00
   versionlake status --findings
@@ -43,11 +47,12 @@ those that were read, newest first, and --gone the files that left the source, o
 	}
 	cmd.Flags().BoolVar(&o.hours, "hours", false, "the ledger, an hour a line")
 	cmd.Flags().BoolVar(&o.versions, "versions", false, "the snapshots of gold.users and their tags")
-	cmd.Flags().StringVar(&o.from, "from", "", "with --hours and --gone: the first hour")
-	cmd.Flags().StringVar(&o.to, "to", "", "with --hours and --gone: the first hour after the last")
+	cmd.Flags().BoolVar(&o.files, "files", false, "the files that are not in the lake, and why")
+	cmd.Flags().StringVar(&o.from, "from", "", "with --hours, --files or --gone: the first hour")
+	cmd.Flags().StringVar(&o.to, "to", "", "with --hours, --files or --gone: the first hour after the last")
 	cmd.Flags().BoolVar(&o.findings, "findings", false, "what reconcile found")
 	cmd.Flags().BoolVar(&o.gone, "gone", false, "files that left the source or are bad, and whose rows stay")
-	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings", "gone")
+	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings", "files", "gone")
 	return cmd
 }
 
@@ -74,6 +79,8 @@ func statusRun(ctx context.Context, o *statusOptions) error {
 		return o.printFindings(ctx, l)
 	case o.gone:
 		return o.printGone(ctx, l, from, to)
+	case o.files:
+		return o.printLeftOut(ctx, l, from, to)
 	}
 	return o.printStatus(ctx, l)
 }
@@ -93,9 +100,9 @@ func (o *statusOptions) span() (from, to telemetry.Hour, err error) {
 
 // printHours prints rows of the ledger.
 func (s *settings) printHours(rows []lake.HourRow) error {
-	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "GONE", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "ERASED", "SIGHTINGS", "FINISHED")
+	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "GONE", "PASSED", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "ERASED", "SIGHTINGS", "FINISHED")
 	for _, row := range rows {
-		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, row.GoneFiles, size(row.Bytes), row.Lines, row.Events, row.Rejects,
+		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, row.GoneFiles, row.PassedOver, size(row.Bytes), row.Lines, row.Events, row.Rejects,
 			row.Blanks, row.Erased, row.Sightings, instant(row.FinishedAt)); err != nil {
 			return err
 		}
@@ -160,6 +167,7 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 		fmt.Fprintf(o.stdout, "reconcile found %s whose files were not those that were read, last %s at %s; see --findings\n",
 			count(int64(n), "hour"), status.Findings[0].Hour, instant(status.Findings[0].FoundAt))
 	}
+	o.printLeftOutLately(status)
 	if status.DailyBehind {
 		fmt.Fprintln(o.stdout, "the daily aggregates are behind: they follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh")
 	}
@@ -201,6 +209,65 @@ func (o *statusOptions) printGone(ctx context.Context, l *lake.Lake, from, to te
 		}
 	}
 	return p.flush()
+}
+
+// keptOf says what of a bad file is in the lake.
+func keptOf(file lake.FileRow) string {
+	if file.RowsKept == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s of its last good version stay", count(file.RowsKept, "row"))
+}
+
+// printLeftOut names files that are not in the lake.
+func (o *statusOptions) printLeftOut(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) error {
+	files, err := l.LeftOutFiles(ctx, from, to)
+	if err != nil {
+		return err
+	}
+	p := o.newPrinter("HOUR", "STATE", "FILE", "WHY")
+	for _, file := range files {
+		if err := p.add(file, file.Hour, file.State, file.Key, file.Error+file.Note+keptOf(file)); err != nil {
+			return err
+		}
+	}
+	return p.flush()
+}
+
+// printLeftOutLately names, by kind, the newest files that are not in the lake.
+func (o *statusOptions) printLeftOutLately(status lake.Status) {
+	const named = 10
+	for _, kind := range []struct {
+		state string
+		count int64
+		noun  string
+		text  string
+	}{
+		{lake.FileBad, status.BadFiles, "file", "%s could not be read and left out, their hours are degraded"},
+		{lake.FileRead, -1, "file", "%s read in part"},
+		{lake.FilePassed, status.PassedOver, "name", "%s passed over beside the files"},
+	} {
+		var files []lake.FileRow
+		for _, file := range status.LeftOut {
+			if file.State == kind.state {
+				files = append(files, file)
+			}
+		}
+		if kind.count < 0 {
+			kind.count = int64(len(files))
+		}
+		if kind.count == 0 {
+			continue
+		}
+		fmt.Fprintf(o.stdout, kind.text+"; see --files\n", count(kind.count, kind.noun))
+		slices.Reverse(files)
+		for _, file := range files[:min(named, len(files))] {
+			fmt.Fprintf(o.stdout, "  %s: %s%s\n", file.Key, file.Error+file.Note, keptOf(file))
+		}
+		if more := kind.count - named; more > 0 {
+			fmt.Fprintf(o.stdout, "  and %d more\n", more)
+		}
+	}
 }
 
 func tagList(tags []string) string {
