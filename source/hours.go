@@ -93,7 +93,7 @@ func findHours(ctx context.Context, t tree, layouts []Layout, from, to telemetry
 			}
 			holds, err := t.holds(ctx, n.folder)
 			if err != nil {
-				return nil, s.refuse(n, err)
+				return nil, s.refuse(ctx, n, err)
 			}
 			if !holds {
 				return nil, nil
@@ -125,7 +125,7 @@ func (s *search) descend(ctx context.Context, layout Layout) ([]node, error) {
 			}
 			names, err := s.tree.names(ctx, parent.folder, segment.prefix(), 0)
 			if err != nil {
-				return nil, s.refuse(parent, err)
+				return nil, s.refuse(ctx, parent, err)
 			}
 			var inRange []node
 			for _, name := range names {
@@ -134,7 +134,7 @@ func (s *search) descend(ctx context.Context, layout Layout) ([]node, error) {
 				switch {
 				case !matches || !at.touches(s.from, s.to):
 				case name.broken != nil:
-					if err := s.refuse(child, name.broken); err != nil {
+					if err := s.refuse(ctx, child, name.broken); err != nil {
 						return nil, err
 					}
 				case name.folder || mayBeFile:
@@ -152,10 +152,13 @@ func (s *search) descend(ctx context.Context, layout Layout) ([]node, error) {
 }
 
 // refuse remembers a folder that can't be listed, though others can. What concerns all folders stays an error.
-func (s *search) refuse(n node, err error) error {
+func (s *search) refuse(ctx context.Context, n node, err error) error {
 	from, to, known := n.at.span()
 	if n.folder == "" || !known || !errors.Is(err, ErrDenied) && !errors.Is(err, errLink) {
 		return err
+	}
+	if _, all := s.tree.names(ctx, "", "", 1); all != nil { // credentials that ran out, say
+		return all
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()

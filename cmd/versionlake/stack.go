@@ -50,7 +50,6 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	}
 	for _, warning := range s.sourceWarnings(ctx, k.source) {
 		o.logger.Warn(warning)
-		fmt.Fprintln(s.stderr, "warning: "+warning)
 	}
 	catalogue, err := s.catalogue()
 	if err != nil {
