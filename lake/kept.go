@@ -288,6 +288,35 @@ func (c *hoursCommit) met(ctx context.Context, hour *committingHour) (bool, erro
 	return false, nil
 }
 
+// refreshNoted reads again what the ledger says of hours that stay as they are: an erasure may have corrected it since they were
+// planned.
+func (c *hoursCommit) refreshNoted(ctx context.Context) error {
+	for _, hour := range c.going() {
+		if hour.result.plan.Noted == nil {
+			continue
+		}
+		rows, err := c.lake.Hours(ctx, hour.Run.Hour, hour.Run.Hour+1)
+		if err != nil {
+			return err
+		}
+		if len(rows) > 0 {
+			hour.result.plan.Noted = &rows[0]
+		}
+	}
+	return nil
+}
+
+// keepCounts does the same for the rows of files.
+func keepCounts(known []fileRow, rows []FileRow) {
+	for i := range rows {
+		for _, now := range known {
+			if now.FileName == rows[i].Key && now.ETag == rows[i].ETag {
+				rows[i].Events, rows[i].Rejects, rows[i].Erased = now.Events, now.Rejects, now.Erased
+			}
+		}
+	}
+}
+
 // leaveMet leaves out the hours of which nothing but the ledger changes, where another run touched them meanwhile.
 func (c *hoursCommit) leaveMet(ctx context.Context) error {
 	for _, hour := range c.going() {

@@ -277,7 +277,11 @@ func (c *hoursCommit) recordFiles(ctx context.Context) error {
 			if err != nil {
 				return nil, err
 			}
-			merged[hour.Run.Hour] = mergeFileRows(known, hour.result.fileRows(hour.Run))
+			rows := hour.result.fileRows(hour.Run)
+			if hour.result.plan.Noted != nil {
+				keepCounts(known, rows)
+			}
+			merged[hour.Run.Hour] = mergeFileRows(known, rows)
 		}
 		written, err := writeParts(ctx, c.lake, opsFiles, merged, opsFiles.at, attemptName(c.id))
 		if err != nil {
@@ -310,6 +314,9 @@ func (c *hoursCommit) recordHours(ctx context.Context) error {
 	going := c.going()
 	if len(going) == 0 {
 		return nil
+	}
+	if err := c.refreshNoted(ctx); err != nil {
+		return err
 	}
 	rows := make([]HourRow, len(going))
 	days := map[int32][]hourRow{}
