@@ -89,7 +89,7 @@ func devRun(ctx context.Context, o *devOptions) (err error) {
 	if err := worker.EnsureSchedules(ctx, k.client, o.schedule); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.stdout, "Temporal UI  %s\nTemporal     %s\nsource       %s\nstate        %s\n", k.server.UI, k.server.Address, k.source, o.dir)
+	o.stdout.Printf("Temporal UI  %s\nTemporal     %s\nsource       %s\nstate        %s\n", k.server.UI, k.server.Address, k.source, o.dir)
 	select {
 	case <-ctx.Done():
 		logger.Info("stopping: steps that run get some time to end")

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/history"
+	"github.com/versionlake/versionlake/terminal"
 )
 
 // run executes a command line as a user would, without the settings of whoever runs the tests.
@@ -113,7 +114,7 @@ func TestCancelled(t *testing.T) {
 }
 
 func TestEveryCommandHasExamples(t *testing.T) {
-	for _, command := range newRootCommand(os.Stdout, os.Stderr).Commands() {
+	for _, command := range newRootCommand(terminal.NewOutput(os.Stdout), terminal.NewOutput(os.Stderr)).Commands() {
 		require.Contains(t, command.Example, "versionlake "+command.Name())
 		require.NotEmpty(t, command.Short)
 	}
@@ -132,7 +133,7 @@ func TestHistoryFormat(t *testing.T) {
 		{Service: "Other", Version: "7", Time: at("2021-12-25T00:00:00.000001Z")},
 	})
 	var stdout bytes.Buffer
-	s := &settings{output: outputJSON, stdout: &stdout}
+	s := &settings{output: outputJSON, stdout: terminal.NewOutput(&stdout)}
 	require.NoError(t, addHistory(s.newPrinter(), &user, true))
 	require.Equal(t, `{"user_id":"p<1>&","user_kind":"user","history":[`+
 		`{"service":"ClientApp","device":"Gameboy","version":"1.22.03","valid_from":"2021-12-24T11:31:19.459Z","valid_to":"2021-12-25T00:00:00Z","last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1},`+

@@ -1,21 +1,22 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/versionlake/versionlake/terminal"
 )
 
 // printer writes what a command found out: lists as tables or as one JSON object a line.
 type printer struct {
-	s       *settings
-	encoder *json.Encoder
-	table   table.Writer
-	header  table.Row
-	rows    int
+	s      *settings
+	json   bool
+	table  table.Writer
+	header table.Row
+	rows   int
 }
 
 // pageRows bounds the memory of a table: a longer one goes out in pages, each with a header.
@@ -23,23 +24,18 @@ const pageRows = 10_000
 
 // newPrinter makes a printer for a list with these columns. Numbers are what the names in right hold.
 func (s *settings) newPrinter(columns ...any) *printer {
-	p := &printer{s: s, header: columns}
-	if s.output == outputJSON {
-		p.encoder = json.NewEncoder(s.stdout)
-		p.encoder.SetEscapeHTML(false)
-	}
-	return p
+	return &printer{s: s, json: s.output == outputJSON, header: shownCells(columns)}
 }
 
 // add takes an item: as an object for JSON, as cells for the table.
 func (p *printer) add(object any, cells ...any) error {
-	if p.encoder != nil {
-		return p.encoder.Encode(object)
+	if p.json {
+		return p.s.stdout.JSON(object)
 	}
 	if p.table == nil {
 		p.table = newTable(p.header)
 	}
-	p.table.AppendRow(cells)
+	p.table.AppendRow(shownCells(cells))
 	if p.rows++; p.rows%pageRows == 0 {
 		return p.flush()
 	}
@@ -51,9 +47,28 @@ func (p *printer) flush() error {
 	if p.table == nil {
 		return nil
 	}
-	_, err := fmt.Fprintln(p.s.stdout, p.table.Render())
+	_, err := fmt.Fprintln(p.s.stdout.Lines(), p.table.Render())
 	p.table = nil
 	return err
+}
+
+// composed is a cell that was put together by rules of its own, such as JSON, and has escapes already.
+type composed string
+
+// shownCells are the cells of a row as they can be shown: one line each. Numbers stay numbers, which stand on the right.
+func shownCells(cells []any) table.Row {
+	shown := make(table.Row, len(cells))
+	for i, cell := range cells {
+		switch cell := cell.(type) {
+		case int, int32, int64, float64, bool:
+			shown[i] = cell
+		case composed:
+			shown[i] = terminal.Clean(string(cell))
+		default:
+			shown[i] = terminal.Escape(fmt.Sprint(cell))
+		}
+	}
+	return shown
 }
 
 func newTable(header table.Row) table.Writer {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/terminal"
 )
 
 // settings are what every command takes.
@@ -33,7 +33,7 @@ type settings struct {
 	// readsNoSource: the command's work may do without one.
 	readsNoSource bool
 
-	stdout, stderr io.Writer
+	stdout, stderr *terminal.Output
 }
 
 // Kinds of output.

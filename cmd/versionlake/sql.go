@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -16,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	trinoclient "github.com/trinodb/trino-go-client/trino"
 
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/trino"
 )
 
@@ -123,11 +123,11 @@ func (s *settings) printRows(rows *sql.Rows) error {
 			case string, int64, bool, float64:
 				shown[i] = value
 			default: // lists and such
-				text, err := plainJSON(value)
+				text, err := terminal.JSON(value)
 				if err != nil {
 					return fmt.Errorf("print %s: %w", object[i].name, err)
 				}
-				shown[i] = string(text)
+				shown[i] = composed(text)
 			}
 		}
 		if err := p.add(object, shown...); err != nil {
@@ -154,7 +154,7 @@ func (r sqlRow) MarshalJSON() ([]byte, error) {
 			text.WriteByte(',')
 		}
 		for _, part := range []any{cell.name, cell.value} {
-			written, err := plainJSON(part)
+			written, err := terminal.JSON(part)
 			if err != nil {
 				return nil, err
 			}
@@ -165,15 +165,6 @@ func (r sqlRow) MarshalJSON() ([]byte, error) {
 	}
 	text.WriteByte('}')
 	return text.Bytes(), nil
-}
-
-// plainJSON is JSON that need not stand in HTML.
-func plainJSON(value any) ([]byte, error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(value)
-	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
 }
 
 // sqlValue is a value in a form that JSON has: times as instant writes them, where they are moments.

@@ -136,29 +136,29 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 		return o.newPrinter().add(status)
 	}
 	if status.Hours == 0 {
-		fmt.Fprintln(o.stdout, "no hour was ingested yet")
+		o.stdout.Printf("no hour was ingested yet\n")
 	} else {
-		fmt.Fprintf(o.stdout, "%s from %s to %s, %d empty, %d degraded; %s, %d rejected\n",
+		o.stdout.Printf("%s from %s to %s, %d empty, %d degraded; %s, %d rejected\n",
 			count(status.Hours, "hour"), status.FirstHour, status.LastHour, status.Empty, status.Degraded, count(status.Lines, "line"), status.Rejects)
 	}
 	if status.Latest.SnapshotID != 0 {
-		fmt.Fprintf(o.stdout, "%s as of %s, snapshot %d%s\n", count(status.Users, "user"), instant(status.Latest.CommittedAt), status.Latest.SnapshotID,
+		o.stdout.Printf("%s as of %s, snapshot %d%s\n", count(status.Users, "user"), instant(status.Latest.CommittedAt), status.Latest.SnapshotID,
 			tagList(status.Latest.Tags))
 	}
 	if len(status.HalfCommitted) > 0 {
-		fmt.Fprintf(o.stdout, "half committed: %s; an hour that no longer runs must be ingested again\n", strings.Join(status.HalfCommitted, ", "))
+		o.stdout.Printf("half committed: %s; an hour that no longer runs must be ingested again\n", strings.Join(status.HalfCommitted, ", "))
 	}
 	if status.Behind {
-		fmt.Fprintln(o.stdout, "gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal")
+		o.stdout.Printf("gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal\n")
 	}
 	if n := len(status.Findings); n > 0 {
-		fmt.Fprintf(o.stdout, "reconcile found %s whose files were not those that were read, last %s at %s; see --findings\n",
+		o.stdout.Printf("reconcile found %s whose files were not those that were read, last %s at %s; see --findings\n",
 			count(int64(n), "hour"), status.Findings[0].Hour, instant(status.Findings[0].FoundAt))
 	}
 	if status.DailyBehind {
-		fmt.Fprintln(o.stdout, "the daily aggregates are behind: they follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh")
+		o.stdout.Printf("the daily aggregates are behind: they follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh\n")
 	}
-	fmt.Fprintln(o.stdout)
+	o.stdout.Printf("\n")
 	p := o.newPrinter("TABLE", "ROWS", "FILES", "BYTES", "SNAPSHOTS")
 	for _, table := range status.Tables {
 		if err := p.add(table, table.Name, table.Rows, table.Files, size(table.Bytes), table.Snapshots); err != nil {
