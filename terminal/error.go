@@ -13,7 +13,8 @@ func inline(err error) string {
 	switch err := err.(type) {
 	case interface{ Unwrap() error }:
 		if part := err.Unwrap(); part != nil {
-			return replace(text, part.Error(), inline(part))
+			indented := "\n\t" + strings.ReplaceAll(part.Error(), "\n", "\n\t") // as Postgres' driver does
+			return replace(replace(text, indented, " "+inline(part)), part.Error(), inline(part))
 		}
 	case interface{ Unwrap() []error }:
 		var raw, shown []string

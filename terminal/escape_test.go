@@ -123,8 +123,18 @@ func TestErrorIsOneLine(t *testing.T) {
 	inner := errors.Join(errors.New("a"), fmt.Errorf("b: %w", errors.Join(errors.New("c"), errors.New("d\x1b"))))
 	require.Equal(t, `open x: a; b: c; d\x1b (again a; b: c; d\x1b)`, Error(fmt.Errorf("open x: %w (again %[1]w)", inner)))
 	require.Equal(t, `two\nlines`, Error(errors.New("two\nlines")))
+	var postgres error = &pgconn{inner}
+	require.Equal(t, `open: failed to connect: a; b: c; d\x1b`, Error(fmt.Errorf("open: %w", postgres)))
 	require.Equal(t, `two\nlines: `, Error(fmt.Errorf("two\nlines: %w", errors.New(""))))
 }
+
+// pgconn is an error as Postgres' driver makes them.
+type pgconn struct{ err error }
+
+func (e *pgconn) Error() string {
+	return "failed to connect:\n\t" + strings.ReplaceAll(e.err.Error(), "\n", "\n\t")
+}
+func (e *pgconn) Unwrap() error { return e.err }
 
 var escaped = regexp.MustCompile(`\\(?:\\|[ntr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})`)
 

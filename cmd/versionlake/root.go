@@ -21,7 +21,10 @@ Hours are written 2022-05-27T05, times 2021-12-24T11:31:19.459Z, both UTC. Where
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := readVariables(cmd); err != nil {
+				return err
+			}
 			return s.validate()
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

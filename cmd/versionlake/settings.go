@@ -44,22 +44,43 @@ const (
 
 func (s *settings) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
-	flags.StringVar(&s.dir, "dir", setting("VERSIONLAKE_DIR", ".versionlake"), "folder of the local catalog, warehouse and Temporal state [VERSIONLAKE_DIR]")
-	flags.StringVar(&s.source, "source", os.Getenv("VERSIONLAKE_SOURCE"), "where the telemetry files lie: a folder, or s3://bucket/prefix [VERSIONLAKE_SOURCE]")
-	flags.StringVar(&s.warehouse, "warehouse", os.Getenv("VERSIONLAKE_WAREHOUSE"), "where the tables lie: file:///folder or s3://bucket/prefix; by default in --dir [VERSIONLAKE_WAREHOUSE]")
-	flags.StringVar(&s.catalog, "catalog", os.Getenv("VERSIONLAKE_CATALOG"), "the Iceberg catalog: sqlite:///file or postgres://user@host/database; by default in --dir [VERSIONLAKE_CATALOG]")
-	flags.StringVar(&s.events, "events", os.Getenv("VERSIONLAKE_EVENTS"), "JSON file with the names that the telemetry has for events and attributes, see docs/EVENTS.md [VERSIONLAKE_EVENTS]")
+	flags.StringVar(&s.dir, "dir", ".versionlake", "folder of the local catalog, warehouse and Temporal state [VERSIONLAKE_DIR]")
+	flags.StringVar(&s.source, "source", "", "where the telemetry files lie: a folder, or s3://bucket/prefix [VERSIONLAKE_SOURCE]")
+	flags.StringVar(&s.warehouse, "warehouse", "", "where the tables lie: file:///folder or s3://bucket/prefix; by default in --dir [VERSIONLAKE_WAREHOUSE]")
+	flags.StringVar(&s.catalog, "catalog", "", "the Iceberg catalog: sqlite:///file or postgres://user@host/database; by default in --dir [VERSIONLAKE_CATALOG]")
+	flags.StringVar(&s.events, "events", "", "JSON file with the names that the telemetry has for events and attributes, see docs/EVENTS.md [VERSIONLAKE_EVENTS]")
 	flags.DurationVar(&s.maxFuture, "max-future", telemetry.DefaultMaxFuture, "how far beyond the end of its hour an event may lie; one that lies further is rejected")
 	flags.StringVarP(&s.output, "output", "o", outputTable, "table or json (one object a line)")
 	complete(root, "output", outputTable, outputJSON)
 	complete(root, "dir")
 }
 
-func setting(variable, otherwise string) string {
-	if value := os.Getenv(variable); value != "" {
-		return value
+// variables name what a flag's value is where the command line has none. They are read when a command runs, and are no defaults:
+// help prints defaults, and a value may hold a password.
+var variables = map[string]string{
+	"dir":         "VERSIONLAKE_DIR",
+	"source":      "VERSIONLAKE_SOURCE",
+	"warehouse":   "VERSIONLAKE_WAREHOUSE",
+	"catalog":     "VERSIONLAKE_CATALOG",
+	"events":      "VERSIONLAKE_EVENTS",
+	"keep-bronze": "VERSIONLAKE_KEEP_BRONZE",
+	"keep-events": "VERSIONLAKE_KEEP_EVENTS",
+	"trino":       "VERSIONLAKE_TRINO_URL",
+}
+
+// readVariables gives a command's flags the values of their variables. A flag of the command line counts first, even if it is
+// empty; an empty variable is none.
+func readVariables(cmd *cobra.Command) error {
+	for name, variable := range variables {
+		flag, value := cmd.Flags().Lookup(name), os.Getenv(variable)
+		if flag == nil || flag.Changed || value == "" {
+			continue
+		}
+		if err := flag.Value.Set(value); err != nil {
+			return usagef("%s is not a value that --%s takes", variable, name) // the value itself is not repeated
+		}
 	}
-	return otherwise
+	return nil
 }
 
 // complete registers what the shell completes a flag with; folders when there are no values.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -52,8 +51,7 @@ It asks the Trino that versionlake trino up has started on the same --dir, or th
 	return cmd
 }
 
-// addTrinoServer adds the flag that names another Trino than that of --dir. Its default is a variable, since it may hold a
-// password, which the help must not show.
+// addTrinoServer adds the flag that names another Trino than that of --dir.
 func addTrinoServer(cmd *cobra.Command, s *settings) {
 	cmd.Flags().StringVar(&s.trino, "trino", "", "a Trino with the lake in its catalog versionlake: https://user:password@host:port[/catalog] [VERSIONLAKE_TRINO_URL]")
 }
@@ -68,9 +66,6 @@ func (e *noTrinoError) Error() string {
 func (s *settings) trinoAddress() (string, error) {
 	if s.trino != "" {
 		return s.trino, nil
-	}
-	if address := os.Getenv("VERSIONLAKE_TRINO_URL"); address != "" {
-		return address, nil
 	}
 	server, err := trino.Running(s.trinoDir())
 	if err != nil {
