@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -63,12 +64,23 @@ func shownCells(cells []any) table.Row {
 		case int, int32, int64, float64, bool:
 			shown[i] = cell
 		case composed:
-			shown[i] = terminal.Clean(string(cell))
+			shown[i] = bounded(terminal.Clean(string(cell)))
 		default:
-			shown[i] = terminal.Escape(fmt.Sprint(cell))
+			shown[i] = bounded(terminal.Escape(fmt.Sprint(cell)))
 		}
 	}
 	return shown
+}
+
+// longestCell is in characters. All rows of a page are as wide as the widest, and a client may send an id of a MiB.
+const longestCell = 1000
+
+// bounded cuts a cell that is too long, and says so.
+func bounded(cell string) string {
+	if len(cell) <= longestCell || utf8.RuneCountInString(cell) <= longestCell {
+		return cell
+	}
+	return fmt.Sprintf("%s… (cut here: %d bytes, see --output json)", string([]rune(cell)[:longestCell]), len(cell))
 }
 
 func newTable(header table.Row) table.Writer {

@@ -61,6 +61,28 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
+// TestLongestCell: one long id does not make all rows as long; what is cut says so, and JSON has it all.
+func TestLongestCell(t *testing.T) {
+	long := strings.Repeat("生\x1b", 1<<17)
+	for output, most := range map[string]int{outputTable: 200 * 1100 * 2, outputJSON: 2_000_000} {
+		var stdout bytes.Buffer
+		p := (&settings{output: output, stdout: terminal.NewOutput(&stdout)}).newPrinter("USER", "END")
+		for i := range 100 {
+			user := "p1"
+			if i == 50 {
+				user = long
+			}
+			require.NoError(t, p.add([]string{user}, user, "|"))
+		}
+		require.NoError(t, p.flush())
+		require.Less(t, stdout.Len(), most)
+		require.NoError(t, seen(stdout.String()))
+		if output == outputTable {
+			require.Contains(t, stdout.String(), "… (cut here: 917504 bytes, see --output json)")
+		}
+	}
+}
+
 // TestWideRows: every row of a table ends in the same column, whatever characters it has.
 func TestWideRows(t *testing.T) {
 	var stdout bytes.Buffer
