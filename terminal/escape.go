@@ -1,5 +1,5 @@
-// Package terminal is how commands write to people and programs. What they show comes from clients, files and servers, and
-// may hold anything: it is written so that it stays on its row, and moves, colours and hides nothing.
+// Package terminal is how commands write to people and programs. What they show comes from clients, files and
+// servers, and may hold anything: it is written so that it stays on its row, and moves, colours and hides nothing.
 package terminal
 
 import (
@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Escape shows a value, such as a user's id. Different values look different: where a value has a backslash itself that could
-// be taken for the beginning of an escape, it is doubled.
+// Escape shows a value, such as a user's id. Different values look different: where a value has a backslash itself
+// that could be taken for the beginning of an escape, it is doubled.
 func Escape(value string) string { return escape(value, true) }
 
 // Clean shows a text that was put together, such as an error, and may have escapes already.
@@ -48,8 +48,9 @@ func isPlain(text string, exact bool) bool {
 	return true
 }
 
-// unseen tells of what leaves no mark of its own, or is no character: control characters, marks and overrides of direction,
-// characters of no width, separators of lines, tags, selectors, what Unicode has not assigned, and bytes that are no UTF-8.
+// unseen tells of what leaves no mark of its own, or is no character: control characters, marks and overrides of
+// direction, characters of no width, separators of lines, tags, selectors, what Unicode has not assigned, and bytes
+// that are no UTF-8.
 func unseen(r rune, width int) bool {
 	return r == utf8.RuneError && width <= 1 || !unicode.IsGraphic(r) ||
 		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
@@ -88,7 +89,8 @@ func likeEscape(rest string) bool {
 	return len(rest) > digits && strings.Trim(rest[1:1+digits], "0123456789abcdef") == ""
 }
 
-// escapeJSON writes what leaves no mark in JSON's own escapes, which changes no value. encoding/json leaves it as it is.
+// escapeJSON writes what leaves no mark in JSON's own escapes, which changes no value. encoding/json leaves it as it
+// is.
 func escapeJSON(text []byte) []byte {
 	if bytes.IndexFunc(text, func(r rune) bool { return r > '~' }) < 0 {
 		return text

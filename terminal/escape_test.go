@@ -68,7 +68,8 @@ func requireSeen(t require.TestingT, output string, lines int) {
 	}
 }
 
-// TestAnyText: whatever a text holds, no sink lets it move the cursor or begin a line, and no two values look the same.
+// TestAnyText: whatever a text holds, no sink lets it move the cursor or begin a line, and no two values look the
+// same.
 func TestAnyText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := hostile().Draw(t, "text")

@@ -13,7 +13,8 @@ type Output struct{ out io.Writer }
 // NewOutput makes an output of a file or a buffer.
 func NewOutput(out io.Writer) *Output { return &Output{out} }
 
-// Printf prints as fmt.Printf does. The format is ours and begins and ends lines; what the arguments hold is shown by Clean.
+// Printf prints as fmt.Printf does. The format is ours and begins and ends lines; what the arguments hold is shown by
+// Clean.
 func (o *Output) Printf(format string, args ...any) error {
 	shown := make([]any, len(args))
 	for i, arg := range args {

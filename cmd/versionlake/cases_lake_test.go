@@ -20,8 +20,8 @@ import (
 	"github.com/versionlake/versionlake/testserver"
 )
 
-// caseLake is a fresh lake with a copy of a case's source, a namespace of Temporal of its own, and a worker that is told how to read
-// that source.
+// caseLake is a fresh lake with a copy of a case's source, a namespace of Temporal of its own, and a worker that is
+// told how to read that source.
 type caseLake struct {
 	t      *testing.T
 	folder string // of the case
@@ -42,7 +42,9 @@ const (
 // newCaseLake copies the source of a case. The worker starts with the first command that ingests.
 func newCaseLake(t *testing.T, folder string, flags ...string) *caseLake {
 	root := t.TempDir()
-	l := &caseLake{t: t, folder: folder, source: filepath.Join(root, "telemetry"), dir: filepath.Join(root, "lake"), flags: flags, patience: patience}
+	l := &caseLake{
+		t: t, folder: folder, source: filepath.Join(root, "telemetry"), dir: filepath.Join(root, "lake"), flags: flags, patience: patience,
+	}
 	require.NoError(t, os.CopyFS(l.source, os.DirFS(filepath.Join(folder, "telemetry"))))
 	t.Cleanup(func() { require.NoError(t, l.stopWorker()) })
 	return l
@@ -187,7 +189,8 @@ func readUsers(text string) (users []any, err error) {
 	return users, nil
 }
 
-// ends compares the lake with what is expected: the same users, or some of them, and in each what the expected row has of fields.
+// ends compares the lake with what is expected: the same users, or some of them, and in each what the expected row
+// has of fields.
 func (l *caseLake) ends(expected string, users ...string) error {
 	text, err := os.ReadFile(filepath.Join(l.folder, expected))
 	if err != nil {
@@ -211,7 +214,8 @@ func (l *caseLake) ends(expected string, users ...string) error {
 	return differs("", wanted, got)
 }
 
-// differs tells where got does not have what is wanted of it. Objects may have more fields than that, lists no more items.
+// differs tells where got does not have what is wanted of it. Objects may have more fields than that, lists no more
+// items.
 func differs(where string, wanted, got any) error {
 	switch wanted := wanted.(type) {
 	case map[string]any:

@@ -20,7 +20,8 @@ func seen(text string) error {
 		return fmt.Errorf("the output is not UTF-8: %q", text)
 	}
 	for i, r := range text {
-		if r != '\n' && (!unicode.IsGraphic(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)) {
+		invisible := unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+		if r != '\n' && (invisible || !unicode.IsGraphic(r)) {
 			return fmt.Errorf("%q at %d of %q", r, i, text)
 		}
 	}
@@ -43,13 +44,15 @@ func sinks(l *caseLake) error {
 		return err
 	}
 	asked := [][]string{
-		{"status"}, {"status", "--hours"}, {"status", "--versions"}, {"status", "--findings"}, {"verify"}, {"verify", "--events", events}, {"daily"},
-		{"maintain", "--dry-run"}, {"history", hostile}, {"at", hostile, "2022-05-27T06:00:00Z"}, {"at", "p", hostile}, {"forget", hostile}, {hostile},
-		{"history", "p", "--as-of", hostile}, {"status", "--" + hostile}, {"status", "--output", hostile}, {"verify", "--events", hostile},
-		{"status", "--catalog", "sqlite:///" + hostile}, {"status", "--catalog", hostile}, {"status", "--warehouse", "file:///" + hostile},
-		{"ingest", hostile}, {"ingest", "2022-05-27T05", "--max-future", hostile}, {"sql", hostile}, {"sql", "SELECT 1", "--trino", hostile},
-		{"worker", "--source", hostile}, {"worker", "--source", "s3://" + hostile}, {"worker", "--source", l.source, "--log-level", hostile},
-		{"generate", "/proc/" + hostile}, {"reprocess", "--date", hostile}, {"reprocess", "--all", "--layer", hostile}, {"help", hostile},
+		{"status"}, {"status", "--hours"}, {"status", "--versions"}, {"status", "--findings"}, {"daily"}, {"maintain", "--dry-run"},
+		{"verify"}, {"verify", "--events", events}, {"verify", "--events", hostile}, {hostile}, {"help", hostile},
+		{"at", hostile, "2022-05-27T06:00:00Z"}, {"at", "p", hostile}, {"history", hostile}, {"history", "p", "--as-of", hostile},
+		{"status", "--" + hostile}, {"status", "--output", hostile}, {"status", "--catalog", "sqlite:///" + hostile},
+		{"status", "--catalog", hostile}, {"status", "--warehouse", "file:///" + hostile}, {"forget", hostile},
+		{"ingest", hostile}, {"ingest", "2022-05-27T05", "--max-future", hostile}, {"reprocess", "--date", hostile},
+		{"reprocess", "--all", "--layer", hostile}, {"generate", "/proc/" + hostile}, {"sql", hostile},
+		{"sql", "SELECT 1", "--trino", hostile}, {"worker", "--source", hostile}, {"worker", "--source", "s3://" + hostile},
+		{"worker", "--source", l.source, "--log-level", hostile},
 	}
 	users, err := l.users()
 	if err != nil {
@@ -57,7 +60,8 @@ func sinks(l *caseLake) error {
 	}
 	for _, user := range users {
 		moment := []string{"at", user, "2022-05-27T06:00:00Z"}
-		asked = append(asked, moment, []string{"history", user}, []string{"forget", user}, []string{"at", user, "2021-05-27T06:00:00Z"})
+		before := []string{"at", user, "2021-05-27T06:00:00Z"}
+		asked = append(asked, moment, before, []string{"history", user}, []string{"forget", user})
 	}
 	for _, args := range asked {
 		for _, output := range []string{outputTable, outputJSON} {

@@ -56,7 +56,8 @@ func (p *printer) flush() error {
 // composed is a cell that was put together by rules of its own, such as JSON, and has escapes already.
 type composed string
 
-// shownCells are the cells of a row as they can be shown: one line each. Numbers stay numbers, which stand on the right.
+// shownCells are the cells of a row as they can be shown: one line each. Numbers stay numbers, which stand on the
+// right.
 func shownCells(cells []any) table.Row {
 	shown := make(table.Row, len(cells))
 	for i, cell := range cells {

@@ -174,10 +174,13 @@ func TestErrorsHaveNoSecrets(t *testing.T) {
 			}
 		})
 	}
-	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
 	defer refuses.Close()
 	for _, address := range []string{
-		strings.Replace(refuses.URL, "://", "://me:"+mark+"@", 1), refuses.URL + "?password=" + mark, refuses.URL + "/1/" + mark + "@trino",
+		strings.Replace(refuses.URL, "://", "://me:"+mark+"@", 1), refuses.URL + "?password=" + mark,
+		refuses.URL + "/1/" + mark + "@trino",
 		"http://me:" + mark + "@127.0.0.1:port", "me:" + mark + "@trino", "ftp://me:" + mark + "@trino",
 	} {
 		code, stdout, stderr := run(t, "sql", "SELECT 1", "--trino", address)
