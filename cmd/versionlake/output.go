@@ -85,6 +85,7 @@ func bounded(cell string) string {
 }
 
 func newTable(header table.Row) table.Writer {
+	text.OverrideRuneWidthEastAsianWidth(false) // terminals draw – and its like narrow, whatever LANG says
 	t := table.NewWriter()
 	style := table.StyleLight
 	style.Options = table.OptionsNoBordersAndSeparators
