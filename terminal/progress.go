@@ -37,8 +37,8 @@ type bar struct {
 	estimate  estimate
 }
 
-func newBar(out io.Writer, name string) *bar {
-	b := &bar{container: mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))}
+func newBar(out io.Writer, name string, more ...mpb.ContainerOption) *bar {
+	b := &bar{container: mpb.New(append(more, mpb.WithOutput(out), mpb.WithWidth(40))...)}
 	b.status.Store("starting")
 	b.bar = b.container.New(0, mpb.BarStyle().Rbound("|").Lbound("|"),
 		mpb.PrependDecorators(decor.Name(Clean(name)+" ")),
