@@ -280,6 +280,7 @@ type (
 		Erased     int64  `parquet:"erased,id(19)" doc:"Lines left out because they are of a forgotten user."`
 		GoneFiles  int64  `parquet:"gone_files,optional,id(20)" doc:"Of files, those that left the source and whose rows stay; NULL: none."`
 		PassedOver int64  `parquet:"passed_over,optional,id(21)" doc:"What lay beside the files and is not read, see ops.files; NULL: nothing."`
+		Rules      int64  `parquet:"rules,optional,id(22)" doc:"Number of the rules by which the run made silver; NULL: from before they had one."`
 	}
 
 	fileRow struct {
