@@ -18,19 +18,33 @@ import (
 )
 
 const (
-	seedExample   = "../../shared/data/seed-example"
-	realTelemetry = "../../shared/data/telemetry"
+	seedExample   = "../shared/data/seed-example"
+	realTelemetry = "../shared/data/telemetry"
 )
+
+// inCheckout is a path relative to the go.mod above the test's folder.
+func inCheckout(t testing.TB, path string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, filepath.FromSlash(path))
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the working folder of the test")
+		}
+	}
+}
 
 // shared skips a test where the shared data is absent.
 func shared(t *testing.T, folder string) string {
 	t.Helper()
-	if _, err := os.Stat(folder); err != nil {
+	path := inCheckout(t, folder)
+	if _, err := os.Stat(path); err != nil {
 		t.Skipf("%s is not here", folder)
-	}
-	path, err := filepath.Abs(folder)
-	if err != nil {
-		t.Fatal(err)
 	}
 	return path
 }
