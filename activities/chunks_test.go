@@ -28,9 +28,9 @@ func write(t *testing.T, lines map[string]int) (source.Source, []source.File) {
 	}
 	src, err := source.Open(t.Context(), dir)
 	require.NoError(t, err)
-	files, err := src.Files(t.Context(), hour)
+	listing, err := src.List(t.Context(), hour)
 	require.NoError(t, err)
-	return src, files
+	return src, listing.Files
 }
 
 func cut(t *testing.T, ctx context.Context, src source.Source, files []source.File, size int64) []lake.Chunk {

@@ -84,23 +84,23 @@ func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most i
 		}
 		return plan, err
 	}
-	files, err := a.Source.Files(ctx, input.Hour)
+	listing, err := a.Source.List(ctx, input.Hour)
 	if err != nil {
 		return plan, err
 	}
 	total := int64(0)
-	for _, file := range files {
+	for _, file := range listing.Files {
 		total += weight(file)
 	}
 	if total > most {
 		return plan, errLarge
 	}
 	cut := cutter{source: a.Source, size: size, progress: progress}
-	chunks, err := cut.chunks(ctx, files)
+	chunks, err := cut.chunks(ctx, listing.Files)
 	if err != nil {
 		return plan, fmt.Errorf("list hour %s: %w", input.Hour, err)
 	}
-	if plan, err = a.Lake.StagePlan(ctx, run, a.Source.String(), files, chunks); err != nil {
+	if plan, err = a.Lake.StagePlan(ctx, run, a.Source.String(), listing, chunks); err != nil {
 		return plan, fmt.Errorf("stage the plan of hour %s: %w", input.Hour, err)
 	}
 	return plan, nil

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -118,7 +119,7 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, degr
 			continue
 		}
 		work.Go(func() error {
-			listed, err := a.Source.Files(workCtx, hour)
+			listed, err := a.Source.List(workCtx, hour)
 			if err != nil {
 				return err
 			}
@@ -145,7 +146,7 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, degr
 		return month, err
 	}
 	for _, hour := range month.empty.Occupied {
-		finding, _ := lake.CompareFiles(known[hour], nil)
+		finding, _ := lake.CompareFiles(known[hour], source.Listing{})
 		if finding.Hour, finding.FoundAt, finding.State = hour, now, newest[hour].State; finding.State == "" {
 			finding.State = lake.HourUnknown
 		}

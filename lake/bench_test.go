@@ -84,9 +84,9 @@ func (in *ingester) timed(b *testing.B, hour telemetry.Hour) {
 		start = time.Now()
 	}
 	run := Run{Hour: hour, ID: time.Now().Format("150405.000000000")}
-	files, err := in.source.Files(ctx, hour)
+	listing, err := in.source.List(ctx, hour)
 	in.must(err)
-	plan, err := in.lake.StagePlan(ctx, run, in.source.String(), files, in.cut(files))
+	plan, err := in.lake.StagePlan(ctx, run, in.source.String(), listing, in.cut(listing.Files))
 	in.must(err)
 	lap("list")
 

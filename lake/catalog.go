@@ -110,6 +110,9 @@ func (l *Lake) createTable(ctx context.Context, definition tableDefinition) erro
 	}
 	maps.Copy(properties, metadataVersions)
 	maps.Copy(properties, definition.properties)
+	if definition.ruled() {
+		maps.Copy(properties, rulesProperty())
+	}
 	_, err := l.catalog.CreateTable(ctx, definition.identifier(), definition.schema(),
 		catalog.WithLocation(l.objects.root+"/"+strings.ReplaceAll(definition.name, ".", "/")),
 		catalog.WithPartitionSpec(&spec), catalog.WithProperties(properties))
@@ -124,6 +127,9 @@ func (l *Lake) load(ctx context.Context, definition tableDefinition) (*table.Tab
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", definition.name, err)
+	}
+	if err := refuseNewer(definition, loaded); err != nil {
+		return nil, err
 	}
 	spec := loaded.Spec()
 	if parts := spec.NumFields(); definition.byDay() && parts != len(definition.partition) {

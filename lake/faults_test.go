@@ -119,11 +119,11 @@ type faultySource struct {
 	faults *faults
 }
 
-func (s faultySource) Files(ctx context.Context, hour telemetry.Hour) ([]source.File, error) {
+func (s faultySource) List(ctx context.Context, hour telemetry.Hour) (source.Listing, error) {
 	if fails, _ := s.faults.call(); fails {
-		return nil, fmt.Errorf("list %s: %w", hour, syscall.EIO)
+		return source.Listing{}, fmt.Errorf("list %s: %w", hour, syscall.EIO)
 	}
-	return s.Source.Files(ctx, hour)
+	return s.Source.List(ctx, hour)
 }
 
 func (s faultySource) Open(ctx context.Context, file source.File, offset, length int64) (io.ReadCloser, error) {

@@ -28,14 +28,18 @@ type Finding struct {
 
 // CompareFiles compares an hour's files with what was read of it, by key, etag and size; false if nothing differs. Times
 // don't count: a file that was written again with the same contents may keep its etag or not.
-func CompareFiles(known []FileRow, listed []source.File) (f Finding, differs bool) {
+func CompareFiles(known []FileRow, listed source.Listing) (f Finding, differs bool) {
 	read := map[string]FileRow{}
 	for _, row := range known {
 		if row.State == FileRead || row.State == FileBad {
 			read[row.Key] = row
 		}
 	}
-	for _, file := range listed {
+	files := slices.Clone(listed.Files)
+	for _, bad := range listed.Bad {
+		files = append(files, bad.File)
+	}
+	for _, file := range files {
 		row, ok := read[file.Key]
 		switch {
 		case !ok:

@@ -273,7 +273,7 @@ func zstandard(t *testing.T, text string) []byte {
 // rejectExamples are the lines of docs/EVENTS.md that are rejected, with the reason.
 func rejectExamples(t *testing.T) (lines []string, reasons []string) {
 	t.Helper()
-	text, err := os.ReadFile("../docs/EVENTS.md")
+	text, err := os.ReadFile(inCheckout(t, "docs/EVENTS.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -453,10 +453,10 @@ func TestFileChangesUnderway(t *testing.T) {
 	in := newWorld(t)
 	hour := hourAt(t, "2022-05-27T05")
 	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.0"))
-	files, err := in.source.Files(t.Context(), hour)
+	listing, err := in.source.List(t.Context(), hour)
 	in.must(err)
 	run := Run{Hour: hour, ID: "underway"}
-	plan, err := in.lake.StagePlan(t.Context(), run, in.source.String(), files, in.cut(files))
+	plan, err := in.lake.StagePlan(t.Context(), run, in.source.String(), listing, in.cut(listing.Files))
 	in.must(err)
 	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
 	in.must(err)
@@ -492,7 +492,7 @@ func TestFileChangesUnderway(t *testing.T) {
 	if left := leftovers(t, strings.TrimPrefix(in.lake.config.Warehouse, "file://")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	if _, err := in.lake.StagePlan(t.Context(), run, "", []source.File{{Key: "b"}, {Key: "a"}}, nil); err == nil {
+	if _, err := in.lake.StagePlan(t.Context(), run, "", source.Listing{Files: []source.File{{Key: "b"}, {Key: "a"}}}, nil); err == nil {
 		t.Error("a plan out of order was kept")
 	}
 }

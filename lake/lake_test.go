@@ -18,19 +18,33 @@ import (
 )
 
 const (
-	seedExample   = "../../shared/data/seed-example"
-	realTelemetry = "../../shared/data/telemetry"
+	seedExample   = "../shared/data/seed-example"
+	realTelemetry = "../shared/data/telemetry"
 )
+
+// inCheckout is a path relative to the go.mod above the test's folder.
+func inCheckout(t testing.TB, path string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, filepath.FromSlash(path))
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the working folder of the test")
+		}
+	}
+}
 
 // shared skips a test where the shared data is absent.
 func shared(t *testing.T, folder string) string {
 	t.Helper()
-	if _, err := os.Stat(folder); err != nil {
+	path := inCheckout(t, folder)
+	if _, err := os.Stat(path); err != nil {
 		t.Skipf("%s is not here", folder)
-	}
-	path, err := filepath.Abs(folder)
-	if err != nil {
-		t.Fatal(err)
 	}
 	return path
 }
@@ -130,11 +144,11 @@ func (in *ingester) tryStage(run Run) (s stagedHour, err error) {
 	hour := run.Hour
 	var ledger int64
 	in.do(func() (err error) { ledger, err = in.lake.LedgerNow(ctx); return err })
-	var files []source.File
-	in.do(func() (err error) { files, err = in.source.Files(ctx, hour); return err })
-	chunks := in.cut(files)
+	var listing source.Listing
+	in.do(func() (err error) { listing, err = in.source.List(ctx, hour); return err })
+	chunks := in.cut(listing.Files)
 	in.do(func() (err error) {
-		s.plan, err = in.lake.StagePlan(ctx, s.run, in.source.String(), files, chunks)
+		s.plan, err = in.lake.StagePlan(ctx, s.run, in.source.String(), listing, chunks)
 		s.plan.Ledger = ledger
 		return err
 	})

@@ -149,9 +149,9 @@ func TestEmptyHoursInBulk(t *testing.T) {
 	}
 	var without []telemetry.Hour
 	for hour := from; hour < to; hour++ {
-		files, err := in.source.Files(ctx, hour)
+		listing, err := in.source.List(ctx, hour)
 		in.must(err)
-		if len(files) == 0 {
+		if len(listing.Files) == 0 {
 			without = append(without, hour)
 		}
 	}

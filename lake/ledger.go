@@ -26,6 +26,7 @@ const (
 	FileBad      = "bad"      // left out whole
 	FileReplaced = "replaced" // a newer version was read
 	FileRemoved  = "removed"  // gone from the source
+	FilePassed   = "passed"   // not read: no telemetry by its name
 )
 
 // HourRow is a row of ops.hours: one run of an hour.
@@ -36,6 +37,8 @@ type HourRow struct {
 	Source     string         `json:"source"`
 	Files      int64          `json:"files"`
 	BadFiles   int64          `json:"bad_files"`
+	GoneFiles  int64          `json:"gone_files,omitempty"`  // of Files: those that left the source and whose rows stay
+	PassedOver int64          `json:"passed_over,omitempty"` // what lay beside the files and is not read
 	Bytes      int64          `json:"bytes"`
 	Lines      int64          `json:"lines"`
 	Events     int64          `json:"events"`
@@ -45,7 +48,8 @@ type HourRow struct {
 	Silver     int64          `json:"silver_events"`
 	Sightings  int64          `json:"sightings"`
 	Bindings   int64          `json:"bindings"`
-	Changed    bool           `json:"changed"` // whether the run changed a row of silver
+	Rules      int64          `json:"rules,omitempty"` // by which silver was made; 0: from before they had a number
+	Changed    bool           `json:"changed"`         // whether the run changed a row of silver
 	StartedAt  time.Time      `json:"started_at"`
 	FinishedAt time.Time      `json:"finished_at"`
 }
@@ -56,7 +60,7 @@ type FileRow struct {
 	Key     string         `json:"key"`
 	ETag    string         `json:"etag"`
 	Size    int64          `json:"size"`
-	State   string         `json:"state"` // read | bad | replaced | removed
+	State   string         `json:"state"` // one of the constants above
 	Error   string         `json:"error,omitempty"`
 	Lines   int64          `json:"lines"`
 	Events  int64          `json:"events"`
@@ -82,6 +86,7 @@ func (l *Lake) gather(staged StagedHour) (*hourResult, error) {
 	if err := l.readPlan(staged.Plan, &result.plan); err != nil {
 		return nil, err
 	}
+	maps.Copy(result.bad, result.plan.Bad)
 	add := func(files []dataFile) {
 		for _, file := range files {
 			result.files[file.Table] = append(result.files[file.Table], file)
@@ -112,7 +117,7 @@ func (l *Lake) gather(staged StagedHour) (*hourResult, error) {
 
 func (r *hourResult) row(run Run, silver []StagedSilver) HourRow {
 	row := r.readRow()
-	row.Hour, row.RunID, row.Changed = run.Hour, run.ID, false
+	row.Hour, row.RunID, row.Rules, row.Changed = run.Hour, run.ID, Rules, false
 	row.Silver, row.Sightings, row.Bindings = 0, 0, 0
 	for _, each := range silver {
 		row.Silver += each.Events
@@ -129,6 +134,7 @@ func (r *hourResult) readRow() HourRow {
 	}
 	row := HourRow{
 		State: HourComplete, Source: r.plan.Source, Files: int64(len(r.plan.Files)), BadFiles: int64(len(r.bad)),
+		PassedOver: int64(len(r.plan.Passed)),
 	}
 	switch {
 	case len(r.plan.Files) == 0:
@@ -160,6 +166,11 @@ func (r *hourResult) fileRows(run Run) []FileRow {
 		if reason, bad := r.bad[i]; bad {
 			rows[i].State, rows[i].Error = FileBad, reason
 		}
+	}
+	for _, passed := range r.plan.Passed {
+		rows = append(rows, FileRow{
+			Hour: run.Hour, Key: passed.Key, ETag: passed.ETag, Size: passed.Size, State: FilePassed, Error: passed.Why, RunID: run.ID,
+		})
 	}
 	return rows
 }
@@ -209,8 +220,8 @@ func mergeFileRows(known []fileRow, rows []FileRow) []fileRow {
 func (r HourRow) stored() hourRow {
 	return hourRow{
 		HourStart: r.Hour.Start().UnixMicro(), RunID: r.RunID, State: r.State, Source: r.Source, Files: r.Files,
-		BadFiles: r.BadFiles, Bytes: r.Bytes, Lines: r.Lines, Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased,
-		Silver: r.Silver, Sightings: r.Sightings, Bindings: r.Bindings, Changed: r.Changed,
+		BadFiles: r.BadFiles, GoneFiles: r.GoneFiles, PassedOver: r.PassedOver, Bytes: r.Bytes, Lines: r.Lines, Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased,
+		Silver: r.Silver, Sightings: r.Sightings, Bindings: r.Bindings, Rules: r.Rules, Changed: r.Changed,
 		StartedAt: r.StartedAt.UnixMicro(), FinishedAt: r.FinishedAt.UnixMicro(), IngestDate: r.Hour.Date(),
 	}
 }

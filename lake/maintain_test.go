@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -209,7 +210,7 @@ func TestDroppedHours(t *testing.T) {
 	if _, err := in.commitHour(staged); !errors.Is(err, ErrDropped) {
 		t.Errorf("a dropped hour was committed: %v", err)
 	}
-	if _, err := in.lake.StagePlan(t.Context(), Run{Hour: hour, ID: "again"}, "x", nil, nil); !errors.Is(err, ErrDropped) {
+	if _, err := in.lake.StagePlan(t.Context(), Run{Hour: hour, ID: "again"}, "x", source.Listing{}, nil); !errors.Is(err, ErrDropped) {
 		t.Errorf("a dropped hour was planned: %v", err)
 	}
 	if _, err := in.lake.DropBefore(t.Context(), "gold", hour, false); !errors.Is(err, ErrConfig) {

@@ -39,10 +39,14 @@ type HourPlan struct {
 
 // stagedPlan is what lies at an HourPlan's Ref.
 type stagedPlan struct {
-	Source   string        `json:"source"`
-	Files    []source.File `json:"files"` // by key: a file's place in this list is its place in the order of events
-	Chunks   []Chunk       `json:"chunks"`
-	Sections int           `json:"sections"`
+	Source string        `json:"source"`
+	Files  []source.File `json:"files"` // by key: a file's place in this list is its place in the order of events
+	// Bad are the places of files that could not be opened when they were listed, with the reason; no chunk has them.
+	Bad map[int]string `json:"bad,omitempty"`
+	// Passed is what lay beside the files and is not read.
+	Passed   []source.LeftOut `json:"passed,omitempty"`
+	Chunks   []Chunk          `json:"chunks"`
+	Sections int              `json:"sections"`
 	// Bronze, where silver is made from bronze: the ledger's row that bronze goes back to.
 	Bronze *HourRow `json:"bronze,omitempty"`
 	// Erasures is the snapshot of ops.erasures that the run began with: what is staged may hold who was forgotten since.
@@ -75,18 +79,36 @@ func (l *Lake) LedgerNow(ctx context.Context) (int64, error) {
 	return cmp.Or(headOf(loaded), -1), nil
 }
 
-// StagePlan keeps the plan of a run: the files it listed, by key, and the chunks they were cut into. ErrDropped: the hour must
-// not be ingested again.
-func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, files []source.File, chunks []Chunk) (HourPlan, error) {
+// StagePlan keeps the plan of a run: what it listed, by key, and the chunks that the files were cut into. ErrDropped: the hour
+// must not be ingested again.
+func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
 	if err := l.refuseDropped(ctx, run); err != nil {
 		return HourPlan{}, err
 	}
-	plan := HourPlan{Ref: l.staging(run) + "/plan.json", Files: len(files), Chunks: len(chunks)}
-	weight := int64(0)
-	for i, file := range files {
-		if i > 0 && files[i-1].Key >= file.Key {
-			return HourPlan{}, fmt.Errorf("plan hour %s: the files are not in order of their keys: %q, %q", run.Hour, files[i-1].Key, file.Key)
+	staged := stagedPlan{Source: sourceURL, Files: listing.Files, Chunks: chunks, Passed: listing.Passed}
+	if len(listing.Bad) > 0 {
+		staged.Files, staged.Bad = slices.Clone(listing.Files), map[int]string{}
+		for _, bad := range listing.Bad {
+			staged.Files = append(staged.Files, bad.File)
 		}
+		slices.SortFunc(staged.Files, func(a, b source.File) int { return strings.Compare(a.Key, b.Key) })
+	}
+	for i, file := range staged.Files {
+		if i > 0 && staged.Files[i-1].Key >= file.Key {
+			return HourPlan{}, fmt.Errorf("plan hour %s: the files are not in order of their keys: %q, %q",
+				run.Hour, staged.Files[i-1].Key, file.Key)
+		}
+	}
+	for _, bad := range listing.Bad {
+		place, err := staged.place(bad.Key)
+		if err != nil {
+			return HourPlan{}, fmt.Errorf("plan hour %s: %w", run.Hour, err)
+		}
+		staged.Bad[place] = bad.Why
+	}
+	plan := HourPlan{Ref: l.staging(run) + "/plan.json", Files: len(staged.Files), Chunks: len(chunks)}
+	weight := int64(0)
+	for _, file := range listing.Files {
 		plan.Bytes += file.Size
 		weight += file.Size
 		if telemetry.Compressed(file.Key) {
@@ -97,7 +119,7 @@ func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, files [
 	if err != nil {
 		return HourPlan{}, err
 	}
-	staged := stagedPlan{Source: sourceURL, Files: files, Chunks: chunks, Sections: sectionsFor(weight), Erasures: erasures}
+	staged.Sections, staged.Erasures = sectionsFor(weight), erasures
 	return plan, l.objects.writeJSON(plan.Ref, staged)
 }
 

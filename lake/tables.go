@@ -278,13 +278,16 @@ type (
 		FinishedAt int64  `parquet:"finished_at,timestamp(microsecond),id(17)" doc:"When the hour was complete in silver, UTC."`
 		IngestDate int32  `parquet:"p_ingest_date_utc,date,delta,id(18)" doc:"Partition: UTC date of the hour."`
 		Erased     int64  `parquet:"erased,id(19)" doc:"Lines left out because they are of a forgotten user."`
+		GoneFiles  int64  `parquet:"gone_files,optional,id(20)" doc:"Of files, those that left the source and whose rows stay; NULL: none."`
+		PassedOver int64  `parquet:"passed_over,optional,id(21)" doc:"What lay beside the files and is not read, see ops.files; NULL: nothing."`
+		Rules      int64  `parquet:"rules,optional,id(22)" doc:"Number of the rules by which the run made silver; NULL: from before they had one."`
 	}
 
 	fileRow struct {
 		FileName        string `parquet:"file_name,id(1)" doc:"Source file, relative to the source's root."`
 		ETag            string `parquet:"etag,id(2)" doc:"The store's tag of this version of the file."`
 		Size            int64  `parquet:"size,id(3)" doc:"Bytes, as stored."`
-		State           string `parquet:"state,dict,id(4)" doc:"read, bad (left out whole), replaced (a newer version was read), or removed (gone from the source)."`
+		State           string `parquet:"state,dict,id(4)" doc:"read, bad (left out whole), replaced (a newer version was read), removed (gone from the source), or passed (not read: no telemetry by its name)."`
 		Error           string `parquet:"error,optional,id(5)" doc:"Why a bad file is bad."`
 		Lines           int64  `parquet:"lines,id(6)" doc:"Lines read = events + rejects + blanks + erased."`
 		Events          int64  `parquet:"events,id(7)" doc:"Lines in bronze.events."`

@@ -84,6 +84,7 @@ type verifier struct {
 	ledger map[telemetry.Hour][]HourRow // every run, oldest first
 	ended  map[Run]bool                 // runs that committed to the ledger, whether or not their rows are still there
 	tables map[string]*table.Table
+	older  struct{ hours, other int }                       // whose silver is of older rules; that today's would make differently
 	files  map[string]map[telemetry.Hour][]iceberg.DataFile // by table and hour; of a day's file, the hour's part
 }
 

@@ -169,10 +169,10 @@ func sourceFacts(t testing.TB, in *ingester, hour telemetry.Hour) (sightings []s
 	t.Helper()
 	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
 	in.must(err)
-	files, err := in.source.Files(t.Context(), hour)
+	listing, err := in.source.List(t.Context(), hour)
 	in.must(err)
 	seen := map[string]bool{}
-	for _, file := range files {
+	for _, file := range listing.Files {
 		data, err := in.source.Open(t.Context(), file, 0, -1)
 		in.must(err)
 		text, err := telemetry.Decompress(file.Key, data)

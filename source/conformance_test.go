@@ -346,7 +346,7 @@ func testCancelled(t *testing.T, src Source, b backend) {
 	if _, err := io.Copy(io.Discard, r); !errors.Is(err, context.Canceled) {
 		t.Errorf("Read: %v", err)
 	}
-	if _, err := src.Files(ctx, hour(t, "2022-05-27T05")); !errors.Is(err, context.Canceled) {
+	if _, err := src.List(ctx, hour(t, "2022-05-27T05")); !errors.Is(err, context.Canceled) {
 		t.Errorf("Files: %v", err)
 	}
 	if _, err := src.Hours(ctx, hour(t, "2022-05-27T05"), hour(t, "2022-05-27T06")); !errors.Is(err, context.Canceled) {
@@ -400,9 +400,9 @@ func openSource(tb testing.TB, location string) Source {
 
 func listFiles(tb testing.TB, src Source, text string) []File {
 	tb.Helper()
-	files, err := src.Files(context.Background(), hour(tb, text))
+	listing, err := src.List(context.Background(), hour(tb, text))
 	must(tb, err)
-	return files
+	return listing.Files
 }
 
 func readAll(tb testing.TB, src Source, f File, offset, length int64) string {

@@ -52,7 +52,11 @@ func TestFaults(t *testing.T) {
 			hour, err := telemetry.ParseHour("2022-05-27T05")
 			must(t, err)
 			var files []File
-			again(func() (err error) { files, err = src.Files(t.Context(), hour); return err })
+			again(func() error {
+				listing, err := src.List(t.Context(), hour)
+				files = listing.Files
+				return err
+			})
 			if len(files) != len(contents) {
 				t.Fatalf("listed %v", files)
 			}

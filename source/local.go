@@ -73,12 +73,12 @@ func (l *local) open() (*os.Root, error) {
 	return nil, localError(err)
 }
 
-func (l *local) Files(ctx context.Context, hour telemetry.Hour) ([]File, error) {
+func (l *local) List(ctx context.Context, hour telemetry.Hour) (Listing, error) {
 	files, err := l.files(ctx, hour.Folder())
 	if err != nil {
-		return nil, fmt.Errorf("list hour %s of %s: %w", hour, l, err)
+		return Listing{}, fmt.Errorf("list hour %s of %s: %w", hour, l, err)
 	}
-	return files, nil
+	return Listing{Files: files}, nil
 }
 
 func (l *local) files(ctx context.Context, folder string) ([]File, error) {

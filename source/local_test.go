@@ -53,7 +53,7 @@ func TestLocalFolderVanishes(t *testing.T) {
 	must(t, os.Mkdir(dir, 0o755))
 	src := openSource(t, dir)
 	must(t, os.Remove(dir))
-	if files, err := src.Files(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) {
+	if files, err := src.List(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) {
 		t.Errorf("Files: %v, %v", files, err)
 	}
 	if hours, err := src.Hours(t.Context(), hour(t, "2022-05-27T05"), hour(t, "2022-05-27T06")); !errors.Is(err, ErrConfig) {
@@ -94,7 +94,7 @@ func TestLocalLinks(t *testing.T) {
 	must(t, os.WriteFile(outside, []byte("outside"), 0o644))
 	link(outside, filepath.Join(inHour, "c.tsv"))
 	link(filepath.Dir(outside), filepath.Join(dir, "2022", "05", "28"))
-	if files, err := src.Files(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) {
+	if files, err := src.List(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) {
 		t.Errorf("with a link outwards, Files is %v, %v", files, err)
 	}
 	if hours, err := src.Hours(t.Context(), hour(t, "2022-05-28T00"), hour(t, "2022-05-29T00")); !errors.Is(err, ErrConfig) {
@@ -117,7 +117,7 @@ func TestLocalNameNotText(t *testing.T) {
 	b := localBackend(t.TempDir())
 	src := openSource(t, b.location)
 	b.put(t, hourFolder+"/\xff.tsv", "x")
-	if files, err := src.Files(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), `\xff.tsv`) {
+	if files, err := src.List(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), `\xff.tsv`) {
 		t.Errorf("Files: %v, %v", files, err)
 	}
 }
@@ -185,7 +185,7 @@ func TestLocalDenied(t *testing.T) {
 	inHour := filepath.Join(dir, filepath.FromSlash(hourFolder))
 	must(t, os.Chmod(inHour, 0))
 	t.Cleanup(func() { os.Chmod(inHour, 0o755) })
-	if files, err := src.Files(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrDenied) {
+	if files, err := src.List(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrDenied) {
 		t.Errorf("Files: %v, %v", files, err)
 	}
 	if _, err := src.Open(t.Context(), f, 0, -1); !errors.Is(err, ErrDenied) {

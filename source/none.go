@@ -19,7 +19,7 @@ type none struct{}
 
 func (none) String() string { return "none" }
 
-func (none) Files(context.Context, telemetry.Hour) ([]File, error) { return nil, ErrNone }
+func (none) List(context.Context, telemetry.Hour) (Listing, error) { return Listing{}, ErrNone }
 
 func (none) Hours(context.Context, telemetry.Hour, telemetry.Hour) ([]telemetry.Hour, error) {
 	return nil, ErrNone

@@ -58,7 +58,7 @@ func (s *s3Source) String() string {
 	return strings.TrimSuffix("s3://"+s.bucket+"/"+s.prefix, "/")
 }
 
-func (s *s3Source) Files(ctx context.Context, hour telemetry.Hour) ([]File, error) {
+func (s *s3Source) List(ctx context.Context, hour telemetry.Hour) (Listing, error) {
 	var files []File
 	folder := hour.Folder()
 	err := s.list(ctx, folder, func(_ []string, found []File) (bool, error) {
@@ -71,10 +71,10 @@ func (s *s3Source) Files(ctx context.Context, hour telemetry.Hour) ([]File, erro
 		return true, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list hour %s of %s: %w", hour, s, err)
+		return Listing{}, fmt.Errorf("list hour %s of %s: %w", hour, s, err)
 	}
 	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Key, b.Key) })
-	return files, nil
+	return Listing{Files: files}, nil
 }
 
 func (s *s3Source) Hours(ctx context.Context, from, to telemetry.Hour) ([]telemetry.Hour, error) {

@@ -150,7 +150,7 @@ func TestS3Misconfigured(t *testing.T) {
 			}
 			src, err := Open(t.Context(), test.location)
 			if err == nil {
-				_, err = src.Files(t.Context(), hour(t, "2022-05-27T05"))
+				_, err = src.List(t.Context(), hour(t, "2022-05-27T05"))
 				if _, herr := src.Hours(t.Context(), hour(t, "2022-05-27T05"), hour(t, "2022-05-28T05")); !errors.Is(herr, test.want) {
 					t.Errorf("Hours: %v", herr)
 				}
@@ -191,7 +191,7 @@ func TestS3Answers(t *testing.T) {
 		w.WriteHeader(http.StatusMovedPermanently)
 		fmt.Fprint(w, `<Error><Code>PermanentRedirect</Code><Message>elsewhere</Message></Error>`)
 	}
-	if _, err := src.Files(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "set AWS_REGION") {
+	if _, err := src.List(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "set AWS_REGION") {
 		t.Errorf("in the wrong region: %v", err)
 	}
 

@@ -39,18 +39,34 @@ type File struct {
 	ETag string `json:"etag"`
 }
 
+// Listing is what lies directly in an hour's folder; each list is sorted by Key.
+type Listing struct {
+	// Files are the telemetry files that can be read.
+	Files []File
+	// Bad are telemetry files that can't be opened, whatever is tried again: each is one bad file of its hour.
+	Bad []LeftOut
+	// Passed is whatever else lies there and is not read.
+	Passed []LeftOut
+}
+
+// LeftOut is something in an hour's folder that is not read, and why. Its ETag stays the same while the reason does.
+type LeftOut struct {
+	File
+	Why string `json:"why"`
+}
+
 // Source is a tree of hours of files. Its methods may be called concurrently, and return the context's error when it ends.
 type Source interface {
 	// String is the location as a URL that Open accepts. It never holds a secret.
 	String() string
 
-	// Files lists the telemetry files directly in the hour's folder, sorted by Key: *.tsv, *.tsv.gz and *.tsv.zst, save
-	// those that start with "." or "_". An hour without a folder has none, which is no error. Errors: ErrDenied,
-	// ErrConfig (also for a file name that is not UTF-8).
-	Files(ctx context.Context, hour telemetry.Hour) ([]File, error)
+	// List lists what lies directly in the hour's folder: *.tsv, *.tsv.gz and *.tsv.zst are telemetry, save those that start
+	// with "." or "_". An hour without a folder has nothing, which is no error. Errors: ErrDenied, ErrConfig (also for a
+	// file name that is not UTF-8).
+	List(ctx context.Context, hour telemetry.Hour) (Listing, error)
 
 	// Hours lists the hours in [from, to) that hold at least one telemetry file, ascending. It costs a listing per
-	// folder that exists in the range, however long the range is. Errors: as Files.
+	// folder that exists in the range, however long the range is. Errors: as List.
 	Hours(ctx context.Context, from, to telemetry.Hour) ([]telemetry.Hour, error)
 
 	// Open reads length bytes of f from offset on, or to its end if length is negative or reaches beyond it. All bytes are

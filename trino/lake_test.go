@@ -72,15 +72,15 @@ func (w *world) ingest(ctx context.Context, hour telemetry.Hour) error {
 func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, error) {
 	w.runs++
 	run := lake.Run{Hour: hour, ID: fmt.Sprintf("run%05d", w.runs)}
-	files, err := w.source.Files(ctx, hour)
+	listing, err := w.source.List(ctx, hour)
 	if err != nil {
 		return run, err
 	}
 	var chunks []lake.Chunk
-	for _, file := range files {
+	for _, file := range listing.Files {
 		chunks = append(chunks, lake.Chunk{Pieces: []lake.Piece{{File: file, Length: -1, Line: 1}}})
 	}
-	plan, err := w.StagePlan(ctx, run, w.source.String(), files, chunks)
+	plan, err := w.StagePlan(ctx, run, w.source.String(), listing, chunks)
 	if err != nil {
 		return run, err
 	}

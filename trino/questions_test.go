@@ -95,9 +95,9 @@ func (w *world) generateAtOnce(t testing.TB, options generate.Options) {
 	require.NoError(t, err)
 	var runs []lake.Run
 	for hour := options.From; hour < options.From+telemetry.Hour(options.Hours); hour++ {
-		files, err := w.source.Files(t.Context(), hour)
+		listing, err := w.source.List(t.Context(), hour)
 		require.NoError(t, err)
-		if len(files) == 0 {
+		if len(listing.Files) == 0 {
 			continue
 		}
 		run, err := w.silver(t.Context(), hour)
