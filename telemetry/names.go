@@ -56,6 +56,15 @@ func newNameTable(what string, canonical []string, names map[string][]string) (n
 
 func (t nameTable) slot(at uint64) *nameSlot { return &t[at&uint64(len(t)-1)] }
 
+// renumber gives a name that is there another number.
+func (t nameTable) renumber(name string, number uint8) {
+	for i := range t {
+		if t[i].name == name {
+			t[i].number = number
+		}
+	}
+}
+
 func (t nameTable) find(name []byte) uint8 {
 	return t.lookup(name, namePrefix(name))
 }

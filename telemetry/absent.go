@@ -1,0 +1,89 @@
+package telemetry
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+)
+
+// isAbsent tells a bare token that languages print for no value, in any case.
+func isAbsent(token []byte) bool {
+	if len(token) < 2 || len(token) > len("undefined") || !beginsAbsent[token[0]] {
+		return false
+	}
+	var lower [len("undefined")]byte
+	for i, c := range token {
+		if c-'A' < 26 {
+			c |= 0x20
+		}
+		lower[i] = c
+	}
+	switch string(lower[:len(token)]) {
+	case "none", "null", "nil", "nan", "nat", "na", "n/a", "undefined", "<na>", "<nil>", "<null>", "<none>", "(null)", "(none)", "(nil)":
+		return true
+	}
+	return false
+}
+
+var beginsAbsent = [256]bool{'n': true, 'N': true, 'u': true, 'U': true, '<': true, '(': true}
+
+// defaultAbsent are the user and session ids that stand for none; the nil UUID in the ways in which it is printed.
+var defaultAbsent = []string{"null", "none", "nil", "nan", "undefined", "<na>", "n/a",
+	"00000000-0000-0000-0000-000000000000", "{00000000-0000-0000-0000-000000000000}", "00000000000000000000000000000000"}
+
+// placeholders are ids that stand for none.
+type placeholders struct {
+	begins, ends [256]bool // the first and the last byte of one of them, or of what may be a blank
+	texts        [][]byte
+}
+
+func newPlaceholders(list []string) (p placeholders, err error) {
+	for c := range p.begins {
+		p.begins[c] = c <= ' ' || c >= utf8.RuneSelf
+	}
+	p.ends = p.begins
+	for _, text := range list {
+		if len(bytes.TrimSpace([]byte(text))) != len(text) || text == "" || len(text) > maxName || !utf8.ValidString(text) {
+			return p, fmt.Errorf("catalogue: absent: %q is no placeholder: it needs 1 to %d bytes of UTF-8, without blanks around them "+
+				"(what is nothing but blanks always is one)", text, maxName)
+		}
+		p.texts = append(p.texts, []byte(text))
+		for _, cased := range [][]byte{bytes.ToLower([]byte(text)), bytes.ToUpper([]byte(text))} {
+			p.begins[cased[0]], p.ends[cased[len(cased)-1]] = true, true
+		}
+	}
+	return p, nil
+}
+
+// has tells whether an id, which is not empty, stands for none.
+func (p *placeholders) has(id []byte) bool {
+	if !p.begins[id[0]] || !p.ends[id[len(id)-1]] {
+		return false
+	}
+	if id = bytes.TrimSpace(id); len(id) == 0 {
+		return true
+	}
+	for _, text := range p.texts {
+		if len(text) == len(id) && bytes.EqualFold(text, id) {
+			return true
+		}
+	}
+	return false
+}
+
+// serviceAndSession is unambiguous: in the service, the slash that follows it is escaped.
+func (e *Event) serviceAndSession() []byte {
+	start := len(e.buffer)
+	for _, c := range e.ServiceName {
+		switch c {
+		case '/':
+			e.buffer = append(e.buffer, "%2F"...)
+		case '%':
+			e.buffer = append(e.buffer, "%25"...)
+		default:
+			e.buffer = append(e.buffer, c)
+		}
+	}
+	e.buffer = append(append(e.buffer, '/'), e.SessionID...)
+	return e.buffer[start:len(e.buffer):len(e.buffer)]
+}
