@@ -37,7 +37,7 @@ func (s *plainSession) resolve() []plainSighting {
 	for _, bindings := range s.bindings {
 		slices.SortFunc(bindings, func(a, b bindingRow) int {
 			return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction),
-				strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber))
+				strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber), -strings.Compare(a.Value, b.Value))
 		})
 	}
 	// Sightings and bindings pass by in the order of time, like two hands of a clock.
@@ -49,7 +49,10 @@ func (s *plainSession) resolve() []plainSighting {
 		}
 		passed[kind] = at
 		if at > 0 && time-bindings[at-1].Time <= plainWindow {
-			return bindings[at-1].Value
+			return bindings[at-1].Value // none: the session ended
+		}
+		for at < len(bindings) && bindings[at].Value == "" && bindings[at].Time-time <= plainWindow {
+			at++
 		}
 		if at < len(bindings) && bindings[at].Time-time <= plainWindow {
 			return bindings[at].Value

@@ -71,19 +71,22 @@ func (p *placeholders) has(id []byte) bool {
 	return false
 }
 
-// serviceAndSession is unambiguous: in the service, the slash that follows it is escaped.
-func (e *Event) serviceAndSession() []byte {
-	start := len(e.buffer)
-	for _, c := range e.ServiceName {
+// SessionOfService is what tells a session apart where sessions are told apart by service: service/session. It is unambiguous, since
+// a slash in the service is written %2F, and a percent sign %25.
+func SessionOfService(service, session []byte) []byte {
+	return appendSessionOfService(nil, service, session)
+}
+
+func appendSessionOfService(out, service, session []byte) []byte {
+	for _, c := range service {
 		switch c {
 		case '/':
-			e.buffer = append(e.buffer, "%2F"...)
+			out = append(out, "%2F"...)
 		case '%':
-			e.buffer = append(e.buffer, "%25"...)
+			out = append(out, "%25"...)
 		default:
-			e.buffer = append(e.buffer, c)
+			out = append(out, c)
 		}
 	}
-	e.buffer = append(append(e.buffer, '/'), e.SessionID...)
-	return e.buffer[start:len(e.buffer):len(e.buffer)]
+	return append(append(out, '/'), session...)
 }

@@ -141,7 +141,9 @@ func (p *Parser) ParseBody(e *Event) Reason {
 			return ReasonSession
 		}
 	} else if p.sessionsByService {
-		e.Session = e.serviceAndSession()
+		start := len(e.buffer)
+		e.buffer = appendSessionOfService(e.buffer, e.ServiceName, e.SessionID)
+		e.Session = e.buffer[start:]
 	}
 	e.Name = e.values[attributeName]
 	e.Kind = KindOther

@@ -28,6 +28,8 @@ type settings struct {
 	catalog   string
 	events    string
 	maxFuture time.Duration
+	maxPast   time.Duration
+	byService bool
 	output    string
 	trino     string
 	// readsNoSource: the command's work may do without one.
@@ -50,6 +52,8 @@ func (s *settings) addFlags(root *cobra.Command) {
 	flags.StringVar(&s.catalog, "catalog", os.Getenv("VERSIONLAKE_CATALOG"), "the Iceberg catalog: sqlite:///file or postgres://user@host/database; by default in --dir [VERSIONLAKE_CATALOG]")
 	flags.StringVar(&s.events, "events", os.Getenv("VERSIONLAKE_EVENTS"), "JSON file with the names that the telemetry has for events and attributes, see docs/EVENTS.md [VERSIONLAKE_EVENTS]")
 	flags.DurationVar(&s.maxFuture, "max-future", telemetry.DefaultMaxFuture, "how far beyond the end of its hour an event may lie; one that lies further is rejected")
+	flags.DurationVar(&s.maxPast, "max-past", telemetry.DefaultMaxPast, "how far before its hour an event may lie; one that lies further is rejected")
+	flags.BoolVar(&s.byService, "sessions-by-service", setting("VERSIONLAKE_SESSIONS_BY_SERVICE", "") == "true", "one session id in two services is two sessions, see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
 	flags.StringVarP(&s.output, "output", "o", outputTable, "table or json (one object a line)")
 	complete(root, "output", outputTable, outputJSON)
 	complete(root, "dir")
@@ -79,6 +83,12 @@ func (s *settings) validate() error {
 	}
 	if s.maxFuture < 0 || s.maxFuture > telemetry.LargestMaxFuture {
 		return usagef("--max-future %s: give a time up to %s", s.maxFuture, telemetry.LargestMaxFuture)
+	}
+	if s.maxPast <= 0 {
+		return usagef("--max-past %s: give a time above 0", s.maxPast)
+	}
+	if text := os.Getenv("VERSIONLAKE_SESSIONS_BY_SERVICE"); text != "" && text != "true" && text != "false" {
+		return usagef("VERSIONLAKE_SESSIONS_BY_SERVICE %q is neither true nor false", text)
 	}
 	dir, err := filepath.Abs(s.dir)
 	if err != nil {
@@ -127,6 +137,12 @@ func (s *settings) openSource(ctx context.Context) (source.Source, error) {
 		return source.None(), nil
 	}
 	return nil, usagef("the source is missing: name the folder or the s3://bucket/prefix of the telemetry files with --source or VERSIONLAKE_SOURCE")
+}
+
+// parsing is how lines are read, whatever their hour.
+func (s *settings) parsing() (telemetry.Options, error) {
+	catalogue, err := s.catalogue()
+	return telemetry.Options{Catalogue: catalogue, MaxFuture: s.maxFuture, MaxPast: s.maxPast, SessionsByService: s.byService}, err
 }
 
 // catalogue reads the names of events and attributes; the default ones without a file.
