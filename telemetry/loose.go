@@ -3,18 +3,14 @@ package telemetry
 import "bytes"
 
 // loose reads the bodies that parseBody gives up on, from their beginning: values as the printers of many languages write them
-// (docs/EVENTS.md, Body). It is slower, and as bounded: one pass, no recursion, no allocation but of the event's buffer.
+// (docs/EVENTS.md, Body). What stands in brackets is passed over, since no attribute is in there. It is slower, and as bounded: one
+// pass, no recursion, no allocation but of the event's buffer.
 type loose struct {
-	p       *Parser
 	e       *Event
 	b       []byte
 	i       int
-	depth   int
-	closers [MaxNesting]byte // what ends each level; behind the innermost one, the levels within a token
-	asKey   uint64           // bit d: the dict or list of level d+1 stands where a key may
-	isKey   bool             // what is read next may be a key: it is, if a colon follows
-	needed  bool             // a colon was read, and its value must follow
-	place   uint8            // of the value that follows
+	isKey   bool             // what is read stands before a colon
+	closers [MaxNesting]byte // what ends each open bracket; the first is the body's own
 	// A bracket in a token was never closed: from there on such brackets are letters, so that nothing is read again and again.
 	flatGroups, flatAngles bool
 }
@@ -34,108 +30,64 @@ func (p *Parser) parseLoose(e *Event) Reason {
 	if len(body) == 0 || body[0] != '{' {
 		return ReasonBody
 	}
-	l := loose{p: p, e: e, b: body, i: 1, depth: 1, isKey: true, place: unknownName}
-	l.closers[0] = '}'
-	for l.depth > 0 {
-		if l.i = skipBlanks(l.b, l.i); l.i == len(l.b) {
-			return ReasonBody
+	l := loose{e: e, b: body, i: 1, closers: [MaxNesting]byte{'}'}}
+	for {
+		if l.next() == '}' {
+			break
 		}
-		if c := l.b[l.i]; c == l.closers[l.depth-1] && !l.needed {
-			l.close()
-		} else if c == '{' || c == '[' {
-			if l.depth == MaxNesting {
-				return ReasonNesting
-			}
-			l.open(c)
-			continue
-		} else if reason := l.scalar(); reason != "" {
+		l.isKey = true
+		key, reason := l.value()
+		if reason != "" {
 			return reason
 		}
-		if !l.follow() {
+		if l.next() != ':' {
 			return ReasonBody
 		}
+		l.i++
+		l.next()
+		l.isKey = false
+		value, reason := l.value()
+		if reason != "" {
+			return reason
+		}
+		e.set(p.attributes.find(key), value)
+		if l.next() != ',' {
+			break
+		}
+		l.i++
 	}
-	if skipBlanks(l.b, l.i) < len(l.b) {
+	if l.next() != '}' || skipBlanks(body, l.i+1) < len(body) {
 		return ReasonBody
 	}
 	return ""
 }
 
-func (l *loose) open(bracket byte) {
-	if l.isKey {
-		l.asKey |= 1 << l.depth
-		l.place = unknownName
-	} else {
-		l.asKey &^= 1 << l.depth
-		l.set(nil)
+// next passes over blanks; 0: the body ends.
+func (l *loose) next() byte {
+	if l.i = skipBlanks(l.b, l.i); l.i == len(l.b) {
+		return 0
 	}
-	l.closers[l.depth] = bracket + 2 // in ASCII
-	l.depth++
-	l.i++
-	l.isKey, l.needed = bracket == '{', false
+	return l.b[l.i]
 }
 
-// close ends a level; what it was is now a key or a value of the one around it.
-func (l *loose) close() {
-	l.depth--
-	l.i++
-	l.isKey = l.asKey>>l.depth&1 == 1
-}
-
-// follow reads what follows a key or a value, and the ends of levels, up to the next one; false: that is something else.
-func (l *loose) follow() bool {
-	for l.depth > 0 {
-		if l.i = skipBlanks(l.b, l.i); l.i == len(l.b) {
-			return false
-		}
-		c := l.b[l.i]
-		switch {
-		case c == ':' && l.isKey:
-			l.i++
-			l.isKey, l.needed = false, true
-			return true
-		case l.isKey && l.depth == 1: // the body is no set
-			return false
-		case c == ',':
-			l.i++
-			l.isKey = l.closers[l.depth-1] == '}'
-			return true
-		case c == l.closers[l.depth-1]:
-			l.close()
-		default:
-			return false
-		}
+// value reads a key or a value, and what its text is, if it has any.
+func (l *loose) value() (text []byte, reason Reason) {
+	if l.i == len(l.b) {
+		return nil, ReasonBody
 	}
-	return true
-}
-
-func (l *loose) set(value []byte) {
-	if l.depth == 1 {
-		l.e.set(l.place, value)
-	}
-}
-
-// scalar reads a string or a token, as a key or as a value.
-func (l *loose) scalar() Reason {
-	l.needed = false
-	text, end, raw := stringAt(l.b, l.i)
-	var value []byte
-	var reason Reason
-	if end >= 0 {
+	if text, end, raw := stringAt(l.b, l.i); end >= 0 {
 		l.i = end
-		value = l.plain(text, raw)
-	} else if value, reason = l.token(); reason != "" {
-		return reason
+		return l.plain(text, raw), ""
 	}
-	if !l.isKey {
-		l.set(value)
-		return ""
+	if c := l.b[l.i]; c != '{' && c != '[' {
+		return l.token()
 	}
-	l.place = unknownName
-	if l.depth == 1 {
-		l.place = l.p.attributes.find(value)
+	end, _, reason := l.group()
+	if end == 0 && reason == "" {
+		reason = ReasonBody
 	}
-	return ""
+	l.i = end
+	return nil, reason
 }
 
 // plain is the text of a string.
@@ -179,7 +131,7 @@ func (l *loose) token() ([]byte, Reason) {
 		if endsToken[c] {
 			switch {
 			case c == ':' && !l.isKey, c == '\\' && !l.isKey, c == ')', c == '<':
-			case c == '(' || (c == '[' || c == '{') && l.i > start:
+			case c == '(' || c == '[' || c == '{':
 				end, members, reason := l.group()
 				if reason != "" {
 					return nil, reason
@@ -252,13 +204,13 @@ func isCallable(text []byte) bool {
 	return len(text) > 0
 }
 
-// group reads the brackets that begin at b[i]: where they end, and how many members they have, one more than commas. Strings are
-// passed over. An end of 0: they do not close. Reason: ReasonNesting.
+// group passes over the brackets that begin at b[i], with the strings and brackets in them: where they end, and how many members
+// they have, one more than commas. An end of 0: they do not close. Reason: ReasonNesting.
 func (l *loose) group() (end, members int, reason Reason) {
 	if l.flatGroups {
 		return 0, 0, ""
 	}
-	depth, blank := l.depth, true
+	depth, blank := 1, true
 	for i := l.i; i < len(l.b); i++ {
 		c := l.b[i]
 		switch c {
@@ -266,18 +218,25 @@ func (l *loose) group() (end, members int, reason Reason) {
 			if depth == MaxNesting {
 				return 0, 0, ReasonNesting
 			}
-			blank = blank && depth == l.depth
+			blank = blank && depth == 1
 			l.closers[depth] = c + 2 // in ASCII
 			if c == '(' {
 				l.closers[depth] = ')'
 			}
 			depth++
 		case ')', ']', '}':
-			if c != l.closers[depth-1] {
+			for c != ')' && depth > 1 && l.closers[depth-1] == ')' {
+				depth-- // it never closed, and was a letter
+			}
+			if c == ')' && depth > 1 && l.closers[depth-1] != ')' {
+				blank = false // it never opened
+				continue
+			}
+			if depth == 1 || c != l.closers[depth-1] {
 				l.flatGroups = true
 				return 0, 0, ""
 			}
-			if depth--; depth > l.depth {
+			if depth--; depth > 1 {
 				continue
 			}
 			if !blank {
@@ -292,7 +251,7 @@ func (l *loose) group() (end, members int, reason Reason) {
 			}
 			i, blank = next-1, false
 		case ',':
-			if depth == l.depth+1 {
+			if depth == 2 {
 				members++
 			}
 		default:
@@ -309,7 +268,7 @@ func (l *loose) angles() Reason {
 	if l.flatAngles || l.b[l.i] != '<' {
 		return ""
 	}
-	depth := l.depth
+	depth := 1
 	for i := l.i; i+1 < len(l.b); i++ {
 		switch c := l.b[i]; {
 		case c == '<' && isLetter(l.b[i+1]):
@@ -317,13 +276,13 @@ func (l *loose) angles() Reason {
 				return ReasonNesting
 			}
 			depth++
-		case c == '>' && depth > l.depth && l.b[i-1] != '-' && l.b[i-1] != '=':
+		case c == '>' && depth > 1 && l.b[i-1] != '-' && l.b[i-1] != '=':
 			next := skipBlanks(l.b, i+1)
-			if ends := next == len(l.b) || l.b[next] == ',' || l.b[next] == l.closers[l.depth-1] || l.isKey && l.b[next] == ':'; depth == l.depth+1 && ends {
+			if depth == 2 && (next == len(l.b) || l.b[next] == ',' || l.b[next] == '}' || l.isKey && l.b[next] == ':') {
 				l.i = i + 1
 				return ""
 			}
-			depth = max(depth-1, l.depth+1) // what goes on was no end
+			depth = max(depth-1, 2) // what goes on was no end
 		case i == l.i: // <5 is a number
 			return ""
 		}
