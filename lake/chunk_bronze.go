@@ -114,10 +114,10 @@ func (l *Lake) stageBronze(ctx context.Context, run Run, plan *stagedPlan, n int
 			return StagedChunk{}, err
 		}
 	}
-	if b.nameless == b.counts.Events && b.nameless > 0 {
+	if b.nameless > 0 && b.counts.Passed == b.counts.Events {
 		shuffle.object.abort()
-		return StagedChunk{}, fmt.Errorf("%w: none of its %d lines has a name by these names of events (--events); correct them, or ingest the hour from the source",
-			ErrNoBronze, b.nameless)
+		return StagedChunk{}, fmt.Errorf("%w: none of %d lines would be accepted, %d of them have no name by these names of events (--events); "+
+			"correct them, or ingest the hour from the source", ErrNoBronze, b.counts.Events, b.nameless)
 	}
 	name := fmt.Sprintf("%s-%05d-%d", shortID(run.ID), n, time.Now().UnixNano())
 	staged := stagedChunk{}
@@ -138,7 +138,7 @@ type bronzeStage struct {
 	shuffle *shuffleWriter
 	event   telemetry.Event // its scratch memory is reused
 	counts  ChunkCounts
-	// nameless are the lines whose body names no event. Where all do, the names of events are not those of the hour.
+	// nameless are the lines whose body names no event. Where no line is accepted for that, the names of events are not the hour's.
 	nameless int64
 }
 

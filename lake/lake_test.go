@@ -54,6 +54,7 @@ type ingester struct {
 	chunkSize int64
 	// sectionBytes is about how much of an hour a step gathers for silver.
 	sectionBytes int64
+	parsing      telemetry.Options
 	runs         int
 	failed       func(error) // is told of a step that fails, and lets it be done again; nil: no step may fail
 }
@@ -138,7 +139,7 @@ func (in *ingester) tryStage(run Run) (s stagedHour, err error) {
 		s.plan.Ledger = ledger
 		return err
 	})
-	err = in.stageChunks(&s, in.source, len(chunks), telemetry.Options{})
+	err = in.stageChunks(&s, in.source, len(chunks), in.parsing)
 	return s, err
 }
 

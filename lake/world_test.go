@@ -173,7 +173,9 @@ func naiveSource(t testing.TB, in *ingester) string {
 // sourceFacts finds the sightings and bindings of an hour's files.
 func sourceFacts(t testing.TB, in *ingester, hour telemetry.Hour) (sightings []sightingRow, bindings []bindingRow) {
 	t.Helper()
-	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
+	parsing := in.parsing
+	parsing.Hour = hour
+	parser, err := telemetry.NewParser(parsing)
 	in.must(err)
 	files, err := in.source.Files(t.Context(), hour)
 	in.must(err)
