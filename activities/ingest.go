@@ -133,7 +133,16 @@ func (a *Ingest) ParseChunk(ctx context.Context, input ChunkInput) (lake.StagedC
 	staged, err := a.Lake.StageChunk(ctx, run, input.Listing.Plan, input.Chunk, a.Source, parser, func(now lake.ChunkCounts) {
 		counts.Store(now)
 	})
+	warnPassed(ctx, run, staged)
 	return staged, temporalError(ctx, err)
+}
+
+// warnPassed says that lines of bronze gave no silver.
+func warnPassed(ctx context.Context, run lake.Run, chunk lake.StagedChunk) {
+	if chunk.Counts.Passed > 0 {
+		activity.GetLogger(ctx).Warn("lines of bronze would be rejected today: they stay in bronze, and give no silver",
+			"hour", run.Hour.String(), "lines", chunk.Counts.Passed)
+	}
 }
 
 // SilverInput names some sections of the sessions of all chunks.
