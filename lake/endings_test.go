@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/iceberg-go"
+
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -223,5 +225,39 @@ func TestBronzeOfOlderRules(t *testing.T) {
 	catalogue := telemetry.Catalogue{Attributes: map[string][]string{"Name": {"Event"}}}
 	if _, _, err := in.silverAgain(hourAt(t, "2022-05-27T05"), telemetry.Options{Catalogue: catalogue}); !errors.Is(err, ErrNoBronze) {
 		t.Errorf("with the wrong names of events: %v", err)
+	}
+}
+
+// TestColumnsThatWereRequired: files in which session_id and value could not be NULL are read as before, by both ways of reading.
+func TestColumnsThatWereRequired(t *testing.T) {
+	in := newWorld(t)
+	type olderBinding struct {
+		SessionKey      int64  `parquet:"session_key,uncompressed,delta,id(1)"`
+		SessionID       string `parquet:"session_id,id(2)"`
+		Kind            string `parquet:"kind,uncompressed,dict,id(3)"`
+		Value           string `parquet:"value,id(4)"`
+		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)"`
+		Transaction     int64  `parquet:"transaction_number,id(6)"`
+		FileName        string `parquet:"file_name,id(7)"`
+		LineNumber      int64  `parquet:"line_number,id(8)"`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(9)"`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(10)"`
+	}
+	hour := hourAt(t, "2022-05-27T05")
+	writer, err := newDataWriter[olderBinding](in.lake, silverBindings, dayOf(hour))
+	in.must(err)
+	in.must(writer.write([]olderBinding{{SessionKey: 7, SessionID: "s", Kind: "user", Value: "p1", Time: 5, FileName: "f", LineNumber: 3}, {SessionKey: 8, SessionID: "t", Kind: "device", Value: "D"}}, 0))
+	file, err := writer.close("older")
+	in.must(err)
+	entry, err := in.lake.entry(*file, silverBindings)
+	in.must(err)
+	got := []string{}
+	in.must(eachRowOf(t.Context(), in.lake, entry, func(row *bindingRow) { got = append(got, row.SessionID+row.Kind+row.Value) }))
+	in.must(in.lake.bindingRows(t.Context(), []iceberg.DataFile{entry}, rowKept, nil, func(row sessionRow) error {
+		got = append(got, row.session+string(row.kind)+row.value)
+		return nil
+	}))
+	if want := []string{"suserp1", "tdeviceD", "sup1", "tdD"}; !slices.Equal(got, want) {
+		t.Errorf("read as %q, not %q", got, want)
 	}
 }
