@@ -30,8 +30,8 @@ func UserID(named, session string) (id, kind string) {
 // DefaultWindow is how far from an event a binding of its session may lie to count.
 const DefaultWindow = 24 * time.Hour
 
-// Binding is a fact about a session at a moment, learnt from one of its events: its user, or its device; or that the session is
-// nobody's from there on. Time is in microseconds UTC; the other fields only break ties, as for sightings.
+// Binding is a fact about a session at a moment, learnt from one of its events: its user, or its device; or that the
+// session is nobody's from there on. Time is in microseconds UTC; the other fields only break ties, as for sightings.
 type Binding struct {
 	Value             string
 	Ends              bool // it is an ending, and has no Value
@@ -68,8 +68,8 @@ func (b Bindings) Link() {
 	}
 }
 
-// Resolve says what held at a moment: the last binding at or before it, else the first one after it that is no ending, of those
-// that lie no further from it than within. An ending says that nothing held.
+// Resolve says what held at a moment: the last binding at or before it, else the first one after it that is no ending,
+// of those that lie no further from it than within. An ending says that nothing held.
 func (b Bindings) Resolve(t int64, within time.Duration) (value string, ok bool) {
 	window := within.Microseconds()
 	if within < 0 {

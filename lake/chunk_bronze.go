@@ -138,7 +138,8 @@ type bronzeStage struct {
 	shuffle *shuffleWriter
 	event   telemetry.Event // its scratch memory is reused
 	counts  ChunkCounts
-	// nameless are the lines whose body names no event. Where no line is accepted for that, the names of events are not the hour's.
+	// nameless are the lines whose body names no event. Where no line is accepted for that, the names of events are
+	// not the hour's.
 	nameless int64
 }
 

@@ -240,7 +240,8 @@ func seen(g *guard) edit[sightingRow] {
 	}
 }
 
-// binding: a line that names a forgotten user may also name the device, or end the session: these are rows of their own, which follow.
+// binding: a line that names a forgotten user may also name the device, or end the session: these are rows of their
+// own, which follow.
 func binding(g *guard) edit[bindingRow] {
 	var gone bindingRow
 	return func(row *bindingRow) (keep, changed bool) {

@@ -138,8 +138,8 @@ func (s *forgottenNaming) covers(erasure string, at int64, side side) bool {
 	})
 }
 
-// owns tells whether an event without a user is the forgotten one's. A session that named nobody else is so whole, even where it
-// ended; one that did is split by time, as histories are (docs/ARCHITECTURE.md, Identity).
+// owns tells whether an event without a user is the forgotten one's. A session that named nobody else is so whole,
+// even where it ended; one that did is split by time, as histories are (docs/ARCHITECTURE.md, Identity).
 func (s *forgottenNaming) owns(at int64) bool {
 	if !s.shared {
 		return true

@@ -48,8 +48,8 @@ func (c *chunkStage) learn(f fact) {
 	c.guard.learn(f, func(erasure string, side side) { noteLate(c.late, erasure, f, side) })
 }
 
-// learn tells the erasures that do not know what an event says of its session. An ending by a line that names an erasure's user goes
-// with the line: it is nothing to the others.
+// learn tells the erasures that do not know what an event says of its session. An ending by a line that names an
+// erasure's user goes with the line: it is nothing to the others.
 func (g *guard) learn(f fact, tell func(erasure string, side side)) {
 	if f.session == "" || f.user == "" && !f.ends {
 		return

@@ -16,7 +16,8 @@ import (
 )
 
 // Silver follows from bronze: the events of the catalogue without exact repeats, the sightings, the bindings. Here the
-// lines of an hour are read again, in passes over the times of events, so that memory does not depend on the size of the hour.
+// lines of an hour are read again, in passes over the times of events, so that memory does not depend on the size of
+// the hour.
 
 // verifyPassRows is about how many of an hour's lines one pass keeps in mind, at some 200 bytes each.
 const verifyPassRows = 500_000
@@ -105,8 +106,8 @@ func (v *verifier) verifySilver(ctx context.Context, h *verifiedHour) error {
 	return nil
 }
 
-// expect notes the rows of silver that follow from a row of bronze. today counts, by reason, those that newer rules, or other
-// settings, would reject: they give none.
+// expect notes the rows of silver that follow from a row of bronze. today counts, by reason, those that newer rules,
+// or other settings, would reject: they give none.
 func (v *verifier) expect(h *verifiedHour, p *silverPass, parser *telemetry.Parser, event *telemetry.Event, row *eventRow, today map[telemetry.Reason]int64) error {
 	where := h.at(bronzeEvents, 2, row.FileName, row.LineNumber)
 	if row.ServiceName == "" || row.SessionID == "" {

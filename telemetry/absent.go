@@ -8,7 +8,7 @@ import (
 
 // isAbsent tells a bare token that languages print for no value, in any case.
 func isAbsent(token []byte) bool {
-	if len(token) < 2 || len(token) > len("undefined") || !beginsAbsent[token[0]] {
+	if len(token) < 2 || len(token) > len("undefined") {
 		return false
 	}
 	var lower [len("undefined")]byte
@@ -25,6 +25,7 @@ func isAbsent(token []byte) bool {
 	return false
 }
 
+// beginsAbsent: what a token that isAbsent begins with; most tokens need no further look.
 var beginsAbsent = [256]bool{'n': true, 'N': true, 'u': true, 'U': true, '<': true, '(': true}
 
 // defaultAbsent are the user and session ids that stand for none; the nil UUID in the ways in which it is printed.
@@ -55,24 +56,28 @@ func newPlaceholders(list []string) (p placeholders, err error) {
 	return p, nil
 }
 
-// has tells whether an id, which is not empty, stands for none.
+// has tells whether an id, which is not empty, stands for none. Most are told by their first and last bytes.
 func (p *placeholders) has(id []byte) bool {
-	if !p.begins[id[0]] || !p.ends[id[len(id)-1]] {
-		return false
-	}
-	if id = bytes.TrimSpace(id); len(id) == 0 {
-		return true
+	return p.begins[id[0]] && p.ends[id[len(id)-1]] && p.hasTrimmed(id)
+}
+
+func (p *placeholders) hasTrimmed(id []byte) bool {
+	if id[0] <= ' ' || id[0] >= utf8.RuneSelf || id[len(id)-1] <= ' ' || id[len(id)-1] >= utf8.RuneSelf {
+		if id = bytes.TrimSpace(id); len(id) == 0 {
+			return true
+		}
 	}
 	for _, text := range p.texts {
-		if len(text) == len(id) && bytes.EqualFold(text, id) {
+		last := len(text) - 1
+		if last == len(id)-1 && text[last]|0x20 == id[last]|0x20 && bytes.EqualFold(text, id) {
 			return true
 		}
 	}
 	return false
 }
 
-// SessionOfService is what tells a session apart where sessions are told apart by service: service/session. It is unambiguous, since
-// a slash in the service is written %2F, and a percent sign %25.
+// SessionOfService is what tells a session apart where sessions are told apart by service: service/session. It is
+// unambiguous, since a slash in the service is written %2F, and a percent sign %25.
 func SessionOfService(service, session []byte) []byte {
 	return appendSessionOfService(nil, service, session)
 }

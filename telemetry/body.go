@@ -8,9 +8,9 @@ import (
 // MaxNesting is how deep dicts and lists may nest in a body; the body itself is the first level.
 const MaxNesting = 64
 
-// parseBody reads the usual bodies (docs/EVENTS.md, Body): dicts and lists of strings and plain tokens, in one pass and without
-// recursion, and keeps the top-level entries that the catalogue names. Reasons: ReasonNesting; ReasonBody, where parseLoose knows
-// more.
+// parseBody reads the usual bodies (docs/EVENTS.md, Body): dicts and lists of strings and plain tokens, in one pass
+// and without recursion, and keeps the top-level entries that the catalogue names. Reasons: ReasonNesting; ReasonBody,
+// where parseLoose knows more.
 func (p *Parser) parseBody(b []byte, e *Event) Reason {
 	if len(b) == 0 || b[0] != '{' {
 		return ReasonBody
@@ -67,7 +67,7 @@ members:
 			}
 			if place != unknownName {
 				value := b[from:to]
-				if from == i && isAbsent(value) { // a token
+				if from == i && beginsAbsent[b[i]] && isAbsent(value) { // a token
 					value = nil
 				} else if escapes {
 					value = e.unescaped(value)

@@ -78,8 +78,8 @@ const (
 	nameOfName    = "Name"
 )
 
-// maxPlaces is how many names all attributes can have together: as many as a word has bits. The first name of an attribute has the
-// place of the attribute, further ones those behind.
+// maxPlaces is how many names all attributes can have together: as many as a word has bits. The first name of an
+// attribute has the place of the attribute, further ones those behind.
 const maxPlaces = 64
 
 // furtherName is the place of a name that counts where the attribute has no text yet.
@@ -91,8 +91,8 @@ type furtherName struct{ place, attribute uint8 }
 type Catalogue struct {
 	Events     map[string][]string `json:"events"`
 	Attributes map[string][]string `json:"attributes"` // of several names the first one with a text counts
-	// Absent are the user and session ids that stand for none, whatever their case and the blanks around them; nil: the default
-	// ones. Nothing but blanks always does.
+	// Absent are the user and session ids that stand for none, whatever their case and the blanks around them; nil:
+	// the default ones. Nothing but blanks always does.
 	Absent []string `json:"absent"`
 }
 

@@ -11,22 +11,25 @@ type Event struct {
 	TransactionID []byte // as written, may be empty
 	Body          []byte // as written, without the blanks around it
 	Name          []byte // the body's Name
-	// Session tells sessions apart: SessionID, behind the service where Options say so; empty where SessionID is a placeholder.
+	// Session tells sessions apart: SessionID, behind the service where Options say so; empty where SessionID is a
+	// placeholder.
 	Session []byte
 
 	Time        int64 // UTC microseconds since 1970
 	Transaction int64 // TransactionID as a number, for ordering; math.MaxInt64 if it isn't one that fits
 	Kind        Kind
 
-	// By place: that of an attribute, or of its name, and behind them those of further names (Catalogue). Bit n: place n has a text.
+	// By place: that of an attribute, or of its name, and behind them those of further names (Catalogue). Bit n: place
+	// n has a text.
 	present uint64
 	values  [maxPlaces][]byte
 	buffer  []byte // holds the texts that had escapes
 }
 
 // Attribute is the text of a top-level entry of the body: strings without quotes and escapes, bare tokens and numbers
-// (1.22.03) as written. Of several names of one attribute the first with a text counts, in the catalogue's order. It is absent
-// if none has one: null, nan, an empty text, a dict or a list is none, and no more is a user id that stands for nobody.
+// (1.22.03) as written. Of several names of one attribute the first with a text counts, in the catalogue's order. It
+// is absent if none has one: null, nan, an empty text, a dict or a list is none, and no more is a user id that stands
+// for nobody.
 func (e *Event) Attribute(a Attribute) (text []byte, ok bool) {
 	if a >= NumAttributes || e.present>>a&1 == 0 {
 		return nil, false

@@ -2,16 +2,17 @@ package telemetry
 
 import "bytes"
 
-// loose reads the bodies that parseBody gives up on, from their beginning: values as the printers of many languages write them
-// (docs/EVENTS.md, Body). What stands in brackets is passed over, since no attribute is in there. It is slower, and as bounded: one
-// pass, no recursion, no allocation but of the event's buffer.
+// loose reads the bodies that parseBody gives up on, from their beginning: values as the printers of many languages
+// write them (docs/EVENTS.md, Body). What stands in brackets is passed over, since no attribute is in there. It is
+// slower, and as bounded: one pass, no recursion, no allocation but of the event's buffer.
 type loose struct {
 	e       *Event
 	b       []byte
 	i       int
 	isKey   bool             // what is read stands before a colon
 	closers [MaxNesting]byte // what ends each open bracket; the first is the body's own
-	// A bracket in a token was never closed: from there on such brackets are letters, so that nothing is read again and again.
+	// A bracket in a token was never closed: from there on such brackets are letters, so that nothing is read again
+	// and again.
 	flatGroups, flatAngles bool
 }
 
@@ -98,8 +99,8 @@ func (l *loose) plain(text []byte, raw bool) []byte {
 	return l.e.unescaped(text)
 }
 
-// stringAt reads the string that begins at b[i], perhaps with a prefix as Python has them. Its text is as written, raw says that
-// backslashes mean nothing in it, and it ends before b[end]. A negative end: there is none.
+// stringAt reads the string that begins at b[i], perhaps with a prefix as Python has them. Its text is as written, raw
+// says that backslashes mean nothing in it, and it ends before b[end]. A negative end: there is none.
 func stringAt(b []byte, i int) (text []byte, end int, raw bool) {
 	for n := 0; i < len(b) && n < 3; n++ {
 		c := b[i]
@@ -167,8 +168,8 @@ func (l *loose) token() ([]byte, Reason) {
 	return text, ""
 }
 
-// call is the value of a token that ends in parentheses: the one text that a call is given, nothing for a tuple, else the token's
-// own text.
+// call is the value of a token that ends in parentheses: the one text that a call is given, nothing for a tuple, else
+// the token's own text.
 func (l *loose) call(text []byte, start, group, parts int) []byte {
 	if group == start {
 		if parts == 1 {
@@ -204,8 +205,8 @@ func isCallable(text []byte) bool {
 	return len(text) > 0
 }
 
-// group passes over the brackets that begin at b[i], with the strings and brackets in them: where they end, and how many members
-// they have, one more than commas. An end of 0: they do not close. Reason: ReasonNesting.
+// group passes over the brackets that begin at b[i], with the strings and brackets in them: where they end, and how
+// many members they have, one more than commas. An end of 0: they do not close. Reason: ReasonNesting.
 func (l *loose) group() (end, members int, reason Reason) {
 	if l.flatGroups {
 		return 0, 0, ""
@@ -262,8 +263,8 @@ func (l *loose) group() (end, members int, reason Reason) {
 	return 0, 0, ""
 }
 
-// angles passes over what a token begins with, if that is something in angle brackets as many languages print what is no plain value:
-// <NA>, <Color.RED: 1>, <function <lambda> at 0x7f>. They end where the token does.
+// angles passes over what a token begins with, if that is something in angle brackets as many languages print what is
+// no plain value: <NA>, <Color.RED: 1>, <function <lambda> at 0x7f>. They end where the token does.
 func (l *loose) angles() Reason {
 	if l.flatAngles || l.b[l.i] != '<' {
 		return ""
@@ -295,8 +296,8 @@ func isLetter(c byte) bool { return c|0x20-'a' <= 25 || c == '_' || c >= 0x80 }
 
 func isNameByte(c byte) bool { return isLetter(c) || c-'0' <= 9 || c == '.' || c == '$' }
 
-// unquotedBody is the text of a body that is a string: quoted as CSV quotes, the quotes in it doubled; or as a language quotes the
-// text of a dict, with escapes. Nil: it is no string.
+// unquotedBody is the text of a body that is a string: quoted as CSV quotes, the quotes in it doubled; or as a
+// language quotes the text of a dict, with escapes. Nil: it is no string.
 func (e *Event) unquotedBody(body []byte) []byte {
 	if quote, last := body[0], len(body)-1; last > 0 && body[last] == quote && (quote == '"' || quote == '\'') {
 		inner := body[1:last]

@@ -87,7 +87,7 @@ func (t nameTable) lookup(name []byte, prefix uint64) uint8 {
 		if slot.name == "" {
 			return unknownName
 		}
-		if slot.prefix == prefix && slot.name == string(name) {
+		if slot.prefix == prefix && len(slot.name) == len(name) && (len(name) <= 8 || slot.name == string(name)) { // up to 8 bytes, the prefix is all
 			return slot.number
 		}
 	}

@@ -11,8 +11,8 @@ import (
 // DefaultMaxFuture is how far beyond the end of its hour an event may lie, when Options do not say.
 const DefaultMaxFuture = 24 * time.Hour
 
-// DefaultMaxPast is how far before its hour an event may lie, when Options do not say: devices do come back after months, and a
-// clock that was never set says 1970.
+// DefaultMaxPast is how far before its hour an event may lie, when Options do not say: devices do come back after
+// months, and a clock that was never set says 1970.
 const DefaultMaxPast = 5 * 365 * 24 * time.Hour
 
 // LargestMaxFuture bounds Options.MaxFuture: whoever looks for an event by its time need not look into hours long before it.

@@ -21,8 +21,11 @@ func parseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
 		year == 0 || month-1 > 11 || day-1 >= daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
 		return parseLooseTimestamp(text, separator)
 	}
-	fraction, rest := parseFraction(text[19:])
-	var offset int64
+	rest := text[19:]
+	var fraction, offset int64
+	if rest[0] == '.' || rest[0] == ',' {
+		fraction, rest = parseFraction(rest)
+	}
 	if string(rest) != "+0000" && string(rest) != "Z" {
 		if offset, ok = parseOffset(rest, separator); !ok {
 			return 0, false
@@ -69,8 +72,9 @@ const (
 	lastSecond  = 253_402_300_799
 )
 
-// parseOffset reads Z, UTC, GMT, +01, +0130, +01:30 or +01:30:15 into seconds east of UTC, whatever name of a zone stands behind it: in
-// brackets, or after a blank. One blank may stand before it. Blanks only where a field may hold them.
+// parseOffset reads Z, UTC, GMT, +01, +0130, +01:30 or +01:30:15 into seconds east of UTC, whatever name of a zone
+// stands behind it: in brackets, or after a blank. One blank may stand before it. Blanks only where a field may hold
+// them.
 func parseOffset(text []byte, separator byte) (seconds int64, ok bool) {
 	if len(text) > 0 && text[0] == separator && separator == ' ' {
 		text = text[1:]
@@ -132,8 +136,8 @@ func isZone(text []byte) bool {
 
 var utc, gmt = []byte("UTC"), []byte("GMT")
 
-// parseLooseTimestamp reads what else ISO 8601 allows: no seconds, or no minutes either, and the basic form without dashes and
-// colons, 20211224T113119Z.
+// parseLooseTimestamp reads what else ISO 8601 allows: no seconds, or no minutes either, and the basic form without
+// dashes and colons, 20211224T113119Z.
 func parseLooseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
 	var parts [6]uint // year, month, day, hour, minute, second
 	year, ok := number4(text)
