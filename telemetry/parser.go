@@ -93,7 +93,12 @@ func (p *Parser) Parse(line []byte, e *Event) Reason {
 		return ReasonFields
 	}
 	if e.Time, ok = parseTimestamp(timestamp, separator); !ok {
-		return ReasonTimestamp
+		if e.Time, ok = e.unquoteFields(timestamp); !ok {
+			return ReasonTimestamp
+		}
+		if len(e.ServiceName) == 0 || len(e.SessionID) == 0 {
+			return ReasonFields
+		}
 	}
 	if reason := p.CheckTime(e.Time); reason != "" {
 		return reason
@@ -183,6 +188,18 @@ func (e *Event) cutAtTabs(line []byte) (timestamp []byte, ok bool) {
 	}
 	e.Category, e.ServiceName, e.SessionID, e.TransactionID, e.Body = category, service, session, transaction, body
 	return timestamp, true
+}
+
+// unquoteFields is for lines in which every field is quoted as CSV quotes. It returns the event's time.
+func (e *Event) unquoteFields(timestamp []byte) (micros int64, ok bool) {
+	for _, field := range [...]*[]byte{&timestamp, &e.Category, &e.ServiceName, &e.SessionID, &e.TransactionID} {
+		last := len(*field) - 1
+		if last < 1 || (*field)[0] != '"' || bytes.IndexByte((*field)[1:], '"') != last-1 {
+			return 0, false
+		}
+		*field = trim((*field)[1:last])
+	}
+	return parseTimestamp(timestamp, ' ')
 }
 
 // cutAtBlanks is for lines with fewer than five tabs: five words, and a body that isn't empty.
