@@ -1,8 +1,10 @@
 package lake
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/apache/iceberg-go"
 
+	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -259,5 +262,31 @@ func TestColumnsThatWereRequired(t *testing.T) {
 	}))
 	if want := []string{"suserp1", "tdeviceD", "sup1", "tdD"}; !slices.Equal(got, want) {
 		t.Errorf("read as %q, not %q", got, want)
+	}
+}
+
+// TestEndingsComeLast: in whatever order the rows of a line come, it names its user first and then ends the session.
+func TestEndingsComeLast(t *testing.T) {
+	row := func(value string, state byte, line int64) *sessionRow {
+		return &sessionRow{key: 1, session: "s", kind: 'u', value: value, state: state, time: 5, file: "f", line: line}
+	}
+	all := []*sessionRow{row("p1", rowKept, 1), row("", rowKept, 1), row("p2", rowAdded, 2), row("", rowAdded, 2), row("", rowRemoved, 3), row("p3", rowAdded, 3)}
+	for range 100 {
+		rows := slices.Clone(all)
+		rand.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		slices.SortFunc(rows, (*sessionRow).compare)
+		s := newSession(rows)
+		for name, bindings := range map[string]history.Bindings{"p1 – –": s.before.users, "p1 – p2 – p3": s.after.users} {
+			var got []string
+			for _, binding := range bindings {
+				if binding.Ends != (binding.Value == "") {
+					t.Fatalf("%+v", binding)
+				}
+				got = append(got, cmp.Or(binding.Value, "–"))
+			}
+			if strings.Join(got, " ") != name {
+				t.Fatalf("got %q, not %s", got, name)
+			}
+		}
 	}
 }

@@ -237,7 +237,8 @@ func TestForgetResumes(t *testing.T) {
 func TestMentions(t *testing.T) {
 	f := imagine("player-7f3a91c0", []named{{"5e55104a", 5, sideSubject}, {"5e55104b", 5, sideSubject}, {"5e55104b", 9, sideOthers},
 		{"5e55104c", 1, sideSubject}, {"5e55104c", 2, sideNobody},
-		{"5e55104d", 5, sideSubject}, {"5e55104d", 7, sideNobody}, {"5e55104d", 9, sideOthers}})
+		{"5e55104d", 5, sideSubject}, {"5e55104d", 7, sideNobody}, {"5e55104d", 9, sideOthers},
+		{"5e55104e", 5, sideNobody}, {"5e55104e", 7, sideSubject}, {"5e55104e", 9, sideOthers}})
 	g := f.guard()
 	for text, want := range map[string]string{
 		"player-7f3a91c0":                         "erased",
@@ -273,6 +274,10 @@ func TestMentions(t *testing.T) {
 		{fact{"5e55104d", "", 7, false, false}, false}, // nobody's until the other one came
 		{fact{"5e55104d", "", 8, false, false}, false},
 		{fact{"5e55104d", "", 9, false, false}, false},
+		{fact{"5e55104e", "", 4, false, false}, true}, // an ending is never taken for what comes next
+		{fact{"5e55104e", "", 5, false, false}, false},
+		{fact{"5e55104e", "", 6, false, false}, false},
+		{fact{"5e55104e", "", 7, false, false}, true},
 	} {
 		if got := g.owns(test.fact); got != test.owns {
 			t.Errorf("%+v: %v", test.fact, got)
