@@ -137,6 +137,7 @@ func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) 
 		if err != nil {
 			return staged, err
 		}
+		warnPassed(ctx, run, chunk)
 		staged.Chunks = append(staged.Chunks, chunk)
 	}
 	sections := lake.GroupSections(staged.Chunks, smallHour)

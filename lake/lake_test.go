@@ -68,6 +68,7 @@ type ingester struct {
 	chunkSize int64
 	// sectionBytes is about how much of an hour a step gathers for silver.
 	sectionBytes int64
+	parsing      telemetry.Options
 	runs         int
 	failed       func(error) // is told of a step that fails, and lets it be done again; nil: no step may fail
 }
@@ -152,15 +153,16 @@ func (in *ingester) tryStage(run Run) (s stagedHour, err error) {
 		s.plan.Ledger = ledger
 		return err
 	})
-	err = in.stageChunks(&s, in.source, len(chunks), telemetry.Catalogue{})
+	err = in.stageChunks(&s, in.source, len(chunks), in.parsing)
 	return s, err
 }
 
 // stageChunks takes the steps of an hour between its plan and its commit.
-func (in *ingester) stageChunks(s *stagedHour, source source.Source, chunks int, catalogue telemetry.Catalogue) error {
+func (in *ingester) stageChunks(s *stagedHour, source source.Source, chunks int, parsing telemetry.Options) error {
 	in.tb.Helper()
 	ctx := in.tb.Context()
-	parser, err := telemetry.NewParser(telemetry.Options{Hour: s.run.Hour, Catalogue: catalogue})
+	parsing.Hour = s.run.Hour
+	parser, err := telemetry.NewParser(parsing)
 	in.must(err)
 	for n := range chunks {
 		if err := in.try(func() error {

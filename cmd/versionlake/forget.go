@@ -104,7 +104,7 @@ func (o *forgetOptions) printErasure(p *printer, e lake.Erasure) error {
 
 // plan says what would be erased.
 func (o *forgetOptions) plan(ctx context.Context) error {
-	catalogue, err := o.catalogue()
+	parsing, err := o.parsing()
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (o *forgetOptions) plan(ctx context.Context) error {
 	}
 	defer l.Close()
 	bar := o.stderr.NewProgress("forget")
-	plan, err := l.PlanForget(ctx, o.user, catalogue, func(table string, files int64) { bar.Update("reading "+table, files, 0, "files") })
+	plan, err := l.PlanForget(ctx, o.user, parsing, func(table string, files int64) { bar.Update("reading "+table, files, 0, "files") })
 	bar.End()
 	if err != nil {
 		return err

@@ -28,6 +28,8 @@ type settings struct {
 	catalog   string
 	events    string
 	maxFuture time.Duration
+	maxPast   time.Duration
+	byService bool
 	output    string
 	trino     string
 	// readsNoSource: the command's work may do without one.
@@ -50,6 +52,8 @@ func (s *settings) addFlags(root *cobra.Command) {
 	flags.StringVar(&s.catalog, "catalog", "", "the Iceberg catalog: sqlite:///file or postgres://user@host/database; by default in --dir [VERSIONLAKE_CATALOG]")
 	flags.StringVar(&s.events, "events", "", "JSON file with the names that the telemetry has for events and attributes, see docs/EVENTS.md [VERSIONLAKE_EVENTS]")
 	flags.DurationVar(&s.maxFuture, "max-future", telemetry.DefaultMaxFuture, "how far beyond the end of its hour an event may lie; one that lies further is rejected")
+	flags.DurationVar(&s.maxPast, "max-past", telemetry.DefaultMaxPast, "how far before its hour an event may lie; one that lies further is rejected")
+	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
 	flags.StringVarP(&s.output, "output", "o", outputTable, "table or json (one object a line)")
 	complete(root, "output", outputTable, outputJSON)
 	complete(root, "dir")
@@ -58,14 +62,15 @@ func (s *settings) addFlags(root *cobra.Command) {
 // variables name what a flag's value is where the command line has none. They are read when a command runs, and are no defaults:
 // help prints defaults, and a value may hold a password.
 var variables = map[string]string{
-	"dir":         "VERSIONLAKE_DIR",
-	"source":      "VERSIONLAKE_SOURCE",
-	"warehouse":   "VERSIONLAKE_WAREHOUSE",
-	"catalog":     "VERSIONLAKE_CATALOG",
-	"events":      "VERSIONLAKE_EVENTS",
-	"keep-bronze": "VERSIONLAKE_KEEP_BRONZE",
-	"keep-events": "VERSIONLAKE_KEEP_EVENTS",
-	"trino":       "VERSIONLAKE_TRINO_URL",
+	"dir":                 "VERSIONLAKE_DIR",
+	"source":              "VERSIONLAKE_SOURCE",
+	"warehouse":           "VERSIONLAKE_WAREHOUSE",
+	"catalog":             "VERSIONLAKE_CATALOG",
+	"events":              "VERSIONLAKE_EVENTS",
+	"sessions-by-service": "VERSIONLAKE_SESSIONS_BY_SERVICE",
+	"keep-bronze":         "VERSIONLAKE_KEEP_BRONZE",
+	"keep-events":         "VERSIONLAKE_KEEP_EVENTS",
+	"trino":               "VERSIONLAKE_TRINO_URL",
 }
 
 // readVariables gives a command's flags the values of their variables. A flag of the command line counts first, even if it is
@@ -100,6 +105,9 @@ func (s *settings) validate() error {
 	}
 	if s.maxFuture < 0 || s.maxFuture > telemetry.LargestMaxFuture {
 		return usagef("--max-future %s: give a time up to %s", s.maxFuture, telemetry.LargestMaxFuture)
+	}
+	if s.maxPast <= 0 {
+		return usagef("--max-past %s: give a time above 0", s.maxPast)
 	}
 	dir, err := filepath.Abs(s.dir)
 	if err != nil {
@@ -148,6 +156,12 @@ func (s *settings) openSource(ctx context.Context) (source.Source, error) {
 		return source.None(), nil
 	}
 	return nil, usagef("the source is missing: name the folder or the s3://bucket/prefix of the telemetry files with --source or VERSIONLAKE_SOURCE")
+}
+
+// parsing is how lines are read, whatever their hour.
+func (s *settings) parsing() (telemetry.Options, error) {
+	catalogue, err := s.catalogue()
+	return telemetry.Options{Catalogue: catalogue, MaxFuture: s.maxFuture, MaxPast: s.maxPast, SessionsByService: s.byService}, err
 }
 
 // catalogue reads the names of events and attributes; the default ones without a file.

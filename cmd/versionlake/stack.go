@@ -48,7 +48,7 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	if k.source, err = s.openSource(ctx); err != nil {
 		return nil, err
 	}
-	catalogue, err := s.catalogue()
+	parsing, err := s.parsing()
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	}
 	k.undo = append(k.undo, func() error { k.client.Close(); return nil })
 	k.worker = worker.New(k.client, worker.Options{
-		Source: k.source, Lake: k.lake, Catalogue: catalogue, MaxFuture: s.maxFuture, Activities: o.workers,
+		Source: k.source, Lake: k.lake, Parsing: parsing, Activities: o.workers,
 	})
 	if err := k.worker.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker: %w", err)

@@ -50,7 +50,7 @@ It only reads the lake, needs no Temporal, and may run beside ingestion. It read
 }
 
 func verifyRun(ctx context.Context, o *verifyOptions) error {
-	catalogue, err := o.catalogue()
+	parsing, err := o.parsing()
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func verifyRun(ctx context.Context, o *verifyOptions) error {
 	bar := o.stderr.NewProgress("verify")
 	p := o.newPrinter()
 	checked, err := l.Verify(ctx, lake.VerifyOptions{
-		From: o.from, To: o.to, Catalogue: catalogue,
+		From: o.from, To: o.to, Parsing: parsing,
 		Progress: func(doing string, done, total int, unit string) { bar.Update(doing, int64(done), int64(total), unit) },
 	}, func(d lake.Difference) error {
 		if o.output == outputJSON {
