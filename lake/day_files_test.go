@@ -461,7 +461,7 @@ func TestVerifyCatchesInADaysFile(t *testing.T) {
 // TestForgetInADaysFile: of the hours of a day that nobody was forgotten in, nothing changes.
 func TestForgetInADaysFile(t *testing.T) {
 	in, hours := oneDay(t)
-	plan, err := in.lake.PlanForget(t.Context(), "p7-3", telemetry.Catalogue{}, func(string, int64) {})
+	plan, err := in.lake.PlanForget(t.Context(), "p7-3", telemetry.Options{}, func(string, int64) {})
 	in.must(err)
 	if plan.Hours != 1 {
 		t.Errorf("the plan is %+v", plan)

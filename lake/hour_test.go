@@ -274,7 +274,7 @@ func zstandard(t *testing.T, text string) []byte {
 // rejectExamples are the lines of docs/EVENTS.md that are rejected, with the reason.
 func rejectExamples(t *testing.T) (lines []string, reasons []string) {
 	t.Helper()
-	text, err := os.ReadFile("../docs/EVENTS.md")
+	text, err := os.ReadFile(inCheckout(t, "docs/EVENTS.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

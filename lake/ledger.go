@@ -49,7 +49,8 @@ type HourRow struct {
 	Silver     int64          `json:"silver_events"`
 	Sightings  int64          `json:"sightings"`
 	Bindings   int64          `json:"bindings"`
-	Changed    bool           `json:"changed"` // whether the run changed a row of silver
+	Rules      int64          `json:"rules,omitempty"` // by which silver was made; 0: from before they had a number
+	Changed    bool           `json:"changed"`         // whether the run changed a row of silver
 	StartedAt  time.Time      `json:"started_at"`
 	FinishedAt time.Time      `json:"finished_at"`
 }
@@ -127,10 +128,11 @@ func (l *Lake) gather(staged StagedHour) (*hourResult, error) {
 
 func (r *hourResult) row(run Run, silver []StagedSilver) HourRow {
 	row := r.readRow()
-	row.Hour, row.RunID, row.Changed = run.Hour, run.ID, false
 	if r.plan.Noted != nil {
+		row.Hour, row.RunID, row.Changed = run.Hour, run.ID, false
 		return row
 	}
+	row.Hour, row.RunID, row.Rules, row.Changed = run.Hour, run.ID, Rules, false
 	row.Silver, row.Sightings, row.Bindings = 0, 0, 0
 	for _, each := range silver {
 		row.Silver += each.Events
@@ -251,7 +253,7 @@ func (r HourRow) stored() hourRow {
 	return hourRow{
 		HourStart: r.Hour.Start().UnixMicro(), RunID: r.RunID, State: r.State, Source: r.Source, Files: r.Files,
 		BadFiles: r.BadFiles, GoneFiles: r.GoneFiles, PassedOver: r.PassedOver, Bytes: r.Bytes, Lines: r.Lines, Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased,
-		Silver: r.Silver, Sightings: r.Sightings, Bindings: r.Bindings, Changed: r.Changed,
+		Silver: r.Silver, Sightings: r.Sightings, Bindings: r.Bindings, Rules: r.Rules, Changed: r.Changed,
 		StartedAt: r.StartedAt.UnixMicro(), FinishedAt: r.FinishedAt.UnixMicro(), IngestDate: r.Hour.Date(),
 	}
 }

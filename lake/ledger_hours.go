@@ -111,7 +111,7 @@ func (l *Lake) RecordEmpty(ctx context.Context, runID, source string, hours []te
 	days := map[int32][]hourRow{}
 	for _, hour := range hours {
 		if !in[hour] {
-			row := HourRow{Hour: hour, RunID: runID, State: HourEmpty, Source: source, StartedAt: moment, FinishedAt: moment}
+			row := HourRow{Hour: hour, RunID: runID, State: HourEmpty, Source: source, Rules: Rules, StartedAt: moment, FinishedAt: moment}
 			days[hour.Date()] = append(days[hour.Date()], row.stored())
 		}
 	}

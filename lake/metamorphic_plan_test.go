@@ -253,7 +253,7 @@ func (p *planRun) do(step planStep) {
 		}
 	case "silver": // from bronze, of a range of hours
 		for n := step.hour; n <= min(step.hour+r.IntN(3), 4); n++ {
-			run, _, err := in.silverAgain(p.hour(n), telemetry.Catalogue{})
+			run, _, err := in.silverAgain(p.hour(n), telemetry.Options{})
 			if errors.Is(err, ErrNoBronze) || errors.Is(err, ErrStale) {
 				continue // what the workflow would ingest from the source
 			}

@@ -44,7 +44,17 @@ func smallWorld(r *rand.Rand) map[string][]string {
 					attributes = append(attributes, "Device", pick("D1", "D2"))
 				}
 				line := ""
-				switch r.IntN(11) {
+				switch r.IntN(14) {
+				case 11:
+					line = loginOfNobody(at, session)
+				case 12:
+					if line = logout(at, session); r.IntN(2) == 0 {
+						line = logout(at, session, "UserId", named("p1", "p2", "p3"))
+					}
+				case 13: // without a session
+					if line = sighting(at, pick("null", "N/A"), pick("1.0", "1.1"), attributes...); r.IntN(2) == 0 {
+						line = event(at, "none", pick("Login", "Notification", "DeviceInfo", "Logout"), "UserId", pick("p1", gone), "Device", "D1")
+					}
 				case 0:
 					line = login(at, session, named("p1", "p2", "p3"))
 				case 1:

@@ -138,7 +138,7 @@ type (
 
 	silverRow struct {
 		EventName       string `parquet:"event_name,dict,id(1)" doc:"Event of the catalogue: SoftwareVersion, DeviceInfo, Notification, …"`
-		SessionID       string `parquet:"session_id,id(2)" doc:"Session id."`
+		SessionID       string `parquet:"session_id,optional,id(2)" doc:"Session id; <service>/<session id> where sessions are told apart by service. NULL: it was a placeholder."`
 		Transaction     int64  `parquet:"transaction_number,uncompressed,delta,id(3)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
 		ServiceName     string `parquet:"service_name,uncompressed,dict,id(4)" doc:"Id of the service or product."`
 		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)" doc:"When the event happened, by the client's clock, UTC."`
@@ -167,7 +167,7 @@ type (
 
 	sightingRow struct {
 		SessionKey      int64  `parquet:"session_key,uncompressed,delta,id(1)" doc:"xxhash64 of session_id: files are sorted by it, so that gold finds a session without reading the rest."`
-		SessionID       string `parquet:"session_id,id(2)" doc:"Session id."`
+		SessionID       string `parquet:"session_id,optional,id(2)" doc:"Session, as in silver.events; NULL: the sighting has none, and names its user."`
 		UserID          string `parquet:"user_id,optional,id(3)" doc:"User as the body names it; NULL: the session's user, see silver.bindings."`
 		ServiceName     string `parquet:"service_name,uncompressed,dict,id(4)" doc:"Id of the service or product."`
 		Device          string `parquet:"device,uncompressed,optional,dict,id(5)" doc:"Device as the body names it; NULL: the session's device, see silver.bindings."`
@@ -182,9 +182,9 @@ type (
 
 	bindingRow struct {
 		SessionKey      int64  `parquet:"session_key,uncompressed,delta,id(1)" doc:"xxhash64 of session_id: files are sorted by it."`
-		SessionID       string `parquet:"session_id,id(2)" doc:"Session id."`
+		SessionID       string `parquet:"session_id,id(2)" doc:"Session, as in silver.events."`
 		Kind            string `parquet:"kind,uncompressed,dict,id(3)" doc:"user or device."`
-		Value           string `parquet:"value,id(4)" doc:"The user id, or the device."`
+		Value           string `parquet:"value,optional,id(4)" doc:"The user id, or the device. NULL: the session is nobody's from here on (a Login of nobody, a Logout)."`
 		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)" doc:"When the event said so, by the client's clock, UTC."`
 		Transaction     int64  `parquet:"transaction_number,id(6)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
 		FileName        string `parquet:"file_name,id(7)" doc:"Source file, relative to the source's root."`
@@ -280,6 +280,7 @@ type (
 		Erased     int64  `parquet:"erased,id(19)" doc:"Lines left out because they are of a forgotten user."`
 		GoneFiles  int64  `parquet:"gone_files,optional,id(20)" doc:"Of files, those that left the source and whose rows stay; NULL: none."`
 		PassedOver int64  `parquet:"passed_over,optional,id(21)" doc:"What lay beside the files and is not read, see ops.files; NULL: nothing."`
+		Rules      int64  `parquet:"rules,optional,id(22)" doc:"Number of the rules by which the run made silver; NULL: from before they had one."`
 	}
 
 	fileRow struct {
@@ -308,7 +309,7 @@ type (
 		FirstAt    *int64 `parquet:"first_at,optional,timestamp(microsecond),id(5)" doc:"session: when it first named this side, without naming the other, UTC."`
 		LastAt     *int64 `parquet:"last_at,optional,timestamp(microsecond),id(6)" doc:"session: when it last did so, UTC."`
 		Subject    bool   `parquet:"is_subject,id(7)" doc:"session: whether it named the forgotten user then, or somebody else."`
-		State      string `parquet:"state,optional,dict,id(8)" doc:"user: begun, or done: a scan of every object found nothing."`
+		State      string `parquet:"state,optional,dict,id(8)" doc:"user: begun, or done: a scan of every object found nothing. session: ended, where it named nobody, else NULL."`
 		RecordedAt int64  `parquet:"recorded_at,timestamp(microsecond),id(9)" doc:"When this was remembered, UTC."`
 		FinishedAt *int64 `parquet:"finished_at,optional,timestamp(microsecond),id(10)" doc:"user: when the last scan ended, UTC."`
 		Rows       int64  `parquet:"rows,id(11)" doc:"user: rows taken out of the present tables."`

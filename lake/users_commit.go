@@ -73,6 +73,11 @@ func (l *Lake) CommitUsers(ctx context.Context, plan UsersPlan, merged []MergedU
 		if head == 0 && len(c.add) == 0 {
 			c.tags = nil // nothing to tag yet
 		}
+		if number, err := rulesOf(loaded); err != nil {
+			return nil, err
+		} else if staged.Rebuild && number != Rules {
+			c.updates = append(c.updates, table.NewSetPropertiesUpdate(rulesProperty()))
+		}
 		return &c, nil
 	})
 	if err != nil {

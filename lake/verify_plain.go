@@ -34,25 +34,34 @@ const plainWindow = 24 * 60 * 60 * 1_000_000 // a day, in microseconds
 // resolve finds the user and the device of every sighting.
 func (s *plainSession) resolve() []plainSighting {
 	slices.SortFunc(s.sightings, func(a, b sightingRow) int { return cmp.Compare(a.Time, b.Time) })
-	for _, bindings := range s.bindings {
+	named := map[string][]bindingRow{} // those that are no endings
+	for kind, bindings := range s.bindings {
 		slices.SortFunc(bindings, func(a, b bindingRow) int {
 			return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction),
-				strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber))
+				strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber), -strings.Compare(a.Value, b.Value))
 		})
+		for _, binding := range bindings {
+			if binding.Value != "" {
+				named[kind] = append(named[kind], binding)
+			}
+		}
 	}
 	// Sightings and bindings pass by in the order of time, like two hands of a clock.
-	passed := map[string]int{}
+	passed, passedNamed := map[string]int{}, map[string]int{}
+	pass := func(hands map[string]int, kind string, bindings []bindingRow, time int64) int {
+		for hands[kind] < len(bindings) && bindings[hands[kind]].Time <= time {
+			hands[kind]++
+		}
+		return hands[kind]
+	}
 	bound := func(kind string, time int64) string {
-		bindings, at := s.bindings[kind], passed[kind]
-		for at < len(bindings) && bindings[at].Time <= time {
-			at++
-		}
-		passed[kind] = at
+		bindings := s.bindings[kind]
+		at, next := pass(passed, kind, bindings, time), pass(passedNamed, kind, named[kind], time)
 		if at > 0 && time-bindings[at-1].Time <= plainWindow {
-			return bindings[at-1].Value
+			return bindings[at-1].Value // "": the session ended
 		}
-		if at < len(bindings) && bindings[at].Time-time <= plainWindow {
-			return bindings[at].Value
+		if next < len(named[kind]) && named[kind][next].Time-time <= plainWindow {
+			return named[kind][next].Value
 		}
 		return ""
 	}

@@ -68,6 +68,10 @@ func (v *verifier) reflected() (*base, error) {
 		}
 		return nil, nil
 	}
+	if number, err := rulesOf(v.gold); err != nil || number != Rules {
+		v.note("gold.users was made by older rules (%d, now %d): it was not compared; the next round makes it anew", number, Rules)
+		return nil, err
+	}
 	// What another program did on top of the last commit of ours is looked at as if it were ours.
 	reflects := base{}
 	for snapshot := head; snapshot != nil; snapshot = parentOf(v.gold, snapshot) {

@@ -23,7 +23,7 @@ type question struct {
 }
 
 var questions = []question{
-	{view: "events", answer: (*truth).events, mutant: [2]string{"'session:' || session_id", "session_id"}},
+	{view: "events", answer: (*truth).events, mutant: [2]string{"coalesce(value, '')", "value"}},
 	{view: "active_installations", answer: (*truth).activeInstallations, mutant: [2]string{"'30' DAY", "'60' DAY"}},
 	{view: "active_versions", answer: (*truth).activeVersions, mutant: [2]string{"'7' DAY", "'6' DAY"}},
 	{view: "shutdown_impact", answer: (*truth).shutdownImpact, mutant: [2]string{"min(version_rank) AS oldest", "max(version_rank) AS oldest"}},
@@ -52,7 +52,7 @@ var questions = []question{
 func sparse() generate.Options {
 	o := generate.Defaults()
 	o.Hours, o.EmptyHours, o.Users, o.LinesPerHour, o.FilesPerHour = 49*24, 0.975, 300, 500, 1
-	o.NewUsers, o.Anonymous, o.Shared, o.Late = 0.6, 0.1, 0.05, 0.1
+	o.NewUsers, o.Anonymous, o.Shared, o.Late, o.Ended = 0.6, 0.1, 0.05, 0.1, 0.15
 	return o
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/trino"
 )
 
@@ -21,7 +22,7 @@ func (d *demo) showTrino(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	install, err := trino.EnsureInstall(ctx, d.stderr)
+	install, err := trino.EnsureInstall(ctx, d.stderr.Lines())
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ ORDER BY lines DESC, reason`, nil},
 
 func (d *demo) ask(ctx context.Context, question sqlQuestion) error {
 	d.say("%s", question.what)
-	d.command("sql \"%s\"", question.query)
+	fmt.Fprintf(d.stdout.Lines(), "\n$ versionlake sql \"%s\"\n", question.query) // which has several lines
 	if err := sqlRun(ctx, &sqlOptions{settings: &d.settings, query: question.query}); err != nil {
 		return err
 	}
@@ -204,7 +205,7 @@ upgrades_in, upgrades_out, downgrades_in, downgrades_out, sessions, issues FROM 
 func answers[T any](d *demo, run func(*settings) error) ([]T, error) {
 	var text bytes.Buffer
 	s := d.settings
-	s.output, s.stdout = outputJSON, &text
+	s.output, s.stdout = outputJSON, terminal.NewOutput(&text)
 	if err := run(&s); err != nil {
 		return nil, err
 	}
@@ -224,7 +225,7 @@ func (d *demo) same(command string, told, asked any) error {
 	if a, b := sorted(told), sorted(asked); !slices.Equal(a, b) {
 		return fmt.Errorf("answers of Trino and `%s` differ:\n%s\nnot\n%s", command, strings.Join(b, "\n"), strings.Join(a, "\n"))
 	}
-	fmt.Fprintf(d.stdout, "(%s, as `%s` says)\n", count(int64(reflect.ValueOf(told).Len()), "row"), command)
+	d.stdout.Printf("(%s, as `%s` says)\n", count(int64(reflect.ValueOf(told).Len()), "row"), command)
 	return nil
 }
 

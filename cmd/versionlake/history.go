@@ -140,7 +140,7 @@ func addHistory(p *printer, user *history.User, named bool) error {
 	for i := range user.History {
 		object.History = append(object.History, intervalOf(&user.History[i]))
 	}
-	if p.encoder != nil {
+	if p.json {
 		return p.add(object)
 	}
 	for i := range user.History {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows"
 )
 
@@ -92,10 +92,10 @@ func ingestRun(ctx context.Context, o *ingestOptions) (err error) {
 		return err
 	}
 	for _, file := range result.LeftOut {
-		fmt.Fprintf(o.stdout, "left out: %s\n", file)
+		o.stdout.Printf("left out: %s\n", file)
 	}
 	if result.Gold.SnapshotID != 0 {
-		fmt.Fprintf(o.stdout, "\n%s in snapshot %d%s\n", count(result.Gold.Users, "user"), result.Gold.SnapshotID, tagList(result.Gold.Tags))
+		o.stdout.Printf("\n%s in snapshot %d%s\n", count(result.Gold.Users, "user"), result.Gold.SnapshotID, tagList(result.Gold.Tags))
 	}
 	return nil
 }
@@ -124,15 +124,15 @@ func (o *ingestOptions) ingest(ctx context.Context, c *session) (result workflow
 		return result, err
 	}
 	if o.detach {
-		fmt.Fprintf(o.stderr, "started %s on %s\n", run.GetID(), c.where)
+		o.stderr.Printf("started %s on %s\n", run.GetID(), c.where)
 		return result, nil
 	}
-	p := o.newProgress(o.hour.String())
-	defer p.end()
-	err = c.wait(ctx, run, &result, p, func(ctx context.Context, p progress) []string {
+	p := o.stderr.NewProgress(o.hour.String())
+	defer p.End()
+	err = c.wait(ctx, run, &result, p, func(ctx context.Context, p terminal.Progress) []string {
 		var now workflows.IngestProgress
 		if c.query(ctx, run, &now) {
-			p.update(now.Status, int64(now.ChunksDone), int64(now.Chunks), "chunks")
+			p.Update(now.Status, int64(now.ChunksDone), int64(now.Chunks), "chunks")
 		}
 		return nil
 	})

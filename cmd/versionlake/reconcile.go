@@ -75,7 +75,7 @@ func reconcileRun(ctx context.Context, o *reconcileOptions) (err error) {
 		return err
 	}
 	if o.detach {
-		fmt.Fprintf(o.stderr, "started %s on %s\n", run.GetID(), c.where)
+		o.stderr.Printf("started %s on %s\n", run.GetID(), c.where)
 		return nil
 	}
 	var result workflows.ReconcileProgress

@@ -58,14 +58,14 @@ func (s *settings) confirmRemoval(ctx context.Context, r *removal, from, to tele
 	s.printRemoval(plan)
 	switch {
 	case r.dryRun:
-		fmt.Fprintln(s.stderr, "nothing was changed: this was a --dry-run")
+		s.stderr.Printf("nothing was changed: this was a --dry-run\n")
 		return false, nil
 	case r.yes || plan.Files == 0:
 		return true, nil
 	case !isatty.IsTerminal(os.Stdin.Fd()):
 		return false, errKept
 	}
-	fmt.Fprint(s.stderr, "Take them out? They come back only with their files. [y/N] ")
+	s.stderr.Printf("Take them out? They come back only with their files. [y/N] ")
 	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
 	if err != nil && err != io.EOF {
 		return false, fmt.Errorf("read the answer: %w", err)
@@ -115,16 +115,16 @@ func (s *settings) workSource(ctx context.Context) (source.Source, error) {
 func (s *settings) printRemoval(plan lake.Removal) {
 	const named = 10
 	for _, file := range plan.Named[:min(named, len(plan.Named))] {
-		fmt.Fprintf(s.stderr, "  %s: %s, %s\n", file.Key, file.State, count(file.Events+file.Rejects, "row"))
+		s.stderr.Printf("  %s: %s, %s\n", file.Key, file.State, count(file.Events+file.Rejects, "row"))
 	}
 	if more := len(plan.Named) - named; more > 0 {
-		fmt.Fprintf(s.stderr, "  and %d more\n", more)
+		s.stderr.Printf("  and %d more\n", more)
 	}
-	fmt.Fprintf(s.stderr, "--remove-gone takes out %s of %s in %s, with sightings of %s\n",
+	s.stderr.Printf("--remove-gone takes out %s of %s in %s, with sightings of %s\n",
 		count(plan.Events+plan.Rejects, "row"), count(plan.Files, "file"), count(plan.Hours, "hour"), count(plan.Users, "user"))
 }
 
 // tellGone says what left the source, beside the command's own output.
 func (s *settings) tellGone(what string) {
-	fmt.Fprintf(s.stderr, "%s: their rows stay, see versionlake status --gone; --remove-gone would take them out\n", what)
+	s.stderr.Printf("%s: their rows stay, see versionlake status --gone; --remove-gone would take them out\n", what)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows"
 )
 
@@ -139,7 +140,7 @@ func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result wo
 		if run, input.Since, err = c.resume(ctx, options.ID); err != nil {
 			return result, err
 		}
-		fmt.Fprintf(o.stderr, "going on with what began at %s\n", instant(input.Since))
+		o.stderr.Printf("going on with what began at %s\n", instant(input.Since))
 	}
 	if run == nil {
 		since := input.Since
@@ -152,12 +153,12 @@ func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result wo
 		}
 	}
 	if o.detach {
-		fmt.Fprintf(o.stderr, "started %s on %s\n", run.GetID(), c.where)
+		o.stderr.Printf("started %s on %s\n", run.GetID(), c.where)
 		return result, nil
 	}
 	err = c.waitForHours(ctx, o.settings, run, &result)
 	if ctx.Err() != nil {
-		fmt.Fprintln(o.stderr, "the hours that are done stay done; the same command with --resume does the others")
+		o.stderr.Printf("the hours that are done stay done; the same command with --resume does the others\n")
 	}
 	return result, err
 }
@@ -187,16 +188,16 @@ func (c *session) resume(ctx context.Context, id string) (run client.WorkflowRun
 
 // waitForHours waits for a workflow that runs many hours, and gives its result.
 func (c *session) waitForHours(ctx context.Context, s *settings, run client.WorkflowRun, result any) error {
-	p := s.newProgress(run.GetID())
-	defer p.end()
-	return c.wait(ctx, run, result, p, func(ctx context.Context, p progress) []string {
+	p := s.stderr.NewProgress(run.GetID())
+	defer p.End()
+	return c.wait(ctx, run, result, p, func(ctx context.Context, p terminal.Progress) []string {
 		var now workflows.HoursProgress
 		if c.query(ctx, run, &now) {
 			status := fmt.Sprintf("%d failed", now.Failed)
 			if len(now.Running) == 0 && now.Gold > 0 {
 				status += ", waiting for gold"
 			}
-			p.update(status, int64(now.Done+now.Failed), int64(now.Hours), "hours")
+			p.Update(status, int64(now.Done+now.Failed), int64(now.Hours), "hours")
 		}
 		return now.Running
 	})

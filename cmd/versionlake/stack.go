@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/worker"
 )
 
@@ -51,7 +51,7 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	for _, warning := range s.sourceWarnings(ctx, k.source) {
 		o.logger.Warn(warning)
 	}
-	catalogue, err := s.catalogue()
+	parsing, err := s.parsing()
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	}
 	k.undo = append(k.undo, func() error { k.client.Close(); return nil })
 	k.worker = worker.New(k.client, worker.Options{
-		Source: k.source, Lake: k.lake, Catalogue: catalogue, MaxFuture: s.maxFuture, Activities: o.workers,
+		Source: k.source, Lake: k.lake, Parsing: parsing, Activities: o.workers,
 	})
 	if err := k.worker.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker: %w", err)
@@ -144,7 +144,7 @@ func (s *settings) lock(ctx context.Context) (unlock func() error, err error) {
 			return file.Close, nil
 		}
 		if !waiting {
-			fmt.Fprintf(s.stderr, "another versionlake uses %s: waiting for it to end\n", s.dir)
+			s.stderr.Printf("another versionlake uses %s: waiting for it to end\n", s.dir)
 		}
 		select {
 		case <-ctx.Done():
@@ -155,10 +155,10 @@ func (s *settings) lock(ctx context.Context) (unlock func() error, err error) {
 }
 
 // newLogger writes lines of text.
-func newLogger(out io.Writer, level string) (*slog.Logger, error) {
+func newLogger(out *terminal.Output, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, usagef("--log-level %q is none of debug, info, warn, error", level)
 	}
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: l})), nil
+	return slog.New(slog.NewTextHandler(out.Lines(), &slog.HandlerOptions{Level: l})), nil
 }

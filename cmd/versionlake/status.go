@@ -147,31 +147,31 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 		return o.newPrinter().add(status)
 	}
 	if status.Hours == 0 {
-		fmt.Fprintln(o.stdout, "no hours yet")
+		o.stdout.Printf("no hours yet\n")
 	} else {
-		fmt.Fprintf(o.stdout, "%s from %s to %s, %d empty, %d degraded; %s, %d rejected\n",
+		o.stdout.Printf("%s from %s to %s, %d empty, %d degraded; %s, %d rejected\n",
 			count(status.Hours, "hour"), status.FirstHour, status.LastHour, status.Empty, status.Degraded, count(status.Lines, "line"), status.Rejects)
 	}
 	if status.Latest.SnapshotID != 0 {
-		fmt.Fprintf(o.stdout, "%s as of %s, snapshot %d%s\n", count(status.Users, "user"), instant(status.Latest.CommittedAt), status.Latest.SnapshotID,
+		o.stdout.Printf("%s as of %s, snapshot %d%s\n", count(status.Users, "user"), instant(status.Latest.CommittedAt), status.Latest.SnapshotID,
 			tagList(status.Latest.Tags))
 	}
 	if len(status.HalfCommitted) > 0 {
-		fmt.Fprintf(o.stdout, "half committed: %s; an hour that no longer runs must be ingested again\n", strings.Join(status.HalfCommitted, ", "))
+		o.stdout.Printf("half committed: %s; an hour that no longer runs must be ingested again\n", strings.Join(status.HalfCommitted, ", "))
 	}
 	if status.Behind {
-		fmt.Fprintln(o.stdout, "gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal")
+		o.stdout.Printf("gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal\n")
 	}
 	o.tellOfSource(status)
 	if n := len(status.Findings); n > 0 && status.Findings[0].Note == "" {
-		fmt.Fprintf(o.stdout, "reconcile found %s whose files were not those that were read, last %s at %s; see --findings\n",
+		o.stdout.Printf("reconcile found %s whose files were not those that were read, last %s at %s; see --findings\n",
 			count(int64(n), "hour"), status.Findings[0].Hour, instant(status.Findings[0].FoundAt))
 	}
 	o.printLeftOutLately(status)
 	if status.DailyBehind {
-		fmt.Fprintln(o.stdout, "the daily aggregates are behind: they follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh")
+		o.stdout.Printf("the daily aggregates are behind: they follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh\n")
 	}
-	fmt.Fprintln(o.stdout)
+	o.stdout.Printf("\n")
 	p := o.newPrinter("TABLE", "ROWS", "FILES", "BYTES", "SNAPSHOTS")
 	for _, table := range status.Tables {
 		if err := p.add(table, table.Name, table.Rows, table.Files, size(table.Bytes), table.Snapshots); err != nil {
@@ -184,16 +184,16 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 // tellOfSource says what left the source, and that the source was found without hours.
 func (o *statusOptions) tellOfSource(status lake.Status) {
 	if gone := status.Gone; gone.Files > 0 {
-		fmt.Fprintf(o.stdout, "%s of %s have left the source, and their %s stay:\n", count(gone.Files, "file"), count(gone.Hours, "hour"), count(gone.Rows, "row"))
+		o.stdout.Printf("%s of %s have left the source, and their %s stay:\n", count(gone.Files, "file"), count(gone.Hours, "hour"), count(gone.Rows, "row"))
 		for _, file := range gone.Named {
-			fmt.Fprintf(o.stdout, "  %s: %s\n", file.Key, count(file.Events+file.Rejects, "row"))
+			o.stdout.Printf("  %s: %s\n", file.Key, count(file.Events+file.Rejects, "row"))
 		}
 		if more := gone.Files - int64(len(gone.Named)); more > 0 {
-			fmt.Fprintf(o.stdout, "  and %d more, see --gone\n", more)
+			o.stdout.Printf("  and %d more, see --gone\n", more)
 		}
 	}
 	if status.NoHours != "" {
-		fmt.Fprintf(o.stdout, "the schedule changes nothing: %s\n", status.NoHours)
+		o.stdout.Printf("the schedule changes nothing: %s\n", status.NoHours)
 	}
 }
 
@@ -259,13 +259,13 @@ func (o *statusOptions) printLeftOutLately(status lake.Status) {
 		if kind.count == 0 {
 			continue
 		}
-		fmt.Fprintf(o.stdout, kind.text+"; see --files\n", count(kind.count, kind.noun))
+		o.stdout.Printf(kind.text+"; see --files\n", count(kind.count, kind.noun))
 		slices.Reverse(files)
 		for _, file := range files[:min(named, len(files))] {
-			fmt.Fprintf(o.stdout, "  %s: %s%s\n", file.Key, file.Error+file.Note, keptOf(file))
+			o.stdout.Printf("  %s: %s%s\n", file.Key, file.Error+file.Note, keptOf(file))
 		}
 		if more := kind.count - named; more > 0 {
-			fmt.Fprintf(o.stdout, "  and %d more\n", more)
+			o.stdout.Printf("  and %d more\n", more)
 		}
 	}
 }

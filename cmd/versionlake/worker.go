@@ -62,7 +62,7 @@ func workerRun(ctx context.Context, o *workerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	catalogue, err := o.catalogue()
+	parsing, err := o.parsing()
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func workerRun(ctx context.Context, o *workerOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, place.close()) }()
 	w := worker.New(place.client, worker.Options{
-		Source: src, Lake: place.lake, Catalogue: catalogue, MaxFuture: o.maxFuture, Activities: o.workers, Drain: o.drain,
+		Source: src, Lake: place.lake, Parsing: parsing, Activities: o.workers, Drain: o.drain,
 	})
 	logger.Info("working", "temporal", place.temporal.HostPort, "namespace", place.temporal.Namespace, "source", src.String())
 	for _, warning := range o.sourceWarnings(ctx, src) {
