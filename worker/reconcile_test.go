@@ -116,7 +116,7 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 	require.NoError(t, err)
 	told := map[string]lake.Finding{}
 	for _, f := range findings {
-		told[f.Hour.String()] = lake.Finding{State: f.State, Added: f.Added, Changed: f.Changed, Removed: f.Removed}
+		told[f.Hour.String()] = lake.Finding{State: f.State, Added: f.Added, Changed: f.Changed, Removed: f.Removed, Gone: f.Gone}
 	}
 	require.Equal(t, map[string]lake.Finding{
 		"2022-05-27T05": {State: lake.HourComplete, Added: 1}, "2022-05-27T06": {State: lake.HourComplete, Changed: 1},
