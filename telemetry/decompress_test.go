@@ -13,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"pgregory.net/rapid"
 )
 
 // compress packs data as the file's name says.
@@ -185,6 +186,25 @@ func TestDecompressContents(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", what, len(got), err)
 		}
 	}
+}
+
+// Members of any kind, with any padding, read as what was packed, whatever the name.
+func TestDecompressAnyMembers(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var file, text []byte
+		for range rapid.IntRange(1, 5).Draw(rt, "members") {
+			part := rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(rt, "text")
+			name := rapid.SampledFrom([]string{"a.gz", "a.zst"}).Draw(rt, "kind")
+			file = append(file, compress(t, name, part)...)
+			file = append(file, make([]byte, rapid.SampledFrom([]int{0, 0, 1, 3, 511, 70_000}).Draw(rt, "zeros"))...)
+			text = append(text, part...)
+		}
+		name := rapid.SampledFrom([]string{"a.tsv", "a.gz", "a.ZST", "a.bz2", "part-00000"}).Draw(rt, "name")
+		got, err := decompress(name, bytes.NewReader(file))
+		if err != nil || !bytes.Equal(got, text) {
+			rt.Fatalf("%d bytes of %d, %v", len(got), len(text), err)
+		}
+	})
 }
 
 // A frame without a checksum that lacks its last bytes must not be filled with zeros and pass.
