@@ -70,8 +70,12 @@ func (s setup) list(ctx context.Context, b store, hour telemetry.Hour) (Listing,
 		return Listing{}, err
 	}
 	var listing Listing
-	for _, key := range inPlace {
-		listing.pass(key, File{ETag: "in-place"}, "a file in the place of an hour's folder: put it into such a folder")
+	for _, n := range inPlace {
+		if n.broken != nil {
+			listing.bad(n.folder, File{ETag: n.broken.tag}, "in the place of an hour's folder: "+n.broken.why)
+			continue
+		}
+		listing.pass(n.folder, File{ETag: "in-place"}, "a file in the place of an hour's folder: put it into such a folder")
 	}
 	for _, folder := range folders {
 		entries, err := b.entries(ctx, folder)
