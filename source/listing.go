@@ -100,7 +100,8 @@ func (s setup) sort(listing *Listing, folder string, e entry) {
 	case e.folder && s.endings.says(e.name):
 		listing.bad(key+"/", File{ETag: "folder"}, "it is a folder, not a file; move its files up, into the folder of the hour")
 	case e.name == "" || e.name == "." || e.name == "..":
-		listing.pass(key+"/", cmp.Or(e.file, File{ETag: "folder"}), "a key with an empty, . or .. part; copy such objects to keys without one")
+		listing.pass(key+"/", cmp.Or(e.file, File{ETag: "folder"}),
+			"a key with an empty, . or .. part; copy such objects to keys without one")
 	case e.folder:
 		listing.pass(key+"/", File{ETag: "folder"}, "a folder: files below the folder of an hour are not read")
 	case !s.endings.read(e.name):

@@ -335,9 +335,11 @@ func followLink(root *os.Root, key string) (fs.FileInfo, *oddity) {
 	case errors.Is(err, syscall.ELOOP):
 		return nil, &oddity{"link-loop", "it is a link that leads to itself; put the file itself there, or remove the link"}
 	case errors.Is(err, fs.ErrPermission):
-		return nil, &oddity{"link-denied", "it is a link into a folder that the worker's user may not enter; grant that, or put the file itself there"}
+		return nil, &oddity{"link-denied", "it is a link into a folder that the worker's user may not enter; " +
+			"grant that, or put the file itself there"}
 	}
-	return nil, &oddity{"link-outside", "it is a link that is absolute or leads out of the source; links are followed only when relative and inside it: put the file itself there"}
+	return nil, &oddity{"link-outside", "it is a link that is absolute or leads out of the source; " +
+		"links are followed only when relative and inside it: put the file itself there"}
 }
 
 func oddityOf(mode fs.FileMode) *oddity {

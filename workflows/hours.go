@@ -155,7 +155,9 @@ func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
 	switch {
 	case err == nil:
 		row := result.Hour
-		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines, Rejects: row.Rejects, LeftOut: result.LeftOut}
+		one := activities.CommittedHours{
+			RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines, Rejects: row.Rejects, LeftOut: result.LeftOut,
+		}
 		switch row.State {
 		case lake.HourEmpty:
 			one.Empty++

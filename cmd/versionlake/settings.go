@@ -49,8 +49,10 @@ func (s *settings) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.dir, "dir", setting("VERSIONLAKE_DIR", ".versionlake"), "folder of the local catalog, warehouse and Temporal state [VERSIONLAKE_DIR]")
 	flags.StringVar(&s.source, "source", os.Getenv("VERSIONLAKE_SOURCE"), "where the telemetry files lie: a folder, or s3://bucket/prefix [VERSIONLAKE_SOURCE]")
-	flags.StringArrayVar(&s.layouts, "layout", nil, "the folders of hours in the source; may be repeated (default "+source.DefaultLayout+") [VERSIONLAKE_LAYOUT, separated by commas]")
-	flags.StringSliceVar(&s.endings, "endings", nil, "the endings of files that are read, before .gz, .zst or .bz2, see docs/EVENTS.md (default "+strings.Join(source.DefaultEndings, ",")+") [VERSIONLAKE_ENDINGS]")
+	flags.StringArrayVar(&s.layouts, "layout", nil,
+		"the folders of hours in the source; may be repeated (default "+source.DefaultLayout+") [VERSIONLAKE_LAYOUT, separated by commas]")
+	flags.StringSliceVar(&s.endings, "endings", nil, "the endings of files that are read, before .gz, .zst or .bz2, see docs/EVENTS.md (default "+
+		strings.Join(source.DefaultEndings, ",")+") [VERSIONLAKE_ENDINGS]")
 	flags.StringVar(&s.warehouse, "warehouse", os.Getenv("VERSIONLAKE_WAREHOUSE"), "where the tables lie: file:///folder or s3://bucket/prefix; by default in --dir [VERSIONLAKE_WAREHOUSE]")
 	flags.StringVar(&s.catalog, "catalog", os.Getenv("VERSIONLAKE_CATALOG"), "the Iceberg catalog: sqlite:///file or postgres://user@host/database; by default in --dir [VERSIONLAKE_CATALOG]")
 	flags.StringVar(&s.events, "events", os.Getenv("VERSIONLAKE_EVENTS"), "JSON file with the names that the telemetry has for events and attributes, see docs/EVENTS.md [VERSIONLAKE_EVENTS]")
