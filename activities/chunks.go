@@ -1,9 +1,11 @@
 package activities
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"golang.org/x/sync/errgroup"
 
@@ -68,21 +70,31 @@ func (c *cutter) chunks(ctx context.Context, files []source.File) ([]lake.Chunk,
 	return c.group(pieces), nil
 }
 
-// split finds the pieces of a large plain file; that takes a read of the whole file, since lines are numbered.
+// split finds the pieces of a large plain file; that takes a read of the whole file, since lines are numbered. One whose contents
+// are packed, or that can't be read, stays whole: ParseChunk sees what it is.
 func (c *cutter) split(ctx context.Context, file source.File, size int64) (pieces []lake.Piece, err error) {
+	whole := []lake.Piece{{File: file, Offset: 0, Length: -1, Line: 1}}
 	reader, err := c.source.Open(ctx, file, 0, -1)
 	if err != nil {
-		return nil, err
+		return c.unreadable(whole, err)
 	}
 	// Close may be what finds that the file changed under the reader.
 	defer func() { err = errors.Join(err, reader.Close()) }()
+	buffered := bufio.NewReaderSize(reader, 64<<10)
+	head, err := buffered.Peek(telemetry.SniffLength)
+	if err != nil && err != io.EOF {
+		return c.unreadable(whole, err)
+	}
+	if packed, err := telemetry.Packed(file.Key, head); packed || err != nil {
+		return whole, nil
+	}
 	told := int64(0)
-	starts, err := telemetry.Split(reader, size, func(bytes int64) {
+	starts, err := telemetry.Split(buffered, size, func(bytes int64) {
 		c.progress(bytes - told)
 		told = bytes
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cut %s into pieces: %w", file.Key, err)
+		return c.unreadable(whole, fmt.Errorf("cut %s into pieces: %w", file.Key, err))
 	}
 	for i, start := range starts {
 		end := file.Size
@@ -92,6 +104,13 @@ func (c *cutter) split(ctx context.Context, file source.File, size int64) (piece
 		pieces = append(pieces, lake.Piece{File: file, Offset: start.Offset, Length: end - start.Offset, Line: start.Line})
 	}
 	return pieces, nil
+}
+
+func (c *cutter) unreadable(whole []lake.Piece, err error) ([]lake.Piece, error) {
+	if errors.Is(err, source.ErrUnreadable) {
+		return whole, nil
+	}
+	return nil, err
 }
 
 func (c *cutter) group(files [][]lake.Piece) []lake.Chunk {

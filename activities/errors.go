@@ -36,6 +36,8 @@ const (
 	ErrorNoBronze = "NoBronze"
 	// ErrorDropped: the hour's rows were dropped on purpose.
 	ErrorDropped = "Dropped"
+	// ErrorNoHours: no folder of the source is that of an hour. Nothing was changed; name the right source or layout.
+	ErrorNoHours = "NoHours"
 	// ErrorOutage: a server or a disk does not do its part. Retried until it does.
 	ErrorOutage = "Outage"
 	// ErrorDenied: the source refuses us. Retried, since someone may grant access meanwhile.
@@ -70,6 +72,8 @@ func temporalError(ctx context.Context, err error) error {
 		})
 	case errors.Is(err, lake.ErrDropped):
 		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorDropped, nil)
+	case errors.Is(err, source.ErrNoHours):
+		return temporal.NewNonRetryableApplicationError(err.Error()+". Nothing was changed", ErrorNoHours, nil)
 	case errors.Is(err, source.ErrConfig), errors.Is(err, lake.ErrConfig):
 		return temporal.NewNonRetryableApplicationError(
 			err.Error()+"; correct the worker's settings, restart it, and start the hour again", ErrorSettings, nil)

@@ -23,6 +23,9 @@ const (
 	stagedAtOnce = 4
 )
 
+// MostLeftOut is how many files a workflow names that were left out; ops.files has them all.
+const MostLeftOut = 20
+
 // errLarge: an hour holds too much to be read together with others.
 var errLarge = errors.New("too large to be read together with others")
 
@@ -158,7 +161,8 @@ func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) 
 type CommittedHours struct {
 	RunID    string           `json:"run_id"`
 	Hours    []telemetry.Hour `json:"hours"`
-	Left     []LeftHour       `json:"left,omitempty"` // to be ingested one by one
+	Left     []LeftHour       `json:"left,omitempty"`     // to be ingested one by one
+	LeftOut  []string         `json:"left_out,omitempty"` // the first files that were left out, and why
 	Empty    int              `json:"empty"`
 	Degraded int              `json:"degraded"`
 	Bytes    int64            `json:"bytes"`
@@ -179,6 +183,16 @@ func (a *Ingest) CommitHours(ctx context.Context, staged []lake.StagedHour) (res
 			result.Left = append(result.Left, LeftHour{Hour: hour.Run.Hour, Why: err.Error()})
 		}
 	}
+	for _, hour := range staged {
+		told := hour.Plan.LeftOut
+		for _, chunk := range hour.Chunks {
+			told = append(told, chunk.LeftOut...)
+		}
+		if left[hour.Run.Hour] == nil {
+			result.LeftOut = append(result.LeftOut, told...)
+		}
+	}
+	result.LeftOut = result.LeftOut[:min(len(result.LeftOut), MostLeftOut)]
 	for _, row := range rows {
 		result.Hours = append(result.Hours, row.Hour)
 		result.Bytes, result.Lines, result.Rejects = result.Bytes+row.Bytes, result.Lines+row.Lines, result.Rejects+row.Rejects

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,8 @@ type Comparison struct {
 	Added   int64            `json:"added"`           // files
 	Changed int64            `json:"changed"`         // files
 	Removed int64            `json:"removed"`         // files
+	// Refused are folders that can't be listed: nothing is known or recorded of their hours.
+	Refused []source.RefusedFolder `json:"refused,omitempty"`
 }
 
 // CompareHours lists hours again and compares with ops.files. Hours that differ are noted in ops.findings, and are left to
@@ -49,6 +52,9 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 	var unknown []telemetry.Hour
 	var findings []lake.Finding
 	result.Until = input.From
+	if err := a.Source.CheckHours(ctx); err != nil {
+		return Comparison{}, temporalError(ctx, fmt.Errorf("compare the hours from %s with the source: %w", input.From, err))
+	}
 	before, dropped, err := a.Lake.DroppedBefore(ctx)
 	if err != nil {
 		return Comparison{}, temporalError(ctx, err)
@@ -64,7 +70,8 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 			return Comparison{}, temporalError(ctx, fmt.Errorf("compare the hours from %s with the source: %w", result.Until, err))
 		}
 		month.cut(input.Limit - len(result.Hours))
-		result.Same += int(month.until-result.Until) - len(month.run) - len(month.empty.Known) - len(month.empty.Unknown)
+		result.Refused = append(result.Refused, month.refused...)
+		result.Same += int(month.until-result.Until) - len(month.run) - len(month.empty.Known) - len(month.empty.Unknown) - month.refusedHours()
 		result.Until = month.until
 		result.Hours = append(result.Hours, month.run...)
 		result.Empty += len(month.empty.Known) + len(month.empty.Unknown)
@@ -88,6 +95,16 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 	return result, nil
 }
 
+// refusedHours counts the hours of which nothing is known.
+func (m *surveyedMonth) refusedHours() (n int) {
+	next := telemetry.Hour(math.MinInt64)
+	for _, folder := range slices.SortedFunc(slices.Values(m.refused), func(a, b source.RefusedFolder) int { return int(a.From - b.From) }) {
+		n += int(max(0, folder.To-max(folder.From, next)))
+		next = max(next, folder.To)
+	}
+	return n
+}
+
 // comparedMonth is a month, and what of it differs.
 type comparedMonth struct {
 	surveyedMonth
@@ -104,16 +121,20 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, degr
 	if err != nil {
 		return month, err
 	}
-	files, err := a.hoursWithFiles(ctx, from, to)
+	files, refused, err := a.hoursWithFiles(ctx, from, to)
 	if err != nil {
 		return month, err
 	}
+	month.refused = refused
 	var without []telemetry.Hour
 	var mutex sync.Mutex
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	work, workCtx := errgroup.WithContext(ctx)
 	work.SetLimit(listedAtOnce)
 	for hour := from; hour < to; hour++ {
+		if month.refuses(hour) {
+			continue
+		}
 		if !files[hour] {
 			without = append(without, hour)
 			continue

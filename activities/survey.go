@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -36,6 +38,8 @@ type Survey struct {
 	Hours []telemetry.Hour `json:"hours,omitempty"` // to be run
 	Empty int              `json:"empty"`           // hours without files, which the ledger now knows
 	Done  []lake.Run       `json:"done,omitempty"`  // the last runs of hours that are done since
+	// Refused are folders that can't be listed: nothing is known or recorded of their hours.
+	Refused []source.RefusedFolder `json:"refused,omitempty"`
 }
 
 // surveyed is the progress of a survey, as its heartbeats tell it.
@@ -51,6 +55,14 @@ func (a *Ingest) SurveyHours(ctx context.Context, input SurveyInput) (survey Sur
 	started := time.Now()
 	var unknown []telemetry.Hour
 	survey.Until = input.From
+	if input.Layer != LayerSilver {
+		if err := a.Source.CheckHours(ctx); err != nil {
+			return Survey{}, temporalError(ctx, fmt.Errorf("survey the hours from %s: %w", input.From, err))
+		}
+		for _, stray := range a.Source.Strays(ctx) {
+			activity.GetLogger(ctx).Warn(stray, "source", a.Source.String())
+		}
+	}
 	for survey.Until < input.To && survey.Until-input.From < surveyMost && len(survey.Hours) < input.Limit {
 		until.Store(int64(survey.Until))
 		month, err := a.surveyMonth(ctx, survey.Until, min(input.To, survey.Until+surveyStep), input)
@@ -62,6 +74,7 @@ func (a *Ingest) SurveyHours(ctx context.Context, input SurveyInput) (survey Sur
 		survey.Hours = append(survey.Hours, month.run...)
 		survey.Empty += len(month.empty.Known) + len(month.empty.Unknown)
 		survey.Done = append(survey.Done, month.done...)
+		survey.Refused = append(survey.Refused, month.refused...)
 		unknown = append(unknown, month.empty.Unknown...)
 	}
 	if err := a.Lake.RecordEmpty(ctx, surveyRun(ctx), a.Source.String(), unknown, started); err != nil {
@@ -83,7 +96,15 @@ func (a *Ingest) SpanHours(ctx context.Context, input SpanInput) (span lake.Hour
 	first, end := telemetry.HourOf(time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)), telemetry.HourOf(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))
 	var hours []telemetry.Hour
 	if input.Layer == "" || input.Layer == LayerBronze {
-		if hours, err = a.Source.Hours(ctx, first, end); err != nil {
+		if err = a.Source.CheckHours(ctx); err == nil {
+			hours, err = a.Source.Hours(ctx, first, end)
+		}
+		var refused *source.RefusedError
+		if errors.As(err, &refused) { // the survey names them
+			for _, folder := range refused.Folders {
+				hours = append(hours, folder.From, folder.To-1)
+			}
+		} else if err != nil {
 			return span, temporalError(ctx, fmt.Errorf("find the hours of the source: %w", err))
 		}
 	}
@@ -112,6 +133,8 @@ type surveyedMonth struct {
 	run   []telemetry.Hour
 	empty lake.EmptyHours
 	done  []lake.Run
+	// refused are folders, within the month, that can't be listed; their hours are in none of the lists above.
+	refused []source.RefusedFolder
 }
 
 func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour, input SurveyInput) (month surveyedMonth, err error) {
@@ -126,13 +149,14 @@ func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour, input
 		for hour, row := range newest {
 			files[hour] = row.State != lake.HourEmpty
 		}
-	} else if files, err = a.hoursWithFiles(ctx, from, to); err != nil {
+	} else if files, month.refused, err = a.hoursWithFiles(ctx, from, to); err != nil {
 		return month, err
 	}
 	var without []telemetry.Hour
 	for hour := from; hour < to; hour++ {
 		row, known := newest[hour]
 		switch {
+		case month.refuses(hour):
 		case known && !input.Since.IsZero() && !row.StartedAt.Before(input.Since) && (files[hour] || row.State != lake.HourEmpty):
 			month.done = append(month.done, lake.Run{Hour: hour, ID: row.RunID})
 		case files[hour]:
@@ -165,16 +189,26 @@ func (a *Ingest) newestRows(ctx context.Context, from, to telemetry.Hour) (map[t
 	return newest, nil
 }
 
-func (a *Ingest) hoursWithFiles(ctx context.Context, from, to telemetry.Hour) (map[telemetry.Hour]bool, error) {
+// hoursWithFiles are the hours in [from, to) that have files, and the folders that can't be listed.
+func (a *Ingest) hoursWithFiles(ctx context.Context, from, to telemetry.Hour) (map[telemetry.Hour]bool, []source.RefusedFolder, error) {
 	hours, err := a.Source.Hours(ctx, from, to)
+	var refused []source.RefusedFolder
+	if some := (*source.RefusedError)(nil); errors.As(err, &some) {
+		refused, err = some.Folders, nil
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	files := make(map[telemetry.Hour]bool, len(hours))
 	for _, hour := range hours {
 		files[hour] = true
 	}
-	return files, nil
+	return files, refused, nil
+}
+
+// refuses tells whether a folder of the hour, or above it, can't be listed.
+func (m *surveyedMonth) refuses(hour telemetry.Hour) bool {
+	return slices.ContainsFunc(m.refused, func(f source.RefusedFolder) bool { return f.From <= hour && hour < f.To })
 }
 
 // cut ends the month after so many hours to run.
@@ -191,6 +225,10 @@ func (m *surveyedMonth) cut(limit int) {
 	m.empty.Known, m.empty.Unknown = before(m.empty.Known), before(m.empty.Unknown)
 	n, _ := slices.BinarySearchFunc(m.done, m.until, func(run lake.Run, hour telemetry.Hour) int { return int(run.Hour - hour) })
 	m.done = m.done[:n]
+	m.refused = slices.DeleteFunc(m.refused, func(f source.RefusedFolder) bool { return f.From >= m.until })
+	for i := range m.refused {
+		m.refused[i].To = min(m.refused[i].To, m.until)
+	}
 }
 
 // merge puts two ascending lists together.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -43,6 +45,8 @@ type StagedChunk struct {
 	SectionBytes []int64 `json:"section_bytes,omitempty"`
 	// Late are the erasures of which the chunk brought new sessions: earlier hours may hold lines of these.
 	Late []string `json:"late,omitempty"`
+	// LeftOut names the first files that were left out, or read in part, and why.
+	LeftOut []string `json:"left_out,omitempty"`
 }
 
 // stagedChunk is what lies at a StagedChunk's Ref.
@@ -50,12 +54,13 @@ type stagedChunk struct {
 	Files   []dataFile          `json:"files"`
 	Counts  map[int]ChunkCounts `json:"counts"` // by the file's place in the plan
 	Bad     map[int]string      `json:"bad"`    // files left out whole, with the reason
+	Notes   map[int]string      `json:"notes,omitempty"`
 	Shuffle shuffled            `json:"shuffle"`
 }
 
 // StageChunk parses chunk n of a plan and writes its bronze files, its rejects and its share of silver, uncommitted.
-// progress is called now and then with what was read so far. A file whose compression is torn is left out whole and
-// named in the result. Lines of forgotten users are counted, and left out. Errors: source.ErrChanged, source.ErrNotFound when
+// progress is called now and then with what was read so far. A file whose compression is torn, or that can't be opened,
+// is left out whole and named in the result. Lines of forgotten users are counted, and left out. Errors: source.ErrChanged, source.ErrNotFound when
 // a file is no longer the one that was listed; ErrStale.
 func (l *Lake) StageChunk(ctx context.Context, run Run, plan HourPlan, n int, src source.Source, parser *telemetry.Parser, progress func(ChunkCounts)) (StagedChunk, error) {
 	var staged stagedPlan
@@ -72,7 +77,10 @@ func (l *Lake) StageChunk(ctx context.Context, run Run, plan HourPlan, n int, sr
 		if err != nil {
 			return StagedChunk{}, err
 		}
-		c := &chunkStage{lake: l, run: run, plan: &staged, source: src, parser: parser, progress: progress, counts: map[int]ChunkCounts{}, guard: known.guard()}
+		c := &chunkStage{
+			lake: l, run: run, plan: &staged, source: src, parser: parser, progress: progress,
+			counts: map[int]ChunkCounts{}, notes: map[int]string{}, guard: known.guard(),
+		}
 		result, err := c.stage(ctx, n, bad)
 		var torn *tornFile
 		if errors.As(err, &torn) && !errors.Is(err, source.ErrChanged) {
@@ -122,6 +130,7 @@ type chunkStage struct {
 	late    map[string]*lateSessions // by erasure
 	staged  stagedChunk
 	counts  map[int]ChunkCounts
+	notes   map[int]string
 	total   ChunkCounts
 	told    int64
 	shuffle *shuffleWriter
@@ -196,15 +205,24 @@ func (c *chunkStage) abort() {
 func (c *chunkStage) piece(ctx context.Context, piece Piece, file int) (err error) {
 	raw, err := c.source.Open(ctx, piece.File, piece.Offset, piece.Length)
 	if err != nil {
-		return err
+		return c.fault(piece, file, err)
 	}
 	// Close may be what finds that the file changed under the reader.
 	defer func() { err = errors.Join(err, raw.Close()) }()
-	text, err := telemetry.Decompress(piece.File.Key, raw)
-	if err != nil {
-		return c.fault(file, err)
+	var text io.Reader = raw
+	if piece.Length < 0 { // else the file was cut, which only plain ones are
+		packed, err := telemetry.Decompress(piece.File.Key, raw)
+		if err != nil {
+			return c.fault(piece, file, err)
+		}
+		defer func() {
+			if note := packed.Note(); note != "" {
+				c.notes[file] = note
+			}
+			packed.Close()
+		}()
+		text = packed
 	}
-	defer text.Close()
 
 	counts := c.counts[file]
 	scanner := telemetry.NewScanner(text, telemetry.Position{Offset: piece.Offset, Line: piece.Line})
@@ -230,7 +248,7 @@ func (c *chunkStage) piece(ctx context.Context, piece Piece, file int) (err erro
 		}
 	}
 	if err := scanner.Err(); err != nil {
-		return c.fault(file, err)
+		return c.fault(piece, file, err)
 	}
 	c.counts[file] = counts
 	c.total = ChunkCounts{}
@@ -241,8 +259,13 @@ func (c *chunkStage) piece(ctx context.Context, piece Piece, file int) (err erro
 }
 
 // fault tells a file that is broken from a read that failed and may be tried again.
-func (c *chunkStage) fault(file int, err error) error {
-	if errors.Is(err, telemetry.ErrCorrupt) && !errors.Is(err, source.ErrChanged) {
+func (c *chunkStage) fault(piece Piece, file int, err error) error {
+	switch {
+	case errors.Is(err, source.ErrChanged):
+	case errors.Is(err, source.ErrUnreadable) && piece.Length >= 0:
+		// It could be read when it was cut, and its other pieces may have been since: list the hour again.
+		return fmt.Errorf("%w: it could be read when it was listed: %w", source.ErrChanged, err)
+	case errors.Is(err, telemetry.ErrCorrupt), errors.Is(err, source.ErrUnreadable):
 		return &tornFile{file: file, cause: err}
 	}
 	return err
@@ -332,7 +355,7 @@ func (c *chunkStage) close(n int, bad map[int]string) (StagedChunk, error) {
 	if err := c.flush(); err != nil {
 		return StagedChunk{}, err
 	}
-	c.staged = stagedChunk{Counts: c.counts, Bad: bad}
+	c.staged = stagedChunk{Counts: c.counts, Bad: bad, Notes: c.notes}
 	staged := &c.staged
 	name := fmt.Sprintf("%s-%05d-%d", shortID(c.run.ID), n, time.Now().UnixNano())
 	closers := []func(string) (*dataFile, error){c.matter.writer.close, c.other.writer.close, c.rejects.close}
@@ -354,7 +377,18 @@ func (c *chunkStage) close(n int, bad map[int]string) (StagedChunk, error) {
 	if err := c.lake.objects.writeJSON(ref, staged); err != nil {
 		return StagedChunk{}, err
 	}
-	return StagedChunk{Ref: ref, Counts: c.total, SectionBytes: staged.Shuffle.bytes()}, nil
+	return StagedChunk{Ref: ref, Counts: c.total, SectionBytes: staged.Shuffle.bytes(), LeftOut: c.leftOut()}, nil
+}
+
+func (c *chunkStage) leftOut() (told []string) {
+	for _, why := range []map[int]string{c.staged.Bad, c.staged.Notes} {
+		for _, file := range slices.Sorted(maps.Keys(why)) {
+			if len(told) < leftOutTold {
+				told = append(told, c.plan.Files[file].Key+": "+why[file])
+			}
+		}
+	}
+	return told
 }
 
 // shortID keeps names of files readable; the attempt's time makes them unique.

@@ -76,7 +76,7 @@ func (l *Lake) FilesBetween(ctx context.Context, from, to telemetry.Hour) (map[t
 
 func (r *fileRow) public(hour telemetry.Hour) FileRow {
 	return FileRow{
-		Hour: hour, Key: r.FileName, ETag: r.ETag, Size: r.Size, State: r.State, Error: r.Error, Lines: r.Lines,
+		Hour: hour, Key: r.FileName, ETag: r.ETag, Size: r.Size, State: r.State, Error: r.Error, Note: r.Note, Lines: r.Lines,
 		Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased, RunID: r.RunID,
 	}
 }

@@ -62,6 +62,7 @@ type FileRow struct {
 	Size    int64          `json:"size"`
 	State   string         `json:"state"` // one of the constants above
 	Error   string         `json:"error,omitempty"`
+	Note    string         `json:"note,omitempty"` // of a file that was read: what of it was left out
 	Lines   int64          `json:"lines"`
 	Events  int64          `json:"events"`
 	Rejects int64          `json:"rejects"`
@@ -78,11 +79,12 @@ type hourResult struct {
 	plan   stagedPlan
 	counts map[int]ChunkCounts
 	bad    map[int]string
+	notes  map[int]string
 	files  map[string][]dataFile // by table
 }
 
 func (l *Lake) gather(staged StagedHour) (*hourResult, error) {
-	result := &hourResult{counts: map[int]ChunkCounts{}, bad: map[int]string{}, files: map[string][]dataFile{}}
+	result := &hourResult{counts: map[int]ChunkCounts{}, bad: map[int]string{}, notes: map[int]string{}, files: map[string][]dataFile{}}
 	if err := l.readPlan(staged.Plan, &result.plan); err != nil {
 		return nil, err
 	}
@@ -99,6 +101,7 @@ func (l *Lake) gather(staged StagedHour) (*hourResult, error) {
 		}
 		add(written.Files)
 		maps.Copy(result.bad, written.Bad)
+		maps.Copy(result.notes, written.Notes)
 		for file, counts := range written.Counts {
 			sum := result.counts[file]
 			sum.add(counts)
@@ -134,7 +137,7 @@ func (r *hourResult) readRow() HourRow {
 	}
 	row := HourRow{
 		State: HourComplete, Source: r.plan.Source, Files: int64(len(r.plan.Files)), BadFiles: int64(len(r.bad)),
-		PassedOver: int64(len(r.plan.Passed)),
+		PassedOver: r.plan.PassedOver,
 	}
 	switch {
 	case len(r.plan.Files) == 0:
@@ -160,11 +163,11 @@ func (r *hourResult) fileRows(run Run) []FileRow {
 	for i, file := range r.plan.Files {
 		counts := r.counts[i]
 		rows[i] = FileRow{
-			Hour: run.Hour, Key: file.Key, ETag: file.ETag, Size: file.Size, State: FileRead, RunID: run.ID,
+			Hour: run.Hour, Key: file.Key, ETag: file.ETag, Size: file.Size, State: FileRead, Note: r.notes[i], RunID: run.ID,
 			Lines: counts.Lines, Events: counts.Events, Rejects: counts.Rejects, Blanks: counts.Blanks, Erased: counts.Erased,
 		}
 		if reason, bad := r.bad[i]; bad {
-			rows[i].State, rows[i].Error = FileBad, reason
+			rows[i].State, rows[i].Error, rows[i].Note = FileBad, reason, ""
 		}
 	}
 	for _, passed := range r.plan.Passed {
@@ -180,7 +183,9 @@ func mergeFileRows(known []fileRow, rows []FileRow) []fileRow {
 	merged := map[version]fileRow{}
 	present := map[string]bool{}
 	for _, row := range known {
-		merged[version{row.FileName, row.ETag}] = row
+		if row.State != FilePassed { // nothing of it was ever read
+			merged[version{row.FileName, row.ETag}] = row
+		}
 	}
 	for _, row := range rows {
 		present[row.Key] = true
@@ -190,7 +195,7 @@ func mergeFileRows(known []fileRow, rows []FileRow) []fileRow {
 			runID = before.RunID
 		}
 		merged[at] = fileRow{
-			FileName: row.Key, ETag: row.ETag, Size: row.Size, State: row.State, Error: row.Error, Lines: row.Lines,
+			FileName: row.Key, ETag: row.ETag, Size: row.Size, State: row.State, Error: row.Error, Note: row.Note, Lines: row.Lines,
 			Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, Erased: row.Erased, RunID: runID,
 			IngestDate: row.Hour.Date(), IngestHourOfDay: row.Hour.OfDay(),
 		}

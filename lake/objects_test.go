@@ -41,7 +41,7 @@ func TestFolderNames(t *testing.T) {
 			in := newIngester(t, l, t.TempDir())
 			in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.0"))
 			in.put("27T06/a.tsv", login("27T05:10", "s1", "p1"))
-			in.putBytes("27T06/b.tsv.gz", []byte("torn"))
+			in.putBytes("27T06/b.tsv.gz", []byte("\x1f\x8b\x08torn"))
 			in.ingest(hourAt(t, "2022-05-27T05"))
 			in.ingest(hourAt(t, "2022-05-27T06"))
 			checkGold(t, in)

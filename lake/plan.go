@@ -35,6 +35,8 @@ type HourPlan struct {
 	Chunks int    `json:"chunks"`
 	// Ledger is the ledger's snapshot before the hour was listed, -1 where it had none; 0: other runs of the hour are not looked for.
 	Ledger int64 `json:"ledger,omitempty"`
+	// LeftOut names the first files that can't be opened, and why.
+	LeftOut []string `json:"left_out,omitempty"`
 }
 
 // stagedPlan is what lies at an HourPlan's Ref.
@@ -43,10 +45,11 @@ type stagedPlan struct {
 	Files  []source.File `json:"files"` // by key: a file's place in this list is its place in the order of events
 	// Bad are the places of files that could not be opened when they were listed, with the reason; no chunk has them.
 	Bad map[int]string `json:"bad,omitempty"`
-	// Passed is what lay beside the files and is not read.
-	Passed   []source.LeftOut `json:"passed,omitempty"`
-	Chunks   []Chunk          `json:"chunks"`
-	Sections int              `json:"sections"`
+	// Passed is what lay beside the files and is not read, the first of it; PassedOver counts all.
+	Passed     []source.LeftOut `json:"passed,omitempty"`
+	PassedOver int64            `json:"passed_over,omitempty"`
+	Chunks     []Chunk          `json:"chunks"`
+	Sections   int              `json:"sections"`
 	// Bronze, where silver is made from bronze: the ledger's row that bronze goes back to.
 	Bronze *HourRow `json:"bronze,omitempty"`
 	// Erasures is the snapshot of ops.erasures that the run began with: what is staged may hold who was forgotten since.
@@ -85,7 +88,7 @@ func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, listing
 	if err := l.refuseDropped(ctx, run); err != nil {
 		return HourPlan{}, err
 	}
-	staged := stagedPlan{Source: sourceURL, Files: listing.Files, Chunks: chunks, Passed: listing.Passed}
+	staged := stagedPlan{Source: sourceURL, Files: listing.Files, Chunks: chunks, Passed: listing.Passed, PassedOver: listing.PassedOver}
 	if len(listing.Bad) > 0 {
 		staged.Files, staged.Bad = slices.Clone(listing.Files), map[int]string{}
 		for _, bad := range listing.Bad {
@@ -107,6 +110,9 @@ func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, listing
 		staged.Bad[place] = bad.Why
 	}
 	plan := HourPlan{Ref: l.staging(run) + "/plan.json", Files: len(staged.Files), Chunks: len(chunks)}
+	for _, bad := range listing.Bad[:min(len(listing.Bad), leftOutTold)] {
+		plan.LeftOut = append(plan.LeftOut, bad.Key+": "+bad.Why)
+	}
 	weight := int64(0)
 	for _, file := range listing.Files {
 		plan.Bytes += file.Size

@@ -178,10 +178,14 @@ type Status struct {
 	// DailyBehind: silver or gold has moved on since the daily aggregates were refreshed.
 	DailyBehind bool `json:"daily_behind"`
 	// HalfCommitted are hours whose run is between its silver commits, or was given up there: gold stops before them.
-	HalfCommitted []string      `json:"half_committed"`
-	Latest        Version       `json:"latest"`
-	Findings      []Finding     `json:"findings"` // of reconcile, newest first
-	Tables        []TableStatus `json:"tables"`
+	HalfCommitted []string `json:"half_committed"`
+	// BadFiles, PassedOver: of all hours. LeftOut names those of the newest days and hours, and files that were read in part.
+	BadFiles   int64         `json:"bad_files"`
+	PassedOver int64         `json:"passed_over"`
+	LeftOut    []FileRow     `json:"left_out"`
+	Latest     Version       `json:"latest"`
+	Findings   []Finding     `json:"findings"` // of reconcile, newest first
+	Tables     []TableStatus `json:"tables"`
 }
 
 // TableStatus is the size of one table.
@@ -207,12 +211,17 @@ func (l *Lake) Status(ctx context.Context) (status Status, err error) {
 		status.LastHour = row.Hour
 		status.Lines += row.Lines
 		status.Rejects += row.Rejects
+		status.BadFiles += row.BadFiles
+		status.PassedOver += row.PassedOver
 		switch row.State {
 		case HourEmpty:
 			status.Empty++
 		case HourDegraded:
 			status.Degraded++
 		}
+	}
+	if status.LeftOut, err = l.leftOutLately(ctx, rows); err != nil {
+		return Status{}, err
 	}
 	for _, definition := range tableDefinitions {
 		loaded, err := l.load(ctx, definition)

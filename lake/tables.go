@@ -288,7 +288,7 @@ type (
 		ETag            string `parquet:"etag,id(2)" doc:"The store's tag of this version of the file."`
 		Size            int64  `parquet:"size,id(3)" doc:"Bytes, as stored."`
 		State           string `parquet:"state,dict,id(4)" doc:"read, bad (left out whole), replaced (a newer version was read), removed (gone from the source), or passed (not read: no telemetry by its name)."`
-		Error           string `parquet:"error,optional,id(5)" doc:"Why a bad file is bad."`
+		Error           string `parquet:"error,optional,id(5)" doc:"Why a file is bad, or passed over."`
 		Lines           int64  `parquet:"lines,id(6)" doc:"Lines read = events + rejects + blanks + erased."`
 		Events          int64  `parquet:"events,id(7)" doc:"Lines in bronze.events."`
 		Rejects         int64  `parquet:"rejects,id(8)" doc:"Lines in bronze.rejects."`
@@ -297,6 +297,7 @@ type (
 		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(11)" doc:"Partition: UTC date of the folder the file lies in."`
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"UTC hour of that day, 0 to 23."`
 		Erased          int64  `parquet:"erased,id(13)" doc:"Lines left out because they are of a forgotten user."`
+		Note            string `parquet:"note,optional,id(15)" doc:"What of a file that was read was left out: bytes behind its last compressed member; NULL: nothing."`
 	}
 
 	erasureRow struct {

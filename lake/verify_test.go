@@ -53,7 +53,7 @@ func plantedWorld(t testing.TB) *ingester {
 	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.0"), sighting("27T05:20", "s1", "1.1"), sighting("27T05:20", "s1", "1.1"), "broken", "",
 		sighting("27T05:15", "s2", "1.0", "UserId", "p2", "Device", "D"), event("27T05:30", "s2", "Other"))
 	in.put("27T06/a.tsv", login("27T06:10", "s1", "p1"), deviceInfo("27T06:10", "s1", "E"), sighting("27T06:40", "s1", "1.0"))
-	in.putBytes("27T06/b.tsv.gz", []byte("torn"))
+	in.putBytes("27T06/b.tsv.gz", []byte("\x1f\x8b\x08torn"))
 	in.put("27T08/a.tsv", event("27T08:00", "s3", "Notification", "Target", "1.2"))
 	for _, hour := range []string{"2022-05-27T05", "2022-05-27T06", "2022-05-27T07", "2022-05-27T08"} {
 		in.ingest(hourAt(t, hour))

@@ -19,13 +19,14 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// local is a folder. Symbolic links are followed as long as they are relative and stay inside it; a telemetry file that is any
-// other link is an error rather than a file left out in silence.
+// local is a folder. Symbolic links are followed as long as they are relative and stay inside it; any other one is left out, and
+// named.
 type local struct {
+	setup
 	dir string // absolute
 }
 
-func openFileURL(location string) (Source, error) {
+func openFileURL(location string, set setup) (Source, error) {
 	u, err := url.Parse(location)
 	if err != nil { // which repeats the text: it may hold a secret
 		return nil, fmt.Errorf("open source: %w: it is not a URL; write it as file:///absolute/folder, a blank as %%20", ErrConfig)
@@ -37,15 +38,15 @@ func openFileURL(location string) (Source, error) {
 	if runtime.GOOS == "windows" {
 		dir = strings.TrimPrefix(dir, "/") // file:///C:/folder
 	}
-	return openLocal(filepath.FromSlash(dir))
+	return openLocal(filepath.FromSlash(dir), set)
 }
 
-func openLocal(dir string) (Source, error) {
+func openLocal(dir string, set setup) (Source, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open source: %w: %w", ErrConfig, err)
 	}
-	l := &local{dir: dir}
+	l := &local{setup: set, dir: dir}
 	root, err := l.open()
 	if err != nil {
 		return nil, fmt.Errorf("open source %s: %w", l, err)
@@ -74,98 +75,109 @@ func (l *local) open() (*os.Root, error) {
 }
 
 func (l *local) List(ctx context.Context, hour telemetry.Hour) (Listing, error) {
-	files, err := l.files(ctx, hour.Folder())
+	listing, err := l.list(ctx, l, hour)
 	if err != nil {
 		return Listing{}, fmt.Errorf("list hour %s of %s: %w", hour, l, err)
 	}
-	return Listing{Files: files}, nil
-}
-
-func (l *local) files(ctx context.Context, folder string) ([]File, error) {
-	root, err := l.open()
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	entries, err := readFolder(root, folder)
-	if err != nil {
-		return nil, err
-	}
-	var files []File
-	for _, entry := range entries {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if !isTelemetry(entry.Name()) {
-			continue
-		}
-		if err := checkName(folder, entry.Name()); err != nil {
-			return nil, err
-		}
-		f, err := statFile(root, path.Join(folder, entry.Name()))
-		if errors.Is(err, ErrNotFound) {
-			continue // a folder or a pipe, or gone since it was listed
-		}
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, f)
-	}
-	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Key, b.Key) })
-	return files, nil
+	return listing, nil
 }
 
 func (l *local) Hours(ctx context.Context, from, to telemetry.Hour) ([]telemetry.Hour, error) {
-	root, err := l.open()
-	if err == nil {
-		root.Close()
-		var hours []telemetry.Hour
-		if hours, err = findHours(ctx, l, from, to); err == nil {
-			return hours, nil
-		}
+	hours, err := l.hours(ctx, l, from, to)
+	if err != nil {
+		return hours, fmt.Errorf("list hours %s to %s of %s: %w", from, to, l, err)
 	}
-	return nil, fmt.Errorf("list hours %s to %s of %s: %w", from, to, l, err)
+	return hours, nil
 }
 
-func (l *local) folders(_ context.Context, folder string) ([]string, error) {
+func (l *local) CheckHours(ctx context.Context) error { return l.lookout(l).checkHours(ctx) }
+
+func (l *local) Strays(ctx context.Context) []string { return l.lookout(l).strays(ctx) }
+
+func (l *local) names(ctx context.Context, folder, prefix string, most int) ([]name, error) {
 	root, err := l.open()
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
 	entries, err := readFolder(root, folder)
-	var names []string
+	var names []name
 	for _, entry := range entries {
-		if entry.IsDir() || entry.Type()&fs.ModeSymlink != 0 { // what is no folder has nothing in it when it is read
-			names = append(names, entry.Name())
+		if !strings.HasPrefix(entry.Name(), prefix) {
+			continue
+		}
+		found := name{text: entry.Name(), folder: entry.IsDir()}
+		if entry.Type()&fs.ModeSymlink != 0 {
+			var info fs.FileInfo
+			info, found.broken = followLink(root, path.Join(folder, entry.Name()))
+			found.folder = info != nil && info.IsDir()
+		}
+		if names = append(names, found); len(names) == most {
+			break
 		}
 	}
-	return names, err
+	slices.SortFunc(names, func(a, b name) int { return strings.Compare(a.text, b.text) })
+	return names, cmp.Or(err, ctx.Err())
 }
 
-func (l *local) holdsTelemetry(ctx context.Context, folder string) (bool, error) {
-	files, err := l.files(ctx, folder)
-	return len(files) > 0, err
-}
-
-func (l *local) Stat(ctx context.Context, key string) (File, error) {
-	f, err := l.stat(ctx, key)
-	if err != nil {
-		return File{}, fmt.Errorf("look at %s in %s: %w", key, l, err)
-	}
-	return f, nil
-}
-
-func (l *local) stat(ctx context.Context, key string) (File, error) {
-	if err := cmp.Or(ctx.Err(), checkKey(key)); err != nil {
-		return File{}, err
+func (l *local) holds(ctx context.Context, folder string) (bool, error) {
+	names, err := l.names(ctx, folder, "", 0)
+	i := slices.IndexFunc(names, func(n name) bool { return !isIgnored(n.text) })
+	if err != nil || i < 0 {
+		return false, err
 	}
 	root, err := l.open()
 	if err != nil {
-		return File{}, err
+		return false, err
 	}
 	defer root.Close()
-	return statFile(root, key)
+	// Whoever may read a folder, but not enter it, sees names only.
+	if _, err := root.Lstat(filepath.FromSlash(path.Join(folder, names[i].text))); errors.Is(err, fs.ErrPermission) {
+		return false, localError(err)
+	}
+	return true, nil
+}
+
+func (l *local) entries(ctx context.Context, folder string) ([]entry, error) {
+	root, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	found, err := readFolder(root, folder)
+	if err != nil {
+		return nil, err
+	}
+	var entries []entry
+	for _, each := range found {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if isIgnored(each.Name()) {
+			continue
+		}
+		e := entry{name: each.Name()}
+		info, odd := fs.FileInfo(nil), (*oddity)(nil)
+		if each.Type()&fs.ModeSymlink != 0 {
+			info, odd = followLink(root, path.Join(folder, e.name))
+		} else if info, err = root.Lstat(filepath.FromSlash(path.Join(folder, e.name))); errors.Is(err, fs.ErrNotExist) {
+			continue // gone since it was listed
+		} else if err != nil {
+			return nil, localError(err)
+		}
+		switch {
+		case odd != nil:
+			e.odd = odd
+		case info.IsDir():
+			e.folder = true
+		case info.Mode().IsRegular():
+			e.file = fileOf("", info)
+		default:
+			e.odd = oddityOf(info.Mode())
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
 }
 
 func (l *local) Open(ctx context.Context, f File, offset, length int64) (io.ReadCloser, error) {
@@ -190,6 +202,9 @@ func (l *local) openFile(ctx context.Context, f File, offset, length int64) (io.
 		return nil, err
 	}
 	file, err := root.Open(filepath.FromSlash(f.Key))
+	if errors.Is(err, fs.ErrPermission) { // its folders let us in, or it could not have been looked at
+		return nil, fmt.Errorf("%w: %w; let the worker's user read this file", ErrUnreadable, err)
+	}
 	if err != nil {
 		return nil, localError(err)
 	}
@@ -267,7 +282,11 @@ func (r *localReader) Close() error {
 
 // readFolder lists a folder, "" being the root. One that does not exist, or that is a file, has nothing in it.
 func readFolder(root *os.Root, folder string) ([]fs.DirEntry, error) {
-	dir, err := root.Open(filepath.FromSlash(cmp.Or(folder, ".")))
+	place := filepath.FromSlash(cmp.Or(folder, "."))
+	if info, err := root.Stat(place); err == nil && !info.IsDir() {
+		return nil, nil // nor is it opened: to open a pipe would wait for its writer
+	}
+	dir, err := root.Open(place)
 	if err == nil {
 		defer dir.Close()
 		var entries []fs.DirEntry
@@ -302,9 +321,41 @@ func fileOf(key string, info fs.FileInfo) File {
 	}
 }
 
+// errLink: a link to a folder is not followed.
+var errLink = errors.New("a link that is not followed")
+
+// followLink looks at what a link leads to, or says why it is not followed.
+func followLink(root *os.Root, key string) (fs.FileInfo, *oddity) {
+	info, err := root.Stat(filepath.FromSlash(key))
+	switch {
+	case err == nil:
+		return info, nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return nil, &oddity{"link-dangling", "it is a link to nothing; put the file itself there, or remove the link"}
+	case errors.Is(err, syscall.ELOOP):
+		return nil, &oddity{"link-loop", "it is a link that leads to itself; put the file itself there, or remove the link"}
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &oddity{"link-denied", "it is a link into a folder that the worker's user may not enter; " +
+			"grant that, or put the file itself there"}
+	}
+	return nil, &oddity{"link-outside", "it is a link that is absolute or leads out of the source; " +
+		"links are followed only when relative and inside it: put the file itself there"}
+}
+
+func oddityOf(mode fs.FileMode) *oddity {
+	kind := "device"
+	switch {
+	case mode&fs.ModeNamedPipe != 0:
+		kind = "pipe"
+	case mode&fs.ModeSocket != 0:
+		kind = "socket"
+	}
+	return &oddity{kind, "it is a " + kind + ", not a file; put a file there, or remove it"}
+}
+
 // linkError explains a failure on the way to key that comes from a link out of the root.
 func linkError(root *os.Root, key string, err error) error {
-	for at := key; at != "."; at = path.Dir(at) {
+	for at := key; at != "." && at != ""; at = path.Dir(at) {
 		info, lerr := root.Lstat(filepath.FromSlash(at))
 		if lerr == nil && info.Mode()&fs.ModeSymlink != 0 && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("%w: %w; links are followed only when relative and inside the source: put the file itself there", ErrConfig, err)

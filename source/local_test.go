@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -59,8 +60,8 @@ func TestLocalFolderVanishes(t *testing.T) {
 	if hours, err := src.Hours(t.Context(), hour(t, "2022-05-27T05"), hour(t, "2022-05-27T06")); !errors.Is(err, ErrConfig) {
 		t.Errorf("Hours: %v, %v", hours, err)
 	}
-	if f, err := src.Stat(t.Context(), hourFolder+"/a.tsv"); !errors.Is(err, ErrConfig) {
-		t.Errorf("Stat: %v, %v", f, err)
+	if err := src.CheckHours(t.Context()); !errors.Is(err, ErrConfig) {
+		t.Errorf("CheckHours: %v", err)
 	}
 }
 
@@ -94,31 +95,32 @@ func TestLocalLinks(t *testing.T) {
 	must(t, os.WriteFile(outside, []byte("outside"), 0o644))
 	link(outside, filepath.Join(inHour, "c.tsv"))
 	link(filepath.Dir(outside), filepath.Join(dir, "2022", "05", "28"))
-	if files, err := src.List(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) {
-		t.Errorf("with a link outwards, Files is %v, %v", files, err)
+	link("gone", filepath.Join(dir, "2022", "05", "27", "07"))
+	link(filepath.Dir(outside), filepath.Join(dir, "2022", "05", "27", "08"))
+	for text, tag := range map[string]string{"2022-05-27T07": "link-dangling", "2022-05-27T08": "link-outside"} {
+		listing, err := src.List(t.Context(), hour(t, text))
+		if err != nil || len(listing.Files) != 0 || len(listing.Bad) != 1 || listing.Bad[0].ETag != tag {
+			t.Errorf("with a link in the place of hour %s, the listing is %+v, %v", text, listing, err)
+		}
 	}
-	if hours, err := src.Hours(t.Context(), hour(t, "2022-05-28T00"), hour(t, "2022-05-29T00")); !errors.Is(err, ErrConfig) {
+	listing, err := src.List(t.Context(), hour(t, "2022-05-27T05"))
+	must(t, err)
+	var bad []string
+	for _, left := range listing.Bad {
+		bad = append(bad, strings.TrimPrefix(left.Key, hourFolder+"/")+" "+left.ETag)
+	}
+	if want := []string{"c.tsv link-outside", "dangling.tsv link-dangling"}; len(listing.Files) != 2 || !slices.Equal(bad, want) {
+		t.Errorf("with bad links, the listing is %+v", listing)
+	}
+	hours, err := src.Hours(t.Context(), hour(t, "2022-05-27T00"), hour(t, "2022-05-29T00"))
+	var refused *RefusedError
+	if !errors.As(err, &refused) || len(refused.Folders) != 1 || refused.Folders[0].Folder != "2022/05/28" || len(hours) != 4 {
 		t.Errorf("with a link outwards, Hours is %v, %v", hours, err)
 	}
 	for _, key := range []string{hourFolder + "/c.tsv", "2022/05/28/secret.tsv"} {
-		if f, err := src.Stat(t.Context(), key); !errors.Is(err, ErrConfig) {
-			t.Errorf("Stat(%s) is %v, %v", key, f, err)
-		}
 		if r, err := src.Open(t.Context(), File{Key: key}, 0, -1); !errors.Is(err, ErrConfig) {
 			t.Errorf("Open(%s) is %v, %v", key, r, err)
 		}
-	}
-}
-
-func TestLocalNameNotText(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("other systems do not let such a file be made")
-	}
-	b := localBackend(t.TempDir())
-	src := openSource(t, b.location)
-	b.put(t, hourFolder+"/\xff.tsv", "x")
-	if files, err := src.List(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), `\xff.tsv`) {
-		t.Errorf("Files: %v, %v", files, err)
 	}
 }
 
@@ -147,11 +149,10 @@ func TestLocalChangeIsNoticed(t *testing.T) {
 				key := hourFolder + "/a.tsv"
 				b.put(t, key, strings.Repeat("a", 1000))
 				src := openSource(t, dir)
-				f, err := src.Stat(t.Context(), key)
-				must(t, err)
+				f := fileNamed(t, src, key)
 				tick(t, src, b)
 				reader, closer := open(t, src, f, length), open(t, src, f, length)
-				_, err = closer.Read(make([]byte, 10))
+				_, err := closer.Read(make([]byte, 10))
 				must(t, err)
 				must(t, change(filepath.Join(dir, filepath.FromSlash(key))))
 				if _, err := io.ReadAll(reader); !errors.Is(err, ErrChanged) {

@@ -27,4 +27,6 @@ func (none) Hours(context.Context, telemetry.Hour, telemetry.Hour) ([]telemetry.
 
 func (none) Open(context.Context, File, int64, int64) (io.ReadCloser, error) { return nil, ErrNone }
 
-func (none) Stat(context.Context, string) (File, error) { return File{}, ErrNone }
+func (none) CheckHours(context.Context) error { return ErrNone }
+
+func (none) Strays(context.Context) []string { return nil }

@@ -98,7 +98,7 @@ func (r *s3Reader) connect() error {
 	}
 	got, err := r.source.client.GetObject(r.ctx, get)
 	if err != nil {
-		return r.source.explain(r.ctx, err)
+		return r.source.explainObject(r.ctx, r.f.Key, err)
 	}
 	// If-Match is a condition that a server may not know of, and a range one that it may leave out.
 	now := File{Key: r.f.Key, Size: aws.ToInt64(got.ContentLength), ETag: aws.ToString(got.ETag)}

@@ -176,8 +176,18 @@ func TestS3Answers(t *testing.T) {
 	f := File{Key: hourFolder + "/a.tsv", Size: 10, ETag: `"1"`}
 
 	answer = func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("encoding-type") != "url" || r.URL.Query().Get("prefix") != "a b/"+hourFolder+"/" {
+		prefix := r.URL.Query().Get("prefix")
+		if r.URL.Query().Get("encoding-type") != "url" || !strings.HasPrefix(prefix, "a b/2022/") {
 			t.Errorf("asked for %s", r.URL)
+		}
+		switch prefix {
+		case "a b/2022/05/27/":
+			fmt.Fprint(w, `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>`+
+				`<CommonPrefixes><Prefix>a+b/2022/05/27/05/</Prefix></CommonPrefixes></ListBucketResult>`)
+			return
+		case "a b/2022/5/27/":
+			fmt.Fprint(w, `<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>`)
+			return
 		}
 		fmt.Fprint(w, `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>`+
 			`<Contents><Key>a+b/2022/05/27/05/x+y%2Bz%01%25.tsv</Key><Size>3</Size><ETag>&quot;1&quot;</ETag></Contents></ListBucketResult>`)

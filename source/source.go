@@ -1,7 +1,7 @@
 // Package source finds and reads the hours of telemetry files, in a local folder or on S3.
 //
-// A source is a tree of UTC hours, 2022/05/27/05/access.tsv, that others write and that we only read. Files may appear, change
-// and vanish at any moment, so a File names one version of a file, and Open reads that version or fails.
+// A source is a tree of UTC hours, 2022/05/27/05/access.tsv or as a Layout says, that others write and that we only read. Files
+// may appear, change and vanish at any moment, so a File names one version of a file, and Open reads that version or fails.
 package source
 
 import (
@@ -10,9 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -25,6 +23,8 @@ var (
 	ErrNotFound = errors.New("no such file")
 	// ErrDenied: the source refuses us. Trying again helps only once someone grants access.
 	ErrDenied = errors.New("access denied")
+	// ErrUnreadable: this one file can't be read, whatever is tried; others can. The error says what to do with it.
+	ErrUnreadable = errors.New("the file can't be read")
 	// ErrConfig: the location or its settings cannot work. Trying again helps only once someone changes them.
 	ErrConfig = errors.New("source is not set up")
 )
@@ -45,8 +45,10 @@ type Listing struct {
 	Files []File
 	// Bad are telemetry files that can't be opened, whatever is tried again: each is one bad file of its hour.
 	Bad []LeftOut
-	// Passed is whatever else lies there and is not read.
+	// Passed is whatever else lies there and is not read, the first thousand of it.
 	Passed []LeftOut
+	// PassedOver counts all of that.
+	PassedOver int64
 }
 
 // LeftOut is something in an hour's folder that is not read, and why. Its ETag stays the same while the reason does.
@@ -60,59 +62,45 @@ type Source interface {
 	// String is the location as a URL that Open accepts. It never holds a secret.
 	String() string
 
-	// List lists what lies directly in the hour's folder: *.tsv, *.tsv.gz and *.tsv.zst are telemetry, save those that start
-	// with "." or "_". An hour without a folder has nothing, which is no error. Errors: ErrDenied, ErrConfig (also for a
-	// file name that is not UTF-8).
+	// List lists what lies directly in the folders of the hour, of which there may be several: one for each layout, and way to
+	// write a number. An hour without a folder has nothing, which is no error. Errors: ErrDenied, ErrConfig.
 	List(ctx context.Context, hour telemetry.Hour) (Listing, error)
 
-	// Hours lists the hours in [from, to) that hold at least one telemetry file, ascending. It costs a listing per
-	// folder that exists in the range, however long the range is. Errors: as List.
+	// Hours lists the hours in [from, to) in which something lies that List names, ascending. It costs a listing per folder
+	// that exists in the range, however long the range is. Errors: ErrDenied, ErrConfig; a *RefusedError names the folders that
+	// can't be listed, beside the hours of all others.
 	Hours(ctx context.Context, from, to telemetry.Hour) ([]telemetry.Hour, error)
+
+	// CheckHours fails with ErrNoHours where not one folder is that of an hour, and says what lies there and how to read it.
+	CheckHours(ctx context.Context) error
+
+	// Strays tells of folders that look like hours and that no layout names: a sentence each, with the setting that reads them.
+	Strays(ctx context.Context) []string
 
 	// Open reads length bytes of f from offset on, or to its end if length is negative or reaches beyond it. All bytes are
 	// of the version f: when that cannot be kept, Open, Read or Close fails with ErrChanged. The context governs the
 	// reading, too. Errors: ErrChanged, ErrNotFound, ErrDenied, ErrConfig; an offset outside [0, f.Size] is an error.
 	Open(ctx context.Context, f File, offset, length int64) (io.ReadCloser, error)
-
-	// Stat is the present version of the file with this key. Errors: ErrNotFound, ErrDenied, ErrConfig.
-	Stat(ctx context.Context, key string) (File, error)
 }
 
 // Open returns the source at a location: a path, file:///absolute/path (a URL: a blank is %20) or s3://bucket/prefix (taken
 // literally, as the AWS tools do). A local folder must exist; S3 is first asked when the source is used. Errors: ErrDenied,
 // ErrConfig.
-func Open(ctx context.Context, location string) (Source, error) {
+func Open(ctx context.Context, location string, options ...Option) (Source, error) {
+	set := newSetup(options)
 	scheme, rest, isURL := strings.Cut(location, "://")
 	switch {
 	case location == "":
 		return nil, fmt.Errorf("open source: %w: no location; give a folder or s3://bucket/prefix", ErrConfig)
 	case !isURL:
-		return openLocal(location)
+		return openLocal(location, set)
 	case scheme == "file":
-		return openFileURL(location)
+		return openFileURL(location, set)
 	case scheme == "s3":
-		return openS3(ctx, rest)
+		return openS3(ctx, rest, set)
 	default:
 		return nil, fmt.Errorf("open source: %w: scheme %q is unknown; give a folder, file:///folder or s3://bucket/prefix", ErrConfig, scheme)
 	}
-}
-
-// isTelemetry tells whether a file of this name in an hour's folder is one of ours.
-func isTelemetry(name string) bool {
-	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") {
-		return false // the usual marks of files being written, and of side files such as _SUCCESS
-	}
-	return slices.ContainsFunc([]string{".tsv", ".tsv.gz", ".tsv.zst"}, func(ending string) bool {
-		return strings.HasSuffix(name, ending)
-	})
-}
-
-// checkName refuses a listed name that would not survive as text: the file could never be found again.
-func checkName(folder, name string) error {
-	if !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
-		return fmt.Errorf("%w: the name %q in %s is not UTF-8 text; rename the file", ErrConfig, name, folder)
-	}
-	return nil
 }
 
 // checkKey refuses keys that no listing returns, such as those with ".." in them.

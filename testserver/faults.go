@@ -26,6 +26,9 @@ const (
 	Cut             // likewise, and the connection ends without an answer
 	Torn            // the answer ends in its middle
 	Slow            // the answer comes late
+	Forbidden       // before the effect: the client has no right to what it asks for
+	Archived        // likewise: the object lies in a class that can't be read at once
+	NoKey           // likewise: the KMS key of the object is switched off
 )
 
 // slowness is how late a Slow answer comes.
@@ -51,6 +54,15 @@ func (s S3Server) Behind(tb testing.TB, choose func(*http.Request) Fault) S3Serv
 		case Refused:
 			_, _ = io.Copy(io.Discard, r.Body) // a client that goes away is of no matter here
 			refuse(w, http.StatusServiceUnavailable, "SlowDown")
+			return
+		case Forbidden:
+			refuse(w, http.StatusForbidden, "AccessDenied")
+			return
+		case Archived:
+			refuse(w, http.StatusForbidden, "InvalidObjectState")
+			return
+		case NoKey:
+			refuse(w, http.StatusBadRequest, "KMS.DisabledException")
 			return
 		case FailsLate:
 			proxy.ServeHTTP(nowhere{http.Header{}}, r)

@@ -41,7 +41,7 @@ func TestHoursTogether(t *testing.T) {
 		l.write(first+i, "a.tsv", sighting(first+i, 1, "p1", "1.0"), sighting(first+i, 2, "p2", "1.1"), "not a line")
 	}
 	l.write(large, "b.tsv", strings.Repeat(sighting(large, 3, "p3", "2.0")+"\n", 40_000))
-	l.write(torn, "b.tsv.gz", "not gzip")
+	l.write(torn, "b.tsv.gz", "\x1f\x8b\x08torn")
 	key := changed.Folder() + "/a.tsv"
 	l.source = unsteady{Source: l.source, key: key, once: new(sync.Once), change: func() {
 		l.write(changed, "a.tsv", sighting(changed, 1, "p1", "3.0"), sighting(changed, 2, "p4", "4.0"))
@@ -51,6 +51,9 @@ func TestHoursTogether(t *testing.T) {
 	input := workflows.ReprocessInput{From: first.String(), To: (first + hours + 2).String(), Parallel: 2}
 	run := l.start(t.Context(), "range", workflows.ReprocessRange, input)
 	require.NoError(t, run.Get(t.Context(), &result))
+	require.Len(t, result.LeftOut, 1)
+	require.Contains(t, result.LeftOut[0], torn.Folder()+"/b.tsv.gz: corrupt")
+	result.LeftOut = nil
 	require.Equal(t, workflows.HoursProgress{
 		Hours: hours + 2, Done: hours + 2, Ran: hours, Empty: 2, Degraded: 1, Lines: 3*hours - 1 + 40_001, Rejects: hours - 1,
 	}, result)

@@ -136,6 +136,7 @@ func TestBackfillFromTheCommandLine(t *testing.T) {
 // TestTriggeredSchedule: a person presses the button now, and the last hour that is due is ingested.
 func TestTriggeredSchedule(t *testing.T) {
 	l := startLocal(t)
+	l.write(hour(t, "2022-05-27T05"), "a.tsv", sighting(hour(t, "2022-05-27T05"), 1, "p1", "1.0")) // else the source has no hours
 	l.work(t)
 	require.NoError(t, worker.EnsureSchedule(t.Context(), l.client, worker.ScheduleOptions{}))
 	before := time.Now()

@@ -77,7 +77,7 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 	for i := range 6 {
 		files.write(key(i, "a.tsv"), line(i, 1, "1."+string(rune('0'+i))))
 	}
-	files.write(key(4, "torn.tsv.gz"), "torn")
+	files.write(key(4, "torn.tsv.gz"), "\x1f\x8b\x08torn")
 	files.write(key(5, "b.tsv"), line(5, 2, "1.6"))
 	_, err := l.reprocess(t.Context(), "range", first, first+7)
 	require.NoError(t, err)

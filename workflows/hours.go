@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -40,6 +42,7 @@ type HoursProgress struct {
 	Rejects  int64         `json:"rejects"`
 	Failed   int           `json:"failed"`
 	Failures []HourFailure `json:"failures,omitempty"` // the first of them
+	LeftOut  []string      `json:"left_out,omitempty"` // the first files that were left out, or read in part, and why
 	Running  []string      `json:"running,omitempty"`  // workflows
 	Gold     int           `json:"waiting_for_gold"`   // hours that gold is still to show
 }
@@ -152,7 +155,9 @@ func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
 	switch {
 	case err == nil:
 		row := result.Hour
-		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines, Rejects: row.Rejects}
+		one := activities.CommittedHours{
+			RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines, Rejects: row.Rejects, LeftOut: result.LeftOut,
+		}
 		switch row.State {
 		case lake.HourEmpty:
 			one.Empty++
@@ -185,6 +190,8 @@ func (r *hoursRunner) finished(ctx workflow.Context, result activities.Committed
 	p.Rejects += result.Rejects
 	p.Empty += result.Empty
 	p.Degraded += result.Degraded
+	p.LeftOut = append(p.LeftOut, result.LeftOut...)
+	p.LeftOut = p.LeftOut[:min(len(p.LeftOut), activities.MostLeftOut)]
 	r.pending = append(r.pending, runsOf(result)...)
 	if r.bytes += result.Bytes; len(r.pending) >= goldHours || r.bytes >= goldBytes {
 		r.askGold(ctx)
@@ -202,6 +209,19 @@ func (r *hoursRunner) failed(hour telemetry.Hour, err error) {
 	r.progress.Failed++
 	if len(r.progress.Failures) < failuresKept {
 		r.progress.Failures = append(r.progress.Failures, HourFailure{Hour: hour.String(), Error: cause(err)})
+	}
+}
+
+// refused takes in folders that can't be listed: their hours fail, and all others go on.
+func (r *hoursRunner) refused(folders []source.RefusedFolder) {
+	for _, folder := range folders {
+		hours := int(folder.To - folder.From)
+		text := fmt.Sprintf("the folder %s can't be listed: %s", folder.Folder, folder.Why)
+		if hours > 1 {
+			text = fmt.Sprintf("and the %d hours after it: %s", hours-1, text)
+		}
+		r.failed(folder.From, errors.New(text))
+		r.progress.Failed += hours - 1
 	}
 }
 
@@ -291,7 +311,7 @@ func (p *HoursProgress) table() string {
 	for _, failure := range p.Failures {
 		text += fmt.Sprintf("\n- **%s** %s", failure.Hour, failure.Error)
 	}
-	return text
+	return text + tellLeftOut(p.LeftOut)
 }
 
 // setStatus sets the search attribute that lists of workflows show.

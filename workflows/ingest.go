@@ -41,6 +41,8 @@ type IngestInput struct {
 type IngestResult struct {
 	Hour lake.HourRow `json:"hour"`
 	Gold GoldAnswer   `json:"gold"`
+	// LeftOut names the first files that were left out, or read in part, and why.
+	LeftOut []string `json:"left_out,omitempty"`
 }
 
 // IngestProgress answers ProgressQuery.
@@ -83,6 +85,7 @@ type ingestHour struct {
 	progress  IngestProgress
 	runs      []lake.Run // that staged something
 	late      []string   // erasures of whom the hour brought new sessions
+	leftOut   []string   // files, and why
 	drop      workflow.Future
 }
 
@@ -130,6 +133,7 @@ func (w *ingestHour) ingest(ctx workflow.Context) (result IngestResult, err erro
 	if err != nil {
 		return result, err
 	}
+	result.LeftOut = w.leftOut
 	w.startDrop(ctx)
 	if err := forgetAgain(ctx, w.late); err != nil {
 		return result, err
@@ -197,6 +201,7 @@ func (w *ingestHour) list(ctx workflow.Context, listing int) (listed activities.
 		return listed, err
 	}
 	w.runs = append(w.runs, listed.Run)
+	w.leftOut = listed.Plan.LeftOut
 	w.progress.Files, w.progress.Bytes, w.progress.Chunks = listed.Plan.Files, listed.Plan.Bytes, listed.Plan.Chunks
 	return listed, nil
 }
@@ -213,6 +218,9 @@ func (w *ingestHour) parse(ctx workflow.Context, listing activities.Listing) ([]
 		}
 		w.progress.ChunksDone++
 		w.count(chunk.Counts)
+		w.leftOut = append(w.leftOut, chunk.LeftOut...)
+		w.leftOut = w.leftOut[:min(len(w.leftOut), activities.MostLeftOut)]
+		chunk.LeftOut = nil // the inputs of later steps stay small
 		for _, erasure := range chunk.Late {
 			if !slices.Contains(w.late, erasure) {
 				w.late = append(w.late, erasure)
@@ -309,7 +317,16 @@ func (w *ingestHour) status(ctx workflow.Context, status string) {
 func (w *ingestHour) describe(ctx workflow.Context, doing string) {
 	w.progress.Status = doing
 	p := &w.progress
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf(
+	text := fmt.Sprintf(
 		"**%s**\n\n| files | bytes | chunks | lines | events | rejects | blanks |\n|---|---|---|---|---|---|---|\n| %d | %d | %d of %d | %d | %d | %d | %d |\n",
-		doing, p.Files, p.Bytes, p.ChunksDone, p.Chunks, p.Counts.Lines, p.Counts.Events, p.Counts.Rejects, p.Counts.Blanks))
+		doing, p.Files, p.Bytes, p.ChunksDone, p.Chunks, p.Counts.Lines, p.Counts.Events, p.Counts.Rejects, p.Counts.Blanks)
+	workflow.SetCurrentDetails(ctx, text+tellLeftOut(w.leftOut))
+}
+
+// tellLeftOut is a list for people of what was left out.
+func tellLeftOut(files []string) (text string) {
+	for _, file := range files {
+		text += "\n- left out: " + file
+	}
+	return text
 }

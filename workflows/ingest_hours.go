@@ -43,6 +43,8 @@ type ingestHours struct {
 	input HoursInput
 	hours []telemetry.Hour
 	runs  []lake.Run // that staged something
+	// leftOut are files, and why.
+	leftOut []string
 }
 
 func (w *ingestHours) setup(ctx workflow.Context, input HoursInput) error {
@@ -80,6 +82,7 @@ func (w *ingestHours) ingest(ctx workflow.Context) (result activities.CommittedH
 		return result, err
 	}
 	result.Left = append(staged.Left, result.Left...)
+	w.leftOut = result.LeftOut
 	w.describe(ctx, "done", result.Left)
 	if err := forgetAgain(ctx, staged.Late); err != nil || w.input.LeaveGold || len(result.Hours) == 0 {
 		return result, err
@@ -157,5 +160,5 @@ func (w *ingestHours) describe(ctx workflow.Context, doing string, left []activi
 	for _, hour := range left {
 		text += fmt.Sprintf("\n- **%s** %s", hour.Hour, hour.Why)
 	}
-	workflow.SetCurrentDetails(ctx, text)
+	workflow.SetCurrentDetails(ctx, text+"\n"+tellLeftOut(w.leftOut))
 }

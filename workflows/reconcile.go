@@ -129,6 +129,7 @@ func (w *reconcile) compare(ctx workflow.Context) error {
 		p.Empty += found.Empty
 		p.Differ += found.Differ
 		p.Added, p.Changed, p.Removed = p.Added+found.Added, p.Changed+found.Changed, p.Removed+found.Removed
+		w.hours.refused(found.Refused)
 		w.hours.run(ctx, found.Hours)
 		w.next = found.Until
 	}

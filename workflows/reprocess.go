@@ -143,6 +143,7 @@ func (w *reprocessRange) reprocess(ctx workflow.Context) error {
 		w.progress.Done += survey.Empty
 		w.progress.Empty += survey.Empty
 		w.hours.before(survey.Done)
+		w.hours.refused(survey.Refused)
 		w.hours.run(ctx, survey.Hours)
 		w.next = survey.Until
 	}

@@ -82,6 +82,9 @@ func ingestRun(ctx context.Context, o *ingestOptions) (err error) {
 	if err := o.printHours([]lake.HourRow{result.Hour}); err != nil {
 		return err
 	}
+	for _, file := range result.LeftOut {
+		o.stdout.Printf("left out: %s\n", file)
+	}
 	if result.Gold.SnapshotID != 0 {
 		o.stdout.Printf("\n%s in snapshot %d%s\n", count(result.Gold.Users, "user"), result.Gold.SnapshotID, tagList(result.Gold.Tags))
 	}

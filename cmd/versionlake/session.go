@@ -110,6 +110,11 @@ func (s *settings) connectOwn(ctx context.Context, workers int) (_ *session, err
 	if err != nil {
 		return nil, errors.Join(err, logFile.Close(), unlock())
 	}
+	if k.source.CheckHours(ctx) == nil { // else the command says so
+		for _, stray := range k.source.Strays(ctx) {
+			s.stderr.Printf("warning: %s\n", stray)
+		}
+	}
 	s.stderr.Printf("no Temporal server is named: running one in %s for this command, see %s\n", s.dir, k.server.UI)
 	return &session{
 		client: k.client, where: "the local Temporal server, whose log is in " + s.dir, ui: k.server.UI, failed: k.server.Ended(),

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,8 @@ import (
 type settings struct {
 	dir       string
 	source    string
+	layouts   []string
+	endings   []string
 	warehouse string
 	catalog   string
 	events    string
@@ -48,6 +51,10 @@ func (s *settings) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.dir, "dir", ".versionlake", "folder of the local catalog, warehouse and Temporal state [VERSIONLAKE_DIR]")
 	flags.StringVar(&s.source, "source", "", "where the telemetry files lie: a folder, or s3://bucket/prefix [VERSIONLAKE_SOURCE]")
+	flags.StringArrayVar(&s.layouts, "layout", nil,
+		"the folders of hours in the source; may be repeated (default "+source.DefaultLayout+") [VERSIONLAKE_LAYOUT, separated by commas]")
+	flags.StringSliceVar(&s.endings, "endings", nil, "the endings of files that are read, before .gz, .zst or .bz2, see docs/EVENTS.md (default "+
+		strings.Join(source.DefaultEndings, ",")+") [VERSIONLAKE_ENDINGS]")
 	flags.StringVar(&s.warehouse, "warehouse", "", "where the tables lie: file:///folder or s3://bucket/prefix; by default in --dir [VERSIONLAKE_WAREHOUSE]")
 	flags.StringVar(&s.catalog, "catalog", "", "the Iceberg catalog: sqlite:///file or postgres://user@host/database; by default in --dir [VERSIONLAKE_CATALOG]")
 	flags.StringVar(&s.events, "events", "", "JSON file with the names that the telemetry has for events and attributes, see docs/EVENTS.md [VERSIONLAKE_EVENTS]")
@@ -109,6 +116,9 @@ func (s *settings) validate() error {
 	if s.maxPast <= 0 {
 		return usagef("--max-past %s: give a time above 0", s.maxPast)
 	}
+	if _, err := s.sourceOptions(); err != nil {
+		return usagef("%w", err)
+	}
 	dir, err := filepath.Abs(s.dir)
 	if err != nil {
 		return usagef("--dir %q: %w", s.dir, err)
@@ -148,10 +158,39 @@ func (s *settings) readLake(ctx context.Context) (*lake.Lake, error) {
 	return lake.OpenExisting(ctx, s.lakeConfig())
 }
 
+// listed are a flag's values, or else its variable's, separated by commas.
+func listed(values []string, variable string) []string {
+	if text := os.Getenv(variable); len(values) == 0 && text != "" {
+		return strings.Split(text, ",")
+	}
+	return values
+}
+
+// sourceOptions say what of the source is read.
+func (s *settings) sourceOptions() ([]source.Option, error) {
+	var layouts []source.Layout
+	for _, text := range listed(s.layouts, "VERSIONLAKE_LAYOUT") {
+		layout, err := source.ParseLayout(strings.TrimSpace(text))
+		if err != nil {
+			return nil, fmt.Errorf("--layout: %w", err)
+		}
+		layouts = append(layouts, layout)
+	}
+	endings, err := source.ParseEndings(listed(s.endings, "VERSIONLAKE_ENDINGS"))
+	if err != nil {
+		return nil, fmt.Errorf("--endings: %w", err)
+	}
+	return []source.Option{source.WithLayouts(layouts...), source.WithEndings(endings)}, nil
+}
+
 func (s *settings) openSource(ctx context.Context) (source.Source, error) {
+	options, err := s.sourceOptions()
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
 	switch {
 	case s.source != "":
-		return source.Open(ctx, s.source)
+		return source.Open(ctx, s.source, options...)
 	case s.readsNoSource:
 		return source.None(), nil
 	}
@@ -162,6 +201,20 @@ func (s *settings) openSource(ctx context.Context) (source.Source, error) {
 func (s *settings) parsing() (telemetry.Options, error) {
 	catalogue, err := s.catalogue()
 	return telemetry.Options{Catalogue: catalogue, MaxFuture: s.maxFuture, MaxPast: s.maxPast, SessionsByService: s.byService}, err
+}
+
+// sourceWarnings tell of a source that has no hours, or folders of hours that are not read.
+func (s *settings) sourceWarnings(ctx context.Context, src source.Source) []string {
+	if s.readsNoSource {
+		return nil
+	}
+	// Whatever else is wrong with the source, the first step that reads it tells.
+	if err := src.CheckHours(ctx); errors.Is(err, source.ErrNoHours) {
+		return []string{err.Error()}
+	} else if err != nil {
+		return nil
+	}
+	return src.Strays(ctx)
 }
 
 // catalogue reads the names of events and attributes; the default ones without a file.

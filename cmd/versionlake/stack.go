@@ -48,6 +48,9 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	if k.source, err = s.openSource(ctx); err != nil {
 		return nil, err
 	}
+	for _, warning := range s.sourceWarnings(ctx, k.source) {
+		o.logger.Warn(warning)
+	}
 	parsing, err := s.parsing()
 	if err != nil {
 		return nil, err

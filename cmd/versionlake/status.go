@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ type statusOptions struct {
 	hours    bool
 	versions bool
 	findings bool
+	files    bool
 	from, to string
 }
 
@@ -27,7 +29,8 @@ func newStatusCommand(s *settings, runF func(context.Context, *statusOptions) er
 		Short: "What the lake holds: a summary, the ledger of its hours, or the versions that can be asked for",
 		Long: `status sums up the lake. --hours prints the ledger instead, the last run of each hour, and --versions the snapshots of
 gold.users that --as-of can name, newest first. --findings prints the hours whose files reconcile found to differ from
-those that were read, newest first. It reads the lake and needs no Temporal.`,
+those that were read, newest first. --files names the files that are not in the lake, and why: those that are bad, those that
+were read in part, and what lay beside the files and was passed over. It reads the lake and needs no Temporal.`,
 		Example: `  versionlake status
   versionlake status --hours --from 2022-05-27T00 --to 2022-05-28T00
   versionlake status --findings
@@ -42,10 +45,11 @@ those that were read, newest first. It reads the lake and needs no Temporal.`,
 	}
 	cmd.Flags().BoolVar(&o.hours, "hours", false, "the ledger, an hour a line")
 	cmd.Flags().BoolVar(&o.versions, "versions", false, "the snapshots of gold.users and their tags")
-	cmd.Flags().StringVar(&o.from, "from", "", "with --hours: the first hour")
-	cmd.Flags().StringVar(&o.to, "to", "", "with --hours: the first hour after the last")
+	cmd.Flags().BoolVar(&o.files, "files", false, "the files that are not in the lake, and why")
+	cmd.Flags().StringVar(&o.from, "from", "", "with --hours or --files: the first hour")
+	cmd.Flags().StringVar(&o.to, "to", "", "with --hours or --files: the first hour after the last")
 	cmd.Flags().BoolVar(&o.findings, "findings", false, "what reconcile found")
-	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings")
+	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings", "files")
 	return cmd
 }
 
@@ -70,6 +74,8 @@ func statusRun(ctx context.Context, o *statusOptions) error {
 		return o.printVersions(ctx, l)
 	case o.findings:
 		return o.printFindings(ctx, l)
+	case o.files:
+		return o.printLeftOut(ctx, l, from, to)
 	}
 	return o.printStatus(ctx, l)
 }
@@ -89,9 +95,9 @@ func (o *statusOptions) span() (from, to telemetry.Hour, err error) {
 
 // printHours prints rows of the ledger.
 func (s *settings) printHours(rows []lake.HourRow) error {
-	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "ERASED", "SIGHTINGS", "FINISHED")
+	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "PASSED", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "ERASED", "SIGHTINGS", "FINISHED")
 	for _, row := range rows {
-		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, size(row.Bytes), row.Lines, row.Events, row.Rejects,
+		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, row.PassedOver, size(row.Bytes), row.Lines, row.Events, row.Rejects,
 			row.Blanks, row.Erased, row.Sightings, instant(row.FinishedAt)); err != nil {
 			return err
 		}
@@ -155,6 +161,7 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 		o.stdout.Printf("reconcile found %s whose files were not those that were read, last %s at %s; see --findings\n",
 			count(int64(n), "hour"), status.Findings[0].Hour, instant(status.Findings[0].FoundAt))
 	}
+	o.printLeftOutLately(status)
 	if status.DailyBehind {
 		o.stdout.Printf("the daily aggregates are behind: they follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh\n")
 	}
@@ -166,6 +173,57 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 		}
 	}
 	return p.flush()
+}
+
+// printLeftOut names files that are not in the lake.
+func (o *statusOptions) printLeftOut(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) error {
+	files, err := l.LeftOutFiles(ctx, from, to)
+	if err != nil {
+		return err
+	}
+	p := o.newPrinter("HOUR", "STATE", "FILE", "WHY")
+	for _, file := range files {
+		if err := p.add(file, file.Hour, file.State, file.Key, file.Error+file.Note); err != nil {
+			return err
+		}
+	}
+	return p.flush()
+}
+
+// printLeftOutLately names, by kind, the newest files that are not in the lake.
+func (o *statusOptions) printLeftOutLately(status lake.Status) {
+	const named = 10
+	for _, kind := range []struct {
+		state string
+		count int64
+		noun  string
+		text  string
+	}{
+		{lake.FileBad, status.BadFiles, "file", "%s could not be read and left out, their hours are degraded"},
+		{lake.FileRead, -1, "file", "%s read in part"},
+		{lake.FilePassed, status.PassedOver, "name", "%s passed over beside the files"},
+	} {
+		var files []lake.FileRow
+		for _, file := range status.LeftOut {
+			if file.State == kind.state {
+				files = append(files, file)
+			}
+		}
+		if kind.count < 0 {
+			kind.count = int64(len(files))
+		}
+		if kind.count == 0 {
+			continue
+		}
+		o.stdout.Printf(kind.text+"; see --files\n", count(kind.count, kind.noun))
+		slices.Reverse(files)
+		for _, file := range files[:min(named, len(files))] {
+			o.stdout.Printf("  %s: %s\n", file.Key, file.Error+file.Note)
+		}
+		if more := kind.count - named; more > 0 {
+			o.stdout.Printf("  and %d more\n", more)
+		}
+	}
 }
 
 func tagList(tags []string) string {

@@ -75,6 +75,9 @@ func workerRun(ctx context.Context, o *workerOptions) (err error) {
 		Source: src, Lake: place.lake, Parsing: parsing, Activities: o.workers, Drain: o.drain,
 	})
 	logger.Info("working", "temporal", place.temporal.HostPort, "namespace", place.temporal.Namespace, "source", src.String())
+	for _, warning := range o.sourceWarnings(ctx, src) {
+		logger.Warn(warning)
+	}
 	interrupted := make(chan any)
 	stop := context.AfterFunc(ctx, func() { close(interrupted) })
 	defer stop()
