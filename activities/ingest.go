@@ -27,6 +27,8 @@ type ListInput struct {
 	ChunkBytes int64          `json:"chunk_bytes,omitempty"` // DefaultChunkBytes when zero
 	Listing    int            `json:"listing"`               // counts the listings of one workflow run, from 1
 	Layer      string         `json:"layer,omitempty"`       // LayerBronze when empty
+	// RemoveGone: the rows of files that left the source or are bad shall go. Otherwise they stay.
+	RemoveGone bool `json:"remove_gone,omitempty"`
 }
 
 // Layers from which an hour, or a range, can be done again.
@@ -105,8 +107,15 @@ func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most i
 	if err != nil {
 		return plan, fmt.Errorf("list hour %s: %w", input.Hour, err)
 	}
-	if plan, err = a.Lake.StagePlan(ctx, run, a.Source.String(), listing, chunks); err != nil {
+	stage := a.Lake.StagePlan
+	if input.RemoveGone {
+		stage = a.Lake.StageRemoval
+	}
+	if plan, err = stage(ctx, run, a.Source.String(), listing, chunks); err != nil {
 		return plan, fmt.Errorf("stage the plan of hour %s: %w", input.Hour, err)
+	}
+	if total+plan.Kept > most {
+		return plan, errLarge
 	}
 	return plan, nil
 }
@@ -191,7 +200,16 @@ func (a *Ingest) CommitHour(ctx context.Context, input CommitInput) (lake.HourRo
 	}
 	activity.GetLogger(ctx).Info("committed", "hour", row.Hour.String(), "state", row.State, "lines", row.Lines, "events", row.Events,
 		"rejects", row.Rejects, "sightings", row.Sightings, "changed", row.Changed)
+	warnOfGone(ctx, row)
 	return row, nil
+}
+
+// warnOfGone says in the log what left the source.
+func warnOfGone(ctx context.Context, row lake.HourRow) {
+	if row.GoneFiles > 0 {
+		activity.GetLogger(ctx).Warn("files of the hour have left the source: their rows stay until somebody takes them out with --remove-gone",
+			"hour", row.Hour.String(), "files", row.GoneFiles)
+	}
 }
 
 // DropStaging removes what a run staged.

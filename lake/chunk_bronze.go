@@ -42,8 +42,10 @@ func (l *Lake) StageSilverPlan(ctx context.Context, run Run, chunkBytes int64) (
 	if err != nil {
 		return HourPlan{}, err
 	}
+	staged.Gone = map[int]bool{}
 	for _, file := range files {
-		if file.State == FileRead || file.State == FileBad {
+		if file.present() {
+			staged.Gone[len(staged.Files)] = file.State != FileRead
 			staged.Files = append(staged.Files, source.File{Key: file.Key, Size: file.Size, ETag: file.ETag})
 			plan.Bytes += file.Size
 		}
@@ -143,18 +145,26 @@ type bronzeStage struct {
 	nameless int64
 }
 
-func (b *bronzeStage) row(row *eventRow) error {
-	event := &b.event
+// parse reads a row as the line that it was.
+func (row *eventRow) parse(parser *telemetry.Parser, event *telemetry.Event) telemetry.Reason {
 	event.Category, event.ServiceName, event.SessionID = []byte(row.Category), []byte(row.ServiceName), []byte(row.SessionID)
 	event.TransactionID, event.Body, event.Time = []byte(row.TransactionID), []byte(row.BodyMessage), row.Time
+	if reason := parser.CheckTime(event.Time); reason != "" {
+		return reason
+	}
+	return parser.ParseBody(event)
+}
+
+func (b *bronzeStage) row(row *eventRow) error {
+	event := &b.event
+	file, err := b.plan.place(row.FileName)
+	if err != nil {
+		return err
+	}
 	b.counts.Bytes += int64(len(row.BodyMessage))
 	b.counts.Lines++
 	b.counts.Events++
-	reason := b.parser.CheckTime(event.Time)
-	if reason == "" {
-		reason = b.parser.ParseBody(event)
-	}
-	if reason != "" { // by newer rules, or other settings: the line stays in bronze
+	if reason := row.parse(b.parser, event); reason != "" { // by newer rules, or other settings: the line stays in bronze
 		b.counts.Passed++
 		if reason == telemetry.ReasonName {
 			b.nameless++
@@ -164,10 +174,6 @@ func (b *bronzeStage) row(row *eventRow) error {
 	_, named := event.Attribute(telemetry.AttributeUser)
 	if event.Kind == telemetry.KindOther && !named {
 		return nil
-	}
-	file, err := b.plan.place(row.FileName)
-	if err != nil {
-		return err
 	}
 	return b.shuffle.add(sessionSection(int64(xxhash.Sum64(event.Session)), b.plan.Sections), func(buffer []byte) []byte {
 		return appendCandidate(buffer, event, file, row.LineNumber)

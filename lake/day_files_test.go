@@ -143,6 +143,7 @@ func TestHourInADaysFile(t *testing.T) {
 	checkVersions(t, in.lake)
 
 	// Hours go, until nothing is left of the file.
+	in.removeGone = true
 	for n, hour := range hours {
 		in.put(dayName(hour))
 		in.silver(hour)
@@ -224,6 +225,7 @@ func TestRestIsWrittenOnce(t *testing.T) {
 		t.Errorf("the rest was written again: %s, %s", first, again)
 	}
 	in.put(dayName(hours[4]))
+	in.removeGone = true
 	in.silver(hours[4])
 	loaded, err := in.lake.load(t.Context(), silverSightings)
 	in.must(err)

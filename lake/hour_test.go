@@ -103,6 +103,7 @@ func (in *ingester) fileStates(hour telemetry.Hour) []string {
 
 func TestHourFollowsItsFiles(t *testing.T) {
 	in := newWorld(t)
+	in.removeGone = true
 	hour := hourAt(t, "2022-05-27T05")
 	in.put("27T06/other.tsv", sighting("27T06:00", "s9", "9.0"))
 	in.ingest(hour + 1)

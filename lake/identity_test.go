@@ -110,6 +110,7 @@ func tellStories(t *testing.T, parsing telemetry.Options, stories []story) {
 			t.Parallel()
 			in := newWorld(t)
 			in.parsing = parsing
+			in.removeGone = true
 			for _, step := range story.steps {
 				hours := map[telemetry.Hour]bool{}
 				for name, lines := range step.files {

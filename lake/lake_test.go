@@ -70,6 +70,7 @@ type ingester struct {
 	sectionBytes int64
 	parsing      telemetry.Options
 	runs         int
+	removeGone   bool        // rows of files that are gone or bad go, as somebody asked for
 	failed       func(error) // is told of a step that fails, and lets it be done again; nil: no step may fail
 }
 
@@ -148,12 +149,16 @@ func (in *ingester) tryStage(run Run) (s stagedHour, err error) {
 	var listing source.Listing
 	in.do(func() (err error) { listing, err = in.source.List(ctx, hour); return err })
 	chunks := in.cut(listing.Files)
+	plan := in.lake.StagePlan
+	if in.removeGone {
+		plan = in.lake.StageRemoval
+	}
 	in.do(func() (err error) {
-		s.plan, err = in.lake.StagePlan(ctx, s.run, in.source.String(), listing, chunks)
+		s.plan, err = plan(ctx, s.run, in.source.String(), listing, chunks)
 		s.plan.Ledger = ledger
 		return err
 	})
-	err = in.stageChunks(&s, in.source, len(chunks), in.parsing)
+	err = in.stageChunks(&s, in.source, s.plan.Chunks, in.parsing)
 	return s, err
 }
 

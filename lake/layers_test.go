@@ -184,7 +184,7 @@ func TestEmptyHoursInBulk(t *testing.T) {
 	for _, row := range rows {
 		states[row.State]++
 	}
-	if len(rows) != int(to-from) || states[HourEmpty] != int(to-from)-3 || states[HourComplete] != 2 || states[HourDegraded] != 1 {
+	if len(rows) != int(to-from) || states[HourEmpty] != int(to-from)-4 || states[HourComplete] != 3 || states[HourDegraded] != 1 {
 		t.Errorf("%d rows for %d hours: %v", len(rows), to-from, states)
 	}
 	checkVerify(t, in.lake)

@@ -82,7 +82,7 @@ func smallWorld(r *rand.Rand) map[string][]string {
 }
 
 // TestAnyPlanGivesTheSameGold takes random worlds through random plans: hours in any order, runs repeated, given up and killed at
-// any call, faults of disk and source, files taken away, changed and put back, hours made again by layer, silver compacted, the lake
+// any call, faults of disk and source, files that go, are changed, torn or emptied, and come back, what is gone taken out, hours made again by layer, silver compacted, the lake
 // maintained, rounds of gold overtaken, processes begun anew, a user forgotten in between. Every row of bronze, silver and gold must
 // then be that of the plain order, and so must every answer of the views of trino/, which read these tables and ops.hours alone:
 // asking Trino itself for each plan would take minutes. VERSIONLAKE_SEED repeats a run, VERSIONLAKE_PLANS says how many plans
@@ -201,13 +201,14 @@ func usersNow(t testing.TB, l *Lake) string {
 
 // anyPlan takes a world through the steps of a plan, ends with all files as they should be, and wants what the plain order gave.
 func anyPlan(t testing.TB, world map[string][]string, steps []planStep, forget bool, plain string) {
-	p := &planRun{in: newWorld(t), world: world, spoilt: map[string]bool{}, lost: map[telemetry.Hour]bool{}}
+	p := &planRun{in: newWorld(t), world: world, spoilt: map[string]bool{}, lost: map[telemetry.Hour]bool{}, truth: newTruth(forget)}
 	for name, lines := range world {
 		p.in.put(name, lines...)
 	}
 	for _, step := range steps {
 		p.take(t, step)
 	}
+	p.truth.check(t, p)
 	for name := range maps.Clone(p.spoilt) {
 		p.mend(name)
 	}

@@ -85,7 +85,7 @@ var (
 	}
 
 	opsFindings = tableDefinition{
-		name: "ops.findings", comment: "What reconcile found: hours whose files were not those that were read.", row: findingRow{},
+		name: "ops.findings", comment: "What reconcile and the schedules found: hours whose files were not those that were read, or a source without hours.", row: findingRow{},
 		partition: dayPartition,
 	}
 
@@ -287,7 +287,7 @@ type (
 		FileName        string `parquet:"file_name,id(1)" doc:"Source file, relative to the source's root."`
 		ETag            string `parquet:"etag,id(2)" doc:"The store's tag of this version of the file."`
 		Size            int64  `parquet:"size,id(3)" doc:"Bytes, as stored."`
-		State           string `parquet:"state,dict,id(4)" doc:"read, bad (left out whole), replaced (a newer version was read), removed (gone from the source), or passed (not read: no telemetry by its name)."`
+		State           string `parquet:"state,dict,id(4)" doc:"read; gone (left the source, its rows stay); bad (left out whole, see rows_kept); replaced (a newer version was read); removed (its rows were taken out by --remove-gone); or passed (not read: no telemetry by its name)."`
 		Error           string `parquet:"error,optional,id(5)" doc:"Why a file is bad, or passed over."`
 		Lines           int64  `parquet:"lines,id(6)" doc:"Lines read = events + rejects + blanks + erased."`
 		Events          int64  `parquet:"events,id(7)" doc:"Lines in bronze.events."`
@@ -297,6 +297,7 @@ type (
 		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(11)" doc:"Partition: UTC date of the folder the file lies in."`
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"UTC hour of that day, 0 to 23."`
 		Erased          int64  `parquet:"erased,id(13)" doc:"Lines left out because they are of a forgotten user."`
+		RowsKept        int64  `parquet:"rows_kept,optional,id(14)" doc:"Of a bad file: rows in bronze, of its last good version, that stay. The counts are of that version. NULL: none."`
 		Note            string `parquet:"note,optional,id(15)" doc:"What of a file that was read was left out: bytes behind its last compressed member; NULL: nothing."`
 	}
 
@@ -323,9 +324,11 @@ type (
 		State      string `parquet:"state,dict,id(3)" doc:"State of the hour in ops.hours before; unknown where it had no row."`
 		Added      int64  `parquet:"files_added,id(4)" doc:"Files that had not been read."`
 		Changed    int64  `parquet:"files_changed,id(5)" doc:"Files with another etag or size than the one that was read."`
-		Removed    int64  `parquet:"files_removed,id(6)" doc:"Files that were read and are gone."`
+		Removed    int64  `parquet:"files_removed,id(6)" doc:"Files that were read, left the source, and of which no row stays."`
 		RunID      string `parquet:"run_id,id(7)" doc:"Temporal run that found it."`
 		IngestDate int32  `parquet:"p_ingest_date_utc,date,delta,id(8)" doc:"Partition: UTC date of the hour."`
+		Gone       int64  `parquet:"files_gone,optional,id(9)" doc:"Files that were read and left the source; their rows stay. NULL: none."`
+		Note       string `parquet:"note,optional,id(10)" doc:"What was found of the source as a whole, in words; the counts are 0 then."`
 	}
 )
 
