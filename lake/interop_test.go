@@ -36,7 +36,7 @@ type foreignInterval struct {
 	ValidTo     *int64  `json:"valid_to"`
 	LastSeenAt  int64   `json:"last_seen_at"`
 	Sightings   int64   `json:"sightings"`
-	IsDowngrade bool    `json:"is_downgrade"`
+	IsDowngrade *bool   `json:"is_downgrade"`
 }
 
 func optional[T any](value T, there bool) *T {
@@ -55,7 +55,7 @@ func foreign(u history.User) foreignUser {
 	for _, i := range u.History {
 		f.History = append(f.History, foreignInterval{
 			Service: i.Service, Device: optional(i.Device, i.HasDevice), Version: i.Version, ValidFrom: i.ValidFrom,
-			ValidTo: optional(i.ValidTo, !i.Open), LastSeenAt: i.LastSeenAt, Sightings: i.Sightings, IsDowngrade: i.IsDowngrade,
+			ValidTo: optional(i.ValidTo, !i.Open), LastSeenAt: i.LastSeenAt, Sightings: i.Sightings, IsDowngrade: optional(i.IsDowngrade, !i.NotComparable),
 		})
 	}
 	return f

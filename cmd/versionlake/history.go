@@ -119,6 +119,8 @@ type historyInterval struct {
 	ValidTo    *string `json:"valid_to"`
 	LastSeenAt string  `json:"last_seen_at"`
 	Sightings  int64   `json:"sightings"`
+	// IsDowngrade is null where the version is not comparable with the one before it.
+	IsDowngrade *bool `json:"is_downgrade"`
 }
 
 func intervalOf(i *history.Interval) historyInterval {
@@ -131,6 +133,9 @@ func intervalOf(i *history.Interval) historyInterval {
 	if !i.Open {
 		to := micros(i.ValidTo)
 		interval.ValidTo = &to
+	}
+	if !i.NotComparable {
+		interval.IsDowngrade = &i.IsDowngrade
 	}
 	return interval
 }
@@ -146,8 +151,11 @@ func addHistory(p *printer, user *history.User, named bool) error {
 	for i := range user.History {
 		interval := &user.History[i]
 		note := ""
-		if interval.IsDowngrade {
+		switch {
+		case interval.IsDowngrade:
 			note = "downgrade"
+		case interval.NotComparable:
+			note = "not comparable"
 		}
 		cells := append(intervalCells(interval), micros(interval.LastSeenAt), interval.Sightings, note)
 		if named {
