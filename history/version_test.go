@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -330,4 +331,33 @@ func BenchmarkCompareVersions(b *testing.B) {
 // fatal is what tests, fuzzing and properties have in common here.
 type fatal interface {
 	Fatalf(format string, args ...any)
+}
+
+var docPair = regexp.MustCompile("`([^`]+)` ([<=?]) `([^`]+)`")
+
+// TestVersionsDoc holds the examples of docs/VERSIONS.md against the code.
+func TestVersionsDoc(t *testing.T) {
+	text, err := os.ReadFile("../docs/VERSIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pairs := docPair.FindAllStringSubmatch(string(text), -1)
+	if len(pairs) < 60 {
+		t.Fatalf("only %d examples", len(pairs))
+	}
+	for _, pair := range pairs {
+		if is := relation("svc", pair[1], pair[3]); is != pair[2] {
+			t.Errorf("docs/VERSIONS.md says %s, and it is %s", pair[0], is)
+		}
+	}
+	for word := range words {
+		if len(word) > 1 && !strings.Contains(string(text), word) {
+			t.Errorf("docs/VERSIONS.md does not mention %s", word)
+		}
+	}
+	for _, version := range []string{"Photo Editor 1.9", "PhotoEditor/1.9"} {
+		if is := relation("com.example.photo-editor", version, "1.9"); is != "=" {
+			t.Errorf("%s is %s 1.9", version, is)
+		}
+	}
 }
