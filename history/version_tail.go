@@ -41,7 +41,7 @@ var words = map[string]struct {
 }{
 	"dev": {kindPre, string(markDev)}, "alpha": {kindPre, "alpha"}, "beta": {kindPre, "beta"}, "canary": {kindPre, "canary"},
 	"milestone": {kindPre, "milestone"}, "nightly": {kindPre, "nightly"}, "pre": {kindPre, "pre"}, "preview": {kindPre, "preview"},
-	"rc": {kindPre, "rc"}, "cr": {kindPre, "rc"}, "snapshot": {kindPre, "snapshot"},
+	"rc": {kindPre, "rc"}, "cr": {kindPre, "rc"}, "candidate": {kindPre, "rc"}, "snapshot": {kindPre, "snapshot"},
 	"release": {kind: kindRelease}, "final": {kind: kindRelease}, "ga": {kind: kindRelease}, "stable": {kind: kindRelease},
 	"rtm": {kind: kindRelease}, "lts": {kind: kindRelease},
 	"sp": {kind: kindPost}, "p": {kind: kindPost}, "pl": {kind: kindPost}, "post": {kind: kindPost}, "hotfix": {kind: kindPost},
@@ -200,6 +200,11 @@ func (t *tail) number(p *part) {
 	}
 }
 
+// isIdentifier tells whether a word is one of the identifiers that make semver's pre-release.
+func (t *tail) isIdentifier(p *part) bool {
+	return t.begins() && p.separator == "-" || t.pre && t.dashed && p.separator == "."
+}
+
 // identifier begins one of a pre-release with a number: semver puts those that are numbers before all others.
 func (t *tail) identifier(p *part) {
 	mark := []byte{markNumber}
@@ -236,6 +241,8 @@ func (t *tail) word(p *part) {
 	}
 	switch {
 	case known.kind == kindRelease:
+	case p.text == "build" && !t.isIdentifier(p):
+		t.pre = false // 1.2.3 (build 456) is 1.2.3 (456)
 	case known.kind == kindPost && (isCounted || len(p.text) > 1):
 		t.post()
 	case t.tilde:

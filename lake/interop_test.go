@@ -121,6 +121,7 @@ func TestPyIceberg(t *testing.T) {
 		bronzeEvents.name: len(rowsOf[eventRow](t, l, bronzeEvents)), bronzeRejects.name: len(rowsOf[rejectRow](t, l, bronzeRejects)),
 		silverEvents.name: len(rowsOf[silverRow](t, l, silverEvents)), silverSightings.name: len(rowsOf[sightingRow](t, l, silverSightings)),
 		silverBindings.name: len(rowsOf[bindingRow](t, l, silverBindings)), goldUsers.name: len(show(t, l)) - 1, // one user has two intervals
+		goldVersions.name:     len(rowsOf[versionRow](t, l, goldVersions)),
 		goldVersionDaily.name: len(rowsOf[versionDailyRow](t, l, goldVersionDaily)), goldEventDaily.name: len(rowsOf[eventDailyRow](t, l, goldEventDaily)),
 		opsHours.name: len(rowsOf[hourRow](t, l, opsHours)), opsFiles.name: len(rowsOf[fileRow](t, l, opsFiles)),
 		opsFindings.name: len(rowsOf[findingRow](t, l, opsFindings)),
