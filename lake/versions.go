@@ -160,6 +160,9 @@ func (l *Lake) ensureVersions(ctx context.Context, staged []string, exact bool) 
 // was found at a snapshot. Gold that was made anew has no others.
 func (l *Lake) keepVersions(ctx context.Context, staged *stagedUsers, found int64) error {
 	if !staged.Rebuild {
+		if len(staged.Versions) == 0 {
+			return nil
+		}
 		loaded, err := l.load(ctx, goldVersions)
 		if err != nil || headOf(loaded) == found {
 			return err

@@ -25,7 +25,10 @@ func newHistoryCommand(s *settings, runF func(context.Context, *historyOptions) 
 		Long: `history prints the intervals of a user, or of all users in the order of their ids: which version was in effect in each
 installation (service and device), from when, and until when. A user whom nobody named is session:<SessionId>.
 
-It reads the lake and needs no Temporal. With --output json there is one object a user.`,
+A version that is older than the one before it in its installation is marked as a downgrade, and one that can't be compared with
+it as not comparable (docs/VERSIONS.md). With --output json, is_downgrade is true, false or null, and there is one object a user.
+
+It reads the lake and needs no Temporal.`,
 		Example: `  versionlake history p1
   versionlake history p1 --as-of hour-2022-05-27T05
   versionlake history --all --output json`,
