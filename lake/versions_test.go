@@ -361,3 +361,28 @@ func plantOld[T, Old any](t *testing.T, l *Lake, definition tableDefinition, old
 		t.Fatal(err)
 	}
 }
+
+// A version that an erasure takes away while a round shows it comes back.
+func TestVersionsBesideAnErasure(t *testing.T) {
+	in := newWorld(t)
+	hour := hourAt(t, "2022-05-27T05")
+	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.9"), sighting("27T05:20", "s1", "1.10"))
+	in.put("27T06/a.tsv", sighting("27T06:10", "s1", "1.9"))
+	in.ingest(hour)
+	in.silver(hour + 1)
+	plan, _ := in.mergeGold()
+	var staged stagedUsers
+	in.must(in.lake.readRound(plan.Ref, &staged))
+	found, err := in.lake.ensureVersions(t.Context(), staged.Versions, staged.Rebuild)
+	in.must(err)
+	if found == 0 || staged.Rebuild {
+		t.Fatalf("found at %d: %+v", found, staged)
+	}
+	plantDaily(t, in.lake, goldVersions, func(rows []versionRow) []versionRow {
+		return slices.DeleteFunc(rows, func(row versionRow) bool { return row.Version == "1.9" })
+	})
+	in.must(in.lake.keepVersions(t.Context(), &staged, found))
+	if rows, _, _ := keys(t, in.lake); !slices.Equal(rows, []string{"App 1.10", "App 1.9"}) {
+		t.Fatalf("%q", rows)
+	}
+}
