@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,6 +34,10 @@ type settings struct {
 	byService bool
 	output    string
 	trino     string
+	// given are those of keptSettings that a flag or a variable says; the lake may know the others.
+	given map[string]bool
+	// keptEvents is what the lake keeps of --events.
+	keptEvents string
 	// readsNoSource: the command's work may do without one.
 	readsNoSource bool
 
@@ -58,8 +61,8 @@ func (s *settings) addFlags(root *cobra.Command) {
 	flags.StringVar(&s.warehouse, "warehouse", "", "where the tables lie: file:///folder or s3://bucket/prefix; by default in --dir [VERSIONLAKE_WAREHOUSE]")
 	flags.StringVar(&s.catalog, "catalog", "", "the Iceberg catalog: sqlite:///file or postgres://user@host/database; by default in --dir [VERSIONLAKE_CATALOG]")
 	flags.StringVar(&s.events, "events", "", "JSON file with the names that the telemetry has for events and attributes, see docs/EVENTS.md [VERSIONLAKE_EVENTS]")
-	flags.DurationVar(&s.maxFuture, "max-future", telemetry.DefaultMaxFuture, "how far beyond the end of its hour an event may lie; one that lies further is rejected")
-	flags.DurationVar(&s.maxPast, "max-past", telemetry.DefaultMaxPast, "how far before its hour an event may lie; one that lies further is rejected")
+	flags.DurationVar(&s.maxFuture, "max-future", telemetry.DefaultMaxFuture, "how far beyond the end of its hour an event may lie; one that lies further is rejected [VERSIONLAKE_MAX_FUTURE]")
+	flags.DurationVar(&s.maxPast, "max-past", telemetry.DefaultMaxPast, "how far before its hour an event may lie; one that lies further is rejected [VERSIONLAKE_MAX_PAST]")
 	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
 	flags.StringVarP(&s.output, "output", "o", outputTable, "table or json (one object a line)")
 	complete(root, "output", outputTable, outputJSON)
@@ -74,15 +77,24 @@ var variables = map[string]string{
 	"warehouse":           "VERSIONLAKE_WAREHOUSE",
 	"catalog":             "VERSIONLAKE_CATALOG",
 	"events":              "VERSIONLAKE_EVENTS",
+	"max-past":            "VERSIONLAKE_MAX_PAST",
+	"max-future":          "VERSIONLAKE_MAX_FUTURE",
 	"sessions-by-service": "VERSIONLAKE_SESSIONS_BY_SERVICE",
 	"keep-bronze":         "VERSIONLAKE_KEEP_BRONZE",
 	"keep-events":         "VERSIONLAKE_KEEP_EVENTS",
 	"trino":               "VERSIONLAKE_TRINO_URL",
 }
 
+// listVariables are those whose values are lists, separated by commas.
+var listVariables = map[string]string{"layout": "VERSIONLAKE_LAYOUT", "endings": "VERSIONLAKE_ENDINGS"}
+
 // readVariables gives a command's flags the values of their variables. A flag of the command line counts first, even if it is
 // empty; an empty variable is none.
-func readVariables(cmd *cobra.Command) error {
+func (s *settings) readVariables(cmd *cobra.Command) error {
+	s.given = map[string]bool{}
+	for _, setting := range keptSettings {
+		s.given[setting.flag] = cmd.Flags().Changed(setting.flag) || os.Getenv(listVariables[setting.flag]) != ""
+	}
 	for name, variable := range variables {
 		flag, value := cmd.Flags().Lookup(name), os.Getenv(variable)
 		if flag == nil || flag.Changed || value == "" {
@@ -91,6 +103,7 @@ func readVariables(cmd *cobra.Command) error {
 		if err := flag.Value.Set(value); err != nil {
 			return usagef("%s is not a value that --%s takes", variable, name) // the value itself is not repeated
 		}
+		s.given[name] = true
 	}
 	return nil
 }
@@ -220,14 +233,11 @@ func (s *settings) sourceWarnings(ctx context.Context, src source.Source) []stri
 // catalogue reads the names of events and attributes; the default ones without a file.
 func (s *settings) catalogue() (telemetry.Catalogue, error) {
 	catalogue := telemetry.DefaultCatalogue()
-	if s.events == "" {
-		return catalogue, nil
+	text, err := s.eventsText()
+	if err != nil || text == "" {
+		return catalogue, err
 	}
-	text, err := os.ReadFile(s.events)
-	if err != nil {
-		return catalogue, usagef("--events: %w", err)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&catalogue); err != nil {
 		return catalogue, usagef("--events %s: %w", s.events, err)
