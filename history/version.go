@@ -59,7 +59,7 @@ const (
 
 func rankOf(service, version string) (rank, class string) {
 	text := fold(version)
-	head, ok := parseHead(fold(service), text)
+	head, ok := parseHead(service, text)
 	if !ok {
 		return string(appendRaw([]byte{keyNone}, trimBlanks(version), true)), ""
 	}

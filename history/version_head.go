@@ -17,9 +17,9 @@ type head struct {
 // meaningless are words before a number that say no more than that a version follows.
 var meaningless = map[string]bool{"v": true, "ver": true, "version": true, "rel": true, "release": true}
 
-// parseHead reads folded texts; false for a version without an order: it has no number, or is a hash or another id.
+// parseHead reads a folded version of a service; false for a version without an order: it has no number, or is a hash or another id.
 func parseHead(service, text string) (h head, ok bool) {
-	text = dropName(service, text)
+	text = dropName(fold(service), text)
 	first := strings.IndexFunc(text, func(r rune) bool { return '0' <= r && r <= '9' })
 	if first < 0 || isID(text, first) {
 		return head{}, false
@@ -63,20 +63,16 @@ func dropName(service, text string) string {
 const longestName = 256
 
 // isNameOf tells whether leading words name a service, or some of the words of its name that stand side by side: Photo Editor is
-// com.example.photo-editor.
+// com.example.photo-editor, and App is ClientApp.
 func isNameOf(service string, leading []string) bool {
 	name := strings.Join(leading, "")
 	if name == "" || len(name) > len(service) || len(service) > longestName {
 		return false
 	}
-	parts := strings.FieldsFunc(service, func(r rune) bool { return !isLetter(r) && !unicode.IsDigit(r) })
-	for i := range parts {
+	for parts := wordsOf(service); len(parts) > 0; parts = parts[1:] {
 		rest, found := name, true
-		for _, part := range parts[i:] {
-			if rest == "" {
-				break
-			}
-			if rest, found = strings.CutPrefix(rest, part); !found {
+		for _, part := range parts {
+			if rest, found = strings.CutPrefix(rest, part); !found || rest == "" {
 				break
 			}
 		}
@@ -85,6 +81,22 @@ func isNameOf(service string, leading []string) bool {
 		}
 	}
 	return false
+}
+
+// wordsOf are the words of a service's name, folded: a capital behind a small letter begins one.
+func wordsOf(service string) (words []string) {
+	start, small := 0, false
+	for at, r := range service + " " {
+		within := unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r)
+		if start < at && (!within || small && unicode.IsUpper(r)) {
+			words = append(words, fold(service[start:at]))
+			start = at
+		}
+		if small = unicode.IsLower(r); !within {
+			start = at + utf8.RuneLen(r)
+		}
+	}
+	return words
 }
 
 // isID tells whether the text is an id rather than a version, by the letters and digits around its first digit: a hash, a UUID,

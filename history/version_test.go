@@ -64,6 +64,12 @@ func TestNamesOfProducts(t *testing.T) {
 		{"com.example.photo-editor", "PhotoEditor/1.9", "1.10", "<"},
 		{"com.example.photo-editor", "Editor 1.9", "1.10", "<"},
 		{"com.example.photo-editor", "example-editor 1.9", "1.10", "?"},
+		{"ClientApp", "App 1.9", "1.10", "<"},
+		{"ClientApp", "Client App 1.9", "ClientApp 1.10", "<"},
+		{"ClientApp", "pp 1.9", "1.10", "?"},
+		{"PhotoEditor-iOS", "Photo Editor v1.9", "1.10", "<"},
+		{"HTMLEditor", "HTML 1.9", "1.10", "?"}, // one word, as far as its capitals tell
+		{"Ünïcode\xffApp", "Ünïcode 1.9", "1.10", "<"},
 		{"K9 Mail", "K9 Mail 6.9", "6.10", "<"},
 		{"log4j", "log4j-2.9", "log4j-2.17", "<"},
 		{"log4j", "log4j2.9", "2.17", "<"},

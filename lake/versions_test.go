@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -385,4 +386,58 @@ func TestVersionsBesideAnErasure(t *testing.T) {
 	if rows, _, _ := keys(t, in.lake); !slices.Equal(rows, []string{"App 1.10", "App 1.9"}) {
 		t.Fatalf("%q", rows)
 	}
+}
+
+// TestPairsInGold takes the pairs of history/testdata through telemetry to gold, in both directions.
+func TestPairsInGold(t *testing.T) {
+	in := newWorld(t)
+	var lines []string
+	wanted := map[string]string{}
+	for _, file := range []string{"versions.tsv", "versions_more.tsv"} {
+		text, err := os.ReadFile("../history/testdata/" + file)
+		in.must(err)
+		for n, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")[1:] {
+			cells := strings.Split(line, "\t")
+			older, newer, relation := cells[len(cells)-3], cells[len(cells)-2], cells[len(cells)-1]
+			if older == newer || strings.Contains(older+newer, `\`) || strings.TrimSpace(older) == "" || strings.TrimSpace(newer) == "" {
+				continue
+			}
+			for _, way := range []struct{ name, first, second, want string }{
+				{"forth", older, newer, map[string]string{"<": "", "=": "", "?": "?"}[relation]},
+				{"back", newer, older, map[string]string{"<": "!", "=": "", "?": "?"}[relation]},
+			} {
+				user := fmt.Sprintf("%s-%d-%s", file, n, way.name)
+				lines = append(lines, sighting("27T05:10", user, way.first, "UserId", user), sighting("27T05:20", user, way.second, "UserId", user))
+				wanted[user] = way.want
+			}
+		}
+	}
+	in.put("27T05/a.tsv", lines...)
+	in.ingest(hourAt(t, "2022-05-27T05"))
+	now, err := in.lake.Version(t.Context(), "")
+	in.must(err)
+	for user, err := range in.lake.Users(t.Context(), now) {
+		in.must(err)
+		if len(user.History) == 1 { // the parser reads both as one text, or one of them as none
+			delete(wanted, user.ID)
+			continue
+		}
+		first, second := user.History[0], user.History[1]
+		is := ""
+		switch {
+		case second.IsDowngrade:
+			is = "!"
+		case second.NotComparable:
+			is = "?"
+		}
+		if is != wanted[user.ID] || first.IsDowngrade || first.NotComparable {
+			t.Errorf("%s: %q, then %q: %q, want %q", user.ID, first.Version, second.Version, is, wanted[user.ID])
+		}
+		delete(wanted, user.ID)
+	}
+	if len(wanted) > 10 || len(lines) < 1500 {
+		t.Fatalf("%d lines, %d users lost: %q", len(lines), len(wanted), wanted)
+	}
+	in.daily()
+	checkVerify(t, in.lake)
 }
