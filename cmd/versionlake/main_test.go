@@ -184,7 +184,7 @@ func TestOwnServer(t *testing.T) {
 	require.Equal(t, exitUsage, code, stderr)
 	require.Contains(t, stderr, "VERSIONLAKE_SESSIONS_BY_SERVICE is not a value")
 	t.Setenv("VERSIONLAKE_SESSIONS_BY_SERVICE", "true")
-	code, stdout, stderr = run(t, "verify", "--dir", dir)
+	code, stdout, _ = run(t, "verify", "--dir", dir)
 	require.Equal(t, exitError, code, "sessions are told apart otherwise than the hour was read")
 	require.Contains(t, stdout, "silver.sightings")
 	t.Setenv("VERSIONLAKE_SESSIONS_BY_SERVICE", "false")
