@@ -36,6 +36,7 @@ type HoursInput struct {
 	Listing    int              `json:"listing"`               // counts the listings of one workflow run, from 1
 	Layer      string           `json:"layer,omitempty"`       // LayerBronze when empty
 	RemoveGone bool             `json:"remove_gone,omitempty"` // as in ListInput
+	NoteGone   bool             `json:"note_gone,omitempty"`   // as in ListInput
 	StartedAt  time.Time        `json:"started_at"`
 }
 
@@ -128,7 +129,7 @@ func (a *Ingest) giveUp(ctx context.Context, hours []telemetry.Hour, runID strin
 
 func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) (staged lake.StagedHour, err error) {
 	staged = lake.StagedHour{Run: run, StartedAt: input.StartedAt}
-	listing := ListInput{Hour: run.Hour, ChunkBytes: input.ChunkBytes, Layer: input.Layer, RemoveGone: input.RemoveGone}
+	listing := ListInput{Hour: run.Hour, ChunkBytes: input.ChunkBytes, Layer: input.Layer, RemoveGone: input.RemoveGone, NoteGone: input.NoteGone}
 	if staged.Plan, err = a.plan(ctx, run, listing, smallHour, func(int64) {}); err != nil {
 		return staged, err
 	}

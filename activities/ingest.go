@@ -29,6 +29,8 @@ type ListInput struct {
 	Layer      string         `json:"layer,omitempty"`       // LayerBronze when empty
 	// RemoveGone: the rows of files that left the source or are bad shall go. Otherwise they stay.
 	RemoveGone bool `json:"remove_gone,omitempty"`
+	// NoteGone: where all files left the source, nothing but the ledger changes.
+	NoteGone bool `json:"note_gone,omitempty"`
 }
 
 // Layers from which an hour, or a range, can be done again.
@@ -108,8 +110,11 @@ func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most i
 		return plan, fmt.Errorf("list hour %s: %w", input.Hour, err)
 	}
 	stage := a.Lake.StagePlan
-	if input.RemoveGone {
+	switch {
+	case input.RemoveGone:
 		stage = a.Lake.StageRemoval
+	case input.NoteGone:
+		stage = a.Lake.StageNote
 	}
 	if plan, err = stage(ctx, run, a.Source.String(), listing, chunks); err != nil {
 		return plan, fmt.Errorf("stage the plan of hour %s: %w", input.Hour, err)

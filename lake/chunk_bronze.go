@@ -1,6 +1,7 @@
 package lake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,10 +43,8 @@ func (l *Lake) StageSilverPlan(ctx context.Context, run Run, chunkBytes int64) (
 	if err != nil {
 		return HourPlan{}, err
 	}
-	staged.Gone = map[int]bool{}
 	for _, file := range files {
 		if file.present() {
-			staged.Gone[len(staged.Files)] = file.State != FileRead
 			staged.Files = append(staged.Files, source.File{Key: file.Key, Size: file.Size, ETag: file.ETag})
 			plan.Bytes += file.Size
 		}
@@ -149,18 +148,11 @@ type bronzeStage struct {
 func (row *eventRow) parse(parser *telemetry.Parser, event *telemetry.Event) telemetry.Reason {
 	event.Category, event.ServiceName, event.SessionID = []byte(row.Category), []byte(row.ServiceName), []byte(row.SessionID)
 	event.TransactionID, event.Body, event.Time = []byte(row.TransactionID), []byte(row.BodyMessage), row.Time
-	if reason := parser.CheckTime(event.Time); reason != "" {
-		return reason
-	}
-	return parser.ParseBody(event)
+	return cmp.Or(parser.CheckTime(event.Time), parser.ParseBody(event))
 }
 
 func (b *bronzeStage) row(row *eventRow) error {
 	event := &b.event
-	file, err := b.plan.place(row.FileName)
-	if err != nil {
-		return err
-	}
 	b.counts.Bytes += int64(len(row.BodyMessage))
 	b.counts.Lines++
 	b.counts.Events++
@@ -174,6 +166,10 @@ func (b *bronzeStage) row(row *eventRow) error {
 	_, named := event.Attribute(telemetry.AttributeUser)
 	if event.Kind == telemetry.KindOther && !named {
 		return nil
+	}
+	file, err := b.plan.place(row.FileName)
+	if err != nil {
+		return err
 	}
 	return b.shuffle.add(sessionSection(int64(xxhash.Sum64(event.Session)), b.plan.Sections), func(buffer []byte) []byte {
 		return appendCandidate(buffer, event, file, row.LineNumber)

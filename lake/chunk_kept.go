@@ -282,8 +282,6 @@ func (c *chunkStage) keptRow(row *keptRow, counts *ChunkCounts) error {
 		f := fact{session: e.SessionID, time: e.Time}
 		if reason == "" {
 			f = factOf(event)
-		}
-		if f.user != "" {
 			c.learn(f)
 		}
 		if c.guard.owns(f) {
@@ -296,7 +294,9 @@ func (c *chunkStage) keptRow(row *keptRow, counts *ChunkCounts) error {
 	}
 	counts.Events++
 	batch := &c.other
-	if reason == "" {
+	if reason != "" {
+		counts.Passed++
+	} else {
 		e.EventName = alias(event.Name)
 		_, named := event.Attribute(telemetry.AttributeUser)
 		if event.Kind != telemetry.KindOther {

@@ -109,8 +109,8 @@ func tellStories(t *testing.T, parsing telemetry.Options, stories []story) {
 		t.Run(story.name, func(t *testing.T) {
 			t.Parallel()
 			in := newWorld(t)
-			in.parsing = parsing
 			in.removeGone = true
+			in.parsing = parsing
 			for _, step := range story.steps {
 				hours := map[telemetry.Hour]bool{}
 				for name, lines := range step.files {

@@ -170,8 +170,9 @@ func listedKeys(listing source.Listing) map[string]bool {
 	return listed
 }
 
-// keep adds to a plan, whose files are known, what stays of earlier runs, and returns about how much text that is.
-func (p *stagedPlan) keep(before hourBefore, listing source.Listing) (text int64) {
+// keep adds to a plan, whose files are known, what stays of earlier runs, and returns about how much text that is. note: where all files
+// are gone, that is all that has to be done.
+func (p *stagedPlan) keep(before hourBefore, listing source.Listing, note bool) (text int64) {
 	p.Good, p.Gone = map[int]FileRow{}, map[int]bool{}
 	listed := listedKeys(listing)
 	chunk, waiting := Chunk{}, int64(0)
@@ -202,7 +203,7 @@ func (p *stagedPlan) keep(before hourBefore, listing source.Listing) (text int64
 	}
 	if len(listed) == 0 && before.row != nil && before.row.State != HourEmpty {
 		p.Was = before.row.State
-		if len(p.Gone) > 0 && !before.half {
+		if note && len(p.Gone) > 0 && !before.half {
 			p.Noted, p.Heads = before.row, before.from
 			return 0
 		}

@@ -116,6 +116,10 @@ func TestRowsOutliveTheirFiles(t *testing.T) {
 		{"most gone", remove("a.tsv", "b.tsv", "c.tsv.gz"), HourComplete, 3, instead("a.tsv=gone:3", "b.tsv=gone:2", "c.tsv.gz=gone:2")},
 		{"the folder gone", func(_ *testing.T, in *ingester) { in.must(os.RemoveAll(filepath.Dir(in.path("27T05/a.tsv")))) }, HourComplete, 4,
 			[]string{"a.tsv=gone:3", "b.tsv=gone:2", "c.tsv.gz=gone:2", "d.tsv=gone:0"}},
+		{"the folder gone, and noted", func(_ *testing.T, in *ingester) {
+			in.noteGone = true
+			in.must(os.RemoveAll(filepath.Dir(in.path("27T05/a.tsv"))))
+		}, HourComplete, 4, []string{"a.tsv=gone:3", "b.tsv=gone:2", "c.tsv.gz=gone:2", "d.tsv=gone:0"}},
 		{"torn", overwrite("c.tsv.gz", []byte("\x1f\x8b\x08torn")), HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
 		{"torn in its middle", overwrite("c.tsv.gz", gzipped(t, strings.Repeat("x", 9999))[:40]), HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
 		{"of no bytes", overwrite("a.tsv", nil), HourDegraded, 0, instead("a.tsv=bad:3", "a.tsv=replaced:3")},
@@ -155,7 +159,7 @@ func TestRowsOutliveTheirFiles(t *testing.T) {
 				}
 				in.maintain(Upkeep{OpenDays: n})
 			}
-			_, row, err := in.silverAgain(hour, telemetry.Options{})
+			_, row, err := in.silverAgain(hour, in.parsing)
 			in.must(err)
 			if row.Changed || row.GoneFiles != test.gone {
 				t.Errorf("silver from bronze: %+v", row)
@@ -279,8 +283,9 @@ func TestForgottenDontComeBackWithKeptRows(t *testing.T) {
 		"torn":  func(in *ingester) { in.putBytes("27T05/a.tsv", []byte("\x1f\x8b\x08torn")) },
 		"empty": func(in *ingester) { in.putBytes("27T05/a.tsv", nil) },
 		"all":   func(in *ingester) { in.put("27T05/a.tsv"); in.put("27T05/b.tsv") },
+		"noted": func(in *ingester) { in.put("27T05/a.tsv"); in.put("27T05/b.tsv"); in.noteGone = true },
 	}
-	count := map[string]int64{"gone": 1, "all": 2}
+	count := map[string]int64{"gone": 1, "all": 2, "noted": 2}
 	for name, leave := range leave {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -294,6 +299,7 @@ func TestForgottenDontComeBackWithKeptRows(t *testing.T) {
 					case "forget":
 						in.forget(gone)
 					default:
+						in.noteGone = false // what is noted holds nothing of anybody
 						staged := in.stage(hour)
 						erasure, err := in.lake.BeginForget(t.Context(), gone)
 						in.must(err)
@@ -404,6 +410,7 @@ func TestNotedHourMeetsARun(t *testing.T) {
 			in.put("27T05/a.tsv", sighting("27T05:59", "s1", "9.9"))
 			other := in.stage(hour)
 			in.must(os.RemoveAll(filepath.Dir(in.path("27T05/a.tsv"))))
+			in.noteGone = true
 			noted := in.stage(hour)
 			if len(noted.chunks) > 0 {
 				t.Fatalf("rows that stay where they are were read: %+v", noted.chunks)

@@ -70,6 +70,7 @@ type ingester struct {
 	sectionBytes int64
 	parsing      telemetry.Options
 	runs         int
+	noteGone     bool        // where all files are gone, nothing but the ledger changes
 	removeGone   bool        // rows of files that are gone or bad go, as somebody asked for
 	failed       func(error) // is told of a step that fails, and lets it be done again; nil: no step may fail
 }
@@ -150,8 +151,11 @@ func (in *ingester) tryStage(run Run) (s stagedHour, err error) {
 	in.do(func() (err error) { listing, err = in.source.List(ctx, hour); return err })
 	chunks := in.cut(listing.Files)
 	plan := in.lake.StagePlan
-	if in.removeGone {
+	switch {
+	case in.removeGone:
 		plan = in.lake.StageRemoval
+	case in.noteGone:
+		plan = in.lake.StageNote
 	}
 	in.do(func() (err error) {
 		s.plan, err = plan(ctx, s.run, in.source.String(), listing, chunks)

@@ -128,11 +128,11 @@ func (l *Lake) gather(staged StagedHour) (*hourResult, error) {
 
 func (r *hourResult) row(run Run, silver []StagedSilver) HourRow {
 	row := r.readRow()
-	row.Hour, row.RunID, row.Changed = run.Hour, run.ID, false
 	if r.plan.Noted != nil {
+		row.Hour, row.RunID, row.Changed = run.Hour, run.ID, false
 		return row
 	}
-	row.Rules = Rules
+	row.Hour, row.RunID, row.Rules, row.Changed = run.Hour, run.ID, Rules, false
 	row.Silver, row.Sightings, row.Bindings = 0, 0, 0
 	for _, each := range silver {
 		row.Silver += each.Events

@@ -50,6 +50,7 @@ func (p *planRun) stage(run Run) (stagedHour, error) {
 		}
 	}
 	p.truth.staged[run] = found
+	p.in.noteGone = len(p.truth.staged)%2 == 0
 	return p.in.tryStage(run)
 }
 

@@ -90,15 +90,29 @@ func (l *Lake) LedgerNow(ctx context.Context) (int64, error) {
 // StagePlan keeps the plan of a run: what it listed, by key, and the chunks that the files were cut into. Files that were read
 // before and are gone or bad now keep their rows. ErrDropped: the hour must not be ingested again.
 func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
-	return l.stagePlan(ctx, run, sourceURL, listing, chunks, false)
+	return l.stagePlan(ctx, run, sourceURL, listing, chunks, keepGone)
+}
+
+// StageNote is StagePlan of an hour of which nothing but the ledger changes, where all its files are gone.
+func (l *Lake) StageNote(ctx context.Context, run Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
+	return l.stagePlan(ctx, run, sourceURL, listing, chunks, noteGone)
 }
 
 // StageRemoval is StagePlan where the rows of files that are gone or bad shall go.
 func (l *Lake) StageRemoval(ctx context.Context, run Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
-	return l.stagePlan(ctx, run, sourceURL, listing, chunks, true)
+	return l.stagePlan(ctx, run, sourceURL, listing, chunks, removeGone)
 }
 
-func (l *Lake) stagePlan(ctx context.Context, run Run, sourceURL string, listing source.Listing, chunks []Chunk, removeGone bool) (HourPlan, error) {
+// goneFiles is what a run does about files that left the source.
+type goneFiles int
+
+const (
+	keepGone   goneFiles = iota // their rows are staged again, as today's rules have them
+	noteGone                    // likewise; where all are gone, they stay untouched
+	removeGone                  // their rows go, and so do those of bad files
+)
+
+func (l *Lake) stagePlan(ctx context.Context, run Run, sourceURL string, listing source.Listing, chunks []Chunk, gone goneFiles) (HourPlan, error) {
 	if err := l.refuseDropped(ctx, run); err != nil {
 		return HourPlan{}, err
 	}
@@ -116,7 +130,7 @@ func (l *Lake) stagePlan(ctx context.Context, run Run, sourceURL string, listing
 		staged.Files = append(staged.Files, bad.File)
 	}
 	var before hourBefore
-	if !removeGone {
+	if gone != removeGone {
 		if before, err = l.before(ctx, run.Hour); err != nil {
 			return HourPlan{}, fmt.Errorf("find out what was read of hour %s before: %w", run.Hour, err)
 		}
@@ -150,7 +164,7 @@ func (l *Lake) stagePlan(ctx context.Context, run Run, sourceURL string, listing
 			weight += 9 * file.Size
 		}
 	}
-	plan.Kept = staged.keep(before, listing)
+	plan.Kept = staged.keep(before, listing, gone == noteGone)
 	staged.Sections = sectionsFor(weight + plan.Kept)
 	plan.Files, plan.Chunks = len(staged.Files), len(staged.Chunks)
 	return plan, l.objects.writeJSON(plan.Ref, staged)

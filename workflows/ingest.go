@@ -35,6 +35,8 @@ type IngestInput struct {
 	Layer      string `json:"layer,omitempty"`       // activities.LayerBronze when empty, or LayerSilver
 	// RemoveGone: the rows of files that left the source or are bad now shall go. Otherwise they stay.
 	RemoveGone bool `json:"remove_gone,omitempty"`
+	// NoteGone: where all files left the source, nothing but the ledger changes. Otherwise their rows are staged again from bronze.
+	NoteGone bool `json:"note_gone,omitempty"`
 	// LeaveGold: whoever started the workflow asks gold to show the hour, together with others.
 	LeaveGold bool `json:"leave_gold,omitempty"`
 }
@@ -208,7 +210,7 @@ func (w *ingestHour) stageListing(ctx workflow.Context, listing int) (staged sta
 func (w *ingestHour) list(ctx workflow.Context, listing int) (listed activities.Listing, err error) {
 	w.progress = IngestProgress{}
 	w.describe(ctx, "listing")
-	input := activities.ListInput{Hour: w.hour, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer, RemoveGone: w.input.RemoveGone}
+	input := activities.ListInput{Hour: w.hour, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer, RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone}
 	ctx = listHour.with(ctx, "list the hour's files")
 	if err := workflow.ExecuteActivity(ctx, w.steps.ListHour, input).Get(ctx, &listed); err != nil {
 		return listed, err

@@ -92,7 +92,7 @@ func (w *reconcile) setup(ctx workflow.Context, input ReconcileInput) (err error
 		return err
 	}
 	w.progress.Hours = int(w.to - w.from)
-	if w.hours, err = newHoursRunner(ctx, &w.progress.HoursProgress, input.Parallel, IngestInput{ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone}); err != nil {
+	if w.hours, err = newHoursRunner(ctx, &w.progress.HoursProgress, input.Parallel, IngestInput{ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone, NoteGone: !input.RemoveGone}); err != nil {
 		return err
 	}
 	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (ReconcileProgress, error) { return w.progress, nil },

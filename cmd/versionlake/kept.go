@@ -38,7 +38,9 @@ var keptSettings = []keptSetting{
 	},
 	{
 		flag: "layout", cure: cureSource,
-		text: func(s *settings) (string, error) { return strings.Join(listed(s.layouts, "VERSIONLAKE_LAYOUT"), ","), nil },
+		text: func(s *settings) (string, error) {
+			return strings.Join(listed(s.layouts, "VERSIONLAKE_LAYOUT"), ","), nil
+		},
 		take: func(s *settings, text string) error { s.layouts = split(text); return nil },
 	},
 	{
@@ -175,4 +177,3 @@ func shortened(text string) string {
 	}
 	return text
 }
-
