@@ -15,6 +15,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/terminal"
 )
 
 // Types of application errors on which a workflow or a caller decides.
@@ -80,7 +81,7 @@ func temporalError(ctx context.Context, err error) error {
 		return temporal.NewApplicationError(err.Error()+"; tried again until access is granted", ErrorDenied)
 	}
 	if what := Awaited(err); what != "" {
-		return temporal.NewApplicationError("waiting until "+what+"; nothing needs to be started again. The last try: "+err.Error(), ErrorOutage)
+		return temporal.NewApplicationError("waiting until "+what+"; nothing needs to be started again. The last try: "+terminal.Error(err), ErrorOutage)
 	}
 	return err
 }

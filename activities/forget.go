@@ -13,8 +13,8 @@ import (
 // Forget holds the steps that take a user out of the lake. They know the user by the erasure's name alone, which is a keyed
 // hash: what Temporal keeps must not name who was forgotten.
 type Forget struct {
-	Lake      *lake.Lake
-	Catalogue telemetry.Catalogue
+	Lake    *lake.Lake
+	Parsing telemetry.Options // of no hour
 }
 
 // objectsRead is the progress of a step over objects, as its heartbeats tell it.
@@ -25,7 +25,7 @@ type objectsRead struct {
 // FindSessions remembers the user's sessions, and returns how many there are.
 func (a *Forget) FindSessions(ctx context.Context, erasure string) (int64, error) {
 	defer keepAlive(ctx, nil)()
-	sessions, err := a.Lake.FindSessions(ctx, erasure, a.Catalogue)
+	sessions, err := a.Lake.FindSessions(ctx, erasure, a.Parsing)
 	return sessions, temporalError(ctx, err)
 }
 
@@ -39,7 +39,7 @@ type EraseInput struct {
 func (a *Forget) EraseTable(ctx context.Context, input EraseInput) (lake.ErasedTable, error) {
 	var read atomic.Int64
 	defer keepAlive(ctx, func() any { return objectsRead{read.Load()} })()
-	erased, err := a.Lake.EraseTable(ctx, input.Erasure, input.Table, a.Catalogue, read.Store)
+	erased, err := a.Lake.EraseTable(ctx, input.Erasure, input.Table, a.Parsing, read.Store)
 	if err != nil {
 		return erased, temporalError(ctx, err)
 	}

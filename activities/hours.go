@@ -35,6 +35,8 @@ type HoursInput struct {
 	ChunkBytes int64            `json:"chunk_bytes,omitempty"` // DefaultChunkBytes when zero
 	Listing    int              `json:"listing"`               // counts the listings of one workflow run, from 1
 	Layer      string           `json:"layer,omitempty"`       // LayerBronze when empty
+	RemoveGone bool             `json:"remove_gone,omitempty"` // as in ListInput
+	NoteGone   bool             `json:"note_gone,omitempty"`   // as in ListInput
 	StartedAt  time.Time        `json:"started_at"`
 }
 
@@ -127,7 +129,7 @@ func (a *Ingest) giveUp(ctx context.Context, hours []telemetry.Hour, runID strin
 
 func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) (staged lake.StagedHour, err error) {
 	staged = lake.StagedHour{Run: run, StartedAt: input.StartedAt}
-	listing := ListInput{Hour: run.Hour, ChunkBytes: input.ChunkBytes, Layer: input.Layer}
+	listing := ListInput{Hour: run.Hour, ChunkBytes: input.ChunkBytes, Layer: input.Layer, RemoveGone: input.RemoveGone, NoteGone: input.NoteGone}
 	if staged.Plan, err = a.plan(ctx, run, listing, smallHour, func(int64) {}); err != nil {
 		return staged, err
 	}
@@ -140,6 +142,7 @@ func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) 
 		if err != nil {
 			return staged, err
 		}
+		warnPassed(ctx, run, chunk)
 		staged.Chunks = append(staged.Chunks, chunk)
 	}
 	sections := lake.GroupSections(staged.Chunks, smallHour)
@@ -167,6 +170,7 @@ type CommittedHours struct {
 	Bytes    int64            `json:"bytes"`
 	Lines    int64            `json:"lines"`
 	Rejects  int64            `json:"rejects"`
+	Gone     int64            `json:"gone_files,omitempty"` // files that left the source, and whose rows stay
 }
 
 // CommitHours makes hours visible in bronze, silver and the ledger, in one commit a table.
@@ -195,6 +199,8 @@ func (a *Ingest) CommitHours(ctx context.Context, staged []lake.StagedHour) (res
 	for _, row := range rows {
 		result.Hours = append(result.Hours, row.Hour)
 		result.Bytes, result.Lines, result.Rejects = result.Bytes+row.Bytes, result.Lines+row.Lines, result.Rejects+row.Rejects
+		result.Gone += row.GoneFiles
+		warnOfGone(ctx, row)
 		switch row.State {
 		case lake.HourEmpty:
 			result.Empty++

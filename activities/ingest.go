@@ -16,10 +16,9 @@ import (
 
 // Ingest holds the steps that bring an hour of files into bronze and silver.
 type Ingest struct {
-	Source    source.Source
-	Lake      *lake.Lake
-	Catalogue telemetry.Catalogue
-	MaxFuture time.Duration
+	Source  source.Source
+	Lake    *lake.Lake
+	Parsing telemetry.Options // of no hour: each step has one
 }
 
 // ListInput asks for the files of an hour.
@@ -28,6 +27,10 @@ type ListInput struct {
 	ChunkBytes int64          `json:"chunk_bytes,omitempty"` // DefaultChunkBytes when zero
 	Listing    int            `json:"listing"`               // counts the listings of one workflow run, from 1
 	Layer      string         `json:"layer,omitempty"`       // LayerBronze when empty
+	// RemoveGone: the rows of files that left the source or are bad shall go. Otherwise they stay.
+	RemoveGone bool `json:"remove_gone,omitempty"`
+	// NoteGone: where all files left the source, nothing but the ledger changes.
+	NoteGone bool `json:"note_gone,omitempty"`
 }
 
 // Layers from which an hour, or a range, can be done again.
@@ -106,16 +109,28 @@ func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most i
 	if err != nil {
 		return plan, fmt.Errorf("list hour %s: %w", input.Hour, err)
 	}
-	if plan, err = a.Lake.StagePlan(ctx, run, a.Source.String(), listing, chunks); err != nil {
+	stage := a.Lake.StagePlan
+	switch {
+	case input.RemoveGone:
+		stage = a.Lake.StageRemoval
+	case input.NoteGone:
+		stage = a.Lake.StageNote
+	}
+	if plan, err = stage(ctx, run, a.Source.String(), listing, chunks); err != nil {
 		return plan, fmt.Errorf("stage the plan of hour %s: %w", input.Hour, err)
+	}
+	if total+plan.Kept > most {
+		return plan, errLarge
 	}
 	return plan, nil
 }
 
 func (a *Ingest) parser(hour telemetry.Hour) (*telemetry.Parser, error) {
-	parser, err := telemetry.NewParser(telemetry.Options{Catalogue: a.Catalogue, MaxFuture: a.MaxFuture, Hour: hour})
+	options := a.Parsing
+	options.Hour = hour
+	parser, err := telemetry.NewParser(options)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the catalogue of events: %w", lake.ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w", lake.ErrConfig, err)
 	}
 	return parser, nil
 }
@@ -138,7 +153,16 @@ func (a *Ingest) ParseChunk(ctx context.Context, input ChunkInput) (lake.StagedC
 	staged, err := a.Lake.StageChunk(ctx, run, input.Listing.Plan, input.Chunk, a.Source, parser, func(now lake.ChunkCounts) {
 		counts.Store(now)
 	})
+	warnPassed(ctx, run, staged)
 	return staged, temporalError(ctx, err)
+}
+
+// warnPassed says that lines of bronze gave no silver.
+func warnPassed(ctx context.Context, run lake.Run, chunk lake.StagedChunk) {
+	if chunk.Counts.Passed > 0 {
+		activity.GetLogger(ctx).Warn("lines of bronze would be rejected today: they stay in bronze, and give no silver",
+			"hour", run.Hour.String(), "lines", chunk.Counts.Passed)
+	}
 }
 
 // SilverInput names some sections of the sessions of all chunks.
@@ -181,7 +205,16 @@ func (a *Ingest) CommitHour(ctx context.Context, input CommitInput) (lake.HourRo
 	}
 	activity.GetLogger(ctx).Info("committed", "hour", row.Hour.String(), "state", row.State, "lines", row.Lines, "events", row.Events,
 		"rejects", row.Rejects, "sightings", row.Sightings, "changed", row.Changed)
+	warnOfGone(ctx, row)
 	return row, nil
+}
+
+// warnOfGone says in the log what left the source.
+func warnOfGone(ctx context.Context, row lake.HourRow) {
+	if row.GoneFiles > 0 {
+		activity.GetLogger(ctx).Warn("files of the hour have left the source: their rows stay until somebody takes them out with --remove-gone",
+			"hour", row.Hour.String(), "files", row.GoneFiles)
+	}
 }
 
 // DropStaging removes what a run staged.

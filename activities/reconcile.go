@@ -2,9 +2,12 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +29,8 @@ type CompareInput struct {
 	To       telemetry.Hour `json:"to"`
 	Degraded bool           `json:"degraded"` // also those that are degraded and whose files did not change
 	Limit    int            `json:"limit"`    // ends once so many hours are found
+	// RemoveGone: also those with files that left the source or are bad, and whose rows stayed so far.
+	RemoveGone bool `json:"remove_gone,omitempty"`
 }
 
 // Comparison is what was found in [From, Until) of its input.
@@ -38,7 +43,10 @@ type Comparison struct {
 	Differ  int              `json:"differ"`          // of Hours
 	Added   int64            `json:"added"`           // files
 	Changed int64            `json:"changed"`         // files
-	Removed int64            `json:"removed"`         // files
+	Removed int64            `json:"removed"`         // files of which no row stays
+	Gone    int64            `json:"gone,omitempty"`  // files that left the source, and whose rows stay
+	// GoneHours are the hours of these files.
+	GoneHours int `json:"gone_hours,omitempty"`
 	// Refused are folders that can't be listed: nothing is known or recorded of their hours.
 	Refused []source.RefusedFolder `json:"refused,omitempty"`
 }
@@ -65,7 +73,7 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 	}
 	for result.Until < input.To && result.Until-input.From < surveyMost && len(result.Hours) < input.Limit {
 		until.Store(int64(result.Until))
-		month, err := a.compareMonth(ctx, result.Until, min(input.To, result.Until+surveyStep), input.Degraded)
+		month, err := a.compareMonth(ctx, result.Until, min(input.To, result.Until+surveyStep), input)
 		if err != nil {
 			return Comparison{}, temporalError(ctx, fmt.Errorf("compare the hours from %s with the source: %w", result.Until, err))
 		}
@@ -81,6 +89,9 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 				findings = append(findings, finding)
 				result.Differ++
 				result.Added, result.Changed, result.Removed = result.Added+finding.Added, result.Changed+finding.Changed, result.Removed+finding.Removed
+				if finding.Gone > 0 {
+					result.Gone, result.GoneHours = result.Gone+finding.Gone, result.GoneHours+1
+				}
 			}
 		}
 	}
@@ -89,6 +100,10 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 	}
 	if err := a.Lake.RecordFindings(ctx, surveyRun(ctx), findings); err != nil {
 		return Comparison{}, temporalError(ctx, err)
+	}
+	if result.Gone > 0 {
+		activity.GetLogger(ctx).Warn("files have left the source: their rows stay until somebody takes them out with --remove-gone",
+			"source", a.Source.String(), "hours", result.GoneHours, "files", result.Gone)
 	}
 	activity.GetLogger(ctx).Info("compared with the source", "from", input.From.String(), "until", result.Until.String(), "same", result.Same,
 		"differ", result.Differ, "empty", result.Empty, "to ingest", len(result.Hours))
@@ -111,7 +126,7 @@ type comparedMonth struct {
 	findings []lake.Finding
 }
 
-func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, degraded bool) (month comparedMonth, err error) {
+func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, input CompareInput) (month comparedMonth, err error) {
 	month.until = to
 	newest, err := a.newestRows(ctx, from, to)
 	if err != nil {
@@ -144,7 +159,7 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, degr
 			if err != nil {
 				return err
 			}
-			finding, differs := lake.CompareFiles(known[hour], listed)
+			finding, differs := lake.CompareFiles(known[hour], listed, input.RemoveGone)
 			row, read := newest[hour]
 			if finding.Hour, finding.FoundAt, finding.State = hour, now, row.State; !read {
 				finding.State, differs = lake.HourUnknown, true
@@ -154,7 +169,7 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, degr
 			if differs {
 				month.findings = append(month.findings, finding)
 			}
-			if differs || degraded && row.State == lake.HourDegraded {
+			if differs || input.Degraded && row.State == lake.HourDegraded {
 				month.run = append(month.run, hour)
 			}
 			return nil
@@ -166,8 +181,14 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, degr
 	if month.empty, err = a.Lake.SortEmpty(ctx, without, newest); err != nil {
 		return month, err
 	}
-	for _, hour := range month.empty.Occupied {
-		finding, _ := lake.CompareFiles(known[hour], source.Listing{})
+	occupied := month.empty.Occupied
+	month.empty.Occupied = nil
+	for _, hour := range occupied {
+		finding, differs := lake.CompareFiles(known[hour], source.Listing{}, input.RemoveGone)
+		if state := newest[hour].State; !differs && len(known[hour]) > 0 && state != "" && state != lake.HourEmpty {
+			continue // all that it had is known to be gone, and stays
+		}
+		month.empty.Occupied = append(month.empty.Occupied, hour)
 		if finding.Hour, finding.FoundAt, finding.State = hour, now, newest[hour].State; finding.State == "" {
 			finding.State = lake.HourUnknown
 		}
@@ -176,4 +197,83 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, degr
 	month.run = merge(month.run, month.empty.Occupied)
 	slices.SortFunc(month.findings, func(a, b lake.Finding) int { return int(a.Hour - b.Hour) })
 	return month, nil
+}
+
+// NoteNoHours makes a finding of a source in which not one folder of an hour is, once for as long as it stays the newest one: the
+// schedule comes every hour. hour is the first one that was looked for.
+func (a *Ingest) NoteNoHours(ctx context.Context, hour telemetry.Hour) error {
+	defer keepAlive(ctx, nil)()
+	found := a.Source.CheckHours(ctx)
+	if !errors.Is(found, source.ErrNoHours) {
+		return temporalError(ctx, found) // there are some by now, or it can't be told
+	}
+	activity.GetLogger(ctx).Warn("nothing was changed, since the source has no hours", "hour", hour.String(), "error", found)
+	findings, err := a.Lake.Findings(ctx)
+	if err != nil {
+		return temporalError(ctx, err)
+	}
+	if len(findings) > 0 && findings[0].Note == found.Error() {
+		return nil
+	}
+	rows, err := a.newestRows(ctx, hour, hour+1)
+	if err != nil {
+		return temporalError(ctx, err)
+	}
+	finding := lake.Finding{Hour: hour, FoundAt: time.Now().UTC().Truncate(time.Microsecond), State: lake.HourUnknown, Note: found.Error()}
+	if row, known := rows[hour]; known {
+		finding.State = row.State
+	}
+	return temporalError(ctx, a.Lake.RecordFindings(ctx, surveyRun(ctx), []lake.Finding{finding}))
+}
+
+// LostFiles are the files of hours in [from, to) whose rows --remove-gone would take out.
+func LostFiles(ctx context.Context, src source.Source, l *lake.Lake, from, to telemetry.Hour) (lost []lake.FileRow, err error) {
+	if err := src.CheckHours(ctx); err != nil {
+		return nil, err
+	}
+	if before, dropped, err := l.DroppedBefore(ctx); err != nil {
+		return nil, err
+	} else if dropped {
+		from = max(from, before) // those are not ingested again
+	}
+	rows, err := l.Hours(ctx, from, to)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	from, to = rows[0].Hour, rows[len(rows)-1].Hour+1
+	for ; from < to; from += surveyStep {
+		until := min(to, from+surveyStep)
+		known, err := l.FilesBetween(ctx, from, until)
+		if err != nil {
+			return nil, err
+		}
+		maps.DeleteFunc(known, func(hour telemetry.Hour, _ []lake.FileRow) bool { return hour < from || hour >= until })
+		found, err := lostOf(ctx, src, known)
+		if err != nil {
+			return nil, err
+		}
+		lost = append(lost, found...)
+	}
+	return lost, nil
+}
+
+func lostOf(ctx context.Context, src source.Source, known map[telemetry.Hour][]lake.FileRow) (lost []lake.FileRow, err error) {
+	var mutex sync.Mutex
+	work, workCtx := errgroup.WithContext(ctx)
+	work.SetLimit(listedAtOnce)
+	for hour, files := range known {
+		work.Go(func() error {
+			listed, err := src.List(workCtx, hour)
+			if err != nil {
+				return fmt.Errorf("list hour %s: %w", hour, err)
+			}
+			mutex.Lock()
+			defer mutex.Unlock()
+			lost = append(lost, lake.LostFiles(files, listed)...)
+			return nil
+		})
+	}
+	err = work.Wait()
+	slices.SortFunc(lost, func(a, b lake.FileRow) int { return strings.Compare(a.Key, b.Key) })
+	return lost, err
 }

@@ -21,8 +21,9 @@ type Event struct {
 	Session     string
 	Transaction int64
 
-	// User is who the event belongs to once everything has arrived: the user that the body names, or that a Login of the
-	// session names, else the session's own id as history.UserID gives it. Device is found likewise.
+	// User is who the event belongs to once everything has arrived: the user that the body names, or that a Login of
+	// the session names and no Logout, or Login of nobody, ended; else the session's own id as history.UserID gives
+	// it. Device is found likewise.
 	User        string
 	NamesUser   bool // the body itself names the user
 	Device      string

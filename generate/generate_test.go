@@ -24,7 +24,7 @@ func small() Options {
 	o := Defaults()
 	o.Hours, o.Users, o.LinesPerHour, o.FilesPerHour = 48, 300, 1200, 3
 	o.Cadence = 20 * time.Hour
-	o.Late, o.Skewed, o.Bad, o.Repeated, o.EmptyHours, o.Compressed = 0.1, 0.05, 0.01, 0.02, 0.08, 0.5
+	o.Late, o.Skewed, o.Bad, o.Repeated, o.EmptyHours, o.Compressed, o.Ended = 0.1, 0.05, 0.01, 0.02, 0.08, 0.5, 0.1
 	return o
 }
 
@@ -61,9 +61,14 @@ func TestUsersAndDevicesFollowFromTheBodies(t *testing.T) {
 	bind := func(to map[string]history.Bindings, e *Event, value string) {
 		to[e.Session] = append(to[e.Session], history.Binding{Value: value, Time: e.Time, Transaction: e.Transaction, File: e.File, Line: e.Line})
 	}
+	ended := 0
 	for e := range Truth(o) {
 		if e.NamesUser {
 			bind(users, &e, e.User)
+		}
+		if e.Kind == telemetry.KindLogout || e.Kind == telemetry.KindLogin && !e.NamesUser {
+			users[e.Session] = append(users[e.Session], history.Binding{Ends: true, Time: e.Time, Transaction: e.Transaction, File: e.File, Line: e.Line})
+			ended++
 		}
 		if e.NamesDevice {
 			bind(devices, &e, e.Device)
@@ -77,6 +82,9 @@ func TestUsersAndDevicesFollowFromTheBodies(t *testing.T) {
 	shared, anonymous, without := 0, 0, 0
 	for e := range Truth(o) {
 		named, _ := users[e.Session].Resolve(e.Time, history.DefaultWindow)
+		if e.NamesUser {
+			named = e.User
+		}
 		user, kind := history.UserID(named, e.Session)
 		if user != e.User {
 			t.Fatalf("%s:%d: %s, the bodies say %s", e.File, e.Line, e.User, user)
@@ -95,8 +103,8 @@ func TestUsersAndDevicesFollowFromTheBodies(t *testing.T) {
 			shared++
 		}
 	}
-	if shared == 0 || anonymous == 0 || without == 0 {
-		t.Errorf("%d events of shared sessions, %d of anonymous ones, %d without a device", shared, anonymous, without)
+	if shared == 0 || anonymous == 0 || without == 0 || ended == 0 {
+		t.Errorf("%d events of shared sessions, %d of anonymous ones, %d without a device, %d endings", shared, anonymous, without, ended)
 	}
 }
 
@@ -129,7 +137,7 @@ func TestSameOptionsSameBytes(t *testing.T) {
 
 // A change of this hash changes every world that anyone has generated, measured or shown: do it knowingly.
 func TestGolden(t *testing.T) {
-	const golden = "519c2bc8816b3323d56c30c9954c38da3eca3205659d9fefcef0e75e13cb2d81"
+	const golden = "df7eab7e0b1aa9b164d6ec064c1364b9305aad3309c57eb6d0b7ca81dd4cc491"
 	o := small()
 	sum := sha256.New()
 	var lines writer
@@ -206,7 +214,7 @@ func TestAWorldHasEverything(t *testing.T) {
 			endings[filepath.Ext(name)]++
 		}
 	}
-	for kind := telemetry.KindSoftwareVersion; kind <= telemetry.KindExperiment; kind++ {
+	for kind := telemetry.KindSoftwareVersion; kind <= telemetry.KindLogout; kind++ {
 		if names[kind.String()] < 5 {
 			t.Errorf("%d of %s", names[kind.String()], kind)
 		}

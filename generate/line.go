@@ -137,6 +137,13 @@ func appendBody(b []byte, e *Event) []byte {
 		} else {
 			d.text("PlayerId", e.User)
 		}
+	} else if e.Kind == telemetry.KindLogin { // of nobody
+		if e.dialect == json {
+			d.text("UserId", "")
+		} else {
+			d.key("PlayerId")
+			d.b = append(d.b, "None"...)
+		}
 	}
 	d.attributes(e)
 	switch e.dialect {

@@ -32,6 +32,7 @@ type Options struct {
 
 	Anonymous  float64 // sessions that never say whose they are
 	Shared     float64 // sessions in which somebody else logs in half way
+	Ended      float64 // sessions, of those that say whose they are, that are nobody's for their last part: a Logout, or a Login of nobody
 	Deviceless float64 // installations that never say on what device they are
 	Named      float64 // bodies that name the user, in sessions that do
 	Dialects   float64 // installations whose clients write times and bodies in another of the accepted ways
@@ -97,7 +98,7 @@ func (o Options) Validate() error {
 		name  string
 		value float64
 	}{
-		{"daily swing", o.Daily}, {"new users", o.NewUsers}, {"anonymous", o.Anonymous}, {"shared", o.Shared}, {"deviceless", o.Deviceless}, {"named", o.Named},
+		{"daily swing", o.Daily}, {"new users", o.NewUsers}, {"anonymous", o.Anonymous}, {"shared", o.Shared}, {"ended", o.Ended}, {"deviceless", o.Deviceless}, {"named", o.Named},
 		{"dialects", o.Dialects}, {"skewed", o.Skewed}, {"late", o.Late}, {"repeated", o.Repeated}, {"bad", o.Bad},
 		{"empty hours", o.EmptyHours}, {"compressed", o.Compressed},
 	} {

@@ -80,4 +80,6 @@ const (
 	ofFault
 	ofBody
 	ofVariant
+	ofEnding
+	ofGoodbye
 )

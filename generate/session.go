@@ -21,6 +21,8 @@ type session struct {
 	user         string // whose it is: a user, or the session itself
 	other        string // who logs in later in the session, from event `handover` on
 	handover     int
+	ending       int // number of the event from which on it is nobody's
+	goodbye      goodbye
 	named        bool // a Login, and maybe bodies, say whose it is
 	noDevice     bool // no event of it says on what device it runs
 	deviceByInfo bool // only its DeviceInfo does
@@ -38,8 +40,18 @@ type session struct {
 	outcome       string
 }
 
-// noEnd is a handover that never comes.
+// noEnd is a handover or an ending that never comes.
 const noEnd = maxLinesPerSession
+
+// goodbye is how a session becomes nobody's.
+type goodbye int
+
+const (
+	logout        goodbye = iota // of nobody
+	logoutOfUser                 // names the user
+	loginOfNobody                // instead
+	goodbyes
+)
 
 // userID names a user. The low numbers are left to scripts.
 func userID(number int) string { return "p" + strconv.Itoa(1000+number) }
@@ -65,7 +77,7 @@ func (w *world) session(u *user, roll seed, slot int, install bool, from telemet
 		rollout: rollout{product: product, seed: own, tester: u.seed.of(ofTester).below(10) == 0,
 			span: int64(float64(w.Cadence.Milliseconds()) * product.rhythm)},
 		id:       sessionID(roll),
-		handover: noEnd, login: -1,
+		handover: noEnd, ending: noEnd, login: -1,
 		named:    !roll.of(ofAnonymous).is(w.Anonymous),
 		noDevice: own.of(ofDeviceless).is(w.Deviceless),
 		closes:   own.of(ofReports).below(8) == 0,
@@ -88,6 +100,9 @@ func (w *world) session(u *user, roll seed, slot int, install bool, from telemet
 		if other := roll.of(ofSwitchTo).below(w.Users); other != u.number {
 			s.handover, s.other = middle, userID(other)
 		}
+	}
+	if end := s.opened + (s.lines-s.opened)*3/4; s.named && end > s.opened && end != s.handover && end < s.lines-1 && roll.of(ofEnding).is(w.Ended) {
+		s.ending, s.goodbye = end, goodbye(roll.of(ofGoodbye).below(int(goodbyes)))
 	}
 	s.slice = s.length / int64(s.lines)
 	return s
@@ -144,8 +159,10 @@ func (s *session) kind(n int) telemetry.Kind {
 	switch {
 	case n < s.opened:
 		return s.opening[n]
-	case n == s.handover:
+	case n == s.handover, n == s.ending && s.goodbye == loginOfNobody:
 		return telemetry.KindLogin
+	case n == s.ending:
+		return telemetry.KindLogout
 	case n == s.lines-1 && s.closes:
 		return telemetry.KindSessionEnd
 	}
@@ -190,6 +207,12 @@ func (s *session) event(w *world, n int, e *Event) {
 	}
 	if n >= s.handover {
 		e.User = s.other
+	}
+	if byName := n == s.ending && s.goodbye == logoutOfUser; byName {
+		e.NamesUser = true
+	} else if n >= s.ending {
+		e.User, _ = history.UserID("", s.id)
+		e.NamesUser = false
 	}
 	if e.HasDevice {
 		e.Device = s.device.name

@@ -41,7 +41,8 @@ func TestUserIDIsInjective(t *testing.T) {
 func TestResolve(t *testing.T) {
 	const hour = int64(time.Hour / time.Microsecond)
 	bindings := Bindings{{Value: "a", Time: 10 * hour}, {Value: "b", Time: 20 * hour, Transaction: 1},
-		{Value: "c", Time: 20 * hour, Transaction: 2}, {Value: "d", Time: 100 * hour}, {Value: "e", Time: 100 * hour, Line: 1}}
+		{Value: "c", Time: 20 * hour, Transaction: 2}, {Value: "d", Time: 100 * hour}, {Value: "e", Time: 100 * hour, Line: 1},
+		{Ends: true, Time: 200 * hour}, {Ends: true, Time: 210 * hour}, {Value: "f", Time: 220 * hour}, {Ends: true, Time: 220 * hour}}
 	for _, c := range []struct {
 		at   int64
 		want string
@@ -49,6 +50,8 @@ func TestResolve(t *testing.T) {
 		{-14*hour - 1, ""}, {-14 * hour, "a"}, {0, "a"}, {10 * hour, "a"}, {20*hour - 1, "a"},
 		{20 * hour, "c"}, {44 * hour, "c"}, {44*hour + 1, ""}, {76*hour - 1, ""}, {76 * hour, "d"},
 		{100*hour - 1, "d"}, {100 * hour, "e"}, {124 * hour, "e"}, {124*hour + 1, ""},
+		{196*hour - 1, ""}, {196 * hour, "f"}, {200*hour - 1, "f"}, {200 * hour, ""}, {215 * hour, ""}, {220*hour - 1, ""}, {220 * hour, ""},
+		{230 * hour, ""}, {300 * hour, ""},
 		{math.MinInt64, ""}, {math.MaxInt64, ""},
 	} {
 		if got, ok := bindings.Resolve(c.at, DefaultWindow); got != c.want || ok != (c.want != "") {
@@ -66,13 +69,19 @@ func TestResolve(t *testing.T) {
 func TestResolveAgreesWithASearchOfAll(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		bindings := Bindings(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Binding {
-			return Binding{Value: rapid.StringMatching("[a-d]").Draw(t, "value"), Time: rapid.Int64Range(0, 20).Draw(t, "time"),
-				Transaction: rapid.Int64Range(0, 2).Draw(t, "transaction")}
+			b := Binding{Value: rapid.StringMatching("[a-d]").Draw(t, "value"), Time: rapid.Int64Range(0, 20).Draw(t, "time"),
+				Transaction: rapid.Int64Range(0, 2).Draw(t, "transaction"), Line: rapid.Int64Range(0, 3).Draw(t, "line")}
+			if b.Ends = rapid.Bool().Draw(t, "ends"); b.Ends {
+				b.Value = ""
+			}
+			return b
 		}), 0, 12).Draw(t, "bindings"))
-		for i := range bindings {
-			bindings[i].Line = int64(i)
-		}
 		slices.SortFunc(bindings, func(a, b Binding) int { return a.Compare(&b) })
+		// Of equal places, only a line's binding and its ending are real.
+		bindings = slices.CompactFunc(bindings, func(a, b Binding) bool { return a.Compare(&b) == 0 })
+		if rapid.Bool().Draw(t, "linked") {
+			bindings.Link()
+		}
 		at, within := rapid.Int64Range(-5, 25).Draw(t, "at"), rapid.Int64Range(0, 8).Draw(t, "within")
 
 		var before, after *Binding
@@ -81,7 +90,7 @@ func TestResolveAgreesWithASearchOfAll(t *testing.T) {
 			switch {
 			case b.Time <= at && at-b.Time <= within && (before == nil || b.Compare(before) > 0):
 				before = b
-			case b.Time > at && b.Time-at <= within && (after == nil || b.Compare(after) < 0):
+			case b.Time > at && b.Time-at <= within && !b.Ends && (after == nil || b.Compare(after) < 0):
 				after = b
 			}
 		}
@@ -89,7 +98,7 @@ func TestResolveAgreesWithASearchOfAll(t *testing.T) {
 			before = after
 		}
 		got, ok := bindings.Resolve(at, time.Duration(within)*time.Microsecond)
-		if ok != (before != nil) || (ok && got != before.Value) {
+		if ok != (before != nil && !before.Ends) || (ok && got != before.Value) {
 			t.Fatalf("got %q %v, want %+v", got, ok, before)
 		}
 	})

@@ -31,14 +31,15 @@ var silence = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval
 // openDatabase opens the catalog's database: sqlite:///absolute/catalog.db or postgres://….
 func openDatabase(location string) (*sql.DB, sqlcatalog.SupportedDialect, error) {
 	parsed, err := url.Parse(location)
-	if err != nil {
+	// A / or # in a password ends the host too early, and leaves the @ behind.
+	if err != nil || parsed.Scheme != "sqlite" && parsed.User == nil && strings.Contains(parsed.String(), "@") {
 		// The text may hold a password: it is not repeated.
-		return nil, "", fmt.Errorf("%w: the catalog is not a URL such as sqlite:///absolute/catalog.db or postgres://user@host/database", ErrConfig)
+		return nil, "", fmt.Errorf("%w: the catalog is not a URL such as sqlite:///absolute/catalog.db or postgres://user@host/database; in a password, write / as %%2F, @ as %%40, # as %%23, or set PGPASSWORD instead", ErrConfig)
 	}
 	switch parsed.Scheme {
 	case "sqlite":
 		if parsed.Path == "" || parsed.Host != "" {
-			return nil, "", fmt.Errorf("%w: the catalog %q needs an absolute path: sqlite:///absolute/catalog.db", ErrConfig, location)
+			return nil, "", fmt.Errorf("%w: the catalog %q needs an absolute path: sqlite:///absolute/catalog.db", ErrConfig, parsed.Opaque+parsed.Path)
 		}
 		if err := os.MkdirAll(filepath.Dir(parsed.Path), 0o755); err != nil {
 			return nil, "", fmt.Errorf("create the catalog's folder: %w", err)
@@ -47,7 +48,7 @@ func openDatabase(location string) (*sql.DB, sqlcatalog.SupportedDialect, error)
 		query := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"
 		db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: parsed.Path}).String()+query)
 		if err != nil {
-			return nil, "", fmt.Errorf("open the catalog %s: %w", location, err)
+			return nil, "", fmt.Errorf("open the catalog %s: %w", parsed.Path, err)
 		}
 		return db, sqlcatalog.SQLite, nil
 	case "postgres", "postgresql":
@@ -109,6 +110,9 @@ func (l *Lake) createTable(ctx context.Context, definition tableDefinition) erro
 	}
 	maps.Copy(properties, metadataVersions)
 	maps.Copy(properties, definition.properties)
+	if definition.ruled() {
+		maps.Copy(properties, rulesProperty())
+	}
 	_, err := l.catalog.CreateTable(ctx, definition.identifier(), definition.schema(),
 		catalog.WithLocation(l.objects.root+"/"+strings.ReplaceAll(definition.name, ".", "/")),
 		catalog.WithPartitionSpec(&spec), catalog.WithProperties(properties))
@@ -123,6 +127,9 @@ func (l *Lake) load(ctx context.Context, definition tableDefinition) (*table.Tab
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", definition.name, err)
+	}
+	if err := refuseNewer(definition, loaded); err != nil {
+		return nil, err
 	}
 	spec := loaded.Spec()
 	if parts := spec.NumFields(); definition.byDay() && parts != len(definition.partition) {

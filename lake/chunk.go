@@ -23,6 +23,8 @@ type ChunkCounts struct {
 	Rejects int64 `json:"rejects"`
 	Blanks  int64 `json:"blanks"`
 	Erased  int64 `json:"erased,omitempty"` // of forgotten users
+	// Passed are lines of bronze, of Events, that would be rejected today: they give no silver.
+	Passed int64 `json:"passed,omitempty"`
 }
 
 func (c *ChunkCounts) add(other ChunkCounts) {
@@ -32,6 +34,7 @@ func (c *ChunkCounts) add(other ChunkCounts) {
 	c.Rejects += other.Rejects
 	c.Blanks += other.Blanks
 	c.Erased += other.Erased
+	c.Passed += other.Passed
 }
 
 // StagedChunk points to what a ParseChunk wrote.
@@ -57,7 +60,8 @@ type stagedChunk struct {
 
 // StageChunk parses chunk n of a plan and writes its bronze files, its rejects and its share of silver, uncommitted.
 // progress is called now and then with what was read so far. A file whose compression is torn, or that can't be opened,
-// is left out whole and named in the result. Lines of forgotten users are counted, and left out. Errors: source.ErrChanged, source.ErrNotFound when
+// is left out whole and named in the result; the rows of its last good version stay. Lines of forgotten users are counted, and left
+// out. Errors: source.ErrChanged, source.ErrNotFound when
 // a file is no longer the one that was listed; ErrStale.
 func (l *Lake) StageChunk(ctx context.Context, run Run, plan HourPlan, n int, src source.Source, parser *telemetry.Parser, progress func(ChunkCounts)) (StagedChunk, error) {
 	var staged stagedPlan
@@ -136,6 +140,7 @@ type chunkStage struct {
 	matter, other eventBatch
 	// arena holds the texts of the rows that wait to be written: a line dies with the next Scan.
 	arena []byte
+	kept  *chunkStage // writes the rows that stay; nil: none do
 }
 
 type eventBatch struct {
@@ -160,6 +165,17 @@ func (c *chunkStage) stage(ctx context.Context, n int, bad map[int]string) (resu
 			c.abort()
 		}
 	}()
+	stay := slices.Clone(c.plan.Chunks[n].Kept)
+	for file := range bad {
+		if _, good := c.plan.Good[file]; good {
+			stay = append(stay, file)
+		}
+	}
+	if len(stay) > 0 {
+		if err := c.keepRows(ctx, stay); err != nil {
+			return StagedChunk{}, err
+		}
+	}
 	for _, piece := range c.plan.Chunks[n].Pieces {
 		file, err := c.plan.place(piece.File.Key)
 		if err != nil {
@@ -179,6 +195,10 @@ func (c *chunkStage) open() (err error) {
 	if c.shuffle, err = c.lake.objects.newShuffle(c.lake.staging(c.run), c.plan.Sections); err != nil {
 		return err
 	}
+	return c.openBronze()
+}
+
+func (c *chunkStage) openBronze() (err error) {
 	at := hourOf(c.run.Hour)
 	if c.rejects, err = newDataWriter[rejectRow](c.lake, bronzeRejects, at); err != nil {
 		return err
@@ -194,6 +214,13 @@ func (c *chunkStage) open() (err error) {
 
 func (c *chunkStage) abort() {
 	c.shuffle.object.abort()
+	c.abortBronze()
+	if c.kept != nil {
+		c.kept.abortBronze()
+	}
+}
+
+func (c *chunkStage) abortBronze() {
 	c.rejects.abort()
 	c.matter.writer.abort()
 	c.other.writer.abort()
@@ -247,12 +274,22 @@ func (c *chunkStage) piece(ctx context.Context, piece Piece, file int) (err erro
 	if err := scanner.Err(); err != nil {
 		return c.fault(piece, file, err)
 	}
+	if _, good := c.plan.Good[file]; good && counts.Lines == 0 && piece.Length < 0 {
+		return &tornFile{file: file, cause: errEmptied}
+	}
 	c.counts[file] = counts
+	c.count()
+	return nil
+}
+
+// errEmptied: a file that had lines has none any more, as of a writer that was stopped before the first one.
+var errEmptied = errors.New("it holds nothing any more")
+
+func (c *chunkStage) count() {
 	c.total = ChunkCounts{}
 	for _, each := range c.counts {
 		c.total.add(each)
 	}
-	return nil
 }
 
 // fault tells a file that is broken from a read that failed and may be tried again.
@@ -327,7 +364,7 @@ func (c *chunkStage) keep(text, line []byte) string {
 }
 
 func (c *chunkStage) addCandidate(event *telemetry.Event, file int, line int64) error {
-	key := int64(xxhash.Sum64(event.SessionID))
+	key := int64(xxhash.Sum64(event.Session))
 	return c.shuffle.add(sessionSection(key, c.plan.Sections), func(buffer []byte) []byte {
 		return appendCandidate(buffer, event, file, line)
 	})
@@ -349,13 +386,19 @@ func (c *chunkStage) flush() error {
 }
 
 func (c *chunkStage) close(n int, bad map[int]string) (StagedChunk, error) {
+	closers := []func(string) (*dataFile, error){c.matter.writer.close, c.other.writer.close, c.rejects.close}
 	if err := c.flush(); err != nil {
 		return StagedChunk{}, err
+	}
+	if k := c.kept; k != nil {
+		if err := k.flush(); err != nil {
+			return StagedChunk{}, err
+		}
+		closers = append(closers, k.matter.writer.close, k.other.writer.close, k.rejects.close)
 	}
 	c.staged = stagedChunk{Counts: c.counts, Bad: bad, Notes: c.notes}
 	staged := &c.staged
 	name := fmt.Sprintf("%s-%05d-%d", shortID(c.run.ID), n, time.Now().UnixNano())
-	closers := []func(string) (*dataFile, error){c.matter.writer.close, c.other.writer.close, c.rejects.close}
 	for i, closeFile := range closers {
 		file, err := closeFile(fmt.Sprintf("%s-%d", name, i))
 		if err != nil {

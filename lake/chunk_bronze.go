@@ -1,6 +1,7 @@
 package lake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func (l *Lake) StageSilverPlan(ctx context.Context, run Run, chunkBytes int64) (
 		return HourPlan{}, err
 	}
 	for _, file := range files {
-		if file.State == FileRead || file.State == FileBad {
+		if file.present() {
 			staged.Files = append(staged.Files, source.File{Key: file.Key, Size: file.Size, ETag: file.ETag})
 			plan.Bytes += file.Size
 		}
@@ -114,6 +115,11 @@ func (l *Lake) stageBronze(ctx context.Context, run Run, plan *stagedPlan, n int
 			return StagedChunk{}, err
 		}
 	}
+	if b.nameless > 0 && b.counts.Passed == b.counts.Events {
+		shuffle.object.abort()
+		return StagedChunk{}, fmt.Errorf("%w: none of %d lines would be accepted, %d of them have no name by these names of events (--events); "+
+			"correct them, or ingest the hour from the source", ErrNoBronze, b.counts.Events, b.nameless)
+	}
 	name := fmt.Sprintf("%s-%05d-%d", shortID(run.ID), n, time.Now().UnixNano())
 	staged := stagedChunk{}
 	if staged.Shuffle, err = shuffle.close(fmt.Sprintf("%s/%s.shuffle", folder, name)); err != nil {
@@ -133,19 +139,30 @@ type bronzeStage struct {
 	shuffle *shuffleWriter
 	event   telemetry.Event // its scratch memory is reused
 	counts  ChunkCounts
+	// nameless are the lines whose body names no event. Where no line is accepted for that, the names of events are
+	// not the hour's.
+	nameless int64
+}
+
+// parse reads a row as the line that it was.
+func (row *eventRow) parse(parser *telemetry.Parser, event *telemetry.Event) telemetry.Reason {
+	event.Category, event.ServiceName, event.SessionID = []byte(row.Category), []byte(row.ServiceName), []byte(row.SessionID)
+	event.TransactionID, event.Body, event.Time = []byte(row.TransactionID), []byte(row.BodyMessage), row.Time
+	return cmp.Or(parser.CheckTime(event.Time), parser.ParseBody(event))
 }
 
 func (b *bronzeStage) row(row *eventRow) error {
 	event := &b.event
-	event.Category, event.ServiceName, event.SessionID = []byte(row.Category), []byte(row.ServiceName), []byte(row.SessionID)
-	event.TransactionID, event.Body, event.Time = []byte(row.TransactionID), []byte(row.BodyMessage), row.Time
-	if reason := b.parser.ParseBody(event); reason != "" {
-		return fmt.Errorf("%w: line %d of %s would be rejected by this program or these names of events: %s; ingest the hour from the source",
-			ErrNoBronze, row.LineNumber, row.FileName, reason)
-	}
 	b.counts.Bytes += int64(len(row.BodyMessage))
 	b.counts.Lines++
 	b.counts.Events++
+	if reason := row.parse(b.parser, event); reason != "" { // by newer rules, or other settings: the line stays in bronze
+		b.counts.Passed++
+		if reason == telemetry.ReasonName {
+			b.nameless++
+		}
+		return nil
+	}
 	_, named := event.Attribute(telemetry.AttributeUser)
 	if event.Kind == telemetry.KindOther && !named {
 		return nil
@@ -154,7 +171,7 @@ func (b *bronzeStage) row(row *eventRow) error {
 	if err != nil {
 		return err
 	}
-	return b.shuffle.add(sessionSection(int64(xxhash.Sum64(event.SessionID)), b.plan.Sections), func(buffer []byte) []byte {
+	return b.shuffle.add(sessionSection(int64(xxhash.Sum64(event.Session)), b.plan.Sections), func(buffer []byte) []byte {
 		return appendCandidate(buffer, event, file, row.LineNumber)
 	})
 }

@@ -149,7 +149,7 @@ func isConflict(err error) bool {
 }
 
 // hourFiles are the live files of an hour, or their parts that are of the hour.
-func (l *Lake) hourFiles(ctx context.Context, loaded *table.Table, hour telemetry.Hour) (files []iceberg.DataFile, err error) {
+func (l *Lake) hourFiles(ctx context.Context, loaded *table.Table, hour telemetry.Hour, options ...table.ScanOption) (files []iceberg.DataFile, err error) {
 	definition, err := definitionOf(tableName(loaded))
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (l *Lake) hourFiles(ctx context.Context, loaded *table.Table, hour telemetr
 	filter := iceberg.NewAnd(
 		iceberg.EqualTo(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(hour.Date())),
 		iceberg.EqualTo(iceberg.Reference(hourColumn), hour.OfDay()))
-	live, err := liveFiles(ctx, loaded, table.WithRowFilter(filter))
+	live, err := liveFiles(ctx, loaded, append(options, table.WithRowFilter(filter))...)
 	if err != nil {
 		return nil, err
 	}

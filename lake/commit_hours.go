@@ -184,9 +184,9 @@ func (c *hoursCommit) gather(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Where silver is made from bronze, the counts are those of the ledger, which an erasure changes.
+	// Where silver is made from bronze, or nothing but the ledger changes, the counts are those of the ledger, which an erasure changes.
 	return staleIf(slices.ContainsFunc(c.hours, func(hour *committingHour) bool {
-		return hour.result.plan.Bronze != nil && hour.result.plan.Erasures != now
+		return (hour.result.plan.Bronze != nil || hour.result.plan.Noted != nil) && hour.result.plan.Erasures != now
 	}))
 }
 
@@ -207,9 +207,13 @@ func (c *hoursCommit) commit(ctx context.Context) error {
 	return fmt.Errorf("%w: %w %d times", ErrConflict, errInterfered, interferences)
 }
 
-// of are the hours whose rows in a table the commit replaces: where silver is made from bronze, bronze stays as it is.
+// of are the hours whose rows in a table the commit replaces: where silver is made from bronze, bronze stays as it is; where all
+// files are gone, everything does.
 func (c *hoursCommit) of(definition tableDefinition) []*committingHour {
 	return slices.DeleteFunc(c.going(), func(hour *committingHour) bool {
+		if hour.result.plan.Noted != nil {
+			return definition.name != opsFiles.name
+		}
 		return hour.result.plan.Bronze != nil && !strings.HasPrefix(definition.name, "silver.")
 	})
 }
@@ -399,6 +403,14 @@ func (c *hoursCommit) interfered(ctx context.Context) (bool, error) {
 			if slices.ContainsFunc(entry.runs, func(run Run) bool { return run.ID != c.id && ours[run.Hour] }) {
 				return true, nil
 			}
+		}
+	}
+	for _, hour := range c.going() {
+		if hour.result.plan.Noted == nil {
+			continue
+		}
+		if met, err := c.met(ctx, hour); err != nil || met {
+			return met, err
 		}
 	}
 	return false, nil

@@ -26,7 +26,7 @@ import (
 // dailyEventRow is what is read of silver.events.
 type dailyEventRow struct {
 	EventName   string `parquet:"event_name,dict,id(1)"`
-	SessionID   string `parquet:"session_id,id(2)"`
+	SessionID   string `parquet:"session_id,optional,id(2)"`
 	ServiceName string `parquet:"service_name,dict,id(4)"`
 	Time        int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)"`
 	UserID      string `parquet:"user_id,optional,id(6)"`
@@ -253,6 +253,7 @@ type sessionCounting struct {
 	versions map[string]history.Bindings // by service: what sightings tell, looked up as bindings are
 	devices  map[string]history.Bindings // likewise
 	events   []dayEvent
+	none     bool // the events have no session, and nothing to do with each other
 }
 
 func (s *sessionCounting) read(rows []*sessionRow) {
@@ -266,8 +267,10 @@ func (s *sessionCounting) read(rows []*sessionRow) {
 			s.bound.devices = append(s.bound.devices, row.binding())
 		}
 	}
+	s.bound.users.Link()
+	s.none = rows[0].session == ""
 	for _, row := range rows {
-		if row.kind != 's' {
+		if row.kind != 's' || s.none {
 			continue
 		}
 		seen := row.binding()
@@ -298,7 +301,7 @@ func (s *sessionCounting) resolve(row *sessionRow) (e dayEvent) {
 	return e
 }
 
-// count is given one session.
+// count is given one session, or all events without one.
 func (s *sessionCounting) count(users *spill) error {
 	slices.SortFunc(s.events, func(a, b dayEvent) int {
 		if c := a.key.compare(&b.key); c != 0 {
@@ -309,12 +312,12 @@ func (s *sessionCounting) count(users *spill) error {
 	for i := range s.events {
 		e := &s.events[i]
 		version := e.key.ofVersion()
-		if i == 0 || s.events[i-1].key.ofVersion() != version {
+		if !s.none && (i == 0 || s.events[i-1].key.ofVersion() != version) {
 			if err := s.tally.add(&version, countVersionSessions, 1); err != nil {
 				return err
 			}
 		}
-		if i == 0 || s.events[i-1].key != e.key {
+		if !s.none && (i == 0 || s.events[i-1].key != e.key) {
 			if err := s.tally.add(&e.key, countSessions, 1); err != nil {
 				return err
 			}

@@ -152,7 +152,7 @@ var (
 		Time int64 `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)"`
 	}{})
 	sessionTimeSchema = parquet.SchemaOf(struct {
-		SessionID string `parquet:"session_id,id(2)"`
+		SessionID string `parquet:"session_id,optional,id(2)"`
 		Time      int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)"`
 	}{})
 	dateSchema = parquet.SchemaOf(struct {

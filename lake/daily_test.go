@@ -142,6 +142,7 @@ func TestDaily(t *testing.T) {
 		first[4], first[5], first[6], first[7])
 
 	// All of it goes again.
+	in.removeGone = true
 	in.put("27T01/a.tsv")
 	in.put("27T02/a.tsv")
 	in.ingest(hourAt(t, "2022-05-27T01"))
@@ -210,6 +211,7 @@ func TestDailyAfterHalfACommit(t *testing.T) {
 	}
 	checkVerify(t, in.lake)
 	in.put("27T05/late.tsv")
+	in.removeGone = true
 	in.ingest(hourAt(t, "2022-05-27T05"))
 	in.daily()
 	if got := dumpAll(t, in.lake); got != want {

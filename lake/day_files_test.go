@@ -143,6 +143,7 @@ func TestHourInADaysFile(t *testing.T) {
 	checkVersions(t, in.lake)
 
 	// Hours go, until nothing is left of the file.
+	in.removeGone = true
 	for n, hour := range hours {
 		in.put(dayName(hour))
 		in.silver(hour)
@@ -224,6 +225,7 @@ func TestRestIsWrittenOnce(t *testing.T) {
 		t.Errorf("the rest was written again: %s, %s", first, again)
 	}
 	in.put(dayName(hours[4]))
+	in.removeGone = true
 	in.silver(hours[4])
 	loaded, err := in.lake.load(t.Context(), silverSightings)
 	in.must(err)
@@ -459,7 +461,7 @@ func TestVerifyCatchesInADaysFile(t *testing.T) {
 // TestForgetInADaysFile: of the hours of a day that nobody was forgotten in, nothing changes.
 func TestForgetInADaysFile(t *testing.T) {
 	in, hours := oneDay(t)
-	plan, err := in.lake.PlanForget(t.Context(), "p7-3", telemetry.Catalogue{}, func(string, int64) {})
+	plan, err := in.lake.PlanForget(t.Context(), "p7-3", telemetry.Options{}, func(string, int64) {})
 	in.must(err)
 	if plan.Hours != 1 {
 		t.Errorf("the plan is %+v", plan)

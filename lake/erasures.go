@@ -24,6 +24,9 @@ const (
 	ErasureDone  = "done"  // a scan of every object found nothing
 )
 
+// sessionEnded is the state of a row of a session that named nobody: a Login of nobody, a Logout.
+const sessionEnded = "ended"
+
 // Erasure is one forgotten user, by the keyed hash of the id alone.
 type Erasure struct {
 	ID         string    `json:"id"`
@@ -115,7 +118,7 @@ func (l *Lake) forgotten(ctx context.Context) (*forgotten, error) {
 		case row.FirstAt == nil:
 			f.addRun(id, row.ErasureID, nil)
 		default:
-			f.addRun(id, row.ErasureID, &namedRun{first: *row.FirstAt, last: *row.LastAt, subject: row.Subject})
+			f.addRun(id, row.ErasureID, &namedRun{first: *row.FirstAt, last: *row.LastAt, subject: row.Subject, ends: row.State == sessionEnded})
 		}
 	}
 	slices.Sort(f.lengths)
@@ -177,7 +180,7 @@ func (l *Lake) Erasures(ctx context.Context) ([]Erasure, error) {
 type named struct {
 	session string
 	at      int64
-	subject bool
+	side    side
 }
 
 // changeErasure rewrites what is known of one erasure, whose rows are its own partition.
@@ -267,7 +270,8 @@ func (l *Lake) rememberSessions(ctx context.Context, erasure string, facts []nam
 				continue
 			}
 			if row.FirstAt != nil {
-				bySession[row.Hash] = append(facts, named{at: *row.FirstAt, subject: row.Subject}, named{at: *row.LastAt, subject: row.Subject})
+				side := sideOf(row.Subject, row.State == sessionEnded)
+				bySession[row.Hash] = append(facts, named{at: *row.FirstAt, side: side}, named{at: *row.LastAt, side: side})
 			}
 		}
 		now := time.Now().UnixMicro()
@@ -276,8 +280,12 @@ func (l *Lake) rememberSessions(ctx context.Context, erasure string, facts []nam
 		}
 		for hash, facts := range bySession {
 			for _, run := range runsOfNames(facts) {
+				state := ""
+				if run.ends {
+					state = sessionEnded
+				}
 				kept = append(kept, erasureRow{ErasureID: erasure, Kind: forgottenSession, Hash: hash, Length: lengths[hash],
-					FirstAt: &run.first, LastAt: &run.last, Subject: run.subject, RecordedAt: now})
+					FirstAt: &run.first, LastAt: &run.last, Subject: run.subject, State: state, RecordedAt: now})
 			}
 		}
 		return kept, nil
@@ -287,20 +295,14 @@ func (l *Lake) rememberSessions(ctx context.Context, erasure string, facts []nam
 // runsOfNames joins namings that follow each other and are of one side.
 func runsOfNames(facts []named) (runs []namedRun) {
 	slices.SortFunc(facts, func(a, b named) int {
-		side := func(n named) int {
-			if n.subject {
-				return 1
-			}
-			return 0
-		}
-		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(side(a), side(b)))
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.side, b.side))
 	})
 	for _, f := range facts {
-		if last := len(runs) - 1; last >= 0 && runs[last].subject == f.subject {
+		if last := len(runs) - 1; last >= 0 && runs[last].side() == f.side {
 			runs[last].last = f.at
 			continue
 		}
-		runs = append(runs, namedRun{first: f.at, last: f.at, subject: f.subject})
+		runs = append(runs, namedRun{first: f.at, last: f.at, subject: f.side == sideSubject, ends: f.side == sideNobody})
 	}
 	return runs
 }

@@ -22,35 +22,50 @@ type Finding struct {
 	State   string         `json:"state"`   // of the hour in the ledger before; HourUnknown
 	Added   int64          `json:"added"`   // files
 	Changed int64          `json:"changed"` // files with another etag or size
-	Removed int64          `json:"removed"` // files
-	RunID   string         `json:"run_id"`
+	Removed int64          `json:"removed"` // files of which no row stays
+	// Gone are files that left the source, and whose rows stay.
+	Gone int64 `json:"gone,omitempty"`
+	// Note is what was found of the source as a whole; the counts are 0 then.
+	Note  string `json:"note,omitempty"`
+	RunID string `json:"run_id"`
 }
 
 // CompareFiles compares an hour's files with what was read of it, by key, etag and size; false if nothing differs. Times
-// don't count: a file that was written again with the same contents may keep its etag or not.
-func CompareFiles(known []FileRow, listed source.Listing) (f Finding, differs bool) {
-	read := map[string]FileRow{}
+// don't count: a file that was written again with the same contents may keep its etag or not. What is known to be gone is no
+// news, unless removeGone says that its rows shall go, and with them those of bad files.
+func CompareFiles(known []FileRow, listed source.Listing, removeGone bool) (f Finding, differs bool) {
+	present := map[string]FileRow{}
 	for _, row := range known {
-		if row.State == FileRead || row.State == FileBad {
-			read[row.Key] = row
+		if row.present() {
+			present[row.Key] = row
 		}
 	}
-	files := slices.Clone(listed.Files)
-	for _, bad := range listed.Bad {
-		files = append(files, bad.File)
-	}
-	for _, file := range files {
-		row, ok := read[file.Key]
+	compare := func(file source.File, bad bool) {
+		row, ok := present[file.Key]
 		switch {
-		case !ok:
+		case !ok || row.State == FileGone:
 			f.Added++
-		case row.ETag != file.ETag || row.Size != file.Size:
+		case row.ETag != file.ETag || row.Size != file.Size, bad && row.State == FileRead, removeGone && row.RowsKept > 0:
 			f.Changed++
 		}
-		delete(read, file.Key)
+		delete(present, file.Key)
 	}
-	f.Removed = int64(len(read))
-	return f, f.Added+f.Changed+f.Removed > 0
+	for _, file := range listed.Files {
+		compare(file, false)
+	}
+	for _, bad := range listed.Bad {
+		compare(bad.File, true)
+	}
+	nothing := len(listed.Files)+len(listed.Bad) == 0
+	for _, row := range present {
+		switch {
+		case removeGone || row.State != FileGone && !row.stays(nothing):
+			f.Removed++
+		case row.State != FileGone:
+			f.Gone++
+		}
+	}
+	return f, f.Added+f.Changed+f.Removed+f.Gone > 0
 }
 
 // FilesBetween reads ops.files of all hours in [from, to).
@@ -77,7 +92,7 @@ func (l *Lake) FilesBetween(ctx context.Context, from, to telemetry.Hour) (map[t
 func (r *fileRow) public(hour telemetry.Hour) FileRow {
 	return FileRow{
 		Hour: hour, Key: r.FileName, ETag: r.ETag, Size: r.Size, State: r.State, Error: r.Error, Note: r.Note, Lines: r.Lines,
-		Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased, RunID: r.RunID,
+		Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased, RowsKept: r.RowsKept, RunID: r.RunID,
 	}
 }
 
@@ -87,7 +102,7 @@ func (l *Lake) RecordFindings(ctx context.Context, runID string, findings []Find
 	for _, f := range findings {
 		days[f.Hour.Date()] = append(days[f.Hour.Date()], findingRow{
 			HourStart: f.Hour.Start().UnixMicro(), FoundAt: f.FoundAt.UnixMicro(), State: f.State, Added: f.Added, Changed: f.Changed,
-			Removed: f.Removed, RunID: runID, IngestDate: f.Hour.Date(),
+			Removed: f.Removed, Gone: f.Gone, Note: f.Note, RunID: runID, IngestDate: f.Hour.Date(),
 		})
 	}
 	files, err := writeDays(ctx, l, opsFindings, days, attemptName(runID))
@@ -121,7 +136,8 @@ func (l *Lake) Findings(ctx context.Context) ([]Finding, error) {
 	for i, row := range stored {
 		findings[i] = Finding{
 			Hour: telemetry.HourOf(time.UnixMicro(row.HourStart)), FoundAt: time.UnixMicro(row.FoundAt).UTC(), State: row.State,
-			Added: row.Added, Changed: row.Changed, Removed: row.Removed, RunID: row.RunID,
+			Added: row.Added, Changed: row.Changed, Removed: row.Removed, Gone: row.Gone,
+			Note: row.Note, RunID: row.RunID,
 		}
 	}
 	slices.SortFunc(findings, func(a, b Finding) int {

@@ -107,12 +107,12 @@ func (l *Lake) subject(ctx context.Context, erasure string) (who subject, docume
 const sessionSearches = 5
 
 // FindSessions remembers the sessions that any version of silver knows of the user, and who else was named in them.
-func (l *Lake) FindSessions(ctx context.Context, erasure string, catalogue telemetry.Catalogue) (sessions int64, err error) {
+func (l *Lake) FindSessions(ctx context.Context, erasure string, parsing telemetry.Options) (sessions int64, err error) {
 	who, _, err := l.subject(ctx, erasure)
 	if err != nil {
 		return 0, err
 	}
-	parser, err := parserFor(catalogue)
+	parser, err := parserFor(parsing)
 	if err != nil {
 		return 0, err
 	}
@@ -128,7 +128,7 @@ func (l *Lake) FindSessions(ctx context.Context, erasure string, catalogue telem
 		return 0, err
 	}
 	for _, f := range facts {
-		if f.subject {
+		if f.side == sideSubject {
 			who.Sessions = append(who.Sessions, f.session)
 		}
 	}
@@ -153,9 +153,9 @@ func (l *Lake) namings(ctx context.Context, who subject, parser *telemetry.Parse
 		return nil, err
 	}
 	note := func(session string, at int64, user string) {
-		if user == who.User {
+		if user == who.User && session != "" {
 			sessions[strings.Clone(session)] = true
-			facts = append(facts, named{session: strings.Clone(session), at: at, subject: true})
+			facts = append(facts, named{session: strings.Clone(session), at: at, side: sideSubject})
 		}
 	}
 	noteBinding := func(row *bindingRow) {
@@ -188,9 +188,16 @@ func (l *Lake) namings(ctx context.Context, who subject, parser *telemetry.Parse
 		}
 	}
 	for _, file := range committed {
+		var ours bindingRow // of a line that names the user, the ending is the user's, too
 		if err := eachRowOf(ctx, l, file, func(row *bindingRow) {
-			if row.Kind == bindingUser && sessions[row.SessionID] && row.Value != who.User {
+			switch {
+			case row.Kind != bindingUser || !sessions[row.SessionID]:
+			case row.Value == who.User:
+				ours = bindingRow{FileName: strings.Clone(row.FileName), LineNumber: row.LineNumber}
+			case row.Value != "":
 				facts = append(facts, named{session: strings.Clone(row.SessionID), at: row.Time})
+			case row.LineNumber != ours.LineNumber || row.FileName != ours.FileName:
+				facts = append(facts, named{session: strings.Clone(row.SessionID), at: row.Time, side: sideNobody})
 			}
 		}); err != nil {
 			return nil, err

@@ -21,6 +21,9 @@ func (l *Lake) RecountErased(ctx context.Context, erasure string) error {
 	if err := l.rebuildOthers(ctx, erasure); err != nil {
 		return fmt.Errorf("let gold follow: %w", err)
 	}
+	if err := l.eraseVersions(ctx, erasure); err != nil {
+		return fmt.Errorf("let gold.versions follow: %w", err)
+	}
 	touched, dates, err := l.touched(erasure)
 	if err != nil {
 		return err
@@ -114,12 +117,15 @@ func (l *Lake) recountFiles(ctx context.Context, hours map[telemetry.Hour]*recou
 			}
 			if err := rewriteRows(ctx, l, opsFiles, dayOf(days[day]), live, wanted, func(row *fileRow) bool {
 				count := hours[row.hour()]
-				if count == nil || row.State != FileRead {
+				if version := row.public(0); count == nil || !version.present() {
 					return false
 				}
 				now := *row
 				now.Events, now.Rejects = count.events[row.FileName], count.rejects[row.FileName]
 				now.Erased = now.Lines - now.Blanks - now.Events - now.Rejects
+				if now.State == FileBad {
+					now.RowsKept = now.Events + now.Rejects
+				}
 				changed := now != *row
 				*row = now
 				return changed

@@ -63,11 +63,14 @@ func (l *Lake) others(ctx context.Context, erasure string) (users []string, err 
 		if b.kind != 'u' || b.value == who.User || !ours[b.session] {
 			return nil
 		}
-		named, _ := history.UserID(strings.Clone(b.value), "")
 		anonymous, _ := history.UserID("", b.session)
 		mutex.Lock()
 		defer mutex.Unlock()
-		found[named], found[anonymous] = true, true
+		found[anonymous] = true
+		if !b.ends() {
+			named, _ := history.UserID(strings.Clone(b.value), "")
+			found[named] = true
+		}
 		return nil
 	}); err != nil {
 		return nil, fmt.Errorf("find who shares sessions with erasure %s: %w", erasure, err)

@@ -22,12 +22,12 @@ type ForgetPlan struct {
 }
 
 // PlanForget says what forgetting a user, by gold's user_id, would touch. It only reads.
-func (l *Lake) PlanForget(ctx context.Context, user string, catalogue telemetry.Catalogue, progress func(table string, files int64)) (plan ForgetPlan, err error) {
+func (l *Lake) PlanForget(ctx context.Context, user string, parsing telemetry.Options, progress func(table string, files int64)) (plan ForgetPlan, err error) {
 	name, err := namedAs(user)
 	if err != nil {
 		return plan, err
 	}
-	parser, err := parserFor(catalogue)
+	parser, err := parserFor(parsing)
 	if err != nil {
 		return plan, err
 	}

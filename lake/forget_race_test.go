@@ -180,19 +180,19 @@ func TestForgetResumes(t *testing.T) {
 	if err != nil || again != erasure {
 		t.Fatalf("the second time %s, %v", again, err)
 	}
-	_, err = in.lake.FindSessions(t.Context(), erasure, telemetry.Catalogue{})
+	_, err = in.lake.FindSessions(t.Context(), erasure, telemetry.Options{})
 	in.must(err)
 	for _, name := range ErasableTables() {
 		// Between two files.
 		ctx, cancel := context.WithCancel(t.Context())
-		if _, err := in.lake.EraseTable(ctx, erasure, name, telemetry.Catalogue{}, func(int64) { cancel() }); !errors.Is(err, context.Canceled) {
+		if _, err := in.lake.EraseTable(ctx, erasure, name, telemetry.Options{}, func(int64) { cancel() }); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s, cancelled: %v", name, err)
 		}
 		cancel()
 		// After the swap, before the old files are gone.
 		files := in.lake.objects.io
 		in.lake.objects.io = stubborn{files}
-		if _, err := in.lake.EraseTable(t.Context(), erasure, name, telemetry.Catalogue{}, func(int64) {}); !errors.Is(err, fs.ErrPermission) {
+		if _, err := in.lake.EraseTable(t.Context(), erasure, name, telemetry.Options{}, func(int64) {}); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s, without a right to remove: %v", name, err)
 		}
 		in.lake.objects.io = files
@@ -205,7 +205,7 @@ func TestForgetResumes(t *testing.T) {
 			t.Error("finished without a proof")
 		}
 		// Silver knows the sessions no longer; they are not lost.
-		_, err = in.lake.FindSessions(t.Context(), erasure, telemetry.Catalogue{})
+		_, err = in.lake.FindSessions(t.Context(), erasure, telemetry.Options{})
 		in.must(err)
 	}
 	in.must(in.lake.RecountErased(t.Context(), erasure))
@@ -223,10 +223,10 @@ func TestForgetResumes(t *testing.T) {
 		t.Errorf("%+v", ledger[0])
 	}
 	checkVerify(t, in.lake)
-	if _, err := in.lake.EraseTable(t.Context(), erasure, goldUsers.name, telemetry.Catalogue{}, func(int64) {}); err != nil {
+	if _, err := in.lake.EraseTable(t.Context(), erasure, goldUsers.name, telemetry.Options{}, func(int64) {}); err != nil {
 		t.Errorf("once more, when all is done: %v", err)
 	}
-	if _, err := in.lake.FindSessions(t.Context(), erasure, telemetry.Catalogue{}); !errors.Is(err, ErrNotForgetting) {
+	if _, err := in.lake.FindSessions(t.Context(), erasure, telemetry.Options{}); !errors.Is(err, ErrNotForgetting) {
 		t.Errorf("who was meant is still known: %v", err)
 	}
 	if _, err := in.lake.FinishForget(t.Context(), erasure, nil, Proof{}); err != nil {
@@ -235,7 +235,10 @@ func TestForgetResumes(t *testing.T) {
 }
 
 func TestMentions(t *testing.T) {
-	f := imagine("player-7f3a91c0", []named{{"5e55104a", 5, true}, {"5e55104b", 5, true}, {"5e55104b", 9, false}})
+	f := imagine("player-7f3a91c0", []named{{"5e55104a", 5, sideSubject}, {"5e55104b", 5, sideSubject}, {"5e55104b", 9, sideOthers},
+		{"5e55104c", 1, sideSubject}, {"5e55104c", 2, sideNobody},
+		{"5e55104d", 5, sideSubject}, {"5e55104d", 7, sideNobody}, {"5e55104d", 9, sideOthers},
+		{"5e55104e", 5, sideNobody}, {"5e55104e", 7, sideSubject}, {"5e55104e", 9, sideOthers}})
 	g := f.guard()
 	for text, want := range map[string]string{
 		"player-7f3a91c0":                         "erased",
@@ -257,15 +260,24 @@ func TestMentions(t *testing.T) {
 		fact fact
 		owns bool
 	}{
-		{fact{"5e55104a", "", 1 << 50, false}, true}, // the session named nobody else
-		{fact{"5e55104a", "", 0, true}, true},
-		{fact{"5e55104a", "p2", 0, false}, false},
-		{fact{"5e55104b", "", 4, false}, true},
-		{fact{"5e55104b", "", 8, false}, true},
-		{fact{"5e55104b", "", 9, false}, false},
-		{fact{"5e55104b", "", 4, true}, false}, // the device is everybody's
-		{fact{"5e55104b", "player-7f3a91c0", 10, true}, true},
-		{fact{"s1", "", 5, false}, false},
+		{fact{"5e55104a", "", 1 << 50, false, false}, true}, // the session named nobody else
+		{fact{"5e55104a", "", 0, true, false}, true},
+		{fact{"5e55104a", "p2", 0, false, false}, false},
+		{fact{"5e55104b", "", 4, false, false}, true},
+		{fact{"5e55104b", "", 8, false, false}, true},
+		{fact{"5e55104b", "", 9, false, false}, false},
+		{fact{"5e55104b", "", 4, true, false}, false}, // the device is everybody's
+		{fact{"5e55104b", "player-7f3a91c0", 10, true, false}, true},
+		{fact{"s1", "", 5, false, false}, false},
+		{fact{"5e55104c", "", 5, false, false}, true}, // ended, and named nobody else
+		{fact{"5e55104d", "", 6, false, false}, true},
+		{fact{"5e55104d", "", 7, false, false}, false}, // nobody's until the other one came
+		{fact{"5e55104d", "", 8, false, false}, false},
+		{fact{"5e55104d", "", 9, false, false}, false},
+		{fact{"5e55104e", "", 4, false, false}, true}, // an ending is never taken for what comes next
+		{fact{"5e55104e", "", 5, false, false}, false},
+		{fact{"5e55104e", "", 6, false, false}, false},
+		{fact{"5e55104e", "", 7, false, false}, true},
 	} {
 		if got := g.owns(test.fact); got != test.owns {
 			t.Errorf("%+v: %v", test.fact, got)

@@ -20,6 +20,8 @@ type eraser struct {
 	// late is what bronze says of sessions that silver never did: a run died in between. Nil: nobody wants to know.
 	late  map[string]*lateSessions
 	mutex sync.Mutex // of late
+	// versions are those that stay in gold.versions, by their hash.
+	versions map[uint64]bool
 }
 
 // newFile is what a data file becomes: another one, or none if nothing stays.
@@ -60,6 +62,9 @@ func (e *eraser) count(ctx context.Context, definition tableDefinition, file ice
 }
 
 func (e *eraser) look(ctx context.Context, definition tableDefinition, file iceberg.DataFile, stop bool) (gone newFile, held bool, err error) {
+	if definition.name == goldVersions.name {
+		return look(ctx, e.lake, file, e.version, stop)
+	}
 	guard := e.known.guard()
 	if guard == nil {
 		return newFile{}, false, nil
@@ -98,6 +103,8 @@ func (e *eraser) rewrite(ctx context.Context, definition tableDefinition, file i
 	case silverBindings.name:
 		return rewrite(ctx, e.lake, definition, file, binding(guard), func(*bindingRow) int { return 128 },
 			func(row *bindingRow) (at, reach int64) { return row.Time, reaches[2] })
+	case goldVersions.name:
+		return rewrite(ctx, e.lake, definition, file, e.version, func(row *versionRow) int { return 64 + 4*len(row.SortKey) }, nil)
 	case goldUsers.name:
 		return rewrite(ctx, e.lake, definition, file, user(guard), func(row *userRow) int { return 256 + 96*len(row.History) }, nil)
 	}
@@ -170,15 +177,20 @@ func (e *eraser) event(g *guard) edit[eventRow] {
 	lines := &lineFacts{parser: e.parser}
 	return func(row *eventRow) (keep, changed bool) {
 		f := lines.of(row)
-		if e.late != nil && f.user != "" {
-			g.learn(f, func(erasure string, subject bool) {
+		if e.late != nil {
+			g.learn(f, func(erasure string, side side) {
 				e.mutex.Lock()
 				defer e.mutex.Unlock()
-				noteLate(e.late, erasure, f, subject)
+				noteLate(e.late, erasure, f, side)
 			})
 		}
 		if g.owns(f) {
 			return false, true
+		}
+		if e.parser == nil { // whether sessions are told apart by service is not known here
+			if f.session = alias(telemetry.SessionOfService([]byte(row.ServiceName), []byte(row.SessionID))); g.owns(f) {
+				return false, true
+			}
 		}
 		return true, g.redactAll(&row.Category, &row.BodyMessage, &row.TransactionID, &row.ServiceName, &row.EventName)
 	}
@@ -197,16 +209,14 @@ func (l *lineFacts) of(row *eventRow) fact {
 	if l.parser == nil {
 		return f
 	}
-	l.line = append(append(append(l.line[:0], '\t'), lineTimestamp...), '\t')
-	for i, field := range [...]string{row.ServiceName, row.SessionID, row.TransactionID, row.BodyMessage} {
-		if i > 0 {
-			l.line = append(l.line, '\t')
-		}
+	l.line = l.line[:0]
+	for _, field := range [...]string{row.ServiceName, row.SessionID, row.BodyMessage} {
 		l.line = append(l.line, field...)
 	}
-	if l.parser.Parse(l.line, &l.event) == "" {
+	session, body := len(row.ServiceName), len(row.ServiceName)+len(row.SessionID)
+	l.event.ServiceName, l.event.SessionID, l.event.Body, l.event.Time = l.line[:session], l.line[session:body], l.line[body:], row.Time
+	if l.parser.ParseBody(&l.event) == "" { // else, by newer rules, it says nothing of anybody
 		f = factOf(&l.event)
-		f.session, f.time = row.SessionID, row.Time
 	}
 	return f
 }
@@ -237,7 +247,8 @@ func seen(g *guard) edit[sightingRow] {
 	}
 }
 
-// binding: a line that names both a forgotten user and the device makes two rows, one after the other.
+// binding: a line that names a forgotten user may also name the device, or end the session: these are rows of their
+// own, which follow.
 func binding(g *guard) edit[bindingRow] {
 	var gone bindingRow
 	return func(row *bindingRow) (keep, changed bool) {
@@ -245,7 +256,7 @@ func binding(g *guard) edit[bindingRow] {
 		if row.Kind == bindingUser {
 			f.user = row.Value
 		}
-		if g.owns(f) || f.device && row.LineNumber == gone.LineNumber && row.FileName == gone.FileName {
+		if g.owns(f) || f.user == "" && row.LineNumber == gone.LineNumber && row.FileName == gone.FileName {
 			gone = bindingRow{FileName: strings.Clone(row.FileName), LineNumber: row.LineNumber}
 			return false, true
 		}

@@ -41,10 +41,10 @@ type ErasedTable struct {
 }
 
 // parserFor reads bodies in bronze, whatever their hour.
-func parserFor(catalogue telemetry.Catalogue) (*telemetry.Parser, error) {
-	parser, err := telemetry.NewParser(telemetry.Options{Catalogue: catalogue, Hour: lineHour})
+func parserFor(parsing telemetry.Options) (*telemetry.Parser, error) {
+	parser, err := telemetry.NewParser(parsing)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the catalogue of events: %w", ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return parser, nil
 }
@@ -100,7 +100,7 @@ func (s *search) files(ctx context.Context, files map[string]iceberg.DataFile) e
 
 // EraseTable takes the forgotten out of every version of a table, and removes the files that held them, and all metadata
 // that named those. Versions and tags stay. progress tells files that were read.
-func (l *Lake) EraseTable(ctx context.Context, erasure, name string, catalogue telemetry.Catalogue, progress func(files int64)) (result ErasedTable, err error) {
+func (l *Lake) EraseTable(ctx context.Context, erasure, name string, parsing telemetry.Options, progress func(files int64)) (result ErasedTable, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("erase from %s: %w", name, err)
@@ -110,7 +110,7 @@ func (l *Lake) EraseTable(ctx context.Context, erasure, name string, catalogue t
 	if err != nil {
 		return result, err
 	}
-	parser, err := parserFor(catalogue)
+	parser, err := parserFor(parsing)
 	if err != nil {
 		return result, err
 	}
@@ -270,7 +270,7 @@ func (l *Lake) needless(ctx context.Context, s *search, there []looseFile, named
 	}
 	known = known.of(s.eraser.known.chosen)
 	known.loose = true
-	look := &search{eraser: &eraser{lake: l, known: known, parser: s.eraser.parser}, table: s.table, become: map[string]newFile{}, clean: map[string]bool{}, tell: s.tell}
+	look := &search{eraser: &eraser{lake: l, known: known, parser: s.eraser.parser, versions: s.eraser.versions}, table: s.table, become: map[string]newFile{}, clean: map[string]bool{}, tell: s.tell}
 	if err := look.files(ctx, loose); err != nil {
 		return nil, err
 	}

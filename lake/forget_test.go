@@ -68,11 +68,11 @@ func (in *ingester) forget(user string) (Erasure, []ErasedTable) {
 func (in *ingester) forgetRest(erasure string) (Erasure, []ErasedTable) {
 	in.tb.Helper()
 	ctx := in.tb.Context()
-	_, err := in.lake.FindSessions(ctx, erasure, telemetry.Catalogue{})
+	_, err := in.lake.FindSessions(ctx, erasure, telemetry.Options{})
 	in.must(err)
 	var tables []ErasedTable
 	for _, name := range ErasableTables() {
-		erased, err := in.lake.EraseTable(ctx, erasure, name, telemetry.Catalogue{}, func(int64) {})
+		erased, err := in.lake.EraseTable(ctx, erasure, name, telemetry.Options{}, func(int64) {})
 		in.must(err)
 		tables = append(tables, erased)
 	}

@@ -74,12 +74,12 @@ func (in *ingester) retry(step func() error) {
 
 func (in *ingester) forgetOnce(erasure string) (tables []ErasedTable, proof Proof, err error) {
 	ctx := in.tb.Context()
-	in.retry(func() error { _, err = in.lake.FindSessions(ctx, erasure, telemetry.Catalogue{}); return err })
+	in.retry(func() error { _, err = in.lake.FindSessions(ctx, erasure, telemetry.Options{}); return err })
 	for _, name := range ErasableTables() {
 		if err == nil {
 			in.retry(func() error {
 				var erased ErasedTable
-				if erased, err = in.lake.EraseTable(ctx, erasure, name, telemetry.Catalogue{}, func(int64) {}); err == nil {
+				if erased, err = in.lake.EraseTable(ctx, erasure, name, telemetry.Options{}, func(int64) {}); err == nil {
 					tables = append(tables, erased)
 				}
 				return err
@@ -112,20 +112,20 @@ func TestForgetTwoUsers(t *testing.T) {
 		},
 		"found at once": func(in *ingester, one, two string) {
 			for _, erasure := range []string{one, two} {
-				_, err := in.lake.FindSessions(in.tb.Context(), erasure, telemetry.Catalogue{})
+				_, err := in.lake.FindSessions(in.tb.Context(), erasure, telemetry.Options{})
 				in.must(err)
 			}
 			in.forgetRest(two)
 			in.forgetRest(one)
 		},
 		"table by table": func(in *ingester, one, two string) {
-			_, err := in.lake.FindSessions(in.tb.Context(), one, telemetry.Catalogue{})
+			_, err := in.lake.FindSessions(in.tb.Context(), one, telemetry.Options{})
 			in.must(err)
 			for _, table := range ErasableTables() {
-				_, err := in.lake.EraseTable(in.tb.Context(), one, table, telemetry.Catalogue{}, func(int64) {})
+				_, err := in.lake.EraseTable(in.tb.Context(), one, table, telemetry.Options{}, func(int64) {})
 				in.must(err)
 			}
-			_, err = in.lake.FindSessions(in.tb.Context(), two, telemetry.Catalogue{})
+			_, err = in.lake.FindSessions(in.tb.Context(), two, telemetry.Options{})
 			in.must(err)
 			for _, erasure := range []string{one, two} {
 				if elsewhere, err := in.forgetLikeWorkflow(erasure); err != nil || elsewhere {
@@ -200,14 +200,14 @@ func TestForgetOneUserTwice(t *testing.T) {
 	in, hour := forgetWorld(t)
 	erasure, err := in.lake.BeginForget(t.Context(), gone)
 	in.must(err)
-	_, err = in.lake.FindSessions(t.Context(), erasure, telemetry.Catalogue{})
+	_, err = in.lake.FindSessions(t.Context(), erasure, telemetry.Options{})
 	in.must(err)
-	_, err = in.lake.EraseTable(t.Context(), erasure, silverBindings.name, telemetry.Catalogue{}, func(int64) {})
+	_, err = in.lake.EraseTable(t.Context(), erasure, silverBindings.name, telemetry.Options{}, func(int64) {})
 	in.must(err)
 	// Silver knows the sessions no longer; being asked again must not make the erasure lose them.
 	again, err := in.lake.BeginForget(t.Context(), gone)
 	in.must(err)
-	if sessions, err := in.lake.FindSessions(t.Context(), again, telemetry.Catalogue{}); again != erasure || err != nil || sessions != 3 {
+	if sessions, err := in.lake.FindSessions(t.Context(), again, telemetry.Options{}); again != erasure || err != nil || sessions != 3 {
 		t.Errorf("erasure %s, then %s with %d sessions, %v", erasure, again, sessions, err)
 	}
 	// The other one comes as far as its proof when the first one ends.

@@ -64,7 +64,29 @@ type namedRun struct {
 	erasure     string // whose sides these are
 	first, last int64
 	subject     bool // the erasure's user, or others
+	ends        bool // or nobody
 }
+
+// side is whom a session names: others, an erasure's user, or nobody any more.
+type side byte
+
+const (
+	sideOthers side = iota
+	sideSubject
+	sideNobody
+)
+
+func sideOf(subject, ends bool) side {
+	switch {
+	case ends:
+		return sideNobody
+	case subject:
+		return sideSubject
+	}
+	return sideOthers
+}
+
+func (r *namedRun) side() side { return sideOf(r.subject, r.ends) }
 
 func (f *forgotten) addRun(session idHash, erasure string, run *namedRun) {
 	s := f.sessions[session]
@@ -89,8 +111,10 @@ func (f *forgotten) settle() {
 		s.shared, s.owners = false, nil
 		for _, run := range s.runs {
 			for _, at := range []int64{run.first, run.last} {
-				binding := history.Binding{Time: at}
+				binding := history.Binding{Time: at, Ends: run.ends}
 				switch {
+				case run.ends: // it names nobody else: the session may still be whole
+					binding.Transaction = 2 // the end of what was named by the same line
 				case run.subject:
 					binding.Value, binding.Transaction = forgottenUser, 1 // of two at one moment, the forgotten one counts
 				case slices.ContainsFunc(s.runs, func(other namedRun) bool {
@@ -108,17 +132,20 @@ func (f *forgotten) settle() {
 }
 
 // covers tells that an erasure knows of a naming at a moment already.
-func (s *forgottenNaming) covers(erasure string, at int64, subject bool) bool {
+func (s *forgottenNaming) covers(erasure string, at int64, side side) bool {
 	return slices.ContainsFunc(s.runs, func(run namedRun) bool {
-		return run.erasure == erasure && run.subject == subject && run.first <= at && at <= run.last
+		return run.erasure == erasure && run.side() == side && run.first <= at && at <= run.last
 	})
 }
 
-// owns tells whether an event without a user is the forgotten one's. A session that named nobody else is so whole; one that
-// did is split by time, as histories are (docs/ARCHITECTURE.md, Identity).
+// owns tells whether an event without a user is the forgotten one's. A session that named nobody else is so whole,
+// even where it ended; one that did is split by time, as histories are (docs/ARCHITECTURE.md, Identity).
 func (s *forgottenNaming) owns(at int64) bool {
 	if !s.shared {
 		return true
+	}
+	if slices.ContainsFunc(s.runs, func(run namedRun) bool { return run.ends && run.first <= at && at <= run.last }) {
+		return false // of a run only its ends are among the owners
 	}
 	value, ok := s.owners.Resolve(at, history.DefaultWindow)
 	return ok && value == forgottenUser
@@ -182,6 +209,7 @@ type fact struct {
 	session, user string
 	time          int64
 	device        bool // it names the session's device
+	ends          bool // from here on the session is nobody's
 }
 
 // owns tells whether an event is a forgotten user's. In a session of several users, what tells the device is everybody's.

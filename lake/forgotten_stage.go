@@ -28,9 +28,7 @@ func (c *chunkStage) erase(event *telemetry.Event, reason telemetry.Reason, line
 		return c.guard.mentions(alias(line.Text), rejectMention)
 	}
 	f := factOf(event)
-	if f.user != "" {
-		c.learn(f)
-	}
+	c.learn(f)
 	return c.guard.owns(f)
 }
 
@@ -38,48 +36,64 @@ func (c *chunkStage) erase(event *telemetry.Event, reason telemetry.Reason, line
 func factOf(event *telemetry.Event) fact {
 	user, _ := event.Attribute(telemetry.AttributeUser)
 	device, _ := event.Attribute(telemetry.AttributeDevice)
-	return fact{session: alias(event.SessionID), user: alias(user), time: event.Time,
-		device: event.Kind == telemetry.KindDeviceInfo && len(device) > 0}
+	return fact{session: alias(event.Session), user: alias(user), time: event.Time,
+		device: event.Kind == telemetry.KindDeviceInfo && len(device) > 0,
+		ends:   event.Kind == telemetry.KindLogout || event.Kind == telemetry.KindLogin && len(user) == 0}
 }
 
 func (c *chunkStage) learn(f fact) {
 	if c.late == nil {
 		c.late = map[string]*lateSessions{}
 	}
-	c.guard.learn(f, func(erasure string, subject bool) { noteLate(c.late, erasure, f, subject) })
+	c.guard.learn(f, func(erasure string, side side) { noteLate(c.late, erasure, f, side) })
 }
 
-// learn tells the erasures that do not know what an event says of its session; subject: it names the erasure's user.
-func (g *guard) learn(f fact, tell func(erasure string, subject bool)) {
-	erasure, session := g.look(f.user).erasure, g.look(f.session).session
-	erasures := []string{erasure}
+// learn tells the erasures that do not know what an event says of its session. An ending by a line that names an
+// erasure's user goes with the line: it is nothing to the others.
+func (g *guard) learn(f fact, tell func(erasure string, side side)) {
+	if f.session == "" || f.user == "" && !f.ends {
+		return
+	}
+	erasure, session := "", g.look(f.session).session
+	if f.user != "" {
+		erasure = g.look(f.user).erasure
+	}
+	erasures, sides := []string{erasure}, []side{sideSubject}
 	if erasure == "" {
 		if session == nil {
 			return
 		}
-		erasures = session.erasures
+		erasures, sides = session.erasures, nil
+		if f.user != "" {
+			sides = append(sides, sideOthers)
+		}
+		if f.ends {
+			sides = append(sides, sideNobody)
+		}
 	}
 	for _, id := range erasures {
-		if g.counts(id) && (session == nil || !session.covers(id, f.time, erasure != "")) {
-			tell(id, erasure != "")
+		for _, side := range sides {
+			if g.counts(id) && (session == nil || !session.covers(id, f.time, side)) {
+				tell(id, side)
+			}
 		}
 	}
 }
 
-func noteLate(all map[string]*lateSessions, erasure string, f fact, subject bool) {
+func noteLate(all map[string]*lateSessions, erasure string, f fact, side side) {
 	late := all[erasure]
 	if late == nil {
 		late = &lateSessions{}
 		all[erasure] = late
 	}
 	name := string([]byte(f.session))
-	if subject {
+	if side == sideSubject {
 		late.User = string([]byte(f.user))
 		if !slices.Contains(late.Sessions, name) {
 			late.Sessions = append(late.Sessions, name)
 		}
 	}
-	late.facts = append(late.facts, named{session: name, at: f.time, subject: subject})
+	late.facts = append(late.facts, named{session: name, at: f.time, side: side})
 }
 
 // rememberLate keeps what a chunk found of new sessions, and names the erasures that have to be done once more.

@@ -103,6 +103,7 @@ func (in *ingester) fileStates(hour telemetry.Hour) []string {
 
 func TestHourFollowsItsFiles(t *testing.T) {
 	in := newWorld(t)
+	in.removeGone = true
 	hour := hourAt(t, "2022-05-27T05")
 	in.put("27T06/other.tsv", sighting("27T06:00", "s9", "9.0"))
 	in.ingest(hour + 1)
@@ -273,7 +274,7 @@ func zstandard(t *testing.T, text string) []byte {
 // rejectExamples are the lines of docs/EVENTS.md that are rejected, with the reason.
 func rejectExamples(t *testing.T) (lines []string, reasons []string) {
 	t.Helper()
-	text, err := os.ReadFile("../docs/EVENTS.md")
+	text, err := os.ReadFile(inCheckout(t, "docs/EVENTS.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

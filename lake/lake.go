@@ -71,7 +71,8 @@ type Lake struct {
 	commits map[string]*sync.Mutex // one per table: commits of this process wait for each other instead of racing
 }
 
-// Open opens the lake, creating namespaces and tables that do not exist yet.
+// Open opens the lake, creating namespaces and tables that do not exist yet, and giving those of an earlier version the columns
+// that came since. Errors: ErrNewer.
 func Open(ctx context.Context, config Config) (*Lake, error) {
 	l, err := open(ctx, config)
 	if err != nil {
@@ -80,8 +81,10 @@ func Open(ctx context.Context, config Config) (*Lake, error) {
 	if err := l.catalog.CreateSQLTables(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the catalog's database: %w", err), l.Close())
 	}
-	if err := l.createTables(ctx); err != nil {
-		return nil, errors.Join(err, l.Close())
+	for _, prepare := range []func(context.Context) error{l.createTables, l.updateSchemas, l.followRules} {
+		if err := prepare(ctx); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
 	}
 	return l, nil
 }

@@ -18,19 +18,33 @@ import (
 )
 
 const (
-	seedExample   = "../../shared/data/seed-example"
-	realTelemetry = "../../shared/data/telemetry"
+	seedExample   = "../shared/data/seed-example"
+	realTelemetry = "../shared/data/telemetry"
 )
+
+// inCheckout is a path relative to the go.mod above the test's folder.
+func inCheckout(t testing.TB, path string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, filepath.FromSlash(path))
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the working folder of the test")
+		}
+	}
+}
 
 // shared skips a test where the shared data is absent.
 func shared(t *testing.T, folder string) string {
 	t.Helper()
-	if _, err := os.Stat(folder); err != nil {
+	path := inCheckout(t, folder)
+	if _, err := os.Stat(path); err != nil {
 		t.Skipf("%s is not here", folder)
-	}
-	path, err := filepath.Abs(folder)
-	if err != nil {
-		t.Fatal(err)
 	}
 	return path
 }
@@ -54,7 +68,10 @@ type ingester struct {
 	chunkSize int64
 	// sectionBytes is about how much of an hour a step gathers for silver.
 	sectionBytes int64
+	parsing      telemetry.Options
 	runs         int
+	noteGone     bool        // where all files are gone, nothing but the ledger changes
+	removeGone   bool        // rows of files that are gone or bad go, as somebody asked for
 	failed       func(error) // is told of a step that fails, and lets it be done again; nil: no step may fail
 }
 
@@ -133,20 +150,28 @@ func (in *ingester) tryStage(run Run) (s stagedHour, err error) {
 	var listing source.Listing
 	in.do(func() (err error) { listing, err = in.source.List(ctx, hour); return err })
 	chunks := in.cut(listing.Files)
+	plan := in.lake.StagePlan
+	switch {
+	case in.removeGone:
+		plan = in.lake.StageRemoval
+	case in.noteGone:
+		plan = in.lake.StageNote
+	}
 	in.do(func() (err error) {
-		s.plan, err = in.lake.StagePlan(ctx, s.run, in.source.String(), listing, chunks)
+		s.plan, err = plan(ctx, s.run, in.source.String(), listing, chunks)
 		s.plan.Ledger = ledger
 		return err
 	})
-	err = in.stageChunks(&s, in.source, len(chunks), telemetry.Catalogue{})
+	err = in.stageChunks(&s, in.source, s.plan.Chunks, in.parsing)
 	return s, err
 }
 
 // stageChunks takes the steps of an hour between its plan and its commit.
-func (in *ingester) stageChunks(s *stagedHour, source source.Source, chunks int, catalogue telemetry.Catalogue) error {
+func (in *ingester) stageChunks(s *stagedHour, source source.Source, chunks int, parsing telemetry.Options) error {
 	in.tb.Helper()
 	ctx := in.tb.Context()
-	parser, err := telemetry.NewParser(telemetry.Options{Hour: s.run.Hour, Catalogue: catalogue})
+	parsing.Hour = s.run.Hour
+	parser, err := telemetry.NewParser(parsing)
 	in.must(err)
 	for n := range chunks {
 		if err := in.try(func() error {

@@ -11,14 +11,14 @@ import (
 )
 
 // silverAgain makes an hour's silver from its bronze.
-func (in *ingester) silverAgain(hour telemetry.Hour, catalogue telemetry.Catalogue) (Run, HourRow, error) {
+func (in *ingester) silverAgain(hour telemetry.Hour, parsing telemetry.Options) (Run, HourRow, error) {
 	in.tb.Helper()
 	in.runs++
 	s := stagedHour{run: Run{Hour: hour, ID: "again" + hour.String() + time.Now().Format("-150405.000000000")}}
 	if err := in.try(func() (err error) { s.plan, err = in.lake.StageSilverPlan(in.tb.Context(), s.run, 1); return err }); err != nil {
 		return s.run, HourRow{}, err
 	}
-	if err := in.stageChunks(&s, nil, s.plan.Chunks, catalogue); err != nil {
+	if err := in.stageChunks(&s, nil, s.plan.Chunks, parsing); err != nil {
 		return s.run, HourRow{}, err
 	}
 	var row HourRow
@@ -33,7 +33,7 @@ func TestSilverFromBronze(t *testing.T) {
 	for i := range telemetry.Hour(4) { // one is degraded, one empty, one without a sighting
 		before, err := in.lake.Hours(t.Context(), hour+i, hour+i+1)
 		in.must(err)
-		_, row, err := in.silverAgain(hour+i, telemetry.Catalogue{})
+		_, row, err := in.silverAgain(hour+i, telemetry.Options{})
 		in.must(err)
 		if row.Changed || row.State != before[0].State || row.Lines != before[0].Lines || row.Sightings != before[0].Sightings {
 			t.Errorf("silver of an hour that did not change: %+v, was %+v", row, before[0])
@@ -53,7 +53,7 @@ func TestSilverFromBronze(t *testing.T) {
 		if users(t, in.lake, "") == wantGold {
 			t.Fatal("the damage does not show")
 		}
-		run, row, err := in.silverAgain(hour, telemetry.Catalogue{})
+		run, row, err := in.silverAgain(hour, telemetry.Options{})
 		in.must(err)
 		in.gold(run)
 		if got := users(t, in.lake, ""); !row.Changed || got != wantGold || dumpHours(t, in.lake) != want {
@@ -65,7 +65,7 @@ func TestSilverFromBronze(t *testing.T) {
 	// Other names of events make other silver from the same bronze.
 	catalogue := telemetry.DefaultCatalogue()
 	catalogue.Events["FeatureUsed"] = append(catalogue.Events["FeatureUsed"], "Other")
-	_, row, err := in.silverAgain(hour, catalogue)
+	_, row, err := in.silverAgain(hour, telemetry.Options{Catalogue: catalogue})
 	in.must(err)
 	if !row.Changed || row.Silver != 4 || row.Sightings != 3 {
 		t.Errorf("with another catalogue: %+v", row)
@@ -74,12 +74,12 @@ func TestSilverFromBronze(t *testing.T) {
 
 func TestSilverNeedsBronze(t *testing.T) {
 	in := plantedWorld(t)
-	if _, _, err := in.silverAgain(hourAt(t, "2022-05-26T00"), telemetry.Catalogue{}); !errors.Is(err, ErrNoBronze) || !strings.Contains(err.Error(), "never ingested") {
+	if _, _, err := in.silverAgain(hourAt(t, "2022-05-26T00"), telemetry.Options{}); !errors.Is(err, ErrNoBronze) || !strings.Contains(err.Error(), "never ingested") {
 		t.Errorf("an hour that was never ingested: %v", err)
 	}
 	want := dump[sightingRow](t, in.lake, silverSightings)
 	plant(t, in.lake, bronzeEvents, "2022-05-27T05", func(rows []eventRow) []eventRow { return rows[1:] })
-	if _, _, err := in.silverAgain(hourAt(t, "2022-05-27T05"), telemetry.Catalogue{}); !errors.Is(err, ErrNoBronze) {
+	if _, _, err := in.silverAgain(hourAt(t, "2022-05-27T05"), telemetry.Options{}); !errors.Is(err, ErrNoBronze) {
 		t.Errorf("an hour that bronze holds in part: %v", err)
 	}
 	if dump[sightingRow](t, in.lake, silverSightings) != want {
@@ -184,7 +184,7 @@ func TestEmptyHoursInBulk(t *testing.T) {
 	for _, row := range rows {
 		states[row.State]++
 	}
-	if len(rows) != int(to-from) || states[HourEmpty] != int(to-from)-3 || states[HourComplete] != 2 || states[HourDegraded] != 1 {
+	if len(rows) != int(to-from) || states[HourEmpty] != int(to-from)-4 || states[HourComplete] != 3 || states[HourDegraded] != 1 {
 		t.Errorf("%d rows for %d hours: %v", len(rows), to-from, states)
 	}
 	checkVerify(t, in.lake)

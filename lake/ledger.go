@@ -23,9 +23,10 @@ const (
 // File states in ops.files.
 const (
 	FileRead     = "read"
-	FileBad      = "bad"      // left out whole
+	FileBad      = "bad"      // left out whole; the rows of its last good version stay, if it has one
+	FileGone     = "gone"     // left the source; its rows stay
 	FileReplaced = "replaced" // a newer version was read
-	FileRemoved  = "removed"  // gone from the source
+	FileRemoved  = "removed"  // left the source, or was bad, and its rows were taken out because somebody asked for that
 	FilePassed   = "passed"   // not read: no telemetry by its name
 )
 
@@ -48,7 +49,8 @@ type HourRow struct {
 	Silver     int64          `json:"silver_events"`
 	Sightings  int64          `json:"sightings"`
 	Bindings   int64          `json:"bindings"`
-	Changed    bool           `json:"changed"` // whether the run changed a row of silver
+	Rules      int64          `json:"rules,omitempty"` // by which silver was made; 0: from before they had a number
+	Changed    bool           `json:"changed"`         // whether the run changed a row of silver
 	StartedAt  time.Time      `json:"started_at"`
 	FinishedAt time.Time      `json:"finished_at"`
 }
@@ -67,7 +69,14 @@ type FileRow struct {
 	Rejects int64          `json:"rejects"`
 	Blanks  int64          `json:"blanks"`
 	Erased  int64          `json:"erased"`
-	RunID   string         `json:"run_id"`
+	// RowsKept are those of Events and Rejects that stay of a bad file's last good version.
+	RowsKept int64  `json:"rows_kept,omitempty"`
+	RunID    string `json:"run_id"`
+}
+
+// present tells whether a version is the one whose rows the hour has, if any.
+func (r *FileRow) present() bool {
+	return r.State == FileRead || r.State == FileBad || r.State == FileGone
 }
 
 // hourTables are those whose rows a run replaces, in the order of its commits.
@@ -119,7 +128,11 @@ func (l *Lake) gather(staged StagedHour) (*hourResult, error) {
 
 func (r *hourResult) row(run Run, silver []StagedSilver) HourRow {
 	row := r.readRow()
-	row.Hour, row.RunID, row.Changed = run.Hour, run.ID, false
+	if r.plan.Noted != nil {
+		row.Hour, row.RunID, row.Changed = run.Hour, run.ID, false
+		return row
+	}
+	row.Hour, row.RunID, row.Rules, row.Changed = run.Hour, run.ID, Rules, false
 	row.Silver, row.Sightings, row.Bindings = 0, 0, 0
 	for _, each := range silver {
 		row.Silver += each.Events
@@ -134,15 +147,22 @@ func (r *hourResult) readRow() HourRow {
 	if r.plan.Bronze != nil {
 		return *r.plan.Bronze
 	}
+	if r.plan.Noted != nil {
+		noted := r.plan.notedRow()
+		noted.PassedOver = r.plan.PassedOver
+		return noted
+	}
 	row := HourRow{
 		State: HourComplete, Source: r.plan.Source, Files: int64(len(r.plan.Files)), BadFiles: int64(len(r.bad)),
-		PassedOver: r.plan.PassedOver,
+		PassedOver: r.plan.PassedOver, GoneFiles: int64(len(r.plan.Gone)),
 	}
 	switch {
 	case len(r.plan.Files) == 0:
 		row.State = HourEmpty
 	case len(r.bad) > 0:
 		row.State = HourDegraded
+	case len(r.plan.Gone) == len(r.plan.Files) && r.plan.Was != "":
+		row.State = r.plan.Was
 	}
 	for _, file := range r.plan.Files {
 		row.Bytes += file.Size
@@ -161,12 +181,18 @@ func (r *hourResult) fileRows(run Run) []FileRow {
 	rows := make([]FileRow, len(r.plan.Files))
 	for i, file := range r.plan.Files {
 		counts := r.counts[i]
+		if good, kept := r.plan.Good[i]; kept && r.plan.Noted != nil {
+			counts = ChunkCounts{Lines: good.Lines, Events: good.Events, Rejects: good.Rejects, Blanks: good.Blanks, Erased: good.Erased}
+		}
 		rows[i] = FileRow{
 			Hour: run.Hour, Key: file.Key, ETag: file.ETag, Size: file.Size, State: FileRead, Note: r.notes[i], RunID: run.ID,
 			Lines: counts.Lines, Events: counts.Events, Rejects: counts.Rejects, Blanks: counts.Blanks, Erased: counts.Erased,
 		}
 		if reason, bad := r.bad[i]; bad {
-			rows[i].State, rows[i].Error, rows[i].Note = FileBad, reason, ""
+			rows[i].State, rows[i].Error, rows[i].Note, rows[i].RowsKept = FileBad, reason, "", counts.Events+counts.Rejects
+		}
+		if r.plan.Gone[i] {
+			rows[i].State, rows[i].Note = FileGone, r.plan.Good[i].Note
 		}
 	}
 	for _, passed := range r.plan.Passed {
@@ -195,7 +221,7 @@ func mergeFileRows(known []fileRow, rows []FileRow) []fileRow {
 		}
 		merged[at] = fileRow{
 			FileName: row.Key, ETag: row.ETag, Size: row.Size, State: row.State, Error: row.Error, Note: row.Note, Lines: row.Lines,
-			Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, Erased: row.Erased, RunID: runID,
+			Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, Erased: row.Erased, RowsKept: row.RowsKept, RunID: runID,
 			IngestDate: row.Hour.Date(), IngestHourOfDay: row.Hour.OfDay(),
 		}
 	}
@@ -207,10 +233,12 @@ func mergeFileRows(known []fileRow, rows []FileRow) []fileRow {
 	for at, row := range merged {
 		switch {
 		case current[at]:
+		case row.State == FilePassed: // it never had a row
+			continue
 		case present[at.key]:
-			row.State = FileReplaced
+			row.State, row.RowsKept = FileReplaced, 0
 		default:
-			row.State = FileRemoved
+			row.State, row.RowsKept = FileRemoved, 0
 		}
 		all = append(all, row)
 	}
@@ -225,13 +253,16 @@ func (r HourRow) stored() hourRow {
 	return hourRow{
 		HourStart: r.Hour.Start().UnixMicro(), RunID: r.RunID, State: r.State, Source: r.Source, Files: r.Files,
 		BadFiles: r.BadFiles, GoneFiles: r.GoneFiles, PassedOver: r.PassedOver, Bytes: r.Bytes, Lines: r.Lines, Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased,
-		Silver: r.Silver, Sightings: r.Sightings, Bindings: r.Bindings, Changed: r.Changed,
+		Silver: r.Silver, Sightings: r.Sightings, Bindings: r.Bindings, Rules: r.Rules, Changed: r.Changed,
 		StartedAt: r.StartedAt.UnixMicro(), FinishedAt: r.FinishedAt.UnixMicro(), IngestDate: r.Hour.Date(),
 	}
 }
 
-// recordFiles writes the hours' files into ops.files. Versions read earlier stay, as replaced or removed.
+// recordFiles writes the hours' files into ops.files. Versions read earlier stay, as gone, replaced or removed.
 func (c *hoursCommit) recordFiles(ctx context.Context) error {
+	if err := c.leaveMet(ctx); err != nil {
+		return err
+	}
 	hours := c.of(opsFiles)
 	if len(hours) == 0 {
 		return nil
@@ -248,7 +279,11 @@ func (c *hoursCommit) recordFiles(ctx context.Context) error {
 			if err != nil {
 				return nil, err
 			}
-			merged[hour.Run.Hour] = mergeFileRows(known, hour.result.fileRows(hour.Run))
+			rows := hour.result.fileRows(hour.Run)
+			if hour.result.plan.Noted != nil {
+				keepCounts(known, rows)
+			}
+			merged[hour.Run.Hour] = mergeFileRows(known, rows)
 		}
 		written, err := writeParts(ctx, c.lake, opsFiles, merged, opsFiles.at, attemptName(c.id))
 		if err != nil {
@@ -281,6 +316,9 @@ func (c *hoursCommit) recordHours(ctx context.Context) error {
 	going := c.going()
 	if len(going) == 0 {
 		return nil
+	}
+	if err := c.refreshNoted(ctx); err != nil {
+		return err
 	}
 	rows := make([]HourRow, len(going))
 	days := map[int32][]hourRow{}

@@ -57,7 +57,8 @@ func (l *Lake) occupied(ctx context.Context, asked []telemetry.Hour, tables ...t
 type EmptyHours struct {
 	Known   []telemetry.Hour // the ledger says so already
 	Unknown []telemetry.Hour // the ledger does not know them: RecordEmpty can say so
-	// Occupied have rows, of files that are gone or of a run that was given up half-way: they must be ingested.
+	// Occupied have rows, of files that are gone or of a run that was given up half-way: a run of the hour notes the ones as gone, and
+	// takes the others out.
 	Occupied []telemetry.Hour
 }
 
@@ -110,7 +111,7 @@ func (l *Lake) RecordEmpty(ctx context.Context, runID, source string, hours []te
 	days := map[int32][]hourRow{}
 	for _, hour := range hours {
 		if !in[hour] {
-			row := HourRow{Hour: hour, RunID: runID, State: HourEmpty, Source: source, StartedAt: moment, FinishedAt: moment}
+			row := HourRow{Hour: hour, RunID: runID, State: HourEmpty, Source: source, Rules: Rules, StartedAt: moment, FinishedAt: moment}
 			days[hour.Date()] = append(days[hour.Date()], row.stored())
 		}
 	}

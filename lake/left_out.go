@@ -37,7 +37,7 @@ func (l *Lake) LeftOutFiles(ctx context.Context, from, to telemetry.Hour) ([]Fil
 
 func (r FileRow) leftOut() bool {
 	switch r.State {
-	case FileReplaced, FileRemoved:
+	case FileReplaced, FileRemoved, FileGone:
 		return false
 	case FileRead:
 		return r.Note != ""

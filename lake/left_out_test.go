@@ -86,7 +86,7 @@ func TestOneBadFile(t *testing.T) {
 		in.must(err)
 		known, err := in.lake.FilesBetween(t.Context(), hour, hour+1)
 		in.must(err)
-		if finding, differs := CompareFiles(known[hour], listing); differs {
+		if finding, differs := CompareFiles(known[hour], listing, false); differs {
 			t.Errorf("%s: an unchanged hour differs: %+v", name, finding)
 		}
 		in.source = plain

@@ -26,7 +26,7 @@ func anySteps(r *rand.Rand, world map[string][]string, forget bool) (steps []pla
 	names := slices.Sorted(maps.Keys(world))
 	order := r.Perm(5)
 	kinds := []string{"ingest", "ingest", "spoil", "spoil", "mend", "die", "gold", "gold", "daily", "compact", "overtake", "reopen", "maintain", "together",
-		"together", "silver", "users"}
+		"together", "silver", "users", "spoil", "remove-gone"}
 	if forget {
 		kinds = append(kinds, "forget", "forget")
 	}
@@ -50,6 +50,7 @@ type planRun struct {
 	spoilt  map[string]bool
 	waiting []Run    // that gold was not seen to show
 	late    []string // erasures of which hours brought new sessions
+	truth   *truth
 	// lost are hours that a run left half-way, whose snapshots, by which verify knows them, were expired since. Of these it rightly
 	// complains, until the hour is ingested.
 	lost map[telemetry.Hour]bool
@@ -64,6 +65,7 @@ func (p *planRun) take(t testing.TB, step planStep) {
 	if step.do == "maintain" {
 		for hour := range p.half() {
 			p.lost[hour] = true
+			p.truth.unsure[hour] = true
 		}
 	}
 	if step.how == "" {
@@ -148,6 +150,7 @@ func (p *planRun) verify(t testing.TB) {
 	if ids, _ := snapshots(t, p.in.lake, goldUsers); len(ids) > 0 && len(p.lost) == 0 && !begun {
 		checkVerify(t, p.in.lake)
 	}
+	p.truth.check(t, p)
 }
 
 func (p *planRun) mend(name string) {
@@ -159,7 +162,7 @@ func (p *planRun) mend(name string) {
 func (p *planRun) ingest(hour telemetry.Hour) {
 	p.in.tb.Helper()
 	for range 5 {
-		s, err := p.in.tryStage(Run{Hour: hour, ID: p.in.newRun()})
+		s, err := p.stage(Run{Hour: hour, ID: p.in.newRun()})
 		p.noteLate(s.chunks)
 		if err == nil {
 			err = p.in.try(func() error { _, err := p.in.commitHour(s); return err })
@@ -221,17 +224,26 @@ func (p *planRun) do(step planStep) {
 			return
 		}
 		p.spoilt[step.file] = true
-		if r.IntN(2) == 0 {
+		switch r.IntN(5) {
+		case 0, 1:
 			in.put(step.file)
-		} else {
+		case 2:
+			in.putBytes(step.file, []byte("\x1f\x8b\x08torn"))
+		case 3:
+			in.putBytes(step.file, nil)
+		default:
 			in.put(step.file, smallWorldLines(r, p.world[step.file])...)
 		}
+	case "remove-gone":
+		in.removeGone = true
+		defer func() { in.removeGone = false }()
+		p.ingest(hour)
 	case "mend":
 		if p.spoilt[step.file] {
 			p.mend(step.file)
 		}
 	case "die": // a run that dies half-way and is given up: the next run of the hour finds what it left
-		s, err := in.tryStage(Run{Hour: hour, ID: in.newRun()})
+		s, err := p.stage(Run{Hour: hour, ID: in.newRun()})
 		p.noteLate(s.chunks)
 		if err == nil {
 			err = in.tryCommitTables([]StagedHour{s.ready()}, hourTables[:1+r.IntN(len(hourTables))]...)
@@ -241,7 +253,7 @@ func (p *planRun) do(step planStep) {
 		}
 	case "silver": // from bronze, of a range of hours
 		for n := step.hour; n <= min(step.hour+r.IntN(3), 4); n++ {
-			run, _, err := in.silverAgain(p.hour(n), telemetry.Catalogue{})
+			run, _, err := in.silverAgain(p.hour(n), telemetry.Options{})
 			if errors.Is(err, ErrNoBronze) || errors.Is(err, ErrStale) {
 				continue // what the workflow would ingest from the source
 			}
@@ -296,7 +308,7 @@ func (p *planRun) together(hour telemetry.Hour, r *rand.Rand) {
 	var staged []StagedHour
 	stale := false
 	for _, each := range hours {
-		s, err := in.tryStage(Run{Hour: each, ID: id})
+		s, err := p.stage(Run{Hour: each, ID: id})
 		p.noteLate(s.chunks)
 		stale = stale || err != nil
 		staged = append(staged, s.ready())

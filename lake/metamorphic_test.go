@@ -44,7 +44,17 @@ func smallWorld(r *rand.Rand) map[string][]string {
 					attributes = append(attributes, "Device", pick("D1", "D2"))
 				}
 				line := ""
-				switch r.IntN(11) {
+				switch r.IntN(14) {
+				case 11:
+					line = loginOfNobody(at, session)
+				case 12:
+					if line = logout(at, session); r.IntN(2) == 0 {
+						line = logout(at, session, "UserId", named("p1", "p2", "p3"))
+					}
+				case 13: // without a session
+					if line = sighting(at, pick("null", "N/A"), pick("1.0", "1.1"), attributes...); r.IntN(2) == 0 {
+						line = event(at, "none", pick("Login", "Notification", "DeviceInfo", "Logout"), "UserId", pick("p1", gone), "Device", "D1")
+					}
 				case 0:
 					line = login(at, session, named("p1", "p2", "p3"))
 				case 1:
@@ -72,7 +82,7 @@ func smallWorld(r *rand.Rand) map[string][]string {
 }
 
 // TestAnyPlanGivesTheSameGold takes random worlds through random plans: hours in any order, runs repeated, given up and killed at
-// any call, faults of disk and source, files taken away, changed and put back, hours made again by layer, silver compacted, the lake
+// any call, faults of disk and source, files that go, are changed, torn or emptied, and come back, what is gone taken out, hours made again by layer, silver compacted, the lake
 // maintained, rounds of gold overtaken, processes begun anew, a user forgotten in between. Every row of bronze, silver and gold must
 // then be that of the plain order, and so must every answer of the views of trino/, which read these tables and ops.hours alone:
 // asking Trino itself for each plan would take minutes. VERSIONLAKE_SEED repeats a run, VERSIONLAKE_PLANS says how many plans
@@ -191,13 +201,14 @@ func usersNow(t testing.TB, l *Lake) string {
 
 // anyPlan takes a world through the steps of a plan, ends with all files as they should be, and wants what the plain order gave.
 func anyPlan(t testing.TB, world map[string][]string, steps []planStep, forget bool, plain string) {
-	p := &planRun{in: newWorld(t), world: world, spoilt: map[string]bool{}, lost: map[telemetry.Hour]bool{}}
+	p := &planRun{in: newWorld(t), world: world, spoilt: map[string]bool{}, lost: map[telemetry.Hour]bool{}, truth: newTruth(forget)}
 	for name, lines := range world {
 		p.in.put(name, lines...)
 	}
 	for _, step := range steps {
 		p.take(t, step)
 	}
+	p.truth.check(t, p)
 	for name := range maps.Clone(p.spoilt) {
 		p.mend(name)
 	}

@@ -31,7 +31,10 @@ var icebergLocal icebergio.IO = icebergio.LocalFS{}
 func openObjects(ctx context.Context, warehouse, scratch string, properties map[string]string) (*objects, error) {
 	root := strings.TrimRight(warehouse, "/")
 	location, err := url.Parse(root)
-	if err != nil || (location.Scheme != "file" && location.Scheme != "s3") || (location.Scheme == "s3") != (location.Host != "") {
+	if err != nil || location.User != nil { // the text may hold a secret: it is not repeated
+		return nil, fmt.Errorf("%w: the warehouse is neither file:///absolute/folder nor s3://bucket/prefix; credentials do not belong in it: set AWS_ACCESS_KEY_ID or AWS_PROFILE", ErrConfig)
+	}
+	if (location.Scheme != "file" && location.Scheme != "s3") || (location.Scheme == "s3") != (location.Host != "") {
 		return nil, fmt.Errorf("%w: the warehouse %q is neither file:///absolute/folder nor s3://bucket/prefix", ErrConfig, warehouse)
 	}
 	// An S3 I/O keeps its context for every request to come: the end of Open's must not end them.

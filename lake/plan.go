@@ -25,6 +25,8 @@ type Chunk struct {
 	Pieces []Piece `json:"pieces,omitempty"`
 	// Bronze, instead: data files of bronze.events, where silver is made from bronze.
 	Bronze []dataFile `json:"bronze,omitempty"`
+	// Kept, instead: the places of files whose rows stay as bronze has them.
+	Kept []int `json:"kept,omitempty"`
 }
 
 // HourPlan is what a run of an hour will do. The chunks themselves lie in the warehouse: Temporal payloads stay small.
@@ -33,6 +35,8 @@ type HourPlan struct {
 	Files  int    `json:"files"`
 	Bytes  int64  `json:"bytes"`
 	Chunks int    `json:"chunks"`
+	// Kept is about how many bytes of text the files had whose rows stay.
+	Kept int64 `json:"kept,omitempty"`
 	// Ledger is the ledger's snapshot before the hour was listed, -1 where it had none; 0: other runs of the hour are not looked for.
 	Ledger int64 `json:"ledger,omitempty"`
 	// LeftOut names the first files that can't be opened, and why.
@@ -52,6 +56,7 @@ type stagedPlan struct {
 	Sections   int              `json:"sections"`
 	// Bronze, where silver is made from bronze: the ledger's row that bronze goes back to.
 	Bronze *HourRow `json:"bronze,omitempty"`
+	keptPlan
 	// Erasures is the snapshot of ops.erasures that the run began with: what is staged may hold who was forgotten since.
 	Erasures int64 `json:"erasures,omitempty"`
 }
@@ -82,24 +87,59 @@ func (l *Lake) LedgerNow(ctx context.Context) (int64, error) {
 	return cmp.Or(headOf(loaded), -1), nil
 }
 
-// StagePlan keeps the plan of a run: what it listed, by key, and the chunks that the files were cut into. ErrDropped: the hour
-// must not be ingested again.
+// StagePlan keeps the plan of a run: what it listed, by key, and the chunks that the files were cut into. Files that were read
+// before and are gone or bad now keep their rows. ErrDropped: the hour must not be ingested again.
 func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
+	return l.stagePlan(ctx, run, sourceURL, listing, chunks, keepGone)
+}
+
+// StageNote is StagePlan of an hour of which nothing but the ledger changes, where all its files are gone.
+func (l *Lake) StageNote(ctx context.Context, run Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
+	return l.stagePlan(ctx, run, sourceURL, listing, chunks, noteGone)
+}
+
+// StageRemoval is StagePlan where the rows of files that are gone or bad shall go.
+func (l *Lake) StageRemoval(ctx context.Context, run Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
+	return l.stagePlan(ctx, run, sourceURL, listing, chunks, removeGone)
+}
+
+// goneFiles is what a run does about files that left the source.
+type goneFiles int
+
+const (
+	keepGone   goneFiles = iota // their rows are staged again, as today's rules have them
+	noteGone                    // likewise; where all are gone, they stay untouched
+	removeGone                  // their rows go, and so do those of bad files
+)
+
+func (l *Lake) stagePlan(ctx context.Context, run Run, sourceURL string, listing source.Listing, chunks []Chunk, gone goneFiles) (HourPlan, error) {
 	if err := l.refuseDropped(ctx, run); err != nil {
 		return HourPlan{}, err
 	}
-	staged := stagedPlan{Source: sourceURL, Files: listing.Files, Chunks: chunks, Passed: listing.Passed, PassedOver: listing.PassedOver}
-	if len(listing.Bad) > 0 {
-		staged.Files, staged.Bad = slices.Clone(listing.Files), map[int]string{}
-		for _, bad := range listing.Bad {
-			staged.Files = append(staged.Files, bad.File)
-		}
-		slices.SortFunc(staged.Files, func(a, b source.File) int { return strings.Compare(a.Key, b.Key) })
+	if !slices.IsSortedFunc(listing.Files, func(a, b source.File) int { return strings.Compare(a.Key, b.Key) }) {
+		return HourPlan{}, fmt.Errorf("plan hour %s: the files are not in order of their keys", run.Hour)
 	}
+	erasures, err := l.erasuresAt(ctx)
+	if err != nil {
+		return HourPlan{}, err
+	}
+	staged := stagedPlan{
+		Source: sourceURL, Files: slices.Clone(listing.Files), Chunks: slices.Clone(chunks), Passed: listing.Passed, PassedOver: listing.PassedOver, Erasures: erasures,
+	}
+	for _, bad := range listing.Bad {
+		staged.Files = append(staged.Files, bad.File)
+	}
+	var before hourBefore
+	if gone != removeGone {
+		if before, err = l.before(ctx, run.Hour); err != nil {
+			return HourPlan{}, fmt.Errorf("find out what was read of hour %s before: %w", run.Hour, err)
+		}
+		staged.Files = append(staged.Files, before.gone(listing)...)
+	}
+	slices.SortFunc(staged.Files, func(a, b source.File) int { return strings.Compare(a.Key, b.Key) })
 	for i, file := range staged.Files {
 		if i > 0 && staged.Files[i-1].Key >= file.Key {
-			return HourPlan{}, fmt.Errorf("plan hour %s: the files are not in order of their keys: %q, %q",
-				run.Hour, staged.Files[i-1].Key, file.Key)
+			return HourPlan{}, fmt.Errorf("plan hour %s: the file %q is listed twice", run.Hour, file.Key)
 		}
 	}
 	for _, bad := range listing.Bad {
@@ -107,9 +147,12 @@ func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, listing
 		if err != nil {
 			return HourPlan{}, fmt.Errorf("plan hour %s: %w", run.Hour, err)
 		}
+		if staged.Bad == nil {
+			staged.Bad = map[int]string{}
+		}
 		staged.Bad[place] = bad.Why
 	}
-	plan := HourPlan{Ref: l.staging(run) + "/plan.json", Files: len(staged.Files), Chunks: len(chunks)}
+	plan := HourPlan{Ref: l.staging(run) + "/plan.json"}
 	for _, bad := range listing.Bad[:min(len(listing.Bad), leftOutTold)] {
 		plan.LeftOut = append(plan.LeftOut, bad.Key+": "+bad.Why)
 	}
@@ -121,11 +164,9 @@ func (l *Lake) StagePlan(ctx context.Context, run Run, sourceURL string, listing
 			weight += 9 * file.Size
 		}
 	}
-	erasures, err := l.erasuresAt(ctx)
-	if err != nil {
-		return HourPlan{}, err
-	}
-	staged.Sections, staged.Erasures = sectionsFor(weight), erasures
+	plan.Kept = staged.keep(before, listing, gone == noteGone)
+	staged.Sections = sectionsFor(weight + plan.Kept)
+	plan.Files, plan.Chunks = len(staged.Files), len(staged.Chunks)
 	return plan, l.objects.writeJSON(plan.Ref, staged)
 }
 

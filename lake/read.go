@@ -146,7 +146,7 @@ func (l *Lake) hourRowsOf(ctx context.Context, loaded *table.Table, from, to tel
 			Hour: hour, RunID: row.RunID, State: row.State, Source: row.Source, Files: row.Files, BadFiles: row.BadFiles,
 			GoneFiles: row.GoneFiles, PassedOver: row.PassedOver,
 			Bytes: row.Bytes, Lines: row.Lines, Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, Erased: row.Erased, Silver: row.Silver,
-			Sightings: row.Sightings, Bindings: row.Bindings, Changed: row.Changed,
+			Sightings: row.Sightings, Bindings: row.Bindings, Rules: row.Rules, Changed: row.Changed,
 			StartedAt: time.UnixMicro(row.StartedAt).UTC(), FinishedAt: time.UnixMicro(row.FinishedAt).UTC(),
 		})
 	}

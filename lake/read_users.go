@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -186,7 +187,21 @@ type Status struct {
 	Latest     Version       `json:"latest"`
 	Findings   []Finding     `json:"findings"` // of reconcile, newest first
 	Tables     []TableStatus `json:"tables"`
+	Gone       GoneStatus    `json:"gone"`
+	// NoHours is what a schedule found last: that the source has not one folder of an hour.
+	NoHours string `json:"no_hours,omitempty"`
 }
+
+// GoneStatus is what left the source, and stays in the lake.
+type GoneStatus struct {
+	Hours int64     `json:"hours"`
+	Files int64     `json:"files"`
+	Rows  int64     `json:"rows"`            // in bronze
+	Named []FileRow `json:"named,omitempty"` // the first of the files
+}
+
+// goneNamed is how many of them a Status names.
+const goneNamed = 10
 
 // TableStatus is the size of one table.
 type TableStatus struct {
@@ -204,7 +219,14 @@ func (l *Lake) Status(ctx context.Context) (status Status, err error) {
 		return Status{}, err
 	}
 	status.Hours = int64(len(rows))
+	latest := time.Time{}
 	for i, row := range rows {
+		if row.FinishedAt.After(latest) {
+			latest = row.FinishedAt
+		}
+		if row.GoneFiles > 0 {
+			status.Gone.Hours, status.Gone.Files = status.Gone.Hours+1, status.Gone.Files+row.GoneFiles
+		}
 		if i == 0 {
 			status.FirstHour = row.Hour
 		}
@@ -225,6 +247,9 @@ func (l *Lake) Status(ctx context.Context) (status Status, err error) {
 	}
 	for _, definition := range tableDefinitions {
 		loaded, err := l.load(ctx, definition)
+		if errors.Is(err, ErrNoLake) {
+			continue // a lake that is older than the table, and was not opened for writing since
+		}
 		if err != nil {
 			return Status{}, err
 		}
@@ -244,6 +269,12 @@ func (l *Lake) Status(ctx context.Context) (status Status, err error) {
 	}
 	slices.SortFunc(status.Tables, func(a, b TableStatus) int { return cmp.Compare(a.Name, b.Name) })
 	if status.Findings, err = l.Findings(ctx); err != nil {
+		return Status{}, err
+	}
+	if len(status.Findings) > 0 && status.Findings[0].FoundAt.After(latest) {
+		status.NoHours = status.Findings[0].Note
+	}
+	if err := l.nameGone(ctx, rows, &status.Gone); err != nil {
 		return Status{}, err
 	}
 	change, err := l.silverChanges(ctx, Again{})

@@ -12,7 +12,7 @@ import (
 
 // TestSortedRuns writes changes into several runs: each bucket reads its users back in order, with all that is theirs.
 func TestSortedRuns(t *testing.T) {
-	l := newLake(t)
+	l := openLake(t)
 	r := rand.New(rand.NewPCG(3, 4))
 	const buckets = 3
 	bucket := func(user string) int { return int(user[len(user)-1]) % buckets }
@@ -96,4 +96,15 @@ func TestSortedRuns(t *testing.T) {
 		}
 		break
 	}
+}
+
+func openLake(t *testing.T) *Lake {
+	t.Helper()
+	dir := t.TempDir()
+	l, err := Open(t.Context(), Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse", Buckets: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
 }

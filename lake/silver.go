@@ -18,8 +18,8 @@ import (
 // candidate is an event on its way from a chunk to silver: one that matters, or that names its session's user.
 type candidate struct {
 	kind          telemetry.Kind
-	key           int64 // session key
-	session       string
+	key           int64  // session key
+	session       string // "": the event has none
 	transactionID string
 	transaction   int64
 	time          int64
@@ -32,7 +32,7 @@ type candidate struct {
 
 func appendCandidate(buffer []byte, event *telemetry.Event, file int, line int64) []byte {
 	buffer = append(buffer, byte(event.Kind))
-	buffer = appendText(buffer, event.SessionID)
+	buffer = appendText(buffer, event.Session)
 	buffer = appendText(buffer, event.TransactionID)
 	buffer = binary.AppendVarint(buffer, event.Transaction)
 	buffer = binary.AppendVarint(buffer, event.Time)
@@ -243,8 +243,15 @@ func (s *silverStage) section(candidates []candidate) error {
 		if version := c.attributes[telemetry.AttributeVersion]; c.kind == telemetry.KindSoftwareVersion && version != "" {
 			s.sightingRows = append(s.sightingRows, s.sightingRow(c, version))
 		}
-		if user := c.attributes[telemetry.AttributeUser]; user != "" {
+		if c.session == "" {
+			continue // it binds nobody
+		}
+		user := c.attributes[telemetry.AttributeUser]
+		if user != "" {
 			s.bindingRows = append(s.bindingRows, s.bindingRow(c, bindingUser, user))
+		}
+		if c.kind == telemetry.KindLogout || c.kind == telemetry.KindLogin && user == "" {
+			s.bindingRows = append(s.bindingRows, s.bindingRow(c, bindingUser, ""))
 		}
 		if device := c.attributes[telemetry.AttributeDevice]; c.kind == telemetry.KindDeviceInfo && device != "" {
 			s.bindingRows = append(s.bindingRows, s.bindingRow(c, bindingDevice, device))
@@ -277,7 +284,7 @@ func repeats(earlier []*candidate, c *candidate) bool {
 
 // Kinds of bindings.
 const (
-	bindingUser   = "user"
+	bindingUser   = "user" // without a value: an ending, the session is nobody's from there on
 	bindingDevice = "device"
 )
 

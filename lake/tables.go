@@ -67,6 +67,9 @@ var (
 		name: "gold.users", comment: "One row per user, history included.", row: userRow{},
 		bucketBy: "user_id", properties: metrics("user_id", "full"),
 	}
+	goldVersions = tableDefinition{
+		name: "gold.versions", comment: "One row per version of a service that was ever sighted, with the keys that order it.", row: versionRow{},
+	}
 	goldVersionDaily = tableDefinition{
 		name: "gold.version_daily", comment: "One row per date, service, version and device: who was active, what came, went and happened.",
 		row: versionDailyRow{}, monthOf: "date_utc",
@@ -85,7 +88,7 @@ var (
 	}
 
 	opsFindings = tableDefinition{
-		name: "ops.findings", comment: "What reconcile found: hours whose files were not those that were read.", row: findingRow{},
+		name: "ops.findings", comment: "What reconcile and the schedules found: hours whose files were not those that were read, or a source without hours.", row: findingRow{},
 		partition: dayPartition,
 	}
 
@@ -98,7 +101,7 @@ var (
 	dayPartition  = []string{"p_ingest_date_utc"}
 
 	tableDefinitions = []tableDefinition{
-		bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers, goldVersionDaily, goldEventDaily,
+		bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers, goldVersions, goldVersionDaily, goldEventDaily,
 		opsHours, opsFiles, opsFindings, opsErasures,
 	}
 )
@@ -138,7 +141,7 @@ type (
 
 	silverRow struct {
 		EventName       string `parquet:"event_name,dict,id(1)" doc:"Event of the catalogue: SoftwareVersion, DeviceInfo, Notification, …"`
-		SessionID       string `parquet:"session_id,id(2)" doc:"Session id."`
+		SessionID       string `parquet:"session_id,optional,id(2)" doc:"Session id; <service>/<session id> where sessions are told apart by service. NULL: it was a placeholder."`
 		Transaction     int64  `parquet:"transaction_number,uncompressed,delta,id(3)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
 		ServiceName     string `parquet:"service_name,uncompressed,dict,id(4)" doc:"Id of the service or product."`
 		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)" doc:"When the event happened, by the client's clock, UTC."`
@@ -167,7 +170,7 @@ type (
 
 	sightingRow struct {
 		SessionKey      int64  `parquet:"session_key,uncompressed,delta,id(1)" doc:"xxhash64 of session_id: files are sorted by it, so that gold finds a session without reading the rest."`
-		SessionID       string `parquet:"session_id,id(2)" doc:"Session id."`
+		SessionID       string `parquet:"session_id,optional,id(2)" doc:"Session, as in silver.events; NULL: the sighting has none, and names its user."`
 		UserID          string `parquet:"user_id,optional,id(3)" doc:"User as the body names it; NULL: the session's user, see silver.bindings."`
 		ServiceName     string `parquet:"service_name,uncompressed,dict,id(4)" doc:"Id of the service or product."`
 		Device          string `parquet:"device,uncompressed,optional,dict,id(5)" doc:"Device as the body names it; NULL: the session's device, see silver.bindings."`
@@ -182,9 +185,9 @@ type (
 
 	bindingRow struct {
 		SessionKey      int64  `parquet:"session_key,uncompressed,delta,id(1)" doc:"xxhash64 of session_id: files are sorted by it."`
-		SessionID       string `parquet:"session_id,id(2)" doc:"Session id."`
+		SessionID       string `parquet:"session_id,id(2)" doc:"Session, as in silver.events."`
 		Kind            string `parquet:"kind,uncompressed,dict,id(3)" doc:"user or device."`
-		Value           string `parquet:"value,id(4)" doc:"The user id, or the device."`
+		Value           string `parquet:"value,optional,id(4)" doc:"The user id, or the device. NULL: the session is nobody's from here on (a Login of nobody, a Logout)."`
 		Time            int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)" doc:"When the event said so, by the client's clock, UTC."`
 		Transaction     int64  `parquet:"transaction_number,id(6)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
 		FileName        string `parquet:"file_name,id(7)" doc:"Source file, relative to the source's root."`
@@ -215,7 +218,7 @@ type (
 		ValidTo     *int64 `parquet:"valid_to,optional,timestamp(microsecond),id(17)" doc:"First sighting of the next version, UTC, exclusive; NULL: still in effect."`
 		LastSeenAt  int64  `parquet:"last_seen_at,timestamp(microsecond),id(18)" doc:"Last sighting of the version in this interval, UTC."`
 		Sightings   int64  `parquet:"sightings,id(19)" doc:"Sightings in this interval."`
-		IsDowngrade bool   `parquet:"is_downgrade,id(20)" doc:"Whether the installation ran a newer version before it."`
+		IsDowngrade *bool  `parquet:"is_downgrade,optional,id(20)" doc:"Whether the version is older than the installation's one before it, false for the first; NULL: the two are not comparable, see docs/VERSIONS.md."`
 	}
 
 	versionDailyRow struct {
@@ -243,6 +246,16 @@ type (
 		UpgradesOut            int64  `parquet:"upgrades_out,id(22)" doc:"Installations that changed on the date from this version to a newer one."`
 		DowngradesIn           int64  `parquet:"downgrades_in,id(23)" doc:"Installations that changed on the date to this version from a newer one."`
 		DowngradesOut          int64  `parquet:"downgrades_out,id(24)" doc:"Installations that changed on the date from this version to an older one."`
+		OtherMovesIn           *int64 `parquet:"other_moves_in,optional,id(25)" doc:"Installations that changed on the date to this version from one that is neither older nor newer. NULL: 0, counted before there was this column."`
+		OtherMovesOut          *int64 `parquet:"other_moves_out,optional,id(26)" doc:"Installations that changed on the date from this version to one that is neither older nor newer. NULL as above."`
+	}
+
+	versionRow struct {
+		Service string `parquet:"service,dict,id(1)" doc:"Id of the service or product."`
+		Version string `parquet:"version,id(2)" doc:"Version text, as it came."`
+		Class   string `parquet:"version_class,optional,dict,id(3)" doc:"Versions of a service are comparable if they have one class: # for those that begin with a number, else their leading word. NULL: it has no order."`
+		RankKey string `parquet:"rank_key,id(4)" doc:"What decides: of two comparable versions the older has the smaller one, by bytes, and equal ones have the same."`
+		SortKey string `parquet:"sort_key,id(5)" doc:"rank_key, a blank, and what tells versions of equal rank apart: orders all versions by bytes."`
 	}
 
 	eventDailyRow struct {
@@ -280,13 +293,14 @@ type (
 		Erased     int64  `parquet:"erased,id(19)" doc:"Lines left out because they are of a forgotten user."`
 		GoneFiles  int64  `parquet:"gone_files,optional,id(20)" doc:"Of files, those that left the source and whose rows stay; NULL: none."`
 		PassedOver int64  `parquet:"passed_over,optional,id(21)" doc:"What lay beside the files and is not read, see ops.files; NULL: nothing."`
+		Rules      int64  `parquet:"rules,optional,id(22)" doc:"Number of the rules by which the run made silver; NULL: from before they had one."`
 	}
 
 	fileRow struct {
 		FileName        string `parquet:"file_name,id(1)" doc:"Source file, relative to the source's root."`
 		ETag            string `parquet:"etag,id(2)" doc:"The store's tag of this version of the file."`
 		Size            int64  `parquet:"size,id(3)" doc:"Bytes, as stored."`
-		State           string `parquet:"state,dict,id(4)" doc:"read, bad (left out whole), replaced (a newer version was read), removed (gone from the source), or passed (not read: no telemetry by its name)."`
+		State           string `parquet:"state,dict,id(4)" doc:"read; gone (left the source, its rows stay); bad (left out whole, see rows_kept); replaced (a newer version was read); removed (its rows were taken out by --remove-gone); or passed (not read: no telemetry by its name)."`
 		Error           string `parquet:"error,optional,id(5)" doc:"Why a file is bad, or passed over."`
 		Lines           int64  `parquet:"lines,id(6)" doc:"Lines read = events + rejects + blanks + erased."`
 		Events          int64  `parquet:"events,id(7)" doc:"Lines in bronze.events."`
@@ -296,6 +310,7 @@ type (
 		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(11)" doc:"Partition: UTC date of the folder the file lies in."`
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"UTC hour of that day, 0 to 23."`
 		Erased          int64  `parquet:"erased,id(13)" doc:"Lines left out because they are of a forgotten user."`
+		RowsKept        int64  `parquet:"rows_kept,optional,id(14)" doc:"Of a bad file: rows in bronze, of its last good version, that stay. The counts are of that version. NULL: none."`
 		Note            string `parquet:"note,optional,id(15)" doc:"What of a file that was read was left out: bytes behind its last compressed member; NULL: nothing."`
 	}
 
@@ -307,7 +322,7 @@ type (
 		FirstAt    *int64 `parquet:"first_at,optional,timestamp(microsecond),id(5)" doc:"session: when it first named this side, without naming the other, UTC."`
 		LastAt     *int64 `parquet:"last_at,optional,timestamp(microsecond),id(6)" doc:"session: when it last did so, UTC."`
 		Subject    bool   `parquet:"is_subject,id(7)" doc:"session: whether it named the forgotten user then, or somebody else."`
-		State      string `parquet:"state,optional,dict,id(8)" doc:"user: begun, or done: a scan of every object found nothing."`
+		State      string `parquet:"state,optional,dict,id(8)" doc:"user: begun, or done: a scan of every object found nothing. session: ended, where it named nobody, else NULL."`
 		RecordedAt int64  `parquet:"recorded_at,timestamp(microsecond),id(9)" doc:"When this was remembered, UTC."`
 		FinishedAt *int64 `parquet:"finished_at,optional,timestamp(microsecond),id(10)" doc:"user: when the last scan ended, UTC."`
 		Rows       int64  `parquet:"rows,id(11)" doc:"user: rows taken out of the present tables."`
@@ -322,9 +337,11 @@ type (
 		State      string `parquet:"state,dict,id(3)" doc:"State of the hour in ops.hours before; unknown where it had no row."`
 		Added      int64  `parquet:"files_added,id(4)" doc:"Files that had not been read."`
 		Changed    int64  `parquet:"files_changed,id(5)" doc:"Files with another etag or size than the one that was read."`
-		Removed    int64  `parquet:"files_removed,id(6)" doc:"Files that were read and are gone."`
+		Removed    int64  `parquet:"files_removed,id(6)" doc:"Files that were read, left the source, and of which no row stays."`
 		RunID      string `parquet:"run_id,id(7)" doc:"Temporal run that found it."`
 		IngestDate int32  `parquet:"p_ingest_date_utc,date,delta,id(8)" doc:"Partition: UTC date of the hour."`
+		Gone       int64  `parquet:"files_gone,optional,id(9)" doc:"Files that were read and left the source; their rows stay. NULL: none."`
+		Note       string `parquet:"note,optional,id(10)" doc:"What was found of the source as a whole, in words; the counts are 0 then."`
 	}
 )
 
@@ -390,11 +407,11 @@ func icebergFields(row reflect.Type) []iceberg.NestedField {
 			nested.Type = iceberg.PrimitiveTypes.Date
 		case kind.Kind() == reflect.String:
 			nested.Type = iceberg.PrimitiveTypes.String
-		case kind.Kind() == reflect.Int64:
+		case kind.Kind() == reflect.Pointer && kind.Elem().Kind() == reflect.Int64, kind.Kind() == reflect.Int64:
 			nested.Type = iceberg.PrimitiveTypes.Int64
 		case kind.Kind() == reflect.Int32:
 			nested.Type = iceberg.PrimitiveTypes.Int32
-		case kind.Kind() == reflect.Bool:
+		case kind.Kind() == reflect.Pointer && kind.Elem().Kind() == reflect.Bool, kind.Kind() == reflect.Bool:
 			nested.Type = iceberg.PrimitiveTypes.Bool
 		case kind.Kind() == reflect.Slice && kind.Elem().Kind() == reflect.Uint8:
 			nested.Type = iceberg.PrimitiveTypes.Binary

@@ -28,8 +28,11 @@ type base struct {
 }
 
 // goldBase finds the commit that gold's head goes back to. Compaction makes snapshots without our keys, which move no
-// row; anything else without them was not ours, and then gold starts anew.
+// row; anything else without them was not ours, and then gold starts anew, as it does where its rows are of older rules.
 func goldBase(gold *table.Table) base {
+	if number, err := rulesOf(gold); err != nil || number != Rules {
+		return base{}
+	}
 	for snapshot := gold.CurrentSnapshot(); snapshot != nil; {
 		if b := baseOf(snapshot); b.known {
 			return b

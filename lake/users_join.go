@@ -28,7 +28,7 @@ type sessionRow struct {
 	key         int64
 	session     string
 	state       byte
-	kind        byte // 's' sighting, 'u' binding of a user, 'd' binding of a device
+	kind        byte // 's' sighting, 'u' binding of a user, or its ending: no value, 'd' binding of a device
 	user        string
 	service     string
 	device      string
@@ -102,6 +102,11 @@ func (r *sessionRow) compare(other *sessionRow) int {
 		return cmp.Compare(r.file, other.file)
 	case r.line != other.line:
 		return cmp.Compare(r.line, other.line)
+	case r.ends() != other.ends(): // of one line, the ending comes last
+		if r.ends() {
+			return 1
+		}
+		return -1
 	}
 	return cmp.Compare(r.state, other.state)
 }
@@ -113,8 +118,10 @@ func (r *sessionRow) same(other *sessionRow) bool {
 	return a == b
 }
 
+func (r *sessionRow) ends() bool { return r.kind == 'u' && r.value == "" }
+
 func (r *sessionRow) binding() history.Binding {
-	return history.Binding{Value: r.value, Time: r.time, Transaction: r.transaction, File: r.file, Line: r.line}
+	return history.Binding{Value: r.value, Ends: r.ends(), Time: r.time, Transaction: r.transaction, File: r.file, Line: r.line}
 }
 
 // join brings the rows of each session together and says what they mean for users.
@@ -211,6 +218,8 @@ func newSession(rows []*sessionRow) session {
 		s.add(row)
 		start = end
 	}
+	s.before.users.Link()
+	s.after.users.Link()
 	return s
 }
 

@@ -56,11 +56,11 @@ var (
 	namingSchema = parquet.SchemaOf(struct {
 		SessionKey int64  `parquet:"session_key,delta,id(1)"`
 		Kind       string `parquet:"kind,dict,id(3)"`
-		Value      string `parquet:"value,id(4)"`
+		Value      string `parquet:"value,optional,id(4)"`
 	}{})
 	namedSchema = parquet.SchemaOf(struct {
 		SessionKey int64  `parquet:"session_key,delta,id(1)"`
-		SessionID  string `parquet:"session_id,id(2)"`
+		SessionID  string `parquet:"session_id,optional,id(2)"`
 		UserID     string `parquet:"user_id,optional,id(3)"`
 	}{})
 )

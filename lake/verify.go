@@ -24,8 +24,8 @@ type VerifyOptions struct {
 	// From and To bound the hours whose bronze, silver and ledger are compared: [From, To), everything when both are zero.
 	// Gold is always checked as a whole.
 	From, To telemetry.Hour
-	// Catalogue is the one that the hours were ingested with; it is merged over the default one.
-	Catalogue telemetry.Catalogue
+	// Parsing is what the hours were ingested with; its Hour is not looked at.
+	Parsing telemetry.Options
 	// Progress is told what is being checked, and how far that is; may be nil.
 	Progress func(doing string, done, total int, unit string)
 }
@@ -65,7 +65,7 @@ func (l *Lake) Verify(ctx context.Context, options VerifyOptions, report func(Di
 	if options.From == 0 && options.To == 0 {
 		v.options.From, v.options.To = math.MinInt32, math.MaxInt32
 	}
-	for _, step := range []func(context.Context) error{v.load, v.verifyLedger, v.verifyHours, v.verifyVersions, v.verifyTags, v.verifyUsers, v.verifyDaily, v.verifyForgotten} {
+	for _, step := range []func(context.Context) error{v.load, v.verifyLedger, v.verifyHours, v.verifyVersions, v.verifyTags, v.verifyUsers, v.verifyKeys, v.verifyDaily, v.verifyForgotten} {
 		if err := step(ctx); err != nil {
 			return v.checked, fmt.Errorf("verify: %w", err)
 		}
@@ -84,6 +84,7 @@ type verifier struct {
 	ledger map[telemetry.Hour][]HourRow // every run, oldest first
 	ended  map[Run]bool                 // runs that committed to the ledger, whether or not their rows are still there
 	tables map[string]*table.Table
+	older  struct{ hours, other int }                       // whose silver is of older rules; that today's would make differently
 	files  map[string]map[telemetry.Hour][]iceberg.DataFile // by table and hour; of a day's file, the hour's part
 }
 

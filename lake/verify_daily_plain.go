@@ -87,7 +87,7 @@ func (v *verifier) plainEvents(ctx context.Context, events, sightings, bindings 
 			for _, event := range s.events {
 				user := event.UserID
 				if user == "" {
-					user = plainHeld(s.bindings["user"], event.Time)
+					user = plainUserAt(s.bindings["user"], event.Time)
 				}
 				switch {
 				case user == "":
@@ -100,7 +100,7 @@ func (v *verifier) plainEvents(ctx context.Context, events, sightings, bindings 
 				}
 				var versions, devices []bindingRow
 				for _, sighting := range s.sightings {
-					if sighting.ServiceName == event.ServiceName {
+					if id != "" && sighting.ServiceName == event.ServiceName {
 						fact := bindingRow{Value: sighting.Version, Time: sighting.Time, Transaction: sighting.Transaction, FileName: sighting.FileName, LineNumber: sighting.LineNumber}
 						versions = append(versions, fact)
 						if fact.Value = sighting.Device; fact.Value == "" {
@@ -122,6 +122,29 @@ func (v *verifier) plainEvents(ctx context.Context, events, sightings, bindings 
 		}
 	}
 	return nil
+}
+
+// plainUserAt is plainHeld, but that an ending, which has no value, is taken only for what came before.
+func plainUserAt(bindings []bindingRow, time int64) string {
+	var before *bindingRow
+	var named []bindingRow
+	for i := range bindings {
+		binding := &bindings[i]
+		if binding.Value != "" {
+			named = append(named, *binding)
+		}
+		if binding.Time > time || time-binding.Time > plainWindow {
+			continue
+		}
+		if before == nil || cmp.Or(cmp.Compare(binding.Time, before.Time), cmp.Compare(binding.Transaction, before.Transaction), strings.Compare(binding.FileName, before.FileName),
+			cmp.Compare(binding.LineNumber, before.LineNumber), -strings.Compare(binding.Value, before.Value)) > 0 {
+			before = binding
+		}
+	}
+	if before != nil {
+		return before.Value
+	}
+	return plainHeld(named, time)
 }
 
 // plainHeld is the value of the last fact at or before a moment, else of the first after it, no further away than a day.
@@ -196,7 +219,9 @@ func (d *plainDay) count(date int32) (versions []versionDailyRow, events []event
 	row := func(service, version, device string) *versionDailyRow {
 		key := [3]string{service, version, device}
 		if rows[key] == nil {
-			rows[key] = &versionDailyRow{Date: date, Service: service, Version: version, Device: device}
+			rows[key] = &versionDailyRow{
+				Date: date, Service: service, Version: version, Device: device, OtherMovesIn: new(int64), OtherMovesOut: new(int64),
+			}
 		}
 		return rows[key]
 	}
@@ -212,7 +237,9 @@ func (d *plainDay) count(date int32) (versions []versionDailyRow, events []event
 		if sessions[at] == nil {
 			sessions[at] = set{}
 		}
-		sessions[at][e.Session] = true
+		if e.Session != "" {
+			sessions[at][e.Session] = true
+		}
 		d.countHappened(at, &e.Event)
 
 		key := eventDailyRow{Date: date, Service: at.Service, Version: at.Version, Device: at.Device, EventName: e.Event.EventName}
@@ -223,7 +250,10 @@ func (d *plainDay) count(date int32) (versions []versionDailyRow, events []event
 			dailyUsers[&copied], dailySessions[&copied] = set{}, set{}
 		}
 		daily[key].Events++
-		dailyUsers[daily[key]][e.User], dailySessions[daily[key]][e.Session] = true, true
+		dailyUsers[daily[key]][e.User] = true
+		if e.Session != "" {
+			dailySessions[daily[key]][e.Session] = true
+		}
 	}
 	for user, keys := range users {
 		var all []*versionDailyRow
@@ -250,18 +280,22 @@ func (d *plainDay) count(date int32) (versions []versionDailyRow, events []event
 	}
 	for _, move := range d.moves {
 		after := row(move.Service, move.After, move.Device)
+		order, _ := history.CompareVersions(move.Service, move.After, move.Before) // 0: not comparable, or of equal rank
 		switch {
 		case move.Before == "":
 			after.NewInstallations++
 			if move.Anonymous {
 				after.AnonymousInstallations++
 			}
-		case history.CompareVersions(move.After, move.Before) > 0:
+		case order > 0:
 			after.UpgradesIn++
 			row(move.Service, move.Before, move.Device).UpgradesOut++
-		default:
+		case order < 0:
 			after.DowngradesIn++
 			row(move.Service, move.Before, move.Device).DowngradesOut++
+		default:
+			*after.OtherMovesIn++
+			*row(move.Service, move.Before, move.Device).OtherMovesOut++
 		}
 	}
 	for _, at := range rows {

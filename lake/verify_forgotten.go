@@ -25,7 +25,7 @@ func (v *verifier) verifyForgotten(ctx context.Context) error {
 	if len(known.done) == 0 {
 		return nil
 	}
-	parser, err := parserFor(v.options.Catalogue)
+	parser, err := parserFor(v.options.Parsing)
 	if err != nil {
 		return err
 	}

@@ -34,25 +34,34 @@ const plainWindow = 24 * 60 * 60 * 1_000_000 // a day, in microseconds
 // resolve finds the user and the device of every sighting.
 func (s *plainSession) resolve() []plainSighting {
 	slices.SortFunc(s.sightings, func(a, b sightingRow) int { return cmp.Compare(a.Time, b.Time) })
-	for _, bindings := range s.bindings {
+	named := map[string][]bindingRow{} // those that are no endings
+	for kind, bindings := range s.bindings {
 		slices.SortFunc(bindings, func(a, b bindingRow) int {
 			return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction),
-				strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber))
+				strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber), -strings.Compare(a.Value, b.Value))
 		})
+		for _, binding := range bindings {
+			if binding.Value != "" {
+				named[kind] = append(named[kind], binding)
+			}
+		}
 	}
 	// Sightings and bindings pass by in the order of time, like two hands of a clock.
-	passed := map[string]int{}
+	passed, passedNamed := map[string]int{}, map[string]int{}
+	pass := func(hands map[string]int, kind string, bindings []bindingRow, time int64) int {
+		for hands[kind] < len(bindings) && bindings[hands[kind]].Time <= time {
+			hands[kind]++
+		}
+		return hands[kind]
+	}
 	bound := func(kind string, time int64) string {
-		bindings, at := s.bindings[kind], passed[kind]
-		for at < len(bindings) && bindings[at].Time <= time {
-			at++
-		}
-		passed[kind] = at
+		bindings := s.bindings[kind]
+		at, next := pass(passed, kind, bindings, time), pass(passedNamed, kind, named[kind], time)
 		if at > 0 && time-bindings[at-1].Time <= plainWindow {
-			return bindings[at-1].Value
+			return bindings[at-1].Value // "": the session ended
 		}
-		if at < len(bindings) && bindings[at].Time-time <= plainWindow {
-			return bindings[at].Value
+		if next < len(named[kind]) && named[kind][next].Time-time <= plainWindow {
+			return named[kind][next].Value
 		}
 		return ""
 	}
@@ -93,7 +102,7 @@ func plainUser(id string, sightings []plainSighting) *userRow {
 		row.UserKind = "session"
 	}
 	for at, seen := range installations {
-		for _, interval := range plainIntervals(seen) {
+		for _, interval := range plainIntervals(at.service, seen) {
 			interval.Service, interval.Device = at.service, at.device
 			row.History = append(row.History, interval)
 		}
@@ -109,7 +118,7 @@ func plainOrder(a, b intervalRow) int {
 }
 
 // plainIntervals: runs of one version, less those during which the next one began, and what then is equal joined.
-func plainIntervals(seen []plainSighting) (intervals []intervalRow) {
+func plainIntervals(service string, seen []plainSighting) (intervals []intervalRow) {
 	slices.SortFunc(seen, func(a, b plainSighting) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction), strings.Compare(a.File, b.File),
 			cmp.Compare(a.Line, b.Line), strings.Compare(a.Version, b.Version))
@@ -121,7 +130,7 @@ func plainIntervals(seen []plainSighting) (intervals []intervalRow) {
 			runs[last].Sightings++
 			continue
 		}
-		runs = append(runs, intervalRow{Version: s.Version, ValidFrom: s.Time, LastSeenAt: s.Time, Sightings: 1})
+		runs = append(runs, intervalRow{Version: s.Version, ValidFrom: s.Time, LastSeenAt: s.Time, Sightings: 1, IsDowngrade: new(false)})
 	}
 	for i, run := range runs {
 		if i+1 < len(runs) && runs[i+1].ValidFrom == run.ValidFrom {
@@ -136,7 +145,10 @@ func plainIntervals(seen []plainSighting) (intervals []intervalRow) {
 		if last >= 0 {
 			from := run.ValidFrom
 			intervals[last].ValidTo = &from
-			run.IsDowngrade = history.CompareVersions(run.Version, intervals[last].Version) < 0
+			older, comparable := history.CompareVersions(service, run.Version, intervals[last].Version)
+			if run.IsDowngrade = nil; comparable {
+				run.IsDowngrade = new(older < 0)
+			}
 		}
 		intervals = append(intervals, run)
 	}
@@ -208,7 +220,10 @@ func (i intervalRow) String() string {
 		to = moment(*i.ValidTo)
 	}
 	text += fmt.Sprintf(" %s [%s, %s) last seen %s, %d sightings", i.Version, moment(i.ValidFrom), to, moment(i.LastSeenAt), i.Sightings)
-	if i.IsDowngrade {
+	switch {
+	case i.IsDowngrade == nil:
+		text += ", not comparable with the one before"
+	case *i.IsDowngrade:
 		text += ", a downgrade"
 	}
 	return text

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -17,7 +16,8 @@ import (
 )
 
 // Silver follows from bronze: the events of the catalogue without exact repeats, the sightings, the bindings. Here the
-// lines of an hour are read again, in passes over the sessions, so that memory does not depend on the size of the hour.
+// lines of an hour are read again, in passes over the times of events, so that memory does not depend on the size of
+// the hour.
 
 // verifyPassRows is about how many of an hour's lines one pass keeps in mind, at some 200 bytes each.
 const verifyPassRows = 500_000
@@ -35,6 +35,7 @@ const (
 	placeSighting      = 's'
 	placeUserBinding   = 'u'
 	placeDeviceBinding = 'd'
+	placeEnding        = 'x'
 )
 
 // fingerprint tells equal rows without keeping them.
@@ -60,34 +61,35 @@ type silverPass struct {
 	names   map[string]string           // file names, once each
 }
 
-// A row of bronze becomes a line again with this timestamp, which any parser takes; the true one is a column of its own.
-const lineTimestamp = "2000-01-01T00:00:00Z"
-
-var lineHour = telemetry.HourOf(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
-
 func (v *verifier) verifySilver(ctx context.Context, h *verifiedHour) error {
 	bronze := v.files[bronzeEvents.name][h.hour]
 	passes := uint64(countOf(bronze)/verifyPassRows + 1)
-	parser, err := telemetry.NewParser(telemetry.Options{Catalogue: v.options.Catalogue, Hour: lineHour})
+	parsing := v.options.Parsing
+	parsing.Hour = h.hour
+	parser, err := parserFor(parsing)
 	if err != nil {
 		return err
 	}
+	today := map[telemetry.Reason]int64{}
 	var found [3]int64
 	for pass := range passes {
 		p := &silverPass{wanted: map[silverPlace]fingerprint{}, repeats: map[fingerprint]silverPlace{}, names: map[string]string{}}
-		chosen := func(session string) bool { return passes == 1 || xxhash.Sum64String(session)%passes == pass }
+		chosen := func(time int64) bool { return passes == 1 || uint64(time)*0x9E3779B97F4A7C15>>32%passes == pass }
 		var event telemetry.Event
 		if err := eachRow(ctx, v, h.in(bronzeEvents, 2), bronze, func(row *eventRow) error {
-			if !chosen(row.SessionID) {
+			if !chosen(row.Time) {
 				return nil
 			}
-			return v.expect(h, p, parser, &event, row)
+			return v.expect(h, p, parser, &event, row, today)
 		}); err != nil {
 			return err
 		}
 		if err := v.compareSilver(ctx, h, p, chosen, &found); err != nil {
 			return err
 		}
+	}
+	for _, reason := range slices.Sorted(maps.Keys(today)) {
+		v.note("hour %s: %d lines of bronze would be rejected today (%s): they give no silver", h.hour, today[reason], reason)
 	}
 	v.checked.Silver, v.checked.Sightings, v.checked.Bindings = v.checked.Silver+found[0], v.checked.Sightings+found[1], v.checked.Bindings+found[2]
 	if h.ledger == nil {
@@ -104,13 +106,24 @@ func (v *verifier) verifySilver(ctx context.Context, h *verifiedHour) error {
 	return nil
 }
 
-// expect notes the rows of silver that follow from a row of bronze.
-func (v *verifier) expect(h *verifiedHour, p *silverPass, parser *telemetry.Parser, event *telemetry.Event, row *eventRow) error {
-	line := strings.Join([]string{"", lineTimestamp, row.ServiceName, row.SessionID, row.TransactionID, row.BodyMessage}, "\t")
+// expect notes the rows of silver that follow from a row of bronze. today counts, by reason, those that newer rules,
+// or other settings, would reject: they give none.
+func (v *verifier) expect(h *verifiedHour, p *silverPass, parser *telemetry.Parser, event *telemetry.Event, row *eventRow, today map[telemetry.Reason]int64) error {
 	where := h.at(bronzeEvents, 2, row.FileName, row.LineNumber)
-	if reason := parser.Parse([]byte(line), event); reason != "" {
-		return v.differ(where, "the row can't be an accepted line: %s", reason)
+	if row.ServiceName == "" || row.SessionID == "" {
+		return v.differ(where, "the row can't be an accepted line: %s", telemetry.ReasonFields)
 	}
+	event.ServiceName, event.SessionID, event.TransactionID = []byte(row.ServiceName), []byte(row.SessionID), []byte(row.TransactionID)
+	event.Body = []byte(row.BodyMessage)
+	switch reason := cmp.Or(parser.CheckTime(row.Time), parser.ParseBody(event)); reason {
+	case "":
+	case telemetry.ReasonBody, telemetry.ReasonNesting:
+		return v.differ(where, "the row can't be an accepted line: %s", reason)
+	default:
+		today[reason]++
+		return nil
+	}
+	session := string(event.Session)
 	if string(event.Name) != row.EventName {
 		if err := v.differ(where, "event_name is %q, and the body says %q", row.EventName, event.Name); err != nil {
 			return err
@@ -131,37 +144,43 @@ func (v *verifier) expect(h *verifiedHour, p *silverPass, parser *telemetry.Pars
 		p.names[file] = file
 	}
 	place := silverPlace{placeEvent, file, row.LineNumber}
-	repeat := fingerprintOf([]string{row.SessionID, row.TransactionID, row.BodyMessage}, row.Time)
+	repeat := fingerprintOf([]string{session, row.TransactionID, row.BodyMessage}, row.Time)
 	if kept, repeated := p.repeats[repeat]; repeated {
 		if kept.file < place.file || kept.file == place.file && kept.line < place.line {
 			return nil
 		}
-		for _, kind := range []byte{placeEvent, placeSighting, placeUserBinding, placeDeviceBinding} {
+		for _, kind := range []byte{placeEvent, placeSighting, placeUserBinding, placeEnding, placeDeviceBinding} {
 			delete(p.wanted, silverPlace{kind, kept.file, kept.line})
 		}
 	}
 	p.repeats[repeat] = place
 	want := func(kind byte, row fingerprint) { p.wanted[silverPlace{kind, place.file, place.line}] = row }
 	if event.Kind != telemetry.KindOther && !v.dropped(h, silverEvents) {
-		want(placeEvent, fingerprintOf(append([]string{event.Kind.String(), row.SessionID, row.ServiceName}, a[:]...), event.Transaction, row.Time))
+		want(placeEvent, fingerprintOf(append([]string{event.Kind.String(), session, row.ServiceName}, a[:]...), event.Transaction, row.Time))
 	}
 	if event.Kind == telemetry.KindSoftwareVersion && version != "" {
-		want(placeSighting, fingerprintOf([]string{row.SessionID, user, row.ServiceName, device, version}, event.Transaction, row.Time))
+		want(placeSighting, fingerprintOf([]string{session, user, row.ServiceName, device, version}, event.Transaction, row.Time))
+	}
+	if session == "" {
+		return nil // what has no session can't say whose it is
 	}
 	if user != "" {
-		want(placeUserBinding, fingerprintOf([]string{row.SessionID, user}, event.Transaction, row.Time))
+		want(placeUserBinding, fingerprintOf([]string{session, user}, event.Transaction, row.Time))
+	}
+	if event.Kind == telemetry.KindLogout || event.Kind == telemetry.KindLogin && user == "" {
+		want(placeEnding, fingerprintOf([]string{session, ""}, event.Transaction, row.Time))
 	}
 	if event.Kind == telemetry.KindDeviceInfo && device != "" {
-		want(placeDeviceBinding, fingerprintOf([]string{row.SessionID, device}, event.Transaction, row.Time))
+		want(placeDeviceBinding, fingerprintOf([]string{session, device}, event.Transaction, row.Time))
 	}
 	return nil
 }
 
 // compareSilver ticks off what silver has, and then finds what it lacks. found counts the rows of the three tables.
-func (v *verifier) compareSilver(ctx context.Context, h *verifiedHour, p *silverPass, chosen func(string) bool, found *[3]int64) error {
+func (v *verifier) compareSilver(ctx context.Context, h *verifiedHour, p *silverPass, chosen func(int64) bool, found *[3]int64) error {
 	limit := map[string]int{}
 	if err := eachRow(ctx, v, h.in(silverEvents, 1), v.files[silverEvents.name][h.hour], func(row *silverRow) error {
-		if !chosen(row.SessionID) {
+		if !chosen(row.Time) {
 			return nil
 		}
 		found[0]++
@@ -172,7 +191,7 @@ func (v *verifier) compareSilver(ctx context.Context, h *verifiedHour, p *silver
 		return err
 	}
 	if err := eachRow(ctx, v, h.in(silverSightings, 1), v.files[silverSightings.name][h.hour], func(row *sightingRow) error {
-		if !chosen(row.SessionID) {
+		if !chosen(row.Time) {
 			return nil
 		}
 		found[1]++
@@ -185,7 +204,7 @@ func (v *verifier) compareSilver(ctx context.Context, h *verifiedHour, p *silver
 		return err
 	}
 	if err := eachRow(ctx, v, h.in(silverBindings, 1), v.files[silverBindings.name][h.hour], func(row *bindingRow) error {
-		if !chosen(row.SessionID) {
+		if !chosen(row.Time) {
 			return nil
 		}
 		found[2]++
@@ -193,8 +212,11 @@ func (v *verifier) compareSilver(ctx context.Context, h *verifiedHour, p *silver
 			return err
 		}
 		kind := byte(placeUserBinding)
-		if row.Kind == bindingDevice {
+		switch {
+		case row.Kind == bindingDevice:
 			kind = placeDeviceBinding
+		case row.Value == "":
+			kind = placeEnding
 		}
 		is := fingerprintOf([]string{row.SessionID, row.Value}, row.Transaction, row.Time)
 		return v.tick(h, p, silverBindings, limit, silverPlace{kind, row.FileName, row.LineNumber}, is, row.IngestDate, row.IngestHourOfDay)
@@ -206,7 +228,7 @@ func (v *verifier) compareSilver(ctx context.Context, h *verifiedHour, p *silver
 	})
 	for _, place := range lacking {
 		definition := map[byte]tableDefinition{placeEvent: silverEvents, placeSighting: silverSightings,
-			placeUserBinding: silverBindings, placeDeviceBinding: silverBindings}[place.kind]
+			placeUserBinding: silverBindings, placeEnding: silverBindings, placeDeviceBinding: silverBindings}[place.kind]
 		if err := v.differSilver(h, definition, limit, place, "bronze has the line, and silver lacks its row"); err != nil {
 			return err
 		}

@@ -10,13 +10,21 @@ import (
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
+
+	"github.com/versionlake/versionlake/telemetry"
 )
 
 // verified runs Verify and returns the differences, a line each.
 func verified(t testing.TB, l *Lake) ([]string, Verified) {
 	t.Helper()
+	return verifiedAs(t, l, telemetry.Options{})
+}
+
+// verifiedAs is verified of a lake whose lines are read in another way.
+func verifiedAs(t testing.TB, l *Lake, parsing telemetry.Options) ([]string, Verified) {
+	t.Helper()
 	lines := []string{}
-	checked, err := l.Verify(t.Context(), VerifyOptions{}, func(d Difference) error {
+	checked, err := l.Verify(t.Context(), VerifyOptions{Parsing: parsing}, func(d Difference) error {
 		lines = append(lines, fmt.Sprintf("%d %s %s %s %s %s: %s", d.Rule, d.Table, d.Version, d.Hour, d.File, d.User, d.Text))
 		return nil
 	})
@@ -201,7 +209,7 @@ func TestVerifyCatches(t *testing.T) {
 			plant(t, in.lake, goldUsers, "", user("p1", func(r *userRow) { r.History[0].Sightings++ }))
 		}, []string{"1 gold.users .* p1: interval 1 is .* 2 sightings and should be .* 1 sightings"}},
 		{"a wrong downgrade flag", func(in *ingester) {
-			plant(t, in.lake, goldUsers, "", user("p1", func(r *userRow) { r.History[2].IsDowngrade = false }))
+			plant(t, in.lake, goldUsers, "", user("p1", func(r *userRow) { r.History[2].IsDowngrade = new(false) }))
 		}, []string{"p1: interval 3 is .* should be .*, a downgrade"}},
 		{"a wrong current version", func(in *ingester) {
 			plant(t, in.lake, goldUsers, "", user("p1", func(r *userRow) { r.CurrentVersion = "1.1" }))

@@ -73,6 +73,12 @@ func sighting(at, session, version string, attributes ...string) string {
 
 func login(at, session, user string) string { return event(at, session, "Login", "UserId", user) }
 
+func loginOfNobody(at, session string) string { return event(at, session, "Login") }
+
+func logout(at, session string, attributes ...string) string {
+	return event(at, session, "Logout", attributes...)
+}
+
 func deviceInfo(at, session, device string) string {
 	return event(at, session, "DeviceInfo", "Device", device)
 }
@@ -167,7 +173,9 @@ func naiveSource(t testing.TB, in *ingester) string {
 // sourceFacts finds the sightings and bindings of an hour's files.
 func sourceFacts(t testing.TB, in *ingester, hour telemetry.Hour) (sightings []sightingRow, bindings []bindingRow) {
 	t.Helper()
-	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
+	parsing := in.parsing
+	parsing.Hour = hour
+	parser, err := telemetry.NewParser(parsing)
 	in.must(err)
 	listing, err := in.source.List(t.Context(), hour)
 	in.must(err)
@@ -190,7 +198,7 @@ func sourceFacts(t testing.TB, in *ingester, hour telemetry.Hour) (sightings []s
 			if line.Blank() || line.Reason != "" || parser.Parse(line.Text, &e) != "" {
 				continue
 			}
-			repeat := fmt.Sprintf("%q %q %d %q", e.SessionID, e.TransactionID, e.Time, e.Body)
+			repeat := fmt.Sprintf("%q %q %d %q", e.Session, e.TransactionID, e.Time, e.Body)
 			if seen[repeat] {
 				continue
 			}
@@ -198,12 +206,18 @@ func sourceFacts(t testing.TB, in *ingester, hour telemetry.Hour) (sightings []s
 			value := func(a telemetry.Attribute) string { text, _ := e.Attribute(a); return string(text) }
 			user, device, version := value(telemetry.AttributeUser), value(telemetry.AttributeDevice), value(telemetry.AttributeVersion)
 			if e.Kind == telemetry.KindSoftwareVersion && version != "" {
-				sightings = append(sightings, sightingRow{SessionID: string(e.SessionID), UserID: user, ServiceName: string(e.ServiceName), Device: device,
+				sightings = append(sightings, sightingRow{SessionID: string(e.Session), UserID: user, ServiceName: string(e.ServiceName), Device: device,
 					Version: version, Time: e.Time, Transaction: e.Transaction, FileName: file.Key, LineNumber: line.Number})
 			}
-			binding := bindingRow{SessionID: string(e.SessionID), Kind: "user", Value: user, Time: e.Time, Transaction: e.Transaction,
+			if len(e.Session) == 0 {
+				continue
+			}
+			binding := bindingRow{SessionID: string(e.Session), Kind: "user", Value: user, Time: e.Time, Transaction: e.Transaction,
 				FileName: file.Key, LineNumber: line.Number}
 			if user != "" {
+				bindings = append(bindings, binding)
+			}
+			if binding.Value = ""; string(e.Name) == "Logout" || string(e.Name) == "Login" && user == "" {
 				bindings = append(bindings, binding)
 			}
 			if binding.Kind, binding.Value = "device", device; e.Kind == telemetry.KindDeviceInfo && device != "" {
@@ -267,13 +281,13 @@ func naiveBinding(s sightingRow, bindings []bindingRow, kind string) string {
 		case b.Kind != kind:
 		case b.Time <= s.Time && s.Time-b.Time <= day:
 			before = append(before, b)
-		case b.Time > s.Time && b.Time-s.Time <= day:
+		case b.Time > s.Time && b.Time-s.Time <= day && b.Value != "":
 			after = append(after, b)
 		}
 	}
 	order := func(a, b bindingRow) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction),
-			strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber))
+			strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber), strings.Compare(b.Value, a.Value))
 	}
 	switch {
 	case len(before) > 0:
@@ -306,8 +320,11 @@ func show(t testing.TB, l *Lake) []string {
 			if !i.Open {
 				line += clock(i.ValidTo)
 			}
-			if i.IsDowngrade {
+			switch {
+			case i.IsDowngrade:
 				line += "!"
+			case i.NotComparable:
+				line += "?"
 			}
 			lines = append(lines, fmt.Sprintf("%s ×%d", line, i.Sightings))
 		}

@@ -28,8 +28,8 @@ type local struct {
 
 func openFileURL(location string, set setup) (Source, error) {
 	u, err := url.Parse(location)
-	if err != nil {
-		return nil, fmt.Errorf("open source: %w: %w; write it as file:///absolute/folder, a blank as %%20", ErrConfig, err)
+	if err != nil { // which repeats the text: it may hold a secret
+		return nil, fmt.Errorf("open source: %w: it is not a URL; write it as file:///absolute/folder, a blank as %%20", ErrConfig)
 	}
 	if (u.Host != "" && u.Host != "localhost") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, fmt.Errorf("open source: %w: %s is not of the form file:///absolute/folder (? is %%3F, # is %%23)", ErrConfig, u.Redacted())

@@ -8,8 +8,9 @@ import (
 // MaxNesting is how deep dicts and lists may nest in a body; the body itself is the first level.
 const MaxNesting = 64
 
-// parseBody reads a relaxed dict (docs/EVENTS.md, Body) in one pass and without recursion, and keeps the top-level
-// entries that the catalogue names. Reasons: ReasonBody, ReasonNesting.
+// parseBody reads the usual bodies (docs/EVENTS.md, Body): dicts and lists of strings and plain tokens, in one pass
+// and without recursion, and keeps the top-level entries that the catalogue names. Reasons: ReasonNesting; ReasonBody,
+// where parseLoose knows more.
 func (p *Parser) parseBody(b []byte, e *Event) Reason {
 	if len(b) == 0 || b[0] != '{' {
 		return ReasonBody
@@ -27,7 +28,7 @@ members:
 			return ReasonBody
 		}
 		if b[i] != closer {
-			attribute := uint8(unknownName)
+			place := uint8(unknownName)
 			if closer == '}' {
 				from, to, end := scalar(b, i, escapes)
 				if end < 0 {
@@ -36,9 +37,9 @@ members:
 				switch {
 				case depth > 1:
 				case escapes:
-					attribute = p.attributes.find(e.unescaped(b[from:to]))
+					place = p.attributes.find(e.unescaped(b[from:to]))
 				default:
-					attribute = p.attributes.findIn(b, from, to)
+					place = p.attributes.findIn(b, from, to)
 				}
 				if i = skipBlanks(b, end); i == len(b) || b[i] != ':' {
 					return ReasonBody
@@ -51,7 +52,7 @@ members:
 				if depth == MaxNesting {
 					return ReasonNesting
 				}
-				e.set(attribute, nil)
+				e.set(place, nil)
 				closer = c + 2 // in ASCII
 				if c == '[' {
 					lists |= 1 << depth
@@ -64,14 +65,14 @@ members:
 			if end < 0 {
 				return ReasonBody
 			}
-			if attribute != unknownName {
+			if place != unknownName {
 				value := b[from:to]
-				if isNull(b[i:end]) {
+				if from == i && beginsAbsent[b[i]] && isAbsent(value) { // a token
 					value = nil
 				} else if escapes {
 					value = e.unescaped(value)
 				}
-				e.set(attribute, value)
+				e.set(place, value)
 			}
 			i = end
 		}
@@ -145,12 +146,9 @@ func isEscaped(text []byte) bool {
 	return (len(text)-n)%2 == 1
 }
 
-func isNull(token []byte) bool {
-	return len(token) == 4 && (string(token) == "None" || string(token) == "null")
-}
-
-// endsToken: what a bare token cannot hold. A backslash is among them so that tokens need no unescaping.
-var endsToken = [256]bool{',': true, ':': true, '{': true, '}': true, '[': true, ']': true, '\'': true, '"': true, '\\': true}
+// endsToken: what a plain token cannot hold. A backslash is among them so that tokens need no unescaping.
+var endsToken = [256]bool{',': true, ':': true, '{': true, '}': true, '[': true, ']': true, '\'': true, '"': true, '\\': true,
+	'(': true, ')': true, '<': true}
 
 func skipBlanks(b []byte, i int) int {
 	if i < len(b) && b[i] == ' ' {

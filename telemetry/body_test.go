@@ -146,8 +146,7 @@ func (d dialect) quote(t *rapid.T, text string) string {
 }
 
 func (d dialect) isToken(text string) bool {
-	return text != "" && strings.Trim(text, " \t\r\n") == text && !strings.ContainsAny(text, ",:{}[]'\"\\\n") &&
-		text != "null" && text != "None"
+	return text != "" && strings.Trim(text, " \t\r\n") == text && !strings.ContainsAny(text, ",:{}[]()<'\"\\\n") && !isAbsent([]byte(text))
 }
 
 func (d dialect) text() *rapid.Generator[string] {
@@ -232,13 +231,13 @@ func TestEveryDictIsRead(t *testing.T) {
 				shown = key
 			}
 			items = append(items, shown+strings.TrimLeft(d.blank(t), " ")+":"+d.blank(t)+v.shown)
-			if key == "PlayerId" {
-				key = "UserId"
-			}
 			want[key] = v.text
-			if v.absent || v.text == "" {
+			if v.absent || v.text == "" || key == "UserId" && strings.TrimSpace(v.text) == "" || key == "PlayerId" && strings.TrimSpace(v.text) == "" {
 				delete(want, key)
 			}
+		}
+		if player, ok := want["PlayerId"]; ok && want["UserId"] == "" {
+			want["UserId"] = player
 		}
 		line := examplePrefix + d.join(t, "{", "}", items)
 		var e Event

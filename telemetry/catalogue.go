@@ -1,6 +1,10 @@
 package telemetry
 
-import "maps"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // Kind is an event of the catalogue.
 type Kind uint8
@@ -18,10 +22,11 @@ const (
 	KindIssue
 	KindInstall
 	KindExperiment
+	KindLogout
 )
 
 var kindNames = [...]string{"", "SoftwareVersion", "DeviceInfo", "Notification", "Login", "SessionStart", "SessionEnd",
-	"FeatureUsed", "Issue", "Install", "Experiment"}
+	"FeatureUsed", "Issue", "Install", "Experiment", "Logout"}
 
 // String is the canonical name of the event: "Issue" for Crash, Error and Issue; "" for KindOther.
 func (k Kind) String() string {
@@ -73,17 +78,27 @@ const (
 	nameOfName    = "Name"
 )
 
+// maxPlaces is how many names all attributes can have together: as many as a word has bits. The first name of an
+// attribute has the place of the attribute, further ones those behind.
+const maxPlaces = 64
+
+// furtherName is the place of a name that counts where the attribute has no text yet.
+type furtherName struct{ place, attribute uint8 }
+
 // Catalogue says under which names telemetry has the events and attributes: canonical name → the names, matched exactly,
 // upper and lower case included. A list stands for itself: it must repeat the canonical name if telemetry uses that, too,
 // and an empty one switches the entry off. What is not listed keeps its default, so the zero value is the default.
 type Catalogue struct {
 	Events     map[string][]string `json:"events"`
-	Attributes map[string][]string `json:"attributes"`
+	Attributes map[string][]string `json:"attributes"` // of several names the first one with a text counts
+	// Absent are the user and session ids that stand for none, whatever their case and the blanks around them; nil:
+	// the default ones. Nothing but blanks always does.
+	Absent []string `json:"absent"`
 }
 
 // DefaultCatalogue is the catalogue of docs/EVENTS.md. JSON decoded into it is merged over it.
 func DefaultCatalogue() Catalogue {
-	c := Catalogue{Events: map[string][]string{}, Attributes: map[string][]string{nameOfName: {nameOfName}}}
+	c := Catalogue{Events: map[string][]string{}, Attributes: map[string][]string{nameOfName: {nameOfName}}, Absent: slices.Clone(defaultAbsent)}
 	for _, name := range kindNames[1:] {
 		c.Events[name] = []string{name}
 	}
@@ -97,18 +112,54 @@ func DefaultCatalogue() Catalogue {
 
 // Validate finds canonical names that do not exist, names that belong to two entries, and names that can't occur.
 func (c Catalogue) Validate() error {
-	_, _, err := c.tables()
+	_, err := c.tables()
 	return err
 }
 
+// names is a catalogue as it is looked up.
+type names struct {
+	events     nameTable     // by Kind
+	attributes nameTable     // by place
+	further    []furtherName // in the order in which they count
+	users      uint64        // the places of the names of AttributeUser
+	absent     placeholders
+}
+
 // tables merges c over the defaults.
-func (c Catalogue) tables() (events, attributes nameTable, err error) {
+func (c Catalogue) tables() (n names, err error) {
 	all := DefaultCatalogue()
 	maps.Copy(all.Events, c.Events)
 	maps.Copy(all.Attributes, c.Attributes)
-	if events, err = newNameTable("event", kindNames[:], all.Events); err != nil {
-		return nil, nil, err
+	if c.Absent != nil {
+		all.Absent = c.Absent
 	}
-	attributes, err = newNameTable("attribute", append(attributeNames[:], nameOfName), all.Attributes)
-	return events, attributes, err
+	if n.events, err = newNameTable("event", kindNames[:], all.Events); err != nil {
+		return n, err
+	}
+	canonical := append(attributeNames[:], nameOfName)
+	if n.attributes, err = newNameTable("attribute", canonical, all.Attributes); err != nil {
+		return n, err
+	}
+	place := len(canonical)
+	for attribute, key := range canonical {
+		for i, name := range all.Attributes[key] {
+			if i == 0 || slices.Contains(all.Attributes[key][:i], name) {
+				continue
+			}
+			if place == maxPlaces {
+				return n, fmt.Errorf("catalogue: the attributes have too many names: %d besides the first ones are the most", maxPlaces-len(canonical))
+			}
+			n.attributes.renumber(name, uint8(place))
+			n.further = append(n.further, furtherName{uint8(place), uint8(attribute)})
+			place++
+		}
+	}
+	n.users = 1 << AttributeUser
+	for _, further := range n.further {
+		if further.attribute == uint8(AttributeUser) {
+			n.users |= 1 << further.place
+		}
+	}
+	n.absent, err = newPlaceholders(all.Absent)
+	return n, err
 }

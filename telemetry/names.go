@@ -56,6 +56,15 @@ func newNameTable(what string, canonical []string, names map[string][]string) (n
 
 func (t nameTable) slot(at uint64) *nameSlot { return &t[at&uint64(len(t)-1)] }
 
+// renumber gives a name that is there another number.
+func (t nameTable) renumber(name string, number uint8) {
+	for i := range t {
+		if t[i].name == name {
+			t[i].number = number
+		}
+	}
+}
+
 func (t nameTable) find(name []byte) uint8 {
 	return t.lookup(name, namePrefix(name))
 }
@@ -78,7 +87,7 @@ func (t nameTable) lookup(name []byte, prefix uint64) uint8 {
 		if slot.name == "" {
 			return unknownName
 		}
-		if slot.prefix == prefix && slot.name == string(name) {
+		if slot.prefix == prefix && len(slot.name) == len(name) && (len(name) <= 8 || slot.name == string(name)) { // up to 8 bytes, the prefix is all
 			return slot.number
 		}
 	}

@@ -11,6 +11,10 @@ import (
 // DefaultMaxFuture is how far beyond the end of its hour an event may lie, when Options do not say.
 const DefaultMaxFuture = 24 * time.Hour
 
+// DefaultMaxPast is how far before its hour an event may lie, when Options do not say: devices do come back after
+// months, and a clock that was never set says 1970.
+const DefaultMaxPast = 5 * 365 * 24 * time.Hour
+
 // LargestMaxFuture bounds Options.MaxFuture: whoever looks for an event by its time need not look into hours long before it.
 const LargestMaxFuture = 31 * 24 * time.Hour
 
@@ -18,19 +22,24 @@ const LargestMaxFuture = 31 * 24 * time.Hour
 type Options struct {
 	// Catalogue is merged over DefaultCatalogue.
 	Catalogue Catalogue
-	// Hour is the hour whose files are parsed, in years 1 to 9999. It matters only for ReasonFuture.
+	// Hour is the hour whose files are parsed, in years 1 to 9999. It matters only for ReasonFuture and ReasonPast.
 	Hour Hour
-	// MaxFuture is how far beyond the end of Hour an event may lie; DefaultMaxFuture if zero. Events may be late without limit.
+	// MaxFuture is how far beyond the end of Hour an event may lie; DefaultMaxFuture if zero.
 	MaxFuture time.Duration
+	// MaxPast is how far before the start of Hour an event may lie; DefaultMaxPast if zero.
+	MaxPast time.Duration
+	// SessionsByService: the same session id in two services is two sessions.
+	SessionsByService bool
 }
 
 // Parser turns lines into events. It does not change once made, so goroutines may share it.
 type Parser struct {
-	events, attributes nameTable
-	latest             int64 // the last microsecond that is not ReasonFuture
+	names
+	earliest, latest  int64 // the first microsecond that is not ReasonPast, the last one that is not ReasonFuture
+	sessionsByService bool
 }
 
-// NewParser makes a Parser. Errors: a catalogue that is not valid, an hour or MaxFuture out of range.
+// NewParser makes a Parser. Errors: a catalogue that is not valid, an hour, MaxFuture or MaxPast out of range.
 func NewParser(o Options) (*Parser, error) {
 	if o.MaxFuture == 0 {
 		o.MaxFuture = DefaultMaxFuture
@@ -41,12 +50,19 @@ func NewParser(o Options) (*Parser, error) {
 	if o.MaxFuture > LargestMaxFuture {
 		return nil, fmt.Errorf("parser: a maximum of %v into the future: must not be more than %v", o.MaxFuture, LargestMaxFuture)
 	}
+	if o.MaxPast == 0 {
+		o.MaxPast = DefaultMaxPast
+	}
+	if o.MaxPast < 0 {
+		return nil, fmt.Errorf("parser: a maximum of %v into the past: must not be negative", o.MaxPast)
+	}
 	if o.Hour < firstSecond/3600 || o.Hour > lastSecond/3600 {
 		return nil, fmt.Errorf("parser: hour %d lies outside of the years 1 to 9999", int64(o.Hour))
 	}
-	p := &Parser{latest: o.Hour.End().UnixMicro() + o.MaxFuture.Microseconds()}
+	p := &Parser{earliest: o.Hour.Start().UnixMicro() - o.MaxPast.Microseconds(), latest: o.Hour.End().UnixMicro() + o.MaxFuture.Microseconds(),
+		sessionsByService: o.SessionsByService}
 	var err error
-	if p.events, p.attributes, err = o.Catalogue.tables(); err != nil {
+	if p.names, err = o.Catalogue.tables(); err != nil {
 		return nil, fmt.Errorf("parser: %w", err)
 	}
 	return p, nil
@@ -77,23 +93,62 @@ func (p *Parser) Parse(line []byte, e *Event) Reason {
 		return ReasonFields
 	}
 	if e.Time, ok = parseTimestamp(timestamp, separator); !ok {
-		return ReasonTimestamp
+		if e.Time, ok = e.unquoteFields(timestamp); !ok {
+			return ReasonTimestamp
+		}
+		if len(e.ServiceName) == 0 || len(e.SessionID) == 0 {
+			return ReasonFields
+		}
 	}
-	if e.Time > p.latest {
-		return ReasonFuture
+	if reason := p.CheckTime(e.Time); reason != "" {
+		return reason
 	}
 	return p.ParseBody(e)
+}
+
+// CheckTime says why an event time, in UTC microseconds since 1970, is not believed; "" if it is.
+func (p *Parser) CheckTime(micros int64) Reason {
+	switch {
+	case micros > p.latest:
+		return ReasonFuture
+	case micros < p.earliest:
+		return ReasonPast
+	}
+	return ""
 }
 
 // ParseBody does the rest for an event whose fields and time are set, as of a line that was accepted and kept earlier.
 func (p *Parser) ParseBody(e *Event) Reason {
 	e.Transaction = transactionNumber(e.TransactionID)
 	e.present, e.buffer = 0, e.buffer[:0]
-	if reason := p.parseBody(e.Body, e); reason != "" {
+	if reason := p.parseBody(e.Body, e); reason == ReasonBody {
+		if reason = p.parseLoose(e); reason != "" {
+			return reason
+		}
+	} else if reason != "" {
 		return reason
 	}
-	if e.present>>attributeName&1 == 0 {
+	for users := e.present & p.users; users != 0; users &= users - 1 {
+		if place := bits.TrailingZeros64(users); p.absent.has(e.values[place]) {
+			e.present &^= 1 << place
+		}
+	}
+	for _, further := range p.further {
+		if e.has(further.place) && !e.has(further.attribute) {
+			e.set(further.attribute, e.values[further.place])
+		}
+	}
+	if !e.has(attributeName) {
 		return ReasonName
+	}
+	if e.Session = e.SessionID; p.absent.has(e.Session) {
+		if e.Session = nil; !e.has(uint8(AttributeUser)) {
+			return ReasonSession
+		}
+	} else if p.sessionsByService {
+		start := len(e.buffer)
+		e.buffer = appendSessionOfService(e.buffer, e.ServiceName, e.SessionID)
+		e.Session = e.buffer[start:]
 	}
 	e.Name = e.values[attributeName]
 	e.Kind = KindOther
@@ -133,6 +188,18 @@ func (e *Event) cutAtTabs(line []byte) (timestamp []byte, ok bool) {
 	}
 	e.Category, e.ServiceName, e.SessionID, e.TransactionID, e.Body = category, service, session, transaction, body
 	return timestamp, true
+}
+
+// unquoteFields is for lines in which every field is quoted as CSV quotes. It returns the event's time.
+func (e *Event) unquoteFields(timestamp []byte) (micros int64, ok bool) {
+	for _, field := range [...]*[]byte{&timestamp, &e.Category, &e.ServiceName, &e.SessionID, &e.TransactionID} {
+		last := len(*field) - 1
+		if last < 1 || (*field)[0] != '"' || bytes.IndexByte((*field)[1:], '"') != last-1 {
+			return 0, false
+		}
+		*field = trim((*field)[1:last])
+	}
+	return parseTimestamp(timestamp, ' ')
 }
 
 // cutAtBlanks is for lines with fewer than five tabs: five words, and a body that isn't empty.

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"pgregory.net/rapid"
 )
 
 func newParser(t testing.TB, o Options) *Parser {
@@ -49,34 +52,98 @@ func TestTransactionNumber(t *testing.T) {
 	}
 }
 
-// Late is fine, and so is everything up to and including the limit.
-func TestFuture(t *testing.T) {
+// Everything up to and including the limits is fine.
+func TestTimesBelieved(t *testing.T) {
 	hour := HourOf(date(2021, 12, 24, 11))
+	const ages = 290 * 365 * 24 * time.Hour
 	for _, c := range []struct {
-		max  time.Duration
-		at   string
-		want Reason
+		past, future time.Duration
+		at           string
+		want         Reason
 	}{
-		{0, "0001-01-01T00:00:00Z", ""},
-		{0, "2021-12-25T12:00:00Z", ""},
-		{0, "2021-12-25T13:00:00+01:00", ""},
-		{0, "2021-12-25T12:00:00.000001Z", ReasonFuture},
-		{time.Minute, "2021-12-24T12:01:00Z", ""},
-		{time.Minute, "2021-12-24T12:01:00.000001Z", ReasonFuture},
-		{LargestMaxFuture, "2022-01-24T12:00:00Z", ""},
+		{0, 0, "2021-12-25T12:00:00Z", ""},
+		{0, 0, "2021-12-25T13:00:00+01:00", ""},
+		{0, 0, "2021-12-25T12:00:00.000001Z", ReasonFuture},
+		{0, time.Minute, "2021-12-24T12:01:00Z", ""},
+		{0, time.Minute, "2021-12-24T12:01:00.000001Z", ReasonFuture},
+		{0, LargestMaxFuture, "2022-01-24T12:00:00Z", ""},
+		{0, 0, "2016-12-25T11:00:00Z", ""},
+		{0, 0, "2016-12-25T12:00:00+01:00", ""},
+		{0, 0, "2016-12-25T10:59:59.999999Z", ReasonPast},
+		{0, 0, "0001-01-01T00:00:00Z", ReasonPast},
+		{time.Minute, 0, "2021-12-24T10:59:00Z", ""},
+		{time.Minute, 0, "2021-12-24T10:58:59.999999Z", ReasonPast},
+		{ages, 0, "1970-01-01T00:00:00Z", ""},
+		{ages, 0, "1601-01-01T00:00:00Z", ReasonPast},
 	} {
 		var e Event
-		p := newParser(t, Options{Hour: hour, MaxFuture: c.max})
+		p := newParser(t, Options{Hour: hour, MaxPast: c.past, MaxFuture: c.future})
 		if got := p.Parse([]byte("Telemetry "+c.at+" ClientApp S1 20 {'Name': 'Login'}"), &e); got != c.want {
-			t.Errorf("%v beyond %v, %s: %q", c.max, hour, c.at, got)
+			t.Errorf("%v before and %v beyond %v, %s: %q", c.past, c.future, hour, c.at, got)
 		}
 	}
+}
+
+// A line of a session that stands for none is its user's, or nobody's.
+func TestPlaceholderSessions(t *testing.T) {
+	byService := Options{Hour: HourOf(date(2021, 12, 24, 11)), SessionsByService: true}
+	listed := Options{Hour: byService.Hour, Catalogue: Catalogue{Absent: []string{"Unknown", "0"}}}
+	for _, c := range []struct {
+		options       Options
+		session, body string
+		want          Reason
+		tells         string
+	}{
+		{Options{Hour: byService.Hour}, "S1", "{'Name': 'x'}", "", "S1"},
+		{Options{Hour: byService.Hour}, "null", "{'Name': 'x'}", ReasonSession, ""},
+		{Options{Hour: byService.Hour}, "NaN", "{'Name': 'x', 'UserId': nan}", ReasonSession, ""},
+		{Options{Hour: byService.Hour}, "<NA>", "{'Name': 'x', 'UserId': 'null'}", ReasonSession, ""},
+		{Options{Hour: byService.Hour}, "n/a", "{'Name': 'x', 'UserId': 'a'}", "", ""},
+		{Options{Hour: byService.Hour}, "None", "{'Name': 'x', 'UserId': 'null', 'PlayerId': 'a'}", "", ""},
+		{Options{Hour: byService.Hour}, "\u00a0", "{'Name': 'x'}", ReasonSession, ""},
+		{Options{Hour: byService.Hour}, "undefined", "{'Name': nan}", ReasonName, ""},
+		{Options{Hour: byService.Hour}, "00000000-0000-0000-0000-000000000000", "{'Name': 'x'}", ReasonSession, ""},
+		{Options{Hour: byService.Hour}, "00000000-0000-0000-0000-000000000001", "{'Name': 'x'}", "", "00000000-0000-0000-0000-000000000001"},
+		{Options{Hour: byService.Hour}, "none2", "{'Name': 'x'}", "", "none2"},
+		{listed, "UNKNOWN", "{'Name': 'x'}", ReasonSession, ""},
+		{listed, "0", "{'Name': 'x'}", ReasonSession, ""},
+		{listed, "null", "{'Name': 'x'}", "", "null"},
+		{byService, "S1", "{'Name': 'x'}", "", "Cl%2F%25ent/S1"},
+		{byService, "a/b", "{'N\\u0061me': 'x'}", "", "Cl%2F%25ent/a/b"},
+		{byService, "null", "{'Name': 'x'}", ReasonSession, ""},
+		{byService, "null", "{'Name': 'x', 'UserId': 'a'}", "", ""},
+	} {
+		var e Event
+		p := newParser(t, c.options)
+		got := p.Parse([]byte("Telemetry\t2021-12-24T11:31:19Z\tCl/%ent\t"+c.session+"\t20\t"+c.body), &e)
+		if got != c.want || got == "" && (string(e.Session) != c.tells || string(e.SessionID) != c.session) {
+			t.Errorf("%s %s: %q, %q", c.session, c.body, got, e.Session)
+		}
+	}
+}
+
+// Whatever two pairs of service and session, their ids are equal only if they are.
+func TestSessionOfServiceIsInjective(t *testing.T) {
+	text := rapid.SliceOf(rapid.SampledFrom([]byte("a/%2F5")))
+	rapid.Check(t, func(t *rapid.T) {
+		a, b, c, d := text.Draw(t, "service"), text.Draw(t, "session"), text.Draw(t, "other service"), text.Draw(t, "other session")
+		same := bytes.Equal(a, c) && bytes.Equal(b, d)
+		if got := bytes.Equal(SessionOfService(a, b), SessionOfService(c, d)); got != same {
+			t.Fatalf("(%s, %s) and (%s, %s): %v", a, b, c, d, got)
+		}
+	})
 }
 
 func TestOptionsErrors(t *testing.T) {
 	for name, o := range map[string]Options{
 		"a negative future":   {MaxFuture: -1},
 		"a far future":        {MaxFuture: LargestMaxFuture + 1},
+		"a negative past":     {MaxPast: -1},
+		"too many names":      {Catalogue: Catalogue{Attributes: map[string][]string{"UserId": manyNames(48)}}},
+		"a blank placeholder": {Catalogue: Catalogue{Absent: []string{" "}}},
+		"an empty one":        {Catalogue: Catalogue{Absent: []string{""}}},
+		"one with blanks":     {Catalogue: Catalogue{Absent: []string{"null "}}},
+		"one not in UTF-8":    {Catalogue: Catalogue{Absent: []string{"\xff"}}},
 		"an hour too far":     {Hour: HourOf(date(10000, 1, 1, 0))},
 		"an hour too early":   {Hour: HourOf(date(0, 12, 31, 23))},
 		"an unknown event":    {Catalogue: Catalogue{Events: map[string][]string{"Crash": {"Crash"}}}},
@@ -91,6 +158,31 @@ func TestOptionsErrors(t *testing.T) {
 	} {
 		if p, err := NewParser(o); err == nil || p != nil {
 			t.Errorf("%s: %v, %v", name, p, err)
+		}
+	}
+}
+
+func manyNames(n int) (names []string) {
+	for i := range n {
+		names = append(names, fmt.Sprintf("user%d", i))
+	}
+	return names
+}
+
+// The names of all attributes fill all places, and the last one counts, too.
+func TestManyNames(t *testing.T) {
+	p := newParser(t, Options{Hour: HourOf(date(2021, 12, 24, 11)), Catalogue: Catalogue{Attributes: map[string][]string{"UserId": append(manyNames(47), "user3")}}})
+	for body, want := range map[string]string{
+		"{'Name': 'x', 'user46': 'a'}":                                        "a",
+		"{'Name': 'x', 'user46': 'a', 'user45': 'b', 'user0': 'null'}":        "b",
+		"{'Name': 'x', 'user46': 'a', 'user0': 'c', 'user45': 'b'}":           "c",
+		"{'Name': 'x', 'user5': 'a', 'user46': 'c', 'user5': nan, 'Name': y}": "c",
+	} {
+		var e Event
+		if reason := p.Parse([]byte(examplePrefix+body), &e); reason != "" {
+			t.Errorf("%s: %s", body, reason)
+		} else if got, _ := e.Attribute(AttributeUser); string(got) != want {
+			t.Errorf("%s: %q", body, got)
 		}
 	}
 }
@@ -121,6 +213,9 @@ func TestParseDoesNotAllocate(t *testing.T) {
 		examplePrefix + `{'Name': 'SoftwareVersion', 'Version': 1.22.03, 'Device': 'Gameboy', 'UserId': None}`,
 		examplePrefix + `{"Name": "Issue", "Message": "can't \"open\" \ud83d\ude00", "N\u0061me": "Crash", "Deep": [{"a": [1, 2]}]}`,
 		"Telemetry 2021-12-24T11:31:19.459+0000 ClientApp S1 20 {Name: Login, UserId: Zoë}",
+		"Telemetry 2021-12-24T11:31Z ClientApp null 20 {Name: Login, UserId: Zoë}",
+		examplePrefix + `{u'Name': b'SoftwareVersion', 'Version': Decimal('1.10'), 'a': (1, {2: [3]}), 'b': {'c', <X.y: 1>}, {(1,): 2}: nan, 'UserId': 'n\x75ll'}`,
+		examplePrefix + `"{""Name"": ""Login"", ""UserId"": ""\u00e9""}"`,
 		"Telemetry 2021-12-24T11:31:19.459+0000 ClientApp",
 	} {
 		text := []byte(line)
@@ -156,6 +251,8 @@ func FuzzParse(f *testing.F) {
 		`{'Name': 'SoftwareVersion', 'Version': 1.22.03, 'Device': 'Gameboy'}`,
 		`{"Name":"Issue","Message":"\ud83d\ude00\x00\q","UserId":null,"d":{"a":[1,{},[]]},}`,
 		`{Name: Login, PlayerId: "a\"b", UserId: 'c\'d'}`,
+		`{u'Name': rb'Login', 'a': f(1, [2, {'b': (3,)}], ")"), 'c': {1, <A.b: 'c'>}, {'d': 1}: x:y\z, 'e': :-( }`,
+		`"{""Name"": ""Login"", ""UserId"": ""null"", ""PlayerId"": Decimal('NaN')}"`, `b'{"Name": "Login", "OS": "\xc3"}'`,
 	} {
 		f.Add([]byte(examplePrefix + body))
 	}
@@ -193,8 +290,13 @@ func FuzzParse(f *testing.F) {
 		if len(e.Name) == 0 || len(e.ServiceName) == 0 || len(e.SessionID) == 0 {
 			t.Fatal("an empty name, service or session")
 		}
-		if cap(e.buffer) > 4*len(line)+64 {
+		if cap(e.buffer) > 6*len(line)+64 {
 			t.Fatalf("a buffer of %d bytes for a line of %d", cap(e.buffer), len(line))
+		}
+		// Whoever reads it, it is the same event.
+		loose := Event{ServiceName: e.ServiceName, SessionID: e.SessionID, Body: e.Body}
+		if reason := p.parseLoose(&loose); reason != "" || !sameBodies(&e, &loose, p) {
+			t.Fatalf("%q\n%s\nloosely: %q\n%q", line, describe(&e), reason, attributes(&loose))
 		}
 		// The same fields, joined by tabs, are the same event.
 		at := time.UnixMicro(e.Time).UTC().Format("2006-01-02T15:04:05.000000Z")
@@ -204,4 +306,17 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q\n%s\nagain: %q\n%s", line, describe(&e), reason, describe(&again))
 		}
 	})
+}
+
+// sameBodies compares what Parse made of a body with what parseLoose did, which knows nothing of further names yet.
+func sameBodies(e, loose *Event, p *Parser) bool {
+	for a := range uint8(maxPlaces) {
+		if a >= uint8(NumAttributes) && !slices.ContainsFunc(p.further, func(f furtherName) bool { return f.place == a }) || p.users>>a&1 == 1 {
+			continue // further names are copied, placeholders taken out
+		}
+		if e.has(a) != loose.has(a) || e.has(a) && !bytes.Equal(e.values[a], loose.values[a]) {
+			return false
+		}
+	}
+	return true
 }

@@ -13,9 +13,11 @@ const (
 	ReasonFields    Reason = "fields"
 	ReasonTimestamp Reason = "timestamp"
 	ReasonFuture    Reason = "future"
+	ReasonPast      Reason = "past"
 	ReasonBody      Reason = "body"
 	ReasonNesting   Reason = "nesting"
 	ReasonName      Reason = "name"
+	ReasonSession   Reason = "session"
 )
 
 var reasons = []struct {
@@ -28,9 +30,11 @@ var reasons = []struct {
 	{ReasonFields, "there are fewer than six fields, or the service or the session is empty"},
 	{ReasonTimestamp, "the timestamp is not a date and time with a UTC offset in years 0001 to 9999"},
 	{ReasonFuture, "the timestamp lies too far beyond the end of the hour of its folder"},
+	{ReasonPast, "the timestamp lies too far before the hour of its folder"},
 	{ReasonBody, "the body is not a dict that can be read"},
 	{ReasonNesting, "the body nests dicts and lists more than 64 deep"},
 	{ReasonName, "the body names no event"},
+	{ReasonSession, "the session is a placeholder, and the body does not name its user"},
 }
 
 // Reasons lists every code, in the order of the checks.

@@ -1,13 +1,16 @@
 package telemetry
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // parseTimestamp reads a date and time with a UTC offset, such as 2021-12-24T11:31:19.459+0000, into UTC microseconds
 // since 1970 (docs/EVENTS.md, Timestamps). separator is allowed beside T and t: a blank where a field may hold one.
 func parseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
 	const shortest = len("2021-12-24T11:31:19Z")
 	if len(text) < shortest {
-		return 0, false
+		return parseLooseTimestamp(text, separator)
 	}
 	date, dateOK := pairs(binary.LittleEndian.Uint64(text), 0x00_FF_FF_00_FF_FF_FF_FF, '-')
 	clock, clockOK := pairs(binary.LittleEndian.Uint64(text[11:]), 0xFF_FF_00_FF_FF_00_FF_FF, ':')
@@ -16,33 +19,41 @@ func parseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
 	t := text[10]
 	if !dateOK || !clockOK || text[8]-'0' > 9 || text[9]-'0' > 9 || t|0x20 != 't' && t != separator ||
 		year == 0 || month-1 > 11 || day-1 >= daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
-		return 0, false
+		return parseLooseTimestamp(text, separator)
 	}
 	rest := text[19:]
-	var fraction int64
-	if rest[0] == '.' {
-		n := 1
-		unit := int64(100_000)
-		for ; n < len(rest) && rest[n]-'0' <= 9; n++ {
-			fraction += int64(rest[n]-'0') * unit
-			unit /= 10
-		}
-		if n == 1 || n > 10 {
-			return 0, false
-		}
-		rest = rest[n:]
+	var fraction, offset int64
+	if rest[0] == '.' || rest[0] == ',' {
+		fraction, rest = parseFraction(rest)
 	}
-	var offset int64
 	if string(rest) != "+0000" && string(rest) != "Z" {
-		if offset, ok = parseOffset(rest); !ok {
+		if offset, ok = parseOffset(rest, separator); !ok {
 			return 0, false
 		}
 	}
-	seconds := days(year, month, day)*86400 + int64(hour*3600+minute*60+second) - offset
+	return instant(year, month, day, int64(hour*3600+minute*60+second)-offset, fraction)
+}
+
+// parseFraction reads a decimal mark and digits, if there are any, into microseconds; what is finer is cut off.
+func parseFraction(text []byte) (micros int64, rest []byte) {
+	if len(text) < 2 || text[0] != '.' && text[0] != ',' || text[1]-'0' > 9 {
+		return 0, text
+	}
+	n := 1
+	for unit := int64(100_000); n < len(text) && text[n]-'0' <= 9; n++ {
+		micros += int64(text[n]-'0') * unit
+		unit /= 10
+	}
+	return micros, text[n:]
+}
+
+// instant is a day's moment in UTC: micros behind seconds that the offset may have led out of the day.
+func instant(year, month, day uint, seconds, micros int64) (int64, bool) {
+	seconds += days(year, month, day) * 86400
 	if seconds < firstSecond || seconds > lastSecond {
 		return 0, false // the offset leads out of the years that a date can be written in
 	}
-	return seconds*1_000_000 + fraction, true
+	return seconds*1_000_000 + micros, true
 }
 
 // pairs reads eight characters at once: digits where the mask has ones, the separator elsewhere. Byte i of the result is
@@ -61,36 +72,136 @@ const (
 	lastSecond  = 253_402_300_799
 )
 
-// parseOffset reads Z, +01, +0130 or +01:30 into seconds east of UTC.
-func parseOffset(text []byte) (seconds int64, ok bool) {
-	if len(text) == 1 {
-		return 0, text[0]|0x20 == 'z'
-	}
-	if len(text) < 3 || text[0] != '+' && text[0] != '-' {
-		return 0, false
-	}
-	negative := text[0] == '-'
-	hours, ok := digits2(text[1:])
-	var minutes uint
-	switch text = text[3:]; {
-	case len(text) == 3 && text[0] == ':':
+// parseOffset reads Z, UTC, GMT, +01, +0130, +01:30 or +01:30:15 into seconds east of UTC, whatever name of a zone
+// stands behind it: in brackets, or after a blank. One blank may stand before it. Blanks only where a field may hold
+// them.
+func parseOffset(text []byte, separator byte) (seconds int64, ok bool) {
+	if len(text) > 0 && text[0] == separator && separator == ' ' {
 		text = text[1:]
-		fallthrough
-	case len(text) == 2:
-		var fine bool
-		minutes, fine = digits2(text)
-		ok = ok && fine
-	case len(text) != 0:
+	}
+	if n := len(text); n > 0 && text[n-1] == ']' {
+		if text = text[:max(bytes.IndexByte(text, '['), 0)]; len(text) == 0 {
+			return 0, false
+		}
+	}
+	if n := bytes.IndexByte(text, ' '); n > 0 && separator == ' ' && text[0] < 'A' && isZone(text[n+1:]) { // +0200 CEST
+		text = text[:n]
+	}
+	switch {
+	case len(text) == 1:
+		return 0, text[0]|0x20 == 'z'
+	case len(text) == 3 && (bytes.EqualFold(text, utc) || bytes.EqualFold(text, gmt)):
+		return 0, true
+	case len(text) < 3 || text[0] != '+' && text[0] != '-':
 		return 0, false
 	}
-	if !ok || hours > 23 || minutes > 59 {
+	var parts [3]uint
+	digits, colons := text[1:], len(text) > 3 && text[3] == ':'
+	for i := range parts {
+		if i > 0 && colons && len(digits) > 0 {
+			if digits[0] != ':' {
+				return 0, false
+			}
+			digits = digits[1:]
+		} else if len(digits) == 0 {
+			break
+		}
+		if len(digits) < 2 {
+			return 0, false
+		}
+		if parts[i], ok = digits2(digits); !ok {
+			return 0, false
+		}
+		digits = digits[2:]
+	}
+	if len(digits) != 0 || parts[0] > 23 || parts[1] > 59 || parts[2] > 59 {
 		return 0, false
 	}
-	seconds = int64(hours)*3600 + int64(minutes)*60
-	if negative {
+	seconds = int64(parts[0])*3600 + int64(parts[1])*60 + int64(parts[2])
+	if text[0] == '-' {
 		seconds = -seconds
 	}
 	return seconds, true
+}
+
+// isZone tells a short name of a zone.
+func isZone(text []byte) bool {
+	for _, c := range text {
+		if c|0x20 < 'a' || c|0x20 > 'z' {
+			return false
+		}
+	}
+	return len(text) > 0 && len(text) <= 5
+}
+
+var utc, gmt = []byte("UTC"), []byte("GMT")
+
+// parseLooseTimestamp reads what else ISO 8601 allows: no seconds, or no minutes either, and the basic form without
+// dashes and colons, 20211224T113119Z.
+func parseLooseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
+	var parts [6]uint // year, month, day, hour, minute, second
+	year, ok := number4(text)
+	if !ok {
+		return 0, false
+	}
+	parts[0], text = year, text[4:]
+	dashes := len(text) > 0 && text[0] == '-'
+	colons := dashes
+	part := 1
+	for ; part < len(parts); part++ {
+		var mark byte
+		switch {
+		case part == 3:
+			if len(text) == 0 || text[0]|0x20 != 't' && text[0] != separator {
+				return 0, false
+			}
+			text = text[1:]
+		case part < 3 && dashes:
+			mark = '-'
+		case part > 3 && colons:
+			mark = ':'
+		}
+		if mark != 0 {
+			if len(text) > 0 && text[0] != mark && part > 3 {
+				break // the time ends here
+			}
+			if len(text) == 0 || text[0] != mark {
+				return 0, false
+			}
+			text = text[1:]
+		} else if part > 3 && (len(text) == 0 || text[0]-'0' > 9) {
+			break
+		}
+		if len(text) < 2 {
+			return 0, false
+		}
+		if parts[part], ok = digits2(text); !ok {
+			return 0, false
+		}
+		text = text[2:]
+	}
+	if parts[0] == 0 || parts[1]-1 > 11 || parts[2]-1 >= daysIn(parts[0], parts[1]) || parts[3] > 23 || parts[4] > 59 || parts[5] > 59 {
+		return 0, false
+	}
+	var fraction int64
+	if part == len(parts) { // only seconds have one
+		fraction, text = parseFraction(text)
+	}
+	offset, ok := parseOffset(text, separator)
+	if !ok {
+		return 0, false
+	}
+	return instant(parts[0], parts[1], parts[2], int64(parts[3]*3600+parts[4]*60+parts[5])-offset, fraction)
+}
+
+// number4 reads the four digits that a text begins with.
+func number4(text []byte) (uint, bool) {
+	if len(text) < 4 {
+		return 0, false
+	}
+	high, ok1 := digits2(text)
+	low, ok2 := digits2(text[2:])
+	return high*100 + low, ok1 && ok2
 }
 
 func digits2(text []byte) (uint, bool) {

@@ -129,7 +129,7 @@ func (c *Catalog) addWarehouse(location string) error {
 	case err == nil && parsed.Scheme == "s3" && parsed.Host != "":
 		c.addS3()
 	default:
-		return fmt.Errorf("%w: the warehouse %q is neither file:///absolute/folder nor s3://bucket/prefix", ErrConfig, location)
+		return fmt.Errorf("%w: the warehouse is neither file:///absolute/folder nor s3://bucket/prefix", ErrConfig) // it may hold a secret
 	}
 	return nil
 }

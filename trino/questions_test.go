@@ -23,11 +23,11 @@ type question struct {
 }
 
 var questions = []question{
-	{view: "events", answer: (*truth).events, mutant: [2]string{"'session:' || session_id", "session_id"}},
+	{view: "events", answer: (*truth).events, mutant: [2]string{"coalesce(value, '')", "value"}},
 	{view: "active_installations", answer: (*truth).activeInstallations, mutant: [2]string{"'30' DAY", "'60' DAY"}},
 	{view: "active_versions", answer: (*truth).activeVersions, mutant: [2]string{"'7' DAY", "'6' DAY"}},
-	{view: "shutdown_impact", answer: (*truth).shutdownImpact, mutant: [2]string{"min(version_rank) AS oldest", "max(version_rank) AS oldest"}},
-	{view: "shutdown_users", answer: (*truth).shutdownUsers, mutant: [2]string{"a.version_rank <= v.version_rank", "a.version_rank < v.version_rank"}},
+	{view: "shutdown_impact", answer: (*truth).shutdownImpact, mutant: [2]string{"min(place) AS oldest", "max(place) AS oldest"}},
+	{view: "shutdown_users", answer: (*truth).shutdownUsers, mutant: [2]string{"a.place <= v.place", "a.place < v.place"}},
 	{view: "version_device_distribution", answer: (*truth).versionDeviceDistribution, mutant: [2]string{"PARTITION BY service, device", "PARTITION BY device"}},
 	{view: "notification_status", answer: (*truth).notificationStatus, mutant: [2]string{"AND i.valid_from >= t.told_at", ""}},
 	{view: "feature_use", answer: (*truth).featureUse, mutant: [2]string{"a.version_rank > a.oldest_rank", "true"}},
@@ -38,7 +38,7 @@ var questions = []question{
 	{view: "issue_codes_by_version", answer: (*truth).issueCodesByVersion, mutant: [2]string{"e.event_name = 'Issue' AND e.user_kind = 'user'", "e.event_name = 'Issue'"}},
 	{view: "version_engagement", answer: (*truth).versionEngagement, mutant: [2]string{"/ user_days", "/ active_users"}},
 	{view: "version_retention", answer: (*truth).versionRetention, mutant: [2]string{"l.version = a.version AND l.last_seen_at", "l.last_seen_at"}},
-	{view: "release_focus", answer: (*truth).releaseFocus, mutant: [2]string{"lag(version)", "lead(version)"}},
+	{view: "release_focus", answer: (*truth).releaseFocus, mutant: [2]string{"lag(a.version)", "lead(a.version)"}},
 	{view: "release_cadence", answer: (*truth).releaseCadence, mutant: [2]string{"WHERE is_release", ""}},
 	{view: "version_behaviour", answer: (*truth).versionBehaviour, mutant: [2]string{"* 9 + 9) / 10", "* 8 + 9) / 10"}},
 	{view: "version_trend", answer: (*truth).versionTrend, mutant: [2]string{"- d.upgrades_out", ""}},
@@ -52,7 +52,7 @@ var questions = []question{
 func sparse() generate.Options {
 	o := generate.Defaults()
 	o.Hours, o.EmptyHours, o.Users, o.LinesPerHour, o.FilesPerHour = 49*24, 0.975, 300, 500, 1
-	o.NewUsers, o.Anonymous, o.Shared, o.Late = 0.6, 0.1, 0.05, 0.1
+	o.NewUsers, o.Anonymous, o.Shared, o.Late, o.Ended = 0.6, 0.1, 0.05, 0.1, 0.15
 	return o
 }
 

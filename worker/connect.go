@@ -7,12 +7,16 @@ import (
 	"log/slog"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	failurepb "go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows"
 )
 
@@ -49,12 +53,27 @@ func ConnectTo(ctx context.Context, address string, logger *slog.Logger) (client
 
 func dial(ctx context.Context, options client.Options, logger *slog.Logger) (client.Client, error) {
 	options.Logger = log.NewStructuredLogger(logger)
+	options.FailureConverter = cleanFailures{temporal.GetDefaultFailureConverter()}
 	c, err := client.DialContext(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("connect to Temporal at %s, namespace %s: %w; is the server up, and TEMPORAL_ADDRESS right?",
 			options.HostPort, options.Namespace, err)
 	}
 	return c, nil
+}
+
+// cleanFailures keeps what errors repeat of files and clients from moving a cursor or beginning a line, wherever Temporal shows them.
+type cleanFailures struct{ converter.FailureConverter }
+
+// ErrorToFailure implements converter.FailureConverter.
+func (c cleanFailures) ErrorToFailure(err error) *failurepb.Failure {
+	failure := c.FailureConverter.ErrorToFailure(err)
+	for each := failure; each != nil; each = each.Cause {
+		if clean := terminal.Clean(each.Message); clean != each.Message { // others may be reading it
+			each.Message = clean
+		}
+	}
+	return failure
 }
 
 // IsUnreachable tells that Temporal's server does not answer.

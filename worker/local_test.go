@@ -72,7 +72,7 @@ func startLocal(t *testing.T) *local {
 // work starts a worker that stops with the test.
 func (l *local) work(t *testing.T) {
 	t.Helper()
-	w := worker.New(l.client, worker.Options{Source: l.source, Lake: l.lake, Catalogue: telemetry.DefaultCatalogue()})
+	w := worker.New(l.client, worker.Options{Source: l.source, Lake: l.lake, Parsing: telemetry.Options{}})
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}

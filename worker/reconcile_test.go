@@ -102,14 +102,14 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 	files.write(key(8, "a.tsv"), line(8, 1, "1.8"))                                   // to an hour that had none
 	got := reconcile(false)
 	require.Equal(t, workflows.ReconcileProgress{
-		HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Ran: 6, Empty: 4}, Differ: 6, Added: 2, Changed: 2, Removed: 2,
+		HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Ran: 6, Empty: 3}, Differ: 6, Added: 2, Changed: 2, Gone: 2, GoneHours: 2,
 	}, got)
-	require.Equal(t, []string{"1.0", "0.5", "2.1", "1.2", "1.25", "1.4", "1.5", "1.8"}, l.history(t.Context(), "p1"))
-	require.Zero(t, reconcile(false).Ran, "now they are the same")
+	require.Equal(t, []string{"1.0", "0.5", "2.1", "1.2", "1.25", "1.3", "1.4", "1.5", "1.6", "1.8"}, l.history(t.Context(), "p1"))
+	require.Zero(t, reconcile(false).Ran, "now they are the same, and what is gone is known")
 	_, err = l.lake.DropBefore(t.Context(), lake.LayerBronze, first+2, false)
 	require.NoError(t, err)
 	files.write(key(0, "later.tsv"), line(0, 40, "0.6"))
-	require.Equal(t, workflows.ReconcileProgress{HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Empty: 4}, Dropped: 2}, reconcile(false),
+	require.Equal(t, workflows.ReconcileProgress{HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Empty: 3}, Dropped: 2}, reconcile(false),
 		"hours that were dropped can't come back")
 
 	findings, err := l.lake.Findings(t.Context())
@@ -120,8 +120,8 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 	}
 	require.Equal(t, map[string]lake.Finding{
 		"2022-05-27T05": {State: lake.HourComplete, Added: 1}, "2022-05-27T06": {State: lake.HourComplete, Changed: 1},
-		"2022-05-27T07": {State: lake.HourComplete, Changed: 1}, "2022-05-27T08": {State: lake.HourComplete, Removed: 1},
-		"2022-05-27T10": {State: lake.HourComplete, Removed: 1}, "2022-05-27T13": {State: lake.HourEmpty, Added: 1},
+		"2022-05-27T07": {State: lake.HourComplete, Changed: 1}, "2022-05-27T08": {State: lake.HourComplete, Gone: 1},
+		"2022-05-27T10": {State: lake.HourComplete, Gone: 1}, "2022-05-27T13": {State: lake.HourEmpty, Added: 1},
 	}, told)
 	status, err := l.lake.Status(t.Context())
 	require.NoError(t, err)

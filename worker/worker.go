@@ -27,11 +27,10 @@ const heartbeatThrottle = 3 * time.Second
 
 // Options of a worker.
 type Options struct {
-	Source    source.Source
-	Lake      *lake.Lake
-	Catalogue telemetry.Catalogue
-	// MaxFuture is telemetry.DefaultMaxFuture when zero.
-	MaxFuture time.Duration
+	Source source.Source
+	Lake   *lake.Lake
+	// Parsing decides how lines are read; its Hour is not looked at.
+	Parsing telemetry.Options
 	// Activities is how many run at once: as many as there are processors when zero, since parsing keeps one busy.
 	Activities int
 	// Drain is DefaultDrain when zero.
@@ -73,10 +72,10 @@ func New(c client.Client, o Options) sdkworker.Worker {
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 	})
 	RegisterWorkflows(w)
-	w.RegisterActivity(&activities.Ingest{Source: o.Source, Lake: o.Lake, Catalogue: o.Catalogue, MaxFuture: o.MaxFuture})
+	w.RegisterActivity(&activities.Ingest{Source: o.Source, Lake: o.Lake, Parsing: o.Parsing})
 	w.RegisterActivity(&activities.Gold{Lake: o.Lake})
 	w.RegisterActivity(&activities.Daily{Lake: o.Lake})
 	w.RegisterActivity(&activities.Maintain{Lake: o.Lake})
-	w.RegisterActivity(&activities.Forget{Lake: o.Lake, Catalogue: o.Catalogue})
+	w.RegisterActivity(&activities.Forget{Lake: o.Lake, Parsing: o.Parsing})
 	return w
 }

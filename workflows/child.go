@@ -29,7 +29,7 @@ func runHour(ctx workflow.Context, hour telemetry.Hour, input IngestInput) (resu
 
 // runHours ingests hours together in a child workflow, in the same way.
 func runHours(ctx workflow.Context, hours []telemetry.Hour, input IngestInput) (result activities.CommittedHours, err error) {
-	together := HoursInput{ChunkBytes: input.ChunkBytes, Layer: input.Layer, LeaveGold: input.LeaveGold}
+	together := HoursInput{ChunkBytes: input.ChunkBytes, Layer: input.Layer, LeaveGold: input.LeaveGold, RemoveGone: input.RemoveGone, NoteGone: input.NoteGone}
 	for _, hour := range hours {
 		together.Hours = append(together.Hours, hour.String())
 	}

@@ -19,12 +19,12 @@ import (
 func plans(env *testsuite.TestWorkflowEnvironment) *[]int {
 	var began []int
 	start := env.Now()
-	env.OnActivity(daily.PlanDaily, mock.Anything).Return(func(context.Context) (lake.DailyPlan, error) {
+	env.OnActivity(dailySteps.PlanDaily, mock.Anything).Return(func(context.Context) (lake.DailyPlan, error) {
 		began = append(began, int(env.Now().Sub(start).Seconds()))
 		return lake.DailyPlan{Ref: "plan", Groups: [][]int32{{628}, {629}}, Dates: 2, First: "2022-05-31", Last: "2022-06-01"}, nil
 	})
-	env.OnActivity(daily.CountDates, mock.Anything, mock.Anything).Return(lake.CountedDates{Ref: "counted"}, nil)
-	env.OnActivity(daily.DropDaily, mock.Anything, mock.Anything).Return(nil)
+	env.OnActivity(dailySteps.CountDates, mock.Anything, mock.Anything).Return(lake.CountedDates{Ref: "counted"}, nil)
+	env.OnActivity(dailySteps.DropDaily, mock.Anything, mock.Anything).Return(nil)
 	return &began
 }
 
@@ -47,7 +47,7 @@ func TestDailyWaitsForMoreHoursUnlessToldNotTo(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			env := environment(t)
 			began := plans(env)
-			env.OnActivity(daily.CommitDaily, mock.Anything, mock.MatchedBy(func(input activities.CommitDailyInput) bool {
+			env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.MatchedBy(func(input activities.CommitDailyInput) bool {
 				return len(input.Counted) == 2
 			})).Return(lake.DailyCommit{Dates: 2, Versions: 7}, nil).After(time.Minute)
 			for after, request := range test.asked {
@@ -66,9 +66,9 @@ func TestDailyWaitsForMoreHoursUnlessToldNotTo(t *testing.T) {
 func TestDailyPlansAgainAfterAConflict(t *testing.T) {
 	env := environment(t)
 	began := plans(env)
-	env.OnActivity(daily.CommitDaily, mock.Anything, mock.Anything).Return(lake.DailyCommit{},
+	env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.Anything).Return(lake.DailyCommit{},
 		temporal.NewNonRetryableApplicationError("another refresh was first", activities.ErrorConflict, nil)).Once()
-	env.OnActivity(daily.CommitDaily, mock.Anything, mock.Anything).Return(lake.DailyCommit{}, nil).Once()
+	env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.Anything).Return(lake.DailyCommit{}, nil).Once()
 	env.ExecuteWorkflow(workflows.DailyWriter, workflows.DailyInput{})
 	require.NoError(t, env.GetWorkflowError())
 	require.Len(t, *began, 2)

@@ -45,6 +45,8 @@ type HoursProgress struct {
 	LeftOut  []string      `json:"left_out,omitempty"` // the first files that were left out, or read in part, and why
 	Running  []string      `json:"running,omitempty"`  // workflows
 	Gold     int           `json:"waiting_for_gold"`   // hours that gold is still to show
+	// GoneFiles are files, of the hours that ran, that left the source and whose rows stay.
+	GoneFiles int64 `json:"gone_files,omitempty"`
 }
 
 // HourFailure is an hour that could not be ingested.
@@ -155,9 +157,8 @@ func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
 	switch {
 	case err == nil:
 		row := result.Hour
-		one := activities.CommittedHours{
-			RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines, Rejects: row.Rejects, LeftOut: result.LeftOut,
-		}
+		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines,
+			Rejects: row.Rejects, Gone: row.GoneFiles, LeftOut: result.LeftOut}
 		switch row.State {
 		case lake.HourEmpty:
 			one.Empty++
@@ -188,6 +189,7 @@ func (r *hoursRunner) finished(ctx workflow.Context, result activities.Committed
 	p.Ran += len(result.Hours)
 	p.Lines += result.Lines
 	p.Rejects += result.Rejects
+	p.GoneFiles += result.Gone
 	p.Empty += result.Empty
 	p.Degraded += result.Degraded
 	p.LeftOut = append(p.LeftOut, result.LeftOut...)

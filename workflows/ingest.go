@@ -33,6 +33,10 @@ type IngestInput struct {
 	ChunkBytes int64  `json:"chunk_bytes,omitempty"` // of plain text per ParseChunk; activities.DefaultChunkBytes when zero
 	Parallel   int    `json:"parallel,omitempty"`    // chunks at once; DefaultParallel when zero
 	Layer      string `json:"layer,omitempty"`       // activities.LayerBronze when empty, or LayerSilver
+	// RemoveGone: the rows of files that left the source or are bad now shall go. Otherwise they stay.
+	RemoveGone bool `json:"remove_gone,omitempty"`
+	// NoteGone: where all files left the source, nothing but the ledger changes. Otherwise their rows are staged again from bronze.
+	NoteGone bool `json:"note_gone,omitempty"`
 	// LeaveGold: whoever started the workflow asks gold to show the hour, together with others.
 	LeaveGold bool `json:"leave_gold,omitempty"`
 }
@@ -102,6 +106,9 @@ func (w *ingestHour) setup(ctx workflow.Context, input IngestInput) error {
 		return activities.BadInput(fmt.Sprintf("layer %q: an hour is done again from %s, which is everything, or from %s", input.Layer,
 			activities.LayerBronze, activities.LayerSilver), nil)
 	}
+	if err := refuseRemoval(input.RemoveGone, input.Layer); err != nil {
+		return err
+	}
 	if input.Parallel == 0 {
 		input.Parallel = DefaultParallel
 	}
@@ -112,6 +119,14 @@ func (w *ingestHour) setup(ctx workflow.Context, input IngestInput) error {
 	}
 	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (IngestProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "How far the hour is"})
+}
+
+// refuseRemoval refuses to take out what is gone where the source is not looked at.
+func refuseRemoval(removeGone bool, layer string) error {
+	if removeGone && layer != "" && layer != activities.LayerBronze {
+		return activities.BadInput(fmt.Sprintf("remove_gone goes with the layer %s alone: only the source tells what is gone", activities.LayerBronze), nil)
+	}
+	return nil
 }
 
 func (w *ingestHour) run(ctx workflow.Context) (IngestResult, error) {
@@ -195,7 +210,7 @@ func (w *ingestHour) stageListing(ctx workflow.Context, listing int) (staged sta
 func (w *ingestHour) list(ctx workflow.Context, listing int) (listed activities.Listing, err error) {
 	w.progress = IngestProgress{}
 	w.describe(ctx, "listing")
-	input := activities.ListInput{Hour: w.hour, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer}
+	input := activities.ListInput{Hour: w.hour, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer, RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone}
 	ctx = listHour.with(ctx, "list the hour's files")
 	if err := workflow.ExecuteActivity(ctx, w.steps.ListHour, input).Get(ctx, &listed); err != nil {
 		return listed, err

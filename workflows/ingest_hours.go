@@ -20,6 +20,8 @@ type HoursInput struct {
 	ChunkBytes int64    `json:"chunk_bytes,omitempty"` // as in IngestInput
 	Layer      string   `json:"layer,omitempty"`       // as in IngestInput
 	LeaveGold  bool     `json:"leave_gold,omitempty"`  // as in IngestInput
+	RemoveGone bool     `json:"remove_gone,omitempty"` // as in IngestInput
+	NoteGone   bool     `json:"note_gone,omitempty"`   // as in IngestInput
 }
 
 // HoursWorkflowID is the id of the workflow that ingests hours together, named by the first and the last of them.
@@ -106,7 +108,8 @@ func (w *ingestHours) stageAndCommit(ctx workflow.Context) (staged activities.St
 	startedAt := workflow.Now(ctx)
 	for listing := 1; ; listing++ {
 		w.describe(ctx, "reading", nil)
-		input := activities.HoursInput{Hours: w.hours, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer, StartedAt: startedAt}
+		input := activities.HoursInput{Hours: w.hours, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer, StartedAt: startedAt,
+			RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone}
 		reading := stageHours.with(ctx, fmt.Sprintf("read %d hours from %s on", len(w.hours), w.hours[0]))
 		if err := workflow.ExecuteActivity(reading, w.steps.StageHours, input).Get(ctx, &staged); err != nil {
 			return staged, result, err

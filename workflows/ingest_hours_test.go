@@ -24,12 +24,12 @@ func TestHoursAreReadAgainWhenAUserIsForgotten(t *testing.T) {
 	reading := func(listing int) any {
 		return mock.MatchedBy(func(input activities.HoursInput) bool { return input.Listing == listing && len(input.Hours) == 2 })
 	}
-	env.OnActivity(ingest.StageHours, mock.Anything, reading(1)).Return(staged("first"), nil).Once()
-	env.OnActivity(ingest.CommitHours, mock.Anything, mock.Anything).Return(activities.CommittedHours{},
+	env.OnActivity(ingestSteps.StageHours, mock.Anything, reading(1)).Return(staged("first"), nil).Once()
+	env.OnActivity(ingestSteps.CommitHours, mock.Anything, mock.Anything).Return(activities.CommittedHours{},
 		temporal.NewNonRetryableApplicationError("somebody", activities.ErrorForgotten, nil)).Once()
-	env.OnActivity(ingest.StageHours, mock.Anything, reading(2)).Return(staged("second", activities.LeftHour{Hour: someHour + 1, Why: "too large"}), nil).Once()
-	env.OnActivity(ingest.CommitHours, mock.Anything, mock.Anything).Return(activities.CommittedHours{RunID: "second", Hours: []telemetry.Hour{someHour}}, nil).Once()
-	env.OnActivity(ingest.DropStagedHours, mock.Anything, mock.MatchedBy(func(runs []lake.Run) bool { return len(runs) == 4 })).Return(nil).Once()
+	env.OnActivity(ingestSteps.StageHours, mock.Anything, reading(2)).Return(staged("second", activities.LeftHour{Hour: someHour + 1, Why: "too large"}), nil).Once()
+	env.OnActivity(ingestSteps.CommitHours, mock.Anything, mock.Anything).Return(activities.CommittedHours{RunID: "second", Hours: []telemetry.Hour{someHour}}, nil).Once()
+	env.OnActivity(ingestSteps.DropStagedHours, mock.Anything, mock.MatchedBy(func(runs []lake.Run) bool { return len(runs) == 4 })).Return(nil).Once()
 	input := workflows.HoursInput{Hours: []string{someHour.String(), (someHour + 1).String()}, LeaveGold: true}
 	env.ExecuteWorkflow(workflows.IngestHours, input)
 	require.NoError(t, env.GetWorkflowError())

@@ -41,21 +41,21 @@ type MaintainResult struct {
 // Maintain drops what is older than it is kept, compacts tables, expires snapshots and tags, and removes what nothing
 // names any more. A table that fails does not stop the others: the workflow fails at the end, and the next one tries again.
 func Maintain(ctx workflow.Context, input MaintainInput) (MaintainResult, error) {
-	w := &maintain{}
+	w := &maintenance{}
 	if err := w.setup(ctx, input); err != nil {
 		return MaintainResult{}, err
 	}
 	return w.run(ctx)
 }
 
-type maintain struct {
+type maintenance struct {
 	steps  *activities.Maintain // names the activities; never called here
 	drops  []activities.DropInput
 	upkeep lake.Upkeep
 	result MaintainResult
 }
 
-func (w *maintain) setup(ctx workflow.Context, input MaintainInput) error {
+func (w *maintenance) setup(ctx workflow.Context, input MaintainInput) error {
 	w.upkeep = lake.Upkeep{SnapshotAge: lake.DefaultSnapshotAge, Grace: lake.DefaultGrace, OpenDays: lake.DefaultOpenDays, DryRun: input.DryRun}
 	var keepBronze, keepEvents time.Duration
 	for _, age := range []struct {
@@ -89,13 +89,13 @@ func (w *maintain) setup(ctx workflow.Context, input MaintainInput) error {
 		workflow.QueryHandlerOptions{Description: "What maintenance does, and what it saved so far"})
 }
 
-func (w *maintain) keep(ctx workflow.Context, layer string, age time.Duration) {
+func (w *maintenance) keep(ctx workflow.Context, layer string, age time.Duration) {
 	if age > 0 {
 		w.drops = append(w.drops, activities.DropInput{Layer: layer, Before: telemetry.HourOf(workflow.Now(ctx).Add(-age)), DryRun: w.upkeep.DryRun})
 	}
 }
 
-func (w *maintain) run(ctx workflow.Context) (MaintainResult, error) {
+func (w *maintenance) run(ctx workflow.Context) (MaintainResult, error) {
 	for _, drop := range w.drops {
 		w.describe(ctx, "dropping hours")
 		var savings []lake.Saving
@@ -130,7 +130,7 @@ func (w *maintain) run(ctx workflow.Context) (MaintainResult, error) {
 	return w.result, ctx.Err()
 }
 
-func (w *maintain) done(ctx workflow.Context, what string, savings []lake.Saving, err error) {
+func (w *maintenance) done(ctx workflow.Context, what string, savings []lake.Saving, err error) {
 	if err != nil {
 		w.result.Failed = append(w.result.Failed, what+": "+cause(err))
 	} else {
@@ -139,7 +139,7 @@ func (w *maintain) done(ctx workflow.Context, what string, savings []lake.Saving
 	w.describe(ctx, w.result.Status)
 }
 
-func (w *maintain) describe(ctx workflow.Context, doing string) {
+func (w *maintenance) describe(ctx workflow.Context, doing string) {
 	w.result.Status = doing
 	details := "**" + doing + "**\n\n| table | step | what | before | after | bytes saved |\n|---|---|---|---|---|---|\n"
 	for _, s := range w.result.Savings {

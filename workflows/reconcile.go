@@ -21,6 +21,10 @@ type ReconcileInput struct {
 	Degraded   bool  `json:"degraded,omitempty"`
 	Parallel   int   `json:"parallel,omitempty"`    // hours at once; DefaultHoursParallel when zero
 	ChunkBytes int64 `json:"chunk_bytes,omitempty"` // as in IngestInput
+	// RemoveGone: also hours with files that left the source or are bad, whose rows shall go. Not with Last: no schedule does that.
+	RemoveGone bool `json:"remove_gone,omitempty"`
+	// Scheduled: a source without hours is a finding, and no failure. So it is with Last.
+	Scheduled bool `json:"scheduled,omitempty"`
 
 	// Next and Progress are how far earlier runs of the same range came, when the workflow continues as new.
 	Next     string             `json:"next,omitempty"`
@@ -34,7 +38,12 @@ type ReconcileProgress struct {
 	Differ  int   `json:"differ"`  // hours whose files are not those that were read
 	Added   int64 `json:"added"`   // files
 	Changed int64 `json:"changed"` // files
-	Removed int64 `json:"removed"` // files
+	Removed int64 `json:"removed"` // files of which no row stays
+	// Gone are files that left the source, and whose rows stay; GoneHours are their hours.
+	Gone      int64 `json:"gone,omitempty"`
+	GoneHours int   `json:"gone_hours,omitempty"`
+	// NoHours says that the source has not one folder of an hour: nothing was changed.
+	NoHours string `json:"no_hours,omitempty"`
 }
 
 // ReconcileWorkflowID is the id of the workflow that reconciles a range.
@@ -43,7 +52,7 @@ func ReconcileWorkflowID(from, to telemetry.Hour) string {
 }
 
 // Reconcile lists past hours again, and ingests those whose files are not the ones that were read: added, changed or
-// removed since, or never read at all.
+// gone since, or never read at all. What is gone is noted, and its rows stay.
 func Reconcile(ctx workflow.Context, input ReconcileInput) (ReconcileProgress, error) {
 	w := &reconcile{}
 	if err := w.setup(ctx, input); err != nil {
@@ -63,7 +72,11 @@ type reconcile struct {
 }
 
 func (w *reconcile) setup(ctx workflow.Context, input ReconcileInput) (err error) {
+	if input.RemoveGone && (input.Last != "" || input.Scheduled) {
+		return activities.BadInput("remove_gone takes rows out of the lake, and goes with from and to alone: no schedule does that", nil)
+	}
 	if input.Last != "" && input.From+input.To == "" {
+		input.Scheduled = true
 		if w.from, w.to, err = lastHours(workflow.Now(ctx), input.Last, input.Delay); err != nil {
 			return err
 		}
@@ -79,7 +92,7 @@ func (w *reconcile) setup(ctx workflow.Context, input ReconcileInput) (err error
 		return err
 	}
 	w.progress.Hours = int(w.to - w.from)
-	if w.hours, err = newHoursRunner(ctx, &w.progress.HoursProgress, input.Parallel, IngestInput{ChunkBytes: input.ChunkBytes}); err != nil {
+	if w.hours, err = newHoursRunner(ctx, &w.progress.HoursProgress, input.Parallel, IngestInput{ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone, NoteGone: !input.RemoveGone}); err != nil {
 		return err
 	}
 	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (ReconcileProgress, error) { return w.progress, nil },
@@ -118,9 +131,14 @@ func (w *reconcile) run(ctx workflow.Context) (ReconcileProgress, error) {
 func (w *reconcile) compare(ctx workflow.Context) error {
 	for w.next < w.to && ctx.Err() == nil && !w.hours.full(ctx) {
 		var found activities.Comparison
-		input := activities.CompareInput{From: w.next, To: w.to, Degraded: w.input.Degraded, Limit: hoursFound}
+		input := activities.CompareInput{From: w.next, To: w.to, Degraded: w.input.Degraded, Limit: hoursFound, RemoveGone: w.input.RemoveGone}
 		comparing := surveyHours.with(ctx, fmt.Sprintf("list the hours from %s on again, and compare", w.next))
-		if err := workflow.ExecuteActivity(comparing, w.steps.CompareHours, input).Get(ctx, &found); err != nil {
+		err := workflow.ExecuteActivity(comparing, w.steps.CompareHours, input).Get(ctx, &found)
+		if w.input.Scheduled && isType(err, activities.ErrorNoHours) {
+			w.progress.NoHours, w.progress.Done, w.next = cause(err), w.progress.Hours, w.to
+			return noteNoHours(ctx, input.From, err)
+		}
+		if err != nil {
 			return err
 		}
 		p := &w.progress
@@ -129,6 +147,7 @@ func (w *reconcile) compare(ctx workflow.Context) error {
 		p.Empty += found.Empty
 		p.Differ += found.Differ
 		p.Added, p.Changed, p.Removed = p.Added+found.Added, p.Changed+found.Changed, p.Removed+found.Removed
+		p.Gone, p.GoneHours = p.Gone+found.Gone, p.GoneHours+found.GoneHours
 		w.hours.refused(found.Refused)
 		w.hours.run(ctx, found.Hours)
 		w.next = found.Until

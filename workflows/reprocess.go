@@ -19,6 +19,7 @@ type ReprocessInput struct {
 	Parallel   int    `json:"parallel,omitempty"`    // hours at once; DefaultHoursParallel when zero
 	Layer      string `json:"layer,omitempty"`       // activities.LayerBronze when empty: everything, from the source
 	ChunkBytes int64  `json:"chunk_bytes,omitempty"` // as in IngestInput
+	RemoveGone bool   `json:"remove_gone,omitempty"` // as in IngestInput
 	// Since: an hour whose last run began then or later is done. So a range that was given up is resumed.
 	Since time.Time `json:"since,omitzero"`
 
@@ -68,6 +69,9 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 		return activities.BadInput(fmt.Sprintf("layer %q: a range is done again from %s, which is everything, %s or %s", input.Layer,
 			activities.LayerBronze, activities.LayerSilver, activities.LayerGold), nil)
 	}
+	if err := refuseRemoval(input.RemoveGone, input.Layer); err != nil {
+		return err
+	}
 	w.input = input
 	if input.Progress != nil {
 		w.progress = *input.Progress
@@ -80,7 +84,7 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 	if !w.all {
 		w.again.Hours = []lake.HourRange{{From: w.from, To: w.to}}
 	}
-	if w.hours, err = newHoursRunner(ctx, &w.progress, input.Parallel, IngestInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes}); err != nil {
+	if w.hours, err = newHoursRunner(ctx, &w.progress, input.Parallel, IngestInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone}); err != nil {
 		return err
 	}
 	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (HoursProgress, error) { return w.progress, nil },

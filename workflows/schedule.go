@@ -79,7 +79,19 @@ func (w *scheduledHour) run(ctx workflow.Context) error {
 	}
 	workflow.SetCurrentDetails(ctx, "ingests hour "+w.hour.String())
 	_, err := runHour(ctx, w.hour, IngestInput{Hour: w.hour.String()})
-	return err
+	return noteNoHours(ctx, w.hour, err)
+}
+
+// noteNoHours makes a finding of a source in which not one folder of an hour is, and a schedule ends well then. Any other error
+// stays what it is.
+func noteNoHours(ctx workflow.Context, hour telemetry.Hour, err error) error {
+	if !isType(err, activities.ErrorNoHours) {
+		return err
+	}
+	workflow.SetCurrentDetails(ctx, "**nothing was changed**: "+cause(err))
+	var steps *activities.Ingest
+	ctx = surveyHours.with(ctx, "note that the source has no hours")
+	return workflow.ExecuteActivity(ctx, steps.NoteNoHours, hour).Get(ctx, nil)
 }
 
 // leave starts AwaitHour, unless it waits for the hour already.
@@ -111,5 +123,6 @@ func AwaitHour(ctx workflow.Context, input AwaitInput) (IngestResult, error) {
 			return IngestResult{}, err
 		}
 	}
-	return runHour(ctx, hour, IngestInput{Hour: input.Hour})
+	result, err := runHour(ctx, hour, IngestInput{Hour: input.Hour})
+	return result, noteNoHours(ctx, hour, err)
 }

@@ -24,19 +24,19 @@ import (
 // The faults here are those that real servers don't have on demand; the rest is tested with them, in package worker.
 
 var (
-	ingest *activities.Ingest
-	gold   *activities.Gold
-	daily  *activities.Daily
+	ingestSteps *activities.Ingest
+	goldSteps   *activities.Gold
+	dailySteps  *activities.Daily
 )
 
 func environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // of a second otherwise: too short on a busy machine
-	env.RegisterActivity(ingest)
-	env.RegisterActivity(gold)
-	env.RegisterActivity(daily)
-	env.OnActivity(daily.RequestDaily, mock.Anything).Return(nil).Maybe()
+	env.RegisterActivity(ingestSteps)
+	env.RegisterActivity(goldSteps)
+	env.RegisterActivity(dailySteps)
+	env.OnActivity(dailySteps.RequestDaily, mock.Anything).Return(nil).Maybe()
 	env.RegisterWorkflow(workflows.IngestHour)
 	env.RegisterWorkflow(workflows.IngestHours)
 	env.RegisterWorkflow(workflows.AwaitHour)
@@ -58,7 +58,7 @@ func sourceChanged() error {
 
 // answerGold lets the gold writer answer each request.
 func answerGold(env *testsuite.TestWorkflowEnvironment, times int) {
-	env.OnActivity(gold.RequestGold, mock.Anything, mock.Anything).Return(nil).Times(times)
+	env.OnActivity(goldSteps.RequestGold, mock.Anything, mock.Anything).Return(nil).Times(times)
 	env.RegisterDelayedCallback(func() {
 		env.SignalWorkflow("gold", workflows.GoldAnswer{Run: lake.Run{Hour: 1, ID: "another"}, SnapshotID: 6})
 		env.SignalWorkflow("gold", workflows.GoldAnswer{Run: run(someHour), SnapshotID: 7})
@@ -67,16 +67,16 @@ func answerGold(env *testsuite.TestWorkflowEnvironment, times int) {
 
 func TestHourIsListedAgainWhenItsFilesChange(t *testing.T) {
 	env := environment(t)
-	env.OnActivity(ingest.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 1}).Return(listing(someHour, 3), nil).Once()
-	env.OnActivity(ingest.ParseChunk, mock.Anything, mock.Anything).Return(lake.StagedChunk{}, sourceChanged()).Once()
-	env.OnActivity(ingest.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 2}).Return(activities.Listing{}, sourceChanged()).Once()
-	env.OnActivity(ingest.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 3}).Return(listing(someHour, 1), nil).Once()
-	env.OnActivity(ingest.ParseChunk, mock.Anything, mock.Anything).Return(lake.StagedChunk{Ref: "chunk", SectionBytes: []int64{1}}, nil)
-	env.OnActivity(ingest.BuildSilver, mock.Anything, mock.Anything).Return(lake.StagedSilver{Ref: "silver"}, nil).Once()
-	env.OnActivity(ingest.CommitHour, mock.Anything, mock.MatchedBy(func(input activities.CommitInput) bool {
+	env.OnActivity(ingestSteps.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 1}).Return(listing(someHour, 3), nil).Once()
+	env.OnActivity(ingestSteps.ParseChunk, mock.Anything, mock.Anything).Return(lake.StagedChunk{}, sourceChanged()).Once()
+	env.OnActivity(ingestSteps.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 2}).Return(activities.Listing{}, sourceChanged()).Once()
+	env.OnActivity(ingestSteps.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 3}).Return(listing(someHour, 1), nil).Once()
+	env.OnActivity(ingestSteps.ParseChunk, mock.Anything, mock.Anything).Return(lake.StagedChunk{Ref: "chunk", SectionBytes: []int64{1}}, nil)
+	env.OnActivity(ingestSteps.BuildSilver, mock.Anything, mock.Anything).Return(lake.StagedSilver{Ref: "silver"}, nil).Once()
+	env.OnActivity(ingestSteps.CommitHour, mock.Anything, mock.MatchedBy(func(input activities.CommitInput) bool {
 		return len(input.Chunks) == 1 && input.Chunks[0].SectionBytes == nil && len(input.Silver) == 1
 	})).Return(lake.HourRow{Hour: someHour, State: lake.HourComplete}, nil).Once()
-	env.OnActivity(ingest.DropStaging, mock.Anything, run(someHour)).Return(nil).Twice()
+	env.OnActivity(ingestSteps.DropStaging, mock.Anything, run(someHour)).Return(nil).Twice()
 	answerGold(env, 1)
 	env.ExecuteWorkflow(workflows.IngestHour, workflows.IngestInput{Hour: someHour.String()})
 	require.NoError(t, env.GetWorkflowError())
@@ -87,16 +87,16 @@ func TestHourIsListedAgainWhenItsFilesChange(t *testing.T) {
 
 func TestHourThatNeverStandsStillFails(t *testing.T) {
 	env := environment(t)
-	env.OnActivity(ingest.ListHour, mock.Anything, mock.Anything).Return(activities.Listing{}, sourceChanged()).Times(10)
+	env.OnActivity(ingestSteps.ListHour, mock.Anything, mock.Anything).Return(activities.Listing{}, sourceChanged()).Times(10)
 	env.ExecuteWorkflow(workflows.IngestHour, workflows.IngestInput{Hour: someHour.String()})
 	require.ErrorContains(t, env.GetWorkflowError(), "ingest the hour again once its writer is done")
 }
 
 func TestHourAsksGoldAgain(t *testing.T) {
 	env := environment(t)
-	env.OnActivity(ingest.ListHour, mock.Anything, mock.Anything).Return(listing(someHour, 0), nil)
-	env.OnActivity(ingest.CommitHour, mock.Anything, mock.Anything).Return(lake.HourRow{State: lake.HourEmpty}, nil)
-	env.OnActivity(ingest.DropStaging, mock.Anything, mock.Anything).Return(errors.New("the disk is gone")).Times(3)
+	env.OnActivity(ingestSteps.ListHour, mock.Anything, mock.Anything).Return(listing(someHour, 0), nil)
+	env.OnActivity(ingestSteps.CommitHour, mock.Anything, mock.Anything).Return(lake.HourRow{State: lake.HourEmpty}, nil)
+	env.OnActivity(ingestSteps.DropStaging, mock.Anything, mock.Anything).Return(errors.New("the disk is gone")).Times(3)
 	answerGold(env, 3)
 	env.ExecuteWorkflow(workflows.IngestHour, workflows.IngestInput{Hour: someHour.String()})
 	require.NoError(t, env.GetWorkflowError(), "what can't be removed does not fail the hour")
@@ -105,10 +105,10 @@ func TestHourAsksGoldAgain(t *testing.T) {
 // TestCancelledHourFinishesItsCommit: gold must not wait for half an hour.
 func TestCancelledHourFinishesItsCommit(t *testing.T) {
 	env := environment(t)
-	env.OnActivity(ingest.ListHour, mock.Anything, mock.Anything).Return(listing(someHour, 0), nil)
-	env.OnActivity(ingest.CommitHour, mock.Anything, mock.Anything).Return(lake.HourRow{State: lake.HourEmpty}, nil).After(time.Minute).Once()
-	env.OnActivity(gold.RequestGold, mock.Anything, mock.Anything).Return(nil).Once()
-	env.OnActivity(ingest.DropStaging, mock.Anything, mock.Anything).Return(nil).Once()
+	env.OnActivity(ingestSteps.ListHour, mock.Anything, mock.Anything).Return(listing(someHour, 0), nil)
+	env.OnActivity(ingestSteps.CommitHour, mock.Anything, mock.Anything).Return(lake.HourRow{State: lake.HourEmpty}, nil).After(time.Minute).Once()
+	env.OnActivity(goldSteps.RequestGold, mock.Anything, mock.Anything).Return(nil).Once()
+	env.OnActivity(ingestSteps.DropStaging, mock.Anything, mock.Anything).Return(nil).Once()
 	env.RegisterDelayedCallback(env.CancelWorkflow, 30*time.Second)
 	env.ExecuteWorkflow(workflows.IngestHour, workflows.IngestInput{Hour: someHour.String()})
 	require.True(t, temporal.IsCanceledError(env.GetWorkflowError()), "%v", env.GetWorkflowError())
@@ -132,15 +132,15 @@ func listen(env *testsuite.TestWorkflowEnvironment) *[]workflows.GoldAnswer {
 func TestGoldPlansAgainAfterAConflict(t *testing.T) {
 	env := environment(t)
 	answers := listen(env)
-	env.OnActivity(gold.PlanUsers, mock.Anything, mock.Anything).Return(lake.UsersPlan{Ref: "plan", Groups: [][]int{{0, 1}, {2}}}, nil).Twice()
-	env.OnActivity(gold.MergeUsers, mock.Anything, mock.Anything).Return(lake.MergedUsers{Ref: "merged", Late: 1}, nil).Times(4)
-	env.OnActivity(gold.RebuildUsers, mock.Anything, mock.Anything).Return(lake.MergedUsers{Ref: "rebuilt"}, nil).Twice()
-	env.OnActivity(gold.CommitUsers, mock.Anything, mock.Anything).Return(lake.UsersCommit{},
+	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(lake.UsersPlan{Ref: "plan", Groups: [][]int{{0, 1}, {2}}}, nil).Twice()
+	env.OnActivity(goldSteps.MergeUsers, mock.Anything, mock.Anything).Return(lake.MergedUsers{Ref: "merged", Late: 1}, nil).Times(4)
+	env.OnActivity(goldSteps.RebuildUsers, mock.Anything, mock.Anything).Return(lake.MergedUsers{Ref: "rebuilt"}, nil).Twice()
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(lake.UsersCommit{},
 		temporal.NewNonRetryableApplicationError("gold moved", activities.ErrorConflict, nil)).Once()
-	env.OnActivity(gold.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
 		return len(input.Merged) == 3 && len(input.Runs) == 1
 	})).Return(lake.UsersCommit{SnapshotID: 9, Tags: []string{"hour-" + someHour.String() + ".2", "hour-1970-01-01T00"}}, nil).Once()
-	env.OnActivity(gold.DropRound, mock.Anything, mock.Anything).Return(nil).Twice()
+	env.OnActivity(goldSteps.DropRound, mock.Anything, mock.Anything).Return(nil).Twice()
 	env.ExecuteWorkflow(workflows.GoldWriter, workflows.GoldInput{Waiting: []activities.GoldRequest{request(someHour)}})
 	require.NoError(t, env.GetWorkflowError(), "it goes home when nobody asks")
 	require.Equal(t, []workflows.GoldAnswer{{Run: run(someHour), SnapshotID: 9, Tags: []string{"hour-" + someHour.String() + ".2"}}}, *answers)
@@ -149,12 +149,12 @@ func TestGoldPlansAgainAfterAConflict(t *testing.T) {
 func TestGoldKeepsHoursThatCannotBeShownYet(t *testing.T) {
 	env := environment(t)
 	answers := listen(env)
-	env.OnActivity(gold.PlanUsers, mock.Anything, mock.Anything).Return(lake.UsersPlan{}, nil)
-	env.OnActivity(gold.CommitUsers, mock.Anything, mock.Anything).Return(lake.UsersCommit{SnapshotID: 1, Waiting: []lake.Run{run(someHour)}}, nil).Twice()
-	env.OnActivity(gold.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
+	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(lake.UsersPlan{}, nil)
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(lake.UsersCommit{SnapshotID: 1, Waiting: []lake.Run{run(someHour)}}, nil).Twice()
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
 		return len(input.Runs) == 1
 	})).Return(lake.UsersCommit{SnapshotID: 2}, nil).Once()
-	env.OnActivity(gold.DropRound, mock.Anything, mock.Anything).Return(nil)
+	env.OnActivity(goldSteps.DropRound, mock.Anything, mock.Anything).Return(nil)
 	// The same hour asks twice, and once more after it was answered.
 	for _, after := range []time.Duration{0, time.Millisecond, time.Hour} {
 		env.RegisterDelayedCallback(func() { env.SignalWorkflow(activities.GoldSignal, request(someHour)) }, after)
@@ -173,14 +173,14 @@ func TestGoldContinuesAsNewWithoutLosingRequests(t *testing.T) {
 	env := environment(t)
 	listen(env)
 	rounds := 0
-	env.OnActivity(gold.PlanUsers, mock.Anything, mock.Anything).Return(lake.UsersPlan{}, nil)
-	env.OnActivity(gold.CommitUsers, mock.Anything, mock.Anything).Return(func(_ context.Context, input activities.CommitUsersInput) (lake.UsersCommit, error) {
+	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(lake.UsersPlan{}, nil)
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(func(_ context.Context, input activities.CommitUsersInput) (lake.UsersCommit, error) {
 		rounds++
 		// There is always another hour that asks meanwhile.
 		env.SignalWorkflow(activities.GoldSignal, request(someHour+telemetry.Hour(rounds)))
 		return lake.UsersCommit{SnapshotID: int64(rounds)}, nil
 	})
-	env.OnActivity(gold.DropRound, mock.Anything, mock.Anything).Return(nil)
+	env.OnActivity(goldSteps.DropRound, mock.Anything, mock.Anything).Return(nil)
 	env.ExecuteWorkflow(workflows.GoldWriter, workflows.GoldInput{Waiting: []activities.GoldRequest{request(someHour)}})
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, env.GetWorkflowError(), &again)
@@ -192,14 +192,14 @@ func TestGoldContinuesAsNewWithoutLosingRequests(t *testing.T) {
 
 // surveyAll finds files in every hour, and lets gold answer each request at once.
 func surveyAll(env *testsuite.TestWorkflowEnvironment) {
-	env.OnActivity(ingest.SurveyHours, mock.Anything, mock.Anything).Return(func(_ context.Context, input activities.SurveyInput) (activities.Survey, error) {
+	env.OnActivity(ingestSteps.SurveyHours, mock.Anything, mock.Anything).Return(func(_ context.Context, input activities.SurveyInput) (activities.Survey, error) {
 		survey := activities.Survey{Until: min(input.To, input.From+telemetry.Hour(input.Limit))}
 		for hour := input.From; hour < survey.Until; hour++ {
 			survey.Hours = append(survey.Hours, hour)
 		}
 		return survey, nil
 	})
-	env.OnActivity(gold.RequestGold, mock.Anything, mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
+	env.OnActivity(goldSteps.RequestGold, mock.Anything, mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
 		env.RegisterDelayedCallback(func() { env.SignalWorkflow("gold", workflows.GoldAnswer{Run: request.Run, SnapshotID: 7}) }, time.Second)
 		return nil
 	})
@@ -242,7 +242,7 @@ func TestRangeGoesOnAfterFailuresAndNamesThem(t *testing.T) {
 // TestRangeAsksGoldForManyHoursTogether: those that were done before, too, since nobody may have asked for them.
 func TestRangeAsksGoldForManyHoursTogether(t *testing.T) {
 	env := environment(t)
-	env.OnActivity(ingest.SurveyHours, mock.Anything, mock.Anything).Return(activities.Survey{
+	env.OnActivity(ingestSteps.SurveyHours, mock.Anything, mock.Anything).Return(activities.Survey{
 		Until: someHour + 9, Empty: 6, Hours: []telemetry.Hour{someHour, someHour + 3}, Done: []lake.Run{run(someHour + 1)},
 	}, nil).Once()
 	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.MatchedBy(func(input workflows.IngestInput) bool { return input.LeaveGold })).
@@ -250,7 +250,7 @@ func TestRangeAsksGoldForManyHoursTogether(t *testing.T) {
 			return hourDone(input, lake.HourComplete), nil
 		}).Twice()
 	var asked []activities.GoldRequest
-	env.OnActivity(gold.RequestGold, mock.Anything, mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
+	env.OnActivity(goldSteps.RequestGold, mock.Anything, mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
 		asked = append(asked, request)
 		if len(asked) == 2 { // the first answer gets lost
 			env.RegisterDelayedCallback(func() { env.SignalWorkflow("gold", workflows.GoldAnswer{Run: request.Run, SnapshotID: 7}) }, time.Second)

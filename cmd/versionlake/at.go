@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,7 +67,7 @@ func atRun(ctx context.Context, o *atOptions) error {
 	}
 	intervals := user.At(o.time.UnixMicro())
 	if len(intervals) == 0 {
-		fmt.Fprintf(o.stderr, "%s was first seen at %s: no version is known at %s\n", user.ID, micros(user.FirstSeenAt), instant(o.time))
+		o.stderr.Printf("%s was first seen at %s: no version is known at %s\n", user.ID, micros(user.FirstSeenAt), instant(o.time))
 		return nil
 	}
 	p := o.newPrinter("SERVICE", "DEVICE", "VERSION", "FROM", "TO")

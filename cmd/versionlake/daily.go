@@ -12,6 +12,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/worker"
 	"github.com/versionlake/versionlake/workflows"
 )
@@ -88,7 +89,7 @@ func (o *dailyOptions) refreshFirst(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.stderr, "%s counted anew\n", count(int64(commit.Dates), "date"))
+	o.stderr.Printf("%s counted anew\n", count(int64(commit.Dates), "date"))
 	return nil
 }
 
@@ -124,12 +125,12 @@ func (c *session) refreshDaily(ctx context.Context, s *settings) (commit lake.Da
 	if err != nil {
 		return commit, fmt.Errorf("ask for a refresh of the daily aggregates on %s: %w", c.where, err)
 	}
-	p := s.newProgress(run.GetID())
-	defer p.end()
-	err = c.wait(ctx, run, &commit, p, func(ctx context.Context, p progress) []string {
+	p := s.stderr.NewProgress(run.GetID())
+	defer p.End()
+	err = c.wait(ctx, run, &commit, p, func(ctx context.Context, p terminal.Progress) []string {
 		var now workflows.DailyProgress
 		if c.query(ctx, run, &now) {
-			p.update(now.Status, int64(now.Done), int64(now.Groups), "groups of months")
+			p.Update(now.Status, int64(now.Done), int64(now.Groups), "groups of months")
 		}
 		return nil
 	})

@@ -63,7 +63,7 @@ func demoRun(ctx context.Context, o *demoOptions) (err error) {
 		}
 	}
 	if o.keep {
-		fmt.Fprintf(o.stdout, "\nGo on with --dir %s --source %s\n", d.dir, d.source)
+		o.stdout.Printf("\nGo on with --dir %s --source %s\n", d.dir, d.source)
 	}
 	return nil
 }
@@ -183,14 +183,14 @@ func (d *demo) reprocess(ctx context.Context, from, to telemetry.Hour) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.stdout, "%d hours, %d of them empty; %d lines, %d of them rejected\n", result.Done, result.Empty, result.Lines, result.Rejects)
+	d.stdout.Printf("%d hours, %d of them empty; %d lines, %d of them rejected\n", result.Done, result.Empty, result.Lines, result.Rejects)
 	return nil
 }
 
 func (d *demo) say(format string, args ...any) {
-	fmt.Fprintf(d.stdout, "\n"+format+".\n", args...)
+	d.stdout.Printf("\n"+format+".\n", args...)
 }
 
 func (d *demo) command(format string, args ...any) {
-	fmt.Fprintf(d.stdout, "\n$ versionlake "+format+"\n", args...)
+	d.stdout.Printf("\n$ versionlake "+format+"\n", args...)
 }

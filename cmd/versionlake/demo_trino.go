@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/trino"
 )
 
@@ -21,7 +22,7 @@ func (d *demo) showTrino(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	install, err := trino.EnsureInstall(ctx, d.stderr)
+	install, err := trino.EnsureInstall(ctx, d.stderr.Lines())
 	if err != nil {
 		return err
 	}
@@ -78,7 +79,7 @@ ORDER BY v.version_rank`, d.facts.Service), nil},
 		{"Who would be hit if everything older than " + d.facts.After + " were shut down: a number for each device", fmt.Sprintf(`SELECT i.device, count(DISTINCT i.user_id) AS users
 FROM version_intervals AS i
 JOIN versions AS v ON v.service = i.service AND v.version = i.version
-JOIN versions AS kept ON kept.service = i.service AND kept.version = '%s'
+JOIN versions AS kept ON kept.service = i.service AND kept.version_class = v.version_class AND kept.version = '%s'
 WHERE i.service = '%s' AND i.user_kind = 'user' AND i.valid_to IS NULL AND v.version_rank < kept.version_rank
 GROUP BY i.device
 ORDER BY users DESC, i.device`, d.facts.After, d.facts.Service), nil},
@@ -95,7 +96,7 @@ ORDER BY lines DESC, reason`, nil},
 
 func (d *demo) ask(ctx context.Context, question sqlQuestion) error {
 	d.say("%s", question.what)
-	d.command("sql \"%s\"", question.query)
+	fmt.Fprintf(d.stdout.Lines(), "\n$ versionlake sql \"%s\"\n", question.query) // which has several lines
 	if err := sqlRun(ctx, &sqlOptions{settings: &d.settings, query: question.query}); err != nil {
 		return err
 	}
@@ -111,7 +112,7 @@ func (d *demo) ask(ctx context.Context, question sqlQuestion) error {
 		return err
 	}
 	for i := range told {
-		told[i].LastSeenAt, told[i].Sightings = "", 0 // the question leaves them out
+		told[i].LastSeenAt, told[i].Sightings, told[i].IsDowngrade = "", 0, nil // the question leaves them out
 	}
 	asked, err := answers[historyInterval](d, func(s *settings) error { return sqlRun(ctx, &sqlOptions{settings: s, query: question.query}) })
 	if err != nil {
@@ -139,7 +140,7 @@ func (d *demo) compareAll(ctx context.Context) error {
 		}
 	}
 	asked, err := answers[row](d, func(s *settings) error {
-		return sqlRun(ctx, &sqlOptions{settings: s, query: `SELECT user_id, user_kind, service, device, version, valid_from, valid_to, last_seen_at, sightings
+		return sqlRun(ctx, &sqlOptions{settings: s, query: `SELECT user_id, user_kind, service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade
 FROM version_intervals ORDER BY user_id, valid_from, service, coalesce(device, '')`})
 	})
 	if err != nil {
@@ -158,6 +159,8 @@ FROM version_intervals ORDER BY user_id, valid_from, service, coalesce(device, '
 		UpgradesOut   int64  `json:"upgrades_out"`
 		DowngradesIn  int64  `json:"downgrades_in"`
 		DowngradesOut int64  `json:"downgrades_out"`
+		OtherIn       int64  `json:"other_moves_in"`
+		OtherOut      int64  `json:"other_moves_out"`
 		Sessions      int64  `json:"sessions"`
 		Issues        int64  `json:"issues"`
 	}
@@ -169,7 +172,7 @@ FROM version_intervals ORDER BY user_id, valid_from, service, coalesce(device, '
 	}
 	trend, err := answers[day](d, func(s *settings) error {
 		return sqlRun(ctx, &sqlOptions{settings: s, query: `SELECT date_utc AS date, service, coalesce(version, '') AS version, active_users AS users, new_installations,
-upgrades_in, upgrades_out, downgrades_in, downgrades_out, sessions, issues FROM version_trend`})
+upgrades_in, upgrades_out, downgrades_in, downgrades_out, other_moves_in, other_moves_out, sessions, issues FROM version_trend`})
 	})
 	if err != nil {
 		return err
@@ -204,7 +207,7 @@ upgrades_in, upgrades_out, downgrades_in, downgrades_out, sessions, issues FROM 
 func answers[T any](d *demo, run func(*settings) error) ([]T, error) {
 	var text bytes.Buffer
 	s := d.settings
-	s.output, s.stdout = outputJSON, &text
+	s.output, s.stdout = outputJSON, terminal.NewOutput(&text)
 	if err := run(&s); err != nil {
 		return nil, err
 	}
@@ -224,7 +227,7 @@ func (d *demo) same(command string, told, asked any) error {
 	if a, b := sorted(told), sorted(asked); !slices.Equal(a, b) {
 		return fmt.Errorf("answers of Trino and `%s` differ:\n%s\nnot\n%s", command, strings.Join(b, "\n"), strings.Join(a, "\n"))
 	}
-	fmt.Fprintf(d.stdout, "(%s, as `%s` says)\n", count(int64(reflect.ValueOf(told).Len()), "row"), command)
+	d.stdout.Printf("(%s, as `%s` says)\n", count(int64(reflect.ValueOf(told).Len()), "row"), command)
 	return nil
 }
 

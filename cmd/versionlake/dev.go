@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"time"
 
@@ -55,8 +54,8 @@ catalog and a warehouse in a folder, with all their state in --dir. Other comman
 func addScheduleFlags(cmd *cobra.Command, o *worker.ScheduleOptions) {
 	cmd.Flags().DurationVar(&o.Delay, "delay", workflows.DefaultDelay, "after its end, until an hour is ingested")
 	flags := cmd.Flags()
-	flags.StringVar(&o.Maintain.KeepBronze, "keep-bronze", os.Getenv("VERSIONLAKE_KEEP_BRONZE"), "drop rows of bronze this long after their hour, such as 2160h; for ever when empty [VERSIONLAKE_KEEP_BRONZE]")
-	flags.StringVar(&o.Maintain.KeepEvents, "keep-events", os.Getenv("VERSIONLAKE_KEEP_EVENTS"), "the same for silver.events [VERSIONLAKE_KEEP_EVENTS]")
+	flags.StringVar(&o.Maintain.KeepBronze, "keep-bronze", "", "drop rows of bronze this long after their hour, such as 2160h; for ever when empty [VERSIONLAKE_KEEP_BRONZE]")
+	flags.StringVar(&o.Maintain.KeepEvents, "keep-events", "", "the same for silver.events [VERSIONLAKE_KEEP_EVENTS]")
 	addUpkeepFlags(cmd, &o.Maintain)
 	cmd.Flags().DurationVar(&o.ReconcileHourly, "reconcile-hourly", worker.DefaultReconcileHourly, "how far back files are compared with what was read, every hour; 0: never")
 	cmd.Flags().DurationVar(&o.ReconcileDaily, "reconcile-daily", worker.DefaultReconcileDaily, "the same, every day")
@@ -89,7 +88,7 @@ func devRun(ctx context.Context, o *devOptions) (err error) {
 	if err := worker.EnsureSchedules(ctx, k.client, o.schedule); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.stdout, "Temporal UI  %s\nTemporal     %s\nsource       %s\nstate        %s\n", k.server.UI, k.server.Address, k.source, o.dir)
+	o.stdout.Printf("Temporal UI  %s\nTemporal     %s\nsource       %s\nstate        %s\n", k.server.UI, k.server.Address, k.source, o.dir)
 	select {
 	case <-ctx.Done():
 		logger.Info("stopping: steps that run get some time to end")

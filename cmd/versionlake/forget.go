@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows"
 )
 
@@ -104,18 +104,21 @@ func (o *forgetOptions) printErasure(p *printer, e lake.Erasure) error {
 
 // plan says what would be erased.
 func (o *forgetOptions) plan(ctx context.Context) error {
-	catalogue, err := o.catalogue()
-	if err != nil {
-		return err
-	}
 	l, err := o.readLake(ctx)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	bar := o.newProgress("forget")
-	plan, err := l.PlanForget(ctx, o.user, catalogue, func(table string, files int64) { bar.update("reading "+table, files, 0, "files") })
-	bar.end()
+	if _, err := o.takeKept(ctx, l); err != nil {
+		return err
+	}
+	parsing, err := o.parsing()
+	if err != nil {
+		return err
+	}
+	bar := o.stderr.NewProgress("forget")
+	plan, err := l.PlanForget(ctx, o.user, parsing, func(table string, files int64) { bar.Update("reading "+table, files, 0, "files") })
+	bar.End()
 	if err != nil {
 		return err
 	}
@@ -125,9 +128,9 @@ func (o *forgetOptions) plan(ctx context.Context) error {
 	if err := o.printTables(plan.Tables, "ROWS TO GO", "FILES TO CHANGE"); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.stdout, "\n%s of %s, %d of them shared with others; %s lose lines. Files are those of all versions.\n",
+	o.stdout.Printf("\n%s of %s, %d of them shared with others; %s lose lines. Files are those of all versions.\n",
 		count(plan.Sessions, "session"), o.user, plan.Shared, count(plan.Hours, "hour"))
-	fmt.Fprintln(o.stdout, "All versions and tags stay, without the user. Nothing was changed: --yes does it, and can't be undone.")
+	o.stdout.Printf("All versions and tags stay, without the user. Nothing was changed: --yes does it, and can't be undone.\n")
 	return nil
 }
 
@@ -163,16 +166,16 @@ func (o *forgetOptions) forget(ctx context.Context) (err error) {
 		return err
 	}
 	if o.detach {
-		fmt.Fprintf(o.stderr, "started %s on %s\n", run.GetID(), c.where)
+		o.stderr.Printf("started %s on %s\n", run.GetID(), c.where)
 		return nil
 	}
-	p := o.newProgress("forget")
-	defer p.end()
+	p := o.stderr.NewProgress("forget")
+	defer p.End()
 	var result workflows.ForgetResult
-	if err := c.wait(ctx, run, &result, p, func(ctx context.Context, p progress) []string {
+	if err := c.wait(ctx, run, &result, p, func(ctx context.Context, p terminal.Progress) []string {
 		var now workflows.ForgetProgress
 		if c.query(ctx, run, &now) {
-			p.update(now.Status, int64(len(now.Tables)), int64(now.Of), "tables")
+			p.Update(now.Status, int64(len(now.Tables)), int64(now.Of), "tables")
 		}
 		return nil
 	}); err != nil {
@@ -188,9 +191,9 @@ func (o *forgetOptions) forget(ctx context.Context) (err error) {
 		return err
 	}
 	if result.Elsewhere {
-		fmt.Fprintln(o.stdout, "\nAnother run has forgotten the user meanwhile.")
+		o.stdout.Printf("\nAnother run has forgotten the user meanwhile.\n")
 	}
-	fmt.Fprintf(o.stdout, "\nForgotten, as %s: %d objects, %s, were read, and hold nothing of the user.\n",
+	o.stdout.Printf("\nForgotten, as %s: %d objects, %s, were read, and hold nothing of the user.\n",
 		result.Erasure.ID, result.Erasure.Objects, size(result.Erasure.Bytes))
 	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -11,11 +10,13 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows"
 )
 
 type ingestOptions struct {
 	*settings
+	removal
 	hour       telemetry.Hour
 	chunkBytes int64
 	parallel   int
@@ -29,7 +30,8 @@ func newIngestCommand(s *settings, runF func(context.Context, *ingestOptions) er
 		Use:   "ingest HOUR",
 		Short: "Bring the files of an hour into the lake, now",
 		Long: `ingest brings the files of an hour into the lake, whatever the lake had of that hour before, and waits until gold.users
-shows it. The work is the Temporal workflow hour-HOUR.
+shows it. The work is the Temporal workflow hour-HOUR. Files that left the source, or are bad now, keep the rows of their last good
+version; --remove-gone takes them out, after saying how many rows and users that concerns.
 
 It uses the Temporal server that TEMPORAL_ADDRESS or Temporal's configuration file names; else that of a running
 versionlake dev on the same --dir; else one of its own while it runs, with its state in --dir.`,
@@ -41,6 +43,9 @@ versionlake dev on the same --dir; else one of its own while it runs, with its s
 			if o.hour, err = parseHour("the hour", args[0]); err != nil {
 				return err
 			}
+			if err := o.removal.validate(); err != nil {
+				return err
+			}
 			if runF != nil {
 				return runF(cmd.Context(), o)
 			}
@@ -48,6 +53,7 @@ versionlake dev on the same --dir; else one of its own while it runs, with its s
 		},
 	}
 	flags := cmd.Flags()
+	o.removal.addFlags(cmd)
 	flags.BoolVar(&o.detach, "detach", false, "return once the hour is started")
 	flags.IntVar(&o.parallel, "parallel", 0, "chunks of the hour at once over all workers")
 	addWorkFlags(cmd, &o.chunkBytes, &o.workers)
@@ -64,6 +70,9 @@ func addWorkFlags(cmd *cobra.Command, chunkBytes *int64, workers *int) {
 var errDetachOwn = errors.New("--detach needs a Temporal server that stays: run `versionlake dev` on the same --dir, or set TEMPORAL_ADDRESS")
 
 func ingestRun(ctx context.Context, o *ingestOptions) (err error) {
+	if goOn, err := o.confirmRemoval(ctx, &o.removal, o.hour, o.hour+1); !goOn || err != nil {
+		return err
+	}
 	c, err := o.connectFor(ctx, o.workers, o.detach)
 	if err != nil {
 		return err
@@ -83,10 +92,10 @@ func ingestRun(ctx context.Context, o *ingestOptions) (err error) {
 		return err
 	}
 	for _, file := range result.LeftOut {
-		fmt.Fprintf(o.stdout, "left out: %s\n", file)
+		o.stdout.Printf("left out: %s\n", file)
 	}
 	if result.Gold.SnapshotID != 0 {
-		fmt.Fprintf(o.stdout, "\n%s in snapshot %d%s\n", count(result.Gold.Users, "user"), result.Gold.SnapshotID, tagList(result.Gold.Tags))
+		o.stdout.Printf("\n%s in snapshot %d%s\n", count(result.Gold.Users, "user"), result.Gold.SnapshotID, tagList(result.Gold.Tags))
 	}
 	return nil
 }
@@ -105,7 +114,7 @@ func (s *settings) connectFor(ctx context.Context, workers int, detach bool) (*s
 
 // ingest starts the hour, and waits for it unless told to detach.
 func (o *ingestOptions) ingest(ctx context.Context, c *session) (result workflows.IngestResult, err error) {
-	input := workflows.IngestInput{Hour: o.hour.String(), ChunkBytes: o.chunkBytes, Parallel: o.parallel}
+	input := workflows.IngestInput{Hour: o.hour.String(), ChunkBytes: o.chunkBytes, Parallel: o.parallel, RemoveGone: o.removeGone}
 	options := client.StartWorkflowOptions{
 		ID: workflows.HourWorkflowID(o.hour), StaticSummary: "hour " + o.hour.String(),
 		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(o.hour.String())),
@@ -115,15 +124,15 @@ func (o *ingestOptions) ingest(ctx context.Context, c *session) (result workflow
 		return result, err
 	}
 	if o.detach {
-		fmt.Fprintf(o.stderr, "started %s on %s\n", run.GetID(), c.where)
+		o.stderr.Printf("started %s on %s\n", run.GetID(), c.where)
 		return result, nil
 	}
-	p := o.newProgress(o.hour.String())
-	defer p.end()
-	err = c.wait(ctx, run, &result, p, func(ctx context.Context, p progress) []string {
+	p := o.stderr.NewProgress(o.hour.String())
+	defer p.End()
+	err = c.wait(ctx, run, &result, p, func(ctx context.Context, p terminal.Progress) []string {
 		var now workflows.IngestProgress
 		if c.query(ctx, run, &now) {
-			p.update(now.Status, int64(now.ChunksDone), int64(now.Chunks), "chunks")
+			p.Update(now.Status, int64(now.ChunksDone), int64(now.Chunks), "chunks")
 		}
 		return nil
 	})

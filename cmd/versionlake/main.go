@@ -13,6 +13,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/worker"
 )
 
@@ -47,7 +48,8 @@ func tuneMemory() {
 }
 
 // execute runs a command line and says how it went.
-func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
+	stdout, stderr := terminal.NewOutput(out), terminal.NewOutput(errOut)
 	root := newRootCommand(stdout, stderr)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -55,12 +57,12 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		fmt.Fprintln(stderr, "versionlake: cancelled")
+		stderr.Printf("versionlake: cancelled\n")
 		return exitUsage
 	}
-	fmt.Fprintf(stderr, "versionlake: %v\n", err)
+	stderr.Printf("versionlake: %s\n", terminal.Error(err))
 	if next := nextStep(err); next != "" {
-		fmt.Fprintln(stderr, next)
+		stderr.Printf("%s\n", next)
 	}
 	var usage *usageError
 	if errors.As(err, &usage) {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/history"
+	"github.com/versionlake/versionlake/terminal"
 )
 
 // run executes a command line as a user would, without the settings of whoever runs the tests.
@@ -30,6 +31,8 @@ func TestWrongUse(t *testing.T) {
 	dir := t.TempDir()
 	events := filepath.Join(dir, "events.json")
 	require.NoError(t, os.WriteFile(events, []byte(`{"events": {"Softwareversion": ["Version"]}}`), 0o600))
+	absent := filepath.Join(dir, "absent.json")
+	require.NoError(t, os.WriteFile(absent, []byte(`{"absent": ["null "]}`), fileRights))
 	for _, test := range []struct {
 		args []string
 		says string
@@ -66,6 +69,9 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"generate", dir, "--from", "x"}, "--from"},
 		{[]string{"dev", "--source", dir, "--events", filepath.Join(dir, "none.json")}, "none.json"},
 		{[]string{"dev", "--source", dir, "--events", events}, "Softwareversion"},
+		{[]string{"dev", "--source", dir, "--events", absent}, `"null " is no placeholder`},
+		{[]string{"dev", "--source", dir, "--max-past", "0s"}, "above 0"},
+		{[]string{"dev", "--source", dir, "--max-past", "five"}, "invalid"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			code, stdout, stderr := run(t, append(test.args, "--dir", filepath.Join(dir, "lake"))...)
@@ -113,7 +119,7 @@ func TestCancelled(t *testing.T) {
 }
 
 func TestEveryCommandHasExamples(t *testing.T) {
-	for _, command := range newRootCommand(os.Stdout, os.Stderr).Commands() {
+	for _, command := range newRootCommand(terminal.NewOutput(os.Stdout), terminal.NewOutput(os.Stderr)).Commands() {
 		require.Contains(t, command.Example, "versionlake "+command.Name())
 		require.NotEmpty(t, command.Short)
 	}
@@ -130,14 +136,16 @@ func TestHistoryFormat(t *testing.T) {
 		{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.22.03", Time: at("2021-12-24T11:31:19.459Z")},
 		{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.22.02", Time: at("2021-12-25T00:00:00Z")},
 		{Service: "Other", Version: "7", Time: at("2021-12-25T00:00:00.000001Z")},
+		{Service: "Other", Version: "unknown", Time: at("2021-12-26T00:00:00Z")},
 	})
 	var stdout bytes.Buffer
-	s := &settings{output: outputJSON, stdout: &stdout}
+	s := &settings{output: outputJSON, stdout: terminal.NewOutput(&stdout)}
 	require.NoError(t, addHistory(s.newPrinter(), &user, true))
 	require.Equal(t, `{"user_id":"p<1>&","user_kind":"user","history":[`+
-		`{"service":"ClientApp","device":"Gameboy","version":"1.22.03","valid_from":"2021-12-24T11:31:19.459Z","valid_to":"2021-12-25T00:00:00Z","last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1},`+
-		`{"service":"ClientApp","device":"Gameboy","version":"1.22.02","valid_from":"2021-12-25T00:00:00Z","valid_to":null,"last_seen_at":"2021-12-25T00:00:00Z","sightings":1},`+
-		`{"service":"Other","device":null,"version":"7","valid_from":"2021-12-25T00:00:00.000001Z","valid_to":null,"last_seen_at":"2021-12-25T00:00:00.000001Z","sightings":1}]}`+"\n",
+		`{"service":"ClientApp","device":"Gameboy","version":"1.22.03","valid_from":"2021-12-24T11:31:19.459Z","valid_to":"2021-12-25T00:00:00Z","last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1,"is_downgrade":false},`+
+		`{"service":"ClientApp","device":"Gameboy","version":"1.22.02","valid_from":"2021-12-25T00:00:00Z","valid_to":null,"last_seen_at":"2021-12-25T00:00:00Z","sightings":1,"is_downgrade":true},`+
+		`{"service":"Other","device":null,"version":"7","valid_from":"2021-12-25T00:00:00.000001Z","valid_to":"2021-12-26T00:00:00Z","last_seen_at":"2021-12-25T00:00:00.000001Z","sightings":1,"is_downgrade":false},`+
+		`{"service":"Other","device":null,"version":"unknown","valid_from":"2021-12-26T00:00:00Z","valid_to":null,"last_seen_at":"2021-12-26T00:00:00Z","sightings":1,"is_downgrade":null}]}`+"\n",
 		stdout.String())
 }
 
@@ -170,6 +178,16 @@ func TestOwnServer(t *testing.T) {
 	code, _, stderr = run(t, "at", "session:28E9", "2021-12-24T12:00:00Z", "--dir", dir, "--as-of", "hour-1999-01-01T00")
 	require.Equal(t, exitError, code)
 	require.Contains(t, stderr, "versionlake status")
+
+	t.Setenv("VERSIONLAKE_SESSIONS_BY_SERVICE", "perhaps")
+	code, _, stderr = run(t, "verify", "--dir", dir)
+	require.Equal(t, exitUsage, code, stderr)
+	require.Contains(t, stderr, "VERSIONLAKE_SESSIONS_BY_SERVICE is not a value")
+	t.Setenv("VERSIONLAKE_SESSIONS_BY_SERVICE", "true")
+	code, stdout, _ = run(t, "verify", "--dir", dir)
+	require.Equal(t, exitError, code, "sessions are told apart otherwise than the hour was read")
+	require.Contains(t, stdout, "silver.sightings")
+	t.Setenv("VERSIONLAKE_SESSIONS_BY_SERVICE", "false")
 
 	code, stdout, stderr = run(t, "verify", "--dir", dir)
 	require.Equal(t, exitOK, code, stderr)

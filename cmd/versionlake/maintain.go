@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows"
 )
 
@@ -79,16 +79,16 @@ func maintainRun(ctx context.Context, o *maintainOptions) (err error) {
 		return err
 	}
 	if o.detach {
-		fmt.Fprintf(o.stderr, "started %s on %s\n", run.GetID(), c.where)
+		o.stderr.Printf("started %s on %s\n", run.GetID(), c.where)
 		return nil
 	}
-	p := o.newProgress("maintain")
-	defer p.end()
+	p := o.stderr.NewProgress("maintain")
+	defer p.End()
 	var result workflows.MaintainResult
-	if err := c.wait(ctx, run, &result, p, func(ctx context.Context, p progress) []string {
+	if err := c.wait(ctx, run, &result, p, func(ctx context.Context, p terminal.Progress) []string {
 		var now workflows.MaintainResult
 		if c.query(ctx, run, &now) {
-			p.update(now.Status, 0, 0, "steps")
+			p.Update(now.Status, 0, 0, "steps")
 		}
 		return nil
 	}); err != nil {

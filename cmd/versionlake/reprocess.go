@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -16,11 +17,13 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows"
 )
 
 type reprocessOptions struct {
 	*settings
+	removal
 	from, to   telemetry.Hour
 	all        bool
 	layer      string
@@ -39,7 +42,8 @@ func newReprocessCommand(s *settings, runF func(context.Context, *reprocessOptio
 		Short: "Bring every hour of a range into the lake again",
 		Long: `reprocess ingests every hour from --from up to, but without, --to, some at once, and shows them in gold together. A day
 such as 2022-05-27 may stand for its first hour, and --date for all hours of a day. Hours without files are recorded as
-empty, many at once. An hour that fails does not stop the others; they are listed at the end, and the command then fails.
+empty, many at once. Files that left the source, or are bad now, keep the rows of their last good version; --remove-gone takes them
+out, after saying how many rows and users that concerns. An hour that fails does not stop the others; they are listed at the end, and the command then fails.
 
 --layer says where to start: bronze is everything, from the source; silver makes silver from the lines that bronze has, as
 after a change of --events; gold makes the users anew that silver has sightings of in these hours.
@@ -60,6 +64,12 @@ is a Temporal workflow; which server it uses is as for versionlake ingest.`,
 			if !slices.Contains(layers, o.layer) {
 				return usagef("--layer %q is none of %s", o.layer, strings.Join(layers, ", "))
 			}
+			if err := o.removal.validate(); err != nil {
+				return err
+			}
+			if o.removeGone && o.layer != activities.LayerBronze {
+				return usagef("--remove-gone goes with --layer bronze: only the source tells what is gone")
+			}
 			if runF != nil {
 				return runF(cmd.Context(), o)
 			}
@@ -69,6 +79,7 @@ is a Temporal workflow; which server it uses is as for versionlake ingest.`,
 	flags := cmd.Flags()
 	window.addFlags(cmd)
 	window.addAll(cmd)
+	o.removal.addFlags(cmd)
 	flags.StringVar(&o.layer, "layer", activities.LayerBronze, "where to start: bronze (from the source), silver (from bronze) or gold (from silver)")
 	flags.IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel, "workflows at once, each of an hour or of some small ones")
 	flags.BoolVar(&o.detach, "detach", false, "return once the range is started")
@@ -82,6 +93,13 @@ var layers = []string{activities.LayerBronze, activities.LayerSilver, activities
 
 func reprocessRun(ctx context.Context, o *reprocessOptions) (err error) {
 	o.readsNoSource = o.layer != activities.LayerBronze
+	from, to := o.from, o.to
+	if o.all {
+		from, to = math.MinInt32, math.MaxInt32
+	}
+	if goOn, err := o.confirmRemoval(ctx, &o.removal, from, to); !goOn || err != nil {
+		return err
+	}
 	c, err := o.connectFor(ctx, o.workers, o.detach)
 	if err != nil {
 		return err
@@ -103,12 +121,15 @@ func (s *settings) printRange(p workflows.HoursProgress) error {
 	if err := out.add(p, p.Hours, p.Done, p.Empty, p.Degraded, p.Failed, p.Lines, p.Rejects); err != nil {
 		return err
 	}
+	if p.GoneFiles > 0 {
+		s.tellGone(fmt.Sprintf("%s of these hours have left the source", count(p.GoneFiles, "file")))
+	}
 	return out.flush()
 }
 
 // reprocess starts the range, or goes on with it, and waits for it unless told to detach.
 func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result workflows.HoursProgress, err error) {
-	input := workflows.ReprocessInput{Layer: o.layer, Parallel: o.parallel, ChunkBytes: o.chunkBytes}
+	input := workflows.ReprocessInput{Layer: o.layer, Parallel: o.parallel, ChunkBytes: o.chunkBytes, RemoveGone: o.removeGone}
 	options := client.StartWorkflowOptions{ID: workflows.AllWorkflowID, StaticSummary: "every hour"}
 	if !o.all {
 		input.From, input.To = o.from.String(), o.to.String()
@@ -119,7 +140,7 @@ func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result wo
 		if run, input.Since, err = c.resume(ctx, options.ID); err != nil {
 			return result, err
 		}
-		fmt.Fprintf(o.stderr, "going on with what began at %s\n", instant(input.Since))
+		o.stderr.Printf("going on with what began at %s\n", instant(input.Since))
 	}
 	if run == nil {
 		since := input.Since
@@ -132,12 +153,12 @@ func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result wo
 		}
 	}
 	if o.detach {
-		fmt.Fprintf(o.stderr, "started %s on %s\n", run.GetID(), c.where)
+		o.stderr.Printf("started %s on %s\n", run.GetID(), c.where)
 		return result, nil
 	}
 	err = c.waitForHours(ctx, o.settings, run, &result)
 	if ctx.Err() != nil {
-		fmt.Fprintln(o.stderr, "the hours that are done stay done; the same command with --resume does the others")
+		o.stderr.Printf("the hours that are done stay done; the same command with --resume does the others\n")
 	}
 	return result, err
 }
@@ -167,16 +188,16 @@ func (c *session) resume(ctx context.Context, id string) (run client.WorkflowRun
 
 // waitForHours waits for a workflow that runs many hours, and gives its result.
 func (c *session) waitForHours(ctx context.Context, s *settings, run client.WorkflowRun, result any) error {
-	p := s.newProgress(run.GetID())
-	defer p.end()
-	return c.wait(ctx, run, result, p, func(ctx context.Context, p progress) []string {
+	p := s.stderr.NewProgress(run.GetID())
+	defer p.End()
+	return c.wait(ctx, run, result, p, func(ctx context.Context, p terminal.Progress) []string {
 		var now workflows.HoursProgress
 		if c.query(ctx, run, &now) {
 			status := fmt.Sprintf("%d failed", now.Failed)
 			if len(now.Running) == 0 && now.Gold > 0 {
 				status += ", waiting for gold"
 			}
-			p.update(status, int64(now.Done+now.Failed), int64(now.Hours), "hours")
+			p.Update(status, int64(now.Done+now.Failed), int64(now.Hours), "hours")
 		}
 		return now.Running
 	})

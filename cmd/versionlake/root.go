@@ -1,12 +1,12 @@
 package main
 
 import (
-	"io"
-
 	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/terminal"
 )
 
-func newRootCommand(stdout, stderr io.Writer) *cobra.Command {
+func newRootCommand(stdout, stderr *terminal.Output) *cobra.Command {
 	s := &settings{stdout: stdout, stderr: stderr}
 	root := &cobra.Command{
 		Use:   "versionlake",
@@ -21,13 +21,16 @@ Hours are written 2022-05-27T05, times 2021-12-24T11:31:19.459Z, both UTC. Where
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.readVariables(cmd); err != nil {
+				return err
+			}
 			return s.validate()
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(stdout.Lines())
+	root.SetErr(stderr.Lines())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	s.addFlags(root)
 	root.AddCommand(

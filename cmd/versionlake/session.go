@@ -16,6 +16,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/worker"
 )
 
@@ -38,8 +39,19 @@ func (s *settings) connect(ctx context.Context, workers int) (*session, error) {
 	return s.connectOwn(ctx, workers)
 }
 
-// connectLasting is nil where no server runs.
+// connectLasting is nil where no server runs. It refuses settings that the server's workers would not follow.
 func (s *settings) connectLasting(ctx context.Context) (*session, error) {
+	c, err := s.connectRunning(ctx)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	if err := s.refuseOthers(ctx, c.where); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+func (s *settings) connectRunning(ctx context.Context) (*session, error) {
 	configured, err := worker.Configured()
 	if err != nil {
 		return nil, err
@@ -101,7 +113,7 @@ func (s *settings) connectOwn(ctx context.Context, workers int) (_ *session, err
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make the log: %w", err), unlock())
 	}
-	logger, err := newLogger(logFile, "info")
+	logger, err := newLogger(terminal.NewOutput(logFile), "info")
 	if err != nil {
 		return nil, errors.Join(err, logFile.Close(), unlock())
 	}
@@ -111,10 +123,10 @@ func (s *settings) connectOwn(ctx context.Context, workers int) (_ *session, err
 	}
 	if k.source.CheckHours(ctx) == nil { // else the command says so
 		for _, stray := range k.source.Strays(ctx) {
-			fmt.Fprintln(s.stderr, "warning: "+stray)
+			s.stderr.Printf("warning: %s\n", stray)
 		}
 	}
-	fmt.Fprintf(s.stderr, "no Temporal server is named: running one in %s for this command, see %s\n", s.dir, k.server.UI)
+	s.stderr.Printf("no Temporal server is named: running one in %s for this command, see %s\n", s.dir, k.server.UI)
 	return &session{
 		client: k.client, where: "the local Temporal server, whose log is in " + s.dir, ui: k.server.UI, failed: k.server.Ended(),
 		close: func() error { return errors.Join(k.stop(), logFile.Close(), unlock()) },
@@ -138,7 +150,7 @@ func (c *session) start(ctx context.Context, s *settings, options client.StartWo
 		if !wait {
 			return nil, fmt.Errorf("%s runs already, and may have looked at the source before; without --detach this waits for it and does it once more", options.ID)
 		}
-		fmt.Fprintf(s.stderr, "%s runs already: waiting for it, then doing it once more\n", options.ID)
+		s.stderr.Printf("%s runs already: waiting for it, then doing it once more\n", options.ID)
 		if err := c.client.GetWorkflow(ctx, options.ID, running.RunId).Get(ctx, nil); err != nil && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -154,7 +166,7 @@ const (
 
 // wait waits for a workflow and gives its result, and shows meanwhile how far it is and what fails. When the command is
 // interrupted it cancels the workflow, and waits until that has cleaned up. show also names the workflows that work for it.
-func (c *session) wait(ctx context.Context, run client.WorkflowRun, result any, p progress, show func(context.Context, progress) []string) error {
+func (c *session) wait(ctx context.Context, run client.WorkflowRun, result any, p terminal.Progress, show func(context.Context, terminal.Progress) []string) error {
 	ended := make(chan error, 1)
 	getCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -178,19 +190,19 @@ func (c *session) wait(ctx context.Context, run client.WorkflowRun, result any, 
 	}
 }
 
-func (c *session) cancel(ctx context.Context, run client.WorkflowRun, ended <-chan error, p progress) error {
-	p.note("cancelling " + run.GetID())
+func (c *session) cancel(ctx context.Context, run client.WorkflowRun, ended <-chan error, p terminal.Progress) error {
+	p.Note("cancelling " + run.GetID())
 	if err := c.client.CancelWorkflow(ctx, run.GetID(), ""); err != nil {
 		return fmt.Errorf("cancel %s: %w", run.GetID(), err)
 	}
 	select {
 	case err := <-ended:
 		if err == nil {
-			p.note(run.GetID() + " was done before it could be cancelled")
+			p.Note(run.GetID() + " was done before it could be cancelled")
 		}
 	case <-c.failed:
 	case <-time.After(cancelPatience):
-		p.note(run.GetID() + " is still being cancelled")
+		p.Note(run.GetID() + " is still being cancelled")
 	}
 	return context.Canceled
 }
@@ -232,7 +244,7 @@ type failureWatch struct {
 	told   map[string]string // workflow and activity id → message
 }
 
-func (w *failureWatch) show(ctx context.Context, p progress, workflowIDs []string) {
+func (w *failureWatch) show(ctx context.Context, p terminal.Progress, workflowIDs []string) {
 	if time.Since(w.last) < failureInterval {
 		return
 	}
@@ -250,7 +262,7 @@ func (w *failureWatch) show(ctx context.Context, p progress, workflowIDs []strin
 				continue
 			}
 			w.told[key] = failure.Message
-			p.note(fmt.Sprintf("%s: %s failed and is tried again (attempt %d): %s", id, activity.ActivityType.Name, activity.Attempt, failure.Message))
+			p.Note(fmt.Sprintf("%s: %s failed and is tried again (attempt %d): %s", id, activity.ActivityType.Name, activity.Attempt, failure.Message))
 		}
 	}
 }

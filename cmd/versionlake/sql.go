@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	trinoclient "github.com/trinodb/trino-go-client/trino"
 
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/trino"
 )
 
@@ -52,8 +51,7 @@ It asks the Trino that versionlake trino up has started on the same --dir, or th
 	return cmd
 }
 
-// addTrinoServer adds the flag that names another Trino than that of --dir. Its default is a variable, since it may hold a
-// password, which the help must not show.
+// addTrinoServer adds the flag that names another Trino than that of --dir.
 func addTrinoServer(cmd *cobra.Command, s *settings) {
 	cmd.Flags().StringVar(&s.trino, "trino", "", "a Trino with the lake in its catalog versionlake: https://user:password@host:port[/catalog] [VERSIONLAKE_TRINO_URL]")
 }
@@ -68,9 +66,6 @@ func (e *noTrinoError) Error() string {
 func (s *settings) trinoAddress() (string, error) {
 	if s.trino != "" {
 		return s.trino, nil
-	}
-	if address := os.Getenv("VERSIONLAKE_TRINO_URL"); address != "" {
-		return address, nil
 	}
 	server, err := trino.Running(s.trinoDir())
 	if err != nil {
@@ -123,11 +118,11 @@ func (s *settings) printRows(rows *sql.Rows) error {
 			case string, int64, bool, float64:
 				shown[i] = value
 			default: // lists and such
-				text, err := plainJSON(value)
+				text, err := terminal.JSON(value)
 				if err != nil {
 					return fmt.Errorf("print %s: %w", object[i].name, err)
 				}
-				shown[i] = string(text)
+				shown[i] = composed(text)
 			}
 		}
 		if err := p.add(object, shown...); err != nil {
@@ -154,7 +149,7 @@ func (r sqlRow) MarshalJSON() ([]byte, error) {
 			text.WriteByte(',')
 		}
 		for _, part := range []any{cell.name, cell.value} {
-			written, err := plainJSON(part)
+			written, err := terminal.JSON(part)
 			if err != nil {
 				return nil, err
 			}
@@ -165,15 +160,6 @@ func (r sqlRow) MarshalJSON() ([]byte, error) {
 	}
 	text.WriteByte('}')
 	return text.Bytes(), nil
-}
-
-// plainJSON is JSON that need not stand in HTML.
-func plainJSON(value any) ([]byte, error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(value)
-	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
 }
 
 // sqlValue is a value in a form that JSON has: times as instant writes them, where they are moments.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/worker"
 )
 
@@ -48,17 +48,26 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	if k.source, err = s.openSource(ctx); err != nil {
 		return nil, err
 	}
-	for _, warning := range s.sourceWarnings(ctx, k.source) {
-		o.logger.Warn(warning)
-	}
-	catalogue, err := s.catalogue()
-	if err != nil {
+	if _, err := s.catalogue(); err != nil {
 		return nil, err
 	}
 	if k.lake, err = s.openLake(ctx); err != nil {
 		return nil, err
 	}
 	k.undo = append(k.undo, k.lake.Close)
+	if err := s.keepSettings(ctx, k.lake); err != nil {
+		return nil, err
+	}
+	parsing, err := s.parsing()
+	if err != nil {
+		return nil, err
+	}
+	if k.source, err = s.openSource(ctx); err != nil { // once more: the lake may keep a layout
+		return nil, err
+	}
+	for _, warning := range s.sourceWarnings(ctx, k.source) {
+		o.logger.Warn(warning)
+	}
 	if k.server, err = worker.StartDevServer(ctx, worker.DevServerOptions{Dir: s.dir, Port: o.port, UIPort: o.uiPort}); err != nil {
 		return nil, err
 	}
@@ -68,7 +77,7 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	}
 	k.undo = append(k.undo, func() error { k.client.Close(); return nil })
 	k.worker = worker.New(k.client, worker.Options{
-		Source: k.source, Lake: k.lake, Catalogue: catalogue, MaxFuture: s.maxFuture, Activities: o.workers,
+		Source: k.source, Lake: k.lake, Parsing: parsing, Activities: o.workers,
 	})
 	if err := k.worker.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker: %w", err)
@@ -144,7 +153,7 @@ func (s *settings) lock(ctx context.Context) (unlock func() error, err error) {
 			return file.Close, nil
 		}
 		if !waiting {
-			fmt.Fprintf(s.stderr, "another versionlake uses %s: waiting for it to end\n", s.dir)
+			s.stderr.Printf("another versionlake uses %s: waiting for it to end\n", s.dir)
 		}
 		select {
 		case <-ctx.Done():
@@ -155,10 +164,10 @@ func (s *settings) lock(ctx context.Context) (unlock func() error, err error) {
 }
 
 // newLogger writes lines of text.
-func newLogger(out io.Writer, level string) (*slog.Logger, error) {
+func newLogger(out *terminal.Output, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, usagef("--log-level %q is none of debug, info, warn, error", level)
 	}
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: l})), nil
+	return slog.New(slog.NewTextHandler(out.Lines(), &slog.HandlerOptions{Level: l})), nil
 }

@@ -18,6 +18,7 @@ type statusOptions struct {
 	hours    bool
 	versions bool
 	findings bool
+	gone     bool
 	files    bool
 	from, to string
 }
@@ -29,8 +30,9 @@ func newStatusCommand(s *settings, runF func(context.Context, *statusOptions) er
 		Short: "What the lake holds: a summary, the ledger of its hours, or the versions that can be asked for",
 		Long: `status sums up the lake. --hours prints the ledger instead, the last run of each hour, and --versions the snapshots of
 gold.users that --as-of can name, newest first. --findings prints the hours whose files reconcile found to differ from
-those that were read, newest first. --files names the files that are not in the lake, and why: those that are bad, those that
-were read in part, and what lay beside the files and was passed over. It reads the lake and needs no Temporal.`,
+those that were read, newest first, and --gone the files that left the source, or are bad now, and whose rows stay. --files names
+the files that are not in the lake, and why: those that are bad, those that were read in part, and what lay beside the files and was
+passed over. It reads the lake and needs no Temporal.`,
 		Example: `  versionlake status
   versionlake status --hours --from 2022-05-27T00 --to 2022-05-28T00
   versionlake status --findings
@@ -46,10 +48,11 @@ were read in part, and what lay beside the files and was passed over. It reads t
 	cmd.Flags().BoolVar(&o.hours, "hours", false, "the ledger, an hour a line")
 	cmd.Flags().BoolVar(&o.versions, "versions", false, "the snapshots of gold.users and their tags")
 	cmd.Flags().BoolVar(&o.files, "files", false, "the files that are not in the lake, and why")
-	cmd.Flags().StringVar(&o.from, "from", "", "with --hours or --files: the first hour")
-	cmd.Flags().StringVar(&o.to, "to", "", "with --hours or --files: the first hour after the last")
+	cmd.Flags().StringVar(&o.from, "from", "", "with --hours, --files or --gone: the first hour")
+	cmd.Flags().StringVar(&o.to, "to", "", "with --hours, --files or --gone: the first hour after the last")
 	cmd.Flags().BoolVar(&o.findings, "findings", false, "what reconcile found")
-	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings", "files")
+	cmd.Flags().BoolVar(&o.gone, "gone", false, "files that left the source or are bad, and whose rows stay")
+	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings", "files", "gone")
 	return cmd
 }
 
@@ -74,6 +77,8 @@ func statusRun(ctx context.Context, o *statusOptions) error {
 		return o.printVersions(ctx, l)
 	case o.findings:
 		return o.printFindings(ctx, l)
+	case o.gone:
+		return o.printGone(ctx, l, from, to)
 	case o.files:
 		return o.printLeftOut(ctx, l, from, to)
 	}
@@ -95,9 +100,9 @@ func (o *statusOptions) span() (from, to telemetry.Hour, err error) {
 
 // printHours prints rows of the ledger.
 func (s *settings) printHours(rows []lake.HourRow) error {
-	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "PASSED", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "ERASED", "SIGHTINGS", "FINISHED")
+	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "GONE", "PASSED", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "ERASED", "SIGHTINGS", "FINISHED")
 	for _, row := range rows {
-		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, row.PassedOver, size(row.Bytes), row.Lines, row.Events, row.Rejects,
+		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, row.GoneFiles, row.PassedOver, size(row.Bytes), row.Lines, row.Events, row.Rejects,
 			row.Blanks, row.Erased, row.Sightings, instant(row.FinishedAt)); err != nil {
 			return err
 		}
@@ -124,9 +129,9 @@ func (o *statusOptions) printFindings(ctx context.Context, l *lake.Lake) error {
 	if err != nil {
 		return err
 	}
-	p := o.newPrinter("FOUND", "HOUR", "WAS", "ADDED", "CHANGED", "REMOVED")
+	p := o.newPrinter("FOUND", "HOUR", "WAS", "ADDED", "CHANGED", "GONE", "REMOVED", "NOTE")
 	for _, f := range findings {
-		if err := p.add(f, instant(f.FoundAt), f.Hour, f.State, f.Added, f.Changed, f.Removed); err != nil {
+		if err := p.add(f, instant(f.FoundAt), f.Hour, f.State, f.Added, f.Changed, f.Gone, f.Removed, f.Note); err != nil {
 			return err
 		}
 	}
@@ -142,30 +147,31 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 		return o.newPrinter().add(status)
 	}
 	if status.Hours == 0 {
-		fmt.Fprintln(o.stdout, "no hour was ingested yet")
+		o.stdout.Printf("%s\n", "no hours yet")
 	} else {
-		fmt.Fprintf(o.stdout, "%s from %s to %s, %d empty, %d degraded; %s, %d rejected\n",
+		o.stdout.Printf("%s from %s to %s, %d empty, %d degraded; %s, %d rejected\n",
 			count(status.Hours, "hour"), status.FirstHour, status.LastHour, status.Empty, status.Degraded, count(status.Lines, "line"), status.Rejects)
 	}
 	if status.Latest.SnapshotID != 0 {
-		fmt.Fprintf(o.stdout, "%s as of %s, snapshot %d%s\n", count(status.Users, "user"), instant(status.Latest.CommittedAt), status.Latest.SnapshotID,
+		o.stdout.Printf("%s as of %s, snapshot %d%s\n", count(status.Users, "user"), instant(status.Latest.CommittedAt), status.Latest.SnapshotID,
 			tagList(status.Latest.Tags))
 	}
 	if len(status.HalfCommitted) > 0 {
-		fmt.Fprintf(o.stdout, "half committed: %s; an hour that no longer runs must be ingested again\n", strings.Join(status.HalfCommitted, ", "))
+		o.stdout.Printf("half committed: %s; an hour that no longer runs must be ingested again\n", strings.Join(status.HalfCommitted, ", "))
 	}
 	if status.Behind {
-		fmt.Fprintln(o.stdout, "gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal")
+		o.stdout.Printf("gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal\n")
 	}
-	if n := len(status.Findings); n > 0 {
-		fmt.Fprintf(o.stdout, "reconcile found %s whose files were not those that were read, last %s at %s; see --findings\n",
+	o.tellOfSource(status)
+	if n := len(status.Findings); n > 0 && status.Findings[0].Note == "" {
+		o.stdout.Printf("reconcile found %s whose files were not those that were read, last %s at %s; see --findings\n",
 			count(int64(n), "hour"), status.Findings[0].Hour, instant(status.Findings[0].FoundAt))
 	}
 	o.printLeftOutLately(status)
 	if status.DailyBehind {
-		fmt.Fprintln(o.stdout, "the daily aggregates are behind: they follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh")
+		o.stdout.Printf("the daily aggregates are behind: they follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh\n")
 	}
-	fmt.Fprintln(o.stdout)
+	o.stdout.Printf("\n")
 	p := o.newPrinter("TABLE", "ROWS", "FILES", "BYTES", "SNAPSHOTS")
 	for _, table := range status.Tables {
 		if err := p.add(table, table.Name, table.Rows, table.Files, size(table.Bytes), table.Snapshots); err != nil {
@@ -173,6 +179,44 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 		}
 	}
 	return p.flush()
+}
+
+// tellOfSource says what left the source, and that the source was found without hours.
+func (o *statusOptions) tellOfSource(status lake.Status) {
+	if gone := status.Gone; gone.Files > 0 {
+		o.stdout.Printf("%s of %s have left the source, and their %s stay:\n", count(gone.Files, "file"), count(gone.Hours, "hour"), count(gone.Rows, "row"))
+		for _, file := range gone.Named {
+			o.stdout.Printf("  %s: %s\n", file.Key, count(file.Events+file.Rejects, "row"))
+		}
+		if more := gone.Files - int64(len(gone.Named)); more > 0 {
+			o.stdout.Printf("  and %d more, see --gone\n", more)
+		}
+	}
+	if status.NoHours != "" {
+		o.stdout.Printf("the schedule changes nothing: %s\n", status.NoHours)
+	}
+}
+
+func (o *statusOptions) printGone(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) error {
+	files, err := l.KeptFiles(ctx, from, to, math.MaxInt)
+	if err != nil {
+		return err
+	}
+	p := o.newPrinter("FILE", "STATE", "EVENTS", "REJECTS", "BYTES", "WHY")
+	for _, file := range files {
+		if err := p.add(file, file.Key, file.State, file.Events, file.Rejects, size(file.Size), file.Error); err != nil {
+			return err
+		}
+	}
+	return p.flush()
+}
+
+// keptOf says what of a bad file is in the lake.
+func keptOf(file lake.FileRow) string {
+	if file.RowsKept == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s of its last good version stay", count(file.RowsKept, "row"))
 }
 
 // printLeftOut names files that are not in the lake.
@@ -183,7 +227,7 @@ func (o *statusOptions) printLeftOut(ctx context.Context, l *lake.Lake, from, to
 	}
 	p := o.newPrinter("HOUR", "STATE", "FILE", "WHY")
 	for _, file := range files {
-		if err := p.add(file, file.Hour, file.State, file.Key, file.Error+file.Note); err != nil {
+		if err := p.add(file, file.Hour, file.State, file.Key, file.Error+file.Note+keptOf(file)); err != nil {
 			return err
 		}
 	}
@@ -215,13 +259,13 @@ func (o *statusOptions) printLeftOutLately(status lake.Status) {
 		if kind.count == 0 {
 			continue
 		}
-		fmt.Fprintf(o.stdout, kind.text+"; see --files\n", count(kind.count, kind.noun))
+		o.stdout.Printf(kind.text+"; see --files\n", count(kind.count, kind.noun))
 		slices.Reverse(files)
 		for _, file := range files[:min(named, len(files))] {
-			fmt.Fprintf(o.stdout, "  %s: %s\n", file.Key, file.Error+file.Note)
+			o.stdout.Printf("  %s: %s%s\n", file.Key, file.Error+file.Note, keptOf(file))
 		}
 		if more := kind.count - named; more > 0 {
-			fmt.Fprintf(o.stdout, "  and %d more\n", more)
+			o.stdout.Printf("  and %d more\n", more)
 		}
 	}
 }

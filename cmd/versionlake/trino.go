@@ -86,7 +86,7 @@ func trinoUp(ctx context.Context, o *trinoOptions) error {
 	} else if running != nil {
 		return o.runsAlready(running)
 	}
-	install, err := trino.EnsureInstall(ctx, o.stderr)
+	install, err := trino.EnsureInstall(ctx, o.stderr.Lines())
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func trinoUp(ctx context.Context, o *trinoOptions) error {
 	case o.port != 0 && !isFree(o.port):
 		return fmt.Errorf("port %d is taken: name another one, or none for any that is free", o.port)
 	}
-	fmt.Fprintf(o.stderr, "starting Trino: a quarter of a minute, or more where the machine is busy\n")
+	o.stderr.Printf("starting Trino: a quarter of a minute, or more where the machine is busy\n")
 	server, err := trino.Start(ctx, trino.Options{
 		Dir: o.trinoDir(), Install: install, Port: o.port, Heap: o.memory, Lasting: true,
 		Catalogs: map[string]trino.Catalog{trino.CatalogName: catalog},
@@ -104,7 +104,7 @@ func trinoUp(ctx context.Context, o *trinoOptions) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.stderr, "making the views\n")
+	o.stderr.Printf("making the views\n")
 	if err := o.makeViews(ctx, server.URL); err != nil {
 		return errors.Join(err, server.Stop())
 	}
@@ -121,7 +121,7 @@ func trinoDown(ctx context.Context, o *trinoOptions) error {
 		return err
 	}
 	if server == nil {
-		fmt.Fprintf(o.stderr, "no Trino runs on %s\n", o.dir)
+		o.stderr.Printf("no Trino runs on %s\n", o.dir)
 		return nil
 	}
 	return server.Stop()
@@ -152,9 +152,8 @@ func (s *settings) printTrino(server *trino.Server, ready bool) error {
 	if !ready {
 		state = ", which does not answer"
 	}
-	_, err := fmt.Fprintf(s.stdout, "Trino    %s%s\nJDBC     jdbc:trino://%s/%s/%s (any user, no password)\nprocess  %d\nlog      %s\n", server.URL, state,
+	return s.stdout.Printf("Trino    %s%s\nJDBC     jdbc:trino://%s/%s/%s (any user, no password)\nprocess  %d\nlog      %s\n", server.URL, state,
 		server.URL[len("http://"):], trino.CatalogName, trino.Schema, server.PID, server.LogFile())
-	return err
 }
 
 func trinoViews(ctx context.Context, o *trinoOptions) error {
@@ -175,6 +174,6 @@ func (s *settings) makeViews(ctx context.Context, address string) error {
 	if err := trino.CreateViews(ctx, db, func(trino.View) { made++ }); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.stderr, "%s made in the schema %s\n", count(int64(made), "view"), trino.Schema)
+	s.stderr.Printf("%s made in the schema %s\n", count(int64(made), "view"), trino.Schema)
 	return nil
 }

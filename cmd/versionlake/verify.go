@@ -50,28 +50,30 @@ It only reads the lake, needs no Temporal, and may run beside ingestion. It read
 }
 
 func verifyRun(ctx context.Context, o *verifyOptions) error {
-	catalogue, err := o.catalogue()
-	if err != nil {
-		return err
-	}
 	l, err := o.readLake(ctx)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	bar := o.newProgress("verify")
+	if _, err := o.takeKept(ctx, l); err != nil {
+		return err
+	}
+	parsing, err := o.parsing()
+	if err != nil {
+		return err
+	}
+	bar := o.stderr.NewProgress("verify")
 	p := o.newPrinter()
 	checked, err := l.Verify(ctx, lake.VerifyOptions{
-		From: o.from, To: o.to, Catalogue: catalogue,
-		Progress: func(doing string, done, total int, unit string) { bar.update(doing, int64(done), int64(total), unit) },
+		From: o.from, To: o.to, Parsing: parsing,
+		Progress: func(doing string, done, total int, unit string) { bar.Update(doing, int64(done), int64(total), unit) },
 	}, func(d lake.Difference) error {
 		if o.output == outputJSON {
 			return p.add(d)
 		}
-		_, err := fmt.Fprintln(o.stdout, differenceLine(d))
-		return err
+		return o.stdout.Printf("%s\n", differenceLine(d))
 	})
-	bar.end()
+	bar.End()
 	if err != nil {
 		return err
 	}
@@ -105,13 +107,12 @@ func (s *settings) printVerified(p *printer, checked lake.Verified) error {
 		return p.add(verifySummary{checked})
 	}
 	for _, note := range checked.Notes {
-		fmt.Fprintf(s.stdout, "note: %s\n", note)
+		s.stdout.Printf("note: %s\n", note)
 	}
-	fmt.Fprintf(s.stdout, "checked %s: %s of files; %s and %s in bronze; %s, %s and %s in silver\n",
+	s.stdout.Printf("checked %s: %s of files; %s and %s in bronze; %s, %s and %s in silver\n",
 		count(checked.Hours, "hour"), count(checked.Files, "version"), count(checked.Events, "event"), count(checked.Rejects, "reject"),
 		count(checked.Silver, "event"), count(checked.Sightings, "sighting"), count(checked.Bindings, "binding"))
-	_, err := fmt.Fprintf(s.stdout, "checked gold: %s; %s with %s; %s of daily aggregates\n%s\n",
+	return s.stdout.Printf("checked gold: %s; %s with %s; %s of daily aggregates\n%s\n",
 		count(checked.Users, "user"), count(checked.Versions, "version"), count(checked.Tags, "tag"), count(checked.Daily, "row"),
 		count(checked.Differences, "difference"))
-	return err
 }

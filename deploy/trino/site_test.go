@@ -84,7 +84,7 @@ func ingest(t *testing.T, config lake.Config) (l *lake.Lake, user, tag string) {
 		t.Fatal(err)
 	}
 	defer temporal.Close()
-	w := worker.New(temporal, worker.Options{Source: files, Lake: l, Catalogue: telemetry.DefaultCatalogue()})
+	w := worker.New(temporal, worker.Options{Source: files, Lake: l, Parsing: telemetry.Options{}})
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,7 @@
 --
 -- event_time: When the event happened, by the client's clock, UTC.
 -- event_name: Event of the catalogue: SoftwareVersion, Notification, FeatureUsed, Issue, …
--- session_id: Session.
+-- session_id: Session, NULL where the event has none: its session id was a placeholder.
 -- user_id: Whose the event is, as in users; session:<session id> while nobody is known.
 -- user_kind: user (known) or session (nobody is known to own it).
 -- service: Service or product.
@@ -20,9 +20,10 @@
 -- experiment: Experiment: experiment.
 -- variant: Experiment: variant.
 WITH bindings AS ( -- what binds a session at a moment; the row without one stands for the time before all of them
+  -- A user of NULL is an ending, and '' here: the session is nobody's from there on. Of one line, it comes last.
   SELECT session_id, event_timestamp_utc AS at,
-         min_by(value, ROW(transaction_number, file_name, line_number)) FILTER (WHERE kind = 'user') AS first_user,
-         max_by(value, ROW(transaction_number, file_name, line_number)) FILTER (WHERE kind = 'user') AS last_user,
+         min_by(value, ROW(transaction_number, file_name, line_number)) FILTER (WHERE kind = 'user' AND value IS NOT NULL) AS first_user,
+         max_by(coalesce(value, ''), ROW(transaction_number, file_name, line_number, value IS NULL)) FILTER (WHERE kind = 'user') AS last_user,
          min_by(value, ROW(transaction_number, file_name, line_number)) FILTER (WHERE kind = 'device') AS first_device,
          max_by(value, ROW(transaction_number, file_name, line_number)) FILTER (WHERE kind = 'device') AS last_device
   FROM silver.bindings
@@ -60,8 +61,8 @@ WITH bindings AS ( -- what binds a session at a moment; the row without one stan
   WINDOW in_order AS (PARTITION BY session_id, service_name ORDER BY at NULLS FIRST)
 ), named AS (
   SELECT e.*, e.event_timestamp_utc AS at,
-         coalesce(e.user_id, IF(b.user_before_at >= e.event_timestamp_utc - INTERVAL '1' DAY, b.user_before),
-           IF(b.user_after_at <= e.event_timestamp_utc + INTERVAL '1' DAY, b.user_after)) AS known_user,
+         coalesce(e.user_id, nullif(coalesce(IF(b.user_before_at >= e.event_timestamp_utc - INTERVAL '1' DAY, b.user_before),
+           IF(b.user_after_at <= e.event_timestamp_utc + INTERVAL '1' DAY, b.user_after)), '')) AS known_user,
          coalesce(e.device, IF(b.device_before_at >= e.event_timestamp_utc - INTERVAL '1' DAY, b.device_before),
            IF(b.device_after_at <= e.event_timestamp_utc + INTERVAL '1' DAY, b.device_after)) AS known_device,
          coalesce(IF(s.since >= e.event_timestamp_utc - INTERVAL '1' DAY, s.sighting_before),

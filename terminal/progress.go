@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"fmt"
@@ -12,18 +12,21 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// progress shows how far long work is: as a bar on a terminal, as plain lines elsewhere.
-type progress interface {
-	update(status string, done, total int64, unit string)
-	note(line string)
-	end()
+// Progress shows how far long work is: as a bar on a terminal, as plain lines elsewhere.
+type Progress interface {
+	// Update says what is being done, and how much of it is done; a total of 0 is not known.
+	Update(status string, done, total int64, unit string)
+	// Note is a line that stays.
+	Note(line string)
+	End()
 }
 
-func (s *settings) newProgress(name string) progress {
-	if file, ok := s.stderr.(*os.File); ok && isatty.IsTerminal(file.Fd()) {
+// NewProgress shows work of this name.
+func (o *Output) NewProgress(name string) Progress {
+	if file, ok := o.out.(*os.File); ok && isatty.IsTerminal(file.Fd()) {
 		return newBar(file, name)
 	}
-	return &lines{out: s.stderr, name: name}
+	return &lines{out: o, name: name}
 }
 
 // bar is a progress bar.
@@ -34,11 +37,11 @@ type bar struct {
 	estimate  estimate
 }
 
-func newBar(out io.Writer, name string) *bar {
-	b := &bar{container: mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))}
+func newBar(out io.Writer, name string, more ...mpb.ContainerOption) *bar {
+	b := &bar{container: mpb.New(append(more, mpb.WithOutput(out), mpb.WithWidth(40))...)}
 	b.status.Store("starting")
 	b.bar = b.container.New(0, mpb.BarStyle().Rbound("|").Lbound("|"),
-		mpb.PrependDecorators(decor.Name(name+" ")),
+		mpb.PrependDecorators(decor.Name(Clean(name)+" ")),
 		mpb.AppendDecorators(
 			decor.CountersNoUnit(" %d of %d "),
 			decor.Any(func(decor.Statistics) string { return b.status.Load().(string) }),
@@ -47,22 +50,22 @@ func newBar(out io.Writer, name string) *bar {
 	return b
 }
 
-func (b *bar) update(status string, done, total int64, unit string) {
-	b.status.Store(unit + ", " + status + b.estimate.left(time.Now(), done, total))
+func (b *bar) Update(status string, done, total int64, unit string) {
+	b.status.Store(Clean(unit + ", " + status + b.estimate.left(time.Now(), done, total)))
 	b.bar.SetTotal(total, false)
 	b.bar.SetCurrent(done)
 }
 
-func (b *bar) note(line string) { fmt.Fprintln(b.container, line) }
+func (b *bar) Note(line string) { fmt.Fprintln(b.container, Clean(line)) }
 
-func (b *bar) end() {
+func (b *bar) End() {
 	b.bar.Abort(true)
 	b.container.Wait()
 }
 
 // lines writes a line when the status changes, and now and then when only the figures do.
 type lines struct {
-	out    io.Writer
+	out    *Output
 	name   string
 	status string
 	done   int64
@@ -73,22 +76,22 @@ type lines struct {
 
 const lineInterval = 5 * time.Second
 
-func (l *lines) update(status string, done, total int64, unit string) {
+func (l *lines) Update(status string, done, total int64, unit string) {
 	left := l.estimate.left(time.Now(), done, total)
 	if status == l.status && (done == l.done || time.Since(l.last) < lineInterval) {
 		return
 	}
 	l.status, l.done, l.last = status, done, time.Now()
 	if total == 0 {
-		fmt.Fprintf(l.out, "%s: %s\n", l.name, status)
+		l.out.Printf("%s: %s\n", l.name, status)
 		return
 	}
-	fmt.Fprintf(l.out, "%s: %s, %d of %d %s%s\n", l.name, status, done, total, unit, left)
+	l.out.Printf("%s: %s, %d of %d %s%s\n", l.name, status, done, total, unit, left)
 }
 
-func (l *lines) note(line string) { fmt.Fprintln(l.out, line) }
+func (l *lines) Note(line string) { l.out.Printf("%s\n", line) }
 
-func (l *lines) end() {}
+func (l *lines) End() {}
 
 // estimate tells how long work will take that goes on as it did since it was first asked.
 type estimate struct {

@@ -1,0 +1,288 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// pendingCases are not right yet; the value says which part of issue 11 will mend them. One that has come right must
+// be taken off.
+var pendingCases = map[string]string{
+	"bodies":                       "events",
+	"clocks":                       "events",
+	"ids":                          "events",
+	"endings/passed over is named": "source",
+	"layouts/both":                 "source",
+	"layouts/hive":                 "source",
+	"layouts/unpadded":             "source",
+	"layouts/not told":             "source",
+	"one-bad-file/not UTF-8":       "source",
+	"one-bad-file/dangling link":   "source",
+	"one-bad-file/looping link":    "source",
+	"one-bad-file/absolute link":   "source",
+	"one-bad-file/pipe":            "source",
+	"one-bad-file/folder":          "source",
+	"one-bad-file/no rights":       "source",
+	"gone-files/folders removed":   "gone",
+	"gone-files/source emptied":    "gone",
+	"gone-files/source too high":   "gone",
+	"gone-files/file empty":        "gone",
+	"gone-files/file torn":         "gone",
+	"gone-files/one of two gone":   "gone",
+}
+
+// hangingCase blocks its worker for ever as long as it is pending, and is not tried until then.
+const hangingCase = "one-bad-file/pipe"
+
+// caseTry is a way through a case, on a lake of its own. All must end in the case's expected rows.
+type caseTry struct {
+	name  string
+	flags []string                // of how the source is read
+	users []string                // who is expected; everybody by default
+	rows  string                  // the file of expected rows; expected.jsonl by default
+	does  func(l *caseLake) error // ingest is what it does by default
+}
+
+// caseTries are the ways through cases that take more than reading all hours once.
+var caseTries = map[string][]caseTry{
+	"endings": {{name: "passed over is named", does: named(ingest, "notes.pdf", "region=eu/e.tsv")}},
+	"gone-files": {
+		{name: "read", does: ingest},
+		{name: "folders removed", does: foldersRemoved},
+		{name: "source emptied", does: sourceEmptied},
+		{name: "source too high", does: sourceTooHigh},
+		{name: "file empty", does: fileBecomes("")},
+		{name: "file torn", does: fileBecomes("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xab\x56")},
+		{name: "one of two gone", rows: "expected-one-of-two.jsonl", does: oneOfTwoGone},
+	},
+	"layouts": {
+		{name: "both", flags: []string{"--layout", "{YYYY}/{MM}/{DD}/{HH}", "--layout", hiveLayout}},
+		{name: "hive", flags: []string{"--layout", hiveLayout}, users: []string{"hive"}},
+		{name: "unpadded", flags: []string{"--layout", "{YYYY}/{MM}/{DD}/{HH}"}, users: []string{"unpadded"}},
+		{name: "not told", users: []string{"unpadded"}, does: layoutIsNamed},
+	},
+	"terminal":            {{does: sinks}},
+	"terminal-directions": {{does: sinks}},
+	"terminal-raw":        {{does: sinks}},
+	"terminal-wide":       {{does: sinks}},
+	"one-bad-file": {
+		{name: "not UTF-8", does: beside("caf\xe9.tsv", `caf\xe9.tsv`, file(fileRights))},
+		{name: "dangling link", does: beside("x.tsv", "x.tsv", link("nowhere.tsv"))},
+		{name: "looping link", does: beside("o.tsv", "o.tsv", link("o.tsv"))},
+		{name: "absolute link", does: beside("h.tsv", "h.tsv", link("/etc/hostname"))},
+		{name: "pipe", does: beside("p.tsv", "p.tsv", func(path string) error { return exec.Command("mkfifo", path).Run() })},
+		{name: "folder", does: beside("d.tsv", "d.tsv", func(path string) error { return os.Mkdir(path, dirRights) })},
+		{name: "no rights", does: beside("r.tsv", "r.tsv", file(0))},
+	},
+}
+
+const hiveLayout = "year={YYYY}/month={MM}/day={DD}/hour={HH}"
+
+// ingest reads all hours.
+func ingest(l *caseLake) error { return l.day("reprocess") }
+
+// named does what it is told, and then finds names in what status says.
+func named(does func(*caseLake) error, names ...string) func(*caseLake) error {
+	return func(l *caseLake) error {
+		if err := does(l); err != nil {
+			return err
+		}
+		status, err := l.command("status")
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if !strings.Contains(status, name) {
+				return fmt.Errorf("status does not name %s:\n%s", name, status)
+			}
+		}
+		return nil
+	}
+}
+
+func file(rights os.FileMode) func(path string) error {
+	return func(path string) error { return os.WriteFile(path, []byte("no line\n"), rights) }
+}
+
+func link(to string) func(path string) error {
+	return func(path string) error { return os.Symlink(to, path) }
+}
+
+// beside puts something in the place of a file into an hour that is fine otherwise.
+func beside(name, shown string, put func(path string) error) func(*caseLake) error {
+	return named(func(l *caseLake) error {
+		path := filepath.Join(l.source, "2022", "05", "27", "06", name)
+		if err := put(path); err != nil {
+			return err
+		}
+		if file, err := os.Open(path); name == "r.tsv" && err == nil {
+			file.Close()
+			l.t.Skip("this user may read everything")
+		}
+		if err := ingest(l); err != nil {
+			return err
+		}
+		hours, err := l.command("status", "--hours")
+		if err == nil && strings.Count(hours, "degraded") != 1 {
+			err = fmt.Errorf("not one hour is degraded:\n%s", hours)
+		}
+		return err
+	}, shown)
+}
+
+var errNoError = errors.New("it ended well, and should not")
+
+func foldersRemoved(l *caseLake) error {
+	if err := ingest(l); err != nil {
+		return err
+	}
+	for _, hour := range []string{"05", "06"} {
+		if err := os.RemoveAll(l.path("2022/05/27/" + hour)); err != nil {
+			return err
+		}
+	}
+	if err := l.day("reconcile"); err != nil {
+		return err
+	}
+	if err := l.ends("expected.jsonl"); err != nil {
+		return fmt.Errorf("after reconcile: %w", err)
+	}
+	return ingest(l)
+}
+
+func sourceEmptied(l *caseLake) error {
+	if err := ingest(l); err != nil {
+		return err
+	}
+	if err := errors.Join(os.RemoveAll(l.source), os.Mkdir(l.source, dirRights)); err != nil {
+		return err
+	}
+	if err := l.day("reconcile"); err == nil {
+		return errNoError
+	}
+	return nil
+}
+
+func sourceTooHigh(l *caseLake) error {
+	if err := ingest(l); err != nil {
+		return err
+	}
+	if err := l.stopWorker(); err != nil {
+		return err
+	}
+	l.source = filepath.Dir(l.source)
+	if err := ingest(l); err == nil {
+		return errNoError
+	}
+	return nil
+}
+
+func fileBecomes(contents string) func(*caseLake) error {
+	return func(l *caseLake) error {
+		if err := ingest(l); err != nil {
+			return err
+		}
+		if err := os.WriteFile(l.path("2022/05/27/06/a.tsv"), []byte(contents), fileRights); err != nil {
+			return err
+		}
+		return ingest(l)
+	}
+}
+
+func oneOfTwoGone(l *caseLake) error {
+	if err := ingest(l); err != nil {
+		return err
+	}
+	if err := os.Remove(l.path("2022/05/27/06/a.tsv")); err != nil {
+		return err
+	}
+	left := l.path("2022/05/27/06/b.tsv")
+	text, err := os.ReadFile(left)
+	if err != nil {
+		return err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	line = strings.NewReplacer("06:20:00", "06:30:00", "2.00", "2.01").Replace(line)
+	if err := os.WriteFile(left, append(text, line+"\n"...), fileRights); err != nil {
+		return err
+	}
+	return l.work("ingest", "2022-05-27T06")
+}
+
+func layoutIsNamed(l *caseLake) error {
+	if err := l.startWorker(); err != nil {
+		return err
+	}
+	said, err := l.said("reprocess", "--date", "2022-05-27", "--source", l.source)
+	if !strings.Contains(said, "--layout") || !strings.Contains(said, "year=2022") {
+		return fmt.Errorf("nothing says which setting the folders need: %s (%v)", said, err)
+	}
+	return nil
+}
+
+// TestCases takes every case of testdata/cases through a real Temporal server and a fresh lake, to the rows that are
+// expected.
+func TestCases(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Temporal server")
+	}
+	startCaseTemporal(t)
+	folders, err := filepath.Glob("testdata/cases/*/expected.jsonl")
+	require.NoError(t, err)
+	require.Greater(t, len(folders), 8)
+	known := map[string]bool{}
+	for _, expected := range folders {
+		folder := filepath.Dir(expected)
+		tries := caseTries[filepath.Base(folder)]
+		if tries == nil {
+			tries = []caseTry{{}}
+		}
+		for _, try := range tries {
+			name := strings.TrimSuffix(filepath.Base(folder)+"/"+try.name, "/")
+			known[name] = true
+			t.Run(name, func(t *testing.T) {
+				part, pending := pendingCases[name]
+				if pending && name == hangingCase {
+					t.Skipf("waits for %s, and hangs until then", part)
+				}
+				l := newCaseLake(t, folder, try.flags...)
+				if pending {
+					l.patience = patienceForPending
+				}
+				err := try.run(l)
+				switch {
+				case !pending:
+					require.NoError(t, err)
+				case err == nil:
+					t.Errorf("%s is right now: take it off pendingCases", name)
+				default:
+					t.Skipf("waits for %s: %v", part, err)
+				}
+			})
+		}
+	}
+	for name := range pendingCases {
+		require.True(t, known[name], "there is no case %s", name)
+	}
+}
+
+func (c caseTry) run(l *caseLake) error {
+	does, rows := c.does, c.rows
+	if does == nil {
+		does = ingest
+	}
+	if rows == "" {
+		rows = "expected.jsonl"
+	}
+	if err := does(l); err != nil {
+		return err
+	}
+	return l.ends(rows, c.users...)
+}

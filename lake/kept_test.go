@@ -1,0 +1,502 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// archiving is a source in which some files can't be opened, whatever is tried again.
+type archiving struct {
+	source.Source
+	refused map[string]bool // by the end of their key
+	etag    string          // of these; "": their own
+}
+
+func (s archiving) List(ctx context.Context, hour telemetry.Hour) (source.Listing, error) {
+	all, err := s.Source.List(ctx, hour)
+	listing := source.Listing{Bad: all.Bad, Passed: all.Passed, PassedOver: all.PassedOver}
+	for _, file := range all.Files {
+		if s.refused[filepath.Base(file.Key)] {
+			if s.etag != "" {
+				file.ETag = s.etag
+			}
+			listing.Bad = append(listing.Bad, source.LeftOut{File: file, Why: "in an archive"})
+		} else {
+			listing.Files = append(listing.Files, file)
+		}
+	}
+	return listing, err
+}
+
+// leavingWorld is an hour of four files, with every kind of line and with repeats between files, and its neighbours.
+func leavingWorld(t *testing.T) *ingester {
+	in := newWorld(t)
+	in.put("27T04/a.tsv", login("27T04:50", "s1", "p1"))
+	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.0"), "broken of a", "", sighting("27T05:20", "s1", "1.1"), event("27T05:30", "s1", "Other"))
+	in.put("27T05/b.tsv", sighting("27T05:20", "s1", "1.1"), sighting("27T05:40", "s2", "2.0", "UserId", "p2", "Device", "D"), "broken of b")
+	in.putBytes("27T05/c.tsv.gz", gzipped(t, sighting("27T05:15", "s1", "1.05")+"\n\n"+deviceInfo("27T05:16", "s2", "E")+"\n"))
+	in.put("27T05/d.tsv", "broken of d")
+	in.put("27T06/a.tsv", sighting("27T06:10", "s1", "1.2"), sighting("27T06:11", "s2", "2.1"))
+	for n := range telemetry.Hour(3) {
+		in.ingest(hourAt(t, "2022-05-27T04") + n)
+	}
+	in.daily()
+	return in
+}
+
+// headsNow are the snapshots of bronze, silver, gold and of ops.files.
+func (in *ingester) headsNow() (heads []int64) {
+	in.tb.Helper()
+	for _, definition := range append(slices.Clone(hourTables), opsFiles, goldUsers) {
+		loaded, err := in.lake.load(in.tb.Context(), definition)
+		in.must(err)
+		heads = append(heads, headOf(loaded))
+	}
+	return heads
+}
+
+// TestRowsOutliveTheirFiles: whatever becomes of files, what they held stays, in every table, and a second run makes no snapshot.
+func TestRowsOutliveTheirFiles(t *testing.T) {
+	hour := hourAt(t, "2022-05-27T05")
+	remove := func(names ...string) func(*testing.T, *ingester) {
+		return func(_ *testing.T, in *ingester) {
+			for _, name := range names {
+				in.must(os.Remove(in.path("27T05/" + name)))
+			}
+		}
+	}
+	overwrite := func(name string, data []byte) func(*testing.T, *ingester) {
+		return func(_ *testing.T, in *ingester) { in.putBytes("27T05/"+name, data) }
+	}
+	refuse := func(etag string, names ...string) func(*testing.T, *ingester) {
+		return func(_ *testing.T, in *ingester) {
+			refused := archiving{Source: in.source, refused: map[string]bool{}, etag: etag}
+			for _, name := range names {
+				refused.refused[name] = true
+			}
+			in.source = refused
+		}
+	}
+	whole := []string{"a.tsv=read:3", "b.tsv=read:2", "c.tsv.gz=read:2", "d.tsv=read:0"}
+	instead := func(states ...string) (all []string) {
+		all = slices.Clone(whole)
+		for _, state := range states {
+			name, _, _ := strings.Cut(state, "=")
+			at := slices.IndexFunc(all, func(s string) bool { return strings.HasPrefix(s, name+"=") })
+			if at >= 0 && strings.HasSuffix(all[at], "!") || at < 0 {
+				all = append(all, state)
+				continue
+			}
+			all[at] = state + "!"
+		}
+		for i := range all {
+			all[i] = strings.TrimSuffix(all[i], "!")
+		}
+		slices.Sort(all)
+		return all
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*testing.T, *ingester)
+		state  string
+		gone   int64
+		files  []string
+	}{
+		{"one gone", remove("a.tsv"), HourComplete, 1, instead("a.tsv=gone:3")},
+		{"one of rejects only", remove("d.tsv"), HourComplete, 1, instead("d.tsv=gone:0")},
+		{"most gone", remove("a.tsv", "b.tsv", "c.tsv.gz"), HourComplete, 3, instead("a.tsv=gone:3", "b.tsv=gone:2", "c.tsv.gz=gone:2")},
+		{"the folder gone", func(_ *testing.T, in *ingester) { in.must(os.RemoveAll(filepath.Dir(in.path("27T05/a.tsv")))) }, HourComplete, 4,
+			[]string{"a.tsv=gone:3", "b.tsv=gone:2", "c.tsv.gz=gone:2", "d.tsv=gone:0"}},
+		{"the folder gone, and noted", func(_ *testing.T, in *ingester) {
+			in.noteGone = true
+			in.must(os.RemoveAll(filepath.Dir(in.path("27T05/a.tsv"))))
+		}, HourComplete, 4, []string{"a.tsv=gone:3", "b.tsv=gone:2", "c.tsv.gz=gone:2", "d.tsv=gone:0"}},
+		{"torn", overwrite("c.tsv.gz", []byte("\x1f\x8b\x08torn")), HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
+		{"torn in its middle", overwrite("c.tsv.gz", gzipped(t, strings.Repeat("x", 9999))[:40]), HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
+		{"of no bytes", overwrite("a.tsv", nil), HourDegraded, 0, instead("a.tsv=bad:3", "a.tsv=replaced:3")},
+		{"packed nothing", overwrite("c.tsv.gz", gzipped(t, "")), HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
+		{"refused", refuse("", "a.tsv"), HourDegraded, 0, instead("a.tsv=bad:3")},
+		{"refused, by another tag", refuse("refused", "a.tsv", "b.tsv"), HourDegraded, 0,
+			instead("a.tsv=bad:3", "a.tsv=replaced:3", "b.tsv=bad:2", "b.tsv=replaced:2")},
+		{"all refused", refuse("", "a.tsv", "b.tsv", "c.tsv.gz", "d.tsv"), HourDegraded, 0, []string{"a.tsv=bad:3", "b.tsv=bad:2", "c.tsv.gz=bad:2", "d.tsv=bad:0"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			in := leavingWorld(t)
+			want, before := dumpAll(t, in.lake), in.ledgerRow(hour)
+			test.change(t, in)
+			for n := range 3 {
+				heads := in.headsNow()
+				run, row := in.silver(hour)
+				in.gold(run)
+				in.daily()
+				if row.State != test.state || row.GoneFiles != test.gone || row.Files != 4 || row.Changed || row.BadFiles != int64(strings.Count(fmt.Sprint(test.files), "=bad:")) {
+					t.Errorf("the ledger says %+v", row)
+				}
+				if row.Lines != before.Lines || row.Events != before.Events || row.Rejects != before.Rejects || row.Blanks != before.Blanks ||
+					row.Silver != before.Silver || row.Sightings != before.Sightings || row.Bindings != before.Bindings {
+					t.Errorf("the ledger says %+v, and said %+v", row, before)
+				}
+				if got := in.fileStates(hour); !slices.Equal(got, test.files) {
+					t.Errorf("ops.files has %v, not %v", got, test.files)
+				}
+				if got := dumpAll(t, in.lake); got != want {
+					t.Errorf("the tables are\n%s\nand were\n%s", got, want)
+				}
+				checkVerify(t, in.lake)
+				now := in.headsNow()
+				if n > 0 && !slices.Equal(now, heads) || !slices.Equal(now[2:5], heads[2:5]) || now[6] != heads[6] {
+					t.Errorf("run %d moves %v to %v", n, heads, now)
+				}
+				in.maintain(Upkeep{OpenDays: n})
+			}
+			_, row, err := in.silverAgain(hour, in.parsing)
+			in.must(err)
+			if row.Changed || row.GoneFiles != test.gone {
+				t.Errorf("silver from bronze: %+v", row)
+			}
+			plan, merged := in.mergeAgain(Again{All: true})
+			in.commitGold(plan, merged)
+			if got := dumpAll(t, in.lake); got != want {
+				t.Errorf("made anew, the tables are\n%s\nand were\n%s", got, want)
+			}
+		})
+	}
+}
+
+func (in *ingester) ledgerRow(hour telemetry.Hour) HourRow {
+	in.tb.Helper()
+	rows, err := in.lake.Hours(in.tb.Context(), hour, hour+1)
+	in.must(err)
+	if len(rows) != 1 {
+		in.tb.Fatalf("the ledger has %+v", rows)
+	}
+	return rows[0]
+}
+
+// TestFilesComeBack: a file that returns takes the place of its kept rows, also by the same tag; one that changed has its new ones; what
+// --remove-gone took out does not come back by itself.
+func TestFilesComeBack(t *testing.T) {
+	in := leavingWorld(t)
+	hour := hourAt(t, "2022-05-27T05")
+	want := dumpAll(t, in.lake)
+	away := filepath.Join(t.TempDir(), "a.tsv")
+	ingest := func() HourRow {
+		t.Helper()
+		run, row := in.silver(hour)
+		in.gold(run)
+		in.daily()
+		checkVerify(t, in.lake)
+		return row
+	}
+	in.must(os.Rename(in.path("27T05/a.tsv"), away))
+	ingest()
+	in.must(os.Rename(away, in.path("27T05/a.tsv"))) // the same inode and times
+	if row := ingest(); row.GoneFiles != 0 || dumpAll(t, in.lake) != want {
+		t.Errorf("a file that came back: %+v", row)
+	}
+
+	// One goes, another changes, and a third comes.
+	in.put("27T05/a.tsv")
+	in.put("27T05/b.tsv", sighting("27T05:40", "s2", "2.0", "UserId", "p2", "Device", "D"), sighting("27T05:50", "s2", "2.05", "UserId", "p2", "Device", "D"))
+	in.put("27T05/e.tsv", sighting("27T05:55", "s3", "3.0"))
+	if row := ingest(); row.GoneFiles != 1 || row.Files != 5 || row.Events != 8 || !row.Changed {
+		t.Errorf("one gone, one changed and one new: %+v", row)
+	}
+	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.0"))
+	if row := ingest(); row.GoneFiles != 0 || row.Files != 5 || row.Events != 6 {
+		t.Errorf("back with other lines: %+v", row)
+	}
+	checkGold(t, in)
+
+	// Renamed: the rows are there twice in bronze, and once in silver.
+	before := users(t, in.lake, "")
+	in.must(os.Rename(in.path("27T05/b.tsv"), in.path("27T05/b2.tsv")))
+	if row := ingest(); row.GoneFiles != 1 || row.Events != 8 || row.Changed && users(t, in.lake, "") != before {
+		t.Errorf("renamed: %+v", row)
+	}
+	in.removeGone = true
+	if row := ingest(); row.GoneFiles != 0 || row.Events != 6 || users(t, in.lake, "") != before {
+		t.Errorf("without what is gone: %+v", row)
+	}
+	in.removeGone = false
+	in.put("27T05/a.tsv")
+	ingest()
+	in.removeGone = true
+	ingest()
+	in.removeGone = false
+	if row := ingest(); row.GoneFiles != 0 || row.Files != 4 {
+		t.Errorf("what was taken out: %+v", row)
+	}
+	checkGold(t, in)
+	for _, name := range []string{"b2.tsv", "c.tsv.gz", "d.tsv", "e.tsv"} {
+		in.put("27T05/" + name)
+	}
+	if row := ingest(); row.State != HourComplete || row.GoneFiles != 4 {
+		t.Errorf("all gone: %+v", row)
+	}
+	in.removeGone = true
+	if row := ingest(); row.State != HourEmpty || row.Files+row.GoneFiles+row.Lines != 0 {
+		t.Errorf("all taken out: %+v", row)
+	}
+	checkGold(t, in)
+}
+
+// TestForgottenDontComeBackWithKeptRows: who was forgotten is not in rows that stay, whenever that was, and the counts tell.
+func TestForgottenDontComeBackWithKeptRows(t *testing.T) {
+	hour := hourAt(t, "2022-05-27T05")
+	world := func(t *testing.T) *ingester {
+		in := newWorld(t)
+		in.put("27T05/a.tsv", sighting("27T05:10", goneSession, "1.0"), sighting("27T05:11", "s1", "1.0", "UserId", "p1"), "broken, of "+gone, "",
+			login("27T05:12", goneSession, gone))
+		in.put("27T05/b.tsv", sighting("27T05:20", "s2", "2.0"), event("27T05:21", "s2", "Issue", "Message", "said "+gone))
+		in.put("27T06/a.tsv", sighting("27T06:10", "s1", "1.1", "UserId", "p1"))
+		in.ingest(hour)
+		in.ingest(hour + 1)
+		return in
+	}
+	in := world(t)
+	in.forget(gone)
+	in.ingest(hour)
+	want := dumpHours(t, in.lake) + users(t, in.lake, "")
+	check := func(t *testing.T, in *ingester, gone int64) {
+		t.Helper()
+		if got := dumpHours(t, in.lake) + users(t, in.lake, ""); got != want {
+			t.Errorf("the tables are\n%s\nand should be\n%s", got, want)
+		}
+		if row := in.ledgerRow(hour); row.Lines != 7 || row.Events != 3 || row.Rejects != 0 || row.Blanks != 1 || row.Erased != 3 || row.GoneFiles != gone {
+			t.Errorf("the ledger says %+v", row)
+		}
+		checkVerify(t, in.lake)
+	}
+	leave := map[string]func(in *ingester){
+		"gone":  func(in *ingester) { in.put("27T05/a.tsv") },
+		"torn":  func(in *ingester) { in.putBytes("27T05/a.tsv", []byte("\x1f\x8b\x08torn")) },
+		"empty": func(in *ingester) { in.putBytes("27T05/a.tsv", nil) },
+		"all":   func(in *ingester) { in.put("27T05/a.tsv"); in.put("27T05/b.tsv") },
+		"noted": func(in *ingester) { in.put("27T05/a.tsv"); in.put("27T05/b.tsv"); in.noteGone = true },
+	}
+	count := map[string]int64{"gone": 1, "all": 2, "noted": 2}
+	for name, leave := range leave {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, order := range []string{"forget leave", "leave forget", "leave forget-meanwhile"} {
+				in := world(t)
+				for step := range strings.FieldsSeq(order) {
+					switch step {
+					case "leave":
+						leave(in)
+						in.ingest(hour)
+					case "forget":
+						in.forget(gone)
+					default:
+						in.noteGone = false // what is noted holds nothing of anybody
+						staged := in.stage(hour)
+						erasure, err := in.lake.BeginForget(t.Context(), gone)
+						in.must(err)
+						if _, err := in.commitHour(staged); !errors.Is(err, ErrStale) {
+							t.Errorf("what was staged before the user was forgotten was committed: %v", err)
+						}
+						in.ingestAgain(hour) // begun, and not ended
+						in.forgetRest(erasure)
+					}
+				}
+				check(t, in, count[name])
+				for range 2 {
+					heads := in.headsNow()
+					in.ingest(hour)
+					check(t, in, count[name])
+					if order != "leave forget" && !slices.Equal(in.headsNow(), heads) && name != "all" {
+						t.Errorf("%s: a run of the same moves %v to %v", order, heads, in.headsNow())
+					}
+				}
+				if found := in.remains(gone); len(found) > 0 {
+					t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
+				}
+			}
+		})
+	}
+}
+
+// TestKeptRowsAfterACrash: a run that dies between two commits never happened. What it read of files that went meanwhile does not count,
+// and what it took out stays.
+func TestKeptRowsAfterACrash(t *testing.T) {
+	hour := hourAt(t, "2022-05-27T05")
+	for _, done := range quickly(1, 2, 3, 5, 6) { // 6: the files too
+		for name, run := range map[string]func(in *ingester) stagedHour{
+			"of other files": func(in *ingester) stagedHour {
+				in.put("27T05/a.tsv", "now broken", sighting("27T05:59", "s1", "9.9"))
+				in.put("27T05/b.tsv", sighting("27T05:58", "s2", "9.8"), "now broken", "and once more")
+				in.put("27T05/e.tsv", sighting("27T05:57", "s2", "9.7"))
+				s := in.stage(hour)
+				in.put("27T05/e.tsv")
+				return s
+			},
+			"that takes out": func(in *ingester) stagedHour {
+				in.put("27T05/a.tsv")
+				in.put("27T05/b.tsv")
+				in.removeGone = true
+				defer func() { in.removeGone = false }()
+				s := in.stage(hour)
+				in.put("27T05/a.tsv", "x")
+				in.put("27T05/b.tsv", "x")
+				return s
+			},
+			"that keeps": func(in *ingester) stagedHour {
+				in.put("27T05/a.tsv")
+				s := in.stage(hour)
+				in.put("27T05/a.tsv", "x")
+				return s
+			},
+		} {
+			t.Run(fmt.Sprintf("%s, after %d commits", name, done), func(t *testing.T) {
+				t.Parallel()
+				in := leavingWorld(t)
+				want := dumpAll(t, in.lake)
+				commit := in.commitTables(run(in), hourTables[:min(done, len(hourTables))]...)
+				if done > len(hourTables) {
+					in.must(commit.recordFiles(t.Context()))
+				}
+				in.put("27T05/a.tsv")
+				in.putBytes("27T05/b.tsv", []byte("\x1f\x8b\x08torn"))
+				for range 2 {
+					next, row := in.silver(hour)
+					in.gold(next)
+					in.daily()
+					if got := dumpAll(t, in.lake); got != want || row.GoneFiles != 1 || row.BadFiles != 1 {
+						t.Errorf("the ledger says %+v, the tables are\n%s\nand were\n%s", row, got, want)
+					}
+					checkVerify(t, in.lake)
+				}
+			})
+			t.Run(fmt.Sprintf("%s, after %d commits, and then all go", name, done), func(t *testing.T) {
+				t.Parallel()
+				in := leavingWorld(t)
+				want := dumpAll(t, in.lake)
+				commit := in.commitTables(run(in), hourTables[:min(done, len(hourTables))]...)
+				if done > len(hourTables) {
+					in.must(commit.recordFiles(t.Context()))
+				}
+				in.must(os.RemoveAll(filepath.Dir(in.path("27T05/a.tsv"))))
+				next, row := in.silver(hour)
+				in.gold(next)
+				in.daily()
+				if got := dumpAll(t, in.lake); got != want || row.GoneFiles != 4 || row.State != HourComplete {
+					t.Errorf("the ledger says %+v, the tables are\n%s\nand were\n%s", row, got, want)
+				}
+				checkVerify(t, in.lake)
+			})
+		}
+	}
+}
+
+// TestNotedHourMeetsARun: where all files are gone nothing but the ledger changes; a run that read them before, and commits meanwhile,
+// is found.
+func TestNotedHourMeetsARun(t *testing.T) {
+	hour := hourAt(t, "2022-05-27T05")
+	for _, done := range quickly(0, 1, 3, 5, 6, 7) {
+		t.Run(fmt.Sprintf("after %d commits", done), func(t *testing.T) {
+			t.Parallel()
+			in := leavingWorld(t)
+			in.put("27T05/a.tsv", sighting("27T05:59", "s1", "9.9"))
+			other := in.stage(hour)
+			in.must(os.RemoveAll(filepath.Dir(in.path("27T05/a.tsv"))))
+			in.noteGone = true
+			noted := in.stage(hour)
+			if len(noted.chunks) > 0 {
+				t.Fatalf("rows that stay where they are were read: %+v", noted.chunks)
+			}
+			commit := in.commitTables(other, hourTables[:min(done, len(hourTables))]...)
+			if done > len(hourTables) {
+				in.must(commit.recordFiles(t.Context()))
+			}
+			if done > len(hourTables)+1 {
+				in.must(commit.recordHours(t.Context()))
+			}
+			if _, err := in.commitHour(noted); (done > 0) != errors.Is(err, ErrConflict) || done == 0 && err != nil {
+				t.Errorf("after %d commits of another run: %v", done, err)
+			}
+			if _, err := in.commitHour(other); err != nil && !errors.Is(err, ErrConflict) {
+				t.Error(err)
+			}
+			next, row := in.silver(hour)
+			in.gold(next)
+			checkVerify(t, in.lake)
+			if rows := rowsOf[sightingRow](t, in.lake, silverSightings); row.GoneFiles != 4 || done > 0 &&
+				!slices.ContainsFunc(rows, func(row sightingRow) bool { return row.Version == "9.9" }) {
+				t.Errorf("the ledger says %+v, and silver has %+v", row, rows)
+			}
+		})
+	}
+}
+
+// TestLargeFilesStay: rows of files of several chunks, which come in any order, are put in order by way of the disk.
+func TestLargeFilesStay(t *testing.T) {
+	in := newWorld(t)
+	hour := hourAt(t, "2022-05-27T05")
+	in.chunkSize = 50 << 10
+	var lines []string
+	for n := range 30_000 {
+		line := sighting("27T05:10", fmt.Sprintf("s%d", n%700), fmt.Sprintf("1.%d", n))
+		switch {
+		case n%50 == 0:
+			line = "broken"
+		case n%70 == 0:
+			line = ""
+		case n%3 > 0:
+			line = event("27T05:11", "s", "Other", "Text", strings.Repeat("x", n%99))
+		}
+		lines = append(lines, line)
+	}
+	in.put("27T05/a.tsv", lines...)
+	in.put("27T05/b.tsv", lines[:3000]...)
+	in.put("27T05/c.tsv", sighting("27T05:12", "s1", "3.0"))
+	in.ingest(hour)
+	want := dumpHours(t, in.lake)
+	in.put("27T05/a.tsv")
+	in.put("27T05/b.tsv")
+	var heads []int64
+	for n := range 3 {
+		in.ingest(hour)
+		if dumpHours(t, in.lake) != want {
+			t.Error("the rows are others")
+		}
+		now := in.headsNow()
+		if n > 0 && !slices.Equal(now, heads) {
+			t.Errorf("run %d moves %v to %v", n, heads, now)
+		}
+		in.maintain(Upkeep{})
+		heads = in.headsNow()
+	}
+	checkVerify(t, in.lake)
+}
+
+// TestKeptCounts: nothing is counted that is not there, and what is missing went with a forgotten user, if anybody was forgotten.
+func TestKeptCounts(t *testing.T) {
+	good := FileRow{Lines: 10, Events: 6, Rejects: 2, Blanks: 1, Erased: 1}
+	for _, test := range []struct {
+		erasures      int64
+		found, counts ChunkCounts
+	}{
+		{0, ChunkCounts{Events: 6, Rejects: 2}, ChunkCounts{Lines: 10, Events: 6, Rejects: 2, Blanks: 1, Erased: 1}},
+		{7, ChunkCounts{Events: 4, Rejects: 1}, ChunkCounts{Lines: 10, Events: 4, Rejects: 1, Blanks: 1, Erased: 4}},
+		{7, ChunkCounts{Events: 4, Rejects: 1, Erased: 3}, ChunkCounts{Lines: 10, Events: 4, Rejects: 1, Blanks: 1, Erased: 4}},
+		{0, ChunkCounts{Events: 4, Rejects: 1}, ChunkCounts{Lines: 7, Events: 4, Rejects: 1, Blanks: 1, Erased: 1}},
+		{7, ChunkCounts{Events: 20, Rejects: 1}, ChunkCounts{Lines: 23, Events: 20, Rejects: 1, Blanks: 1, Erased: 1}},
+	} {
+		plan := &stagedPlan{Erasures: test.erasures}
+		plan.Good = map[int]FileRow{3: good}
+		if got := plan.keptCounts(3, test.found); got != test.counts {
+			t.Errorf("%+v with erasures %d gives %+v, not %+v", test.found, test.erasures, got, test.counts)
+		}
+	}
+}
