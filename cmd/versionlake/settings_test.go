@@ -22,7 +22,7 @@ func TestSourceSettings(t *testing.T) {
 	hour, err := telemetry.ParseHour("2022-05-27T05")
 	require.NoError(t, err)
 	files := func(s *settings) (names []string) {
-		s.source, s.output = folder, outputTable
+		s.source, s.output, s.maxPast = folder, outputTable, telemetry.DefaultMaxPast
 		require.NoError(t, s.validate())
 		src, err := s.openSource(t.Context())
 		require.NoError(t, err)
@@ -44,9 +44,9 @@ func TestSourceSettings(t *testing.T) {
 
 	t.Setenv("VERSIONLAKE_LAYOUT", "{YYYY}/{MM}/{DD}")
 	var usage *usageError
-	err = (&settings{output: outputTable}).validate()
+	err = (&settings{output: outputTable, maxPast: telemetry.DefaultMaxPast}).validate()
 	require.ErrorAs(t, err, &usage)
 	require.ErrorIs(t, err, source.ErrConfig)
 	require.ErrorContains(t, err, "has no {HH}")
-	require.ErrorContains(t, (&settings{output: outputTable, layouts: []string{source.DefaultLayout}, endings: []string{".gz"}}).validate(), "--endings")
+	require.ErrorContains(t, (&settings{output: outputTable, maxPast: telemetry.DefaultMaxPast, layouts: []string{source.DefaultLayout}, endings: []string{".gz"}}).validate(), "--endings")
 }
