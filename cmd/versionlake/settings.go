@@ -173,10 +173,10 @@ func (s *settings) readLake(ctx context.Context) (*lake.Lake, error) {
 
 // listed are a flag's values, or else its variable's, separated by commas.
 func listed(values []string, variable string) []string {
-	if text := os.Getenv(variable); len(values) == 0 && text != "" {
-		return strings.Split(text, ",")
+	if len(values) > 0 {
+		return values
 	}
-	return values
+	return strings.FieldsFunc(os.Getenv(variable), func(char rune) bool { return char == ',' })
 }
 
 // sourceOptions say what of the source is read.
