@@ -371,7 +371,7 @@ func TestForgetWhatOthersWereGiven(t *testing.T) {
 			t.Fatalf("gold has no %s:\n%s", given, before)
 		}
 	}
-	late := &planRun{in: in}
+	late := &planRun{truth: newTruth(true), in: in}
 	late.ingest(hourAt(t, "2022-05-27T04"))
 	late.forgetLate()
 	after := users(t, in.lake, "")
