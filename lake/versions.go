@@ -176,7 +176,7 @@ func (k *knownVersions) has(o *objects, location string, staged []string) (bool,
 }
 
 // ensureVersions sees to it that gold.versions has the staged versions, with their right keys; exact: and no others. It commits
-// nothing where it has: found is where the table's metadata lay then, and "" otherwise.
+// nothing where it has. found is where the table's metadata lay then.
 func (l *Lake) ensureVersions(ctx context.Context, staged []string, exact bool) (found string, err error) {
 	if len(staged) == 0 && !exact {
 		return "", nil
@@ -191,9 +191,14 @@ func (l *Lake) ensureVersions(ctx context.Context, staged []string, exact bool) 
 	err = l.commit(ctx, goldVersions, func(loaded *table.Table) (*change, error) {
 		u := &versionsUpdate{lake: l, staged: staged, exact: exact, missing: map[uint64]bool{}}
 		wanted, err := u.change(ctx, loaded)
+		is := func(location string) {
+			found = location
+			l.versions.set(location, u.rows)
+		}
 		if found = ""; err == nil && wanted == nil {
-			found = loaded.MetadataLocation()
-			l.versions.set(found, u.rows)
+			is(loaded.MetadataLocation())
+		} else if err == nil {
+			wanted.done = is
 		}
 		return wanted, err
 	})
@@ -308,6 +313,9 @@ func (u *versionsUpdate) write(ctx context.Context, replaced []iceberg.DataFile)
 	}
 	add := func(name versionName) error {
 		row := versionRowOf(name)
+		if len(u.rows) < versionsKnown {
+			u.rows[name.hash()] = true
+		}
 		return writer.write([]versionRow{row}, len(row.Service)+2*len(row.Version)+2*len(row.RankKey)+64)
 	}
 	err = u.each(ctx, replaced, add)
@@ -325,6 +333,7 @@ func (u *versionsUpdate) write(ctx context.Context, replaced []iceberg.DataFile)
 // each hands out the rows of a new file.
 func (u *versionsUpdate) each(ctx context.Context, replaced []iceberg.DataFile, add func(versionName) error) error {
 	if u.exact { // all is written from what is staged
+		clear(u.rows)
 		for hash := range u.missing {
 			u.missing[hash] = true
 		}
