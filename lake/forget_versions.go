@@ -11,13 +11,15 @@ import (
 
 // eraseVersions takes the versions out of gold.versions, and out of its history, that nobody has any more: nothing may say what
 // only a forgotten user ran. It comes after silver and gold.users.
-func (l *Lake) eraseVersions(ctx context.Context, erasure string) error {
+func (l *Lake) eraseVersions(ctx context.Context, erasure string) (err error) {
 	loaded, err := l.load(ctx, goldVersions)
 	if err != nil || loaded.CurrentSnapshot() == nil {
 		return ignoreNoLake(err)
 	}
+	folder := fmt.Sprintf("%s/%d", l.forgetVersions(erasure), time.Now().UnixNano())
+	defer func() { err = errors.Join(err, l.objects.removeAll(ctx, folder)) }()
 	for {
-		staged, err := l.presentVersions(ctx, erasure)
+		staged, err := l.presentVersions(ctx, folder)
 		if err != nil {
 			return err
 		}
@@ -40,13 +42,16 @@ func (l *Lake) eraseVersions(ctx context.Context, erasure string) error {
 		}
 	}
 	// A round that found one of these just before, and showed it since, needs it back; so does a text that an id was taken out of.
-	staged, err := l.presentVersions(ctx, erasure)
+	staged, err := l.presentVersions(ctx, folder)
 	if err != nil {
 		return err
 	}
 	_, err = l.ensureVersions(ctx, staged, false)
 	return err
 }
+
+// forgetVersions is where an erasure stages versions. What is left there goes with its other documents.
+func (l *Lake) forgetVersions(erasure string) string { return l.forgetFolder(erasure) + "/versions" }
 
 func ignoreNoLake(err error) error {
 	if errors.Is(err, ErrNoLake) {
@@ -60,16 +65,14 @@ func (e *eraser) version(row *versionRow) (keep, changed bool) {
 	return e.versions[versionName{row.Service, row.Version}.hash()], false
 }
 
-var (
-	versionSchema = parquet.SchemaOf(struct {
-		Service string `parquet:"service_name,dict,id(4)"`
-		Version string `parquet:"version,dict,id(6)"`
-	}{})
-)
+var versionSchema = parquet.SchemaOf(struct {
+	Service string `parquet:"service_name,dict,id(4)"`
+	Version string `parquet:"version,dict,id(6)"`
+}{})
 
 // presentVersions stages the versions of all sightings, and of all histories, as they are now.
-func (l *Lake) presentVersions(ctx context.Context, erasure string) (staged []string, err error) {
-	c := newVersionCollector(l.objects, fmt.Sprintf("%s/versions-%d", l.forgetFolder(erasure), time.Now().UnixNano()))
+func (l *Lake) presentVersions(ctx context.Context, folder string) (staged []string, err error) {
+	c := newVersionCollector(l.objects, fmt.Sprintf("%s/%d", folder, time.Now().UnixNano()))
 	for _, definition := range []tableDefinition{silverSightings, goldUsers} {
 		loaded, err := l.load(ctx, definition)
 		if err != nil {

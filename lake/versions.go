@@ -3,6 +3,7 @@ package lake
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
@@ -139,37 +140,94 @@ func versionRowOf(name versionName) versionRow {
 	return versionRow{Service: name.service, Version: name.version, Class: key.Class, RankKey: key.Rank, SortKey: key.Sort}
 }
 
+// knownVersions remembers what was found in gold.versions, so that a round that brings nothing new reads none of it.
+type knownVersions struct {
+	mutex    sync.Mutex
+	location string // of the table's metadata; "": nothing is known
+	rows     map[uint64]bool
+}
+
+// versionsKnown is how many versions are remembered, at some 16 bytes each.
+const versionsKnown = 1 << 19
+
+func (k *knownVersions) set(location string, rows map[uint64]bool) {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	k.location, k.rows = location, rows
+}
+
+// has tells whether all staged versions are among those that were found at a location.
+func (k *knownVersions) has(o *objects, location string, staged []string) (bool, error) {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	if location == "" || k.location != location {
+		return false, nil
+	}
+	err := o.eachVersion(staged, func(name versionName) error {
+		if !k.rows[name.hash()] {
+			return errStop
+		}
+		return nil
+	})
+	if errors.Is(err, errStop) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // ensureVersions sees to it that gold.versions has the staged versions, with their right keys; exact: and no others. It commits
-// nothing where it has: the table was at snapshot found then, which is 0 otherwise.
-func (l *Lake) ensureVersions(ctx context.Context, staged []string, exact bool) (found int64, err error) {
+// nothing where it has. found is where the table's metadata lay then.
+func (l *Lake) ensureVersions(ctx context.Context, staged []string, exact bool) (found string, err error) {
 	if len(staged) == 0 && !exact {
-		return 0, nil
+		return "", nil
+	}
+	location, err := l.metadataOf(ctx, goldVersions)
+	if err != nil {
+		return "", err
+	}
+	if has, err := l.versions.has(l.objects, location, staged); err != nil || has && !exact {
+		return location, err
 	}
 	err = l.commit(ctx, goldVersions, func(loaded *table.Table) (*change, error) {
 		u := &versionsUpdate{lake: l, staged: staged, exact: exact, missing: map[uint64]bool{}}
 		wanted, err := u.change(ctx, loaded)
-		if found = 0; wanted == nil {
-			found = headOf(loaded)
+		is := func(location string) {
+			found = location
+			l.versions.set(location, u.rows)
+		}
+		if found = ""; err == nil && wanted == nil {
+			is(loaded.MetadataLocation())
+		} else if err == nil {
+			wanted.done = is
 		}
 		return wanted, err
 	})
 	return found, err
 }
 
-// keepVersions does so once more, after gold.users has shown the versions: an erasure may have taken one away since gold.versions
-// was found at a snapshot. Gold that was made anew has no others.
-func (l *Lake) keepVersions(ctx context.Context, staged *stagedUsers, found int64) error {
-	if !staged.Rebuild {
-		if len(staged.Versions) == 0 {
-			return nil
-		}
-		loaded, err := l.load(ctx, goldVersions)
-		if err != nil || headOf(loaded) == found {
-			return err
-		}
+// keepVersions does so once more, after gold.users has shown the versions: an erasure may have taken one away since they were found.
+// Gold that was made anew has no others.
+func (l *Lake) keepVersions(ctx context.Context, staged *stagedUsers, found string) error {
+	if len(staged.Versions) == 0 && !staged.Rebuild {
+		return nil
 	}
-	_, err := l.ensureVersions(ctx, staged.Versions, staged.Rebuild)
+	location, err := l.metadataOf(ctx, goldVersions)
+	if err != nil || !staged.Rebuild && location == found {
+		return err
+	}
+	_, err = l.ensureVersions(ctx, staged.Versions, staged.Rebuild)
 	return err
+}
+
+// metadataOf asks the catalog where a table's metadata lies, without reading it.
+func (l *Lake) metadataOf(ctx context.Context, definition tableDefinition) (location string, err error) {
+	identifier := definition.identifier()
+	err = l.db.QueryRowContext(ctx, l.sql(`SELECT metadata_location FROM iceberg_tables
+		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`), l.config.CatalogName, identifier[0], identifier[1]).Scan(&location)
+	if err != nil {
+		return "", fmt.Errorf("look for %s in the catalog: %w", definition.name, err)
+	}
+	return location, nil
 }
 
 // versionsUpdate brings gold.versions up to date.
@@ -179,6 +237,7 @@ type versionsUpdate struct {
 	exact   bool
 	missing map[uint64]bool // staged versions by their hash: whether they are still to be written
 	wrong   map[string]bool // files, by path, with rows that must go or change
+	rows    map[uint64]bool // of the table, by their hash
 }
 
 func (u *versionsUpdate) change(ctx context.Context, loaded *table.Table) (*change, error) {
@@ -192,17 +251,21 @@ func (u *versionsUpdate) change(ctx context.Context, loaded *table.Table) (*chan
 	if err != nil {
 		return nil, err
 	}
-	u.wrong = map[string]bool{}
+	u.wrong, u.rows = map[string]bool{}, map[uint64]bool{}
 	for _, file := range live {
 		if err := scanRows(ctx, u.lake, file, func(rows []versionRow) error {
 			for i := range rows {
 				name := versionName{rows[i].Service, rows[i].Version}
-				missing, staged := u.missing[name.hash()]
+				hash := name.hash()
+				if len(u.rows) < versionsKnown {
+					u.rows[hash] = true
+				}
+				missing, staged := u.missing[hash]
 				if rows[i] != versionRowOf(name) || u.exact && !missing {
 					u.wrong[file.FilePath()] = true // an exact set holds each once
 				}
 				if staged {
-					u.missing[name.hash()] = false
+					u.missing[hash] = false
 				}
 			}
 			return nil
@@ -250,9 +313,12 @@ func (u *versionsUpdate) write(ctx context.Context, replaced []iceberg.DataFile)
 	}
 	add := func(name versionName) error {
 		row := versionRowOf(name)
+		if len(u.rows) < versionsKnown {
+			u.rows[name.hash()] = true
+		}
 		return writer.write([]versionRow{row}, len(row.Service)+2*len(row.Version)+2*len(row.RankKey)+64)
 	}
-	err = u.rows(ctx, replaced, add)
+	err = u.each(ctx, replaced, add)
 	if err != nil {
 		writer.abort()
 		return nil, err
@@ -264,8 +330,10 @@ func (u *versionsUpdate) write(ctx context.Context, replaced []iceberg.DataFile)
 	return u.lake.entries(goldVersions, []dataFile{*file})
 }
 
-func (u *versionsUpdate) rows(ctx context.Context, replaced []iceberg.DataFile, add func(versionName) error) error {
+// each hands out the rows of a new file.
+func (u *versionsUpdate) each(ctx context.Context, replaced []iceberg.DataFile, add func(versionName) error) error {
 	if u.exact { // all is written from what is staged
+		clear(u.rows)
 		for hash := range u.missing {
 			u.missing[hash] = true
 		}

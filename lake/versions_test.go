@@ -376,8 +376,8 @@ func TestVersionsBesideAnErasure(t *testing.T) {
 	in.must(in.lake.readRound(plan.Ref, &staged))
 	found, err := in.lake.ensureVersions(t.Context(), staged.Versions, staged.Rebuild)
 	in.must(err)
-	if found == 0 || staged.Rebuild {
-		t.Fatalf("found at %d: %+v", found, staged)
+	if found == "" || staged.Rebuild {
+		t.Fatalf("found at %s: %+v", found, staged)
 	}
 	plantDaily(t, in.lake, goldVersions, func(rows []versionRow) []versionRow {
 		return slices.DeleteFunc(rows, func(row versionRow) bool { return row.Version == "1.9" })
