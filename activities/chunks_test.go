@@ -1,7 +1,12 @@
 package activities
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,4 +86,47 @@ func TestSmallFilesShareAChunkAndALittleOverIsNotCut(t *testing.T) {
 		shape = append(shape, lengths)
 	}
 	require.Equal(t, [][]int64{{-1, -1}, {-1}, {800}, {800}}, shape)
+}
+
+// What a large file is, its contents say: one that is packed, or that can't be read, stays whole whatever its name.
+func TestPackedAndUnreadableFilesAreNotCut(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	for i := range 2000 {
+		_, err := fmt.Fprintf(z, "line %d %x\n", i, sha256.Sum256([]byte{byte(i), byte(i >> 8)}))
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	src, _ := write(t, map[string]int{"text.tsv": 1000})
+	hour, err := telemetry.ParseHour("2022-05-27T05")
+	require.NoError(t, err)
+	folder := filepath.Join(strings.TrimPrefix(src.String(), "file://"), filepath.FromSlash(hour.Folder()))
+	for _, name := range []string{"packed.tsv", "part-00000"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), packed.Bytes(), 0o644))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "xz.tsv"), append([]byte("\xfd7zXZ\x00"), packed.Bytes()...), 0o644))
+	listing, err := src.List(t.Context(), hour)
+	require.NoError(t, err)
+	pieces := map[string]int{}
+	for _, chunk := range cut(t, t.Context(), closed{src, "text.tsv"}, listing.Files, 300) {
+		for _, piece := range chunk.Pieces {
+			require.EqualValues(t, -1, piece.Length)
+			pieces[filepath.Base(piece.File.Key)]++
+		}
+	}
+	require.Equal(t, map[string]int{"packed.tsv": 1, "part-00000": 1, "xz.tsv": 1, "text.tsv": 1}, pieces)
+	require.Greater(t, len(cut(t, t.Context(), src, listing.Files, 300)), 10, "the text is cut where it can be read")
+}
+
+// closed is a source of which one file can't be read.
+type closed struct {
+	source.Source
+	name string
+}
+
+func (s closed) Open(ctx context.Context, file source.File, offset, length int64) (io.ReadCloser, error) {
+	if filepath.Base(file.Key) == s.name {
+		return nil, source.ErrUnreadable
+	}
+	return s.Source.Open(ctx, file, offset, length)
 }

@@ -91,7 +91,7 @@ func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most i
 	if err != nil {
 		return plan, err
 	}
-	if len(listing.Files)+len(listing.Bad)+len(listing.Passed) == 0 {
+	if len(listing.Files)+len(listing.Bad) == 0 {
 		// An hour without files is recorded as such, unless the source has no hours at all.
 		if err := a.Source.CheckHours(ctx); err != nil {
 			return plan, fmt.Errorf("list hour %s: %w", input.Hour, err)

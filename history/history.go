@@ -45,7 +45,9 @@ type Interval struct {
 	Open               bool
 	LastSeenAt         int64 // the last of the interval's sightings
 	Sightings          int64
-	IsDowngrade        bool // older, by CompareVersions, than the installation's interval before it
+	// IsDowngrade: older in rank, by CompareVersions, than the installation's interval before it. NotComparable: with that one, so
+	// that nobody knows. Both are false for the first interval of an installation.
+	IsDowngrade, NotComparable bool
 }
 
 func (i *Interval) installation() installation {
@@ -207,17 +209,19 @@ func (u *User) extend(at int, sorted []Sighting) {
 // begin closes the installation's last interval, at `at` unless that is -1, and opens one for a run of sightings.
 func (u *User) begin(at int, run []Sighting) int {
 	first := &run[0]
-	downgrade := false
+	downgrade, comparable := false, true
 	if at >= 0 {
 		before := &u.History[at]
 		before.Open, before.ValidTo = false, first.Time
-		downgrade = CompareVersions(first.Version, before.Version) < 0
+		var order int
+		order, comparable = CompareVersions(first.Service, first.Version, before.Version)
+		downgrade = order < 0
 	}
 	in := first.installation()
 	u.History = append(u.History, Interval{
 		Service: in.service, Device: in.device, HasDevice: in.hasDevice, Version: first.Version,
 		ValidFrom: first.Time, Open: true, LastSeenAt: run[len(run)-1].Time, Sightings: int64(len(run)),
-		IsDowngrade: downgrade,
+		IsDowngrade: downgrade, NotComparable: !comparable,
 	})
 	return len(u.History) - 1
 }

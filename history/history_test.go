@@ -309,7 +309,8 @@ func naive(events []Sighting) []Interval {
 			}
 		}
 		for i := 1; i < len(runs); i++ {
-			runs[i].IsDowngrade = CompareVersions(runs[i-1].Version, runs[i].Version) > 0
+			order, comparable := CompareVersions(runs[i].Service, runs[i-1].Version, runs[i].Version)
+			runs[i].IsDowngrade, runs[i].NotComparable = order > 0, !comparable
 		}
 		all = append(all, runs...)
 	}

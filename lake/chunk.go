@@ -78,7 +78,10 @@ func (l *Lake) StageChunk(ctx context.Context, run Run, plan HourPlan, n int, sr
 		if err != nil {
 			return StagedChunk{}, err
 		}
-		c := &chunkStage{lake: l, run: run, plan: &staged, source: src, parser: parser, progress: progress, counts: map[int]ChunkCounts{}, notes: map[int]string{}, guard: known.guard()}
+		c := &chunkStage{
+			lake: l, run: run, plan: &staged, source: src, parser: parser, progress: progress,
+			counts: map[int]ChunkCounts{}, notes: map[int]string{}, guard: known.guard(),
+		}
 		result, err := c.stage(ctx, n, bad)
 		var torn *tornFile
 		if errors.As(err, &torn) && !errors.Is(err, source.ErrChanged) {

@@ -30,6 +30,8 @@ type change struct {
 	// updates are of the table's metadata alone: expired snapshots and tags, properties. They count only if requirements hold.
 	updates      []table.Update
 	requirements []table.Requirement
+	// done is told where the metadata lies that the change made; may be nil.
+	done func(location string)
 }
 
 func (c *change) empty() bool {
@@ -110,7 +112,10 @@ func (l *Lake) tryCommit(ctx context.Context, loaded *table.Table, wanted *chang
 			requirements = append(requirements, table.AssertRefSnapshotID(table.MainBranch, &head.SnapshotID))
 		}
 	}
-	_, _, err = l.catalog.CommitTable(ctx, loaded.Identifier(), requirements, updates)
+	_, location, err := l.catalog.CommitTable(ctx, loaded.Identifier(), requirements, updates)
+	if err == nil && wanted.done != nil {
+		wanted.done(location)
+	}
 	return err
 }
 

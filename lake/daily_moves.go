@@ -177,10 +177,8 @@ func (m *mover) row(row parquet.Row, each func(*dayKey, int) error) error {
 		case !known && !anonymous:
 			kinds[1] = -1
 		case !known:
-		case history.CompareVersions(before, key.version) < 0:
-			kinds = [2]int{countUpgradesIn, countUpgradesOut}
 		default:
-			kinds = [2]int{countDowngradesIn, countDowngradesOut}
+			kinds = m.kindsOf(key.service, before, key.version)
 		}
 		if err := each(&key, kinds[0]); err != nil {
 			return err
@@ -195,4 +193,15 @@ func (m *mover) row(row parquet.Row, each func(*dayKey, int) error) error {
 		}
 	}
 	return nil
+}
+
+// kindsOf says as what a change of the version counts, for the version after it and for the one before.
+func (m *mover) kindsOf(service, before, after string) [2]int {
+	switch order, _ := history.CompareVersions(service, before, after); { // 0: not comparable, or of equal rank
+	case order < 0:
+		return [2]int{countUpgradesIn, countUpgradesOut}
+	case order > 0:
+		return [2]int{countDowngradesIn, countDowngradesOut}
+	}
+	return [2]int{countOtherMovesIn, countOtherMovesOut}
 }

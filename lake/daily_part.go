@@ -74,6 +74,8 @@ const (
 	countUpgradesOut
 	countDowngradesIn
 	countDowngradesOut
+	countOtherMovesIn
+	countOtherMovesOut
 	versionCounts
 
 	firstMove = countNewInstallations
@@ -122,12 +124,18 @@ func (d *decoder) dayCounts() (c dayCounts) {
 	return c
 }
 
-// counts are the columns of a row, in the order of their places.
+// counts are the columns of a row, in the order of their places. Rows of older rules lack the last ones: those are noughts.
 func (r *versionDailyRow) counts() [versionCounts]*int64 {
+	for _, added := range [...]**int64{&r.OtherMovesIn, &r.OtherMovesOut} {
+		if *added == nil {
+			*added = new(int64)
+		}
+	}
 	return [...]*int64{
 		&r.ActiveUsers, &r.AnonymousUsers, &r.VersionUsers, &r.ServiceUsers, &r.Sessions, &r.SessionsEnded, &r.SessionSeconds, &r.Issues,
 		&r.NotificationsSent, &r.NotificationsShown, &r.NotificationsAccepted, &r.NotificationsDismissed, &r.NotificationsFailed,
 		&r.NotificationsOther, &r.NewInstallations, &r.AnonymousInstallations, &r.UpgradesIn, &r.UpgradesOut, &r.DowngradesIn, &r.DowngradesOut,
+		r.OtherMovesIn, r.OtherMovesOut,
 	}
 }
 

@@ -21,6 +21,8 @@ type DailyVersion struct {
 	UpgradesOut      int64  `json:"upgrades_out"`
 	DowngradesIn     int64  `json:"downgrades_in"`
 	DowngradesOut    int64  `json:"downgrades_out"`
+	OtherMovesIn     int64  `json:"other_moves_in"`
+	OtherMovesOut    int64  `json:"other_moves_out"`
 	Sessions         int64  `json:"sessions"`
 	SessionSeconds   int64  `json:"session_seconds"`
 	Issues           int64  `json:"issues"`
@@ -74,6 +76,9 @@ func addDaily(sums map[[3]string]*DailyVersion, row *versionDailyRow) {
 	sum.UpgradesOut += row.UpgradesOut
 	sum.DowngradesIn += row.DowngradesIn
 	sum.DowngradesOut += row.DowngradesOut
+	_, counts := row.part()
+	sum.OtherMovesIn += counts[countOtherMovesIn]
+	sum.OtherMovesOut += counts[countOtherMovesOut]
 	sum.Sessions += row.Sessions
 	sum.SessionSeconds += row.SessionSeconds
 	sum.Issues += row.Issues

@@ -29,7 +29,7 @@ const (
 
 // dailyRules is the version of what docs/METRICS.md says each number counts. With another one, all dates that are not frozen are
 // counted anew.
-const dailyRules = "1"
+const dailyRules = "2"
 
 // dailyTables are the daily aggregates in the order of their commits. The state of the last one is the base of a refresh.
 var dailyTables = []tableDefinition{goldEventDaily, goldVersionDaily}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/parquet/metadata"
@@ -93,7 +94,7 @@ type dataWriter[T any] struct {
 var writerPools sync.Map
 
 func newDataWriter[T any](l *Lake, definition tableDefinition, p partition, extra ...parquet.WriterOption) (*dataWriter[T], error) {
-	object, err := l.objects.create(l.tableFolder(definition) + "/data/" + p.folder)
+	object, err := l.objects.create(l.dataFolder(definition, p))
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +131,11 @@ func (w *dataWriter[T]) Write(data []byte) (int, error) {
 func (l *Lake) tableFolder(definition tableDefinition) string {
 	identifier := definition.identifier()
 	return l.objects.root + "/" + identifier[0] + "/" + identifier[1]
+}
+
+// dataFolder is where the data files of a partition lie; the zero one is that of a table without partitions.
+func (l *Lake) dataFolder(definition tableDefinition, p partition) string {
+	return strings.TrimSuffix(l.tableFolder(definition)+"/data/"+p.folder, "/")
 }
 
 // write adds rows of about size bytes in all. A row group ends early when they are long: clients send lines of a MiB.
@@ -196,7 +202,7 @@ func (w *dataWriter[T]) close(name string) (*dataFile, error) {
 		return nil, fmt.Errorf("finish a file of %s: %w", w.definition.name, err)
 	}
 	w.recycle()
-	path := fmt.Sprintf("%s/data/%s/%s-%s.parquet", w.lake.tableFolder(w.definition), w.partition.folder, name, w.object.digest())
+	path := fmt.Sprintf("%s/%s-%s.parquet", w.lake.dataFolder(w.definition, w.partition), name, w.object.digest())
 	size := w.object.size
 	if err := w.object.publish(path); err != nil {
 		return nil, err

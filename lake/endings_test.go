@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/apache/iceberg-go"
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/telemetry"
@@ -260,7 +261,16 @@ func TestColumnsThatWereRequired(t *testing.T) {
 		got = append(got, row.session+string(row.kind)+row.value)
 		return nil
 	}))
-	if want := []string{"suserp1", "tdeviceD", "sup1", "tdD"}; !slices.Equal(got, want) {
+	schema := parquet.SchemaOf(bindingRow{})
+	copied, err := newDataWriter[any](in.lake, silverBindings, dayOf(hour), schema)
+	in.must(err)
+	in.must(copyRows(t.Context(), in.lake, entry, schema, copied)) // as compaction does
+	file, err = copied.close("copied")
+	in.must(err)
+	entry, err = in.lake.entry(*file, silverBindings)
+	in.must(err)
+	in.must(eachRowOf(t.Context(), in.lake, entry, func(row *bindingRow) { got = append(got, "copied "+row.SessionID+row.Kind+row.Value) }))
+	if want := []string{"suserp1", "tdeviceD", "sup1", "tdD", "copied suserp1", "copied tdeviceD"}; !slices.Equal(got, want) {
 		t.Errorf("read as %q, not %q", got, want)
 	}
 }

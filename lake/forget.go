@@ -369,6 +369,9 @@ func (l *Lake) FinishForget(ctx context.Context, erasure string, tables []Erased
 	if err := l.objects.remove(ctx, append(documents, l.touchedRefs(erasure)...)); err != nil {
 		return Erasure{}, err
 	}
+	if err := l.objects.removeAll(ctx, l.forgetVersions(erasure)); err != nil {
+		return Erasure{}, err
+	}
 	return l.erasure(ctx, erasure)
 }
 
@@ -385,7 +388,7 @@ func (l *Lake) EndedErasure(ctx context.Context, id string) (Erasure, error) {
 }
 
 func (l *Lake) touchedRefs(erasure string) (refs []string) {
-	for _, definition := range erasable {
+	for _, definition := range append([]tableDefinition{goldVersions}, erasable...) {
 		refs = append(refs, l.touchedRef(erasure, definition.name))
 	}
 	return refs

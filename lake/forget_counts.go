@@ -21,6 +21,9 @@ func (l *Lake) RecountErased(ctx context.Context, erasure string) error {
 	if err := l.rebuildOthers(ctx, erasure); err != nil {
 		return fmt.Errorf("let gold follow: %w", err)
 	}
+	if err := l.eraseVersions(ctx, erasure); err != nil {
+		return fmt.Errorf("let gold.versions follow: %w", err)
+	}
 	touched, dates, err := l.touched(erasure)
 	if err != nil {
 		return err

@@ -20,6 +20,8 @@ type eraser struct {
 	// late is what bronze says of sessions that silver never did: a run died in between. Nil: nobody wants to know.
 	late  map[string]*lateSessions
 	mutex sync.Mutex // of late
+	// versions are those that stay in gold.versions, by their hash.
+	versions map[uint64]bool
 }
 
 // newFile is what a data file becomes: another one, or none if nothing stays.
@@ -60,6 +62,9 @@ func (e *eraser) count(ctx context.Context, definition tableDefinition, file ice
 }
 
 func (e *eraser) look(ctx context.Context, definition tableDefinition, file iceberg.DataFile, stop bool) (gone newFile, held bool, err error) {
+	if definition.name == goldVersions.name {
+		return look(ctx, e.lake, file, e.version, stop)
+	}
 	guard := e.known.guard()
 	if guard == nil {
 		return newFile{}, false, nil
@@ -98,6 +103,8 @@ func (e *eraser) rewrite(ctx context.Context, definition tableDefinition, file i
 	case silverBindings.name:
 		return rewrite(ctx, e.lake, definition, file, binding(guard), func(*bindingRow) int { return 128 },
 			func(row *bindingRow) (at, reach int64) { return row.Time, reaches[2] })
+	case goldVersions.name:
+		return rewrite(ctx, e.lake, definition, file, e.version, func(row *versionRow) int { return 64 + 4*len(row.SortKey) }, nil)
 	case goldUsers.name:
 		return rewrite(ctx, e.lake, definition, file, user(guard), func(row *userRow) int { return 256 + 96*len(row.History) }, nil)
 	}

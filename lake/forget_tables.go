@@ -270,7 +270,7 @@ func (l *Lake) needless(ctx context.Context, s *search, there []looseFile, named
 	}
 	known = known.of(s.eraser.known.chosen)
 	known.loose = true
-	look := &search{eraser: &eraser{lake: l, known: known, parser: s.eraser.parser}, table: s.table, become: map[string]newFile{}, clean: map[string]bool{}, tell: s.tell}
+	look := &search{eraser: &eraser{lake: l, known: known, parser: s.eraser.parser, versions: s.eraser.versions}, table: s.table, become: map[string]newFile{}, clean: map[string]bool{}, tell: s.tell}
 	if err := look.files(ctx, loose); err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ type foreignInterval struct {
 	ValidTo     *int64  `json:"valid_to"`
 	LastSeenAt  int64   `json:"last_seen_at"`
 	Sightings   int64   `json:"sightings"`
-	IsDowngrade bool    `json:"is_downgrade"`
+	IsDowngrade *bool   `json:"is_downgrade"`
 }
 
 func optional[T any](value T, there bool) *T {
@@ -55,7 +55,7 @@ func foreign(u history.User) foreignUser {
 	for _, i := range u.History {
 		f.History = append(f.History, foreignInterval{
 			Service: i.Service, Device: optional(i.Device, i.HasDevice), Version: i.Version, ValidFrom: i.ValidFrom,
-			ValidTo: optional(i.ValidTo, !i.Open), LastSeenAt: i.LastSeenAt, Sightings: i.Sightings, IsDowngrade: i.IsDowngrade,
+			ValidTo: optional(i.ValidTo, !i.Open), LastSeenAt: i.LastSeenAt, Sightings: i.Sightings, IsDowngrade: optional(i.IsDowngrade, !i.NotComparable),
 		})
 	}
 	return f
@@ -121,6 +121,7 @@ func TestPyIceberg(t *testing.T) {
 		bronzeEvents.name: len(rowsOf[eventRow](t, l, bronzeEvents)), bronzeRejects.name: len(rowsOf[rejectRow](t, l, bronzeRejects)),
 		silverEvents.name: len(rowsOf[silverRow](t, l, silverEvents)), silverSightings.name: len(rowsOf[sightingRow](t, l, silverSightings)),
 		silverBindings.name: len(rowsOf[bindingRow](t, l, silverBindings)), goldUsers.name: len(show(t, l)) - 1, // one user has two intervals
+		goldVersions.name:     len(rowsOf[versionRow](t, l, goldVersions)),
 		goldVersionDaily.name: len(rowsOf[versionDailyRow](t, l, goldVersionDaily)), goldEventDaily.name: len(rowsOf[eventDailyRow](t, l, goldEventDaily)),
 		opsHours.name: len(rowsOf[hourRow](t, l, opsHours)), opsFiles.name: len(rowsOf[fileRow](t, l, opsFiles)),
 		opsFindings.name: len(rowsOf[findingRow](t, l, opsFindings)),

@@ -69,6 +69,8 @@ type Lake struct {
 	catalog *sqlcatalog.Catalog
 	objects *objects
 	commits map[string]*sync.Mutex // one per table: commits of this process wait for each other instead of racing
+
+	versions knownVersions
 }
 
 // Open opens the lake, creating namespaces and tables that do not exist yet, and giving those of an earlier version the columns

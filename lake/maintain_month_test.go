@@ -154,7 +154,7 @@ func TestMonth(t *testing.T) {
 		}
 		return
 	}
-	days, hours, keptDays := 8, 3, 3
+	days, hours, keptDays := 9, 3, 3
 	if text := os.Getenv("VERSIONLAKE_DAYS"); text != "" {
 		var err error
 		if days, err = strconv.Atoi(text); err != nil || days < 5 {

@@ -247,6 +247,9 @@ func (l *Lake) Status(ctx context.Context) (status Status, err error) {
 	}
 	for _, definition := range tableDefinitions {
 		loaded, err := l.load(ctx, definition)
+		if errors.Is(err, ErrNoLake) {
+			continue // a lake that is older than the table, and was not opened for writing since
+		}
 		if err != nil {
 			return Status{}, err
 		}

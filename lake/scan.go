@@ -58,12 +58,25 @@ func (l *Lake) eachGroup(file iceberg.DataFile, each func(rowGroup) error) (err 
 
 func (g rowGroup) scan(ctx context.Context, schema *parquet.Schema, each func(parquet.Row) error) error {
 	leaves := make([]int, 0, len(schema.Columns())+1)
-	for _, path := range schema.Columns() {
+	var lifted []int // columns that are optional by now, and were required when the file was written: what they have is there
+	for i, path := range schema.Columns() {
 		leaf, ok := g.file.Schema().Lookup(path...)
 		if !ok {
 			return fmt.Errorf("it has no column %v", path)
 		}
 		leaves = append(leaves, leaf.ColumnIndex)
+		if now, _ := schema.Lookup(path...); leaf.MaxDefinitionLevel == 0 && now.MaxDefinitionLevel == 1 && now.MaxRepetitionLevel == 0 {
+			lifted = append(lifted, i)
+		}
+	}
+	if len(lifted) > 0 {
+		next := each
+		each = func(row parquet.Row) error {
+			for _, i := range lifted {
+				row[i] = row[i].Level(0, 1, row[i].Column())
+			}
+			return next(row)
+		}
 	}
 	if g.whole {
 		return scanGroup(ctx, g, leaves, each)

@@ -67,6 +67,9 @@ var (
 		name: "gold.users", comment: "One row per user, history included.", row: userRow{},
 		bucketBy: "user_id", properties: metrics("user_id", "full"),
 	}
+	goldVersions = tableDefinition{
+		name: "gold.versions", comment: "One row per version of a service that was ever sighted, with the keys that order it.", row: versionRow{},
+	}
 	goldVersionDaily = tableDefinition{
 		name: "gold.version_daily", comment: "One row per date, service, version and device: who was active, what came, went and happened.",
 		row: versionDailyRow{}, monthOf: "date_utc",
@@ -98,7 +101,7 @@ var (
 	dayPartition  = []string{"p_ingest_date_utc"}
 
 	tableDefinitions = []tableDefinition{
-		bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers, goldVersionDaily, goldEventDaily,
+		bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers, goldVersions, goldVersionDaily, goldEventDaily,
 		opsHours, opsFiles, opsFindings, opsErasures,
 	}
 )
@@ -215,7 +218,7 @@ type (
 		ValidTo     *int64 `parquet:"valid_to,optional,timestamp(microsecond),id(17)" doc:"First sighting of the next version, UTC, exclusive; NULL: still in effect."`
 		LastSeenAt  int64  `parquet:"last_seen_at,timestamp(microsecond),id(18)" doc:"Last sighting of the version in this interval, UTC."`
 		Sightings   int64  `parquet:"sightings,id(19)" doc:"Sightings in this interval."`
-		IsDowngrade bool   `parquet:"is_downgrade,id(20)" doc:"Whether the installation ran a newer version before it."`
+		IsDowngrade *bool  `parquet:"is_downgrade,optional,id(20)" doc:"Whether the version is older than the installation's one before it, false for the first; NULL: the two are not comparable, see docs/VERSIONS.md."`
 	}
 
 	versionDailyRow struct {
@@ -243,6 +246,16 @@ type (
 		UpgradesOut            int64  `parquet:"upgrades_out,id(22)" doc:"Installations that changed on the date from this version to a newer one."`
 		DowngradesIn           int64  `parquet:"downgrades_in,id(23)" doc:"Installations that changed on the date to this version from a newer one."`
 		DowngradesOut          int64  `parquet:"downgrades_out,id(24)" doc:"Installations that changed on the date from this version to an older one."`
+		OtherMovesIn           *int64 `parquet:"other_moves_in,optional,id(25)" doc:"Installations that changed on the date to this version from one that is neither older nor newer. NULL: 0, counted before there was this column."`
+		OtherMovesOut          *int64 `parquet:"other_moves_out,optional,id(26)" doc:"Installations that changed on the date from this version to one that is neither older nor newer. NULL as above."`
+	}
+
+	versionRow struct {
+		Service string `parquet:"service,dict,id(1)" doc:"Id of the service or product."`
+		Version string `parquet:"version,id(2)" doc:"Version text, as it came."`
+		Class   string `parquet:"version_class,optional,dict,id(3)" doc:"Versions of a service are comparable if they have one class: # for those that begin with a number, else their leading word. NULL: it has no order."`
+		RankKey string `parquet:"rank_key,id(4)" doc:"What decides: of two comparable versions the older has the smaller one, by bytes, and equal ones have the same."`
+		SortKey string `parquet:"sort_key,id(5)" doc:"rank_key, a blank, and what tells versions of equal rank apart: orders all versions by bytes."`
 	}
 
 	eventDailyRow struct {
@@ -394,11 +407,11 @@ func icebergFields(row reflect.Type) []iceberg.NestedField {
 			nested.Type = iceberg.PrimitiveTypes.Date
 		case kind.Kind() == reflect.String:
 			nested.Type = iceberg.PrimitiveTypes.String
-		case kind.Kind() == reflect.Int64:
+		case kind.Kind() == reflect.Pointer && kind.Elem().Kind() == reflect.Int64, kind.Kind() == reflect.Int64:
 			nested.Type = iceberg.PrimitiveTypes.Int64
 		case kind.Kind() == reflect.Int32:
 			nested.Type = iceberg.PrimitiveTypes.Int32
-		case kind.Kind() == reflect.Bool:
+		case kind.Kind() == reflect.Pointer && kind.Elem().Kind() == reflect.Bool, kind.Kind() == reflect.Bool:
 			nested.Type = iceberg.PrimitiveTypes.Bool
 		case kind.Kind() == reflect.Slice && kind.Elem().Kind() == reflect.Uint8:
 			nested.Type = iceberg.PrimitiveTypes.Binary

@@ -50,6 +50,11 @@ func (l *Lake) CommitUsers(ctx context.Context, plan UsersPlan, merged []MergedU
 	if err != nil {
 		return UsersCommit{}, err
 	}
+	// The versions come first, so that no reader of gold.users misses a key.
+	versions, err := l.ensureVersions(ctx, staged.Versions, false)
+	if err != nil {
+		return UsersCommit{}, err
+	}
 	err = l.commit(ctx, goldUsers, func(loaded *table.Table) (*change, error) {
 		if done := roundSnapshot(loaded, staged.Round); done != nil {
 			return nil, nil
@@ -81,6 +86,9 @@ func (l *Lake) CommitUsers(ctx context.Context, plan UsersPlan, merged []MergedU
 		return &c, nil
 	})
 	if err != nil {
+		return UsersCommit{}, err
+	}
+	if err := l.keepVersions(ctx, &staged, versions); err != nil {
 		return UsersCommit{}, err
 	}
 	loaded, err := l.load(ctx, goldUsers)

@@ -39,7 +39,8 @@ type stagedUsers struct {
 	Rebuild   bool               `json:"rebuild"`
 	Buckets   int                `json:"buckets"`
 	Runs      []sortedRun        `json:"runs"`
-	Old       map[int][]dataFile `json:"old"` // gold's files by bucket, those to be replaced
+	Versions  []string           `json:"versions,omitempty"` // objects: the versions of all sightings that came
+	Old       map[int][]dataFile `json:"old"`                // gold's files by bucket, those to be replaced
 }
 
 // Merging is spread over activities of about this many bytes of rows and changes each: small tables need only one, an hour
@@ -84,13 +85,17 @@ func (l *Lake) PlanUsers(ctx context.Context, round string, again Again, progres
 		return UsersPlan{}, err
 	}
 	runs := newRunWriter(l.objects, l.roundFolder(round), bucketFunc(staged.Buckets))
-	if err := l.stageChanges(ctx, c, runs, progress); err != nil {
+	versions := newVersionCollector(l.objects, l.roundFolder(round))
+	if err := l.stageChanges(ctx, c, runs, versions, progress); err != nil {
 		return UsersPlan{}, err
 	}
 	if err := runs.flush(); err != nil {
 		return UsersPlan{}, err
 	}
 	staged.Runs = runs.runs
+	if staged.Versions, err = versions.staged(); err != nil {
+		return UsersPlan{}, err
+	}
 	touched, err := l.touchedBuckets(ctx, c.gold, &staged)
 	if err != nil {
 		return UsersPlan{}, err
@@ -242,7 +247,7 @@ var (
 )
 
 // stageChanges joins the changed rows with what else is known of their sessions and writes what follows for users.
-func (l *Lake) stageChanges(ctx context.Context, c silverChange, runs *runWriter, progress func(int64)) error {
+func (l *Lake) stageChanges(ctx context.Context, c silverChange, runs *runWriter, versions *versionCollector, progress func(int64)) error {
 	for _, user := range c.users {
 		if err := runs.add(userDelta{user: user, kind: deltaLate}); err != nil {
 			return err
@@ -282,6 +287,9 @@ func (l *Lake) stageChanges(ctx context.Context, c silverChange, runs *runWriter
 	}
 	return j.sessions(ctx, func(rows []*sessionRow) error {
 		s := newSession(rows)
+		if err := versions.addSightings(rows); err != nil {
+			return err
+		}
 		return s.deltas(runs.add)
 	})
 }

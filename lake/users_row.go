@@ -86,7 +86,10 @@ func appendUser(row parquet.Row, u *history.User) parquet.Row {
 			case leafSightings:
 				value = parquet.Int64Value(interval.Sightings).Level(repetition, 1, leaf)
 			case leafIsDowngrade:
-				value = parquet.BooleanValue(interval.IsDowngrade).Level(repetition, 1, leaf)
+				value = parquet.NullValue().Level(repetition, 1, leaf)
+				if !interval.NotComparable {
+					value = parquet.BooleanValue(interval.IsDowngrade).Level(repetition, 2, leaf)
+				}
 			}
 			row = append(row, value)
 		}
@@ -113,8 +116,9 @@ func userOf(row parquet.Row, text func(parquet.Value) string) (history.User, err
 		u.History[i] = history.Interval{
 			Service: text(at(leafService)), Device: text(at(leafDevice)), HasDevice: !at(leafDevice).IsNull(), Version: text(at(leafVersion)),
 			ValidFrom: at(leafValidFrom).Int64(), Open: at(leafValidTo).IsNull(), LastSeenAt: at(leafIntervalLastSeenAt).Int64(),
-			Sightings: at(leafSightings).Int64(), IsDowngrade: at(leafIsDowngrade).Boolean(),
+			Sightings: at(leafSightings).Int64(), NotComparable: at(leafIsDowngrade).IsNull(),
 		}
+		u.History[i].IsDowngrade = !u.History[i].NotComparable && at(leafIsDowngrade).Boolean()
 		if !u.History[i].Open {
 			u.History[i].ValidTo = at(leafValidTo).Int64()
 		}

@@ -16,8 +16,9 @@ func TestUserRowForm(t *testing.T) {
 		UserID: "p1", UserKind: "user", FirstSeenAt: 10, LastSeenAt: 30, CurrentService: "ClientApp", CurrentVersion: "1.23",
 		CurrentSince: 20, PreviousVersion: "1.22.03", VersionCount: 2,
 		History: []intervalRow{
-			{Service: "ClientApp", Version: "1.22.03", ValidFrom: 10, ValidTo: &to, LastSeenAt: 12, Sightings: 3},
-			{Service: "ClientApp", Device: "Gameboy", Version: "1.23", ValidFrom: 20, LastSeenAt: 30, Sightings: 1, IsDowngrade: true},
+			{Service: "ClientApp", Version: "1.22.03", ValidFrom: 10, ValidTo: &to, LastSeenAt: 12, Sightings: 3, IsDowngrade: new(false)},
+			{Service: "ClientApp", Device: "Gameboy", Version: "1.23", ValidFrom: 20, LastSeenAt: 30, Sightings: 1, IsDowngrade: new(true)},
+			{Service: "ClientApp", Device: "Watch", Version: "odd", ValidFrom: 20, LastSeenAt: 30, Sightings: 1},
 		},
 	}
 	user := history.User{
@@ -26,6 +27,7 @@ func TestUserRowForm(t *testing.T) {
 		History: []history.Interval{
 			{Service: "ClientApp", Version: "1.22.03", ValidFrom: 10, ValidTo: 20, LastSeenAt: 12, Sightings: 3},
 			{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.23", ValidFrom: 20, Open: true, LastSeenAt: 30, Sightings: 1, IsDowngrade: true},
+			{Service: "ClientApp", Device: "Watch", HasDevice: true, Version: "odd", ValidFrom: 20, Open: true, LastSeenAt: 30, Sightings: 1, NotComparable: true},
 		},
 	}
 	want := userSchema.Deconstruct(nil, &stored)

@@ -65,7 +65,7 @@ func (l *Lake) Verify(ctx context.Context, options VerifyOptions, report func(Di
 	if options.From == 0 && options.To == 0 {
 		v.options.From, v.options.To = math.MinInt32, math.MaxInt32
 	}
-	for _, step := range []func(context.Context) error{v.load, v.verifyLedger, v.verifyHours, v.verifyVersions, v.verifyTags, v.verifyUsers, v.verifyDaily, v.verifyForgotten} {
+	for _, step := range []func(context.Context) error{v.load, v.verifyLedger, v.verifyHours, v.verifyVersions, v.verifyTags, v.verifyUsers, v.verifyKeys, v.verifyDaily, v.verifyForgotten} {
 		if err := step(ctx); err != nil {
 			return v.checked, fmt.Errorf("verify: %w", err)
 		}

@@ -219,7 +219,9 @@ func (d *plainDay) count(date int32) (versions []versionDailyRow, events []event
 	row := func(service, version, device string) *versionDailyRow {
 		key := [3]string{service, version, device}
 		if rows[key] == nil {
-			rows[key] = &versionDailyRow{Date: date, Service: service, Version: version, Device: device}
+			rows[key] = &versionDailyRow{
+				Date: date, Service: service, Version: version, Device: device, OtherMovesIn: new(int64), OtherMovesOut: new(int64),
+			}
 		}
 		return rows[key]
 	}
@@ -278,18 +280,22 @@ func (d *plainDay) count(date int32) (versions []versionDailyRow, events []event
 	}
 	for _, move := range d.moves {
 		after := row(move.Service, move.After, move.Device)
+		order, _ := history.CompareVersions(move.Service, move.After, move.Before) // 0: not comparable, or of equal rank
 		switch {
 		case move.Before == "":
 			after.NewInstallations++
 			if move.Anonymous {
 				after.AnonymousInstallations++
 			}
-		case history.CompareVersions(move.After, move.Before) > 0:
+		case order > 0:
 			after.UpgradesIn++
 			row(move.Service, move.Before, move.Device).UpgradesOut++
-		default:
+		case order < 0:
 			after.DowngradesIn++
 			row(move.Service, move.Before, move.Device).DowngradesOut++
+		default:
+			*after.OtherMovesIn++
+			*row(move.Service, move.Before, move.Device).OtherMovesOut++
 		}
 	}
 	for _, at := range rows {

@@ -102,7 +102,7 @@ func plainUser(id string, sightings []plainSighting) *userRow {
 		row.UserKind = "session"
 	}
 	for at, seen := range installations {
-		for _, interval := range plainIntervals(seen) {
+		for _, interval := range plainIntervals(at.service, seen) {
 			interval.Service, interval.Device = at.service, at.device
 			row.History = append(row.History, interval)
 		}
@@ -118,7 +118,7 @@ func plainOrder(a, b intervalRow) int {
 }
 
 // plainIntervals: runs of one version, less those during which the next one began, and what then is equal joined.
-func plainIntervals(seen []plainSighting) (intervals []intervalRow) {
+func plainIntervals(service string, seen []plainSighting) (intervals []intervalRow) {
 	slices.SortFunc(seen, func(a, b plainSighting) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction), strings.Compare(a.File, b.File),
 			cmp.Compare(a.Line, b.Line), strings.Compare(a.Version, b.Version))
@@ -130,7 +130,7 @@ func plainIntervals(seen []plainSighting) (intervals []intervalRow) {
 			runs[last].Sightings++
 			continue
 		}
-		runs = append(runs, intervalRow{Version: s.Version, ValidFrom: s.Time, LastSeenAt: s.Time, Sightings: 1})
+		runs = append(runs, intervalRow{Version: s.Version, ValidFrom: s.Time, LastSeenAt: s.Time, Sightings: 1, IsDowngrade: new(false)})
 	}
 	for i, run := range runs {
 		if i+1 < len(runs) && runs[i+1].ValidFrom == run.ValidFrom {
@@ -145,7 +145,10 @@ func plainIntervals(seen []plainSighting) (intervals []intervalRow) {
 		if last >= 0 {
 			from := run.ValidFrom
 			intervals[last].ValidTo = &from
-			run.IsDowngrade = history.CompareVersions(run.Version, intervals[last].Version) < 0
+			older, comparable := history.CompareVersions(service, run.Version, intervals[last].Version)
+			if run.IsDowngrade = nil; comparable {
+				run.IsDowngrade = new(older < 0)
+			}
 		}
 		intervals = append(intervals, run)
 	}
@@ -217,7 +220,10 @@ func (i intervalRow) String() string {
 		to = moment(*i.ValidTo)
 	}
 	text += fmt.Sprintf(" %s [%s, %s) last seen %s, %d sightings", i.Version, moment(i.ValidFrom), to, moment(i.LastSeenAt), i.Sightings)
-	if i.IsDowngrade {
+	switch {
+	case i.IsDowngrade == nil:
+		text += ", not comparable with the one before"
+	case *i.IsDowngrade:
 		text += ", a downgrade"
 	}
 	return text

@@ -209,7 +209,7 @@ func TestVerifyCatches(t *testing.T) {
 			plant(t, in.lake, goldUsers, "", user("p1", func(r *userRow) { r.History[0].Sightings++ }))
 		}, []string{"1 gold.users .* p1: interval 1 is .* 2 sightings and should be .* 1 sightings"}},
 		{"a wrong downgrade flag", func(in *ingester) {
-			plant(t, in.lake, goldUsers, "", user("p1", func(r *userRow) { r.History[2].IsDowngrade = false }))
+			plant(t, in.lake, goldUsers, "", user("p1", func(r *userRow) { r.History[2].IsDowngrade = new(false) }))
 		}, []string{"p1: interval 3 is .* should be .*, a downgrade"}},
 		{"a wrong current version", func(in *ingester) {
 			plant(t, in.lake, goldUsers, "", user("p1", func(r *userRow) { r.CurrentVersion = "1.1" }))

@@ -169,21 +169,27 @@ type sessionFact struct {
 type userFact struct {
 	Sighting plainSighting
 	Row      *userRow
-	Closed   []bool // of the row's intervals: encoding/gob takes a valid_to of 1970-01-01T00:00:00Z for none
+	// Of the row's intervals: encoding/gob takes a valid_to of 1970-01-01T00:00:00Z, and false, for none.
+	Closed, Compared []bool
 }
 
 func rowFact(row *userRow) userFact {
 	fact := userFact{Row: row}
 	for _, interval := range row.History {
 		fact.Closed = append(fact.Closed, interval.ValidTo != nil)
+		fact.Compared = append(fact.Compared, interval.IsDowngrade != nil)
 	}
 	return fact
 }
 
 func (f *userFact) row() *userRow {
-	for i, closed := range f.Closed {
-		if interval := &f.Row.History[i]; closed && interval.ValidTo == nil {
+	for i := range f.Row.History {
+		interval := &f.Row.History[i]
+		if f.Closed[i] && interval.ValidTo == nil {
 			interval.ValidTo = new(int64)
+		}
+		if f.Compared[i] && interval.IsDowngrade == nil {
+			interval.IsDowngrade = new(bool)
 		}
 	}
 	return f.Row

@@ -320,8 +320,11 @@ func show(t testing.TB, l *Lake) []string {
 			if !i.Open {
 				line += clock(i.ValidTo)
 			}
-			if i.IsDowngrade {
+			switch {
+			case i.IsDowngrade:
 				line += "!"
+			case i.NotComparable:
+				line += "?"
 			}
 			lines = append(lines, fmt.Sprintf("%s ×%d", line, i.Sightings))
 		}

@@ -21,7 +21,7 @@ const listings = 16
 type name struct {
 	text   string
 	folder bool
-	broken error // a link that is not followed
+	broken *oddity // a link that is not followed
 }
 
 // tree is what finding hours needs from a backend.
@@ -63,6 +63,7 @@ type node struct {
 	folder string
 	at     date
 	file   bool // a plain file, in the place of an hour's folder
+	broken *oddity
 }
 
 // search finds hours in [from, to).
@@ -133,8 +134,8 @@ func (s *search) descend(ctx context.Context, layout Layout) ([]node, error) {
 				child := node{folder: path.Join(parent.folder, name.text), at: at, file: !name.folder}
 				switch {
 				case !matches || !at.touches(s.from, s.to):
-				case name.broken != nil:
-					if err := s.refuse(ctx, child, name.broken); err != nil {
+				case name.broken != nil && !mayBeFile:
+					if err := s.refuse(ctx, child, fmt.Errorf("%w: %s", errLink, name.broken.why)); err != nil {
 						return nil, err
 					}
 				case name.folder || mayBeFile:
@@ -166,8 +167,8 @@ func (s *search) refuse(ctx context.Context, n node, err error) error {
 	return nil
 }
 
-// hourFolders finds the folders of an hour, of all layouts and ways to write it, and plain files in the place of one.
-func hourFolders(ctx context.Context, t tree, layouts []Layout, at telemetry.Hour) (folders, files []string, err error) {
+// hourFolders finds the folders of an hour, of all layouts and ways to write it, and plain files and bad links in the place of one.
+func hourFolders(ctx context.Context, t tree, layouts []Layout, at telemetry.Hour) (folders []string, inPlace []node, err error) {
 	type place struct {
 		layout Layout
 		stem   string
@@ -194,26 +195,25 @@ func hourFolders(ctx context.Context, t tree, layouts []Layout, at telemetry.Hou
 			}
 			switch {
 			case !matches:
-			case name.broken != nil:
-				return nil, fmt.Errorf("%w: %w", ErrConfig, name.broken)
 			case name.folder:
 				nodes = append(nodes, node{folder: path.Join(folder, name.text) + p.layout.rest()})
 			default:
-				nodes = append(nodes, node{folder: path.Join(folder, name.text), file: true})
+				nodes = append(nodes, node{folder: path.Join(folder, name.text), file: true, broken: name.broken})
 			}
 		}
 		return nodes, nil
 	})
 	for _, n := range found {
 		if n.file {
-			files = append(files, n.folder)
+			inPlace = append(inPlace, n)
 		} else {
 			folders = append(folders, n.folder)
 		}
 	}
 	slices.Sort(folders)
-	slices.Sort(files)
-	return slices.Compact(folders), slices.Compact(files), err
+	slices.SortFunc(inPlace, func(a, b node) int { return strings.Compare(a.folder, b.folder) })
+	inPlace = slices.CompactFunc(inPlace, func(a, b node) bool { return a.folder == b.folder })
+	return slices.Compact(folders), inPlace, err
 }
 
 // gather joins what each of the places gives, asking for several at a time.

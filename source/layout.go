@@ -52,7 +52,8 @@ var unknown = date{-1, -1, -1, -1, -1}
 func ParseLayout(text string) (Layout, error) {
 	layout := Layout{text: strings.Trim(text, "/")}
 	refuse := func(why string) (Layout, error) {
-		return Layout{}, fmt.Errorf("%w: the layout %q %s; write it as %s or year={YYYY}/month={MM}/day={DD}/hour={HH}", ErrConfig, text, why, DefaultLayout)
+		return Layout{}, fmt.Errorf("%w: the layout %q %s; write it as %s or year={YYYY}/month={MM}/day={DD}/hour={HH}",
+			ErrConfig, text, why, DefaultLayout)
 	}
 	if !fs.ValidPath(layout.text) || layout.text == "." || strings.ContainsRune(layout.text, 0) {
 		return refuse("is not the path of a folder")
@@ -210,7 +211,8 @@ func (l Layout) stems(h telemetry.Hour) []string {
 			case piece.fixed || at[piece.field] > 9:
 				stems = each(stems, fmt.Sprintf("%02d", at[piece.field]))
 			default:
-				stems = append(each(stems, fmt.Sprintf("%02d", at[piece.field])), each(stems, strconv.Itoa(at[piece.field]))...)
+				number := at[piece.field]
+				stems = append(each(stems, fmt.Sprintf("%02d", number)), each(stems, strconv.Itoa(number))...)
 			}
 		}
 	}

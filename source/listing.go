@@ -3,6 +3,7 @@ package source
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -70,8 +71,12 @@ func (s setup) list(ctx context.Context, b store, hour telemetry.Hour) (Listing,
 		return Listing{}, err
 	}
 	var listing Listing
-	for _, key := range inPlace {
-		listing.pass(key, File{ETag: "in-place"}, "a file in the place of an hour's folder: put it into such a folder")
+	for _, n := range inPlace {
+		if n.broken != nil {
+			listing.bad(n.folder, File{ETag: n.broken.tag}, "in the place of an hour's folder: "+n.broken.why)
+			continue
+		}
+		listing.pass(n.folder, File{ETag: "in-place"}, "a file in the place of an hour's folder: put it into such a folder")
 	}
 	for _, folder := range folders {
 		entries, err := b.entries(ctx, folder)
@@ -79,7 +84,13 @@ func (s setup) list(ctx context.Context, b store, hour telemetry.Hour) (Listing,
 			return Listing{}, err
 		}
 		for _, entry := range entries {
-			if !isIgnored(entry.name) {
+			switch {
+			case isIgnored(entry.name):
+			case s.isBelow(entry):
+				if err := listing.passBelow(ctx, b, folder+"/"+entry.name); err != nil {
+					return Listing{}, err
+				}
+			default:
 				s.sort(&listing, folder, entry)
 			}
 		}
@@ -96,9 +107,8 @@ func (s setup) sort(listing *Listing, folder string, e entry) {
 	case e.folder && s.endings.says(e.name):
 		listing.bad(key+"/", File{ETag: "folder"}, "it is a folder, not a file; move its files up, into the folder of the hour")
 	case e.name == "" || e.name == "." || e.name == "..":
-		listing.pass(key+"/", cmp.Or(e.file, File{ETag: "folder"}), "a key with an empty, . or .. part; copy such objects to keys without one")
-	case e.folder:
-		listing.pass(key+"/", File{ETag: "folder"}, "a folder: files below the folder of an hour are not read")
+		listing.pass(key+"/", cmp.Or(e.file, File{ETag: "folder"}),
+			"a key with an empty, . or .. part; copy such objects to keys without one")
 	case !s.endings.read(e.name):
 		listing.pass(key, e.file, "its ending is none that is read; --endings changes them")
 	case e.odd != nil:
@@ -108,6 +118,51 @@ func (s setup) sort(listing *Listing, folder string, e entry) {
 	default:
 		listing.Files = append(listing.Files, File{Key: key, Size: e.file.Size, ETag: e.file.ETag})
 	}
+}
+
+// isBelow tells a folder of which what lies in it is passed over.
+func (s setup) isBelow(e entry) bool {
+	_, isText := escaped(e.name)
+	return e.folder && isText && !s.endings.says(e.name) && e.name != "" && e.name != "." && e.name != ".."
+}
+
+// whyBelow is why what lies in a folder of an hour's folder is not read.
+const whyBelow = "it lies in a folder below that of the hour, where nothing is read; move it up, or name such folders with --layout"
+
+// maxBelow bounds the folders that are looked into for the names of what is passed over.
+const maxBelow = 100
+
+// passBelow names what lies in a folder of an hour's folder, at any depth. A folder that is not looked into is named itself.
+func (l *Listing) passBelow(ctx context.Context, b store, folder string) error {
+	folders := []string{folder}
+	for n := 0; len(folders) > 0; n++ {
+		next := folders[0]
+		folders = folders[1:]
+		text, _ := escaped(next)
+		if n >= maxBelow || l.PassedOver >= maxPassed {
+			l.pass(text+"/", File{ETag: "folder"}, whyBelow)
+			continue
+		}
+		entries, err := b.entries(ctx, next)
+		if errors.Is(err, ErrDenied) {
+			l.pass(text+"/", File{ETag: "closed"}, whyBelow)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			switch {
+			case isIgnored(e.name):
+			case e.folder && e.name != "" && e.name != "." && e.name != "..":
+				folders = append(folders, next+"/"+e.name)
+			default:
+				name, _ := escaped(next + "/" + e.name)
+				l.pass(name, cmp.Or(e.file, File{ETag: "odd"}), whyBelow)
+			}
+		}
+	}
+	return nil
 }
 
 func (l *Listing) bad(key string, file File, why string) {

@@ -108,11 +108,9 @@ func (l *local) names(ctx context.Context, folder, prefix string, most int) ([]n
 		}
 		found := name{text: entry.Name(), folder: entry.IsDir()}
 		if entry.Type()&fs.ModeSymlink != 0 {
-			info, odd := followLink(root, path.Join(folder, entry.Name()))
+			var info fs.FileInfo
+			info, found.broken = followLink(root, path.Join(folder, entry.Name()))
 			found.folder = info != nil && info.IsDir()
-			if odd != nil {
-				found.broken = fmt.Errorf("%w: %s", errLink, odd.why)
-			}
 		}
 		if names = append(names, found); len(names) == most {
 			break
@@ -284,7 +282,11 @@ func (r *localReader) Close() error {
 
 // readFolder lists a folder, "" being the root. One that does not exist, or that is a file, has nothing in it.
 func readFolder(root *os.Root, folder string) ([]fs.DirEntry, error) {
-	dir, err := root.Open(filepath.FromSlash(cmp.Or(folder, ".")))
+	place := filepath.FromSlash(cmp.Or(folder, "."))
+	if info, err := root.Stat(place); err == nil && !info.IsDir() {
+		return nil, nil // nor is it opened: to open a pipe would wait for its writer
+	}
+	dir, err := root.Open(place)
 	if err == nil {
 		defer dir.Close()
 		var entries []fs.DirEntry
@@ -333,9 +335,11 @@ func followLink(root *os.Root, key string) (fs.FileInfo, *oddity) {
 	case errors.Is(err, syscall.ELOOP):
 		return nil, &oddity{"link-loop", "it is a link that leads to itself; put the file itself there, or remove the link"}
 	case errors.Is(err, fs.ErrPermission):
-		return nil, &oddity{"link-denied", "it is a link into a folder that the worker's user may not enter; grant that, or put the file itself there"}
+		return nil, &oddity{"link-denied", "it is a link into a folder that the worker's user may not enter; " +
+			"grant that, or put the file itself there"}
 	}
-	return nil, &oddity{"link-outside", "it is a link that is absolute or leads out of the source; links are followed only when relative and inside it: put the file itself there"}
+	return nil, &oddity{"link-outside", "it is a link that is absolute or leads out of the source; " +
+		"links are followed only when relative and inside it: put the file itself there"}
 }
 
 func oddityOf(mode fs.FileMode) *oddity {

@@ -95,6 +95,14 @@ func TestLocalLinks(t *testing.T) {
 	must(t, os.WriteFile(outside, []byte("outside"), 0o644))
 	link(outside, filepath.Join(inHour, "c.tsv"))
 	link(filepath.Dir(outside), filepath.Join(dir, "2022", "05", "28"))
+	link("gone", filepath.Join(dir, "2022", "05", "27", "07"))
+	link(filepath.Dir(outside), filepath.Join(dir, "2022", "05", "27", "08"))
+	for text, tag := range map[string]string{"2022-05-27T07": "link-dangling", "2022-05-27T08": "link-outside"} {
+		listing, err := src.List(t.Context(), hour(t, text))
+		if err != nil || len(listing.Files) != 0 || len(listing.Bad) != 1 || listing.Bad[0].ETag != tag {
+			t.Errorf("with a link in the place of hour %s, the listing is %+v, %v", text, listing, err)
+		}
+	}
 	listing, err := src.List(t.Context(), hour(t, "2022-05-27T05"))
 	must(t, err)
 	var bad []string
@@ -106,7 +114,7 @@ func TestLocalLinks(t *testing.T) {
 	}
 	hours, err := src.Hours(t.Context(), hour(t, "2022-05-27T00"), hour(t, "2022-05-29T00"))
 	var refused *RefusedError
-	if !errors.As(err, &refused) || len(refused.Folders) != 1 || refused.Folders[0].Folder != "2022/05/28" || len(hours) != 2 {
+	if !errors.As(err, &refused) || len(refused.Folders) != 1 || refused.Folders[0].Folder != "2022/05/28" || len(hours) != 4 {
 		t.Errorf("with a link outwards, Hours is %v, %v", hours, err)
 	}
 	for _, key := range []string{hourFolder + "/c.tsv", "2022/05/28/secret.tsv"} {

@@ -167,7 +167,8 @@ func (l *lookout) hints(ctx context.Context) (hints []string) {
 			continue
 		}
 		for _, g := range l.look(ctx, above, next) {
-			hint := fmt.Sprintf("the source seems to be a part of a tree of hours: read all of it with --source '%s'", strings.Join(parts[:len(parts)-up], "/"))
+			whole := strings.Join(parts[:len(parts)-up], "/")
+			hint := fmt.Sprintf("the source seems to be a part of a tree of hours: read all of it with --source '%s'", whole)
 			if !l.covers(g) {
 				hint += fmt.Sprintf(" --layout '%s'", g.layout)
 			}
@@ -226,7 +227,8 @@ func (l *lookout) look(ctx context.Context, layout string, next field) (guesses 
 			case after != complete && child.depth < lookedDeep:
 				queue = append(queue, child)
 			case after == complete && (layout != "" || !l.covers(g)):
-				if _, err := ParseLayout(g.layout); err == nil && !slices.ContainsFunc(guesses, func(other guess) bool { return other.layout == g.layout }) {
+				known := slices.ContainsFunc(guesses, func(other guess) bool { return other.layout == g.layout })
+				if _, err := ParseLayout(g.layout); err == nil && !known {
 					guesses = append(guesses, g)
 				}
 			}

@@ -255,7 +255,7 @@ func (s *s3Source) explainObject(ctx context.Context, key string, err error) err
 		todo = "it lies in an archive class: restore it (aws s3api restore-object), or move it to a class that can be read at once"
 	case strings.HasPrefix(code, "KMS."):
 		todo = "see to the KMS key that it is encrypted with"
-	case code == "InvalidRequest", status == 405:
+	case (code == "InvalidRequest" || status == 405) && s.lists(ctx, path.Dir(key)):
 		todo = "copy it to an object that can be read, without a key of its own (SSE-C)"
 	case status == 403 && s.lists(ctx, path.Dir(key)): // else all of it is refused
 		todo = "allow s3:GetObject on this object, and kms:Decrypt with its key, or take its copy from who owns it"

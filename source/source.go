@@ -1,7 +1,7 @@
 // Package source finds and reads the hours of telemetry files, in a local folder or on S3.
 //
-// A source is a tree of UTC hours, 2022/05/27/05/access.tsv or as a Layout says, that others write and that we only read. Files may appear, change
-// and vanish at any moment, so a File names one version of a file, and Open reads that version or fails.
+// A source is a tree of UTC hours, 2022/05/27/05/access.tsv or as a Layout says, that others write and that we only read. Files
+// may appear, change and vanish at any moment, so a File names one version of a file, and Open reads that version or fails.
 package source
 
 import (

@@ -249,7 +249,7 @@ func (d *Decompressor) next() error {
 	}
 	if d.kind == plain {
 		left, err := io.Copy(io.Discard, d.buf) // to the end, for whoever reads must learn of a change
-		d.note = fmt.Sprintf("%d bytes behind the last whole member of %s begin no other: left out", left, before)
+		d.note = fmt.Sprintf("left out, for it begins no member: what stands behind the last of %s, bytes: %d", before, left)
 		d.release()
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"pgregory.net/rapid"
 )
 
 // compress packs data as the file's name says.
@@ -147,10 +148,10 @@ func TestDecompressContents(t *testing.T) {
 		"frames between zeros":          {"a.zst", zst + zeros + zst2, text + more, ""},
 		"members of two kinds":          {"a.gz", gz + zst2 + gz2, text + more + more, ""},
 		"members of two kinds, swapped": {"a.zst", zst + gz2 + zst2, text + more + more, ""},
-		"a line behind gzip":            {"a.gz", gz + more, text, "14 bytes behind the last whole member of gzip begin no other: left out"},
-		"zeros and a line behind zstd":  {"a.zst", zst + zeros + more, text, "14 bytes behind the last whole member of zstd begin no other: left out"},
-		"one byte behind zstd":          {"a.zst", zst + "x", text, "1 bytes behind the last whole member of zstd begin no other: left out"},
-		"a signature behind gzip":       {"a.gz", gz + gz2 + strings.Repeat("-", 3000), text + more, "3000 bytes behind the last whole member of gzip begin no other: left out"},
+		"a line behind gzip":            {"a.gz", gz + more, text, "left out, for it begins no member: what stands behind the last of gzip, bytes: 14"},
+		"zeros and a line behind zstd":  {"a.zst", zst + zeros + more, text, "left out, for it begins no member: what stands behind the last of zstd, bytes: 14"},
+		"one byte behind zstd":          {"a.zst", zst + "x", text, "left out, for it begins no member: what stands behind the last of zstd, bytes: 1"},
+		"a signature behind gzip":       {"a.gz", gz + gz2 + strings.Repeat("-", 3000), text + more, "left out, for it begins no member: what stands behind the last of gzip, bytes: 3000"},
 		"skippable frames":              {"a.zst", skippable + zst + skippable + zst2 + skippable, text + more, ""},
 		"a skippable frame only":        {"a.zst", skippable, "", ""},
 		"a member of nothing":           {"a.gz", string(compress(t, "a.gz", nil)) + gz2, more, ""},
@@ -187,6 +188,25 @@ func TestDecompressContents(t *testing.T) {
 	}
 }
 
+// Members of any kind, with any padding, read as what was packed, whatever the name.
+func TestDecompressAnyMembers(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var file, text []byte
+		for range rapid.IntRange(1, 5).Draw(rt, "members") {
+			part := rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(rt, "text")
+			name := rapid.SampledFrom([]string{"a.gz", "a.zst"}).Draw(rt, "kind")
+			file = append(file, compress(t, name, part)...)
+			file = append(file, make([]byte, rapid.SampledFrom([]int{0, 0, 1, 3, 511, 70_000}).Draw(rt, "zeros"))...)
+			text = append(text, part...)
+		}
+		name := rapid.SampledFrom([]string{"a.tsv", "a.gz", "a.ZST", "a.bz2", "part-00000"}).Draw(rt, "name")
+		got, err := decompress(name, bytes.NewReader(file))
+		if err != nil || !bytes.Equal(got, text) {
+			rt.Fatalf("%d bytes of %d, %v", len(got), len(text), err)
+		}
+	})
+}
+
 // A frame without a checksum that lacks its last bytes must not be filled with zeros and pass.
 func TestDecompressTornRawBlocks(t *testing.T) {
 	random := make([]byte, 3000)
@@ -217,8 +237,8 @@ func TestDecompressBzip2(t *testing.T) {
 		"padding":       {bz + bz2 + zeros, text + more, ""},
 		"between zeros": {bz + zeros + bz2, text + more, ""},
 		"and gzip":      {bz + gz + bz2, text + more + more, ""},
-		"one byte":      {bz + "x", text, "1 bytes behind the last whole member of bzip2 begin no other: left out"},
-		"a line":        {bz + "\x00" + more, text, "14 bytes behind the last whole member of bzip2 begin no other: left out"},
+		"one byte":      {bz + "x", text, "left out, for it begins no member: what stands behind the last of bzip2, bytes: 1"},
+		"a line":        {bz + "\x00" + more, text, "left out, for it begins no member: what stands behind the last of bzip2, bytes: 14"},
 	} {
 		z, err := Decompress("a.tsv", strings.NewReader(test.content))
 		if err != nil {

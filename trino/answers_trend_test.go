@@ -69,7 +69,7 @@ func (t *truth) versionTrend() (a answer) {
 		c, n := days[key], users.n(key)
 		installed[key.release] += c.fresh + c.upIn + c.downIn - c.upOut - c.downOut
 		a.row(key.date, key.service, key.version, t.rank[key.release], n, part(n, ofService.n(serviceDay{key.date, key.service})), sessions.n(key),
-			part(c.seconds, c.ended), c.issues, part(1000*c.issues, int64(n)), c.fresh, c.upIn, c.downIn, c.upOut, c.downOut, installed[key.release])
+			part(c.seconds, c.ended), c.issues, part(1000*c.issues, int64(n)), c.fresh, c.upIn, c.downIn, c.upOut, c.downOut, 0, 0, installed[key.release])
 	}
 	return a
 }

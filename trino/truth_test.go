@@ -97,7 +97,7 @@ func newTruth(options generate.Options) *truth {
 		}
 	}
 	for service, versions := range t.versions {
-		slices.SortFunc(versions, history.CompareVersions)
+		slices.SortFunc(versions, func(a, b string) int { return history.SortVersions(service, a, b) })
 		for i, version := range versions {
 			t.rank[release{service, version}] = i + 1
 		}

@@ -1,18 +1,12 @@
 package trino_test
 
 import (
-	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/versionlake/versionlake/generate"
-	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/trino"
 )
 
@@ -51,45 +45,5 @@ func TestViews(t *testing.T) {
 	}
 	for _, view := range views {
 		require.Equal(t, view.Comment, comments[view.Name])
-	}
-}
-
-// TestSortKey holds the sort key that SQL makes against that of package history, byte for byte.
-func TestSortKey(t *testing.T) {
-	skipShort(t)
-	w := newWorld(t)
-	views, err := trino.Views()
-	require.NoError(t, err)
-	query := views[slices.IndexFunc(views, func(v trino.View) bool { return v.Name == "versions" })].Query
-	require.Equal(t, 1, strings.Count(query, "FROM version_intervals"))
-	query = strings.Replace(query, "FROM version_intervals", `FROM (
-	SELECT 'App' AS service, version, 'p1' AS user_id, 'user' AS user_kind, TIMESTAMP '2022-05-27 00:00:00 UTC' AS valid_from, TIMESTAMP '2022-05-27 00:00:00 UTC' AS last_seen_at
-	FROM UNNEST(CAST(json_parse(?) AS array(varchar))) AS t (version))`, 1)
-
-	versions := map[string]bool{"": true, "v": true, "1.22.03": true, "1.22.3": true, "1.8.0_292": true, "1.0-": true, "1.0-+": true, "1+": true}
-	for _, versionLike := range []*rapid.Generator[string]{
-		rapid.StringMatching(`[vV]?[01]{0,2}(\.(0|[1-9][0-9]?|00|007)){0,4}([-.]?(alpha|beta|rc|[a-cA-C-])?(\.?[0-9]{1,3}){0,2}){0,2}([+_ ][0-9a-c.+-]{0,5})?`),
-		rapid.StringMatching(`[0-9]{1,60}(\.[0-9]{1,30})?`),
-		rapid.StringOfN(rapid.SampledFrom([]rune("0019.-+_vVaZé Ж漢🎮́\\$\"'#,:/!~|\t\n\u0085\u00a0\u2028\u200b\ufffd\x01\x7f")), 0, 12, -1),
-	} {
-		for seed := range 1500 {
-			versions[versionLike.Example(seed)] = true
-		}
-	}
-	var list []string
-	for version := range versions {
-		require.True(t, utf8.ValidString(version))
-		list = append(list, version)
-	}
-	text, err := json.Marshal(list)
-	require.NoError(t, err)
-	ranked := w.rows(t, "SELECT version, sort_key FROM ("+query+") ORDER BY version_rank", string(text))
-	require.Len(t, ranked, len(versions))
-	for i, row := range ranked {
-		require.Equal(t, history.SortKey(row[0]), row[1], "%q", row[0])
-		require.False(t, strings.ContainsFunc(row[1], func(r rune) bool { return !unicode.IsGraphic(r) }))
-		if i > 0 {
-			require.Negative(t, history.CompareVersions(ranked[i-1][0], row[0]), "%q before %q", ranked[i-1][0], row[0])
-		}
 	}
 }

@@ -136,7 +136,7 @@ func (l *local) goneCase(t *testing.T, s goneSource, change func(goneSource) str
 	work := func(location string) (stop func()) {
 		l.source, err = source.Open(t.Context(), location)
 		require.NoError(t, err)
-		w := worker.New(l.client, worker.Options{Source: l.source, Lake: l.lake, Parsing: telemetry.Options{Catalogue: telemetry.DefaultCatalogue()}})
+		w := worker.New(l.client, worker.Options{Source: l.source, Lake: l.lake, Parsing: telemetry.Options{}})
 		require.NoError(t, w.Start())
 		return w.Stop
 	}

@@ -35,8 +35,7 @@ type caseLake struct {
 }
 
 const (
-	patience           = 2 * time.Minute
-	patienceForPending = 10 * time.Second // some of them wait for ever
+	patience = 2 * time.Minute
 )
 
 // newCaseLake copies the source of a case. The worker starts with the first command that ingests.

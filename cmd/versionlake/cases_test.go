@@ -12,35 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pendingCases are not right yet; the value says which part of issue 11 will mend them. One that has come right must
-// be taken off.
-var pendingCases = map[string]string{
-	"bodies":                       "events",
-	"clocks":                       "events",
-	"ids":                          "events",
-	"endings/passed over is named": "source",
-	"layouts/both":                 "source",
-	"layouts/hive":                 "source",
-	"layouts/unpadded":             "source",
-	"layouts/not told":             "source",
-	"one-bad-file/not UTF-8":       "source",
-	"one-bad-file/dangling link":   "source",
-	"one-bad-file/looping link":    "source",
-	"one-bad-file/absolute link":   "source",
-	"one-bad-file/pipe":            "source",
-	"one-bad-file/folder":          "source",
-	"one-bad-file/no rights":       "source",
-	"gone-files/folders removed":   "gone",
-	"gone-files/source emptied":    "gone",
-	"gone-files/source too high":   "gone",
-	"gone-files/file empty":        "gone",
-	"gone-files/file torn":         "gone",
-	"gone-files/one of two gone":   "gone",
-}
-
-// hangingCase blocks its worker for ever as long as it is pending, and is not tried until then.
-const hangingCase = "one-bad-file/pipe"
-
 // caseTry is a way through a case, on a lake of its own. All must end in the case's expected rows.
 type caseTry struct {
 	name  string
@@ -237,7 +208,6 @@ func TestCases(t *testing.T) {
 	folders, err := filepath.Glob("testdata/cases/*/expected.jsonl")
 	require.NoError(t, err)
 	require.Greater(t, len(folders), 8)
-	known := map[string]bool{}
 	for _, expected := range folders {
 		folder := filepath.Dir(expected)
 		tries := caseTries[filepath.Base(folder)]
@@ -246,30 +216,10 @@ func TestCases(t *testing.T) {
 		}
 		for _, try := range tries {
 			name := strings.TrimSuffix(filepath.Base(folder)+"/"+try.name, "/")
-			known[name] = true
 			t.Run(name, func(t *testing.T) {
-				part, pending := pendingCases[name]
-				if pending && name == hangingCase {
-					t.Skipf("waits for %s, and hangs until then", part)
-				}
-				l := newCaseLake(t, folder, try.flags...)
-				if pending {
-					l.patience = patienceForPending
-				}
-				err := try.run(l)
-				switch {
-				case !pending:
-					require.NoError(t, err)
-				case err == nil:
-					t.Errorf("%s is right now: take it off pendingCases", name)
-				default:
-					t.Skipf("waits for %s: %v", part, err)
-				}
+				require.NoError(t, try.run(newCaseLake(t, folder, try.flags...)))
 			})
 		}
-	}
-	for name := range pendingCases {
-		require.True(t, known[name], "there is no case %s", name)
 	}
 }
 

@@ -79,7 +79,7 @@ ORDER BY v.version_rank`, d.facts.Service), nil},
 		{"Who would be hit if everything older than " + d.facts.After + " were shut down: a number for each device", fmt.Sprintf(`SELECT i.device, count(DISTINCT i.user_id) AS users
 FROM version_intervals AS i
 JOIN versions AS v ON v.service = i.service AND v.version = i.version
-JOIN versions AS kept ON kept.service = i.service AND kept.version = '%s'
+JOIN versions AS kept ON kept.service = i.service AND kept.version_class = v.version_class AND kept.version = '%s'
 WHERE i.service = '%s' AND i.user_kind = 'user' AND i.valid_to IS NULL AND v.version_rank < kept.version_rank
 GROUP BY i.device
 ORDER BY users DESC, i.device`, d.facts.After, d.facts.Service), nil},
@@ -112,7 +112,7 @@ func (d *demo) ask(ctx context.Context, question sqlQuestion) error {
 		return err
 	}
 	for i := range told {
-		told[i].LastSeenAt, told[i].Sightings = "", 0 // the question leaves them out
+		told[i].LastSeenAt, told[i].Sightings, told[i].IsDowngrade = "", 0, nil // the question leaves them out
 	}
 	asked, err := answers[historyInterval](d, func(s *settings) error { return sqlRun(ctx, &sqlOptions{settings: s, query: question.query}) })
 	if err != nil {
@@ -140,7 +140,7 @@ func (d *demo) compareAll(ctx context.Context) error {
 		}
 	}
 	asked, err := answers[row](d, func(s *settings) error {
-		return sqlRun(ctx, &sqlOptions{settings: s, query: `SELECT user_id, user_kind, service, device, version, valid_from, valid_to, last_seen_at, sightings
+		return sqlRun(ctx, &sqlOptions{settings: s, query: `SELECT user_id, user_kind, service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade
 FROM version_intervals ORDER BY user_id, valid_from, service, coalesce(device, '')`})
 	})
 	if err != nil {
@@ -159,6 +159,8 @@ FROM version_intervals ORDER BY user_id, valid_from, service, coalesce(device, '
 		UpgradesOut   int64  `json:"upgrades_out"`
 		DowngradesIn  int64  `json:"downgrades_in"`
 		DowngradesOut int64  `json:"downgrades_out"`
+		OtherIn       int64  `json:"other_moves_in"`
+		OtherOut      int64  `json:"other_moves_out"`
 		Sessions      int64  `json:"sessions"`
 		Issues        int64  `json:"issues"`
 	}
@@ -170,7 +172,7 @@ FROM version_intervals ORDER BY user_id, valid_from, service, coalesce(device, '
 	}
 	trend, err := answers[day](d, func(s *settings) error {
 		return sqlRun(ctx, &sqlOptions{settings: s, query: `SELECT date_utc AS date, service, coalesce(version, '') AS version, active_users AS users, new_installations,
-upgrades_in, upgrades_out, downgrades_in, downgrades_out, sessions, issues FROM version_trend`})
+upgrades_in, upgrades_out, downgrades_in, downgrades_out, other_moves_in, other_moves_out, sessions, issues FROM version_trend`})
 	})
 	if err != nil {
 		return err

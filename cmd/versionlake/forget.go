@@ -104,15 +104,18 @@ func (o *forgetOptions) printErasure(p *printer, e lake.Erasure) error {
 
 // plan says what would be erased.
 func (o *forgetOptions) plan(ctx context.Context) error {
-	parsing, err := o.parsing()
-	if err != nil {
-		return err
-	}
 	l, err := o.readLake(ctx)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
+	if _, err := o.takeKept(ctx, l); err != nil {
+		return err
+	}
+	parsing, err := o.parsing()
+	if err != nil {
+		return err
+	}
 	bar := o.stderr.NewProgress("forget")
 	plan, err := l.PlanForget(ctx, o.user, parsing, func(table string, files int64) { bar.Update("reading "+table, files, 0, "files") })
 	bar.End()

@@ -25,7 +25,10 @@ func newHistoryCommand(s *settings, runF func(context.Context, *historyOptions) 
 		Long: `history prints the intervals of a user, or of all users in the order of their ids: which version was in effect in each
 installation (service and device), from when, and until when. A user whom nobody named is session:<SessionId>.
 
-It reads the lake and needs no Temporal. With --output json there is one object a user.`,
+A version that is older than the one before it in its installation is marked as a downgrade, and one that can't be compared with
+it as not comparable (docs/VERSIONS.md). With --output json, is_downgrade is true, false or null, and there is one object a user.
+
+It reads the lake and needs no Temporal.`,
 		Example: `  versionlake history p1
   versionlake history p1 --as-of hour-2022-05-27T05
   versionlake history --all --output json`,
@@ -119,6 +122,8 @@ type historyInterval struct {
 	ValidTo    *string `json:"valid_to"`
 	LastSeenAt string  `json:"last_seen_at"`
 	Sightings  int64   `json:"sightings"`
+	// IsDowngrade is null where the version is not comparable with the one before it.
+	IsDowngrade *bool `json:"is_downgrade"`
 }
 
 func intervalOf(i *history.Interval) historyInterval {
@@ -131,6 +136,9 @@ func intervalOf(i *history.Interval) historyInterval {
 	if !i.Open {
 		to := micros(i.ValidTo)
 		interval.ValidTo = &to
+	}
+	if !i.NotComparable {
+		interval.IsDowngrade = &i.IsDowngrade
 	}
 	return interval
 }
@@ -146,8 +154,11 @@ func addHistory(p *printer, user *history.User, named bool) error {
 	for i := range user.History {
 		interval := &user.History[i]
 		note := ""
-		if interval.IsDowngrade {
+		switch {
+		case interval.IsDowngrade:
 			note = "downgrade"
+		case interval.NotComparable:
+			note = "not comparable"
 		}
 		cells := append(intervalCells(interval), micros(interval.LastSeenAt), interval.Sightings, note)
 		if named {

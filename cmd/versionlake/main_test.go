@@ -136,14 +136,16 @@ func TestHistoryFormat(t *testing.T) {
 		{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.22.03", Time: at("2021-12-24T11:31:19.459Z")},
 		{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.22.02", Time: at("2021-12-25T00:00:00Z")},
 		{Service: "Other", Version: "7", Time: at("2021-12-25T00:00:00.000001Z")},
+		{Service: "Other", Version: "unknown", Time: at("2021-12-26T00:00:00Z")},
 	})
 	var stdout bytes.Buffer
 	s := &settings{output: outputJSON, stdout: terminal.NewOutput(&stdout)}
 	require.NoError(t, addHistory(s.newPrinter(), &user, true))
 	require.Equal(t, `{"user_id":"p<1>&","user_kind":"user","history":[`+
-		`{"service":"ClientApp","device":"Gameboy","version":"1.22.03","valid_from":"2021-12-24T11:31:19.459Z","valid_to":"2021-12-25T00:00:00Z","last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1},`+
-		`{"service":"ClientApp","device":"Gameboy","version":"1.22.02","valid_from":"2021-12-25T00:00:00Z","valid_to":null,"last_seen_at":"2021-12-25T00:00:00Z","sightings":1},`+
-		`{"service":"Other","device":null,"version":"7","valid_from":"2021-12-25T00:00:00.000001Z","valid_to":null,"last_seen_at":"2021-12-25T00:00:00.000001Z","sightings":1}]}`+"\n",
+		`{"service":"ClientApp","device":"Gameboy","version":"1.22.03","valid_from":"2021-12-24T11:31:19.459Z","valid_to":"2021-12-25T00:00:00Z","last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1,"is_downgrade":false},`+
+		`{"service":"ClientApp","device":"Gameboy","version":"1.22.02","valid_from":"2021-12-25T00:00:00Z","valid_to":null,"last_seen_at":"2021-12-25T00:00:00Z","sightings":1,"is_downgrade":true},`+
+		`{"service":"Other","device":null,"version":"7","valid_from":"2021-12-25T00:00:00.000001Z","valid_to":"2021-12-26T00:00:00Z","last_seen_at":"2021-12-25T00:00:00.000001Z","sightings":1,"is_downgrade":false},`+
+		`{"service":"Other","device":null,"version":"unknown","valid_from":"2021-12-26T00:00:00Z","valid_to":null,"last_seen_at":"2021-12-26T00:00:00Z","sightings":1,"is_downgrade":null}]}`+"\n",
 		stdout.String())
 }
 
@@ -182,7 +184,7 @@ func TestOwnServer(t *testing.T) {
 	require.Equal(t, exitUsage, code, stderr)
 	require.Contains(t, stderr, "VERSIONLAKE_SESSIONS_BY_SERVICE is not a value")
 	t.Setenv("VERSIONLAKE_SESSIONS_BY_SERVICE", "true")
-	code, stdout, stderr = run(t, "verify", "--dir", dir)
+	code, stdout, _ = run(t, "verify", "--dir", dir)
 	require.Equal(t, exitError, code, "sessions are told apart otherwise than the hour was read")
 	require.Contains(t, stdout, "silver.sightings")
 	t.Setenv("VERSIONLAKE_SESSIONS_BY_SERVICE", "false")

@@ -58,7 +58,7 @@ func (s *settings) confirmRemoval(ctx context.Context, r *removal, from, to tele
 	s.printRemoval(plan)
 	switch {
 	case r.dryRun:
-		s.stderr.Printf("nothing was changed: this was a --dry-run\n")
+		s.stderr.Printf("%s\n", "nothing was changed: this was a --dry-run")
 		return false, nil
 	case r.yes || plan.Files == 0:
 		return true, nil
@@ -78,8 +78,7 @@ func (s *settings) confirmRemoval(ctx context.Context, r *removal, from, to tele
 
 // planRemoval compares with the source that the work will read.
 func (s *settings) planRemoval(ctx context.Context, from, to telemetry.Hour) (lake.Removal, error) {
-	src, err := s.workSource(ctx)
-	if err != nil {
+	if _, err := s.workSource(ctx); err != nil {
 		return lake.Removal{}, err
 	}
 	l, err := s.readLake(ctx)
@@ -90,6 +89,13 @@ func (s *settings) planRemoval(ctx context.Context, from, to telemetry.Hour) (la
 		return lake.Removal{}, err
 	}
 	defer l.Close()
+	if _, err := s.takeKept(ctx, l); err != nil {
+		return lake.Removal{}, err
+	}
+	src, err := s.workSource(ctx) // once more: the lake may keep a layout
+	if err != nil {
+		return lake.Removal{}, err
+	}
 	lost, err := activities.LostFiles(ctx, src, l, from, to)
 	if err != nil {
 		return lake.Removal{}, fmt.Errorf("find out what --remove-gone takes out: %w", err)

@@ -22,7 +22,7 @@ Hours are written 2022-05-27T05, times 2021-12-24T11:31:19.459Z, both UTC. Where
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := readVariables(cmd); err != nil {
+			if err := s.readVariables(cmd); err != nil {
 				return err
 			}
 			return s.validate()

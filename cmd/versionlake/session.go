@@ -39,8 +39,19 @@ func (s *settings) connect(ctx context.Context, workers int) (*session, error) {
 	return s.connectOwn(ctx, workers)
 }
 
-// connectLasting is nil where no server runs.
+// connectLasting is nil where no server runs. It refuses settings that the server's workers would not follow.
 func (s *settings) connectLasting(ctx context.Context) (*session, error) {
+	c, err := s.connectRunning(ctx)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	if err := s.refuseOthers(ctx, c.where); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+func (s *settings) connectRunning(ctx context.Context) (*session, error) {
 	configured, err := worker.Configured()
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,6 +34,10 @@ type settings struct {
 	byService bool
 	output    string
 	trino     string
+	// given are those of keptSettings that a flag or a variable says; the lake may know the others.
+	given map[string]bool
+	// keptEvents is what the lake keeps of --events.
+	keptEvents string
 	// readsNoSource: the command's work may do without one.
 	readsNoSource bool
 
@@ -51,13 +54,15 @@ func (s *settings) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.dir, "dir", ".versionlake", "folder of the local catalog, warehouse and Temporal state [VERSIONLAKE_DIR]")
 	flags.StringVar(&s.source, "source", "", "where the telemetry files lie: a folder, or s3://bucket/prefix [VERSIONLAKE_SOURCE]")
-	flags.StringArrayVar(&s.layouts, "layout", nil, "the folders of hours in the source; may be repeated (default "+source.DefaultLayout+") [VERSIONLAKE_LAYOUT, separated by commas]")
-	flags.StringSliceVar(&s.endings, "endings", nil, "the endings of files that are read, before .gz, .zst or .bz2, see docs/EVENTS.md (default "+strings.Join(source.DefaultEndings, ",")+") [VERSIONLAKE_ENDINGS]")
+	flags.StringArrayVar(&s.layouts, "layout", nil,
+		"the folders of hours in the source; may be repeated (default "+source.DefaultLayout+") [VERSIONLAKE_LAYOUT, separated by commas]")
+	flags.StringSliceVar(&s.endings, "endings", nil, "the endings of files that are read, before .gz, .zst or .bz2, see docs/EVENTS.md (default "+
+		strings.Join(source.DefaultEndings, ",")+") [VERSIONLAKE_ENDINGS]")
 	flags.StringVar(&s.warehouse, "warehouse", "", "where the tables lie: file:///folder or s3://bucket/prefix; by default in --dir [VERSIONLAKE_WAREHOUSE]")
 	flags.StringVar(&s.catalog, "catalog", "", "the Iceberg catalog: sqlite:///file or postgres://user@host/database; by default in --dir [VERSIONLAKE_CATALOG]")
 	flags.StringVar(&s.events, "events", "", "JSON file with the names that the telemetry has for events and attributes, see docs/EVENTS.md [VERSIONLAKE_EVENTS]")
-	flags.DurationVar(&s.maxFuture, "max-future", telemetry.DefaultMaxFuture, "how far beyond the end of its hour an event may lie; one that lies further is rejected")
-	flags.DurationVar(&s.maxPast, "max-past", telemetry.DefaultMaxPast, "how far before its hour an event may lie; one that lies further is rejected")
+	flags.DurationVar(&s.maxFuture, "max-future", telemetry.DefaultMaxFuture, "how far beyond the end of its hour an event may lie; one that lies further is rejected [VERSIONLAKE_MAX_FUTURE]")
+	flags.DurationVar(&s.maxPast, "max-past", telemetry.DefaultMaxPast, "how far before its hour an event may lie; one that lies further is rejected [VERSIONLAKE_MAX_PAST]")
 	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
 	flags.StringVarP(&s.output, "output", "o", outputTable, "table or json (one object a line)")
 	complete(root, "output", outputTable, outputJSON)
@@ -72,15 +77,24 @@ var variables = map[string]string{
 	"warehouse":           "VERSIONLAKE_WAREHOUSE",
 	"catalog":             "VERSIONLAKE_CATALOG",
 	"events":              "VERSIONLAKE_EVENTS",
+	"max-past":            "VERSIONLAKE_MAX_PAST",
+	"max-future":          "VERSIONLAKE_MAX_FUTURE",
 	"sessions-by-service": "VERSIONLAKE_SESSIONS_BY_SERVICE",
 	"keep-bronze":         "VERSIONLAKE_KEEP_BRONZE",
 	"keep-events":         "VERSIONLAKE_KEEP_EVENTS",
 	"trino":               "VERSIONLAKE_TRINO_URL",
 }
 
+// listVariables are those whose values are lists, separated by commas.
+var listVariables = map[string]string{"layout": "VERSIONLAKE_LAYOUT", "endings": "VERSIONLAKE_ENDINGS"}
+
 // readVariables gives a command's flags the values of their variables. A flag of the command line counts first, even if it is
 // empty; an empty variable is none.
-func readVariables(cmd *cobra.Command) error {
+func (s *settings) readVariables(cmd *cobra.Command) error {
+	s.given = map[string]bool{}
+	for _, setting := range keptSettings {
+		s.given[setting.flag] = cmd.Flags().Changed(setting.flag) || os.Getenv(listVariables[setting.flag]) != ""
+	}
 	for name, variable := range variables {
 		flag, value := cmd.Flags().Lookup(name), os.Getenv(variable)
 		if flag == nil || flag.Changed || value == "" {
@@ -89,6 +103,7 @@ func readVariables(cmd *cobra.Command) error {
 		if err := flag.Value.Set(value); err != nil {
 			return usagef("%s is not a value that --%s takes", variable, name) // the value itself is not repeated
 		}
+		s.given[name] = true
 	}
 	return nil
 }
@@ -111,11 +126,11 @@ func (s *settings) validate() error {
 	if s.maxFuture < 0 || s.maxFuture > telemetry.LargestMaxFuture {
 		return usagef("--max-future %s: give a time up to %s", s.maxFuture, telemetry.LargestMaxFuture)
 	}
-	if _, err := s.sourceOptions(); err != nil {
-		return usagef("%w", err)
-	}
 	if s.maxPast <= 0 {
 		return usagef("--max-past %s: give a time above 0", s.maxPast)
+	}
+	if _, err := s.sourceOptions(); err != nil {
+		return usagef("%w", err)
 	}
 	dir, err := filepath.Abs(s.dir)
 	if err != nil {
@@ -158,10 +173,10 @@ func (s *settings) readLake(ctx context.Context) (*lake.Lake, error) {
 
 // listed are a flag's values, or else its variable's, separated by commas.
 func listed(values []string, variable string) []string {
-	if text := os.Getenv(variable); len(values) == 0 && text != "" {
-		return strings.Split(text, ",")
+	if len(values) > 0 {
+		return values
 	}
-	return values
+	return strings.FieldsFunc(os.Getenv(variable), func(char rune) bool { return char == ',' })
 }
 
 // sourceOptions say what of the source is read.
@@ -195,6 +210,12 @@ func (s *settings) openSource(ctx context.Context) (source.Source, error) {
 	return nil, usagef("the source is missing: name the folder or the s3://bucket/prefix of the telemetry files with --source or VERSIONLAKE_SOURCE")
 }
 
+// parsing is how lines are read, whatever their hour.
+func (s *settings) parsing() (telemetry.Options, error) {
+	catalogue, err := s.catalogue()
+	return telemetry.Options{Catalogue: catalogue, MaxFuture: s.maxFuture, MaxPast: s.maxPast, SessionsByService: s.byService}, err
+}
+
 // sourceWarnings tell of a source that has no hours, or folders of hours that are not read.
 func (s *settings) sourceWarnings(ctx context.Context, src source.Source) []string {
 	if s.readsNoSource {
@@ -209,23 +230,14 @@ func (s *settings) sourceWarnings(ctx context.Context, src source.Source) []stri
 	return src.Strays(ctx)
 }
 
-// parsing is how lines are read, whatever their hour.
-func (s *settings) parsing() (telemetry.Options, error) {
-	catalogue, err := s.catalogue()
-	return telemetry.Options{Catalogue: catalogue, MaxFuture: s.maxFuture, MaxPast: s.maxPast, SessionsByService: s.byService}, err
-}
-
 // catalogue reads the names of events and attributes; the default ones without a file.
 func (s *settings) catalogue() (telemetry.Catalogue, error) {
 	catalogue := telemetry.DefaultCatalogue()
-	if s.events == "" {
-		return catalogue, nil
+	text, err := s.eventsText()
+	if err != nil || text == "" {
+		return catalogue, err
 	}
-	text, err := os.ReadFile(s.events)
-	if err != nil {
-		return catalogue, usagef("--events: %w", err)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&catalogue); err != nil {
 		return catalogue, usagef("--events %s: %w", s.events, err)

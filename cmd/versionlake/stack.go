@@ -48,17 +48,26 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	if k.source, err = s.openSource(ctx); err != nil {
 		return nil, err
 	}
-	for _, warning := range s.sourceWarnings(ctx, k.source) {
-		o.logger.Warn(warning)
-	}
-	parsing, err := s.parsing()
-	if err != nil {
+	if _, err := s.catalogue(); err != nil {
 		return nil, err
 	}
 	if k.lake, err = s.openLake(ctx); err != nil {
 		return nil, err
 	}
 	k.undo = append(k.undo, k.lake.Close)
+	if err := s.keepSettings(ctx, k.lake); err != nil {
+		return nil, err
+	}
+	parsing, err := s.parsing()
+	if err != nil {
+		return nil, err
+	}
+	if k.source, err = s.openSource(ctx); err != nil { // once more: the lake may keep a layout
+		return nil, err
+	}
+	for _, warning := range s.sourceWarnings(ctx, k.source) {
+		o.logger.Warn(warning)
+	}
 	if k.server, err = worker.StartDevServer(ctx, worker.DevServerOptions{Dir: s.dir, Port: o.port, UIPort: o.uiPort}); err != nil {
 		return nil, err
 	}

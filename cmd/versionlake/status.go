@@ -147,7 +147,7 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 		return o.newPrinter().add(status)
 	}
 	if status.Hours == 0 {
-		o.stdout.Printf("no hours yet\n")
+		o.stdout.Printf("%s\n", "no hours yet")
 	} else {
 		o.stdout.Printf("%s from %s to %s, %d empty, %d degraded; %s, %d rejected\n",
 			count(status.Hours, "hour"), status.FirstHour, status.LastHour, status.Empty, status.Degraded, count(status.Lines, "line"), status.Rejects)

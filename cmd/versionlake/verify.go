@@ -50,15 +50,18 @@ It only reads the lake, needs no Temporal, and may run beside ingestion. It read
 }
 
 func verifyRun(ctx context.Context, o *verifyOptions) error {
-	parsing, err := o.parsing()
-	if err != nil {
-		return err
-	}
 	l, err := o.readLake(ctx)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
+	if _, err := o.takeKept(ctx, l); err != nil {
+		return err
+	}
+	parsing, err := o.parsing()
+	if err != nil {
+		return err
+	}
 	bar := o.stderr.NewProgress("verify")
 	p := o.newPrinter()
 	checked, err := l.Verify(ctx, lake.VerifyOptions{

@@ -58,12 +58,10 @@ func workerRun(ctx context.Context, o *workerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := o.openSource(ctx)
-	if err != nil {
+	if _, err := o.openSource(ctx); err != nil {
 		return err
 	}
-	parsing, err := o.parsing()
-	if err != nil {
+	if _, err := o.catalogue(); err != nil {
 		return err
 	}
 	var place workplace
@@ -71,6 +69,14 @@ func workerRun(ctx context.Context, o *workerOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, place.close()) }()
+	parsing, err := o.parsing()
+	if err != nil {
+		return err
+	}
+	src, err := o.openSource(ctx) // once more: the lake may keep a layout
+	if err != nil {
+		return err
+	}
 	w := worker.New(place.client, worker.Options{
 		Source: src, Lake: place.lake, Parsing: parsing, Activities: o.workers, Drain: o.drain,
 	})
@@ -134,6 +140,9 @@ func (o *workerOptions) untilReached(ctx context.Context, logger *slog.Logger, p
 
 func (o *workerOptions) open(ctx context.Context, logger *slog.Logger, p *workplace) (err error) {
 	if p.lake, err = o.openLake(ctx); err != nil {
+		return err
+	}
+	if err := o.keepSettings(ctx, p.lake); err != nil {
 		return err
 	}
 	if p.client, p.temporal, err = worker.Connect(ctx, logger); err != nil {

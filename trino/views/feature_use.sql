@@ -4,7 +4,7 @@
 -- feature: Feature.
 -- version: Version in which it was used.
 -- version_rank: Place of the version among those of its service, 1 is the oldest.
--- first_version: The oldest version in which the feature was ever used.
+-- first_version: The oldest version in which the feature was ever used, of those that are comparable with this one; NULL: this one has no order.
 -- is_new: Whether this is that version, and an older one was active: the feature came with it.
 -- uses: FeatureUsed events of known users while they ran the version.
 -- users: Known users with such an event.
@@ -18,12 +18,16 @@ WITH used AS (
   GROUP BY 1, 2, 3
 ), ranked AS (
   SELECT u.*, a.version_rank, a.active_users,
-         first_value(u.version) OVER (PARTITION BY u.service, u.feature ORDER BY a.version_rank) AS first_version,
-         a.version_rank > a.oldest_rank AS is_followed
+         IF(a.version_rank IS NOT NULL, first_value(u.version) OVER so_far) AS first_version,
+         min(a.version_rank) OVER so_far = a.version_rank AND a.version_rank > a.oldest_rank AS is_new
   FROM used AS u
-  JOIN (SELECT *, min(version_rank) OVER (PARTITION BY service) AS oldest_rank FROM version_activity) AS a
-    ON a.service = u.service AND a.version = u.version
+  JOIN (
+    SELECT v.version_class, w.*, min(w.version_rank) OVER (PARTITION BY w.service, v.version_class) AS oldest_rank
+    FROM version_activity AS w
+    JOIN versions AS v ON v.service = w.service AND v.version = w.version
+  ) AS a ON a.service = u.service AND a.version = u.version
+  WINDOW so_far AS (PARTITION BY u.service, u.feature, a.version_class ORDER BY a.version_rank, u.version)
 )
-SELECT service, feature, version, version_rank, first_version, version = first_version AND is_followed AS is_new,
+SELECT service, feature, version, version_rank, first_version, coalesce(is_new, false) AS is_new,
        uses, users, CAST(users AS double) / active_users AS share, first_used_at, last_used_at
 FROM ranked

@@ -9,7 +9,7 @@
 -- affected_share: affected_users / active_users.
 -- issues_per_thousand_users: Issues per thousand active users.
 -- issues_per_thousand_sessions: Issues per thousand sessions with an event while the version ran.
--- change_per_thousand_users: issues_per_thousand_users less that of the version before it in order that had active users.
+-- change_per_thousand_users: issues_per_thousand_users less that of the version before it in order that had active users; NULL: there is none that is comparable.
 WITH affected AS (
   SELECT service, version, count(DISTINCT user_id) AS users
   FROM events
@@ -21,6 +21,8 @@ WITH affected AS (
 SELECT r.service, r.version, r.version_rank, r.issues, coalesce(a.users, 0) AS affected_users, r.active_users,
        CAST(coalesce(a.users, 0) AS double) / r.active_users AS affected_share,
        r.per_thousand_users AS issues_per_thousand_users, 1000e0 * r.issues / r.sessions AS issues_per_thousand_sessions,
-       r.per_thousand_users - lag(r.per_thousand_users) OVER (PARTITION BY r.service ORDER BY r.version_rank) AS change_per_thousand_users
+       IF(r.version_rank IS NOT NULL, r.per_thousand_users
+         - lag(r.per_thousand_users) OVER (PARTITION BY r.service, v.version_class ORDER BY r.version_rank, r.version)) AS change_per_thousand_users
 FROM rated AS r
+JOIN versions AS v ON v.service = r.service AND v.version = r.version
 LEFT JOIN affected AS a ON a.service = r.service AND a.version = r.version

@@ -1,7 +1,8 @@
 -- How often do releases come, and are they taken up before the next one? One row per version that was the newest when it was first sighted.
+-- Versions without an order are no releases.
 --
 -- service: Service or product.
--- version: Version: a release, newer than every version of the service sighted before it.
+-- version: Version: a release, newer than every version of the service sighted before it that is comparable.
 -- version_rank: Place of the version among those of its service, 1 is the oldest.
 -- released_at: Its first sighting, UTC.
 -- days_since_previous: Days since the release before it; NULL: the first one in the data.
@@ -11,15 +12,17 @@
 -- users_before_next: Of users, those who first ran it before the next release; all of them when there is none yet.
 -- share_before_next: users_before_next / users: a low share says that releases come faster than users take them.
 WITH released AS (
-  SELECT service, version, version_rank, first_seen_at AS released_at,
-         coalesce(max(version_rank) OVER (PARTITION BY service ORDER BY first_seen_at, version_rank DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < version_rank AS is_release
+  SELECT service, version, version_rank, version_class, first_seen_at AS released_at,
+         coalesce(max(version_rank) OVER (PARTITION BY service, version_class ORDER BY first_seen_at, version_rank DESC, version
+           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < version_rank AS is_release
   FROM versions
+  WHERE version_class IS NOT NULL
 ), ordered AS (
   SELECT service, version, version_rank, released_at,
          lag(released_at) OVER in_order AS previous_at, lead(released_at) OVER in_order AS next_at
   FROM released
   WHERE is_release
-  WINDOW in_order AS (PARTITION BY service ORDER BY version_rank)
+  WINDOW in_order AS (PARTITION BY service, version_class ORDER BY version_rank)
 ), adopted AS (
   SELECT service, version, user_id, min(valid_from) AS since FROM version_intervals WHERE user_kind = 'user' GROUP BY 1, 2, 3
 ), taken AS (

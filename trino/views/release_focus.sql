@@ -3,7 +3,7 @@
 -- service: Service or product.
 -- version: Version.
 -- version_rank: Place of the version among those of its service, 1 is the oldest.
--- previous_version: The version before it in order that had active users.
+-- previous_version: The version before it in order, of those that are comparable with it, that had active users.
 -- kind: feature or issue.
 -- name: The feature, or the code of the issue.
 -- events: Uses of the feature, or issues of the code, of known users while they ran the version; 0: only the version before had any.
@@ -18,10 +18,12 @@ WITH happened AS (
   WHERE event_name IN ('FeatureUsed', 'Issue') AND user_kind = 'user' AND version IS NOT NULL
   GROUP BY 1, 2, 3, 4
 ), ordered AS (
-  SELECT service, version, version_rank, active_users,
-         lag(version) OVER in_order AS previous_version, lag(active_users) OVER in_order AS previous_users
-  FROM version_activity
-  WINDOW in_order AS (PARTITION BY service ORDER BY version_rank)
+  SELECT a.service, a.version, a.version_rank, a.active_users,
+         lag(a.version) OVER in_order AS previous_version, lag(a.active_users) OVER in_order AS previous_users
+  FROM version_activity AS a
+  JOIN versions AS v ON v.service = a.service AND v.version = a.version
+  WHERE v.version_class IS NOT NULL
+  WINDOW in_order AS (PARTITION BY a.service, v.version_class ORDER BY a.version_rank, a.version)
 ), rated AS (
   SELECT o.service, o.version, o.version_rank, o.previous_version, h.kind, h.name,
          coalesce(sum(h.events) FILTER (WHERE h.version = o.version), 0) AS events,

@@ -1,4 +1,5 @@
 -- What does it cost to shut down a version and all older ones? One row per version of a service, for all devices and for each.
+-- Older are versions that are comparable and older; of one without an order, none is.
 --
 -- service: Service or product.
 -- all_devices: true: the service on all devices; false: on the one device of the row.
@@ -11,38 +12,43 @@
 -- users_without_newer: Of users_at_or_below, those without any active installation here of a newer version: who would be cut off.
 -- share_without_newer: Of the known users with an active installation here, the part that users_without_newer are.
 -- installations_at_or_below: Active installations of known users here that run this version or an older one.
-WITH scoped AS (
-  SELECT service, all_devices, IF(all_devices, NULL, device) AS device, user_id, version_rank
-  FROM active_installations CROSS JOIN UNNEST(ARRAY[true, false]) AS t (all_devices)
-  WHERE user_kind = 'user'
+WITH ordered AS ( -- comparable versions have one line, and places in it
+  SELECT service, version, version_rank, coalesce('c' || version_class, 'v' || version) AS line, coalesce(version_rank, 0) AS place FROM versions
+), scoped AS (
+  SELECT a.service, t.all_devices, IF(t.all_devices, NULL, a.device) AS device, a.user_id, a.version, o.line, o.place
+  FROM active_installations AS a
+  JOIN ordered AS o ON o.service = a.service AND o.version = a.version
+  CROSS JOIN UNNEST(ARRAY[true, false]) AS t (all_devices)
+  WHERE a.user_kind = 'user'
 ), span AS (
-  SELECT service, all_devices, device, user_id, min(version_rank) AS oldest, max(version_rank) AS newest
-  FROM scoped GROUP BY 1, 2, 3, 4
+  SELECT service, all_devices, device, line, user_id, min(place) AS oldest, max(place) AS newest
+  FROM scoped GROUP BY 1, 2, 3, 4, 5
 ), counted AS (
-  SELECT service, all_devices, device, version_rank, count(DISTINCT user_id) AS users, count(*) AS installations, 0 AS oldest, 0 AS newest
-  FROM scoped GROUP BY 1, 2, 3, 4
+  SELECT service, all_devices, device, line, place, version, count(DISTINCT user_id) AS users, count(*) AS installations, 0 AS oldest, 0 AS newest, 0 AS everyone
+  FROM scoped GROUP BY 1, 2, 3, 4, 5, 6
   UNION ALL
-  SELECT service, all_devices, device, oldest, 0, 0, count(*), 0 FROM span GROUP BY 1, 2, 3, 4
+  SELECT service, all_devices, device, line, oldest, NULL, 0, 0, count(*), 0, 0 FROM span GROUP BY 1, 2, 3, 4, 5
   UNION ALL
-  SELECT service, all_devices, device, newest, 0, 0, 0, count(*) FROM span GROUP BY 1, 2, 3, 4
-), every AS ( -- a version that nobody runs here cuts off whoever runs older ones
-  SELECT s.service, s.all_devices, s.device, v.version, v.version_rank
+  SELECT service, all_devices, device, line, newest, NULL, 0, 0, 0, count(*), 0 FROM span GROUP BY 1, 2, 3, 4, 5
+  UNION ALL
+  SELECT service, all_devices, device, NULL, NULL, NULL, 0, 0, 0, 0, count(DISTINCT user_id) FROM scoped GROUP BY 1, 2, 3
+  UNION ALL -- a version that nobody runs here cuts off whoever runs older ones
+  SELECT s.service, s.all_devices, s.device, o.line, o.place, o.version, 0, 0, 0, 0, 0
   FROM (SELECT DISTINCT service, all_devices, device FROM scoped) AS s
-  JOIN versions AS v ON v.service = s.service
+  JOIN ordered AS o ON o.service = s.service
 ), summed AS (
-  SELECT service, all_devices, device, version_rank, max(version) AS version,
-         sum(users) AS users, sum(installations) AS installations, sum(oldest) AS oldest, sum(newest) AS newest
-  FROM (
-    SELECT service, all_devices, device, version_rank, NULL AS version, users, installations, oldest, newest FROM counted
-    UNION ALL
-    SELECT service, all_devices, device, version_rank, version, 0, 0, 0, 0 FROM every
-  ) GROUP BY 1, 2, 3, 4
+  SELECT service, all_devices, device, line, place, version, sum(users) AS users, sum(installations) AS installations,
+         sum(oldest) AS oldest, sum(newest) AS newest, sum(everyone) AS everyone
+  FROM counted GROUP BY 1, 2, 3, 4, 5, 6
+), below AS (
+  SELECT service, all_devices, device, version, IF(place > 0, place) AS version_rank, users, sum(oldest) OVER at_or_below AS users_at_or_below,
+         sum(newest) OVER at_or_below AS users_without_newer, sum(installations) OVER at_or_below AS installations_at_or_below,
+         max(everyone) OVER (PARTITION BY service, all_devices, device) AS everyone
+  FROM summed
+  WINDOW at_or_below AS (PARTITION BY service, all_devices, device, line ORDER BY place)
 )
-SELECT service, all_devices, device, version, version_rank, users,
-       sum(oldest) OVER below AS users_at_or_below,
-       CAST(sum(oldest) OVER below AS double) / sum(oldest) OVER (PARTITION BY service, all_devices, device) AS share_at_or_below,
-       sum(newest) OVER below AS users_without_newer,
-       CAST(sum(newest) OVER below AS double) / sum(newest) OVER (PARTITION BY service, all_devices, device) AS share_without_newer,
-       sum(installations) OVER below AS installations_at_or_below
-FROM summed
-WINDOW below AS (PARTITION BY service, all_devices, device ORDER BY version_rank)
+SELECT service, all_devices, device, version, version_rank, users, users_at_or_below,
+       CAST(users_at_or_below AS double) / everyone AS share_at_or_below, users_without_newer,
+       CAST(users_without_newer AS double) / everyone AS share_without_newer, installations_at_or_below
+FROM below
+WHERE version IS NOT NULL

@@ -10,11 +10,15 @@
 -- running_since: First sighting of this run of it, UTC.
 -- last_seen_at: Last sighting of the installation, UTC.
 -- has_newer: Whether the user has another active installation of the service, on any device, of a version newer than the one to shut down.
+WITH ordered AS ( -- comparable versions have one line, and places in it
+  SELECT service, version, version_rank, coalesce('c' || version_class, 'v' || version) AS line, coalesce(version_rank, 0) AS place FROM versions
+), active AS (
+  SELECT a.*, o.line, o.place, max(o.place) OVER (PARTITION BY a.service, a.user_id, o.line) AS newest
+  FROM active_installations AS a
+  JOIN ordered AS o ON o.service = a.service AND o.version = a.version
+)
 SELECT v.service, v.version, v.version_rank, a.user_id, a.device, a.version AS running_version, a.version_rank AS running_version_rank,
-       a.running_since, a.last_seen_at, n.newest > v.version_rank AS has_newer
-FROM versions AS v
-JOIN active_installations AS a ON a.service = v.service AND a.version_rank <= v.version_rank
-JOIN (
-  SELECT service, user_id, max(version_rank) AS newest FROM active_installations GROUP BY 1, 2
-) AS n ON n.service = a.service AND n.user_id = a.user_id
+       a.running_since, a.last_seen_at, a.newest > v.place AS has_newer
+FROM ordered AS v
+JOIN active AS a ON a.service = v.service AND a.line = v.line AND a.place <= v.place
 WHERE a.user_kind = 'user'

@@ -1,4 +1,5 @@
 -- Does behaviour go with the version? Correlation of a session's version, by its rank, with what happened in it: -1 to 1, 0 is none.
+-- Only versions that begin with a number count.
 --
 -- service: Service or product.
 -- sessions: Pairs of session and version with an event of a known user.
@@ -18,4 +19,5 @@ SELECT p.service, count(*) AS sessions, corr(CAST(v.version_rank AS double), CAS
        corr(CAST(v.version_rank AS double), p.seconds) AS rank_and_seconds
 FROM pairs AS p
 JOIN versions AS v ON v.service = p.service AND v.version = p.version
+WHERE v.version_class = '#'
 GROUP BY 1

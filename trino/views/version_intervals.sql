@@ -10,7 +10,7 @@
 -- valid_until: As valid_to, but 9999-12-31 while it is in effect: valid_from <= t AND t < valid_until is what held at t.
 -- last_seen_at: Last sighting of the version in this interval, UTC.
 -- sightings: Sightings in this interval.
--- is_downgrade: Whether the installation ran a newer version before it.
+-- is_downgrade: Whether the version is older than the one that the installation ran before it, false for the first; NULL: the two are not comparable.
 SELECT u.user_id, u.user_kind, h.service, h.device, h.version, h.valid_from, h.valid_to,
        coalesce(h.valid_to, TIMESTAMP '9999-12-31 00:00:00.000000 UTC') AS valid_until,
        h.last_seen_at, h.sightings, h.is_downgrade

@@ -15,12 +15,15 @@
 -- downgrades_in: Installations that changed to this version from a newer one.
 -- upgrades_out: Installations that changed from this version to a newer one.
 -- downgrades_out: Installations that changed from this version to an older one.
+-- other_moves_in: Installations that changed to this version from one that is neither older nor newer: another spelling, or not comparable.
+-- other_moves_out: Installations that changed from this version to such a one.
 -- installed: Installations, those not seen for long included, whose version at the end of the day is this one.
 WITH days AS (
   SELECT date_utc, service, version, sum(version_users) AS active_users, sum(service_users) AS service_users, sum(sessions) AS sessions,
          sum(sessions_ended) AS sessions_ended, sum(session_seconds) AS session_seconds, sum(issues) AS issues,
          sum(new_installations) AS new_installations, sum(upgrades_in) AS upgrades_in, sum(downgrades_in) AS downgrades_in,
-         sum(upgrades_out) AS upgrades_out, sum(downgrades_out) AS downgrades_out
+         sum(upgrades_out) AS upgrades_out, sum(downgrades_out) AS downgrades_out,
+         coalesce(sum(other_moves_in), 0) AS other_moves_in, coalesce(sum(other_moves_out), 0) AS other_moves_out
   FROM gold.version_daily
   GROUP BY 1, 2, 3
 )
@@ -28,8 +31,8 @@ SELECT d.date_utc, d.service, d.version, v.version_rank, d.active_users,
        CAST(d.active_users AS double) / nullif(sum(d.service_users) OVER (PARTITION BY d.service, d.date_utc), 0) AS share,
        d.sessions, CAST(d.session_seconds AS double) / nullif(d.sessions_ended, 0) AS mean_session_seconds,
        d.issues, 1000e0 * d.issues / nullif(d.active_users, 0) AS issues_per_thousand_users,
-       d.new_installations, d.upgrades_in, d.downgrades_in, d.upgrades_out, d.downgrades_out,
-       sum(d.new_installations + d.upgrades_in + d.downgrades_in - d.upgrades_out - d.downgrades_out)
+       d.new_installations, d.upgrades_in, d.downgrades_in, d.upgrades_out, d.downgrades_out, d.other_moves_in, d.other_moves_out,
+       sum(d.new_installations + d.upgrades_in + d.downgrades_in + d.other_moves_in - d.upgrades_out - d.downgrades_out - d.other_moves_out)
          OVER (PARTITION BY d.service, d.version ORDER BY d.date_utc) AS installed
 FROM days AS d
 LEFT JOIN versions AS v ON v.service = d.service AND v.version = d.version

@@ -1,0 +1,93 @@
+package lake
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestHoursOfLines ingests hours that real clients sent, as far as who, when and what a body says go, and wants the users of
+// expected.jsonl from them, by both implementations.
+func TestHoursOfLines(t *testing.T) {
+	for _, name := range []string{"ids", "clocks", "bodies"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := newWorld(t)
+			lines, err := os.ReadFile(filepath.Join("testdata", "lines", name, "a.tsv"))
+			in.must(err)
+			in.putBytes("27T05/a.tsv", lines)
+			in.ingest(hourAt(t, "2022-05-27T05"))
+			in.daily()
+			if got, want := intervalsOf(t, in.lake), expectedIntervals(t, name); !slices.Equal(got, want) {
+				t.Errorf("got\n%q\nnot\n%q", got, want)
+			}
+			checkVerify(t, in.lake)
+		})
+	}
+}
+
+func expectedIntervals(t *testing.T, name string) (lines []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", "lines", name, "expected.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for scanner := bufio.NewScanner(bytes.NewReader(text)); scanner.Scan(); {
+		var user struct {
+			UserID  string `json:"user_id"`
+			History []struct {
+				Service   string     `json:"service"`
+				Device    *string    `json:"device"`
+				Version   string     `json:"version"`
+				ValidFrom time.Time  `json:"valid_from"`
+				ValidTo   *time.Time `json:"valid_to"`
+			} `json:"history"`
+		}
+		if err := json.Unmarshal(scanner.Bytes(), &user); err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range user.History {
+			device, to := "–", "–"
+			if i.Device != nil {
+				device = *i.Device
+			}
+			if i.ValidTo != nil {
+				to = i.ValidTo.Format(time.RFC3339Nano)
+			}
+			lines = append(lines, fmt.Sprint(user.UserID, i.Service, device, i.Version, i.ValidFrom.Format(time.RFC3339Nano), to))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func intervalsOf(t *testing.T, l *Lake) (lines []string) {
+	t.Helper()
+	now, err := l.Version(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for user, err := range l.Users(t.Context(), now) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range user.History {
+			device, to := "–", "–"
+			if i.HasDevice {
+				device = i.Device
+			}
+			if !i.Open {
+				to = time.UnixMicro(i.ValidTo).UTC().Format(time.RFC3339Nano)
+			}
+			lines = append(lines, fmt.Sprint(user.ID, i.Service, device, i.Version, time.UnixMicro(i.ValidFrom).UTC().Format(time.RFC3339Nano), to))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
