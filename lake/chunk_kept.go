@@ -194,7 +194,9 @@ func (c *chunkStage) keepRows(ctx context.Context, places []int) (err error) {
 	}); err != nil {
 		return err
 	}
-	c.kept = &chunkStage{lake: c.lake, run: c.run, plan: c.plan, parser: c.parser, guard: c.guard, shuffle: c.shuffle, counts: c.counts, late: c.late}
+	c.kept = &chunkStage{
+		lake: c.lake, run: c.run, plan: c.plan, parser: c.parser, guard: c.guard, shuffle: c.shuffle, counts: c.counts, late: c.late,
+	}
 	if err := c.kept.openBronze(); err != nil {
 		return err
 	}

@@ -120,7 +120,8 @@ func (l *Lake) bindingsOf(ctx context.Context, sessions map[string][]int64, near
 		if _, asked := sessions[row.SessionID]; asked && row.Kind == bindingUser {
 			session := strings.Clone(row.SessionID)
 			bindings[session] = append(bindings[session], history.Binding{
-				Value: strings.Clone(row.Value), Ends: row.Value == "", Time: row.Time, Transaction: row.Transaction, File: strings.Clone(row.FileName), Line: row.LineNumber,
+				Value: strings.Clone(row.Value), Ends: row.Value == "", Time: row.Time, Transaction: row.Transaction,
+				File: strings.Clone(row.FileName), Line: row.LineNumber,
 			})
 		}
 	}); err != nil {
