@@ -75,7 +75,7 @@ func TestOneBadFile(t *testing.T) {
 				t.Errorf("%s: no reason for %s", name, file.Key)
 			}
 		}
-		want := []string{"bad archived.tsv", "bad d.tsv/", "bad link.tsv", "passed notes.pdf", "passed region=eu/"}
+		want := []string{"bad archived.tsv", "bad d.tsv/", "bad link.tsv", "passed notes.pdf", "passed region=eu/e.tsv"}
 		if !slices.Equal(told, want) {
 			t.Errorf("%s: left out are %q, want %q", name, told, want)
 		}

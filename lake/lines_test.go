@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -19,7 +18,7 @@ func TestHoursOfLines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			in := newWorld(t)
-			lines, err := os.ReadFile(filepath.Join("testdata", "lines", name, "a.tsv"))
+			lines, err := os.ReadFile(inCheckout(t, "lake/testdata/lines/"+name+"/a.tsv"))
 			in.must(err)
 			in.putBytes("27T05/a.tsv", lines)
 			in.ingest(hourAt(t, "2022-05-27T05"))
@@ -34,7 +33,7 @@ func TestHoursOfLines(t *testing.T) {
 
 func expectedIntervals(t *testing.T, name string) (lines []string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", "lines", name, "expected.jsonl"))
+	text, err := os.ReadFile(inCheckout(t, "lake/testdata/lines/"+name+"/expected.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}

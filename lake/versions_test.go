@@ -394,7 +394,7 @@ func TestPairsInGold(t *testing.T) {
 	var lines []string
 	wanted := map[string]string{}
 	for _, file := range []string{"versions.tsv", "versions_more.tsv"} {
-		text, err := os.ReadFile("../history/testdata/" + file)
+		text, err := os.ReadFile(inCheckout(t, "history/testdata/"+file))
 		in.must(err)
 		for n, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")[1:] {
 			cells := strings.Split(line, "\t")
