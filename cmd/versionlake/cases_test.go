@@ -93,9 +93,8 @@ func beside(name, shown string, put func(path string) error) func(*caseLake) err
 		if err := put(path); err != nil {
 			return err
 		}
-		if file, err := os.Open(path); name == "r.tsv" && err == nil {
-			file.Close()
-			l.t.Skip("this user may read everything")
+		if name == "r.tsv" && os.Geteuid() == 0 {
+			l.t.Skip("root may read everything")
 		}
 		if err := ingest(l); err != nil {
 			return err
