@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -42,21 +42,21 @@ type cutter struct {
 }
 
 // chunks cuts large plain files into pieces, and groups pieces and small files, in order, into chunks of about one size.
-func (c *cutter) chunks(ctx context.Context, files []source.File) ([]lake.Chunk, error) {
+func (c *cutter) chunks(ctx context.Context, files []source.File) ([]hours.Chunk, error) {
 	total := int64(0)
 	for _, file := range files {
 		total += weight(file)
 	}
 	c.size = max(c.size, total/maxChunks)
 
-	pieces := make([][]lake.Piece, len(files))
+	pieces := make([][]hours.Piece, len(files))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(splitsAtOnce)
 	for i, file := range files {
 		// Even pieces of about the size, so that a file which is little larger is not read twice for a small rest.
 		n := (file.Size + c.size/2) / c.size
 		if telemetry.Compressed(file.Key) || n <= 1 {
-			pieces[i] = []lake.Piece{{File: file, Offset: 0, Length: -1, Line: 1}}
+			pieces[i] = []hours.Piece{{File: file, Offset: 0, Length: -1, Line: 1}}
 			continue
 		}
 		group.Go(func() (err error) {
@@ -72,8 +72,8 @@ func (c *cutter) chunks(ctx context.Context, files []source.File) ([]lake.Chunk,
 
 // split finds the pieces of a large plain file; that takes a read of the whole file, since lines are numbered. One whose contents
 // are packed, or that can't be read, stays whole: ParseChunk sees what it is.
-func (c *cutter) split(ctx context.Context, file source.File, size int64) (pieces []lake.Piece, err error) {
-	whole := []lake.Piece{{File: file, Offset: 0, Length: -1, Line: 1}}
+func (c *cutter) split(ctx context.Context, file source.File, size int64) (pieces []hours.Piece, err error) {
+	whole := []hours.Piece{{File: file, Offset: 0, Length: -1, Line: 1}}
 	reader, err := c.source.Open(ctx, file, 0, -1)
 	if err != nil {
 		return c.unreadable(whole, err)
@@ -101,21 +101,21 @@ func (c *cutter) split(ctx context.Context, file source.File, size int64) (piece
 		if i+1 < len(starts) {
 			end = starts[i+1].Offset
 		}
-		pieces = append(pieces, lake.Piece{File: file, Offset: start.Offset, Length: end - start.Offset, Line: start.Line})
+		pieces = append(pieces, hours.Piece{File: file, Offset: start.Offset, Length: end - start.Offset, Line: start.Line})
 	}
 	return pieces, nil
 }
 
-func (c *cutter) unreadable(whole []lake.Piece, err error) ([]lake.Piece, error) {
+func (c *cutter) unreadable(whole []hours.Piece, err error) ([]hours.Piece, error) {
 	if errors.Is(err, source.ErrUnreadable) {
 		return whole, nil
 	}
 	return nil, err
 }
 
-func (c *cutter) group(files [][]lake.Piece) []lake.Chunk {
-	var chunks []lake.Chunk
-	var chunk lake.Chunk
+func (c *cutter) group(files [][]hours.Piece) []hours.Chunk {
+	var chunks []hours.Chunk
+	var chunk hours.Chunk
 	filled := int64(0)
 	for _, pieces := range files {
 		for _, piece := range pieces {
@@ -125,7 +125,7 @@ func (c *cutter) group(files [][]lake.Piece) []lake.Chunk {
 			}
 			if len(chunk.Pieces) > 0 && filled+size > c.size {
 				chunks = append(chunks, chunk)
-				chunk, filled = lake.Chunk{}, 0
+				chunk, filled = hours.Chunk{}, 0
 			}
 			chunk.Pieces = append(chunk.Pieces, piece)
 			filled += size

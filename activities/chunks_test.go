@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -38,7 +38,7 @@ func write(t *testing.T, lines map[string]int) (source.Source, []source.File) {
 	return src, listing.Files
 }
 
-func cut(t *testing.T, ctx context.Context, src source.Source, files []source.File, size int64) []lake.Chunk {
+func cut(t *testing.T, ctx context.Context, src source.Source, files []source.File, size int64) []hours.Chunk {
 	t.Helper()
 	var read atomic.Int64
 	c := cutter{source: src, size: size, progress: func(bytes int64) { read.Add(bytes) }}

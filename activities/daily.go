@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daily"
 )
 
 // The writer of the daily aggregates as others know it.
@@ -49,41 +50,41 @@ func (a *Daily) RequestDaily(ctx context.Context) error {
 }
 
 // PlanDaily begins a refresh: it finds the dates whose counts may have changed.
-func (a *Daily) PlanDaily(ctx context.Context) (lake.DailyPlan, error) {
+func (a *Daily) PlanDaily(ctx context.Context) (daily.Plan, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	plan, err := a.Lake.PlanDaily(ctx, roundOf(ctx), done.Store)
+	plan, err := daily.PlanDaily(ctx, a.Lake, roundOf(ctx), done.Store)
 	return plan, temporalError(ctx, err)
 }
 
 // CountDatesInput names the months, since 1970-01, whose dates one activity counts.
 type CountDatesInput struct {
-	Plan   lake.DailyPlan `json:"plan"`
-	Months []int32        `json:"months"`
+	Plan   daily.Plan `json:"plan"`
+	Months []int32    `json:"months"`
 }
 
 // CountDates stages some months of the daily aggregates anew.
-func (a *Daily) CountDates(ctx context.Context, input CountDatesInput) (lake.CountedDates, error) {
+func (a *Daily) CountDates(ctx context.Context, input CountDatesInput) (daily.CountedDates, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	counted, err := a.Lake.CountDates(ctx, input.Plan, input.Months, done.Store)
+	counted, err := daily.CountDates(ctx, a.Lake, input.Plan, input.Months, done.Store)
 	return counted, temporalError(ctx, err)
 }
 
 // CommitDailyInput is a refresh that is ready.
 type CommitDailyInput struct {
-	Plan    lake.DailyPlan      `json:"plan"`
-	Counted []lake.CountedDates `json:"counted"`
+	Plan    daily.Plan           `json:"plan"`
+	Counted []daily.CountedDates `json:"counted"`
 }
 
 // CommitDaily makes a refresh visible.
-func (a *Daily) CommitDaily(ctx context.Context, input CommitDailyInput) (lake.DailyCommit, error) {
+func (a *Daily) CommitDaily(ctx context.Context, input CommitDailyInput) (daily.Committed, error) {
 	defer keepAlive(ctx, nil)()
-	commit, err := a.Lake.CommitDaily(ctx, input.Plan, input.Counted)
+	commit, err := daily.CommitDaily(ctx, a.Lake, input.Plan, input.Counted)
 	return commit, temporalError(ctx, err)
 }
 
 // DropDaily removes what a refresh staged.
-func (a *Daily) DropDaily(ctx context.Context, plan lake.DailyPlan) error {
-	return temporalError(ctx, a.Lake.DropDaily(ctx, plan))
+func (a *Daily) DropDaily(ctx context.Context, plan daily.Plan) error {
+	return temporalError(ctx, daily.DropDaily(ctx, a.Lake, plan))
 }

@@ -14,6 +14,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/terminal"
 )
@@ -58,7 +60,7 @@ func temporalError(ctx context.Context, err error) error {
 		return err // cancelled, or the worker stops: what the step says about it is noise
 	case errors.Is(err, source.ErrChanged), errors.Is(err, source.ErrNotFound):
 		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorSourceChanged, nil)
-	case errors.Is(err, lake.ErrNoBronze):
+	case errors.Is(err, hours.ErrNoBronze):
 		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorNoBronze, nil)
 	case errors.Is(err, lake.ErrStale):
 		return temporal.NewApplicationErrorWithOptions(err.Error(), ErrorForgotten, temporal.ApplicationErrorOptions{
@@ -74,7 +76,7 @@ func temporalError(ctx context.Context, err error) error {
 		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorDropped, nil)
 	case errors.Is(err, source.ErrNoHours):
 		return temporal.NewNonRetryableApplicationError(err.Error()+". Nothing was changed", ErrorNoHours, nil)
-	case errors.Is(err, source.ErrConfig), errors.Is(err, lake.ErrConfig):
+	case errors.Is(err, source.ErrConfig), errors.Is(err, objects.ErrConfig):
 		return temporal.NewNonRetryableApplicationError(
 			err.Error()+"; correct the worker's settings, restart it, and start the hour again", ErrorSettings, nil)
 	case errors.Is(err, source.ErrDenied):

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/objects"
 )
 
 type answered int
@@ -58,7 +59,7 @@ func TestOutagesInPlainWords(t *testing.T) {
 		{answered(404), "", "status 404"},
 		{&pgconn.PgError{Code: "42P01"}, "", ""},
 		{lake.ErrDropped, ErrorDropped, "dropped"},
-		{lake.ErrConfig, ErrorSettings, "setting"},
+		{objects.ErrConfig, ErrorSettings, "setting"},
 	} {
 		got := temporalError(context.Background(), fmt.Errorf("do something: %w", c.err))
 		var application *temporal.ApplicationError

@@ -7,6 +7,8 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/forget"
+	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -25,7 +27,7 @@ type objectsRead struct {
 // FindSessions remembers the user's sessions, and returns how many there are.
 func (a *Forget) FindSessions(ctx context.Context, erasure string) (int64, error) {
 	defer keepAlive(ctx, nil)()
-	sessions, err := a.Lake.FindSessions(ctx, erasure, a.Parsing)
+	sessions, err := forget.FindSessions(ctx, a.Lake, erasure, a.Parsing)
 	return sessions, temporalError(ctx, err)
 }
 
@@ -36,10 +38,10 @@ type EraseInput struct {
 }
 
 // EraseTable takes the user out of every version of a table.
-func (a *Forget) EraseTable(ctx context.Context, input EraseInput) (lake.ErasedTable, error) {
+func (a *Forget) EraseTable(ctx context.Context, input EraseInput) (forget.ErasedTable, error) {
 	var read atomic.Int64
 	defer keepAlive(ctx, func() any { return objectsRead{read.Load()} })()
-	erased, err := a.Lake.EraseTable(ctx, input.Erasure, input.Table, a.Parsing, read.Store)
+	erased, err := forget.EraseTable(ctx, a.Lake, input.Erasure, input.Table, a.Parsing, read.Store)
 	if err != nil {
 		return erased, temporalError(ctx, err)
 	}
@@ -50,39 +52,39 @@ func (a *Forget) EraseTable(ctx context.Context, input EraseInput) (lake.ErasedT
 // RecountErased lets the ledger follow, asks for the daily aggregates to do so, and removes what was staged before.
 func (a *Forget) RecountErased(ctx context.Context, erasure string) error {
 	defer keepAlive(ctx, nil)()
-	if err := a.Lake.RecountErased(ctx, erasure); err != nil {
+	if err := forget.RecountErased(ctx, a.Lake, erasure); err != nil {
 		return temporalError(ctx, err)
 	}
-	if _, err := a.Lake.SweepForgotten(ctx, erasure); err != nil {
+	if _, err := forget.SweepForgotten(ctx, a.Lake, erasure); err != nil {
 		return temporalError(ctx, err)
 	}
 	return (&Daily{}).RequestDaily(ctx)
 }
 
 // ProveForgotten looks for the user in every object.
-func (a *Forget) ProveForgotten(ctx context.Context, erasure string) (lake.Proof, error) {
+func (a *Forget) ProveForgotten(ctx context.Context, erasure string) (forget.Proof, error) {
 	var read atomic.Int64
 	defer keepAlive(ctx, func() any { return objectsRead{read.Load()} })()
-	proof, err := a.Lake.ProveForgotten(ctx, erasure, read.Store)
+	proof, err := forget.ProveForgotten(ctx, a.Lake, erasure, read.Store)
 	return proof, temporalError(ctx, err)
 }
 
 // FinishInput is an erasure that was proven.
 type FinishInput struct {
-	Erasure string             `json:"erasure"`
-	Tables  []lake.ErasedTable `json:"tables"`
-	Proof   lake.Proof         `json:"proof"`
+	Erasure string               `json:"erasure"`
+	Tables  []forget.ErasedTable `json:"tables"`
+	Proof   forget.Proof         `json:"proof"`
 }
 
 // FinishForget notes that it is done, and drops who was meant.
-func (a *Forget) FinishForget(ctx context.Context, input FinishInput) (lake.Erasure, error) {
+func (a *Forget) FinishForget(ctx context.Context, input FinishInput) (forgotten.Erasure, error) {
 	defer keepAlive(ctx, nil)()
-	erasure, err := a.Lake.FinishForget(ctx, input.Erasure, input.Tables, input.Proof)
+	erasure, err := forget.FinishForget(ctx, a.Lake, input.Erasure, input.Tables, input.Proof)
 	return erasure, temporalError(ctx, err)
 }
 
 // EndedErasure reads an erasure that another run of ForgetUser has ended.
-func (a *Forget) EndedErasure(ctx context.Context, erasure string) (lake.Erasure, error) {
-	ended, err := a.Lake.EndedErasure(ctx, erasure)
+func (a *Forget) EndedErasure(ctx context.Context, erasure string) (forgotten.Erasure, error) {
+	ended, err := forget.EndedErasure(ctx, a.Lake, erasure)
 	return ended, temporalError(ctx, err)
 }

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
 )
 
 // The gold writer as hours know it.
@@ -33,7 +34,7 @@ type GoldRequest struct {
 	// Runs are those to be made visible, together, where they are not just Run.
 	Runs []lake.Run `json:"runs,omitempty"`
 	// Again are users to be made anew.
-	Again      *lake.Again `json:"again,omitempty"`
+	Again      *gold.Again `json:"again,omitempty"`
 	WorkflowID string      `json:"workflow_id"`
 }
 
@@ -70,64 +71,64 @@ func roundOf(ctx context.Context) string {
 // PlanInput begins a round.
 type PlanInput struct {
 	// Again are users to be made anew, whether or not silver changed.
-	Again lake.Again `json:"again,omitzero"`
+	Again gold.Again `json:"again,omitzero"`
 }
 
 // PlanUsers begins a round: it finds out which users follow from what changed in silver.
-func (a *Gold) PlanUsers(ctx context.Context, input PlanInput) (lake.UsersPlan, error) {
+func (a *Gold) PlanUsers(ctx context.Context, input PlanInput) (gold.Plan, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	plan, err := a.Lake.PlanUsers(ctx, roundOf(ctx), input.Again, done.Store)
+	plan, err := gold.PlanUsers(ctx, a.Lake, roundOf(ctx), input.Again, done.Store)
 	return plan, temporalError(ctx, err)
 }
 
 // MergeInput names the buckets that one activity merges.
 type MergeInput struct {
-	Plan    lake.UsersPlan `json:"plan"`
-	Buckets []int          `json:"buckets"`
+	Plan    gold.Plan `json:"plan"`
+	Buckets []int     `json:"buckets"`
 }
 
 // MergeUsers stages some buckets of gold.users anew, save the users who need all their sightings again.
-func (a *Gold) MergeUsers(ctx context.Context, input MergeInput) (lake.MergedUsers, error) {
+func (a *Gold) MergeUsers(ctx context.Context, input MergeInput) (gold.Merged, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	merged, err := a.Lake.MergeUsers(ctx, input.Plan, input.Buckets, done.Store)
+	merged, err := gold.MergeUsers(ctx, a.Lake, input.Plan, input.Buckets, done.Store)
 	return merged, temporalError(ctx, err)
 }
 
 // RebuildInput is what the merges of a round left over.
 type RebuildInput struct {
-	Plan   lake.UsersPlan     `json:"plan"`
-	Merged []lake.MergedUsers `json:"merged"`
+	Plan   gold.Plan     `json:"plan"`
+	Merged []gold.Merged `json:"merged"`
 }
 
 // RebuildUsers recomputes the late users from all their sightings.
-func (a *Gold) RebuildUsers(ctx context.Context, input RebuildInput) (lake.MergedUsers, error) {
+func (a *Gold) RebuildUsers(ctx context.Context, input RebuildInput) (gold.Merged, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	rebuilt, err := a.Lake.RebuildUsers(ctx, input.Plan, input.Merged, done.Store)
+	rebuilt, err := gold.RebuildUsers(ctx, a.Lake, input.Plan, input.Merged, done.Store)
 	return rebuilt, temporalError(ctx, err)
 }
 
 // CommitUsersInput is a round that is ready, and the runs that wait for it.
 type CommitUsersInput struct {
-	Plan   lake.UsersPlan     `json:"plan"`
-	Merged []lake.MergedUsers `json:"merged"`
-	Runs   []lake.Run         `json:"runs"`
+	Plan   gold.Plan     `json:"plan"`
+	Merged []gold.Merged `json:"merged"`
+	Runs   []lake.Run    `json:"runs"`
 }
 
 // CommitUsers makes the round visible, with a tag for each hour.
-func (a *Gold) CommitUsers(ctx context.Context, input CommitUsersInput) (lake.UsersCommit, error) {
+func (a *Gold) CommitUsers(ctx context.Context, input CommitUsersInput) (gold.Committed, error) {
 	defer keepAlive(ctx, nil)()
-	commit, err := a.Lake.CommitUsers(ctx, input.Plan, input.Merged, input.Runs)
+	commit, err := gold.CommitUsers(ctx, a.Lake, input.Plan, input.Merged, input.Runs)
 	if err != nil {
-		return lake.UsersCommit{}, temporalError(ctx, err)
+		return gold.Committed{}, temporalError(ctx, err)
 	}
 	activity.GetLogger(ctx).Info("gold committed", "snapshot", commit.SnapshotID, "tags", commit.Tags, "users", commit.Users)
 	return commit, nil
 }
 
 // DropRound removes what a round staged.
-func (a *Gold) DropRound(ctx context.Context, plan lake.UsersPlan) error {
-	return temporalError(ctx, a.Lake.DropRound(ctx, plan))
+func (a *Gold) DropRound(ctx context.Context, plan gold.Plan) error {
+	return temporalError(ctx, gold.DropRound(ctx, a.Lake, plan))
 }

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -42,10 +44,10 @@ type HoursInput struct {
 
 // StagedHours are hours that were read together.
 type StagedHours struct {
-	RunID string            `json:"run_id"`
-	Hours []lake.StagedHour `json:"hours"`          // ready to be committed
-	Left  []LeftHour        `json:"left,omitempty"` // to be ingested one by one
-	Late  []string          `json:"late,omitempty"` // as in lake.StagedChunk
+	RunID string             `json:"run_id"`
+	Hours []hours.StagedHour `json:"hours"`          // ready to be committed
+	Left  []LeftHour         `json:"left,omitempty"` // to be ingested one by one
+	Late  []string           `json:"late,omitempty"` // as in lake.StagedChunk
 }
 
 // LeftHour is an hour that can't go with others, and why.
@@ -71,11 +73,11 @@ func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result Stage
 			a.giveUp(ctx, input.Hours, result.RunID)
 		}
 	}()
-	ledger, err := a.Lake.LedgerNow(ctx)
+	ledger, err := hours.LedgerNow(ctx, a.Lake)
 	if err != nil {
 		return result, temporalError(ctx, err)
 	}
-	staged, failures := make([]lake.StagedHour, len(input.Hours)), make([]error, len(input.Hours))
+	staged, failures := make([]hours.StagedHour, len(input.Hours)), make([]error, len(input.Hours))
 	var work errgroup.Group
 	work.SetLimit(stagedAtOnce)
 	for i, hour := range input.Hours {
@@ -127,8 +129,8 @@ func (a *Ingest) giveUp(ctx context.Context, hours []telemetry.Hour, runID strin
 	}
 }
 
-func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) (staged lake.StagedHour, err error) {
-	staged = lake.StagedHour{Run: run, StartedAt: input.StartedAt}
+func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) (staged hours.StagedHour, err error) {
+	staged = hours.StagedHour{Run: run, StartedAt: input.StartedAt}
 	listing := ListInput{Hour: run.Hour, ChunkBytes: input.ChunkBytes, Layer: input.Layer, RemoveGone: input.RemoveGone, NoteGone: input.NoteGone}
 	if staged.Plan, err = a.plan(ctx, run, listing, smallHour, func(int64) {}); err != nil {
 		return staged, err
@@ -138,19 +140,19 @@ func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) 
 		return staged, err
 	}
 	for n := range staged.Plan.Chunks {
-		chunk, err := a.Lake.StageChunk(ctx, run, staged.Plan, n, a.Source, parser, func(lake.ChunkCounts) {})
+		chunk, err := hours.StageChunk(ctx, a.Lake, run, staged.Plan, n, a.Source, parser, func(hours.ChunkCounts) {})
 		if err != nil {
 			return staged, err
 		}
 		warnPassed(ctx, run, chunk)
 		staged.Chunks = append(staged.Chunks, chunk)
 	}
-	sections := lake.GroupSections(staged.Chunks, smallHour)
+	sections := hours.GroupSections(staged.Chunks, smallHour)
 	for i := range staged.Chunks {
 		staged.Chunks[i].SectionBytes = nil
 	}
 	for _, each := range sections {
-		silver, err := a.Lake.StageSilver(ctx, run, staged.Plan, staged.Chunks, each, func(int) {})
+		silver, err := hours.StageSilver(ctx, a.Lake, run, staged.Plan, staged.Chunks, each, func(int) {})
 		if err != nil {
 			return staged, err
 		}
@@ -174,9 +176,9 @@ type CommittedHours struct {
 }
 
 // CommitHours makes hours visible in bronze, silver and the ledger, in one commit a table.
-func (a *Ingest) CommitHours(ctx context.Context, staged []lake.StagedHour) (result CommittedHours, err error) {
+func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (result CommittedHours, err error) {
 	defer keepAlive(ctx, nil)()
-	rows, left, err := a.Lake.CommitHours(ctx, staged)
+	rows, left, err := hours.CommitHours(ctx, a.Lake, staged)
 	if err != nil {
 		return CommittedHours{}, temporalError(ctx, fmt.Errorf("commit %d hours from %s: %w", len(staged), staged[0].Run.Hour, err))
 	}
@@ -202,9 +204,9 @@ func (a *Ingest) CommitHours(ctx context.Context, staged []lake.StagedHour) (res
 		result.Gone += row.GoneFiles
 		warnOfGone(ctx, row)
 		switch row.State {
-		case lake.HourEmpty:
+		case ledger.HourEmpty:
 			result.Empty++
-		case lake.HourDegraded:
+		case ledger.HourDegraded:
 			result.Degraded++
 		}
 	}
@@ -217,7 +219,7 @@ func (a *Ingest) DropStagedHours(ctx context.Context, runs []lake.Run) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(listedAtOnce)
 	for _, run := range runs {
-		work.Go(func() error { return a.Lake.DropStaging(ctx, run) })
+		work.Go(func() error { return hours.DropStaging(ctx, a.Lake, run) })
 	}
 	return temporalError(ctx, work.Wait())
 }

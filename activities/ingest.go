@@ -10,6 +10,9 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -42,8 +45,8 @@ const (
 
 // Listing is what a run will read.
 type Listing struct {
-	Run  lake.Run      `json:"run"`
-	Plan lake.HourPlan `json:"plan"`
+	Run  lake.Run       `json:"run"`
+	Plan hours.HourPlan `json:"plan"`
 }
 
 // newRunID names a run. It is named here and not in the workflow, so that a workflow that is reset goes on with the run
@@ -59,9 +62,9 @@ func newRunID(ctx context.Context, listing int) string {
 // ListHour lists the hour's files, or the data files that bronze has of it, cuts them into chunks and stages the plan.
 func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error) {
 	var read atomic.Int64
-	defer keepAlive(ctx, func() any { return lake.ChunkCounts{Bytes: read.Load()} })()
+	defer keepAlive(ctx, func() any { return hours.ChunkCounts{Bytes: read.Load()} })()
 	run := lake.Run{Hour: input.Hour, ID: newRunID(ctx, input.Listing)}
-	ledger, err := a.Lake.LedgerNow(ctx)
+	ledger, err := hours.LedgerNow(ctx, a.Lake)
 	if err != nil {
 		return Listing{}, temporalError(ctx, err)
 	}
@@ -75,13 +78,13 @@ func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error)
 }
 
 // plan lists, cuts and stages the plan. errLarge: the hour holds more than most bytes of text.
-func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most int64, progress func(bytes int64)) (plan lake.HourPlan, err error) {
+func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most int64, progress func(bytes int64)) (plan hours.HourPlan, err error) {
 	size := input.ChunkBytes
 	if size <= 0 {
 		size = DefaultChunkBytes
 	}
 	if input.Layer == LayerSilver {
-		plan, err = a.Lake.StageSilverPlan(ctx, run, size)
+		plan, err = hours.StageSilverPlan(ctx, a.Lake, run, size)
 		if err == nil && plan.Bytes > most {
 			err = errLarge
 		}
@@ -109,12 +112,18 @@ func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most i
 	if err != nil {
 		return plan, fmt.Errorf("list hour %s: %w", input.Hour, err)
 	}
-	stage := a.Lake.StagePlan
+	stage := func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan, error) {
+		return hours.StagePlan(ctx, a.Lake, a1, a2, a3, a4)
+	}
 	switch {
 	case input.RemoveGone:
-		stage = a.Lake.StageRemoval
+		stage = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan, error) {
+			return hours.StageRemoval(ctx, a.Lake, a1, a2, a3, a4)
+		}
 	case input.NoteGone:
-		stage = a.Lake.StageNote
+		stage = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan, error) {
+			return hours.StageNote(ctx, a.Lake, a1, a2, a3, a4)
+		}
 	}
 	if plan, err = stage(ctx, run, a.Source.String(), listing, chunks); err != nil {
 		return plan, fmt.Errorf("stage the plan of hour %s: %w", input.Hour, err)
@@ -130,7 +139,7 @@ func (a *Ingest) parser(hour telemetry.Hour) (*telemetry.Parser, error) {
 	options.Hour = hour
 	parser, err := telemetry.NewParser(options)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", lake.ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w", objects.ErrConfig, err)
 	}
 	return parser, nil
 }
@@ -142,15 +151,15 @@ type ChunkInput struct {
 }
 
 // ParseChunk parses a chunk and stages its bronze rows, its rejects, and what silver needs of it.
-func (a *Ingest) ParseChunk(ctx context.Context, input ChunkInput) (lake.StagedChunk, error) {
+func (a *Ingest) ParseChunk(ctx context.Context, input ChunkInput) (hours.StagedChunk, error) {
 	var counts atomic.Value
 	defer keepAlive(ctx, counts.Load)()
 	run := input.Listing.Run
 	parser, err := a.parser(run.Hour)
 	if err != nil {
-		return lake.StagedChunk{}, temporalError(ctx, err)
+		return hours.StagedChunk{}, temporalError(ctx, err)
 	}
-	staged, err := a.Lake.StageChunk(ctx, run, input.Listing.Plan, input.Chunk, a.Source, parser, func(now lake.ChunkCounts) {
+	staged, err := hours.StageChunk(ctx, a.Lake, run, input.Listing.Plan, input.Chunk, a.Source, parser, func(now hours.ChunkCounts) {
 		counts.Store(now)
 	})
 	warnPassed(ctx, run, staged)
@@ -158,7 +167,7 @@ func (a *Ingest) ParseChunk(ctx context.Context, input ChunkInput) (lake.StagedC
 }
 
 // warnPassed says that lines of bronze gave no silver.
-func warnPassed(ctx context.Context, run lake.Run, chunk lake.StagedChunk) {
+func warnPassed(ctx context.Context, run lake.Run, chunk hours.StagedChunk) {
 	if chunk.Counts.Passed > 0 {
 		activity.GetLogger(ctx).Warn("lines of bronze would be rejected today: they stay in bronze, and give no silver",
 			"hour", run.Hour.String(), "lines", chunk.Counts.Passed)
@@ -167,9 +176,9 @@ func warnPassed(ctx context.Context, run lake.Run, chunk lake.StagedChunk) {
 
 // SilverInput names some sections of the sessions of all chunks.
 type SilverInput struct {
-	Listing  Listing            `json:"listing"`
-	Chunks   []lake.StagedChunk `json:"chunks"`
-	Sections lake.Sections      `json:"sections"`
+	Listing  Listing             `json:"listing"`
+	Chunks   []hours.StagedChunk `json:"chunks"`
+	Sections hours.Sections      `json:"sections"`
 }
 
 // sectionsDone is the progress of BuildSilver, as its heartbeats tell it.
@@ -179,10 +188,10 @@ type sectionsDone struct {
 }
 
 // BuildSilver gathers sections of sessions from all chunks and stages their silver rows.
-func (a *Ingest) BuildSilver(ctx context.Context, input SilverInput) (lake.StagedSilver, error) {
+func (a *Ingest) BuildSilver(ctx context.Context, input SilverInput) (hours.StagedSilver, error) {
 	var sections atomic.Int64
 	defer keepAlive(ctx, func() any { return sectionsDone{sections.Load(), input.Sections.To - input.Sections.From} })()
-	staged, err := a.Lake.StageSilver(ctx, input.Listing.Run, input.Listing.Plan, input.Chunks, input.Sections, func(done int) {
+	staged, err := hours.StageSilver(ctx, a.Lake, input.Listing.Run, input.Listing.Plan, input.Chunks, input.Sections, func(done int) {
 		sections.Store(int64(done))
 	})
 	return staged, temporalError(ctx, err)
@@ -190,18 +199,18 @@ func (a *Ingest) BuildSilver(ctx context.Context, input SilverInput) (lake.Stage
 
 // CommitInput is all that the steps before left behind.
 type CommitInput struct {
-	Listing   Listing             `json:"listing"`
-	Chunks    []lake.StagedChunk  `json:"chunks"`
-	Silver    []lake.StagedSilver `json:"silver"`
-	StartedAt time.Time           `json:"started_at"`
+	Listing   Listing              `json:"listing"`
+	Chunks    []hours.StagedChunk  `json:"chunks"`
+	Silver    []hours.StagedSilver `json:"silver"`
+	StartedAt time.Time            `json:"started_at"`
 }
 
 // CommitHour makes the hour visible in bronze, silver and the ledger.
-func (a *Ingest) CommitHour(ctx context.Context, input CommitInput) (lake.HourRow, error) {
+func (a *Ingest) CommitHour(ctx context.Context, input CommitInput) (ledger.Hour, error) {
 	defer keepAlive(ctx, nil)()
-	row, err := a.Lake.CommitHour(ctx, input.Listing.Run, input.Listing.Plan, input.Chunks, input.Silver, input.StartedAt)
+	row, err := hours.CommitHour(ctx, a.Lake, input.Listing.Run, input.Listing.Plan, input.Chunks, input.Silver, input.StartedAt)
 	if err != nil {
-		return lake.HourRow{}, temporalError(ctx, err)
+		return ledger.Hour{}, temporalError(ctx, err)
 	}
 	activity.GetLogger(ctx).Info("committed", "hour", row.Hour.String(), "state", row.State, "lines", row.Lines, "events", row.Events,
 		"rejects", row.Rejects, "sightings", row.Sightings, "changed", row.Changed)
@@ -210,7 +219,7 @@ func (a *Ingest) CommitHour(ctx context.Context, input CommitInput) (lake.HourRo
 }
 
 // warnOfGone says in the log what left the source.
-func warnOfGone(ctx context.Context, row lake.HourRow) {
+func warnOfGone(ctx context.Context, row ledger.Hour) {
 	if row.GoneFiles > 0 {
 		activity.GetLogger(ctx).Warn("files of the hour have left the source: their rows stay until somebody takes them out with --remove-gone",
 			"hour", row.Hour.String(), "files", row.GoneFiles)
@@ -219,5 +228,5 @@ func warnOfGone(ctx context.Context, row lake.HourRow) {
 
 // DropStaging removes what a run staged.
 func (a *Ingest) DropStaging(ctx context.Context, run lake.Run) error {
-	return temporalError(ctx, a.Lake.DropStaging(ctx, run))
+	return temporalError(ctx, hours.DropStaging(ctx, a.Lake, run))
 }

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -28,9 +29,9 @@ type DropInput struct {
 }
 
 // DropHours drops the rows of a layer before an hour.
-func (a *Maintain) DropHours(ctx context.Context, input DropInput) ([]lake.Saving, error) {
+func (a *Maintain) DropHours(ctx context.Context, input DropInput) ([]maintain.Saving, error) {
 	defer keepAlive(ctx, nil)()
-	savings, err := a.Lake.DropBefore(ctx, input.Layer, input.Before, input.DryRun)
+	savings, err := maintain.DropBefore(ctx, a.Lake, input.Layer, input.Before, input.DryRun)
 	if errors.Is(err, lake.ErrConflict) {
 		return savings, err // the daily aggregates are refreshed by the next try
 	}
@@ -39,25 +40,25 @@ func (a *Maintain) DropHours(ctx context.Context, input DropInput) ([]lake.Savin
 
 // MaintainTableInput names a table, and how it is maintained.
 type MaintainTableInput struct {
-	Table  string      `json:"table"`
-	Upkeep lake.Upkeep `json:"upkeep"`
+	Table  string          `json:"table"`
+	Upkeep maintain.Upkeep `json:"upkeep"`
 }
 
 // MaintainTable compacts, expires and sweeps a table.
-func (a *Maintain) MaintainTable(ctx context.Context, input MaintainTableInput) ([]lake.Saving, error) {
+func (a *Maintain) MaintainTable(ctx context.Context, input MaintainTableInput) ([]maintain.Saving, error) {
 	var done atomic.Value
 	defer keepAlive(ctx, done.Load)()
-	savings, err := a.Lake.MaintainTable(ctx, input.Table, input.Upkeep, func(now string) { done.Store(now) })
+	savings, err := maintain.MaintainTable(ctx, a.Lake, input.Table, input.Upkeep, func(now string) { done.Store(now) })
 	return savings, temporalError(ctx, err)
 }
 
 // TableNames are the tables to be maintained.
-func (a *Maintain) TableNames(context.Context) ([]string, error) { return lake.TableNames(), nil }
+func (a *Maintain) TableNames(context.Context) ([]string, error) { return maintain.TableNames(), nil }
 
 // SweepStaging removes what runs and rounds staged whose workflow no longer runs.
-func (a *Maintain) SweepStaging(ctx context.Context, upkeep lake.Upkeep) (lake.Saving, error) {
+func (a *Maintain) SweepStaging(ctx context.Context, upkeep maintain.Upkeep) (maintain.Saving, error) {
 	defer keepAlive(ctx, nil)()
-	saving, err := a.Lake.SweepStaging(ctx, upkeep.Grace, func(folder string) (bool, error) { return isRunning(ctx, folder) }, upkeep.DryRun)
+	saving, err := maintain.SweepStaging(ctx, a.Lake, upkeep.Grace, func(folder string) (bool, error) { return isRunning(ctx, folder) }, upkeep.DryRun)
 	return saving, temporalError(ctx, err)
 }
 

@@ -16,6 +16,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -58,12 +61,12 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 	defer keepAlive(ctx, func() any { return surveyed{telemetry.Hour(until.Load())} })()
 	started := time.Now()
 	var unknown []telemetry.Hour
-	var findings []lake.Finding
+	var findings []ledger.Finding
 	result.Until = input.From
 	if err := a.Source.CheckHours(ctx); err != nil {
 		return Comparison{}, temporalError(ctx, fmt.Errorf("compare the hours from %s with the source: %w", input.From, err))
 	}
-	before, dropped, err := a.Lake.DroppedBefore(ctx)
+	before, dropped, err := maintain.DroppedBefore(ctx, a.Lake)
 	if err != nil {
 		return Comparison{}, temporalError(ctx, err)
 	}
@@ -95,10 +98,10 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 			}
 		}
 	}
-	if err := a.Lake.RecordEmpty(ctx, surveyRun(ctx), a.Source.String(), unknown, started); err != nil {
+	if err := ledger.RecordEmpty(ctx, a.Lake, surveyRun(ctx), a.Source.String(), unknown, started); err != nil {
 		return Comparison{}, temporalError(ctx, err)
 	}
-	if err := a.Lake.RecordFindings(ctx, surveyRun(ctx), findings); err != nil {
+	if err := ledger.RecordFindings(ctx, a.Lake, surveyRun(ctx), findings); err != nil {
 		return Comparison{}, temporalError(ctx, err)
 	}
 	if result.Gone > 0 {
@@ -123,7 +126,7 @@ func (m *surveyedMonth) refusedHours() (n int) {
 // comparedMonth is a month, and what of it differs.
 type comparedMonth struct {
 	surveyedMonth
-	findings []lake.Finding
+	findings []ledger.Finding
 }
 
 func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, input CompareInput) (month comparedMonth, err error) {
@@ -132,7 +135,7 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, inpu
 	if err != nil {
 		return month, err
 	}
-	known, err := a.Lake.FilesBetween(ctx, from, to)
+	known, err := ledger.FilesBetween(ctx, a.Lake, from, to)
 	if err != nil {
 		return month, err
 	}
@@ -159,17 +162,17 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, inpu
 			if err != nil {
 				return err
 			}
-			finding, differs := lake.CompareFiles(known[hour], listed, input.RemoveGone)
+			finding, differs := ledger.CompareFiles(known[hour], listed, input.RemoveGone)
 			row, read := newest[hour]
 			if finding.Hour, finding.FoundAt, finding.State = hour, now, row.State; !read {
-				finding.State, differs = lake.HourUnknown, true
+				finding.State, differs = ledger.HourUnknown, true
 			}
 			mutex.Lock()
 			defer mutex.Unlock()
 			if differs {
 				month.findings = append(month.findings, finding)
 			}
-			if differs || input.Degraded && row.State == lake.HourDegraded {
+			if differs || input.Degraded && row.State == ledger.HourDegraded {
 				month.run = append(month.run, hour)
 			}
 			return nil
@@ -178,24 +181,24 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, inpu
 	if err := work.Wait(); err != nil {
 		return month, err
 	}
-	if month.empty, err = a.Lake.SortEmpty(ctx, without, newest); err != nil {
+	if month.empty, err = ledger.SortEmpty(ctx, a.Lake, without, newest); err != nil {
 		return month, err
 	}
 	occupied := month.empty.Occupied
 	month.empty.Occupied = nil
 	for _, hour := range occupied {
-		finding, differs := lake.CompareFiles(known[hour], source.Listing{}, input.RemoveGone)
-		if state := newest[hour].State; !differs && len(known[hour]) > 0 && state != "" && state != lake.HourEmpty {
+		finding, differs := ledger.CompareFiles(known[hour], source.Listing{}, input.RemoveGone)
+		if state := newest[hour].State; !differs && len(known[hour]) > 0 && state != "" && state != ledger.HourEmpty {
 			continue // all that it had is known to be gone, and stays
 		}
 		month.empty.Occupied = append(month.empty.Occupied, hour)
 		if finding.Hour, finding.FoundAt, finding.State = hour, now, newest[hour].State; finding.State == "" {
-			finding.State = lake.HourUnknown
+			finding.State = ledger.HourUnknown
 		}
 		month.findings = append(month.findings, finding)
 	}
 	month.run = merge(month.run, month.empty.Occupied)
-	slices.SortFunc(month.findings, func(a, b lake.Finding) int { return int(a.Hour - b.Hour) })
+	slices.SortFunc(month.findings, func(a, b ledger.Finding) int { return int(a.Hour - b.Hour) })
 	return month, nil
 }
 
@@ -208,7 +211,7 @@ func (a *Ingest) NoteNoHours(ctx context.Context, hour telemetry.Hour) error {
 		return temporalError(ctx, found) // there are some by now, or it can't be told
 	}
 	activity.GetLogger(ctx).Warn("nothing was changed, since the source has no hours", "hour", hour.String(), "error", found)
-	findings, err := a.Lake.Findings(ctx)
+	findings, err := ledger.Findings(ctx, a.Lake)
 	if err != nil {
 		return temporalError(ctx, err)
 	}
@@ -219,35 +222,35 @@ func (a *Ingest) NoteNoHours(ctx context.Context, hour telemetry.Hour) error {
 	if err != nil {
 		return temporalError(ctx, err)
 	}
-	finding := lake.Finding{Hour: hour, FoundAt: time.Now().UTC().Truncate(time.Microsecond), State: lake.HourUnknown, Note: found.Error()}
+	finding := ledger.Finding{Hour: hour, FoundAt: time.Now().UTC().Truncate(time.Microsecond), State: ledger.HourUnknown, Note: found.Error()}
 	if row, known := rows[hour]; known {
 		finding.State = row.State
 	}
-	return temporalError(ctx, a.Lake.RecordFindings(ctx, surveyRun(ctx), []lake.Finding{finding}))
+	return temporalError(ctx, ledger.RecordFindings(ctx, a.Lake, surveyRun(ctx), []ledger.Finding{finding}))
 }
 
 // LostFiles are the files of hours in [from, to) whose rows --remove-gone would take out.
-func LostFiles(ctx context.Context, src source.Source, l *lake.Lake, from, to telemetry.Hour) (lost []lake.FileRow, err error) {
+func LostFiles(ctx context.Context, src source.Source, l *lake.Lake, from, to telemetry.Hour) (lost []ledger.File, err error) {
 	if err := src.CheckHours(ctx); err != nil {
 		return nil, err
 	}
-	if before, dropped, err := l.DroppedBefore(ctx); err != nil {
+	if before, dropped, err := maintain.DroppedBefore(ctx, l); err != nil {
 		return nil, err
 	} else if dropped {
 		from = max(from, before) // those are not ingested again
 	}
-	rows, err := l.Hours(ctx, from, to)
+	rows, err := ledger.Hours(ctx, l, from, to)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
 	from, to = rows[0].Hour, rows[len(rows)-1].Hour+1
 	for ; from < to; from += surveyStep {
 		until := min(to, from+surveyStep)
-		known, err := l.FilesBetween(ctx, from, until)
+		known, err := ledger.FilesBetween(ctx, l, from, until)
 		if err != nil {
 			return nil, err
 		}
-		maps.DeleteFunc(known, func(hour telemetry.Hour, _ []lake.FileRow) bool { return hour < from || hour >= until })
+		maps.DeleteFunc(known, func(hour telemetry.Hour, _ []ledger.File) bool { return hour < from || hour >= until })
 		found, err := lostOf(ctx, src, known)
 		if err != nil {
 			return nil, err
@@ -257,7 +260,7 @@ func LostFiles(ctx context.Context, src source.Source, l *lake.Lake, from, to te
 	return lost, nil
 }
 
-func lostOf(ctx context.Context, src source.Source, known map[telemetry.Hour][]lake.FileRow) (lost []lake.FileRow, err error) {
+func lostOf(ctx context.Context, src source.Source, known map[telemetry.Hour][]ledger.File) (lost []ledger.File, err error) {
 	var mutex sync.Mutex
 	work, workCtx := errgroup.WithContext(ctx)
 	work.SetLimit(listedAtOnce)
@@ -269,11 +272,11 @@ func lostOf(ctx context.Context, src source.Source, known map[telemetry.Hour][]l
 			}
 			mutex.Lock()
 			defer mutex.Unlock()
-			lost = append(lost, lake.LostFiles(files, listed)...)
+			lost = append(lost, hours.LostFiles(files, listed)...)
 			return nil
 		})
 	}
 	err = work.Wait()
-	slices.SortFunc(lost, func(a, b lake.FileRow) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(lost, func(a, b ledger.File) int { return strings.Compare(a.Key, b.Key) })
 	return lost, err
 }

@@ -11,6 +11,8 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -77,7 +79,7 @@ func (a *Ingest) SurveyHours(ctx context.Context, input SurveyInput) (survey Sur
 		survey.Refused = append(survey.Refused, month.refused...)
 		unknown = append(unknown, month.empty.Unknown...)
 	}
-	if err := a.Lake.RecordEmpty(ctx, surveyRun(ctx), a.Source.String(), unknown, started); err != nil {
+	if err := ledger.RecordEmpty(ctx, a.Lake, surveyRun(ctx), a.Source.String(), unknown, started); err != nil {
 		return Survey{}, temporalError(ctx, err)
 	}
 	activity.GetLogger(ctx).Info("surveyed", "from", input.From.String(), "until", survey.Until.String(), "hours", len(survey.Hours),
@@ -91,7 +93,7 @@ type SpanInput struct {
 }
 
 // SpanHours finds the first and the last hour that the ledger has a row of, or, for LayerBronze, the source a file.
-func (a *Ingest) SpanHours(ctx context.Context, input SpanInput) (span lake.HourRange, err error) {
+func (a *Ingest) SpanHours(ctx context.Context, input SpanInput) (span gold.HourRange, err error) {
 	defer keepAlive(ctx, nil)()
 	first, end := telemetry.HourOf(time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)), telemetry.HourOf(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))
 	var hours []telemetry.Hour
@@ -108,7 +110,7 @@ func (a *Ingest) SpanHours(ctx context.Context, input SpanInput) (span lake.Hour
 			return span, temporalError(ctx, fmt.Errorf("find the hours of the source: %w", err))
 		}
 	}
-	rows, err := a.Lake.Hours(ctx, first, end)
+	rows, err := ledger.Hours(ctx, a.Lake, first, end)
 	if err != nil {
 		return span, temporalError(ctx, fmt.Errorf("find the hours of the ledger: %w", err))
 	}
@@ -118,7 +120,7 @@ func (a *Ingest) SpanHours(ctx context.Context, input SpanInput) (span lake.Hour
 	if len(hours) == 0 {
 		return span, nil
 	}
-	return lake.HourRange{From: slices.Min(hours), To: slices.Max(hours) + 1}, nil
+	return gold.HourRange{From: slices.Min(hours), To: slices.Max(hours) + 1}, nil
 }
 
 // surveyRun names the rows that an attempt of a survey writes into the ledger.
@@ -131,7 +133,7 @@ func surveyRun(ctx context.Context) string {
 type surveyedMonth struct {
 	until telemetry.Hour
 	run   []telemetry.Hour
-	empty lake.EmptyHours
+	empty ledger.EmptyHours
 	done  []lake.Run
 	// refused are folders, within the month, that can't be listed; their hours are in none of the lists above.
 	refused []source.RefusedFolder
@@ -147,7 +149,7 @@ func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour, input
 	if input.Layer == LayerSilver {
 		files = map[telemetry.Hour]bool{}
 		for hour, row := range newest {
-			files[hour] = row.State != lake.HourEmpty
+			files[hour] = row.State != ledger.HourEmpty
 		}
 	} else if files, month.refused, err = a.hoursWithFiles(ctx, from, to); err != nil {
 		return month, err
@@ -157,7 +159,7 @@ func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour, input
 		row, known := newest[hour]
 		switch {
 		case month.refuses(hour):
-		case known && !input.Since.IsZero() && !row.StartedAt.Before(input.Since) && (files[hour] || row.State != lake.HourEmpty):
+		case known && !input.Since.IsZero() && !row.StartedAt.Before(input.Since) && (files[hour] || row.State != ledger.HourEmpty):
 			month.done = append(month.done, lake.Run{Hour: hour, ID: row.RunID})
 		case files[hour]:
 			month.run = append(month.run, hour)
@@ -169,7 +171,7 @@ func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour, input
 		month.empty.Known = without // or unknown: either way there is no bronze
 		return month, nil
 	}
-	if month.empty, err = a.Lake.SortEmpty(ctx, without, newest); err != nil {
+	if month.empty, err = ledger.SortEmpty(ctx, a.Lake, without, newest); err != nil {
 		return month, err
 	}
 	month.run = merge(month.run, month.empty.Occupied)
@@ -177,12 +179,12 @@ func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour, input
 }
 
 // newestRows are the ledger's newest rows of the hours in [from, to).
-func (a *Ingest) newestRows(ctx context.Context, from, to telemetry.Hour) (map[telemetry.Hour]lake.HourRow, error) {
-	rows, err := a.Lake.Hours(ctx, from, to)
+func (a *Ingest) newestRows(ctx context.Context, from, to telemetry.Hour) (map[telemetry.Hour]ledger.Hour, error) {
+	rows, err := ledger.Hours(ctx, a.Lake, from, to)
 	if err != nil {
 		return nil, err
 	}
-	newest := make(map[telemetry.Hour]lake.HourRow, len(rows))
+	newest := make(map[telemetry.Hour]ledger.Hour, len(rows))
 	for _, row := range rows {
 		newest[row.Hour] = row
 	}

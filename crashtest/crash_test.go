@@ -24,6 +24,9 @@ import (
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/status"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
 	"github.com/versionlake/versionlake/worker"
@@ -137,7 +140,7 @@ func (s *site) tables(from, to telemetry.Hour) string {
 		s.t.Fatal(err)
 	}
 	users := map[string]bool{}
-	for user, err := range l.Users(ctx, now) {
+	for user, err := range gold.Users(ctx, l, now) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -147,13 +150,13 @@ func (s *site) tables(from, to telemetry.Hour) string {
 		users[user.ID] = true
 		fmt.Fprintf(&text, "%+v\n", user)
 	}
-	hours, err := l.Hours(ctx, from, to)
+	hours, err := ledger.Hours(ctx, l, from, to)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	for _, row := range hours {
 		fmt.Fprintln(&text, row.Hour, row.State, row.Files, row.Lines, row.Events, row.Rejects, row.Blanks, row.Silver, row.Sightings, row.Bindings)
-		files, err := l.Files(ctx, row.Hour)
+		files, err := ledger.Files(ctx, l, row.Hour)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -161,7 +164,7 @@ func (s *site) tables(from, to telemetry.Hour) string {
 			fmt.Fprintln(&text, file.Key, file.State, file.Lines, file.Events, file.Rejects, file.Blanks)
 		}
 	}
-	status, err := l.Status(ctx)
+	status, err := status.Read(ctx, l)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -20,7 +20,9 @@ import (
 	"github.com/apache/iceberg-go/table"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // the sqlite driver
+	_ "modernc.org/sqlite"
+
+	"github.com/versionlake/versionlake/lake/objects"
 )
 
 const connectTimeout = 10 * time.Second
@@ -34,12 +36,12 @@ func openDatabase(location string) (*sql.DB, sqlcatalog.SupportedDialect, error)
 	// A / or # in a password ends the host too early, and leaves the @ behind.
 	if err != nil || parsed.Scheme != "sqlite" && parsed.User == nil && strings.Contains(parsed.String(), "@") {
 		// The text may hold a password: it is not repeated.
-		return nil, "", fmt.Errorf("%w: the catalog is not a URL such as sqlite:///absolute/catalog.db or postgres://user@host/database; in a password, write / as %%2F, @ as %%40, # as %%23, or set PGPASSWORD instead", ErrConfig)
+		return nil, "", fmt.Errorf("%w: the catalog is not a URL such as sqlite:///absolute/catalog.db or postgres://user@host/database; in a password, write / as %%2F, @ as %%40, # as %%23, or set PGPASSWORD instead", objects.ErrConfig)
 	}
 	switch parsed.Scheme {
 	case "sqlite":
 		if parsed.Path == "" || parsed.Host != "" {
-			return nil, "", fmt.Errorf("%w: the catalog %q needs an absolute path: sqlite:///absolute/catalog.db", ErrConfig, parsed.Opaque+parsed.Path)
+			return nil, "", fmt.Errorf("%w: the catalog %q needs an absolute path: sqlite:///absolute/catalog.db", objects.ErrConfig, parsed.Opaque+parsed.Path)
 		}
 		if err := os.MkdirAll(filepath.Dir(parsed.Path), 0o755); err != nil {
 			return nil, "", fmt.Errorf("create the catalog's folder: %w", err)
@@ -54,7 +56,7 @@ func openDatabase(location string) (*sql.DB, sqlcatalog.SupportedDialect, error)
 	case "postgres", "postgresql":
 		settings, err := pgx.ParseConfig(location)
 		if err != nil {
-			return nil, "", fmt.Errorf("%w: the catalog on %s: %w", ErrConfig, parsed.Host, err) // which leaves the password out
+			return nil, "", fmt.Errorf("%w: the catalog on %s: %w", objects.ErrConfig, parsed.Host, err) // which leaves the password out
 		}
 		// A server that is gone without a word must not hold a step for hours.
 		if settings.ConnectTimeout == 0 {
@@ -65,7 +67,7 @@ func openDatabase(location string) (*sql.DB, sqlcatalog.SupportedDialect, error)
 		db.SetMaxOpenConns(16)
 		return db, sqlcatalog.Postgres, nil
 	}
-	return nil, "", fmt.Errorf("%w: the catalog's scheme %q is neither sqlite nor postgres", ErrConfig, parsed.Scheme)
+	return nil, "", fmt.Errorf("%w: the catalog's scheme %q is neither sqlite nor postgres", objects.ErrConfig, parsed.Scheme)
 }
 
 // catalogProperties hands AWS_* settings that Iceberg's S3 I/O does not read by itself to it.
@@ -82,59 +84,59 @@ func catalogProperties(warehouse string) iceberg.Properties {
 
 // createTables makes namespaces and tables that do not exist yet. Two processes may do so at once.
 func (l *Lake) createTables(ctx context.Context) error {
-	for _, definition := range tableDefinitions {
-		identifier := definition.identifier()
-		if exists, err := l.catalog.CheckTableExists(ctx, identifier); err == nil && exists {
+	for _, definition := range TableDefinitions {
+		identifier := definition.Identifier()
+		if exists, err := l.Catalog.CheckTableExists(ctx, identifier); err == nil && exists {
 			continue
 		}
-		err := l.catalog.CreateNamespace(ctx, identifier[:1], nil)
-		if exists, checkErr := l.catalog.CheckNamespaceExists(ctx, identifier[:1]); checkErr != nil || !exists {
+		err := l.Catalog.CreateNamespace(ctx, identifier[:1], nil)
+		if exists, checkErr := l.Catalog.CheckNamespaceExists(ctx, identifier[:1]); checkErr != nil || !exists {
 			return fmt.Errorf("create namespace %s: %w", identifier[0], errors.Join(err, checkErr))
 		}
-		if err := l.createTable(ctx, definition); err != nil {
-			if exists, checkErr := l.catalog.CheckTableExists(ctx, identifier); checkErr != nil || !exists {
-				return fmt.Errorf("create table %s: %w", definition.name, err)
+		if err := l.CreateTable(ctx, definition); err != nil {
+			if exists, checkErr := l.Catalog.CheckTableExists(ctx, identifier); checkErr != nil || !exists {
+				return fmt.Errorf("create table %s: %w", definition.Name, err)
 			}
 		}
 	}
 	return nil
 }
 
-func (l *Lake) createTable(ctx context.Context, definition tableDefinition) error {
-	spec := definition.spec(l.config.Buckets)
+func (l *Lake) CreateTable(ctx context.Context, definition TableDefinition) error {
+	spec := definition.spec(l.Config.Buckets)
 	properties := iceberg.Properties{
-		"comment":                         definition.comment,
+		"comment":                         definition.Comment,
 		table.PropertyFormatVersion:       "2",
 		table.ManifestMergeEnabledKey:     "true",
 		"write.parquet.compression-codec": "zstd",
 	}
-	maps.Copy(properties, metadataVersions)
+	maps.Copy(properties, MetadataVersions)
 	maps.Copy(properties, definition.properties)
 	if definition.ruled() {
-		maps.Copy(properties, rulesProperty())
+		maps.Copy(properties, RulesProperty())
 	}
-	_, err := l.catalog.CreateTable(ctx, definition.identifier(), definition.schema(),
-		catalog.WithLocation(l.objects.root+"/"+strings.ReplaceAll(definition.name, ".", "/")),
+	_, err := l.Catalog.CreateTable(ctx, definition.Identifier(), definition.Schema(),
+		catalog.WithLocation(l.Objects.Root+"/"+strings.ReplaceAll(definition.Name, ".", "/")),
 		catalog.WithPartitionSpec(&spec), catalog.WithProperties(properties))
 	return err
 }
 
-// load reads a table's present state.
-func (l *Lake) load(ctx context.Context, definition tableDefinition) (*table.Table, error) {
-	loaded, err := l.catalog.LoadTable(ctx, definition.identifier())
+// Load reads a table's present state.
+func (l *Lake) Load(ctx context.Context, definition TableDefinition) (*table.Table, error) {
+	loaded, err := l.Catalog.LoadTable(ctx, definition.Identifier())
 	if errors.Is(err, catalog.ErrNoSuchTable) {
-		return nil, fmt.Errorf("%w: table %s is missing from the catalog", ErrNoLake, definition.name)
+		return nil, fmt.Errorf("%w: table %s is missing from the catalog", ErrNoLake, definition.Name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", definition.name, err)
+		return nil, fmt.Errorf("load %s: %w", definition.Name, err)
 	}
 	if err := refuseNewer(definition, loaded); err != nil {
 		return nil, err
 	}
 	spec := loaded.Spec()
-	if parts := spec.NumFields(); definition.byDay() && parts != len(definition.partition) {
+	if parts := spec.NumFields(); definition.byDay() && parts != len(definition.Partition) {
 		return nil, fmt.Errorf("%w: table %s is partitioned by %d columns, and by day alone in this version of versionlake: ingest into a new lake",
-			ErrConfig, definition.name, parts)
+			objects.ErrConfig, definition.Name, parts)
 	}
 	return loaded, nil
 }

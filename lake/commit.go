@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"path"
 	"slices"
@@ -13,63 +14,64 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// change is what one commit does to one table.
-type change struct {
-	remove, add []iceberg.DataFile
-	summary     iceberg.Properties
-	tags        []string
+// Change is what one commit does to one table.
+type Change struct {
+	Remove, Add []iceberg.DataFile
+	Summary     iceberg.Properties
+	Tags        []string
 	// fresh: no file of add can be in the table yet, so the library need not look.
-	fresh bool
+	Fresh bool
 	// rewrite: add holds the rows of remove, in the same places; the snapshot is one that gold passes over.
-	rewrite bool
+	Rewrite bool
 	// manifests: write these anew.
-	manifests []table.RewriteManifestsOpt
+	Manifests []table.RewriteManifestsOpt
 	// updates are of the table's metadata alone: expired snapshots and tags, properties. They count only if requirements hold.
-	updates      []table.Update
-	requirements []table.Requirement
+	Updates      []table.Update
+	Requirements []table.Requirement
 	// done is told where the metadata lies that the change made; may be nil.
-	done func(location string)
+	Done func(location string)
 }
 
-func (c *change) empty() bool {
-	return len(c.remove) == 0 && len(c.add) == 0 && len(c.tags) == 0 && len(c.manifests) == 0 && len(c.updates) == 0
+func (c *Change) empty() bool {
+	return len(c.Remove) == 0 && len(c.Add) == 0 && len(c.Tags) == 0 && len(c.Manifests) == 0 && len(c.Updates) == 0
 }
 
-// commit changes a table in one snapshot, data, summary and tags together. plan looks at the present table and says
+// Commit changes a table in one snapshot, data, summary and tags together. plan looks at the present table and says
 // what to do, or nothing; when another writer was first it is asked again. It must recognise a change that is
 // already there, since after an error nobody knows whether a commit took effect.
-func (l *Lake) commit(ctx context.Context, definition tableDefinition, plan func(*table.Table) (*change, error)) error {
-	l.commits[definition.name].Lock()
-	defer l.commits[definition.name].Unlock()
+func (l *Lake) Commit(ctx context.Context, definition TableDefinition, plan func(*table.Table) (*Change, error)) error {
+	l.Commits[definition.Name].Lock()
+	defer l.Commits[definition.Name].Unlock()
 	for attempt := 0; ; attempt++ {
-		loaded, err := l.load(ctx, definition)
+		loaded, err := l.Load(ctx, definition)
 		if err != nil {
 			return err
 		}
 		wanted, err := plan(loaded)
 		if err != nil && !l.overtaken(ctx, loaded, err) {
-			return fmt.Errorf("plan the commit of %s: %w", definition.name, err)
+			return fmt.Errorf("plan the commit of %s: %w", definition.Name, err)
 		}
 		if err == nil {
 			if wanted == nil || wanted.empty() {
 				return nil
 			}
-			err = l.tryCommit(ctx, loaded, wanted)
+			err = l.TryCommit(ctx, loaded, wanted)
 		}
 		if err == nil {
 			return nil
 		}
-		if !isConflict(err) && !l.overtaken(ctx, loaded, err) {
-			return fmt.Errorf("commit %s: %w", definition.name, err)
+		if !IsConflict(err) && !l.overtaken(ctx, loaded, err) {
+			return fmt.Errorf("commit %s: %w", definition.Name, err)
 		}
 		// The lock keeps this process's own commits apart, so that a conflict means another process: give it room.
 		pause := time.Duration(rand.Int64N(int64(min(50<<min(attempt, 6), 2000)))+5) * time.Millisecond
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("commit %s after %d conflicts: %w", definition.name, attempt+1, ctx.Err())
+			return fmt.Errorf("commit %s after %d conflicts: %w", definition.Name, attempt+1, ctx.Err())
 		case <-time.After(pause):
 		}
 	}
@@ -77,14 +79,14 @@ func (l *Lake) commit(ctx context.Context, definition tableDefinition, plan func
 
 // overtaken tells that what a plan reads went while it was made: an erasure removes the metadata that it rewrites.
 func (l *Lake) overtaken(ctx context.Context, loaded *table.Table, err error) bool {
-	if !isMissing(err) {
+	if !objects.IsMissing(err) {
 		return false
 	}
-	now, err := l.catalog.LoadTable(ctx, loaded.Identifier())
+	now, err := l.Catalog.LoadTable(ctx, loaded.Identifier())
 	return err == nil && now.MetadataLocation() != loaded.MetadataLocation()
 }
 
-func (l *Lake) tryCommit(ctx context.Context, loaded *table.Table, wanted *change) error {
+func (l *Lake) TryCommit(ctx context.Context, loaded *table.Table, wanted *Change) error {
 	transaction := loaded.NewTransaction()
 	if err := wanted.stage(ctx, transaction); err != nil {
 		return err
@@ -93,8 +95,8 @@ func (l *Lake) tryCommit(ctx context.Context, loaded *table.Table, wanted *chang
 	if err != nil {
 		return err
 	}
-	requirements, updates := slices.Concat(commit.Requirements, wanted.requirements), slices.Concat(commit.Updates, wanted.updates)
-	if len(wanted.tags) > 0 {
+	requirements, updates := slices.Concat(commit.Requirements, wanted.Requirements), slices.Concat(commit.Updates, wanted.Updates)
+	if len(wanted.Tags) > 0 {
 		staged, err := transaction.StagedTable()
 		if err != nil {
 			return err
@@ -102,9 +104,9 @@ func (l *Lake) tryCommit(ctx context.Context, loaded *table.Table, wanted *chang
 		head := staged.CurrentSnapshot()
 		// Iceberg counts a tag's age from its snapshot's, which may be long past.
 		past := max(time.Since(time.UnixMilli(head.TimestampMs)), 0)
-		for _, tag := range wanted.tags {
+		for _, tag := range wanted.Tags {
 			requirements = append(requirements, table.AssertRefSnapshotID(tag, nil))
-			age := past + l.tagAge(tag)
+			age := past + l.TagAge(tag)
 			updates = append(updates, table.NewSetSnapshotRefUpdate(tag, head.SnapshotID, table.TagRef, age.Milliseconds(), 0, 0))
 		}
 		if len(commit.Updates) == 0 {
@@ -112,75 +114,75 @@ func (l *Lake) tryCommit(ctx context.Context, loaded *table.Table, wanted *chang
 			requirements = append(requirements, table.AssertRefSnapshotID(table.MainBranch, &head.SnapshotID))
 		}
 	}
-	_, location, err := l.catalog.CommitTable(ctx, loaded.Identifier(), requirements, updates)
-	if err == nil && wanted.done != nil {
-		wanted.done(location)
+	_, location, err := l.Catalog.CommitTable(ctx, loaded.Identifier(), requirements, updates)
+	if err == nil && wanted.Done != nil {
+		wanted.Done(location)
 	}
 	return err
 }
 
 // stage writes the manifests of a change.
-func (c *change) stage(ctx context.Context, transaction *table.Transaction) error {
+func (c *Change) stage(ctx context.Context, transaction *table.Transaction) error {
 	switch {
-	case len(c.manifests) > 0:
-		_, err := transaction.RewriteManifests(ctx, c.manifests...)
+	case len(c.Manifests) > 0:
+		_, err := transaction.RewriteManifests(ctx, c.Manifests...)
 		return err
-	case c.rewrite:
-		rewrite := transaction.NewRewrite(c.summary)
-		for _, file := range c.remove {
+	case c.Rewrite:
+		rewrite := transaction.NewRewrite(c.Summary)
+		for _, file := range c.Remove {
 			rewrite.DeleteFile(file)
 		}
-		for _, file := range c.add {
+		for _, file := range c.Add {
 			rewrite.AddDataFile(file)
 		}
 		return rewrite.Commit(ctx)
-	case len(c.remove)+len(c.add) > 0:
+	case len(c.Remove)+len(c.Add) > 0:
 		options := []table.WriteOption{table.WithoutAutoNameMapping()}
-		if c.fresh {
+		if c.Fresh {
 			options = append(options, table.WithoutDuplicateCheck())
 		}
-		return transaction.ReplaceDataFilesWithDataFiles(ctx, c.remove, c.add, c.summary, options...)
+		return transaction.ReplaceDataFilesWithDataFiles(ctx, c.Remove, c.Add, c.Summary, options...)
 	}
 	return nil
 }
 
-// isConflict tells that another writer was first and nothing was committed. iceberg-go 0.7.0 reports a stale base as
+// IsConflict tells that another writer was first and nothing was committed. iceberg-go 0.7.0 reports a stale base as
 // plain text; TestStaleBaseIsPlainText fails when it no longer does.
-func isConflict(err error) bool {
+func IsConflict(err error) bool {
 	return errors.Is(err, table.ErrCommitFailed) ||
 		strings.Contains(err.Error(), "requirement failed") ||
 		strings.Contains(err.Error(), "database is locked") ||
 		strings.Contains(err.Error(), "SQLSTATE 40001")
 }
 
-// hourFiles are the live files of an hour, or their parts that are of the hour.
-func (l *Lake) hourFiles(ctx context.Context, loaded *table.Table, hour telemetry.Hour, options ...table.ScanOption) (files []iceberg.DataFile, err error) {
-	definition, err := definitionOf(tableName(loaded))
+// HourFiles are the live files of an hour, or their parts that are of the hour.
+func (l *Lake) HourFiles(ctx context.Context, loaded *table.Table, hour telemetry.Hour, options ...table.ScanOption) (files []iceberg.DataFile, err error) {
+	definition, err := DefinitionOf(TableName(loaded))
 	if err != nil {
 		return nil, err
 	}
 	filter := iceberg.NewAnd(
 		iceberg.EqualTo(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(hour.Date())),
 		iceberg.EqualTo(iceberg.Reference(hourColumn), hour.OfDay()))
-	live, err := liveFiles(ctx, loaded, append(options, table.WithRowFilter(filter))...)
+	live, err := LiveFiles(ctx, loaded, append(options, table.WithRowFilter(filter))...)
 	if err != nil {
 		return nil, err
 	}
 	for _, file := range live {
-		parts, err := l.byHour(ctx, definition, file)
+		parts, err := l.ByHour(ctx, definition, file)
 		if err != nil {
 			return nil, err
 		}
 		for _, part := range parts {
-			if part.hour == hour {
-				files = append(files, part.file)
+			if part.Hour == hour {
+				files = append(files, part.File)
 			}
 		}
 	}
 	return files, nil
 }
 
-func liveFiles(ctx context.Context, loaded *table.Table, options ...table.ScanOption) ([]iceberg.DataFile, error) {
+func LiveFiles(ctx context.Context, loaded *table.Table, options ...table.ScanOption) ([]iceberg.DataFile, error) {
 	if loaded.CurrentSnapshot() == nil {
 		return nil, nil
 	}
@@ -198,14 +200,14 @@ func liveFiles(ctx context.Context, loaded *table.Table, options ...table.ScanOp
 	return files, nil
 }
 
-// digest is the part of a data file's name that tells its contents.
-func digest(file string) string {
+// Digest is the part of a data file's name that tells its contents.
+func Digest(file string) string {
 	name := strings.TrimSuffix(path.Base(file), ".parquet")
 	return name[strings.LastIndexByte(name, '-')+1:]
 }
 
-// sameContents compares files by their digests, those that were compacted by what they were made of.
-func (l *Lake) sameContents(live []iceberg.DataFile, added []dataFile) (bool, error) {
+// SameContents compares files by their digests, those that were compacted by what they were made of.
+func (l *Lake) SameContents(live []iceberg.DataFile, added []DataFile) (bool, error) {
 	count := map[string]int{}
 	for _, file := range live {
 		digests, err := l.digests(file)
@@ -217,7 +219,7 @@ func (l *Lake) sameContents(live []iceberg.DataFile, added []dataFile) (bool, er
 		}
 	}
 	for _, file := range added {
-		count[digest(file.Path)]--
+		count[Digest(file.Path)]--
 	}
 	for _, n := range count {
 		if n != 0 {
@@ -227,14 +229,69 @@ func (l *Lake) sameContents(live []iceberg.DataFile, added []dataFile) (bool, er
 	return true, nil
 }
 
-func (l *Lake) entries(definition tableDefinition, files []dataFile) ([]iceberg.DataFile, error) {
+func (l *Lake) Entries(definition TableDefinition, files []DataFile) ([]iceberg.DataFile, error) {
 	decoded := make([]iceberg.DataFile, len(files))
 	for i, file := range files {
-		entry, err := l.entry(file, definition)
+		entry, err := l.Entry(file, definition)
 		if err != nil {
 			return nil, err
 		}
 		decoded[i] = entry
 	}
 	return decoded, nil
+}
+
+// TagAge says how long a tag is kept: hourly ones for two days, the day's last longer, so that a day can be compared with
+// a day of last month.
+func (l *Lake) TagAge(tag string) time.Duration {
+	if hour, _, _ := strings.Cut(tag, "."); strings.HasSuffix(hour, "T23") {
+		return l.Config.DayTagAge
+	}
+	return l.Config.TagAge
+}
+
+// ShortID keeps names of files readable; the attempt's time makes them unique.
+func ShortID(id string) string { return id[:min(len(id), 8)] }
+
+const (
+	PropertyRules = "versionlake.rules"
+)
+
+// MetadataChange sets properties, if the table's head is still the one that was looked at.
+func MetadataChange(loaded *table.Table, properties iceberg.Properties) *Change {
+	current := loaded.Properties()
+	properties = maps.Clone(properties)
+	maps.DeleteFunc(properties, func(key, value string) bool { return current[key] == value })
+	if len(properties) == 0 {
+		return nil
+	}
+	var head *int64
+	if snapshot := loaded.CurrentSnapshot(); snapshot != nil {
+		head = &snapshot.SnapshotID
+	}
+	return &Change{
+		Updates:      []table.Update{table.NewSetPropertiesUpdate(properties)},
+		Requirements: []table.Requirement{table.AssertRefSnapshotID(table.MainBranch, head)},
+	}
+}
+
+func HeadOf(loaded *table.Table) int64 {
+	if snapshot := loaded.CurrentSnapshot(); snapshot != nil {
+		return snapshot.SnapshotID
+	}
+	return 0
+}
+
+// MetadataVersions is how many metadata files a table names besides its present one; what it names is not swept.
+var MetadataVersions = iceberg.Properties{table.MetadataPreviousVersionsMaxKey: "5"}
+
+// AttemptName begins the names of the ledger's files: no two are ever the same, so that what an attempt left behind can be
+// removed while another one runs.
+func AttemptName(id string) string { return fmt.Sprintf("%s-%d", ShortID(id), time.Now().UnixNano()) }
+
+func CountOf(files []iceberg.DataFile) (rows int64) {
+	for _, file := range files {
+		rows += file.Count()
+	}
+	return rows
 }

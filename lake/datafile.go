@@ -19,17 +19,18 @@ import (
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
 // Row groups of this many rows bound the memory of a writer; readers skip whole groups by their statistics.
 const (
 	rowsPerGroup  = 131072
-	bytesPerGroup = 64 << 20
+	BytesPerGroup = 64 << 20
 )
 
-// dataFile is a data file that was written but not committed: it travels between workers as text.
-type dataFile struct {
+// DataFile is a data file that was written but not committed: it travels between workers as text.
+type DataFile struct {
 	Table string `json:"table"`
 	Path  string `json:"path"`
 	Rows  int64  `json:"rows"`
@@ -37,70 +38,70 @@ type dataFile struct {
 	Entry []byte `json:"entry"` // the manifest entry, in Iceberg's Avro encoding
 }
 
-// partition is where a file belongs: an hour, a day, or a bucket.
-type partition struct {
-	folder string
-	values map[int]any
+// Partition is where a file belongs: an hour, a day, or a bucket.
+type Partition struct {
+	Folder string
+	Values map[int]any
 }
 
-func hourOf(hour telemetry.Hour) partition {
-	day := dayOf(hour)
-	day.folder += fmt.Sprintf("/p_ingest_hour_utc=%d", hour.OfDay())
-	day.values[partitionFieldID+1] = hour.OfDay()
+func HourOf(hour telemetry.Hour) Partition {
+	day := DayOf(hour)
+	day.Folder += fmt.Sprintf("/p_ingest_hour_utc=%d", hour.OfDay())
+	day.Values[PartitionFieldID+1] = hour.OfDay()
 	return day
 }
 
-func dayOf(hour telemetry.Hour) partition {
-	return partition{
-		folder: "p_ingest_date_utc=" + hour.Start().Format("2006-01-02"),
-		values: map[int]any{partitionFieldID: iceberg.Date(hour.Date())},
+func DayOf(hour telemetry.Hour) Partition {
+	return Partition{
+		Folder: "p_ingest_date_utc=" + hour.Start().Format("2006-01-02"),
+		Values: map[int]any{PartitionFieldID: iceberg.Date(hour.Date())},
 	}
 }
 
-// hourOfFile is the partition of a file, in a table that is partitioned by hour.
-func hourOfFile(file iceberg.DataFile) (telemetry.Hour, error) {
-	date, ok1 := file.Partition()[partitionFieldID].(iceberg.Date)
-	hour, ok2 := file.Partition()[partitionFieldID+1].(int32)
+// HourOfFile is the partition of a file, in a table that is partitioned by hour.
+func HourOfFile(file iceberg.DataFile) (telemetry.Hour, error) {
+	date, ok1 := file.Partition()[PartitionFieldID].(iceberg.Date)
+	hour, ok2 := file.Partition()[PartitionFieldID+1].(int32)
 	if !ok1 || !ok2 {
 		return 0, fmt.Errorf("file %s has no hour: %v", file.FilePath(), file.Partition())
 	}
-	return firstHour(date) + telemetry.Hour(hour), nil
+	return FirstHour(date) + telemetry.Hour(hour), nil
 }
 
-// firstHour is the hour in which a day begins.
-func firstHour[D ~int32](day D) telemetry.Hour { return telemetry.Hour(day) * 24 }
+// FirstHour is the hour in which a day begins.
+func FirstHour[D ~int32](day D) telemetry.Hour { return telemetry.Hour(day) * 24 }
 
-func bucketOf(column string, bucket int) partition {
-	return partition{folder: fmt.Sprintf("%s_bucket=%d", column, bucket), values: map[int]any{partitionFieldID: int32(bucket)}}
+func BucketOf(column string, bucket int) Partition {
+	return Partition{Folder: fmt.Sprintf("%s_bucket=%d", column, bucket), Values: map[int]any{PartitionFieldID: int32(bucket)}}
 }
 
-// dataWriter writes one Parquet file of a table. parquet-go: a third of the time and memory of Iceberg's own writer
+// DataWriter writes one Parquet file of a table. parquet-go: a third of the time and memory of Iceberg's own writer
 // (measured on an hour of two million lines), and writes copy, so that rows may alias reused buffers.
-type dataWriter[T any] struct {
+type DataWriter[T any] struct {
 	lake       *Lake
-	definition tableDefinition
-	partition  partition
-	object     *objectWriter
+	definition TableDefinition
+	partition  Partition
+	object     *objects.Writer
 	rows       *parquet.GenericWriter[T]
 	pool       *sync.Pool
-	texts      []uintptr // see safeBatch
-	written    int64
+	texts      []uintptr // see SafeBatch
+	Written    int64
 	waiting    int // bytes in the open row group
 	ending     bool
 	tail       bytes.Buffer // the footer and what lies before it, when ending
 }
 
-// writerPools keep parquet-go's writers between files, by table: their buffers grow once.
-var writerPools sync.Map
+// WriterPools keep parquet-go's writers between files, by table: their buffers grow once.
+var WriterPools sync.Map
 
-func newDataWriter[T any](l *Lake, definition tableDefinition, p partition, extra ...parquet.WriterOption) (*dataWriter[T], error) {
-	object, err := l.objects.create(l.dataFolder(definition, p))
+func NewDataWriter[T any](l *Lake, definition TableDefinition, p Partition, extra ...parquet.WriterOption) (*DataWriter[T], error) {
+	object, err := l.Objects.Create(l.dataFolder(definition, p))
 	if err != nil {
 		return nil, err
 	}
-	w := &dataWriter[T]{lake: l, definition: definition, partition: p, object: object, pool: new(sync.Pool), texts: optionalTexts[T]()}
+	w := &DataWriter[T]{lake: l, definition: definition, partition: p, object: object, pool: new(sync.Pool), texts: OptionalTexts[T]()}
 	if len(extra) == 0 { // what is said of one file must not be said of the next
-		pool, _ := writerPools.LoadOrStore(definition.name, new(sync.Pool))
+		pool, _ := WriterPools.LoadOrStore(definition.Name, new(sync.Pool))
 		w.pool = pool.(*sync.Pool)
 	}
 	if free, ok := w.pool.Get().(*parquet.GenericWriter[T]); ok {
@@ -121,28 +122,28 @@ func newDataWriter[T any](l *Lake, definition tableDefinition, p partition, extr
 }
 
 // Write takes the file's bytes from parquet-go.
-func (w *dataWriter[T]) Write(data []byte) (int, error) {
+func (w *DataWriter[T]) Write(data []byte) (int, error) {
 	if w.ending {
 		return w.tail.Write(data)
 	}
 	return w.object.Write(data)
 }
 
-func (l *Lake) tableFolder(definition tableDefinition) string {
-	identifier := definition.identifier()
-	return l.objects.root + "/" + identifier[0] + "/" + identifier[1]
+func (l *Lake) TableFolder(definition TableDefinition) string {
+	identifier := definition.Identifier()
+	return l.Objects.Root + "/" + identifier[0] + "/" + identifier[1]
 }
 
 // dataFolder is where the data files of a partition lie; the zero one is that of a table without partitions.
-func (l *Lake) dataFolder(definition tableDefinition, p partition) string {
-	return strings.TrimSuffix(l.tableFolder(definition)+"/data/"+p.folder, "/")
+func (l *Lake) dataFolder(definition TableDefinition, p Partition) string {
+	return strings.TrimSuffix(l.TableFolder(definition)+"/data/"+p.Folder, "/")
 }
 
-// write adds rows of about size bytes in all. A row group ends early when they are long: clients send lines of a MiB.
-func (w *dataWriter[T]) write(rows []T, size int) error {
+// Append adds rows of about size bytes in all. A row group ends early when they are long: clients send lines of a MiB.
+func (w *DataWriter[T]) Append(rows []T, size int) error {
 	written := 0
 	for written < len(rows) {
-		n, err := w.rows.Write(rows[written : written+safeBatch(rows[written:], w.texts)])
+		n, err := w.rows.Write(rows[written : written+SafeBatch(rows[written:], w.texts)])
 		if written += n; err != nil {
 			return w.wrote(written, size, err)
 		}
@@ -150,20 +151,20 @@ func (w *dataWriter[T]) write(rows []T, size int) error {
 	return w.wrote(written, size, nil)
 }
 
-func (w *dataWriter[T]) wrote(rows, size int, err error) error {
-	w.written += int64(rows)
+func (w *DataWriter[T]) wrote(rows, size int, err error) error {
+	w.Written += int64(rows)
 	if w.waiting += size; err != nil {
-		return fmt.Errorf("write rows of %s: %w", w.definition.name, err)
+		return fmt.Errorf("write rows of %s: %w", w.definition.Name, err)
 	}
-	if w.waiting >= bytesPerGroup {
+	if w.waiting >= BytesPerGroup {
 		return w.endGroup()
 	}
 	return nil
 }
 
-// writeRaw adds rows in Parquet's own form. One writer takes rows in one form only: parquet-go 0.32.0 silently drops
+// WriteRaw adds rows in Parquet's own form. One writer takes rows in one form only: parquet-go 0.32.0 silently drops
 // what WriteRows was given when the first Write comes after it.
-func (w *dataWriter[T]) writeRaw(rows []parquet.Row) error {
+func (w *DataWriter[T]) WriteRaw(rows []parquet.Row) error {
 	size := 0
 	for _, row := range rows {
 		size += 24 * len(row)
@@ -178,40 +179,40 @@ func (w *dataWriter[T]) writeRaw(rows []parquet.Row) error {
 }
 
 // endGroup ends the open row group, if it has rows.
-func (w *dataWriter[T]) endGroup() error {
+func (w *DataWriter[T]) endGroup() error {
 	w.waiting = 0
 	if err := w.rows.Flush(); err != nil {
-		return fmt.Errorf("write rows of %s: %w", w.definition.name, err)
+		return fmt.Errorf("write rows of %s: %w", w.definition.Name, err)
 	}
 	return nil
 }
 
-func (w *dataWriter[T]) abort() { w.object.abort() }
+func (w *DataWriter[T]) Abort() { w.object.Abort() }
 
-// close publishes the file under a name that ends in the digest of its contents, so that a rerun of the same files
+// Close publishes the file under a name that ends in the digest of its contents, so that a rerun of the same files
 // can see that it changed nothing. A writer without rows leaves no file: nil.
-func (w *dataWriter[T]) close(name string) (*dataFile, error) {
-	if w.written == 0 {
-		w.abort()
+func (w *DataWriter[T]) Close(name string) (*DataFile, error) {
+	if w.Written == 0 {
+		w.Abort()
 		w.recycle()
 		return nil, nil
 	}
 	footer, err := w.end()
 	if err != nil {
-		w.abort()
-		return nil, fmt.Errorf("finish a file of %s: %w", w.definition.name, err)
+		w.Abort()
+		return nil, fmt.Errorf("finish a file of %s: %w", w.definition.Name, err)
 	}
 	w.recycle()
-	path := fmt.Sprintf("%s/%s-%s.parquet", w.lake.dataFolder(w.definition, w.partition), name, w.object.digest())
-	size := w.object.size
-	if err := w.object.publish(path); err != nil {
+	path := fmt.Sprintf("%s/%s-%s.parquet", w.lake.dataFolder(w.definition, w.partition), name, w.object.Digest())
+	size := w.object.Size
+	if err := w.object.Publish(path); err != nil {
 		return nil, err
 	}
-	spec := w.definition.spec(w.lake.config.Buckets)
-	schema := w.definition.schema()
+	spec := w.definition.spec(w.lake.Config.Buckets)
+	schema := w.definition.Schema()
 	entry, err := table.DataFileFromMetadata(table.DataFileArgs{
 		Schema: schema, Spec: spec, Format: iceberg.ParquetFile, Metadata: footer, FilePath: path, FileSize: size,
-		Content: iceberg.EntryContentData, PartitionValues: w.partition.values, Properties: w.definition.properties, FormatVersion: 2,
+		Content: iceberg.EntryContentData, PartitionValues: w.partition.Values, Properties: w.definition.properties, FormatVersion: 2,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("describe %s: %w", path, err)
@@ -220,16 +221,16 @@ func (w *dataWriter[T]) close(name string) (*dataFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describe %s: %w", path, err)
 	}
-	return &dataFile{Table: w.definition.name, Path: path, Rows: w.written, Size: size, Entry: encoded}, nil
+	return &DataFile{Table: w.definition.Name, Path: path, Rows: w.Written, Size: size, Entry: encoded}, nil
 }
 
-func (w *dataWriter[T]) recycle() {
+func (w *DataWriter[T]) recycle() {
 	w.rows.Reset(io.Discard)
 	w.pool.Put(w.rows)
 }
 
 // end writes what follows the row groups, and returns the metadata in the form that Iceberg's statistics are made from.
-func (w *dataWriter[T]) end() (*metadata.FileMetaData, error) {
+func (w *DataWriter[T]) end() (*metadata.FileMetaData, error) {
 	if err := w.rows.Flush(); err != nil {
 		return nil, err
 	}
@@ -250,8 +251,8 @@ func (w *dataWriter[T]) end() (*metadata.FileMetaData, error) {
 	}
 	tail = tail[:start]
 	nameColumns(&meta, w.rows.Schema().Columns())
-	if w.definition.bounded != nil {
-		tail = dropColumnIndex(&meta, tail, w.object.size)
+	if w.definition.Bounded != nil {
+		tail = dropColumnIndex(&meta, tail, w.object.Size)
 	}
 	footer, err := thrift.Marshal(&protocol, &meta)
 	if err != nil {
@@ -298,26 +299,26 @@ func dropColumnIndex(meta *format.FileMetaData, tail []byte, offset int64) []byt
 	return slices.Delete(tail, int(start), int(start+dropped))
 }
 
-// entry decodes a written file for a commit.
-func (l *Lake) entry(file dataFile, definition tableDefinition) (iceberg.DataFile, error) {
-	decoded, err := codec.DecodeDataFile(file.Entry, definition.spec(l.config.Buckets), definition.schema(), 2)
+// Entry decodes a written file for a commit.
+func (l *Lake) Entry(file DataFile, definition TableDefinition) (iceberg.DataFile, error) {
+	decoded, err := codec.DecodeDataFile(file.Entry, definition.spec(l.Config.Buckets), definition.Schema(), 2)
 	if err != nil {
 		return nil, fmt.Errorf("decode the entry of %s: %w", file.Path, err)
 	}
 	return decoded, nil
 }
 
-// encode turns a live file back into one that travels.
-func (l *Lake) encode(file iceberg.DataFile, definition tableDefinition) (dataFile, error) {
-	encoded, err := codec.EncodeDataFile(file, definition.spec(l.config.Buckets), definition.schema(), 2)
+// Encode turns a live file back into one that travels.
+func (l *Lake) Encode(file iceberg.DataFile, definition TableDefinition) (DataFile, error) {
+	encoded, err := codec.EncodeDataFile(file, definition.spec(l.Config.Buckets), definition.Schema(), 2)
 	if err != nil {
-		return dataFile{}, fmt.Errorf("describe %s: %w", file.FilePath(), err)
+		return DataFile{}, fmt.Errorf("describe %s: %w", file.FilePath(), err)
 	}
-	return dataFile{Table: definition.name, Path: file.FilePath(), Rows: file.Count(), Size: file.FileSizeBytes(), Entry: encoded}, nil
+	return DataFile{Table: definition.Name, Path: file.FilePath(), Rows: file.Count(), Size: file.FileSizeBytes(), Entry: encoded}, nil
 }
 
-// bounds reads a long column's smallest and largest value in a file; everything where the file has no statistics.
-func bounds(file iceberg.DataFile, fieldID int) (low, high int64) {
+// Bounds reads a long column's smallest and largest value in a file; everything where the file has no statistics.
+func Bounds(file iceberg.DataFile, fieldID int) (low, high int64) {
 	low, high = math.MinInt64, math.MaxInt64
 	if b := file.LowerBoundValues()[fieldID]; len(b) == 8 {
 		low = int64(binary.LittleEndian.Uint64(b))

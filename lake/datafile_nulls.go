@@ -13,9 +13,9 @@ import (
 // texts that are there, too: readers see empty texts. So rows are given to it in batches in which no column looks like this.
 // TestOptionalTexts fails when this is no longer needed.
 
-// optionalTexts are the places, within a row, of its optional columns of text. Rows that are no structs come in Parquet's own
+// OptionalTexts are the places, within a row, of its optional columns of text. Rows that are no structs come in Parquet's own
 // form, where this can't happen.
-func optionalTexts[T any]() (offsets []uintptr) {
+func OptionalTexts[T any]() (offsets []uintptr) {
 	row := reflect.TypeFor[T]()
 	if row.Kind() != reflect.Struct {
 		return nil
@@ -29,8 +29,8 @@ func optionalTexts[T any]() (offsets []uintptr) {
 	return offsets
 }
 
-// safeBatch says how many of the rows, from the first on, can be written at once.
-func safeBatch[T any](rows []T, texts []uintptr) int {
+// SafeBatch says how many of the rows, from the first on, can be written at once.
+func SafeBatch[T any](rows []T, texts []uintptr) int {
 	if len(texts) == 0 {
 		return len(rows)
 	}

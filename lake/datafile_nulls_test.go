@@ -1,4 +1,4 @@
-package lake
+package lake_test
 
 import (
 	"bytes"
@@ -8,6 +8,9 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/laketest"
 )
 
 type sparseRow struct {
@@ -49,9 +52,9 @@ func wantedNulls(rows []sparseRow) (want []string) {
 }
 
 func TestOptionalTexts(t *testing.T) {
-	texts := optionalTexts[sparseRow]()
+	texts := lake.OptionalTexts[sparseRow]()
 	require.Len(t, texts, 2)
-	safe := func(rows []sparseRow) int { return safeBatch(rows, texts) }
+	safe := func(rows []sparseRow) int { return lake.SafeBatch(rows, texts) }
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.SampledFrom([]string{"", "x"})
 		if rapid.Bool().Draw(t, "sparse") {
@@ -70,19 +73,19 @@ func TestOptionalTexts(t *testing.T) {
 
 // The whole way: what a client did not say is NULL for whoever reads the files.
 func TestAbsentIsNull(t *testing.T) {
-	l := newLake(t)
-	in := newIngester(t, l, "file://"+t.TempDir())
-	lines := []string{event("27T05:00", "s1", "Login", "UserId", "x"), event("27T05:01", "s1", "FeatureUsed", "Feature", "x")}
+	l := laketest.NewLake(t)
+	in := laketest.NewIngester(t, l, "file://"+t.TempDir())
+	lines := []string{laketest.Event("27T05:00", "s1", "Login", "UserId", "x"), laketest.Event("27T05:01", "s1", "FeatureUsed", "Feature", "x")}
 	for i := range 8 {
-		lines = append(lines, event(fmt.Sprintf("27T05:%02d", 2+i), "s1", "SessionStart"))
+		lines = append(lines, laketest.Event(fmt.Sprintf("27T05:%02d", 2+i), "s1", "SessionStart"))
 	}
-	in.put("27T05/a.tsv", lines...)
-	in.ingest(hourAt(t, "2022-05-27T05"))
-	loaded, err := l.load(t.Context(), silverEvents)
+	in.Put("27T05/a.tsv", lines...)
+	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
+	loaded, err := l.Load(t.Context(), lake.SilverEvents)
 	require.NoError(t, err)
-	files, err := liveFiles(t.Context(), loaded)
+	files, err := lake.LiveFiles(t.Context(), loaded)
 	require.NoError(t, err)
-	rows, err := readRows[nullableEvent](t.Context(), l, files)
+	rows, err := lake.ReadRows[nullableEvent](t.Context(), l, files)
 	require.NoError(t, err)
 	require.Len(t, rows, len(lines))
 	for _, row := range rows {

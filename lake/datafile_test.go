@@ -1,4 +1,4 @@
-package lake
+package lake_test
 
 import (
 	"bytes"
@@ -8,52 +8,55 @@ import (
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/laketest"
 )
 
 // TestRecycledWriter: a writer that has written a file writes the next one as a new writer does, byte for byte.
 func TestRecycledWriter(t *testing.T) {
-	l := newLake(t)
-	write := func(definition tableDefinition, first int) []byte {
-		w, err := newDataWriter[silverRow](l, definition, hourOf(1))
+	l := laketest.NewLake(t)
+	write := func(definition lake.TableDefinition, first int) []byte {
+		w, err := lake.NewDataWriter[lake.SilverRow](l, definition, lake.HourOf(1))
 		if err != nil {
 			t.Fatal(err)
 		}
 		// Several row groups, columns with and without values, dictionaries that grow.
-		batch := make([]silverRow, 1000)
+		batch := make([]lake.SilverRow, 1000)
 		for n := 0; n < 3*len(batch); n += len(batch) {
 			for i := range batch {
 				id := fmt.Sprintf("%08d", (first+n+i)*7919)
-				batch[i] = silverRow{EventName: "FeatureUsed", SessionID: id, Feature: id[:5], Time: int64(n), LineNumber: int64(i)}
+				batch[i] = lake.SilverRow{EventName: "FeatureUsed", SessionID: id, Feature: id[:5], Time: int64(n), LineNumber: int64(i)}
 				if i%3 == 0 {
 					batch[i].UserID, batch[i].Feature = id[2:], ""
 				}
 			}
-			if err := w.write(batch, bytesPerGroup); err != nil {
+			if err := w.Append(batch, lake.BytesPerGroup); err != nil {
 				t.Fatal(err)
 			}
 		}
-		file, err := w.close("test")
+		file, err := w.Close("test")
 		if err != nil {
 			t.Fatal(err)
 		}
-		content, err := os.ReadFile(l.objects.localPath(file.Path))
+		content, err := os.ReadFile(l.Objects.LocalPath(file.Path))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.objects.io.Remove(file.Path); err != nil {
+		if err := l.Objects.IO.Remove(file.Path); err != nil {
 			t.Fatal(err)
 		}
 		return content
 	}
 	for _, bounded := range [][]string{nil, {"event_timestamp_utc"}} {
-		definition := silverEvents
-		definition.bounded = bounded
+		definition := lake.SilverEvents
+		definition.Bounded = bounded
 		fresh := func(first int) []byte {
-			writerPools.Delete(definition.name)
+			lake.WriterPools.Delete(definition.Name)
 			return write(definition, first)
 		}
 		wantOne, wantTwo := fresh(1), fresh(5000)
-		writerPools.Delete(definition.name)
+		lake.WriterPools.Delete(definition.Name)
 		for range 2 {
 			if !bytes.Equal(write(definition, 1), wantOne) || !bytes.Equal(write(definition, 5000), wantTwo) {
 				t.Errorf("bounded %v: a recycled writer writes another file", bounded)
@@ -63,7 +66,7 @@ func TestRecycledWriter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows, err := parquet.Read[silverRow](bytes.NewReader(wantOne), int64(len(wantOne)))
+		rows, err := parquet.Read[lake.SilverRow](bytes.NewReader(wantOne), int64(len(wantOne)))
 		if err != nil || int64(len(rows)) != parsed.NumRows() || rows[len(rows)-2].Feature == "" {
 			t.Errorf("bounded %v: %d of %d rows, %v", bounded, len(rows), parsed.NumRows(), err)
 		}
@@ -80,10 +83,10 @@ func TestRecycledWriter(t *testing.T) {
 // TestResetForgetsNames fails once parquet-go's writers can be reset: nameColumns is needless then.
 func TestResetForgetsNames(t *testing.T) {
 	var file bytes.Buffer
-	w := parquet.NewGenericWriter[fileRow](io.Discard)
+	w := parquet.NewGenericWriter[lake.FileRow](io.Discard)
 	for _, out := range []io.Writer{io.Discard, &file} {
 		w.Reset(out)
-		if _, err := w.Write([]fileRow{{FileName: "f"}}); err != nil {
+		if _, err := w.Write([]lake.FileRow{{FileName: "f"}}); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Close(); err != nil {
@@ -102,8 +105,8 @@ func TestResetForgetsNames(t *testing.T) {
 // TestSkippedBoundsAreEmpty fails once parquet-go leaves out what it was told to skip: dropColumnIndex is needless then.
 func TestSkippedBoundsAreEmpty(t *testing.T) {
 	var file bytes.Buffer
-	w := parquet.NewGenericWriter[fileRow](&file, parquet.SkipPageBounds("file_name"))
-	if _, err := w.Write([]fileRow{{FileName: "f"}}); err != nil {
+	w := parquet.NewGenericWriter[lake.FileRow](&file, parquet.SkipPageBounds("file_name"))
+	if _, err := w.Write([]lake.FileRow{{FileName: "f"}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package lake
+package lake_test
 
 import (
 	"archive/tar"
@@ -20,6 +20,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/versionlake/versionlake/history"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/status"
+	"github.com/versionlake/versionlake/lake/verify"
 )
 
 // existingLakes is where kept lakes were written and are unpacked: their tables hold absolute paths.
@@ -66,8 +71,8 @@ func unpackLake(t *testing.T, name string) (dir string) {
 	}
 }
 
-func existingConfig(dir string) Config {
-	return Config{Catalog: "sqlite://" + dir + "/lake/catalog.db", Warehouse: "file://" + dir + "/lake/warehouse"}
+func existingConfig(dir string) lake.Config {
+	return lake.Config{Catalog: "sqlite://" + dir + "/lake/catalog.db", Warehouse: "file://" + dir + "/lake/warehouse"}
 }
 
 // answer is what a version of gold says of a user, as far as every version of versionlake says it alike.
@@ -126,7 +131,7 @@ func keptAnswers(t *testing.T, path string) (lines []string) {
 }
 
 // sameAnswers compares what the lake says as of each of its tags with what was said when it was kept.
-func sameAnswers(t *testing.T, l *Lake, dir string) {
+func sameAnswers(t *testing.T, l *lake.Lake, dir string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "answers", "hour-*.jsonl"))
 	if err != nil || len(files) != 20 {
@@ -139,7 +144,7 @@ func sameAnswers(t *testing.T, l *Lake, dir string) {
 			t.Fatal(err)
 		}
 		var got []string
-		for user, err := range l.Users(t.Context(), version) {
+		for user, err := range gold.Users(t.Context(), l, version) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -156,28 +161,28 @@ func sameAnswers(t *testing.T, l *Lake, dir string) {
 // anew once. Its old tags answer what they did, and whom it forgot stays forgotten.
 func TestExistingLake(t *testing.T) {
 	dir := unpackLake(t, "a318759")
-	reader, err := OpenExisting(t.Context(), existingConfig(dir))
+	reader, err := lake.OpenExisting(t.Context(), existingConfig(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer reader.Close()
 	sameAnswers(t, reader, dir)
-	if _, err := reader.Status(t.Context()); err != nil {
+	if _, err := status.Read(t.Context(), reader); err != nil {
 		t.Errorf("status before the update: %v", err)
 	}
 
-	l, err := Open(t.Context(), existingConfig(dir))
+	l, err := lake.Open(t.Context(), existingConfig(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	for _, definition := range tableDefinitions {
-		loaded, err := l.load(t.Context(), definition)
+	for _, definition := range lake.TableDefinitions {
+		loaded, err := l.Load(t.Context(), definition)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if later, err := definition.laterSchema(loaded.Schema()); later != nil || err != nil {
-			t.Errorf("%s lacks columns, %v:\n%s", definition.name, err, loaded.Schema())
+		if later, err := definition.LaterSchema(loaded.Schema()); later != nil || err != nil {
+			t.Errorf("%s lacks columns, %v:\n%s", definition.Name, err, loaded.Schema())
 		}
 	}
 	sameAnswers(t, l, dir)
@@ -187,16 +192,16 @@ func TestExistingLake(t *testing.T) {
 		t.Errorf("notes before anything was ingested: %q", verified.Notes)
 	}
 
-	in := newIngester(t, l, filepath.Join(dir, "later"))
-	for _, hour := range in.hours() {
-		in.ingest(hour)
+	in := laketest.NewIngester(t, l, filepath.Join(dir, "later"))
+	for _, hour := range in.Hours() {
+		in.Ingest(hour)
 	}
 	sameAnswers(t, l, dir)
 	if verified = verifyClean(t, l); strings.Contains(strings.Join(verified.Notes, "\n"), "gold.users was made") {
 		t.Errorf("notes after a round: %q", verified.Notes)
 	}
 	now := map[string]bool{}
-	for _, line := range strings.Split(strings.TrimSpace(users(t, l, "")), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(laketest.Users(t, l, "")), "\n") {
 		var user history.User
 		if err := json.Unmarshal([]byte(line), &user); err != nil {
 			t.Fatal(err)
@@ -217,7 +222,7 @@ func TestExistingLake(t *testing.T) {
 	}
 
 	before := metadataOf(t, l)
-	again, err := Open(t.Context(), existingConfig(dir))
+	again, err := lake.Open(t.Context(), existingConfig(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,9 +234,9 @@ func TestExistingLake(t *testing.T) {
 	}
 }
 
-func verifyClean(t *testing.T, l *Lake) Verified {
+func verifyClean(t *testing.T, l *lake.Lake) verify.Verified {
 	t.Helper()
-	verified, err := l.Verify(t.Context(), VerifyOptions{}, func(d Difference) error {
+	verified, err := verify.Run(t.Context(), l, verify.Options{}, func(d verify.Difference) error {
 		t.Errorf("verify: %+v", d)
 		return nil
 	})
@@ -241,15 +246,15 @@ func verifyClean(t *testing.T, l *Lake) Verified {
 	return verified
 }
 
-func metadataOf(t *testing.T, l *Lake) map[string]string {
+func metadataOf(t *testing.T, l *lake.Lake) map[string]string {
 	t.Helper()
 	locations := map[string]string{}
-	for _, definition := range tableDefinitions {
-		loaded, err := l.load(t.Context(), definition)
+	for _, definition := range lake.TableDefinitions {
+		loaded, err := l.Load(t.Context(), definition)
 		if err != nil {
 			t.Fatal(err)
 		}
-		locations[definition.name] = loaded.MetadataLocation()
+		locations[definition.Name] = loaded.MetadataLocation()
 	}
 	return locations
 }
@@ -257,13 +262,13 @@ func metadataOf(t *testing.T, l *Lake) map[string]string {
 // TestNewerLake: what a later version has written is refused with a word, not misread.
 func TestNewerLake(t *testing.T) {
 	for name, update := range map[string]struct {
-		definition tableDefinition
+		definition lake.TableDefinition
 		change     func(*table.Table) []table.Update
 	}{
-		"rules": {silverSightings, func(*table.Table) []table.Update {
-			return []table.Update{table.NewSetPropertiesUpdate(iceberg.Properties{propertyRules: "99"})}
+		"rules": {lake.SilverSightings, func(*table.Table) []table.Update {
+			return []table.Update{table.NewSetPropertiesUpdate(iceberg.Properties{lake.PropertyRules: "99"})}
 		}},
-		"a column": {opsHours, func(loaded *table.Table) []table.Update {
+		"a column": {lake.OpsHours, func(loaded *table.Table) []table.Update {
 			fields := append(loaded.Schema().Fields(), iceberg.NestedField{ID: 999, Name: "later", Type: iceberg.PrimitiveTypes.String})
 			return []table.Update{
 				table.NewAddSchemaUpdate(iceberg.NewSchema(loaded.Schema().ID+1, fields...)), table.NewSetCurrentSchemaUpdate(-1),
@@ -271,14 +276,14 @@ func TestNewerLake(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in := newWorld(t)
-			in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.0"))
-			in.ingest(hourAt(t, "2022-05-27T05"))
-			loaded, err := in.lake.load(t.Context(), update.definition)
-			in.must(err)
-			_, _, err = in.lake.catalog.CommitTable(t.Context(), loaded.Identifier(), nil, update.change(loaded))
-			in.must(err)
-			if _, err := Open(t.Context(), in.lake.config); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "update this one") {
+			in := laketest.NewWorld(t)
+			in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"))
+			in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
+			loaded, err := in.Lake.Load(t.Context(), update.definition)
+			in.Must(err)
+			_, _, err = in.Lake.Catalog.CommitTable(t.Context(), loaded.Identifier(), nil, update.change(loaded))
+			in.Must(err)
+			if _, err := lake.Open(t.Context(), in.Lake.Config); !errors.Is(err, lake.ErrNewer) || !strings.Contains(err.Error(), "update this one") {
 				t.Errorf("opened to write: %v", err)
 			}
 		})

@@ -1,4 +1,4 @@
-package lake
+package lake_test
 
 import (
 	"encoding/json"
@@ -10,6 +10,11 @@ import (
 	"testing"
 
 	"github.com/versionlake/versionlake/history"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -70,31 +75,31 @@ func TestPyIceberg(t *testing.T) {
 	if _, err := os.Stat(python); err != nil {
 		t.Skipf("Python's packages are not installed (make tools): %v", err)
 	}
-	in := newWorld(t)
-	hour := hourAt(t, "2022-05-27T05")
-	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.2"), sighting("27T05:20", "s2", "1.0"), event("27T05:21", "s2", "Other"), "broken")
-	in.putBytes("27T05/b.tsv.gz", gzipped(t, sighting("27T05:30", "s3", "1.2"))[:30])
-	in.put("27T06/a.tsv", login("27T06:10", "s1", "p1"), deviceInfo("27T06:11", "s2", "Gerät"), event("27T06:12", "s2", "Crash", "Code", "7"))
-	in.put("27T07/a.tsv", sighting("27T07:10", "s1", "1.1"), sighting("27T07:20", "s4", "1.0"), sighting("27T07:30", goneSession, "1.0", "UserId", gone))
+	in := laketest.NewWorld(t)
+	hour := laketest.HourAt(t, "2022-05-27T05")
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.2"), laketest.Sighting("27T05:20", "s2", "1.0"), laketest.Event("27T05:21", "s2", "Other"), "broken")
+	in.PutBytes("27T05/b.tsv.gz", laketest.Gzipped(t, laketest.Sighting("27T05:30", "s3", "1.2"))[:30])
+	in.Put("27T06/a.tsv", laketest.Login("27T06:10", "s1", "p1"), laketest.DeviceInfo("27T06:11", "s2", "Gerät"), laketest.Event("27T06:12", "s2", "Crash", "Code", "7"))
+	in.Put("27T07/a.tsv", laketest.Sighting("27T07:10", "s1", "1.1"), laketest.Sighting("27T07:20", "s4", "1.0"), laketest.Sighting("27T07:30", laketest.GoneSession, "1.0", "UserId", laketest.Gone))
 	for i := range 4 { // the last one is empty
-		run, _ := in.silver(hour + telemetry.Hour(i))
-		in.gold(run)
+		run, _ := in.Silver(hour + telemetry.Hour(i))
+		in.Gold(run)
 	}
-	in.put("27T05/a.tsv", sighting("27T05:10", "s1", "1.2"), sighting("27T05:20", "s2", "1.1"), sighting("27T05:40", "s5", "1.0"), "broken")
-	in.ingest(hour)
-	in.daily()
-	in.must(in.lake.RecordFindings(t.Context(), "reconcile", []Finding{{Hour: hour, State: HourComplete, Changed: 1}, {Hour: hour + 48, State: HourUnknown, Added: 2}}))
-	in.forget(gone)
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.2"), laketest.Sighting("27T05:20", "s2", "1.1"), laketest.Sighting("27T05:40", "s5", "1.0"), "broken")
+	in.Ingest(hour)
+	in.Daily()
+	in.Must(ledger.RecordFindings(t.Context(), in.Lake, "reconcile", []ledger.Finding{{Hour: hour, State: ledger.HourComplete, Changed: 1}, {Hour: hour + 48, State: ledger.HourUnknown, Added: 2}}))
+	in.Forget(laketest.Gone)
 	for _, definition := range dayTables {
-		_, err := in.lake.MaintainTable(t.Context(), definition.name, Upkeep{SnapshotAge: DefaultSnapshotAge, Grace: DefaultGrace}, func(string) {})
-		in.must(err)
+		_, err := maintain.MaintainTable(t.Context(), in.Lake, definition.Name, maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace}, func(string) {})
+		in.Must(err)
 	}
 
 	command := exec.CommandContext(t.Context(), python, "testdata/interop.py",
-		strings.TrimPrefix(in.lake.config.Catalog, "sqlite://"), in.lake.config.Warehouse)
+		strings.TrimPrefix(in.Lake.Config.Catalog, "sqlite://"), in.Lake.Config.Warehouse)
 	command.Stderr = os.Stderr
 	output, err := command.Output()
-	in.must(err)
+	in.Must(err)
 	var found struct {
 		Tables map[string]struct {
 			Rows                  int
@@ -114,43 +119,43 @@ func TestPyIceberg(t *testing.T) {
 		One        []foreignUser            `json:"one"`
 		HistoryDoc string                   `json:"history_doc"`
 	}
-	in.must(json.Unmarshal(output, &found))
+	in.Must(json.Unmarshal(output, &found))
 
-	l := in.lake
+	l := in.Lake
 	counts := map[string]int{
-		bronzeEvents.name: len(rowsOf[eventRow](t, l, bronzeEvents)), bronzeRejects.name: len(rowsOf[rejectRow](t, l, bronzeRejects)),
-		silverEvents.name: len(rowsOf[silverRow](t, l, silverEvents)), silverSightings.name: len(rowsOf[sightingRow](t, l, silverSightings)),
-		silverBindings.name: len(rowsOf[bindingRow](t, l, silverBindings)), goldUsers.name: len(show(t, l)) - 1, // one user has two intervals
-		goldVersions.name:     len(rowsOf[versionRow](t, l, goldVersions)),
-		goldVersionDaily.name: len(rowsOf[versionDailyRow](t, l, goldVersionDaily)), goldEventDaily.name: len(rowsOf[eventDailyRow](t, l, goldEventDaily)),
-		opsHours.name: len(rowsOf[hourRow](t, l, opsHours)), opsFiles.name: len(rowsOf[fileRow](t, l, opsFiles)),
-		opsFindings.name: len(rowsOf[findingRow](t, l, opsFindings)),
-		opsErasures.name: len(rowsOf[erasureRow](t, l, opsErasures)),
+		lake.BronzeEvents.Name: len(laketest.RowsOf[lake.EventRow](t, l, lake.BronzeEvents)), lake.BronzeRejects.Name: len(laketest.RowsOf[lake.RejectRow](t, l, lake.BronzeRejects)),
+		lake.SilverEvents.Name: len(laketest.RowsOf[lake.SilverRow](t, l, lake.SilverEvents)), lake.SilverSightings.Name: len(laketest.RowsOf[lake.SightingRow](t, l, lake.SilverSightings)),
+		lake.SilverBindings.Name: len(laketest.RowsOf[lake.BindingRow](t, l, lake.SilverBindings)), lake.GoldUsers.Name: len(laketest.Show(t, l)) - 1, // one user has two intervals
+		lake.GoldVersions.Name:     len(laketest.RowsOf[lake.VersionRow](t, l, lake.GoldVersions)),
+		lake.GoldVersionDaily.Name: len(laketest.RowsOf[lake.VersionDailyRow](t, l, lake.GoldVersionDaily)), lake.GoldEventDaily.Name: len(laketest.RowsOf[lake.EventDailyRow](t, l, lake.GoldEventDaily)),
+		lake.OpsHours.Name: len(laketest.RowsOf[lake.HourRow](t, l, lake.OpsHours)), lake.OpsFiles.Name: len(laketest.RowsOf[lake.FileRow](t, l, lake.OpsFiles)),
+		lake.OpsFindings.Name: len(laketest.RowsOf[lake.FindingRow](t, l, lake.OpsFindings)),
+		lake.OpsErasures.Name: len(laketest.RowsOf[lake.ErasureRow](t, l, lake.OpsErasures)),
 	}
-	if len(found.Tables) != len(tableDefinitions) {
+	if len(found.Tables) != len(lake.TableDefinitions) {
 		t.Errorf("%d tables", len(found.Tables))
 	}
-	for _, definition := range tableDefinitions {
-		table := found.Tables[definition.name]
-		if table.Rows != counts[definition.name] || table.Rows == 0 || table.Format != 2 || len(table.Undocumented) > 0 || table.Comment != definition.comment ||
-			len(table.Columns) != reflect.TypeOf(definition.row).NumField() {
-			t.Errorf("%s, which has %d rows, is %+v", definition.name, counts[definition.name], table)
+	for _, definition := range lake.TableDefinitions {
+		table := found.Tables[definition.Name]
+		if table.Rows != counts[definition.Name] || table.Rows == 0 || table.Format != 2 || len(table.Undocumented) > 0 || table.Comment != definition.Comment ||
+			len(table.Columns) != reflect.TypeOf(definition.Row).NumField() {
+			t.Errorf("%s, which has %d rows, is %+v", definition.Name, counts[definition.Name], table)
 		}
 	}
 	same := func(what, version string, got []foreignUser) {
 		at, err := l.Version(t.Context(), version)
-		in.must(err)
+		in.Must(err)
 		var want []foreignUser
-		for user, err := range l.Users(t.Context(), at) {
-			in.must(err)
+		for user, err := range gold.Users(t.Context(), l, at) {
+			in.Must(err)
 			want = append(want, foreign(user))
 		}
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("%s:\n%s\nnot\n%s", what, marshal(t, got), marshal(t, want))
+			t.Errorf("%s:\n%s\nnot\n%s", what, laketest.Marshal(t, got), laketest.Marshal(t, want))
 		}
 	}
 	same("gold", "", found.Users)
-	_, tags := snapshots(t, l, goldUsers)
+	_, tags := laketest.Snapshots(t, l, lake.GoldUsers)
 	if len(tags) < 5 || len(found.Tags) != len(tags) {
 		t.Errorf("tags %v, PyIceberg finds %d", tags, len(found.Tags))
 	}

@@ -1,5 +1,5 @@
-// Package lake is the Iceberg side: catalog, tables, staging of data files by any worker, the commit of an hour, the
-// commit of users with its tag, and the reads of the command line.
+// Package lake is the Iceberg side: the catalog, the tables and their rows, data files, and commits. What becomes of hours, users
+// and days lies in the packages below it.
 package lake
 
 import (
@@ -12,6 +12,7 @@ import (
 
 	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
 
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -52,8 +53,6 @@ var (
 	ErrUnknownVersion = errors.New("no such tag, snapshot or time")
 	// ErrDropped: an hour's rows were dropped on purpose; it is not ingested again.
 	ErrDropped = errors.New("dropped")
-	// ErrConfig: a setting can't work; the text says what to change.
-	ErrConfig = errors.New("setting")
 )
 
 // Run names one run of an hour.
@@ -64,13 +63,13 @@ type Run struct {
 
 // Lake is an open lake. It is safe for concurrent use.
 type Lake struct {
-	config  Config
-	db      *sql.DB
-	catalog *sqlcatalog.Catalog
-	objects *objects
-	commits map[string]*sync.Mutex // one per table: commits of this process wait for each other instead of racing
+	Config  Config
+	Db      *sql.DB
+	Catalog *sqlcatalog.Catalog
+	Objects *objects.Store
+	Commits map[string]*sync.Mutex // one per table: commits of this process wait for each other instead of racing
 
-	versions knownVersions
+	KnownVersions KnownVersions
 }
 
 // Open opens the lake, creating namespaces and tables that do not exist yet, and giving those of an earlier version the columns
@@ -80,7 +79,7 @@ func Open(ctx context.Context, config Config) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.catalog.CreateSQLTables(ctx); err != nil {
+	if err := l.Catalog.CreateSQLTables(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the catalog's database: %w", err), l.Close())
 	}
 	for _, prepare := range []func(context.Context) error{l.createTables, l.updateSchemas, l.followRules} {
@@ -97,14 +96,14 @@ func OpenExisting(ctx context.Context, config Config) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	exists, err := l.catalog.CheckTableExists(ctx, opsHours.identifier())
+	exists, err := l.Catalog.CheckTableExists(ctx, OpsHours.Identifier())
 	if err == nil && exists {
 		return l, nil
 	}
 	if err == nil {
 		err = ErrNoLake
 	}
-	return nil, errors.Join(fmt.Errorf("%w: no tables in the catalog %q", err, l.config.CatalogName), l.Close())
+	return nil, errors.Join(fmt.Errorf("%w: no tables in the catalog %q", err, l.Config.CatalogName), l.Close())
 }
 
 func open(ctx context.Context, config Config) (*Lake, error) {
@@ -121,7 +120,7 @@ func open(ctx context.Context, config Config) (*Lake, error) {
 		config.DayTagAge = DefaultDayTagAge
 	}
 	properties := catalogProperties(config.Warehouse)
-	files, err := openObjects(ctx, config.Warehouse, config.Scratch, properties)
+	files, err := objects.Open(ctx, config.Warehouse, config.Scratch, properties)
 	if err != nil {
 		return nil, err
 	}
@@ -129,11 +128,11 @@ func open(ctx context.Context, config Config) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lake{config: config, db: db, objects: files, commits: map[string]*sync.Mutex{}}
-	for _, definition := range tableDefinitions {
-		l.commits[definition.name] = new(sync.Mutex)
+	l := &Lake{Config: config, Db: db, Objects: files, Commits: map[string]*sync.Mutex{}}
+	for _, definition := range TableDefinitions {
+		l.Commits[definition.Name] = new(sync.Mutex)
 	}
-	l.catalog, err = sqlcatalog.NewCatalog(config.CatalogName, db, dialect, properties)
+	l.Catalog, err = sqlcatalog.NewCatalog(config.CatalogName, db, dialect, properties)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the catalog: %w", err), db.Close())
 	}
@@ -142,8 +141,8 @@ func open(ctx context.Context, config Config) (*Lake, error) {
 
 // Close releases the catalog's connections.
 func (l *Lake) Close() error {
-	if l.catalog == nil {
-		return l.db.Close()
+	if l.Catalog == nil {
+		return l.Db.Close()
 	}
-	return errors.Join(l.catalog.Close(), l.db.Close())
+	return errors.Join(l.Catalog.Close(), l.Db.Close())
 }

@@ -12,26 +12,26 @@ import (
 // Keys of snapshot summaries: which runs a commit belongs to.
 const (
 	summaryRun = "versionlake.run-id"
-	// summaryHours are the hours that the commit changed, with a blank between: hours that were read together have runs of one id.
-	summaryHours = "versionlake.hours"
+	// SummaryHours are the hours that the commit changed, with a blank between: hours that were read together have runs of one id.
+	SummaryHours = "versionlake.hours"
 )
 
-// runSummary says that a commit belongs to the runs of this id.
-func runSummary(id string, hours ...telemetry.Hour) iceberg.Properties {
+// RunSummary says that a commit belongs to the runs of this id.
+func RunSummary(id string, hours ...telemetry.Hour) iceberg.Properties {
 	names := make([]string, len(hours))
 	for i, hour := range hours {
 		names[i] = hour.String()
 	}
-	return iceberg.Properties{summaryRun: id, summaryHours: strings.Join(names, " ")}
+	return iceberg.Properties{summaryRun: id, SummaryHours: strings.Join(names, " ")}
 }
 
-// runsIn are the runs that a snapshot belongs to; none of one that is not an hour's, such as a compaction.
-func runsIn(snapshot *table.Snapshot) (runs []Run) {
+// RunsIn are the runs that a snapshot belongs to; none of one that is not an hour's, such as a compaction.
+func RunsIn(snapshot *table.Snapshot) (runs []Run) {
 	if snapshot.Summary == nil {
 		return nil
 	}
 	id := snapshot.Summary.Properties[summaryRun]
-	for name := range strings.FieldsSeq(snapshot.Summary.Properties[summaryHours]) {
+	for name := range strings.FieldsSeq(snapshot.Summary.Properties[SummaryHours]) {
 		if hour, err := telemetry.ParseHour(name); err == nil && id != "" {
 			runs = append(runs, Run{Hour: hour, ID: id})
 		}
@@ -39,12 +39,12 @@ func runsIn(snapshot *table.Snapshot) (runs []Run) {
 	return runs
 }
 
-// runSnapshot finds the snapshot that a run committed to a table, however its answer was lost.
-func runSnapshot(loaded *table.Table, run Run) (snapshot *table.Snapshot, found bool) {
+// RunSnapshot finds the snapshot that a run committed to a table, however its answer was lost.
+func RunSnapshot(loaded *table.Table, run Run) (snapshot *table.Snapshot, found bool) {
 	snapshots := loaded.Metadata().Snapshots()
 	for i := len(snapshots) - 1; i >= 0; i-- {
 		summary := snapshots[i].Summary
-		if summary != nil && summary.Properties[summaryRun] == run.ID && strings.Contains(summary.Properties[summaryHours], run.Hour.String()) {
+		if summary != nil && summary.Properties[summaryRun] == run.ID && strings.Contains(summary.Properties[SummaryHours], run.Hour.String()) {
 			return &snapshots[i], true
 		}
 	}

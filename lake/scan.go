@@ -10,30 +10,30 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// scanRaw streams the rows of a file that nests nothing, with the columns of schema, in Parquet's own form; a row lives
+// ScanRaw streams the rows of a file that nests nothing, with the columns of schema, in Parquet's own form; a row lives
 // until each returns. It reads column by column: parquet-go's reader of rows takes four times as long.
-func (l *Lake) scanRaw(ctx context.Context, file iceberg.DataFile, schema *parquet.Schema, each func(parquet.Row) error) error {
-	return l.eachGroup(file, func(group rowGroup) error { return group.scan(ctx, schema, each) })
+func (l *Lake) ScanRaw(ctx context.Context, file iceberg.DataFile, schema *parquet.Schema, each func(parquet.Row) error) error {
+	return l.EachGroup(file, func(group RowGroup) error { return group.Scan(ctx, schema, each) })
 }
 
-// rowGroup is a row group of a file, or of a part of one.
-type rowGroup struct {
+// RowGroup is a row group of a file, or of a part of one.
+type RowGroup struct {
 	parquet.RowGroup
 	file     *parquet.File
 	hourLeaf int
-	whole    bool // all of its rows count
-	part     *partOfFile
+	Whole    bool // all of its rows count
+	part     *PartOfFile
 }
 
-// eachGroup opens a file and hands out its row groups, those that hold rows of the part if it is one.
-func (l *Lake) eachGroup(file iceberg.DataFile, each func(rowGroup) error) (err error) {
-	parsed, closeFile, err := l.openParquet(file)
+// EachGroup opens a file and hands out its row groups, those that hold rows of the part if it is one.
+func (l *Lake) EachGroup(file iceberg.DataFile, each func(RowGroup) error) (err error) {
+	parsed, closeFile, err := l.OpenParquet(file)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeFile()) }()
-	all := rowGroup{file: parsed, whole: true}
-	if all.part, _ = file.(*partOfFile); all.part != nil {
+	all := RowGroup{file: parsed, Whole: true}
+	if all.part, _ = file.(*PartOfFile); all.part != nil {
 		leaf, ok := parsed.Schema().Lookup(hourColumn)
 		if !ok {
 			return fmt.Errorf("read %s: it has no column %s", file.FilePath(), hourColumn)
@@ -45,7 +45,7 @@ func (l *Lake) eachGroup(file iceberg.DataFile, each func(rowGroup) error) (err 
 		one.RowGroup = group
 		if one.part != nil {
 			some := false
-			if one.whole, some = one.part.of(group, one.hourLeaf); !some {
+			if one.Whole, some = one.part.of(group, one.hourLeaf); !some {
 				continue
 			}
 		}
@@ -56,7 +56,7 @@ func (l *Lake) eachGroup(file iceberg.DataFile, each func(rowGroup) error) (err 
 	return nil
 }
 
-func (g rowGroup) scan(ctx context.Context, schema *parquet.Schema, each func(parquet.Row) error) error {
+func (g RowGroup) Scan(ctx context.Context, schema *parquet.Schema, each func(parquet.Row) error) error {
 	leaves := make([]int, 0, len(schema.Columns())+1)
 	var lifted []int // columns that are optional by now, and were required when the file was written: what they have is there
 	for i, path := range schema.Columns() {
@@ -78,7 +78,7 @@ func (g rowGroup) scan(ctx context.Context, schema *parquet.Schema, each func(pa
 			return next(row)
 		}
 	}
-	if g.whole {
+	if g.Whole {
 		return scanGroup(ctx, g, leaves, each)
 	}
 	n := len(leaves)
@@ -150,3 +150,6 @@ func (c *columnScan) read(n int) error {
 	}
 	return nil
 }
+
+// ErrStop ends a scan that has seen enough.
+var ErrStop = errors.New("seen enough")

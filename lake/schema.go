@@ -22,38 +22,38 @@ var ErrNewer = errors.New("the lake is of a later version of versionlake: update
 const Rules = 2
 
 // ruledTables carry the number of their rules as a property.
-var ruledTables = []tableDefinition{silverEvents, silverSightings, silverBindings, goldUsers}
+var ruledTables = []TableDefinition{SilverEvents, SilverSightings, SilverBindings, GoldUsers}
 
-func (d tableDefinition) ruled() bool {
+func (d TableDefinition) ruled() bool {
 	for _, ruled := range ruledTables {
-		if ruled.name == d.name {
+		if ruled.Name == d.Name {
 			return true
 		}
 	}
 	return false
 }
 
-// rulesOf reads the rules that a table's writers follow; of gold.users, those that its rows were made by.
-func rulesOf(loaded *table.Table) (int64, error) {
-	text := loaded.Properties()[propertyRules]
+// RulesOf reads the rules that a table's writers follow; of gold.users, those that its rows were made by.
+func RulesOf(loaded *table.Table) (int64, error) {
+	text := loaded.Properties()[PropertyRules]
 	if text == "" {
 		return 1, nil // from before they had a number
 	}
 	number, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("the property %s of %s is %q and not a number: set it right in the catalog", propertyRules, tableName(loaded), text)
+		return 0, fmt.Errorf("the property %s of %s is %q and not a number: set it right in the catalog", PropertyRules, TableName(loaded), text)
 	}
 	return number, nil
 }
 
 // refuseNewer is ErrNewer for a table that follows later rules than this program knows.
-func refuseNewer(definition tableDefinition, loaded *table.Table) error {
+func refuseNewer(definition TableDefinition, loaded *table.Table) error {
 	if !definition.ruled() {
 		return nil
 	}
-	number, err := rulesOf(loaded)
+	number, err := RulesOf(loaded)
 	if err == nil && number > Rules {
-		err = fmt.Errorf("%w: %s follows rules %d, and this program knows rules up to %d", ErrNewer, definition.name, number, Rules)
+		err = fmt.Errorf("%w: %s follows rules %d, and this program knows rules up to %d", ErrNewer, definition.Name, number, Rules)
 	}
 	return err
 }
@@ -61,11 +61,11 @@ func refuseNewer(definition tableDefinition, loaded *table.Table) error {
 // followRules notes that silver is written by the present rules from now on, so that older programs refuse the lake.
 func (l *Lake) followRules(ctx context.Context) error {
 	for _, definition := range ruledTables {
-		if definition.name == goldUsers.name {
+		if definition.Name == GoldUsers.Name {
 			continue // whose rows are of older rules until a round has made them anew
 		}
-		if err := l.commit(ctx, definition, func(loaded *table.Table) (*change, error) {
-			return metadataChange(loaded, rulesProperty()), nil
+		if err := l.Commit(ctx, definition, func(loaded *table.Table) (*Change, error) {
+			return MetadataChange(loaded, RulesProperty()), nil
 		}); err != nil {
 			return err
 		}
@@ -73,37 +73,37 @@ func (l *Lake) followRules(ctx context.Context) error {
 	return nil
 }
 
-func rulesProperty() iceberg.Properties {
-	return iceberg.Properties{propertyRules: strconv.Itoa(Rules)}
+func RulesProperty() iceberg.Properties {
+	return iceberg.Properties{PropertyRules: strconv.Itoa(Rules)}
 }
 
 // updateSchemas gives the tables of a lake that an earlier version made the present columns. Data files stay as they are: a column
 // that a file lacks reads as NULL. Errors: ErrNewer.
 func (l *Lake) updateSchemas(ctx context.Context) error {
-	for _, definition := range tableDefinitions {
-		if err := l.commit(ctx, definition, func(loaded *table.Table) (*change, error) {
-			schema, err := definition.laterSchema(loaded.Schema())
+	for _, definition := range TableDefinitions {
+		if err := l.Commit(ctx, definition, func(loaded *table.Table) (*Change, error) {
+			schema, err := definition.LaterSchema(loaded.Schema())
 			if err != nil || schema == nil {
 				return nil, err
 			}
-			return &change{
-				updates: []table.Update{table.NewAddSchemaUpdate(schema), table.NewSetCurrentSchemaUpdate(-1)}, // -1: the one just added
-				requirements: []table.Requirement{
+			return &Change{
+				Updates: []table.Update{table.NewAddSchemaUpdate(schema), table.NewSetCurrentSchemaUpdate(-1)}, // -1: the one just added
+				Requirements: []table.Requirement{
 					table.AssertCurrentSchemaID(loaded.Schema().ID),
 					table.AssertLastAssignedFieldID(loaded.Metadata().LastColumnID()),
 				},
 			}, nil
 		}); err != nil {
-			return fmt.Errorf("update the columns of %s: %w", definition.name, err)
+			return fmt.Errorf("update the columns of %s: %w", definition.Name, err)
 		}
 	}
 	return nil
 }
 
-// laterSchema is the definition's schema where a table with another one has to take it over, and nil where it has all of it. What
+// LaterSchema is the definition's schema where a table with another one has to take it over, and nil where it has all of it. What
 // may change is little: optional columns come, columns become optional, and their comments follow.
-func (d tableDefinition) laterSchema(have *iceberg.Schema) (*iceberg.Schema, error) {
-	want := d.schema()
+func (d TableDefinition) LaterSchema(have *iceberg.Schema) (*iceberg.Schema, error) {
+	want := d.Schema()
 	before, now := columnsOf(have), columnsOf(want)
 	changes := false
 	for id, column := range before {

@@ -15,7 +15,7 @@ const settingPrefix = "versionlake.setting."
 // KeptSettings are the settings that decide what lines mean, by name, as the last program kept them that wrote with others. The
 // lake keeps texts: what they mean is its callers' business.
 func (l *Lake) KeptSettings(ctx context.Context) (map[string]string, error) {
-	loaded, err := l.load(ctx, opsHours)
+	loaded, err := l.Load(ctx, OpsHours)
 	if err != nil {
 		return nil, fmt.Errorf("read the settings that the lake keeps: %w", err)
 	}
@@ -38,8 +38,8 @@ func (l *Lake) KeepSettings(ctx context.Context, settings map[string]string) err
 	for name, value := range settings {
 		properties[settingPrefix+name] = value
 	}
-	if err := l.commit(ctx, opsHours, func(loaded *table.Table) (*change, error) {
-		return metadataChange(loaded, properties), nil
+	if err := l.Commit(ctx, OpsHours, func(loaded *table.Table) (*Change, error) {
+		return MetadataChange(loaded, properties), nil
 	}); err != nil {
 		return fmt.Errorf("keep the settings in the lake: %w", err)
 	}

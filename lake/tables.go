@@ -1,7 +1,9 @@
 package lake
 
 import (
+	"cmp"
 	"fmt"
+	"hash/maphash"
 	"reflect"
 	"slices"
 	"strconv"
@@ -10,31 +12,34 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/telemetry"
 )
 
-// tableDefinition is all that is known of a table. The row's struct tags hold its columns: the Parquet tag gives name,
+// TableDefinition is all that is known of a table. The row's struct tags hold its columns: the Parquet tag gives name,
 // type and Iceberg field id, the doc tag the column's comment, so Parquet and Iceberg can't drift apart.
-type tableDefinition struct {
-	name       string // schema.table
-	comment    string
-	row        any
-	partition  []string // identity partition columns
-	bucketBy   string   // or: the column whose hash is the partition
-	monthOf    string   // or: the date column whose month is the partition
+type TableDefinition struct {
+	Name       string // schema.table
+	Comment    string
+	Row        any
+	Partition  []string // identity partition columns
+	BucketBy   string   // or: the column whose hash is the partition
+	MonthOf    string   // or: the date column whose month is the partition
 	properties iceberg.Properties
 	// bounded are the columns whose smallest and largest value are noted, by row group; nil: those of all, by page as well.
 	// Ids and long texts lie anywhere between two bounds: comparing them for every page cost a twentieth of an hour's time.
-	bounded []string
-	compact compactOrder // how maintenance puts its files together
+	Bounded []string
+	Compact compactOrder // how maintenance puts its files together
 }
 
 // unbounded are the other columns.
-func (d tableDefinition) unbounded() (columns []string) {
-	if d.bounded == nil {
+func (d TableDefinition) unbounded() (columns []string) {
+	if d.Bounded == nil {
 		return nil
 	}
-	for _, field := range parquet.SchemaOf(d.row).Fields() {
-		if !slices.Contains(d.bounded, field.Name()) {
+	for _, field := range parquet.SchemaOf(d.Row).Fields() {
+		if !slices.Contains(d.Bounded, field.Name()) {
 			columns = append(columns, field.Name())
 		}
 	}
@@ -42,67 +47,67 @@ func (d tableDefinition) unbounded() (columns []string) {
 }
 
 var (
-	bronzeEvents = tableDefinition{
-		name: "bronze.events", comment: "Every accepted telemetry line, as it came.", row: eventRow{},
-		partition: hourPartition, properties: metrics("file_name", "full"),
-		bounded: []string{"event_name", "event_timestamp_utc", "file_name", "line_number"}, compact: compactByCluster,
+	BronzeEvents = TableDefinition{
+		Name: "bronze.events", Comment: "Every accepted telemetry line, as it came.", Row: EventRow{},
+		Partition: HourPartition, properties: metrics("file_name", "full"),
+		Bounded: []string{"event_name", "event_timestamp_utc", "file_name", "line_number"}, Compact: CompactByCluster,
 	}
-	bronzeRejects = tableDefinition{
-		name: "bronze.rejects", comment: "Every other line that is not blank, with the reason.", row: rejectRow{},
-		partition: hourPartition, compact: compactByName,
+	BronzeRejects = TableDefinition{
+		Name: "bronze.rejects", Comment: "Every other line that is not blank, with the reason.", Row: RejectRow{},
+		Partition: HourPartition, Compact: compactByName,
 	}
-	silverEvents = tableDefinition{
-		name: "silver.events", comment: "The events that matter, typed; exact repeats within an hour dropped.", row: silverRow{},
-		partition: hourPartition, bounded: []string{"event_timestamp_utc"}, compact: compactByName,
+	SilverEvents = TableDefinition{
+		Name: "silver.events", Comment: "The events that matter, typed; exact repeats within an hour dropped.", Row: SilverRow{},
+		Partition: HourPartition, Bounded: []string{"event_timestamp_utc"}, Compact: compactByName,
 	}
-	silverSightings = tableDefinition{
-		name: "silver.sightings", comment: "One row per SoftwareVersion event: all that gold's histories are made from.", row: sightingRow{},
-		partition: dayPartition, bounded: []string{"session_key", "event_timestamp_utc", hourColumn}, compact: compactBySession,
+	SilverSightings = TableDefinition{
+		Name: "silver.sightings", Comment: "One row per SoftwareVersion event: all that gold's histories are made from.", Row: SightingRow{},
+		Partition: DayPartition, Bounded: []string{"session_key", "event_timestamp_utc", hourColumn}, Compact: compactBySession,
 	}
-	silverBindings = tableDefinition{
-		name: "silver.bindings", comment: "What events say of their session: its user, its device.", row: bindingRow{},
-		partition: dayPartition, bounded: []string{"session_key", "event_timestamp_utc", hourColumn}, compact: compactBySession,
+	SilverBindings = TableDefinition{
+		Name: "silver.bindings", Comment: "What events say of their session: its user, its device.", Row: BindingRow{},
+		Partition: DayPartition, Bounded: []string{"session_key", "event_timestamp_utc", hourColumn}, Compact: compactBySession,
 	}
-	goldUsers = tableDefinition{
-		name: "gold.users", comment: "One row per user, history included.", row: userRow{},
-		bucketBy: "user_id", properties: metrics("user_id", "full"),
+	GoldUsers = TableDefinition{
+		Name: "gold.users", Comment: "One row per user, history included.", Row: UserRow{},
+		BucketBy: "user_id", properties: metrics("user_id", "full"),
 	}
-	goldVersions = tableDefinition{
-		name: "gold.versions", comment: "One row per version of a service that was ever sighted, with the keys that order it.", row: versionRow{},
+	GoldVersions = TableDefinition{
+		Name: "gold.versions", Comment: "One row per version of a service that was ever sighted, with the keys that order it.", Row: VersionRow{},
 	}
-	goldVersionDaily = tableDefinition{
-		name: "gold.version_daily", comment: "One row per date, service, version and device: who was active, what came, went and happened.",
-		row: versionDailyRow{}, monthOf: "date_utc",
+	GoldVersionDaily = TableDefinition{
+		Name: "gold.version_daily", Comment: "One row per date, service, version and device: who was active, what came, went and happened.",
+		Row: VersionDailyRow{}, MonthOf: "date_utc",
 	}
-	goldEventDaily = tableDefinition{
-		name: "gold.event_daily", comment: "Events of the catalogue counted per date, service, version, device and what they are about.",
-		row: eventDailyRow{}, monthOf: "date_utc",
+	GoldEventDaily = TableDefinition{
+		Name: "gold.event_daily", Comment: "Events of the catalogue counted per date, service, version, device and what they are about.",
+		Row: EventDailyRow{}, MonthOf: "date_utc",
 	}
-	opsHours = tableDefinition{
-		name: "ops.hours", comment: "The ledger: one row per run of an hour.", row: hourRow{},
-		partition: dayPartition, compact: compactByHour,
+	OpsHours = TableDefinition{
+		Name: "ops.hours", Comment: "The ledger: one row per run of an hour.", Row: HourRow{},
+		Partition: DayPartition, Compact: compactByHour,
 	}
-	opsFiles = tableDefinition{
-		name: "ops.files", comment: "Every version of a source file ever read.", row: fileRow{},
-		partition: dayPartition, properties: metrics("file_name", "full"), compact: compactByName,
-	}
-
-	opsFindings = tableDefinition{
-		name: "ops.findings", comment: "What reconcile and the schedules found: hours whose files were not those that were read, or a source without hours.", row: findingRow{},
-		partition: dayPartition,
+	OpsFiles = TableDefinition{
+		Name: "ops.files", Comment: "Every version of a source file ever read.", Row: FileRow{},
+		Partition: DayPartition, properties: metrics("file_name", "full"), Compact: compactByName,
 	}
 
-	opsErasures = tableDefinition{
-		name: "ops.erasures", comment: "Whom the lake must not hold any more, as keyed hashes.", row: erasureRow{},
-		partition: []string{"erasure_id"},
+	OpsFindings = TableDefinition{
+		Name: "ops.findings", Comment: "What reconcile and the schedules found: hours whose files were not those that were read, or a source without hours.", Row: FindingRow{},
+		Partition: DayPartition,
 	}
 
-	hourPartition = []string{"p_ingest_date_utc", hourColumn}
-	dayPartition  = []string{"p_ingest_date_utc"}
+	OpsErasures = TableDefinition{
+		Name: "ops.erasures", Comment: "Whom the lake must not hold any more, as keyed hashes.", Row: ErasureRow{},
+		Partition: []string{"erasure_id"},
+	}
 
-	tableDefinitions = []tableDefinition{
-		bronzeEvents, bronzeRejects, silverEvents, silverSightings, silverBindings, goldUsers, goldVersions, goldVersionDaily, goldEventDaily,
-		opsHours, opsFiles, opsFindings, opsErasures,
+	HourPartition = []string{"p_ingest_date_utc", hourColumn}
+	DayPartition  = []string{"p_ingest_date_utc"}
+
+	TableDefinitions = []TableDefinition{
+		BronzeEvents, BronzeRejects, SilverEvents, SilverSightings, SilverBindings, GoldUsers, GoldVersions, GoldVersionDaily, GoldEventDaily,
+		OpsHours, OpsFiles, OpsFindings, OpsErasures,
 	}
 )
 
@@ -114,7 +119,7 @@ func metrics(column, mode string) iceberg.Properties {
 // filter by few values, or where it halves the file; else plain values under zstd are as small and faster to write. It is
 // uncompressed where zstd would find nothing: dictionaries' indexes, deltas of times.
 type (
-	eventRow struct {
+	EventRow struct {
 		Category        string `parquet:"category,id(1)" doc:"Telemetry category, free text."`
 		BodyMessage     string `parquet:"body_message,id(2)" doc:"Raw event text: a relaxed dict, see docs/EVENTS.md."`
 		SessionID       string `parquet:"title_session_id,dict,id(3)" doc:"Session id."`
@@ -128,7 +133,7 @@ type (
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(11)" doc:"Partition: UTC hour of that day, 0 to 23."`
 	}
 
-	rejectRow struct {
+	RejectRow struct {
 		Reason          string `parquet:"reason,dict,id(1)" doc:"Why the line was rejected: a reason code of docs/EVENTS.md."`
 		FileName        string `parquet:"file_name,dict,id(2)" doc:"Source file, relative to the source's root."`
 		LineNumber      int64  `parquet:"line_number,delta,id(3)" doc:"Line in the file, from 1."`
@@ -139,7 +144,7 @@ type (
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(8)" doc:"Partition: UTC hour of that day, 0 to 23."`
 	}
 
-	silverRow struct {
+	SilverRow struct {
 		EventName       string `parquet:"event_name,dict,id(1)" doc:"Event of the catalogue: SoftwareVersion, DeviceInfo, Notification, …"`
 		SessionID       string `parquet:"session_id,optional,id(2)" doc:"Session id; <service>/<session id> where sessions are told apart by service. NULL: it was a placeholder."`
 		Transaction     int64  `parquet:"transaction_number,uncompressed,delta,id(3)" doc:"Transaction id as a number; 9223372036854775807 where it is none."`
@@ -168,7 +173,7 @@ type (
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(26)" doc:"Partition: UTC hour of that day, 0 to 23."`
 	}
 
-	sightingRow struct {
+	SightingRow struct {
 		SessionKey      int64  `parquet:"session_key,uncompressed,delta,id(1)" doc:"xxhash64 of session_id: files are sorted by it, so that gold finds a session without reading the rest."`
 		SessionID       string `parquet:"session_id,optional,id(2)" doc:"Session, as in silver.events; NULL: the sighting has none, and names its user."`
 		UserID          string `parquet:"user_id,optional,id(3)" doc:"User as the body names it; NULL: the session's user, see silver.bindings."`
@@ -183,7 +188,7 @@ type (
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(12)" doc:"UTC hour of that day, 0 to 23."`
 	}
 
-	bindingRow struct {
+	BindingRow struct {
 		SessionKey      int64  `parquet:"session_key,uncompressed,delta,id(1)" doc:"xxhash64 of session_id: files are sorted by it."`
 		SessionID       string `parquet:"session_id,id(2)" doc:"Session, as in silver.events."`
 		Kind            string `parquet:"kind,uncompressed,dict,id(3)" doc:"user or device."`
@@ -196,7 +201,7 @@ type (
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(10)" doc:"UTC hour of that day, 0 to 23."`
 	}
 
-	userRow struct {
+	UserRow struct {
 		UserID          string        `parquet:"user_id,id(1)" doc:"User id, or session:<session id> while nobody is known."`
 		UserKind        string        `parquet:"user_kind,dict,id(2)" doc:"user or session."`
 		FirstSeenAt     int64         `parquet:"first_seen_at,timestamp(microsecond),id(3)" doc:"First sighting, UTC."`
@@ -207,10 +212,10 @@ type (
 		CurrentSince    int64         `parquet:"current_since,timestamp(microsecond),id(8)" doc:"valid_from of that interval, UTC."`
 		PreviousVersion string        `parquet:"previous_version,optional,dict,id(9)" doc:"Version before it in the same installation."`
 		VersionCount    int64         `parquet:"version_count,id(10)" doc:"Different (service, version) pairs in the history."`
-		History         []intervalRow `parquet:"history,list,id(11)" parquet-element:",id(12)" doc:"All intervals, ordered by valid_from, service, device."`
+		History         []IntervalRow `parquet:"history,list,id(11)" parquet-element:",id(12)" doc:"All intervals, ordered by valid_from, service, device."`
 	}
 
-	intervalRow struct {
+	IntervalRow struct {
 		Service     string `parquet:"service,dict,id(13)" doc:"Service."`
 		Device      string `parquet:"device,optional,dict,id(14)" doc:"Device; NULL where nothing names it."`
 		Version     string `parquet:"version,dict,id(15)" doc:"Version in effect."`
@@ -221,7 +226,7 @@ type (
 		IsDowngrade *bool  `parquet:"is_downgrade,optional,id(20)" doc:"Whether the version is older than the installation's one before it, false for the first; NULL: the two are not comparable, see docs/VERSIONS.md."`
 	}
 
-	versionDailyRow struct {
+	VersionDailyRow struct {
 		Date                   int32  `parquet:"date_utc,date,id(1)" doc:"UTC date of the events' own time."`
 		Service                string `parquet:"service,dict,id(2)" doc:"Id of the service or product."`
 		Version                string `parquet:"version,optional,dict,id(3)" doc:"Version that was running; NULL where no sighting tells."`
@@ -250,7 +255,7 @@ type (
 		OtherMovesOut          *int64 `parquet:"other_moves_out,optional,id(26)" doc:"Installations that changed on the date from this version to one that is neither older nor newer. NULL as above."`
 	}
 
-	versionRow struct {
+	VersionRow struct {
 		Service string `parquet:"service,dict,id(1)" doc:"Id of the service or product."`
 		Version string `parquet:"version,id(2)" doc:"Version text, as it came."`
 		Class   string `parquet:"version_class,optional,dict,id(3)" doc:"Versions of a service are comparable if they have one class: # for those that begin with a number, else their leading word. NULL: it has no order."`
@@ -258,7 +263,7 @@ type (
 		SortKey string `parquet:"sort_key,id(5)" doc:"rank_key, a blank, and what tells versions of equal rank apart: orders all versions by bytes."`
 	}
 
-	eventDailyRow struct {
+	EventDailyRow struct {
 		Date      int32  `parquet:"date_utc,date,id(1)" doc:"UTC date of the events' own time."`
 		Service   string `parquet:"service,dict,id(2)" doc:"Id of the service or product."`
 		Version   string `parquet:"version,optional,dict,id(3)" doc:"Version that was running; NULL where no sighting tells."`
@@ -271,7 +276,7 @@ type (
 		Sessions  int64  `parquet:"sessions,id(10)" doc:"Sessions with such an event."`
 	}
 
-	hourRow struct {
+	HourRow struct {
 		HourStart  int64  `parquet:"hour_utc,timestamp(microsecond),id(1)" doc:"The hour: its first moment, UTC."`
 		RunID      string `parquet:"run_id,id(2)" doc:"Temporal run that ingested it."`
 		State      string `parquet:"state,dict,id(3)" doc:"complete, empty (no file), or degraded (a file was left out whole)."`
@@ -296,7 +301,7 @@ type (
 		Rules      int64  `parquet:"rules,optional,id(22)" doc:"Number of the rules by which the run made silver; NULL: from before they had one."`
 	}
 
-	fileRow struct {
+	FileRow struct {
 		FileName        string `parquet:"file_name,id(1)" doc:"Source file, relative to the source's root."`
 		ETag            string `parquet:"etag,id(2)" doc:"The store's tag of this version of the file."`
 		Size            int64  `parquet:"size,id(3)" doc:"Bytes, as stored."`
@@ -314,7 +319,7 @@ type (
 		Note            string `parquet:"note,optional,id(15)" doc:"What of a file that was read was left out: bytes behind its last compressed member; NULL: nothing."`
 	}
 
-	erasureRow struct {
+	ErasureRow struct {
 		ErasureID  string `parquet:"erasure_id,id(1)" doc:"Partition: names the erasure. The keyed hash of the user's id, 16 bytes as hex."`
 		Kind       string `parquet:"kind,dict,id(2)" doc:"user: the erasure itself; session: a session that named the user."`
 		Hash       string `parquet:"hash,id(3)" doc:"Keyed hash (HMAC-SHA256, the first 16 bytes as hex) of the id that must not come back."`
@@ -331,7 +336,7 @@ type (
 		Bytes      int64  `parquet:"bytes,id(14)" doc:"user: bytes of these."`
 	}
 
-	findingRow struct {
+	FindingRow struct {
 		HourStart  int64  `parquet:"hour_utc,timestamp(microsecond),id(1)" doc:"The hour: its first moment, UTC."`
 		FoundAt    int64  `parquet:"found_at,timestamp(microsecond),id(2)" doc:"When it was found to differ, UTC."`
 		State      string `parquet:"state,dict,id(3)" doc:"State of the hour in ops.hours before; unknown where it had no row."`
@@ -345,46 +350,46 @@ type (
 	}
 )
 
-// identifier is the table's place in the catalog.
-func (d tableDefinition) identifier() table.Identifier { return strings.Split(d.name, ".") }
+// Identifier is the table's place in the catalog.
+func (d TableDefinition) Identifier() table.Identifier { return strings.Split(d.Name, ".") }
 
-// schema derives the Iceberg schema from the row's tags.
-func (d tableDefinition) schema() *iceberg.Schema {
-	return iceberg.NewSchema(0, icebergFields(reflect.TypeOf(d.row))...)
+// Schema derives the Iceberg schema from the row's tags.
+func (d TableDefinition) Schema() *iceberg.Schema {
+	return iceberg.NewSchema(0, icebergFields(reflect.TypeOf(d.Row))...)
 }
 
-// fieldID finds a top-level column's Iceberg id.
-func (d tableDefinition) fieldID(column string) int {
-	field, ok := d.schema().FindFieldByName(column)
+// FieldID finds a top-level column's Iceberg id.
+func (d TableDefinition) FieldID(column string) int {
+	field, ok := d.Schema().FindFieldByName(column)
 	if !ok {
-		panic(fmt.Sprintf("%s has no column %s", d.name, column))
+		panic(fmt.Sprintf("%s has no column %s", d.Name, column))
 	}
 	return field.ID
 }
 
-func (d tableDefinition) spec(buckets int) iceberg.PartitionSpec {
-	if d.bucketBy != "" {
+func (d TableDefinition) spec(buckets int) iceberg.PartitionSpec {
+	if d.BucketBy != "" {
 		return iceberg.NewPartitionSpec(iceberg.PartitionField{
-			SourceIDs: []int{d.fieldID(d.bucketBy)}, FieldID: partitionFieldID,
-			Transform: iceberg.BucketTransform{NumBuckets: buckets}, Name: d.bucketBy + "_bucket",
+			SourceIDs: []int{d.FieldID(d.BucketBy)}, FieldID: PartitionFieldID,
+			Transform: iceberg.BucketTransform{NumBuckets: buckets}, Name: d.BucketBy + "_bucket",
 		})
 	}
-	if d.monthOf != "" {
+	if d.MonthOf != "" {
 		return iceberg.NewPartitionSpec(iceberg.PartitionField{
-			SourceIDs: []int{d.fieldID(d.monthOf)}, FieldID: partitionFieldID, Transform: iceberg.MonthTransform{}, Name: d.monthOf + "_month",
+			SourceIDs: []int{d.FieldID(d.MonthOf)}, FieldID: PartitionFieldID, Transform: iceberg.MonthTransform{}, Name: d.MonthOf + "_month",
 		})
 	}
-	fields := make([]iceberg.PartitionField, len(d.partition))
-	for i, column := range d.partition {
+	fields := make([]iceberg.PartitionField, len(d.Partition))
+	for i, column := range d.Partition {
 		fields[i] = iceberg.PartitionField{
-			SourceIDs: []int{d.fieldID(column)}, FieldID: partitionFieldID + i, Transform: iceberg.IdentityTransform{}, Name: column,
+			SourceIDs: []int{d.FieldID(column)}, FieldID: PartitionFieldID + i, Transform: iceberg.IdentityTransform{}, Name: column,
 		}
 	}
 	return iceberg.NewPartitionSpec(fields...)
 }
 
-// partitionFieldID is where Iceberg starts to number partition fields.
-const partitionFieldID = 1000
+// PartitionFieldID is where Iceberg starts to number partition fields.
+const PartitionFieldID = 1000
 
 func icebergFields(row reflect.Type) []iceberg.NestedField {
 	fields := make([]iceberg.NestedField, 0, row.NumField())
@@ -443,3 +448,86 @@ func tagNumber(options map[string]bool, name string) int {
 	}
 	panic(fmt.Sprintf("tag option %s(n) is missing or not a number: %v", name, options))
 }
+
+// Parse reads a row as the line that it was.
+func (row *EventRow) Parse(parser *telemetry.Parser, event *telemetry.Event) telemetry.Reason {
+	event.Category, event.ServiceName, event.SessionID = []byte(row.Category), []byte(row.ServiceName), []byte(row.SessionID)
+	event.TransactionID, event.Body, event.Time = []byte(row.TransactionID), []byte(row.BodyMessage), row.Time
+	return cmp.Or(parser.CheckTime(event.Time), parser.ParseBody(event))
+}
+
+// SilverTables are those whose logs the daily aggregates follow.
+var SilverTables = [...]TableDefinition{SilverEvents, SilverSightings, SilverBindings}
+
+// HourTables are those whose rows a run replaces, in the order of its commits.
+var HourTables = []TableDefinition{BronzeEvents, BronzeRejects, SilverEvents, SilverSightings, SilverBindings}
+
+func DefinitionOf(name string) (TableDefinition, error) {
+	for _, definition := range TableDefinitions {
+		if definition.Name == name {
+			return definition, nil
+		}
+	}
+	return TableDefinition{}, fmt.Errorf("%w: there is no table %q", objects.ErrConfig, name)
+}
+
+// Kinds of bindings.
+const (
+	BindingUser   = "user" // without a value: an ending, the session is nobody's from there on
+	BindingDevice = "device"
+)
+
+func TableName(loaded *table.Table) string { return strings.Join(loaded.Identifier(), ".") }
+
+var (
+	SightingTimeField = SilverSightings.FieldID("event_timestamp_utc")
+	BindingTimeField  = SilverBindings.FieldID("event_timestamp_utc")
+)
+
+// The columns of bronze that say where a line came from.
+type (
+	EventPlace struct {
+		FileName        string `parquet:"file_name,id(8)"`
+		LineNumber      int64  `parquet:"line_number,delta,id(9)"`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(10)"`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(11)"`
+	}
+	RejectPlace struct {
+		FileName        string `parquet:"file_name,dict,id(2)"`
+		LineNumber      int64  `parquet:"line_number,delta,id(3)"`
+		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(7)"`
+		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(8)"`
+	}
+)
+
+// String is an interval as a person reads it.
+func (i IntervalRow) String() string {
+	text := i.Service
+	if i.Device != "" {
+		text += "/" + i.Device
+	}
+	to := ""
+	if i.ValidTo != nil {
+		to = Moment(*i.ValidTo)
+	}
+	text += fmt.Sprintf(" %s [%s, %s) last seen %s, %d sightings", i.Version, Moment(i.ValidFrom), to, Moment(i.LastSeenAt), i.Sightings)
+	switch {
+	case i.IsDowngrade == nil:
+		text += ", not comparable with the one before"
+	case *i.IsDowngrade:
+		text += ", a downgrade"
+	}
+	return text
+}
+
+// gold.versions holds the keys by which SQL orders versions. It is a dictionary: a round of gold adds what it has not met yet,
+// before gold.users shows it; rows go only where gold is made anew, and with a forgotten user. So it grows with the number of
+// different versions, and most rounds don't touch it.
+
+// VersionName names a version of a service.
+type VersionName struct{ Service, Version string }
+
+// versionSeed is another one in each process: whoever makes up versions can't make two that look alike.
+var versionSeed = maphash.MakeSeed()
+
+func (n VersionName) Hash() uint64 { return maphash.Comparable(versionSeed, n) }

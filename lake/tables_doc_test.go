@@ -1,4 +1,4 @@
-package lake
+package lake_test
 
 import (
 	"flag"
@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/apache/iceberg-go"
+
+	"github.com/versionlake/versionlake/lake"
 )
 
 var updateDocs = flag.Bool("update", false, "write what docs/TABLES.md says of the tables anew")
@@ -43,16 +45,16 @@ func TestTablesDoc(t *testing.T) {
 
 func describeTables() string {
 	var out strings.Builder
-	for _, definition := range tableDefinitions {
-		partition := "`" + strings.Join(definition.partition, "`, `") + "`"
-		if definition.bucketBy != "" {
-			partition = "`bucket(N, " + definition.bucketBy + ")`"
+	for _, definition := range lake.TableDefinitions {
+		partition := "`" + strings.Join(definition.Partition, "`, `") + "`"
+		if definition.BucketBy != "" {
+			partition = "`bucket(N, " + definition.BucketBy + ")`"
 		}
-		if definition.monthOf != "" {
-			partition = "`month(" + definition.monthOf + ")`"
+		if definition.MonthOf != "" {
+			partition = "`month(" + definition.MonthOf + ")`"
 		}
-		fmt.Fprintf(&out, "\n### %s\n\n%s\n\nPartitioned by %s.\n\n| column | type | |\n|---|---|---|\n", definition.name, definition.comment, partition)
-		describeFields(&out, "", definition.schema().Fields())
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n\nPartitioned by %s.\n\n| column | type | |\n|---|---|---|\n", definition.Name, definition.Comment, partition)
+		describeFields(&out, "", definition.Schema().Fields())
 	}
 	out.WriteString("\n")
 	return out.String()

@@ -22,6 +22,7 @@ import (
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/trino"
 )
 
@@ -186,7 +187,7 @@ func (w *world) testAgreement(t *testing.T) {
 func (w *world) usersAt(t *testing.T, version lake.Version) map[string]history.User {
 	t.Helper()
 	users := map[string]history.User{}
-	for user, err := range w.Users(t.Context(), version) {
+	for user, err := range gold.Users(t.Context(), w.Lake, version) {
 		require.NoError(t, err)
 		users[user.ID] = user
 	}

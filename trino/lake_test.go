@@ -11,6 +11,9 @@ import (
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
@@ -76,11 +79,11 @@ func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, erro
 	if err != nil {
 		return run, err
 	}
-	var chunks []lake.Chunk
+	var chunks []hours.Chunk
 	for _, file := range listing.Files {
-		chunks = append(chunks, lake.Chunk{Pieces: []lake.Piece{{File: file, Length: -1, Line: 1}}})
+		chunks = append(chunks, hours.Chunk{Pieces: []hours.Piece{{File: file, Length: -1, Line: 1}}})
 	}
-	plan, err := w.StagePlan(ctx, run, w.source.String(), listing, chunks)
+	plan, err := hours.StagePlan(ctx, w.Lake, run, w.source.String(), listing, chunks)
 	if err != nil {
 		return run, err
 	}
@@ -88,73 +91,73 @@ func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, erro
 	if err != nil {
 		return run, err
 	}
-	staged := make([]lake.StagedChunk, len(chunks))
+	staged := make([]hours.StagedChunk, len(chunks))
 	for n := range chunks {
-		if staged[n], err = w.StageChunk(ctx, run, plan, n, w.source, parser, func(lake.ChunkCounts) {}); err != nil {
+		if staged[n], err = hours.StageChunk(ctx, w.Lake, run, plan, n, w.source, parser, func(hours.ChunkCounts) {}); err != nil {
 			return run, err
 		}
 	}
-	var silver []lake.StagedSilver
-	for _, sections := range lake.GroupSections(staged, 1<<20) {
-		each, err := w.StageSilver(ctx, run, plan, staged, sections, func(int) {})
+	var silver []hours.StagedSilver
+	for _, sections := range hours.GroupSections(staged, 1<<20) {
+		each, err := hours.StageSilver(ctx, w.Lake, run, plan, staged, sections, func(int) {})
 		if err != nil {
 			return run, err
 		}
 		silver = append(silver, each)
 	}
-	if _, err := w.CommitHour(ctx, run, plan, staged, silver, time.Now()); err != nil {
+	if _, err := hours.CommitHour(ctx, w.Lake, run, plan, staged, silver, time.Now()); err != nil {
 		return run, err
 	}
-	return run, w.DropStaging(ctx, run)
+	return run, hours.DropStaging(ctx, w.Lake, run)
 }
 
 func (w *world) gold(ctx context.Context, runs ...lake.Run) error {
 	w.runs++
-	plan, err := w.PlanUsers(ctx, fmt.Sprintf("round%05d", w.runs), lake.Again{}, func(int64) {})
+	plan, err := gold.PlanUsers(ctx, w.Lake, fmt.Sprintf("round%05d", w.runs), gold.Again{}, func(int64) {})
 	if err != nil {
 		return err
 	}
-	var merged []lake.MergedUsers
+	var merged []gold.Merged
 	late := int64(0)
 	for _, group := range plan.Groups {
-		each, err := w.MergeUsers(ctx, plan, group, func(int64) {})
+		each, err := gold.MergeUsers(ctx, w.Lake, plan, group, func(int64) {})
 		if err != nil {
 			return err
 		}
 		merged, late = append(merged, each), late+each.Late
 	}
 	if late > 0 {
-		each, err := w.RebuildUsers(ctx, plan, merged, func(int64) {})
+		each, err := gold.RebuildUsers(ctx, w.Lake, plan, merged, func(int64) {})
 		if err != nil {
 			return err
 		}
 		merged = append(merged, each)
 	}
-	if _, err := w.CommitUsers(ctx, plan, merged, runs); err != nil {
+	if _, err := gold.CommitUsers(ctx, w.Lake, plan, merged, runs); err != nil {
 		return err
 	}
-	return w.DropRound(ctx, plan)
+	return gold.DropRound(ctx, w.Lake, plan)
 }
 
 // daily brings the daily aggregates up to date.
 func (w *world) daily(ctx context.Context) error {
 	w.runs++
-	plan, err := w.PlanDaily(ctx, fmt.Sprintf("daily%05d", w.runs), func(int64) {})
+	plan, err := daily.PlanDaily(ctx, w.Lake, fmt.Sprintf("daily%05d", w.runs), func(int64) {})
 	if err != nil {
 		return err
 	}
-	var counted []lake.CountedDates
+	var counted []daily.CountedDates
 	for _, group := range plan.Groups {
-		each, err := w.CountDates(ctx, plan, group, func(int64) {})
+		each, err := daily.CountDates(ctx, w.Lake, plan, group, func(int64) {})
 		if err != nil {
 			return err
 		}
 		counted = append(counted, each)
 	}
-	if _, err := w.CommitDaily(ctx, plan, counted); err != nil {
+	if _, err := daily.CommitDaily(ctx, w.Lake, plan, counted); err != nil {
 		return err
 	}
-	return w.DropDaily(ctx, plan)
+	return daily.DropDaily(ctx, w.Lake, plan)
 }
 
 // rows asks Trino, and gives what it answers as text, "–" for NULL.

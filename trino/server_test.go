@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/generate"
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/maintain"
+	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/testserver"
 	"github.com/versionlake/versionlake/trino"
 )
@@ -42,7 +44,7 @@ func readsGold(t *testing.T, w *world) {
 	now, err := w.Version(t.Context(), "")
 	require.NoError(t, err)
 	want := [][]string{}
-	for user, err := range w.Users(t.Context(), now) {
+	for user, err := range gold.Users(t.Context(), w.Lake, now) {
 		require.NoError(t, err)
 		want = append(want, []string{user.ID, user.CurrentVersion, strconv.Itoa(len(user.History))})
 	}
@@ -54,7 +56,7 @@ func readsGold(t *testing.T, w *world) {
 		byHour := "SELECT CAST(p_ingest_date_utc AS varchar), p_ingest_hour_utc, count(*) FROM " + table + " GROUP BY 1, 2 ORDER BY 1, 2"
 		hours := w.rows(t, byHour)
 		require.Len(t, hours, options.Hours)
-		_, err := w.MaintainTable(t.Context(), table, lake.Upkeep{SnapshotAge: time.Hour, Grace: time.Hour}, func(string) {})
+		_, err := maintain.MaintainTable(t.Context(), w.Lake, table, maintain.Upkeep{SnapshotAge: time.Hour, Grace: time.Hour}, func(string) {})
 		require.NoError(t, err)
 		require.Equal(t, hours, w.rows(t, byHour))
 		for _, hour := range hours {
@@ -64,7 +66,7 @@ func readsGold(t *testing.T, w *world) {
 		schema, name, _ := strings.Cut(table, ".")
 		require.Equal(t, w.rows(t, "SELECT count(DISTINCT p_ingest_date_utc) FROM "+table), w.rows(t, fmt.Sprintf(`SELECT count(*) FROM %s."%s$files"`, schema, name)))
 	}
-	_, err = w.Verify(t.Context(), lake.VerifyOptions{}, func(d lake.Difference) error { return fmt.Errorf("verify says %+v", d) })
+	_, err = verify.Run(t.Context(), w.Lake, verify.Options{}, func(d verify.Difference) error { return fmt.Errorf("verify says %+v", d) })
 	require.NoError(t, err)
 }
 

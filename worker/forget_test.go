@@ -10,7 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/forget"
+	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/workflows"
 )
 
@@ -43,12 +45,12 @@ func TestForgetEndToEnd(t *testing.T) {
 	l.ingest(ctx, first)
 	root := filepath.Dir(l.dir)
 
-	erasure, err := l.lake.BeginForget(ctx, gone)
+	erasure, err := forget.BeginForget(ctx, l.lake, gone)
 	require.NoError(t, err)
 	var result workflows.ForgetResult
-	run := l.start(ctx, lake.ForgetName(erasure), workflows.ForgetUser, workflows.ForgetInput{Erasure: erasure})
+	run := l.start(ctx, forgotten.ForgetName(erasure), workflows.ForgetUser, workflows.ForgetInput{Erasure: erasure})
 	require.NoError(t, run.Get(ctx, &result))
-	require.Equal(t, lake.ErasureDone, result.Erasure.State)
+	require.Equal(t, forgotten.ErasureDone, result.Erasure.State)
 	require.Equal(t, int64(1), result.Erasure.Sessions)
 
 	again := l.ingest(ctx, first)
@@ -64,10 +66,10 @@ func TestForgetEndToEnd(t *testing.T) {
 	l.awaitClosed(t, 2, "WorkflowType = 'ForgetUser' AND ExecutionStatus = 'Completed'")
 	require.False(t, l.has(t, "session:session-of-tomorrow"))
 	require.Equal(t, []string{"1.0", "1.1"}, l.history(ctx, "p2"))
-	erasures, err := l.lake.Erasures(ctx)
+	erasures, err := forgotten.Erasures(ctx, l.lake)
 	require.NoError(t, err)
 	require.Len(t, erasures, 1)
-	require.Equal(t, lake.ErasureDone, erasures[0].State)
+	require.Equal(t, forgotten.ErasureDone, erasures[0].State)
 	require.Equal(t, int64(2), erasures[0].Sessions)
 
 	require.Eventually(t, func() bool {
@@ -83,7 +85,7 @@ func (l *local) has(t *testing.T, user string) bool {
 	t.Helper()
 	version, err := l.lake.Version(t.Context(), "")
 	require.NoError(t, err)
-	_, found, err := l.lake.User(t.Context(), version, user)
+	_, found, err := gold.User(t.Context(), l.lake, version, user)
 	require.NoError(t, err)
 	return found
 }

@@ -12,7 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/status"
+	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/worker"
@@ -25,7 +28,7 @@ func (l *local) users(t *testing.T) string {
 	now, err := l.lake.Version(t.Context(), "")
 	require.NoError(t, err)
 	var all strings.Builder
-	for user, err := range l.lake.Users(t.Context(), now) {
+	for user, err := range gold.Users(t.Context(), l.lake, now) {
 		require.NoError(t, err)
 		line, err := json.Marshal(user)
 		require.NoError(t, err)
@@ -36,14 +39,14 @@ func (l *local) users(t *testing.T) string {
 
 func (l *local) verify(t *testing.T) {
 	t.Helper()
-	_, err := l.lake.Verify(t.Context(), lake.VerifyOptions{}, func(d lake.Difference) error { return errors.New(d.Text) })
+	_, err := verify.Run(t.Context(), l.lake, verify.Options{}, func(d verify.Difference) error { return errors.New(d.Text) })
 	require.NoError(t, err)
 }
 
 // snapshots are how many there are of each table that holds rows of users.
 func (l *local) snapshots(t *testing.T) map[string]int {
 	t.Helper()
-	status, err := l.lake.Status(t.Context())
+	status, err := status.Read(t.Context(), l.lake)
 	require.NoError(t, err)
 	all := map[string]int{}
 	for _, table := range status.Tables {
@@ -90,12 +93,12 @@ func TestTenOfADaysHoursGone(t *testing.T) {
 	again, err := reconcileRange(t, l, first, first+24, false)
 	require.NoError(t, err)
 	require.Zero(t, again.Differ+again.Ran, "once is enough")
-	status, err := l.lake.Status(t.Context())
+	statusNow, err := status.Read(t.Context(), l.lake)
 	require.NoError(t, err)
-	require.Equal(t, lake.GoneStatus{Hours: 10, Files: 10, Rows: 30, Named: status.Gone.Named}, status.Gone)
-	require.Equal(t, first.Folder()+"/a.tsv", status.Gone.Named[0].Key)
-	require.Len(t, status.Findings, 10)
-	require.Zero(t, status.Empty)
+	require.Equal(t, status.GoneStatus{Hours: 10, Files: 10, Rows: 30, Named: statusNow.Gone.Named}, statusNow.Gone)
+	require.Equal(t, first.Folder()+"/a.tsv", statusNow.Gone.Named[0].Key)
+	require.Len(t, statusNow.Findings, 10)
+	require.Zero(t, statusNow.Empty)
 
 	require.NoError(t, worker.EnsureReconcile(t.Context(), l.client, worker.ScheduleOptions{ReconcileHourly: 48 * time.Hour, ReconcileDaily: 72 * time.Hour}))
 	for i, id := range []string{worker.ReconcileHourlyID, worker.ReconcileDailyID} {
@@ -127,15 +130,15 @@ func TestTenOfADaysHoursGone(t *testing.T) {
 	require.Len(t, l.history(t.Context(), "p1"), 14)
 	l.verify(t)
 	for i := range telemetry.Hour(24) {
-		want := lake.HourComplete
+		want := ledger.HourComplete
 		if i < 20 && i%2 == 0 {
-			want = lake.HourEmpty
+			want = ledger.HourEmpty
 		}
 		require.Equal(t, want, l.ledger(t.Context())[(first+i).String()])
 	}
-	status, err = l.lake.Status(t.Context())
+	statusNow, err = status.Read(t.Context(), l.lake)
 	require.NoError(t, err)
-	require.Zero(t, status.Gone)
+	require.Zero(t, statusNow.Gone)
 }
 
 // TestSourceWithoutHours: nothing is concluded from a source in which not one folder of an hour is. Whoever asked is told, also with
@@ -149,7 +152,7 @@ func TestSourceWithoutHours(t *testing.T) {
 	l.work(t)
 	_, err := l.reprocess(t.Context(), "range", first, first+3)
 	require.NoError(t, err)
-	users, snapshots, ledger := l.users(t), l.snapshots(t), l.ledger(t.Context())
+	users, snapshots, ledgerTable := l.users(t), l.snapshots(t), l.ledger(t.Context())
 	require.NoError(t, os.RemoveAll(l.dir)) // unmounted
 	require.NoError(t, os.MkdirAll(filepath.Join(l.dir, "lost+found"), 0o755))
 	for _, removeGone := range []bool{false, true} {
@@ -164,7 +167,7 @@ func TestSourceWithoutHours(t *testing.T) {
 		input := workflows.IngestInput{Hour: first.String(), RemoveGone: removeGone}
 		require.ErrorContains(t, l.start(t.Context(), "hour", workflows.IngestHour, input).Get(t.Context(), nil), "Nothing was changed")
 	}
-	findings, err := l.lake.Findings(t.Context())
+	findings, err := ledger.Findings(t.Context(), l.lake)
 	require.NoError(t, err)
 	require.Empty(t, findings)
 
@@ -180,22 +183,22 @@ func TestSourceWithoutHours(t *testing.T) {
 	l.awaitClosed(t, 2, "WorkflowType = 'ScheduledHour' AND ExecutionStatus = 'Completed'")
 	await := workflows.AwaitInput{Hour: (first + 4).String(), Until: time.Now()}
 	require.NoError(t, l.start(t.Context(), "await", workflows.AwaitHour, await).Get(t.Context(), nil))
-	status, err := l.lake.Status(t.Context())
+	statusNow, err := status.Read(t.Context(), l.lake)
 	require.NoError(t, err)
-	require.Contains(t, status.NoHours, l.dir)
-	require.Len(t, status.Findings, 1, "one finding, and not one with every hour")
+	require.Contains(t, statusNow.NoHours, l.dir)
+	require.Len(t, statusNow.Findings, 1, "one finding, and not one with every hour")
 	require.Equal(t, users, l.users(t))
 	require.Equal(t, snapshots, l.snapshots(t))
-	require.Equal(t, ledger, l.ledger(t.Context()))
+	require.Equal(t, ledgerTable, l.ledger(t.Context()))
 	l.verify(t)
 
 	// It is mounted again.
 	l.write(first, "a.tsv", sighting(first, 10, "p1", "1.a"))
 	_, err = reconcileRange(t, l, first, first+3, false)
 	require.NoError(t, err)
-	status, err = l.lake.Status(t.Context())
+	statusNow, err = status.Read(t.Context(), l.lake)
 	require.NoError(t, err)
-	require.Empty(t, status.NoHours)
+	require.Empty(t, statusNow.NoHours)
 	require.Equal(t, users, l.users(t))
 	l.verify(t)
 }

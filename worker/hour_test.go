@@ -6,7 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/workflows"
 )
 
@@ -17,7 +18,7 @@ func TestHourEndToEnd(t *testing.T) {
 	l.write(first, "a.tsv", sighting(first, 1, "p1", "1.22.03"), sighting(first, 2, "p2", "1.22.03"), "not a line", "")
 
 	result := l.ingest(t.Context(), first)
-	require.Equal(t, lake.HourComplete, result.Hour.State)
+	require.Equal(t, ledger.HourComplete, result.Hour.State)
 	require.Equal(t, int64(4), result.Hour.Lines)
 	require.Equal(t, int64(2), result.Hour.Events)
 	require.Equal(t, int64(1), result.Hour.Rejects)
@@ -26,7 +27,7 @@ func TestHourEndToEnd(t *testing.T) {
 	require.Equal(t, int64(2), result.Gold.Users)
 
 	empty := l.ingest(t.Context(), first+1)
-	require.Equal(t, lake.HourEmpty, empty.Hour.State)
+	require.Equal(t, ledger.HourEmpty, empty.Hour.State)
 
 	again := l.ingest(t.Context(), first)
 	require.False(t, again.Hour.Changed)
@@ -34,7 +35,7 @@ func TestHourEndToEnd(t *testing.T) {
 
 	version, err := l.lake.Version(t.Context(), "")
 	require.NoError(t, err)
-	user, found, err := l.lake.User(t.Context(), version, "p1")
+	user, found, err := gold.User(t.Context(), l.lake, version, "p1")
 	require.NoError(t, err)
 	require.True(t, found)
 	require.Equal(t, "1.22.03", user.CurrentVersion)
@@ -55,7 +56,7 @@ func TestLateFile(t *testing.T) {
 
 	then, err := l.lake.Version(t.Context(), "hour-2022-05-27T05")
 	require.NoError(t, err)
-	user, _, err := l.lake.User(t.Context(), then, "p1")
+	user, _, err := gold.User(t.Context(), l.lake, then, "p1")
 	require.NoError(t, err)
 	require.Len(t, user.History, 2)
 }

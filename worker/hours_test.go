@@ -10,7 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/status"
+	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/workflows"
@@ -65,14 +66,14 @@ func TestHoursTogether(t *testing.T) {
 	count, err := l.client.CountWorkflow(t.Context(), countRequest("WorkflowType = 'IngestHour'"))
 	require.NoError(t, err)
 	require.EqualValues(t, 2, count.Count, "only the large hour and the one that changed run alone")
-	status, err := l.lake.Status(t.Context())
+	status, err := status.Read(t.Context(), l.lake)
 	require.NoError(t, err)
 	for _, table := range status.Tables {
 		if table.Name == "silver.sightings" {
 			require.LessOrEqual(t, table.Snapshots, 4)
 		}
 	}
-	_, err = l.lake.Verify(t.Context(), lake.VerifyOptions{}, func(d lake.Difference) error { return errors.New(d.Text) })
+	_, err = verify.Run(t.Context(), l.lake, verify.Options{}, func(d verify.Difference) error { return errors.New(d.Text) })
 	require.NoError(t, err)
 
 	// Silver from bronze, likewise.
@@ -81,6 +82,6 @@ func TestHoursTogether(t *testing.T) {
 	require.NoError(t, run.Get(t.Context(), &result))
 	require.Equal(t, hours, result.Done)
 	l.awaitClosed(t, 4, "WorkflowType = 'IngestHours' AND ExecutionStatus = 'Completed'")
-	_, err = l.lake.Verify(t.Context(), lake.VerifyOptions{}, func(d lake.Difference) error { return errors.New(d.Text) })
+	_, err = verify.Run(t.Context(), l.lake, verify.Options{}, func(d verify.Difference) error { return errors.New(d.Text) })
 	require.NoError(t, err)
 }

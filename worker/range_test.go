@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/worker"
 	"github.com/versionlake/versionlake/workflows"
@@ -23,7 +24,7 @@ import (
 // ledger maps the hours of the ledger to their states.
 func (l *local) ledger(ctx context.Context) map[string]string {
 	l.tb.Helper()
-	rows, err := l.lake.Hours(ctx, 0, 1<<30)
+	rows, err := ledger.Hours(ctx, l.lake, 0, 1<<30)
 	if err != nil {
 		l.tb.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func (l *local) history(ctx context.Context, user string) []string {
 	if err != nil {
 		l.tb.Fatal(err)
 	}
-	found, ok, err := l.lake.User(ctx, version, user)
+	found, ok, err := gold.User(ctx, l.lake, version, user)
 	if err != nil || !ok {
 		l.tb.Fatalf("user %s: found %v, %v", user, ok, err)
 	}
@@ -90,8 +91,8 @@ func TestTwoRangesAndTheScheduleAtOnce(t *testing.T) {
 	l.awaitClosed(t, 4, "WorkflowType = 'ScheduledHour' AND ExecutionStatus = 'Completed'")
 
 	require.Equal(t, map[string]string{
-		"2022-05-27T05": lake.HourComplete, "2022-05-27T06": lake.HourComplete,
-		"2022-05-27T07": lake.HourEmpty, "2022-05-27T08": lake.HourComplete,
+		"2022-05-27T05": ledger.HourComplete, "2022-05-27T06": ledger.HourComplete,
+		"2022-05-27T07": ledger.HourEmpty, "2022-05-27T08": ledger.HourComplete,
 	}, l.ledger(t.Context()))
 	require.Equal(t, []string{"1.0", "1.1", "1.2"}, l.history(t.Context(), "p1"))
 }
@@ -127,8 +128,8 @@ func TestBackfillFromTheCommandLine(t *testing.T) {
 	backfill(first+24, first+26, "BufferAll")
 	l.awaitClosed(t, 5, "WorkflowType = 'ScheduledHour' AND ExecutionStatus = 'Completed'")
 	require.Equal(t, map[string]string{
-		"2022-05-27T05": lake.HourEmpty, "2022-05-27T06": lake.HourComplete, "2022-05-27T07": lake.HourEmpty,
-		"2022-05-28T05": lake.HourEmpty, "2022-05-28T06": lake.HourEmpty,
+		"2022-05-27T05": ledger.HourEmpty, "2022-05-27T06": ledger.HourComplete, "2022-05-27T07": ledger.HourEmpty,
+		"2022-05-28T05": ledger.HourEmpty, "2022-05-28T06": ledger.HourEmpty,
 	}, l.ledger(t.Context()))
 	l.awaitClosed(t, 1, "`Hour` = '2022-05-27T06' AND `Status` = 'complete' AND WorkflowType = 'IngestHour'")
 }

@@ -12,7 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/maintain"
+	"github.com/versionlake/versionlake/lake/status"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
@@ -106,24 +108,24 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 	}, got)
 	require.Equal(t, []string{"1.0", "0.5", "2.1", "1.2", "1.25", "1.3", "1.4", "1.5", "1.6", "1.8"}, l.history(t.Context(), "p1"))
 	require.Zero(t, reconcile(false).Ran, "now they are the same, and what is gone is known")
-	_, err = l.lake.DropBefore(t.Context(), lake.LayerBronze, first+2, false)
+	_, err = maintain.DropBefore(t.Context(), l.lake, ledger.LayerBronze, first+2, false)
 	require.NoError(t, err)
 	files.write(key(0, "later.tsv"), line(0, 40, "0.6"))
 	require.Equal(t, workflows.ReconcileProgress{HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Empty: 3}, Dropped: 2}, reconcile(false),
 		"hours that were dropped can't come back")
 
-	findings, err := l.lake.Findings(t.Context())
+	findings, err := ledger.Findings(t.Context(), l.lake)
 	require.NoError(t, err)
-	told := map[string]lake.Finding{}
+	told := map[string]ledger.Finding{}
 	for _, f := range findings {
-		told[f.Hour.String()] = lake.Finding{State: f.State, Added: f.Added, Changed: f.Changed, Removed: f.Removed, Gone: f.Gone}
+		told[f.Hour.String()] = ledger.Finding{State: f.State, Added: f.Added, Changed: f.Changed, Removed: f.Removed, Gone: f.Gone}
 	}
-	require.Equal(t, map[string]lake.Finding{
-		"2022-05-27T05": {State: lake.HourComplete, Added: 1}, "2022-05-27T06": {State: lake.HourComplete, Changed: 1},
-		"2022-05-27T07": {State: lake.HourComplete, Changed: 1}, "2022-05-27T08": {State: lake.HourComplete, Gone: 1},
-		"2022-05-27T10": {State: lake.HourComplete, Gone: 1}, "2022-05-27T13": {State: lake.HourEmpty, Added: 1},
+	require.Equal(t, map[string]ledger.Finding{
+		"2022-05-27T05": {State: ledger.HourComplete, Added: 1}, "2022-05-27T06": {State: ledger.HourComplete, Changed: 1},
+		"2022-05-27T07": {State: ledger.HourComplete, Changed: 1}, "2022-05-27T08": {State: ledger.HourComplete, Gone: 1},
+		"2022-05-27T10": {State: ledger.HourComplete, Gone: 1}, "2022-05-27T13": {State: ledger.HourEmpty, Added: 1},
 	}, told)
-	status, err := l.lake.Status(t.Context())
+	status, err := status.Read(t.Context(), l.lake)
 	require.NoError(t, err)
 	require.Len(t, status.Findings, 6)
 }
@@ -145,5 +147,5 @@ func TestReconcileSchedules(t *testing.T) {
 	l.awaitClosed(t, 1, "WorkflowType = 'Reconcile' AND ExecutionStatus = 'Completed'")
 	states := l.ledger(t.Context())
 	require.GreaterOrEqual(t, len(states), 6)
-	require.Equal(t, lake.HourComplete, states[due.String()], "an hour that was missed is ingested")
+	require.Equal(t, ledger.HourComplete, states[due.String()], "an hour that was missed is ingested")
 }

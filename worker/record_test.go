@@ -18,7 +18,11 @@ import (
 	sdkworker "go.temporal.io/sdk/worker"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/forget"
+	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/worker"
 	"github.com/versionlake/versionlake/workflows"
@@ -83,9 +87,9 @@ func TestRecord(t *testing.T) {
 	l.recordScheduled(t)
 	l.recordMaintenance(t)
 
-	erasure, err := l.lake.BeginForget(ctx, "p1")
+	erasure, err := forget.BeginForget(ctx, l.lake, "p1")
 	require.NoError(t, err)
-	run = l.start(ctx, lake.ForgetName(erasure), workflows.ForgetUser, workflows.ForgetInput{Erasure: erasure})
+	run = l.start(ctx, forgotten.ForgetName(erasure), workflows.ForgetUser, workflows.ForgetInput{Erasure: erasure})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "forget", run.GetID(), run.GetRunID())
 }
@@ -96,11 +100,11 @@ func (l *local) recordDaily(t *testing.T) {
 	run, err := l.client.SignalWithStartWorkflow(ctx, activities.DailyWorkflowID, activities.DailySignal, activities.DailyRequest{Now: true},
 		client.StartWorkflowOptions{ID: activities.DailyWorkflowID, TaskQueue: worker.TaskQueue}, activities.DailyWorkflow, workflows.DailyInput{})
 	require.NoError(t, err)
-	var commit lake.DailyCommit
+	var commit daily.Committed
 	require.NoError(t, run.Get(ctx, &commit))
-	require.Equal(t, lake.DailyCommit{Dates: 1, Versions: 3, Events: 3}, commit)
+	require.Equal(t, daily.Committed{Dates: 1, Versions: 3, Events: 3}, commit)
 	l.record(t, "daily", run.GetID(), run.GetRunID())
-	_, err = l.lake.Verify(ctx, lake.VerifyOptions{}, func(d lake.Difference) error { return errors.New(d.Text) })
+	_, err = verify.Run(ctx, l.lake, verify.Options{}, func(d verify.Difference) error { return errors.New(d.Text) })
 	require.NoError(t, err)
 }
 
@@ -119,7 +123,7 @@ func (l *local) recordCancelled(t *testing.T) {
 	l.record(t, "range-cancelled", run.GetID(), run.GetRunID())
 	l.awaitClosed(t, 0, "ExecutionStatus = 'Running'")
 	for _, state := range l.ledger(t.Context()) {
-		require.Contains(t, []string{lake.HourComplete, lake.HourEmpty}, state)
+		require.Contains(t, []string{ledger.HourComplete, ledger.HourEmpty}, state)
 	}
 }
 

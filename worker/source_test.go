@@ -10,7 +10,8 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/workflows"
@@ -70,9 +71,9 @@ func TestBadFilesAndFolders(t *testing.T) {
 	require.Equal(t, 1, progress.Degraded)
 	states := l.ledger(t.Context())
 	require.Len(t, states, 18, "of hours that nobody can see nothing is recorded")
-	require.Equal(t, lake.HourDegraded, states["2022-05-27T06"])
+	require.Equal(t, ledger.HourDegraded, states["2022-05-27T06"])
 	require.Equal(t, []string{"1.0", "1.1", "1.2", "1.4", "1.5"}, l.history(t.Context(), "p1"))
-	left, err := l.lake.LeftOutFiles(t.Context(), first, first+24)
+	left, err := ledger.LeftOutFiles(t.Context(), l.lake, first, first+24)
 	require.NoError(t, err)
 	require.Len(t, left, 3)
 
@@ -80,11 +81,11 @@ func TestBadFilesAndFolders(t *testing.T) {
 		run := l.start(t.Context(), "reconcile", workflows.Reconcile,
 			workflows.ReconcileInput{From: first.String(), To: (first + 24).String(), Degraded: degraded})
 		require.ErrorContains(t, run.Get(t.Context(), nil), "2022/05/27/08 can't be listed")
-		findings, err := l.lake.Findings(t.Context())
+		findings, err := ledger.Findings(t.Context(), l.lake)
 		require.NoError(t, err)
 		require.Empty(t, findings, "bad files are as they were")
 	}
-	_, err = l.lake.Verify(t.Context(), lake.VerifyOptions{}, func(d lake.Difference) error { t.Error(d.Text); return nil })
+	_, err = verify.Run(t.Context(), l.lake, verify.Options{}, func(d verify.Difference) error { t.Error(d.Text); return nil })
 	require.NoError(t, err)
 }
 

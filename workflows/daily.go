@@ -8,7 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daily"
 )
 
 const (
@@ -37,13 +37,13 @@ type DailyProgress struct {
 // DailyWriter is the one writer of gold.version_daily and gold.event_daily, with the workflow id "daily". The gold writer
 // signals it after each commit; it waits a little for more of them, refreshes, and ends once nobody asks any more. Started
 // without a signal it refreshes at once.
-func DailyWriter(ctx workflow.Context, input DailyInput) (lake.DailyCommit, error) {
+func DailyWriter(ctx workflow.Context, input DailyInput) (daily.Committed, error) {
 	w := &dailyWriter{requests: workflow.GetSignalChannelWithOptions(ctx, activities.DailySignal,
 		workflow.SignalChannelOptions{Description: "Silver or gold moved on"})}
 	w.progress.Rounds = input.Rounds
 	if err := workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (DailyProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "What the writer of the daily aggregates does"}); err != nil {
-		return lake.DailyCommit{}, err
+		return daily.Committed{}, err
 	}
 	return w.run(ctx)
 }
@@ -56,7 +56,7 @@ type dailyWriter struct {
 	progress   DailyProgress
 }
 
-func (w *dailyWriter) run(ctx workflow.Context) (commit lake.DailyCommit, err error) {
+func (w *dailyWriter) run(ctx workflow.Context) (commit daily.Committed, err error) {
 	w.receive()
 	for again := true; again; again = w.asked {
 		if err := w.gather(ctx); err != nil {
@@ -104,11 +104,11 @@ func (w *dailyWriter) gather(ctx workflow.Context) error {
 }
 
 // refresh counts the dates anew that changed.
-func (w *dailyWriter) refresh(ctx workflow.Context) (commit lake.DailyCommit, err error) {
+func (w *dailyWriter) refresh(ctx workflow.Context) (commit daily.Committed, err error) {
 	w.progress.Rounds++
 	w.progress.Dates, w.progress.Groups, w.progress.Done = 0, 0, 0
 	w.status(ctx, "planning")
-	var plan lake.DailyPlan
+	var plan daily.Plan
 	if err := workflow.ExecuteActivity(planDaily.with(ctx, "find the dates that changed"), w.steps.PlanDaily).Get(ctx, &plan); err != nil {
 		return commit, err
 	}
@@ -119,7 +119,7 @@ func (w *dailyWriter) refresh(ctx workflow.Context) (commit lake.DailyCommit, er
 	}()
 	w.progress.Dates, w.progress.Groups = plan.Dates, len(plan.Groups)
 	w.status(ctx, "counting "+datesOf(plan))
-	counted, err := fanOut(ctx, len(plan.Groups), dailyParallel, func(ctx workflow.Context, i int) (result lake.CountedDates, err error) {
+	counted, err := fanOut(ctx, len(plan.Groups), dailyParallel, func(ctx workflow.Context, i int) (result daily.CountedDates, err error) {
 		ctx = countDates.with(ctx, fmt.Sprintf("count dates, group %d of %d", i+1, len(plan.Groups)))
 		input := activities.CountDatesInput{Plan: plan, Months: plan.Groups[i]}
 		if err := workflow.ExecuteActivity(ctx, w.steps.CountDates, input).Get(ctx, &result); err != nil {
@@ -142,7 +142,7 @@ func (w *dailyWriter) refresh(ctx workflow.Context) (commit lake.DailyCommit, er
 	return commit, nil
 }
 
-func (w *dailyWriter) done(plan lake.DailyPlan) string {
+func (w *dailyWriter) done(plan daily.Plan) string {
 	if len(plan.HalfCommitted) > 0 {
 		return fmt.Sprintf("counted %s; the rest waits for what is half committed: %s", datesOf(plan), strings.Join(plan.HalfCommitted, ", "))
 	}
@@ -150,7 +150,7 @@ func (w *dailyWriter) done(plan lake.DailyPlan) string {
 }
 
 // datesOf names the dates of a plan briefly.
-func datesOf(plan lake.DailyPlan) string {
+func datesOf(plan daily.Plan) string {
 	switch plan.Dates {
 	case 0:
 		return "no date"
@@ -160,7 +160,7 @@ func datesOf(plan lake.DailyPlan) string {
 	return fmt.Sprintf("%d dates from %s to %s", plan.Dates, plan.First, plan.Last)
 }
 
-func (w *dailyWriter) drop(ctx workflow.Context, plan lake.DailyPlan) error {
+func (w *dailyWriter) drop(ctx workflow.Context, plan daily.Plan) error {
 	dropping := dropRound.local(ctx, "remove what was staged")
 	if err := workflow.ExecuteLocalActivity(dropping, w.steps.DropDaily, plan).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "plan", plan.Ref, "error", err)

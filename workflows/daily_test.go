@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/workflows"
 )
 
@@ -19,11 +19,11 @@ import (
 func plans(env *testsuite.TestWorkflowEnvironment) *[]int {
 	var began []int
 	start := env.Now()
-	env.OnActivity(dailySteps.PlanDaily, mock.Anything).Return(func(context.Context) (lake.DailyPlan, error) {
+	env.OnActivity(dailySteps.PlanDaily, mock.Anything).Return(func(context.Context) (daily.Plan, error) {
 		began = append(began, int(env.Now().Sub(start).Seconds()))
-		return lake.DailyPlan{Ref: "plan", Groups: [][]int32{{628}, {629}}, Dates: 2, First: "2022-05-31", Last: "2022-06-01"}, nil
+		return daily.Plan{Ref: "plan", Groups: [][]int32{{628}, {629}}, Dates: 2, First: "2022-05-31", Last: "2022-06-01"}, nil
 	})
-	env.OnActivity(dailySteps.CountDates, mock.Anything, mock.Anything).Return(lake.CountedDates{Ref: "counted"}, nil)
+	env.OnActivity(dailySteps.CountDates, mock.Anything, mock.Anything).Return(daily.CountedDates{Ref: "counted"}, nil)
 	env.OnActivity(dailySteps.DropDaily, mock.Anything, mock.Anything).Return(nil)
 	return &began
 }
@@ -49,13 +49,13 @@ func TestDailyWaitsForMoreHoursUnlessToldNotTo(t *testing.T) {
 			began := plans(env)
 			env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.MatchedBy(func(input activities.CommitDailyInput) bool {
 				return len(input.Counted) == 2
-			})).Return(lake.DailyCommit{Dates: 2, Versions: 7}, nil).After(time.Minute)
+			})).Return(daily.Committed{Dates: 2, Versions: 7}, nil).After(time.Minute)
 			for after, request := range test.asked {
 				ask(env, after, request)
 			}
 			env.ExecuteWorkflow(workflows.DailyWriter, workflows.DailyInput{})
 			require.NoError(t, env.GetWorkflowError())
-			var commit lake.DailyCommit
+			var commit daily.Committed
 			require.NoError(t, env.GetWorkflowResult(&commit))
 			require.Equal(t, int64(7), commit.Versions)
 			require.Equal(t, test.began, *began)
@@ -66,9 +66,9 @@ func TestDailyWaitsForMoreHoursUnlessToldNotTo(t *testing.T) {
 func TestDailyPlansAgainAfterAConflict(t *testing.T) {
 	env := environment(t)
 	began := plans(env)
-	env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.Anything).Return(lake.DailyCommit{},
+	env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.Anything).Return(daily.Committed{},
 		temporal.NewNonRetryableApplicationError("another refresh was first", activities.ErrorConflict, nil)).Once()
-	env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.Anything).Return(lake.DailyCommit{}, nil).Once()
+	env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.Anything).Return(daily.Committed{}, nil).Once()
 	env.ExecuteWorkflow(workflows.DailyWriter, workflows.DailyInput{})
 	require.NoError(t, env.GetWorkflowError())
 	require.Len(t, *began, 2)

@@ -9,7 +9,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/forget"
+	"github.com/versionlake/versionlake/lake/forgotten"
 )
 
 // ErrorRemains is the type of a failure of ForgetUser: the user is still in some object after all tries.
@@ -29,16 +30,16 @@ type ForgetInput struct {
 
 // ForgetProgress answers ProgressQuery.
 type ForgetProgress struct {
-	Status   string             `json:"status"`
-	Sessions int64              `json:"sessions"`
-	Tables   []lake.ErasedTable `json:"tables"`
-	Of       int                `json:"of"` // tables
+	Status   string               `json:"status"`
+	Sessions int64                `json:"sessions"`
+	Tables   []forget.ErasedTable `json:"tables"`
+	Of       int                  `json:"of"` // tables
 }
 
 // ForgetResult is the erasure, and what it did to each table.
 type ForgetResult struct {
-	Erasure lake.Erasure       `json:"erasure"`
-	Tables  []lake.ErasedTable `json:"tables"`
+	Erasure forgotten.Erasure    `json:"erasure"`
+	Tables  []forget.ErasedTable `json:"tables"`
 	// Elsewhere: another run of the same erasure ended first, and its proof is the one that counts.
 	Elsewhere bool `json:"elsewhere,omitempty"`
 }
@@ -64,18 +65,18 @@ func ForgetUser(ctx workflow.Context, input ForgetInput) (ForgetResult, error) {
 type forgetUser struct {
 	steps    *activities.Forget // names the activities; never called here
 	erasure  string
-	tables   []lake.ErasedTable // over all tries
+	tables   []forget.ErasedTable // over all tries
 	progress ForgetProgress
 }
 
 func (w *forgetUser) run(ctx workflow.Context) (result ForgetResult, err error) {
-	w.progress.Of = len(lake.ErasableTables())
+	w.progress.Of = len(forget.ErasableTables())
 	for try := 1; ; try++ {
 		if err := w.erase(ctx); err != nil {
 			return result, err
 		}
 		w.describe(ctx, "reading every object of the warehouse, for the proof")
-		var proof lake.Proof
+		var proof forget.Proof
 		proving := proveForgotten.with(ctx, "look for the user in every object")
 		if err := workflow.ExecuteActivity(proving, w.steps.ProveForgotten, w.erasure).Get(ctx, &proof); err != nil {
 			return result, err
@@ -106,9 +107,9 @@ func (w *forgetUser) erase(ctx workflow.Context) error {
 	if err := workflow.ExecuteActivity(finding, w.steps.FindSessions, w.erasure).Get(ctx, &w.progress.Sessions); err != nil {
 		return err
 	}
-	for _, name := range lake.ErasableTables() {
+	for _, name := range forget.ErasableTables() {
 		w.describe(ctx, "erasing from "+name)
-		var erased lake.ErasedTable
+		var erased forget.ErasedTable
 		erasing := eraseTable.with(ctx, "erase from "+name)
 		input := activities.EraseInput{Erasure: w.erasure, Table: name}
 		if err := workflow.ExecuteActivity(erasing, w.steps.EraseTable, input).Get(ctx, &erased); err != nil {
@@ -122,7 +123,7 @@ func (w *forgetUser) erase(ctx workflow.Context) error {
 	return workflow.ExecuteActivity(counting, w.steps.RecountErased, w.erasure).Get(ctx, nil)
 }
 
-func (w *forgetUser) finish(ctx workflow.Context, proof lake.Proof) (result ForgetResult, err error) {
+func (w *forgetUser) finish(ctx workflow.Context, proof forget.Proof) (result ForgetResult, err error) {
 	finishing := finishForget.with(ctx, fmt.Sprintf("%d objects hold nothing of the user: note it", proof.Objects))
 	input := activities.FinishInput{Erasure: w.erasure, Tables: w.tables, Proof: proof}
 	if err := workflow.ExecuteActivity(finishing, w.steps.FinishForget, input).Get(ctx, &result.Erasure); err != nil {
@@ -157,7 +158,7 @@ func (w *forgetUser) describe(ctx workflow.Context, doing string) {
 func forgetAgain(ctx workflow.Context, erasures []string) error {
 	for _, erasure := range erasures {
 		ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-			WorkflowID:            lake.ForgetName(erasure),
+			WorkflowID:            forgotten.ForgetName(erasure),
 			StaticSummary:         "new sessions of a forgotten user",
 			ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,

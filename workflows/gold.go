@@ -10,6 +10,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
 )
 
 const (
@@ -172,7 +173,7 @@ func (w *goldWriter) batch() []activities.GoldRequest {
 }
 
 // commit plans, merges and commits once.
-func (w *goldWriter) commit(ctx workflow.Context, batch []activities.GoldRequest) (plan lake.UsersPlan, commit lake.UsersCommit, err error) {
+func (w *goldWriter) commit(ctx workflow.Context, batch []activities.GoldRequest) (plan gold.Plan, commit gold.Committed, err error) {
 	w.progress.Rounds++
 	var runs []lake.Run
 	var plans activities.PlanInput
@@ -200,11 +201,11 @@ func (w *goldWriter) commit(ctx workflow.Context, batch []activities.GoldRequest
 }
 
 // merge brings the buckets of the plan up to date, and then the users whose past changed.
-func (w *goldWriter) merge(ctx workflow.Context, plan lake.UsersPlan) ([]lake.MergedUsers, error) {
+func (w *goldWriter) merge(ctx workflow.Context, plan gold.Plan) ([]gold.Merged, error) {
 	groups := len(plan.Groups)
 	done := 0
 	w.status(ctx, fmt.Sprintf("merging %d groups of buckets", groups))
-	merged, err := fanOut(ctx, groups, goldParallel, func(ctx workflow.Context, i int) (result lake.MergedUsers, err error) {
+	merged, err := fanOut(ctx, groups, goldParallel, func(ctx workflow.Context, i int) (result gold.Merged, err error) {
 		ctx = mergeUsers.with(ctx, fmt.Sprintf("merge users, group %d of %d", i+1, groups))
 		input := activities.MergeInput{Plan: plan, Buckets: plan.Groups[i]}
 		if err := workflow.ExecuteActivity(ctx, w.steps.MergeUsers, input).Get(ctx, &result); err != nil {
@@ -225,7 +226,7 @@ func (w *goldWriter) merge(ctx workflow.Context, plan lake.UsersPlan) ([]lake.Me
 		return merged, nil
 	}
 	w.status(ctx, fmt.Sprintf("rebuilding %d users", late))
-	var rebuilt lake.MergedUsers
+	var rebuilt gold.Merged
 	ctx = rebuildUsers.with(ctx, fmt.Sprintf("rebuild %d users whose past changed", late))
 	input := activities.RebuildInput{Plan: plan, Merged: merged}
 	if err := workflow.ExecuteActivity(ctx, w.steps.RebuildUsers, input).Get(ctx, &rebuilt); err != nil {
@@ -235,7 +236,7 @@ func (w *goldWriter) merge(ctx workflow.Context, plan lake.UsersPlan) ([]lake.Me
 }
 
 // settle answers the requests of the batch that the commit shows; the others go on waiting, for what it does not show.
-func (w *goldWriter) settle(ctx workflow.Context, batch []activities.GoldRequest, commit lake.UsersCommit) {
+func (w *goldWriter) settle(ctx workflow.Context, batch []activities.GoldRequest, commit gold.Committed) {
 	held := map[lake.Run]bool{}
 	for _, run := range commit.Waiting {
 		held[run] = true
@@ -270,7 +271,7 @@ func (w *goldWriter) settle(ctx workflow.Context, batch []activities.GoldRequest
 func tagsFor(run lake.Run, tags []string) []string {
 	mine := []string{}
 	for _, tag := range tags {
-		if tag == lake.TagOf(run) || strings.HasPrefix(tag, lake.TagOf(run)+".") {
+		if tag == gold.TagOf(run) || strings.HasPrefix(tag, gold.TagOf(run)+".") {
 			mine = append(mine, tag)
 		}
 	}
@@ -302,7 +303,7 @@ func (w *goldWriter) askDaily(ctx workflow.Context) {
 	}
 }
 
-func (w *goldWriter) drop(ctx workflow.Context, plan lake.UsersPlan) error {
+func (w *goldWriter) drop(ctx workflow.Context, plan gold.Plan) error {
 	dropping := dropRound.local(ctx, "remove what was staged")
 	if err := workflow.ExecuteLocalActivity(dropping, w.steps.DropRound, plan).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "plan", plan.Ref, "error", err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -160,9 +161,9 @@ func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
 		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines,
 			Rejects: row.Rejects, Gone: row.GoneFiles, LeftOut: result.LeftOut}
 		switch row.State {
-		case lake.HourEmpty:
+		case ledger.HourEmpty:
 			one.Empty++
-		case lake.HourDegraded:
+		case ledger.HourDegraded:
 			one.Degraded++
 		}
 		r.finished(ctx, one)
@@ -266,7 +267,7 @@ func (r *hoursRunner) runRange(ctx workflow.Context, work func(workflow.Context)
 		setStatus(ctx, statusFailed)
 		return err
 	}
-	setStatus(ctx, lake.HourComplete)
+	setStatus(ctx, ledger.HourComplete)
 	return nil
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -43,20 +45,20 @@ type IngestInput struct {
 
 // IngestResult is the hour's row in the ledger, and the commit of gold that shows the hour.
 type IngestResult struct {
-	Hour lake.HourRow `json:"hour"`
-	Gold GoldAnswer   `json:"gold"`
+	Hour ledger.Hour `json:"hour"`
+	Gold GoldAnswer  `json:"gold"`
 	// LeftOut names the first files that were left out, or read in part, and why.
 	LeftOut []string `json:"left_out,omitempty"`
 }
 
 // IngestProgress answers ProgressQuery.
 type IngestProgress struct {
-	Status     string           `json:"status"`
-	Files      int              `json:"files"`
-	Bytes      int64            `json:"bytes"` // as stored, of all files
-	Chunks     int              `json:"chunks"`
-	ChunksDone int              `json:"chunks_done"`
-	Counts     lake.ChunkCounts `json:"counts"` // of the chunks that are done
+	Status     string            `json:"status"`
+	Files      int               `json:"files"`
+	Bytes      int64             `json:"bytes"` // as stored, of all files
+	Chunks     int               `json:"chunks"`
+	ChunksDone int               `json:"chunks_done"`
+	Counts     hours.ChunkCounts `json:"counts"` // of the chunks that are done
 }
 
 // The Status of an hour; once it is done, its state in the ledger.
@@ -163,8 +165,8 @@ func (w *ingestHour) ingest(ctx workflow.Context) (result IngestResult, err erro
 // stagedHour is all of an hour, ready to be committed.
 type stagedHour struct {
 	listing activities.Listing
-	chunks  []lake.StagedChunk
-	silver  []lake.StagedSilver
+	chunks  []hours.StagedChunk
+	silver  []hours.StagedSilver
 }
 
 // stageAndCommit lists, parses, gathers and commits the hour; from the start again when its files change meanwhile, when a user
@@ -221,11 +223,11 @@ func (w *ingestHour) list(ctx workflow.Context, listing int) (listed activities.
 	return listed, nil
 }
 
-func (w *ingestHour) parse(ctx workflow.Context, listing activities.Listing) ([]lake.StagedChunk, error) {
+func (w *ingestHour) parse(ctx workflow.Context, listing activities.Listing) ([]hours.StagedChunk, error) {
 	w.describe(ctx, "parsing")
 	chunks := listing.Plan.Chunks
 	megabytes := float64(listing.Plan.Bytes) / float64(max(chunks, 1)) / 1e6
-	return fanOut(ctx, chunks, w.input.Parallel, func(ctx workflow.Context, i int) (chunk lake.StagedChunk, err error) {
+	return fanOut(ctx, chunks, w.input.Parallel, func(ctx workflow.Context, i int) (chunk hours.StagedChunk, err error) {
 		ctx = parseChunk.with(ctx, fmt.Sprintf("parse chunk %d of %d (about %.1f MB)", i+1, chunks, megabytes))
 		input := activities.ChunkInput{Listing: listing, Chunk: i}
 		if err := workflow.ExecuteActivity(ctx, w.steps.ParseChunk, input).Get(ctx, &chunk); err != nil {
@@ -246,7 +248,7 @@ func (w *ingestHour) parse(ctx workflow.Context, listing activities.Listing) ([]
 	})
 }
 
-func (w *ingestHour) count(chunk lake.ChunkCounts) {
+func (w *ingestHour) count(chunk hours.ChunkCounts) {
 	sum := &w.progress.Counts
 	sum.Bytes += chunk.Bytes
 	sum.Lines += chunk.Lines
@@ -256,7 +258,7 @@ func (w *ingestHour) count(chunk lake.ChunkCounts) {
 	sum.Erased += chunk.Erased
 }
 
-func (w *ingestHour) buildSilver(ctx workflow.Context, staged stagedHour) ([]lake.StagedSilver, error) {
+func (w *ingestHour) buildSilver(ctx workflow.Context, staged stagedHour) ([]hours.StagedSilver, error) {
 	w.describe(ctx, "building silver")
 	waiting := int64(0)
 	for _, chunk := range staged.chunks {
@@ -264,12 +266,12 @@ func (w *ingestHour) buildSilver(ctx workflow.Context, staged stagedHour) ([]lak
 			waiting += bytes
 		}
 	}
-	groups := lake.GroupSections(staged.chunks, max(silverBytes, waiting/maxSilver))
+	groups := hours.GroupSections(staged.chunks, max(silverBytes, waiting/maxSilver))
 	// The sizes were for this only: without them the inputs stay small, however many sections there are.
 	for i := range staged.chunks {
 		staged.chunks[i].SectionBytes = nil
 	}
-	return fanOut(ctx, len(groups), w.input.Parallel, func(ctx workflow.Context, i int) (silver lake.StagedSilver, err error) {
+	return fanOut(ctx, len(groups), w.input.Parallel, func(ctx workflow.Context, i int) (silver hours.StagedSilver, err error) {
 		ctx = buildSilver.with(ctx, fmt.Sprintf("build silver, part %d of %d", i+1, len(groups)))
 		input := activities.SilverInput{Listing: staged.listing, Chunks: staged.chunks, Sections: groups[i]}
 		err = workflow.ExecuteActivity(ctx, w.steps.BuildSilver, input).Get(ctx, &silver)
@@ -278,7 +280,7 @@ func (w *ingestHour) buildSilver(ctx workflow.Context, staged stagedHour) ([]lak
 }
 
 // commit can't be cancelled: an hour that is half committed would hold up gold until someone ingests it again.
-func (w *ingestHour) commit(ctx workflow.Context, staged stagedHour) (row lake.HourRow, err error) {
+func (w *ingestHour) commit(ctx workflow.Context, staged stagedHour) (row ledger.Hour, err error) {
 	if err := ctx.Err(); err != nil {
 		return row, err
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -69,7 +71,7 @@ func (w *ingestHours) run(ctx workflow.Context) (activities.CommittedHours, erro
 	w.dropStaging(ctx)
 	switch {
 	case err == nil:
-		setStatus(ctx, lake.HourComplete)
+		setStatus(ctx, ledger.HourComplete)
 	case temporal.IsCanceledError(err):
 		setStatus(ctx, statusCanceled)
 	default:
@@ -129,7 +131,7 @@ func (w *ingestHours) stageAndCommit(ctx workflow.Context) (staged activities.St
 }
 
 // commit can't be cancelled, as that of one hour.
-func (w *ingestHours) commit(ctx workflow.Context, hours []lake.StagedHour) (result activities.CommittedHours, err error) {
+func (w *ingestHours) commit(ctx workflow.Context, hours []hours.StagedHour) (result activities.CommittedHours, err error) {
 	if err := ctx.Err(); err != nil {
 		return result, err
 	}

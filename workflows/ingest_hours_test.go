@@ -11,6 +11,8 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/workflows"
 )
@@ -19,7 +21,7 @@ import (
 func TestHoursAreReadAgainWhenAUserIsForgotten(t *testing.T) {
 	env := environment(t)
 	staged := func(id string, left ...activities.LeftHour) activities.StagedHours {
-		return activities.StagedHours{RunID: id, Hours: []lake.StagedHour{{Run: lake.Run{Hour: someHour, ID: id}}}, Left: left}
+		return activities.StagedHours{RunID: id, Hours: []hours.StagedHour{{Run: lake.Run{Hour: someHour, ID: id}}}, Left: left}
 	}
 	reading := func(listing int) any {
 		return mock.MatchedBy(func(input activities.HoursInput) bool { return input.Listing == listing && len(input.Hours) == 2 })
@@ -77,7 +79,7 @@ func TestRangeDividesItsHours(t *testing.T) {
 		})
 	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.Anything).Return(func(_ workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
 		alone = append(alone, input.Hour)
-		return hourDone(input, lake.HourComplete), nil
+		return hourDone(input, ledger.HourComplete), nil
 	})
 	env.ExecuteWorkflow(workflows.ReprocessRange, workflows.ReprocessInput{From: someHour.String(), To: (someHour + 130).String(), Parallel: 2})
 	require.NoError(t, env.GetWorkflowError())

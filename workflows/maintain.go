@@ -11,7 +11,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -33,9 +34,9 @@ type MaintainInput struct {
 
 // MaintainResult is what was saved; it also answers ProgressQuery.
 type MaintainResult struct {
-	Status  string        `json:"status"`
-	Savings []lake.Saving `json:"savings"`
-	Failed  []string      `json:"failed,omitempty"`
+	Status  string            `json:"status"`
+	Savings []maintain.Saving `json:"savings"`
+	Failed  []string          `json:"failed,omitempty"`
 }
 
 // Maintain drops what is older than it is kept, compacts tables, expires snapshots and tags, and removes what nothing
@@ -51,12 +52,12 @@ func Maintain(ctx workflow.Context, input MaintainInput) (MaintainResult, error)
 type maintenance struct {
 	steps  *activities.Maintain // names the activities; never called here
 	drops  []activities.DropInput
-	upkeep lake.Upkeep
+	upkeep maintain.Upkeep
 	result MaintainResult
 }
 
 func (w *maintenance) setup(ctx workflow.Context, input MaintainInput) error {
-	w.upkeep = lake.Upkeep{SnapshotAge: lake.DefaultSnapshotAge, Grace: lake.DefaultGrace, OpenDays: lake.DefaultOpenDays, DryRun: input.DryRun}
+	w.upkeep = maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace, OpenDays: maintain.DefaultOpenDays, DryRun: input.DryRun}
 	var keepBronze, keepEvents time.Duration
 	for _, age := range []struct {
 		name, text string
@@ -74,14 +75,14 @@ func (w *maintenance) setup(ctx workflow.Context, input MaintainInput) error {
 		}
 		*age.value = value
 	}
-	w.keep(ctx, lake.LayerBronze, keepBronze)
-	w.keep(ctx, lake.LayerEvents, keepEvents)
+	w.keep(ctx, ledger.LayerBronze, keepBronze)
+	w.keep(ctx, ledger.LayerEvents, keepEvents)
 	if input.DropBefore != "" {
 		before, err := time.Parse(time.RFC3339, input.DropBefore)
 		if err != nil {
 			return activities.BadInput(fmt.Sprintf("drop_before %q: give a time such as 2022-05-01T00:00:00Z", input.DropBefore), err)
 		}
-		for _, layer := range []string{lake.LayerBronze, lake.LayerEvents} {
+		for _, layer := range []string{ledger.LayerBronze, ledger.LayerEvents} {
 			w.drops = append(w.drops, activities.DropInput{Layer: layer, Before: telemetry.HourOf(before), DryRun: input.DryRun})
 		}
 	}
@@ -98,22 +99,22 @@ func (w *maintenance) keep(ctx workflow.Context, layer string, age time.Duration
 func (w *maintenance) run(ctx workflow.Context) (MaintainResult, error) {
 	for _, drop := range w.drops {
 		w.describe(ctx, "dropping hours")
-		var savings []lake.Saving
+		var savings []maintain.Saving
 		dropping := maintainTable.with(ctx, fmt.Sprintf("drop %s before %s", drop.Layer, drop.Before))
 		err := workflow.ExecuteActivity(dropping, w.steps.DropHours, drop).Get(ctx, &savings)
 		w.done(ctx, "drop "+drop.Layer, savings, err)
 	}
 	w.describe(ctx, "sweeping staged work")
-	var staging lake.Saving
+	var staging maintain.Saving
 	err := workflow.ExecuteActivity(maintainTable.with(ctx, "remove staged work of what no longer runs"), w.steps.SweepStaging, w.upkeep).Get(ctx, &staging)
-	w.done(ctx, "sweep staging", []lake.Saving{staging}, err)
+	w.done(ctx, "sweep staging", []maintain.Saving{staging}, err)
 	var tables []string
 	if err := workflow.ExecuteLocalActivity(requestGold.local(ctx, "list the tables"), w.steps.TableNames).Get(ctx, &tables); err != nil {
 		return w.result, err
 	}
 	w.describe(ctx, "maintaining tables")
 	if _, err := fanOut(ctx, len(tables), maintainParallel, func(ctx workflow.Context, i int) (none struct{}, _ error) {
-		var savings []lake.Saving
+		var savings []maintain.Saving
 		input := activities.MaintainTableInput{Table: tables[i], Upkeep: w.upkeep}
 		err := workflow.ExecuteActivity(maintainTable.with(ctx, "compact, expire and sweep "+tables[i]), w.steps.MaintainTable, input).Get(ctx, &savings)
 		w.done(ctx, tables[i], savings, err)
@@ -130,7 +131,7 @@ func (w *maintenance) run(ctx workflow.Context) (MaintainResult, error) {
 	return w.result, ctx.Err()
 }
 
-func (w *maintenance) done(ctx workflow.Context, what string, savings []lake.Saving, err error) {
+func (w *maintenance) done(ctx workflow.Context, what string, savings []maintain.Saving, err error) {
 	if err != nil {
 		w.result.Failed = append(w.result.Failed, what+": "+cause(err))
 	} else {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -52,7 +53,7 @@ type reprocessRange struct {
 	all      bool
 	from, to telemetry.Hour
 	next     telemetry.Hour // to be surveyed
-	again    lake.Again     // where gold alone is done again
+	again    gold.Again     // where gold alone is done again
 	progress HoursProgress
 	hours    *hoursRunner
 }
@@ -80,9 +81,9 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 		return err
 	}
 	w.progress.Hours = int(w.to - w.from)
-	w.again = lake.Again{All: w.all}
+	w.again = gold.Again{All: w.all}
 	if !w.all {
-		w.again.Hours = []lake.HourRange{{From: w.from, To: w.to}}
+		w.again.Hours = []gold.HourRange{{From: w.from, To: w.to}}
 	}
 	if w.hours, err = newHoursRunner(ctx, &w.progress, input.Parallel, IngestInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone}); err != nil {
 		return err
@@ -156,7 +157,7 @@ func (w *reprocessRange) reprocess(ctx workflow.Context) error {
 
 // findSpan finds out which hours all hours are. Later runs of the workflow are told.
 func (w *reprocessRange) findSpan(ctx workflow.Context) error {
-	var span lake.HourRange
+	var span gold.HourRange
 	finding := surveyHours.with(ctx, "find the first and the last hour")
 	if err := workflow.ExecuteActivity(finding, w.steps.SpanHours, activities.SpanInput{Layer: w.input.Layer}).Get(ctx, &span); err != nil {
 		return err

@@ -17,6 +17,9 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/workflows"
 )
@@ -49,7 +52,7 @@ func run(hour telemetry.Hour) lake.Run { return lake.Run{Hour: hour, ID: fmt.Spr
 const someHour = telemetry.Hour(459_221) // 2022-05-22T05
 
 func listing(hour telemetry.Hour, chunks int) activities.Listing {
-	return activities.Listing{Run: run(hour), Plan: lake.HourPlan{Ref: "plan", Files: 1, Bytes: 100, Chunks: chunks}}
+	return activities.Listing{Run: run(hour), Plan: hours.HourPlan{Ref: "plan", Files: 1, Bytes: 100, Chunks: chunks}}
 }
 
 func sourceChanged() error {
@@ -68,14 +71,14 @@ func answerGold(env *testsuite.TestWorkflowEnvironment, times int) {
 func TestHourIsListedAgainWhenItsFilesChange(t *testing.T) {
 	env := environment(t)
 	env.OnActivity(ingestSteps.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 1}).Return(listing(someHour, 3), nil).Once()
-	env.OnActivity(ingestSteps.ParseChunk, mock.Anything, mock.Anything).Return(lake.StagedChunk{}, sourceChanged()).Once()
+	env.OnActivity(ingestSteps.ParseChunk, mock.Anything, mock.Anything).Return(hours.StagedChunk{}, sourceChanged()).Once()
 	env.OnActivity(ingestSteps.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 2}).Return(activities.Listing{}, sourceChanged()).Once()
 	env.OnActivity(ingestSteps.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 3}).Return(listing(someHour, 1), nil).Once()
-	env.OnActivity(ingestSteps.ParseChunk, mock.Anything, mock.Anything).Return(lake.StagedChunk{Ref: "chunk", SectionBytes: []int64{1}}, nil)
-	env.OnActivity(ingestSteps.BuildSilver, mock.Anything, mock.Anything).Return(lake.StagedSilver{Ref: "silver"}, nil).Once()
+	env.OnActivity(ingestSteps.ParseChunk, mock.Anything, mock.Anything).Return(hours.StagedChunk{Ref: "chunk", SectionBytes: []int64{1}}, nil)
+	env.OnActivity(ingestSteps.BuildSilver, mock.Anything, mock.Anything).Return(hours.StagedSilver{Ref: "silver"}, nil).Once()
 	env.OnActivity(ingestSteps.CommitHour, mock.Anything, mock.MatchedBy(func(input activities.CommitInput) bool {
 		return len(input.Chunks) == 1 && input.Chunks[0].SectionBytes == nil && len(input.Silver) == 1
-	})).Return(lake.HourRow{Hour: someHour, State: lake.HourComplete}, nil).Once()
+	})).Return(ledger.Hour{Hour: someHour, State: ledger.HourComplete}, nil).Once()
 	env.OnActivity(ingestSteps.DropStaging, mock.Anything, run(someHour)).Return(nil).Twice()
 	answerGold(env, 1)
 	env.ExecuteWorkflow(workflows.IngestHour, workflows.IngestInput{Hour: someHour.String()})
@@ -95,7 +98,7 @@ func TestHourThatNeverStandsStillFails(t *testing.T) {
 func TestHourAsksGoldAgain(t *testing.T) {
 	env := environment(t)
 	env.OnActivity(ingestSteps.ListHour, mock.Anything, mock.Anything).Return(listing(someHour, 0), nil)
-	env.OnActivity(ingestSteps.CommitHour, mock.Anything, mock.Anything).Return(lake.HourRow{State: lake.HourEmpty}, nil)
+	env.OnActivity(ingestSteps.CommitHour, mock.Anything, mock.Anything).Return(ledger.Hour{State: ledger.HourEmpty}, nil)
 	env.OnActivity(ingestSteps.DropStaging, mock.Anything, mock.Anything).Return(errors.New("the disk is gone")).Times(3)
 	answerGold(env, 3)
 	env.ExecuteWorkflow(workflows.IngestHour, workflows.IngestInput{Hour: someHour.String()})
@@ -106,7 +109,7 @@ func TestHourAsksGoldAgain(t *testing.T) {
 func TestCancelledHourFinishesItsCommit(t *testing.T) {
 	env := environment(t)
 	env.OnActivity(ingestSteps.ListHour, mock.Anything, mock.Anything).Return(listing(someHour, 0), nil)
-	env.OnActivity(ingestSteps.CommitHour, mock.Anything, mock.Anything).Return(lake.HourRow{State: lake.HourEmpty}, nil).After(time.Minute).Once()
+	env.OnActivity(ingestSteps.CommitHour, mock.Anything, mock.Anything).Return(ledger.Hour{State: ledger.HourEmpty}, nil).After(time.Minute).Once()
 	env.OnActivity(goldSteps.RequestGold, mock.Anything, mock.Anything).Return(nil).Once()
 	env.OnActivity(ingestSteps.DropStaging, mock.Anything, mock.Anything).Return(nil).Once()
 	env.RegisterDelayedCallback(env.CancelWorkflow, 30*time.Second)
@@ -132,14 +135,14 @@ func listen(env *testsuite.TestWorkflowEnvironment) *[]workflows.GoldAnswer {
 func TestGoldPlansAgainAfterAConflict(t *testing.T) {
 	env := environment(t)
 	answers := listen(env)
-	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(lake.UsersPlan{Ref: "plan", Groups: [][]int{{0, 1}, {2}}}, nil).Twice()
-	env.OnActivity(goldSteps.MergeUsers, mock.Anything, mock.Anything).Return(lake.MergedUsers{Ref: "merged", Late: 1}, nil).Times(4)
-	env.OnActivity(goldSteps.RebuildUsers, mock.Anything, mock.Anything).Return(lake.MergedUsers{Ref: "rebuilt"}, nil).Twice()
-	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(lake.UsersCommit{},
+	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(gold.Plan{Ref: "plan", Groups: [][]int{{0, 1}, {2}}}, nil).Twice()
+	env.OnActivity(goldSteps.MergeUsers, mock.Anything, mock.Anything).Return(gold.Merged{Ref: "merged", Late: 1}, nil).Times(4)
+	env.OnActivity(goldSteps.RebuildUsers, mock.Anything, mock.Anything).Return(gold.Merged{Ref: "rebuilt"}, nil).Twice()
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(gold.Committed{},
 		temporal.NewNonRetryableApplicationError("gold moved", activities.ErrorConflict, nil)).Once()
 	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
 		return len(input.Merged) == 3 && len(input.Runs) == 1
-	})).Return(lake.UsersCommit{SnapshotID: 9, Tags: []string{"hour-" + someHour.String() + ".2", "hour-1970-01-01T00"}}, nil).Once()
+	})).Return(gold.Committed{SnapshotID: 9, Tags: []string{"hour-" + someHour.String() + ".2", "hour-1970-01-01T00"}}, nil).Once()
 	env.OnActivity(goldSteps.DropRound, mock.Anything, mock.Anything).Return(nil).Twice()
 	env.ExecuteWorkflow(workflows.GoldWriter, workflows.GoldInput{Waiting: []activities.GoldRequest{request(someHour)}})
 	require.NoError(t, env.GetWorkflowError(), "it goes home when nobody asks")
@@ -149,11 +152,11 @@ func TestGoldPlansAgainAfterAConflict(t *testing.T) {
 func TestGoldKeepsHoursThatCannotBeShownYet(t *testing.T) {
 	env := environment(t)
 	answers := listen(env)
-	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(lake.UsersPlan{}, nil)
-	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(lake.UsersCommit{SnapshotID: 1, Waiting: []lake.Run{run(someHour)}}, nil).Twice()
+	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(gold.Plan{}, nil)
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(gold.Committed{SnapshotID: 1, Waiting: []lake.Run{run(someHour)}}, nil).Twice()
 	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
 		return len(input.Runs) == 1
-	})).Return(lake.UsersCommit{SnapshotID: 2}, nil).Once()
+	})).Return(gold.Committed{SnapshotID: 2}, nil).Once()
 	env.OnActivity(goldSteps.DropRound, mock.Anything, mock.Anything).Return(nil)
 	// The same hour asks twice, and once more after it was answered.
 	for _, after := range []time.Duration{0, time.Millisecond, time.Hour} {
@@ -173,12 +176,12 @@ func TestGoldContinuesAsNewWithoutLosingRequests(t *testing.T) {
 	env := environment(t)
 	listen(env)
 	rounds := 0
-	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(lake.UsersPlan{}, nil)
-	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(func(_ context.Context, input activities.CommitUsersInput) (lake.UsersCommit, error) {
+	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(gold.Plan{}, nil)
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(func(_ context.Context, input activities.CommitUsersInput) (gold.Committed, error) {
 		rounds++
 		// There is always another hour that asks meanwhile.
 		env.SignalWorkflow(activities.GoldSignal, request(someHour+telemetry.Hour(rounds)))
-		return lake.UsersCommit{SnapshotID: int64(rounds)}, nil
+		return gold.Committed{SnapshotID: int64(rounds)}, nil
 	})
 	env.OnActivity(goldSteps.DropRound, mock.Anything, mock.Anything).Return(nil)
 	env.ExecuteWorkflow(workflows.GoldWriter, workflows.GoldInput{Waiting: []activities.GoldRequest{request(someHour)}})
@@ -221,7 +224,7 @@ func leaveAll(env *testsuite.TestWorkflowEnvironment) {
 
 func hourDone(input workflows.IngestInput, state string) workflows.IngestResult {
 	hour, _ := telemetry.ParseHour(input.Hour)
-	return workflows.IngestResult{Hour: lake.HourRow{Hour: hour, RunID: "run-" + input.Hour, State: state}}
+	return workflows.IngestResult{Hour: ledger.Hour{Hour: hour, RunID: "run-" + input.Hour, State: state}}
 }
 
 func TestRangeGoesOnAfterFailuresAndNamesThem(t *testing.T) {
@@ -232,7 +235,7 @@ func TestRangeGoesOnAfterFailuresAndNamesThem(t *testing.T) {
 		if input.Hour == (someHour + 2).String() {
 			return workflows.IngestResult{}, temporal.NewNonRetryableApplicationError("the settings are wrong", activities.ErrorSettings, nil)
 		}
-		return hourDone(input, lake.HourComplete), nil
+		return hourDone(input, ledger.HourComplete), nil
 	}).Times(5)
 	env.ExecuteWorkflow(workflows.ReprocessRange, workflows.ReprocessInput{From: someHour.String(), To: (someHour + 5).String(), Parallel: 2})
 	require.ErrorContains(t, env.GetWorkflowError(), "1 of 5 hours failed")
@@ -247,7 +250,7 @@ func TestRangeAsksGoldForManyHoursTogether(t *testing.T) {
 	}, nil).Once()
 	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.MatchedBy(func(input workflows.IngestInput) bool { return input.LeaveGold })).
 		Return(func(_ workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
-			return hourDone(input, lake.HourComplete), nil
+			return hourDone(input, ledger.HourComplete), nil
 		}).Twice()
 	var asked []activities.GoldRequest
 	env.OnActivity(goldSteps.RequestGold, mock.Anything, mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
@@ -277,7 +280,7 @@ func TestRangeContinuesAsNew(t *testing.T) {
 		most = max(most, running)
 		err := workflow.Sleep(ctx, time.Minute)
 		running--
-		return hourDone(input, lake.HourComplete), err
+		return hourDone(input, ledger.HourComplete), err
 	})
 	input := workflows.ReprocessInput{From: someHour.String(), To: (someHour + 500).String(), Parallel: 7}
 	env.ExecuteWorkflow(workflows.ReprocessRange, input)

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/worker"
 	"github.com/versionlake/versionlake/workflows"
@@ -99,7 +99,7 @@ func (o *dailyOptions) printDaily(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
-	rows, err := l.DailyVersions(ctx, o.from, o.to)
+	rows, err := daily.Versions(ctx, l, o.from, o.to)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (o *dailyOptions) printDaily(ctx context.Context) error {
 }
 
 // refreshDaily brings the daily aggregates up to date, and waits for that.
-func (c *session) refreshDaily(ctx context.Context, s *settings) (commit lake.DailyCommit, err error) {
+func (c *session) refreshDaily(ctx context.Context, s *settings) (commit daily.Committed, err error) {
 	run, err := c.client.SignalWithStartWorkflow(ctx, activities.DailyWorkflowID, activities.DailySignal, activities.DailyRequest{Now: true},
 		client.StartWorkflowOptions{ID: activities.DailyWorkflowID, TaskQueue: worker.TaskQueue, StaticSummary: activities.DailySummary},
 		workflows.DailyWriter, workflows.DailyInput{})

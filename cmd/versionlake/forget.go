@@ -7,7 +7,8 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/forget"
+	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows"
 )
@@ -81,7 +82,7 @@ func (o *forgetOptions) listErasures(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
-	erasures, err := l.Erasures(ctx)
+	erasures, err := forgotten.Erasures(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (o *forgetOptions) listErasures(ctx context.Context) error {
 	return p.flush()
 }
 
-func (o *forgetOptions) printErasure(p *printer, e lake.Erasure) error {
+func (o *forgetOptions) printErasure(p *printer, e forgotten.Erasure) error {
 	finished := ""
 	if !e.FinishedAt.IsZero() {
 		finished = instant(e.FinishedAt)
@@ -117,7 +118,7 @@ func (o *forgetOptions) plan(ctx context.Context) error {
 		return err
 	}
 	bar := o.stderr.NewProgress("forget")
-	plan, err := l.PlanForget(ctx, o.user, parsing, func(table string, files int64) { bar.Update("reading "+table, files, 0, "files") })
+	plan, err := forget.PlanForget(ctx, l, o.user, parsing, func(table string, files int64) { bar.Update("reading "+table, files, 0, "files") })
 	bar.End()
 	if err != nil {
 		return err
@@ -134,7 +135,7 @@ func (o *forgetOptions) plan(ctx context.Context) error {
 	return nil
 }
 
-func (o *forgetOptions) printTables(tables []lake.ErasedTable, rows, files string) error {
+func (o *forgetOptions) printTables(tables []forget.ErasedTable, rows, files string) error {
 	p := o.newPrinter("TABLE", rows, files, "OF", "VERSIONS", "TAGS")
 	for _, t := range tables {
 		if err := p.add(t, t.Table, t.Rows, t.Files, t.OfFiles, t.Versions, t.Tags); err != nil {
@@ -156,11 +157,11 @@ func (o *forgetOptions) forget(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	erasure, err := l.BeginForget(ctx, o.user)
+	erasure, err := forget.BeginForget(ctx, l, o.user)
 	if err = errors.Join(err, l.Close()); err != nil {
 		return err
 	}
-	options := client.StartWorkflowOptions{ID: lake.ForgetName(erasure), StaticSummary: "forget a user"}
+	options := client.StartWorkflowOptions{ID: forgotten.ForgetName(erasure), StaticSummary: "forget a user"}
 	run, err := c.start(ctx, o.settings, options, !o.detach, workflows.ForgetUser, workflows.ForgetInput{Erasure: erasure})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
 )
 
 type historyOptions struct {
@@ -69,7 +70,7 @@ func historyRun(ctx context.Context, o *historyOptions) error {
 		return historyOfUser(ctx, o, l, version)
 	}
 	p := o.newPrinter("USER", "SERVICE", "DEVICE", "VERSION", "FROM", "TO", "LAST SEEN", "SIGHTINGS", "")
-	for user, err := range l.Users(ctx, version) {
+	for user, err := range gold.Users(ctx, l, version) {
 		if err != nil {
 			return err
 		}
@@ -93,7 +94,7 @@ func historyOfUser(ctx context.Context, o *historyOptions, l *lake.Lake, version
 }
 
 func findUser(ctx context.Context, l *lake.Lake, version lake.Version, id, asOf string) (history.User, error) {
-	user, found, err := l.User(ctx, version, id)
+	user, found, err := gold.User(ctx, l, version, id)
 	if err != nil {
 		return history.User{}, err
 	}

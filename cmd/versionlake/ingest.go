@@ -8,7 +8,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows"
@@ -88,7 +88,7 @@ func ingestRun(ctx context.Context, o *ingestOptions) (err error) {
 	if o.output == outputJSON {
 		return o.newPrinter().add(result)
 	}
-	if err := o.printHours([]lake.HourRow{result.Hour}); err != nil {
+	if err := o.printHours([]ledger.Hour{result.Hour}); err != nil {
 		return err
 	}
 	for _, file := range result.LeftOut {

@@ -10,6 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/status"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -68,7 +71,7 @@ func statusRun(ctx context.Context, o *statusOptions) error {
 	defer l.Close()
 	switch {
 	case o.hours:
-		rows, err := l.Hours(ctx, from, to)
+		rows, err := ledger.Hours(ctx, l, from, to)
 		if err != nil {
 			return err
 		}
@@ -99,7 +102,7 @@ func (o *statusOptions) span() (from, to telemetry.Hour, err error) {
 }
 
 // printHours prints rows of the ledger.
-func (s *settings) printHours(rows []lake.HourRow) error {
+func (s *settings) printHours(rows []ledger.Hour) error {
 	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "GONE", "PASSED", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "ERASED", "SIGHTINGS", "FINISHED")
 	for _, row := range rows {
 		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, row.GoneFiles, row.PassedOver, size(row.Bytes), row.Lines, row.Events, row.Rejects,
@@ -125,7 +128,7 @@ func (o *statusOptions) printVersions(ctx context.Context, l *lake.Lake) error {
 }
 
 func (o *statusOptions) printFindings(ctx context.Context, l *lake.Lake) error {
-	findings, err := l.Findings(ctx)
+	findings, err := ledger.Findings(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -139,7 +142,7 @@ func (o *statusOptions) printFindings(ctx context.Context, l *lake.Lake) error {
 }
 
 func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
-	status, err := l.Status(ctx)
+	status, err := status.Read(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -182,7 +185,7 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 }
 
 // tellOfSource says what left the source, and that the source was found without hours.
-func (o *statusOptions) tellOfSource(status lake.Status) {
+func (o *statusOptions) tellOfSource(status status.Status) {
 	if gone := status.Gone; gone.Files > 0 {
 		o.stdout.Printf("%s of %s have left the source, and their %s stay:\n", count(gone.Files, "file"), count(gone.Hours, "hour"), count(gone.Rows, "row"))
 		for _, file := range gone.Named {
@@ -198,7 +201,7 @@ func (o *statusOptions) tellOfSource(status lake.Status) {
 }
 
 func (o *statusOptions) printGone(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) error {
-	files, err := l.KeptFiles(ctx, from, to, math.MaxInt)
+	files, err := hours.KeptFiles(ctx, l, from, to, math.MaxInt)
 	if err != nil {
 		return err
 	}
@@ -212,7 +215,7 @@ func (o *statusOptions) printGone(ctx context.Context, l *lake.Lake, from, to te
 }
 
 // keptOf says what of a bad file is in the lake.
-func keptOf(file lake.FileRow) string {
+func keptOf(file ledger.File) string {
 	if file.RowsKept == 0 {
 		return ""
 	}
@@ -221,7 +224,7 @@ func keptOf(file lake.FileRow) string {
 
 // printLeftOut names files that are not in the lake.
 func (o *statusOptions) printLeftOut(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) error {
-	files, err := l.LeftOutFiles(ctx, from, to)
+	files, err := ledger.LeftOutFiles(ctx, l, from, to)
 	if err != nil {
 		return err
 	}
@@ -235,7 +238,7 @@ func (o *statusOptions) printLeftOut(ctx context.Context, l *lake.Lake, from, to
 }
 
 // printLeftOutLately names, by kind, the newest files that are not in the lake.
-func (o *statusOptions) printLeftOutLately(status lake.Status) {
+func (o *statusOptions) printLeftOutLately(status status.Status) {
 	const named = 10
 	for _, kind := range []struct {
 		state string
@@ -243,11 +246,11 @@ func (o *statusOptions) printLeftOutLately(status lake.Status) {
 		noun  string
 		text  string
 	}{
-		{lake.FileBad, status.BadFiles, "file", "%s could not be read and left out, their hours are degraded"},
-		{lake.FileRead, -1, "file", "%s read in part"},
-		{lake.FilePassed, status.PassedOver, "name", "%s passed over beside the files"},
+		{ledger.FileBad, status.BadFiles, "file", "%s could not be read and left out, their hours are degraded"},
+		{ledger.FileRead, -1, "file", "%s read in part"},
+		{ledger.FilePassed, status.PassedOver, "name", "%s passed over beside the files"},
 	} {
-		var files []lake.FileRow
+		var files []ledger.File
 		for _, file := range status.LeftOut {
 			if file.State == kind.state {
 				files = append(files, file)

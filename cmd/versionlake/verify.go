@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -64,10 +64,10 @@ func verifyRun(ctx context.Context, o *verifyOptions) error {
 	}
 	bar := o.stderr.NewProgress("verify")
 	p := o.newPrinter()
-	checked, err := l.Verify(ctx, lake.VerifyOptions{
+	checked, err := verify.Run(ctx, l, verify.Options{
 		From: o.from, To: o.to, Parsing: parsing,
 		Progress: func(doing string, done, total int, unit string) { bar.Update(doing, int64(done), int64(total), unit) },
-	}, func(d lake.Difference) error {
+	}, func(d verify.Difference) error {
 		if o.output == outputJSON {
 			return p.add(d)
 		}
@@ -87,7 +87,7 @@ func verifyRun(ctx context.Context, o *verifyOptions) error {
 }
 
 // differenceLine is a difference for people: which rule, where, and what.
-func differenceLine(d lake.Difference) string {
+func differenceLine(d verify.Difference) string {
 	where := []string{fmt.Sprintf("rule %d", d.Rule), d.Table}
 	for _, part := range []struct{ name, value string }{{"version", d.Version}, {"hour", d.Hour}, {"", d.File}, {"user", d.User}} {
 		if part.value != "" {
@@ -99,10 +99,10 @@ func differenceLine(d lake.Difference) string {
 
 // verifySummary is the last line of --output json.
 type verifySummary struct {
-	Checked lake.Verified `json:"checked"`
+	Checked verify.Verified `json:"checked"`
 }
 
-func (s *settings) printVerified(p *printer, checked lake.Verified) error {
+func (s *settings) printVerified(p *printer, checked verify.Verified) error {
 	if s.output == outputJSON {
 		return p.add(verifySummary{checked})
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/history"
+	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/testserver"
 	"github.com/versionlake/versionlake/trino"
 )
@@ -65,7 +66,7 @@ func (s *site) users(t *testing.T, asOf string) iter.Seq[history.User] {
 	version, err := s.lake.Version(t.Context(), asOf)
 	require.NoError(t, err)
 	return func(yield func(history.User) bool) {
-		for user, err := range s.lake.Users(t.Context(), version) {
+		for user, err := range gold.Users(t.Context(), s.lake, version) {
 			require.NoError(t, err)
 			if !yield(user) {
 				return

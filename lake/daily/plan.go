@@ -1,0 +1,195 @@
+package daily
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/ledger"
+)
+
+// Plan says which dates of the daily aggregates must be counted anew.
+type Plan struct {
+	Ref string `json:"ref"`
+	// Groups are months, since 1970-01, to be counted by one CountDates each.
+	Groups [][]int32 `json:"groups"`
+	Dates  int       `json:"dates"`
+	First  string    `json:"first,omitempty"` // of the dates: 2022-05-27
+	Last   string    `json:"last,omitempty"`
+	// HalfCommitted are hours whose run has committed a silver table and not yet the ledger: counting stops before them.
+	HalfCommitted []string `json:"half_committed,omitempty"`
+}
+
+// StagedDaily is what lies at a Plan's Ref.
+type stagedDaily struct {
+	Round string           `json:"round"`
+	Heads map[string]int64 `json:"heads"` // of the tables that are replaced, by name; 0: none
+	State lake.DailyState  `json:"state"`
+	// Erased is the property PropertyErased of the tables, by name, as far as the dates take it in.
+	Erased map[string]string `json:"erased,omitempty"`
+	Dates  []stagedDate      `json:"dates"`
+}
+
+// stagedDate is a date to be counted anew. A row has two halves, and a half that did not change is taken from the old row.
+type stagedDate struct {
+	Date   int32 `json:"date"`
+	Events bool  `json:"events"` // what follows from silver
+	Moves  bool  `json:"moves"`  // what follows from gold.users: installations, upgrades, downgrades
+}
+
+// months are those of the dates; only those with events to count when events is set.
+func (s *stagedDaily) months(events bool) map[int32]bool {
+	months := map[int32]bool{}
+	for _, date := range s.Dates {
+		if date.Events || !events {
+			months[lake.MonthOf(date.Date)] = true
+		}
+	}
+	return months
+}
+
+// A CountDates reads about this many bytes of silver.events, unless a month has more.
+const countGroupBytes = 256 << 20
+
+func dailyFolder(l *lake.Lake, round string) string {
+	return l.Objects.Root + "/" + hours.StagingName + "/daily/" + round
+}
+
+// findSource is the state of the lake that a plan looks at.
+type dailySource struct {
+	daily         map[string]*table.Table // by name
+	silver        [3]*table.Table         // in the order of SilverTables
+	users         *table.Table
+	base, to      lake.DailyState
+	known         bool // false: everything is counted anew
+	frozen        int32
+	halfCommitted []string
+}
+
+// PlanDaily finds the dates whose counts may have changed since the daily aggregates were refreshed (docs/ARCHITECTURE.md, Daily
+// aggregates). round is unique per attempt. progress tells rows read so far, from several goroutines.
+func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(read int64)) (plan Plan, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("plan a refresh of the daily aggregates: %w", err)
+		}
+	}()
+	source, err := findSource(ctx, l)
+	if err != nil {
+		return Plan{}, err
+	}
+	staged := stagedDaily{Round: round, State: source.to, Heads: map[string]int64{}, Erased: map[string]string{}}
+	for name, loaded := range source.daily {
+		staged.Heads[name], staged.Erased[name] = lake.HeadOf(loaded), loaded.Properties()[lake.PropertyErased]
+	}
+	events, err := touchedDates(ctx, l, source, progress)
+	if err != nil {
+		return Plan{}, err
+	}
+	moves, err := movedDates(ctx, l, source)
+	if err != nil {
+		return Plan{}, err
+	}
+	dates := maps.Clone(events)
+	maps.Copy(dates, moves)
+	for _, date := range slices.Sorted(maps.Keys(dates)) {
+		staged.Dates = append(staged.Dates, stagedDate{Date: date, Events: events[date], Moves: moves[date]})
+	}
+	plan = Plan{Ref: dailyFolder(l, round) + "/plan.json", Dates: len(staged.Dates), HalfCommitted: source.halfCommitted}
+	if len(staged.Dates) > 0 {
+		plan.First, plan.Last = lake.FormatDate(staged.Dates[0].Date), lake.FormatDate(staged.Dates[len(staged.Dates)-1].Date)
+	}
+	if plan.Groups, err = source.groups(ctx, &staged); err != nil {
+		return Plan{}, err
+	}
+	return plan, l.Objects.WriteJSON(plan.Ref, staged)
+}
+
+func findSource(ctx context.Context, l *lake.Lake) (s dailySource, err error) {
+	s.daily = map[string]*table.Table{}
+	for _, definition := range lake.DailyTables {
+		if s.daily[definition.Name], err = l.Load(ctx, definition); err != nil {
+			return s, err
+		}
+	}
+	last := s.daily[lake.GoldVersionDaily.Name]
+	if s.frozen, err = lake.FrozenBefore(last); err != nil {
+		return s, err
+	}
+	s.base, s.known = lake.DailyStateOf(last)
+	if s.users, err = l.Load(ctx, lake.GoldUsers); err != nil {
+		return s, err
+	}
+	s.to.Users = lake.HeadOf(s.users)
+	// The ledger first: a run that it has is whole in what is read after it.
+	known, err := ledger.OpenLedger(ctx, l)
+	if err != nil {
+		return s, err
+	}
+	var logs [3][]ledger.LogEntry
+	for i, definition := range lake.SilverTables {
+		if s.silver[i], err = l.Load(ctx, definition); err != nil {
+			return s, err
+		}
+		var ok bool
+		logs[i], ok = ledger.Since(s.silver[i], s.base.Of()[i])
+		s.known = s.known && ok
+	}
+	if !s.known {
+		s.base = lake.DailyState{}
+		for i := range logs {
+			logs[i], _ = ledger.Since(s.silver[i], 0)
+		}
+	}
+	if err := known.Learn(ctx, slices.Concat(logs[:]...)); err != nil {
+		return s, err
+	}
+	s.halfCommitted = ledger.UnsettledHours(slices.Concat(logs[:]...), known.Settled)
+	reached := s.base.Of()
+	for i, cut := range ledger.SettledPrefix(known.Settled, logs[:]...) {
+		if cut > 0 {
+			reached[i] = logs[i][cut-1].Snapshot
+		}
+	}
+	s.to.Events, s.to.Sightings, s.to.Bindings = reached[0], reached[1], reached[2]
+	return s, nil
+}
+
+var EventTimeField = lake.SilverEvents.FieldID("event_timestamp_utc")
+
+// groups divides the months of a plan into pieces of work of about the same size.
+func (s *dailySource) groups(ctx context.Context, staged *stagedDaily) (groups [][]int32, err error) {
+	if len(staged.Dates) == 0 {
+		return nil, nil
+	}
+	sizes := map[int32]int64{}
+	if s.to.Events != 0 {
+		files, err := lake.LiveFiles(ctx, s.silver[0], table.WithSnapshotID(s.to.Events))
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			low, _ := lake.Bounds(file, EventTimeField)
+			sizes[lake.MonthOf(lake.DateOf(low))] += file.FileSizeBytes()
+		}
+	}
+	var group []int32
+	waiting := int64(0)
+	for _, month := range slices.Sorted(maps.Keys(staged.months(false))) {
+		if len(group) > 0 && (waiting+sizes[month] > countGroupBytes || len(group) == maxCountMonths) {
+			groups = append(groups, group)
+			group, waiting = nil, 0
+		}
+		group = append(group, month)
+		waiting += sizes[month]
+	}
+	return append(groups, group), nil
+}
+
+// maxCountMonths bounds the sections of a CountDates: one a date.
+const maxCountMonths = 60

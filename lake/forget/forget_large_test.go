@@ -1,0 +1,92 @@
+package forget_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// TestForgetTouchesTheUsersFilesOnly: of many users one is forgotten, and no file changes that did not hold the user.
+// VERSIONLAKE_USERS says how many there are, such as 1000000, and lets it print what it took.
+func TestForgetTouchesTheUsersFilesOnly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes a table of many users")
+	}
+	many, measured := 4000, false
+	if text := os.Getenv("VERSIONLAKE_USERS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		many, measured = n, true
+	}
+	dir := t.TempDir()
+	l, err := lake.Open(t.Context(), lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	in := laketest.NewIngester(t, l, t.TempDir())
+	in.SectionBytes = 1 << 20
+	const hours, files = 3, 8
+	first := laketest.HourAt(t, "2022-05-27T05")
+	for n := range hours {
+		in.PutUsers(first+telemetry.Hour(n), many, files, n)
+		in.Ingest(first + telemetry.Hour(n))
+		in.Must(os.RemoveAll(filepath.Dir(in.Path(fmt.Sprintf("27T%02d/0.tsv", 5+n)))))
+	}
+	user := fmt.Sprintf("%016x", many/2)
+	if len(in.GoldRows("")) != many {
+		t.Fatalf("gold has not %d users", many)
+	}
+
+	before, holding := in.FilesHolding(user)
+	start, used := time.Now(), laketest.ProcessorTime(t)
+	_, tables := in.Forget(user)
+	used, took := laketest.ProcessorTime(t)-used, time.Since(start)
+	after, _ := in.FilesHolding(user)
+	for _, erased := range tables {
+		was, is := before[erased.Table], after[erased.Table]
+		gone, came := 0, int64(0)
+		for path := range was {
+			if _, stays := is[path]; !stays {
+				gone++
+				if !holding[path] {
+					t.Errorf("%s does not hold the user, and changed", path)
+				}
+			}
+		}
+		for path, size := range is {
+			if _, old := was[path]; !old {
+				came += size
+			}
+		}
+		if erased.Files != int64(gone) {
+			t.Errorf("%s: %d files changed, and %d are told", erased.Table, gone, erased.Files)
+		}
+		all := int64(0)
+		for _, size := range was {
+			all += size
+		}
+		if measured {
+			t.Logf("%s: %d of %d files, %d of %d bytes written anew", erased.Table, gone, len(was), came, all)
+		}
+		// A file an hour of bronze, and a bucket a version of gold.
+		if (erased.Table == lake.BronzeEvents.Name || erased.Table == lake.GoldUsers.Name) && (gone != hours || came > all/4) {
+			t.Errorf("%s: %d of %d files, %d of %d bytes written anew", erased.Table, gone, len(was), came, all)
+		}
+	}
+	if rows := in.GoldRows(""); len(rows) != many-1 || rows[user] != "" {
+		t.Errorf("%d users are left", len(rows))
+	}
+	if measured {
+		t.Logf("%d users, %d hours: erased and proven in %v, %v of processor time", many, hours, took.Round(time.Millisecond), used.Round(time.Millisecond))
+	}
+}

@@ -1,0 +1,449 @@
+package forget
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/objects"
+)
+
+// Proof is what a scan of every object in the warehouse found of a forgotten user.
+type Proof struct {
+	Objects int64    `json:"objects"`
+	Bytes   int64    `json:"bytes"`
+	Remains []Remain `json:"remains"`
+}
+
+// Remain is a place that still holds the user, or a session that was the user's alone.
+type Remain struct {
+	Object string `json:"object"`
+	Where  string `json:"where"` // bytes, a column, a block; never what was found
+}
+
+// maxRemains bounds what a proof that fails says.
+const maxRemains = 100
+
+// ProveForgotten looks for the user and the user's sessions in every object of the warehouse: in its name, its bytes as they
+// are, and the unpacked pages, values and bounds of Parquet and blocks of Avro. Bytes of packed pages and blocks count
+// unpacked only: packing leaves repeats out, so that what remains of two texts may stand side by side and spell a third one.
+// It knows the ids by name, and shares nothing with what erased them but that, and what a word is. Only the folders of erasures
+// that are under way are left out, which go with them. progress tells objects read so far.
+func ProveForgotten(ctx context.Context, l *lake.Lake, erasure string, progress func(objects int64)) (proof Proof, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("prove erasure %s: %w", erasure, err)
+		}
+	}()
+	wanted, err := needles(ctx, l, erasure)
+	if err != nil {
+		return proof, err
+	}
+	underWay := forgotten.ForgetFolder(l, "")
+	var objectList []LooseFile
+	if err := l.Objects.Walk(ctx, l.Objects.Root, func(object string, size int64) error {
+		if !strings.HasPrefix(object, underWay) {
+			objectList = append(objectList, LooseFile{Path: object, Size: size})
+		}
+		return nil
+	}); err != nil {
+		return proof, err
+	}
+	proof.Remains = []Remain{}
+	var mutex sync.Mutex
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for _, object := range objectList {
+		work.Go(func() error {
+			where, err := FindIn(ctx, l, object, wanted)
+			if objects.IsMissing(err) {
+				return nil // removed since it was listed
+			}
+			if err != nil {
+				return fmt.Errorf("read %s: %w", object.Path, err)
+			}
+			mutex.Lock()
+			defer mutex.Unlock()
+			proof.Objects, proof.Bytes = proof.Objects+1, proof.Bytes+object.Size
+			if where != "" && len(proof.Remains) < maxRemains {
+				proof.Remains = append(proof.Remains, Remain{Object: object.Path, Where: where})
+			}
+			progress(proof.Objects)
+			return nil
+		})
+	}
+	return proof, work.Wait()
+}
+
+// Needles are the ids that must not be found. Those shorter than MentionLength are found in every haystack: they count only
+// where they are all of an id's column, or a word of a reject.
+type Needles struct {
+	Long    map[string]bool
+	Short   map[string]bool
+	lengths []int
+	begin   [1 << 16]bool // by a hash of the first eight bytes
+}
+
+func needles(ctx context.Context, l *lake.Lake, erasure string) (*Needles, error) {
+	who, _, err := readSubject(ctx, l, erasure)
+	if err != nil {
+		return nil, err
+	}
+	known, err := forgotten.Load(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	n := &Needles{Long: map[string]bool{}, Short: map[string]bool{}}
+	n.Add(who.User)
+	guard := known.Guard()
+	for _, session := range who.Sessions {
+		if s := guard.Look(session).Session; s == nil || !s.Shared {
+			n.Add(session)
+		}
+	}
+	return n, nil
+}
+
+func (n *Needles) Add(id string) {
+	if len(id) < forgotten.MentionLength {
+		n.Short[id] = true
+		return
+	}
+	n.Long[id] = true
+	n.begin[beginOf(id)] = true
+	if !slices.Contains(n.lengths, len(id)) {
+		n.lengths = append(n.lengths, len(id))
+		slices.Sort(n.lengths)
+	}
+}
+
+func beginOf(text string) uint64 {
+	_ = text[7]
+	word := uint64(0)
+	for i := range 8 { // one load, as the compiler sees it
+		word |= uint64(text[i]) << (8 * i)
+	}
+	return word * 0x9E3779B97F4A7C15 >> 48
+}
+
+// in tells whether bytes hold a long id as a word, be it with escapes.
+func (n *Needles) in(data []byte) (found bool) {
+	forgotten.EachPlain(objects.UnsafeString(data), func(text string, _ []int) bool {
+		found = n.inPlain(text)
+		return !found
+	})
+	return found
+}
+
+// inPlain: what stands before an id may be its length, which may look like a letter.
+func (n *Needles) inPlain(text string) bool {
+	for at := 0; at+forgotten.MentionLength <= len(text); at++ {
+		if !n.begin[beginOf(text[at:])] {
+			continue
+		}
+		for _, length := range n.lengths {
+			end := at + length
+			if end > len(text) {
+				break
+			}
+			if n.Long[text[at:end]] && !forgotten.GoesOn(text, end) &&
+				(!forgotten.InWord(text, at) || text[at-1] == byte(length) || text[at-1] == byte(2*length)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// inValue tells whether a value of a column holds an id.
+func (n *Needles) inValue(column string, value []byte) bool {
+	switch column {
+	case "user_id", "session_id", "title_session_id", "value":
+		_, id, _ := strings.Cut(objects.UnsafeString(value), ":")
+		if n.Short[objects.UnsafeString(value)] || n.Short[id] {
+			return true
+		}
+	case "raw_line":
+		found := false
+		forgotten.EachPlain(objects.UnsafeString(value), func(text string, _ []int) bool {
+			found = n.shortIn(text)
+			return !found
+		})
+		if found {
+			return true
+		}
+	}
+	return n.in(value)
+}
+
+// shortIn tells whether a reject mentions a short id.
+func (n *Needles) shortIn(text string) bool {
+	for id := range n.Short {
+		for at := 0; len(id) >= forgotten.RejectMention; at++ {
+			next := strings.Index(text[at:], id)
+			if next < 0 {
+				break
+			}
+			if at += next; !forgotten.InWord(text, at) && !forgotten.GoesOn(text, at+len(id)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (n *Needles) longest() int {
+	if len(n.lengths) == 0 {
+		return 0
+	}
+	return n.lengths[len(n.lengths)-1]
+}
+
+// FindIn says where in an object an id is, "" if nowhere.
+func FindIn(ctx context.Context, l *lake.Lake, object LooseFile, wanted *Needles) (where string, err error) {
+	if wanted.in([]byte(object.Path)) {
+		return "name", nil
+	}
+	file, err := l.Objects.Open(object.Path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	switch {
+	case strings.HasSuffix(object.Path, ".parquet"):
+		return findInParquet(ctx, l, object, file, wanted)
+	case strings.HasSuffix(object.Path, ".avro"):
+		return findInAvro(bufio.NewReaderSize(file, 64<<10), wanted)
+	}
+	if found, err := wanted.inStream(ctx, file, object.Size); found || err != nil {
+		return "bytes", err
+	}
+	if strings.HasPrefix(object.Path, l.Objects.Root+"/_staging/hour-") && strings.HasSuffix(object.Path, ".json") {
+		return findInShuffle(l, object, wanted)
+	}
+	return "", nil
+}
+
+// streamPiece is how much of an object is looked at at once.
+const streamPiece = 1 << 20
+
+// inStream looks at size bytes or more as they are, in pieces that overlap by the longest id and its neighbours.
+func (n *Needles) inStream(ctx context.Context, file io.Reader, size int64) (bool, error) {
+	overlap := forgotten.LongestEscape*n.longest()/4 + forgotten.LongestEscape
+	buffer := make([]byte, max(int(min(size, streamPiece))+1, 4*overlap))
+	for kept := 0; ; {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		read, err := io.ReadFull(file, buffer[kept:])
+		data := buffer[:kept+read]
+		if n.in(data) {
+			return true, nil
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		kept = copy(buffer, data[len(data)-overlap:])
+	}
+}
+
+// findInParquet reads all bytes, all values of all columns of text, and the bounds of their pages.
+func findInParquet(ctx context.Context, l *lake.Lake, object LooseFile, file io.Reader, wanted *Needles) (where string, err error) {
+	parsed, closeFile, err := l.OpenParquet(object)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, closeFile()) }()
+	if where, err := findInPages(ctx, parsed.Metadata(), file, object.Size, wanted); where != "" || err != nil {
+		return where, err
+	}
+	for _, group := range parsed.RowGroups() {
+		for i, chunk := range group.ColumnChunks() {
+			if chunk.Type().Kind() != parquet.ByteArray {
+				continue
+			}
+			path := parsed.Schema().Columns()[i]
+			column := path[len(path)-1]
+			found, err := findInChunk(ctx, chunk, func(value parquet.Value) bool { return !value.IsNull() && wanted.inValue(column, value.ByteArray()) })
+			if err != nil {
+				return "", fmt.Errorf("column %s: %w", strings.Join(path, "."), err)
+			}
+			if found {
+				return "column " + strings.Join(path, "."), nil
+			}
+		}
+	}
+	return "", nil
+}
+
+func findInChunk(ctx context.Context, chunk parquet.ColumnChunk, is func(parquet.Value) bool) (found bool, err error) {
+	if index, err := chunk.ColumnIndex(); err == nil {
+		for page := range index.NumPages() {
+			if is(index.MinValue(page)) || is(index.MaxValue(page)) {
+				return true, nil
+			}
+		}
+	}
+	pages := chunk.Pages()
+	defer func() { err = errors.Join(err, pages.Close()) }()
+	values := make([]parquet.Value, 1024)
+	dictionary := false
+	for {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		page, err := pages.ReadPage()
+		if err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if words := page.Dictionary(); words != nil {
+			for i := 0; !dictionary && i < words.Len(); i++ {
+				if is(words.Index(int32(i))) {
+					return true, nil
+				}
+			}
+			dictionary = true
+			continue // its values are those of the dictionary
+		}
+		for reader := page.Values(); ; {
+			n, err := reader.ReadValues(values)
+			if slices.ContainsFunc(values[:n], is) {
+				return true, nil
+			}
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				return false, err
+			}
+		}
+	}
+}
+
+// findInAvro unpacks the blocks of a container file: manifests and lists of them.
+func findInAvro(file *bufio.Reader, wanted *Needles) (where string, err error) {
+	header := make([]byte, 4)
+	if _, err := io.ReadFull(file, header); err != nil || !bytes.Equal(header, []byte("Obj\x01")) {
+		return "", fmt.Errorf("not an Avro file: %w", err)
+	}
+	codec := ""
+	for {
+		n, err := binary.ReadVarint(file)
+		if err != nil {
+			return "", err
+		}
+		if n == 0 {
+			break
+		}
+		if n < 0 { // then the size of the block follows
+			n = -n
+			if _, err := binary.ReadVarint(file); err != nil {
+				return "", err
+			}
+		}
+		for range n {
+			key, err := avroBytes(file)
+			if err != nil {
+				return "", err
+			}
+			value, err := avroBytes(file)
+			if err != nil {
+				return "", err
+			}
+			if string(key) == "avro.codec" {
+				codec = string(value)
+			}
+			if wanted.in(key) || wanted.in(value) {
+				return "metadata of Avro", nil
+			}
+		}
+	}
+	if _, err := file.Discard(16); err != nil {
+		return "", err
+	}
+	for block := 0; ; block++ {
+		if _, err := binary.ReadVarint(file); err == io.EOF {
+			return "", nil
+		} else if err != nil {
+			return "", err
+		}
+		data, err := avroBytes(file)
+		if err != nil {
+			return "", err
+		}
+		switch codec {
+		case "", "null":
+		case "deflate":
+			if data, err = io.ReadAll(flate.NewReader(bytes.NewReader(data))); err != nil {
+				return "", err
+			}
+		default:
+			return "", fmt.Errorf("a manifest is packed with %q, which is not known", codec)
+		}
+		if wanted.in(data) {
+			return fmt.Sprintf("block %d of Avro", block), nil
+		}
+		if _, err := file.Discard(16); err != nil {
+			return "", err
+		}
+	}
+}
+
+const maxAvroBlock = 1 << 30
+
+func avroBytes(file *bufio.Reader) ([]byte, error) {
+	n, err := binary.ReadVarint(file)
+	if err != nil {
+		return nil, err
+	}
+	if n < 0 || n > maxAvroBlock {
+		return nil, fmt.Errorf("a piece of Avro of %d bytes", n)
+	}
+	data := make([]byte, n)
+	_, err = io.ReadFull(file, data)
+	return data, err
+}
+
+// findInShuffle unpacks what a chunk handed on to silver.
+func findInShuffle(l *lake.Lake, document LooseFile, wanted *Needles) (where string, err error) {
+	var staged hours.ChunkFiles
+	if err := l.Objects.ReadJSON(document.Path, &staged); err != nil || staged.Shuffle.Path == "" {
+		return "", err
+	}
+	file, err := l.Objects.Open(staged.Shuffle.Path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	var data []byte
+	for section := range staged.Shuffle.Sections {
+		if data, err = staged.Shuffle.Read(file, section, data[:0]); err != nil {
+			return "", err
+		}
+		if wanted.in(data) {
+			return "shuffle " + staged.Shuffle.Path, nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,102 @@
+package forget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/objects"
+)
+
+// eraseVersions takes the versions out of gold.versions, and out of its history, that nobody has any more: nothing may say what
+// only a forgotten user ran. It comes after silver and gold.users.
+func eraseVersions(ctx context.Context, l *lake.Lake, erasure string) (err error) {
+	loaded, err := l.Load(ctx, lake.GoldVersions)
+	if err != nil || loaded.CurrentSnapshot() == nil {
+		return ignoreNoLake(err)
+	}
+	folder := fmt.Sprintf("%s/%d", forgetVersions(l, erasure), time.Now().UnixNano())
+	defer func() { err = errors.Join(err, l.Objects.RemoveAll(ctx, folder)) }()
+	for {
+		staged, err := presentVersions(ctx, l, folder)
+		if err != nil {
+			return err
+		}
+		e := &forgotten.Eraser{Lake: l, Known: &forgotten.Set{}, Versions: map[uint64]bool{}}
+		if err := gold.EachVersion(l.Objects, staged, func(name lake.VersionName) error {
+			e.Versions[name.Hash()] = true
+			return nil
+		}); err != nil {
+			return err
+		}
+		s := &search{eraser: e, table: lake.GoldVersions, write: true, become: map[string]forgotten.NewFile{}, clean: map[string]bool{}, tell: func(int64) {}}
+		if _, err = rewriteHistory(ctx, l, erasure, s); err == nil {
+			break
+		}
+		if !lake.IsConflict(err) {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	// A round that found one of these just before, and showed it since, needs it back; so does a text that an id was taken out of.
+	staged, err := presentVersions(ctx, l, folder)
+	if err != nil {
+		return err
+	}
+	_, err = gold.EnsureVersions(ctx, l, staged, false)
+	return err
+}
+
+// forgetVersions is where an erasure stages versions. What is left there goes with its other documents.
+func forgetVersions(l *lake.Lake, erasure string) string {
+	return forgotten.ForgetFolder(l, erasure) + "/versions"
+}
+
+func ignoreNoLake(err error) error {
+	if errors.Is(err, lake.ErrNoLake) {
+		return nil
+	}
+	return err
+}
+
+var versionSchema = parquet.SchemaOf(struct {
+	Service string `parquet:"service_name,dict,id(4)"`
+	Version string `parquet:"version,dict,id(6)"`
+}{})
+
+// presentVersions stages the versions of all sightings, and of all histories, as they are now.
+func presentVersions(ctx context.Context, l *lake.Lake, folder string) (staged []string, err error) {
+	c := gold.NewVersionCollector(l.Objects, fmt.Sprintf("%s/%d", folder, time.Now().UnixNano()))
+	for _, definition := range []lake.TableDefinition{lake.SilverSightings, lake.GoldUsers} {
+		loaded, err := l.Load(ctx, definition)
+		if err != nil {
+			return nil, err
+		}
+		live, err := lake.LiveFiles(ctx, loaded)
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range live {
+			if definition.Name == lake.SilverSightings.Name {
+				err = l.ScanRaw(ctx, file, versionSchema, func(row parquet.Row) error {
+					return c.Add(objects.UnsafeString(row[0].ByteArray()), objects.UnsafeString(row[1].ByteArray()))
+				})
+			} else {
+				err = daily.MovesOf(ctx, l, file, func(key *daily.DayKey, _ int) error { return c.Add(key.Service, key.Version) })
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c.Staged()
+}

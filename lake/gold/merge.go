@@ -1,0 +1,209 @@
+package gold
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/versionlake/versionlake/history"
+	"github.com/versionlake/versionlake/lake"
+)
+
+// Merged points to the data files of merged buckets.
+type Merged struct {
+	Ref   string `json:"ref"`
+	Users int64  `json:"users"` // rows written
+	Late  int64  `json:"late"`  // users left to RebuildUsers: late, removed or moved sightings
+}
+
+// StagedMerge is what lies at a Merged' Ref.
+type StagedMerge struct {
+	Files []lake.DataFile `json:"files"`
+	Late  []string        `json:"late"` // users that need all their sightings again
+}
+
+// MergeUsers rewrites some buckets: rows that only grow are appended to, users that need all their sightings are left
+// out and counted as late. progress tells rows written so far.
+func MergeUsers(ctx context.Context, l *lake.Lake, plan Plan, buckets []int, progress func(rows int64)) (result Merged, err error) {
+	var staged StagedUsers
+	if err := ReadRound(l, plan.Ref, &staged); err != nil {
+		return Merged{}, err
+	}
+	merged, rows, err := mergeBuckets(ctx, l, &staged, buckets, progress)
+	if err != nil {
+		return Merged{}, err
+	}
+	result.Users, result.Late = rows, int64(len(merged.Late))
+	result.Ref = fmt.Sprintf("%s/merge-%d-%d.json", RoundFolder(l, staged.Round), buckets[0], time.Now().UnixNano())
+	return result, l.Objects.WriteJSON(result.Ref, merged)
+}
+
+// mergeBuckets writes buckets one after the other; rows are those written.
+func mergeBuckets(ctx context.Context, l *lake.Lake, staged *StagedUsers, buckets []int, progress func(int64)) (merged StagedMerge, rows int64, err error) {
+	for _, bucket := range buckets {
+		m := &bucketMerge{lake: l, bucket: bucket, told: rows, progress: progress}
+		file, err := m.run(ctx, staged)
+		if err != nil {
+			return merged, rows, fmt.Errorf("merge bucket %d of gold.users: %w", bucket, err)
+		}
+		if file != nil {
+			merged.Files = append(merged.Files, *file)
+			rows += file.Rows
+		}
+		merged.Late = append(merged.Late, m.late...)
+	}
+	return merged, rows, nil
+}
+
+// bucketMerge is a sorted merge of a bucket's rows with what is new: old file in, new file out.
+type bucketMerge struct {
+	lake     *lake.Lake
+	bucket   int
+	told     int64
+	progress func(int64)
+
+	writer *lake.DataWriter[lake.UserRow]
+	late   []string
+	// Rows that wait to be written, and the memory that their values and texts lie in: a row read dies with the next.
+	rows   []parquet.Row
+	values []parquet.Value
+	texts  []byte
+	row    parquet.Row // scratch
+}
+
+func (m *bucketMerge) run(ctx context.Context, staged *StagedUsers) (file *lake.DataFile, err error) {
+	deltas, err := openBucket(m.lake.Objects, staged.Runs, m.bucket)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, deltas.close()) }()
+	var old *oldUsers
+	if !staged.Rebuild {
+		if old, err = openOldUsers(ctx, m.lake, staged.Old[m.bucket]); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, old.close()) }()
+	}
+	if m.writer, err = lake.NewDataWriter[lake.UserRow](m.lake, lake.GoldUsers, lake.BucketOf("user_id", m.bucket)); err != nil {
+		return nil, err
+	}
+	if err := m.merge(ctx, old, deltas); err != nil {
+		m.writer.Abort()
+		return nil, err
+	}
+	return m.writer.Close(fmt.Sprintf("%s-b%03d-%d", lake.ShortID(staged.Round), m.bucket, time.Now().UnixNano()))
+}
+
+func (m *bucketMerge) merge(ctx context.Context, old *oldUsers, deltas *bucketDeltas) error {
+	change, more, err := deltas.nextUser()
+	if err != nil {
+		return err
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		hasOld := old != nil && old.valid()
+		switch {
+		case !hasOld && !more:
+			return m.flush()
+		case hasOld && (!more || old.user() < change.user):
+			if err = m.add(old.row()); err == nil {
+				err = old.advance()
+			}
+		default:
+			var user history.User
+			known := hasOld && old.user() == change.user
+			if known {
+				user, err = old.decode(aliased)
+			}
+			if err == nil {
+				err = m.apply(user, change)
+			}
+			if err == nil && known {
+				err = old.advance()
+			}
+			if err == nil {
+				change, more, err = deltas.nextUser()
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// apply brings a user up to date, or leaves the user out as late.
+func (m *bucketMerge) apply(user history.User, change userChange) error {
+	late := change.late
+	if len(change.left) > 0 && !late {
+		late = !allLeft(&user, change.left)
+		user = history.User{}
+	}
+	if !late && len(change.came) > 0 {
+		if user.ID == "" {
+			user = history.Build(change.user, userKind(change.user), change.came)
+		} else {
+			late = !user.Append(change.came)
+		}
+	}
+	switch {
+	case late:
+		m.late = append(m.late, change.user)
+		return nil
+	case user.ID == "":
+		return nil // nothing is left
+	}
+	m.row = appendUser(m.row[:0], &user)
+	return m.add(m.row)
+}
+
+// allLeft tells that nothing remains of an anonymous user: the row is what the sightings that left make by themselves,
+// as it is when a session's user becomes known. One more sighting that does not show in the row would lie at the same
+// microsecond as one that left, and would have left with it, since whose a session is depends on the time alone. This
+// does not hold for named users, who have several sessions: those are late.
+func allLeft(user *history.User, left []history.Sighting) bool {
+	if user.Kind != history.KindSession {
+		return false
+	}
+	return reflect.DeepEqual(history.Build(user.ID, user.Kind, left), *user)
+}
+
+// userKind follows from the id: history.UserID keeps named users out of the prefix.
+func userKind(id string) string {
+	if strings.HasPrefix(id, "session:") {
+		return history.KindSession
+	}
+	return history.KindUser
+}
+
+// add writes a copy of a row; an untouched one comes straight from the old file, never decoded.
+func (m *bucketMerge) add(row parquet.Row) error {
+	start := len(m.values)
+	m.values = append(m.values, row...)
+	own := m.values[start:len(m.values):len(m.values)]
+	for i, value := range own {
+		if value.Kind() != parquet.ByteArray {
+			continue
+		}
+		at := len(m.texts)
+		m.texts = append(m.texts, value.ByteArray()...)
+		own[i] = parquet.ByteArrayValue(m.texts[at:]).Level(value.RepetitionLevel(), value.DefinitionLevel(), value.Column())
+	}
+	if m.rows = append(m.rows, own); len(m.rows) < 256 {
+		return nil
+	}
+	return m.flush()
+}
+
+func (m *bucketMerge) flush() error {
+	err := m.writer.WriteRaw(m.rows)
+	m.rows, m.values, m.texts = m.rows[:0], m.values[:0], m.texts[:0]
+	m.progress(m.told + m.writer.Written)
+	return err
+}

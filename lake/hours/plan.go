@@ -1,0 +1,192 @@
+package hours
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/source"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// Piece is a range of a file: whole lines only.
+type Piece struct {
+	File   source.File `json:"file"`
+	Offset int64       `json:"offset"`
+	Length int64       `json:"length"` // -1: to the end
+	Line   int64       `json:"line"`   // number of the first line, 1-based
+}
+
+// Chunk is the work of one ParseChunk: pieces of files of one hour, in order of file and offset.
+type Chunk struct {
+	Pieces []Piece `json:"pieces,omitempty"`
+	// Bronze, instead: data files of bronze.events, where silver is made from bronze.
+	Bronze []lake.DataFile `json:"bronze,omitempty"`
+	// Kept, instead: the places of files whose rows stay as bronze has them.
+	Kept []int `json:"kept,omitempty"`
+}
+
+// HourPlan is what a run of an hour will do. The chunks themselves lie in the warehouse: Temporal payloads stay small.
+type HourPlan struct {
+	Ref    string `json:"ref"`
+	Files  int    `json:"files"`
+	Bytes  int64  `json:"bytes"`
+	Chunks int    `json:"chunks"`
+	// Kept is about how many bytes of text the files had whose rows stay.
+	Kept int64 `json:"kept,omitempty"`
+	// Ledger is the ledger's snapshot before the hour was listed, -1 where it had none; 0: other runs of the hour are not looked for.
+	Ledger int64 `json:"ledger,omitempty"`
+	// LeftOut names the first files that can't be opened, and why.
+	LeftOut []string `json:"left_out,omitempty"`
+}
+
+// StagedPlan is what lies at an HourPlan's Ref.
+type StagedPlan struct {
+	Source string        `json:"source"`
+	Files  []source.File `json:"files"` // by key: a file's place in this list is its place in the order of events
+	// Bad are the places of files that could not be opened when they were listed, with the reason; no chunk has them.
+	Bad map[int]string `json:"bad,omitempty"`
+	// Passed is what lay beside the files and is not read, the first of it; PassedOver counts all.
+	Passed     []source.LeftOut `json:"passed,omitempty"`
+	PassedOver int64            `json:"passed_over,omitempty"`
+	Chunks     []Chunk          `json:"chunks"`
+	Sections   int              `json:"sections"`
+	// Bronze, where silver is made from bronze: the ledger's row that bronze goes back to.
+	Bronze *ledger.Hour `json:"bronze,omitempty"`
+	keptPlan
+	// Erasures is the snapshot of ops.erasures that the run began with: what is staged may hold who was forgotten since.
+	Erasures int64 `json:"erasures,omitempty"`
+}
+
+// place finds a file's place in the plan's files.
+func (p *StagedPlan) place(key string) (int, error) {
+	place, found := slices.BinarySearchFunc(p.Files, key, func(file source.File, key string) int { return strings.Compare(file.Key, key) })
+	if !found {
+		return 0, fmt.Errorf("the plan does not list %s", key)
+	}
+	return place, nil
+}
+
+// StagingName is the folder, in the warehouse, of all that is not committed yet.
+const StagingName = "_staging"
+
+// staging is the folder of a run's uncommitted work.
+func staging(l *lake.Lake, run lake.Run) string {
+	return fmt.Sprintf("%s/%s/hour-%s/%s", l.Objects.Root, StagingName, run.Hour, run.ID)
+}
+
+// LedgerNow is the Ledger of a HourPlan, to be asked for before the hour is listed.
+func LedgerNow(ctx context.Context, l *lake.Lake) (int64, error) {
+	loaded, err := l.Load(ctx, lake.OpsHours)
+	if err != nil {
+		return 0, err
+	}
+	return cmp.Or(lake.HeadOf(loaded), -1), nil
+}
+
+// StagePlan keeps the plan of a run: what it listed, by key, and the chunks that the files were cut into. Files that were read
+// before and are gone or bad now keep their rows. ErrDropped: the hour must not be ingested again.
+func StagePlan(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
+	return stagePlan(ctx, l, run, sourceURL, listing, chunks, keepGone)
+}
+
+// StageNote is StagePlan of an hour of which nothing but the ledger changes, where all its files are gone.
+func StageNote(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
+	return stagePlan(ctx, l, run, sourceURL, listing, chunks, noteGone)
+}
+
+// StageRemoval is StagePlan where the rows of files that are gone or bad shall go.
+func StageRemoval(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
+	return stagePlan(ctx, l, run, sourceURL, listing, chunks, removeGone)
+}
+
+// goneFiles is what a run does about files that left the source.
+type goneFiles int
+
+const (
+	keepGone   goneFiles = iota // their rows are staged again, as today's rules have them
+	noteGone                    // likewise; where all are gone, they stay untouched
+	removeGone                  // their rows go, and so do those of bad files
+)
+
+func stagePlan(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing, chunks []Chunk, gone goneFiles) (HourPlan, error) {
+	if err := ledger.RefuseDropped(ctx, l, run); err != nil {
+		return HourPlan{}, err
+	}
+	if !slices.IsSortedFunc(listing.Files, func(a, b source.File) int { return strings.Compare(a.Key, b.Key) }) {
+		return HourPlan{}, fmt.Errorf("plan hour %s: the files are not in order of their keys", run.Hour)
+	}
+	erasures, err := forgotten.ErasuresAt(ctx, l)
+	if err != nil {
+		return HourPlan{}, err
+	}
+	staged := StagedPlan{
+		Source: sourceURL, Files: slices.Clone(listing.Files), Chunks: slices.Clone(chunks), Passed: listing.Passed, PassedOver: listing.PassedOver, Erasures: erasures,
+	}
+	for _, bad := range listing.Bad {
+		staged.Files = append(staged.Files, bad.File)
+	}
+	var earlierFiles hourBefore
+	if gone != removeGone {
+		if earlierFiles, err = before(ctx, l, run.Hour); err != nil {
+			return HourPlan{}, fmt.Errorf("find out what was read of hour %s before: %w", run.Hour, err)
+		}
+		staged.Files = append(staged.Files, earlierFiles.gone(listing)...)
+	}
+	slices.SortFunc(staged.Files, func(a, b source.File) int { return strings.Compare(a.Key, b.Key) })
+	for i, file := range staged.Files {
+		if i > 0 && staged.Files[i-1].Key >= file.Key {
+			return HourPlan{}, fmt.Errorf("plan hour %s: the file %q is listed twice", run.Hour, file.Key)
+		}
+	}
+	for _, bad := range listing.Bad {
+		place, err := staged.place(bad.Key)
+		if err != nil {
+			return HourPlan{}, fmt.Errorf("plan hour %s: %w", run.Hour, err)
+		}
+		if staged.Bad == nil {
+			staged.Bad = map[int]string{}
+		}
+		staged.Bad[place] = bad.Why
+	}
+	plan := HourPlan{Ref: staging(l, run) + "/plan.json"}
+	for _, bad := range listing.Bad[:min(len(listing.Bad), ledger.LeftOutTold)] {
+		plan.LeftOut = append(plan.LeftOut, bad.Key+": "+bad.Why)
+	}
+	weight := int64(0)
+	for _, file := range listing.Files {
+		plan.Bytes += file.Size
+		weight += file.Size
+		if telemetry.Compressed(file.Key) {
+			weight += 9 * file.Size
+		}
+	}
+	plan.Kept = staged.keep(earlierFiles, listing, gone == noteGone)
+	staged.Sections = sectionsFor(weight + plan.Kept)
+	plan.Files, plan.Chunks = len(staged.Files), len(staged.Chunks)
+	return plan, l.Objects.WriteJSON(plan.Ref, staged)
+}
+
+// readPlan reads a run's plan back. ErrStale: it was taken away, since the run may have staged someone who was forgotten.
+func readPlan(l *lake.Lake, plan HourPlan, staged *StagedPlan) error {
+	err := l.Objects.ReadJSON(plan.Ref, staged)
+	if objects.IsMissing(err) {
+		return fmt.Errorf("%w: %w", lake.ErrStale, err)
+	}
+	return err
+}
+
+// sectionsFor keeps a section of silver small whatever the size of the hour: about 16 MiB of source each.
+func sectionsFor(bytes int64) int {
+	sections := 64
+	for sections < 4096 && bytes/int64(sections) > 16<<20 {
+		sections *= 2
+	}
+	return sections
+}

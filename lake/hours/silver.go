@@ -1,0 +1,357 @@
+package hours
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+	"unsafe"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// candidate is an event on its way from a chunk to silver: one that matters, or that names its session's user.
+type candidate struct {
+	kind          telemetry.Kind
+	key           int64  // session key
+	session       string // "": the event has none
+	transactionID string
+	transaction   int64
+	time          int64
+	service       string
+	bodyHash      uint64
+	file          int // place in the plan's files: their order
+	line          int64
+	attributes    [telemetry.NumAttributes]string
+}
+
+func appendCandidate(buffer []byte, event *telemetry.Event, file int, line int64) []byte {
+	buffer = append(buffer, byte(event.Kind))
+	buffer = objects.AppendText(buffer, event.Session)
+	buffer = objects.AppendText(buffer, event.TransactionID)
+	buffer = binary.AppendVarint(buffer, event.Transaction)
+	buffer = binary.AppendVarint(buffer, event.Time)
+	buffer = objects.AppendText(buffer, event.ServiceName)
+	buffer = binary.LittleEndian.AppendUint64(buffer, xxhash.Sum64(event.Body))
+	buffer = binary.AppendUvarint(buffer, uint64(file))
+	buffer = binary.AppendUvarint(buffer, uint64(line))
+	mask := uint64(0)
+	for a := telemetry.Attribute(0); a < telemetry.NumAttributes; a++ {
+		if _, ok := event.Attribute(a); ok {
+			mask |= 1 << a
+		}
+	}
+	buffer = binary.AppendUvarint(buffer, mask)
+	for a := telemetry.Attribute(0); a < telemetry.NumAttributes; a++ {
+		if text, ok := event.Attribute(a); ok {
+			buffer = objects.AppendText(buffer, text)
+		}
+	}
+	return buffer
+}
+
+func decodeCandidate(d *objects.Decoder) (c candidate) {
+	c.kind = telemetry.Kind(d.Data[0])
+	d.Data = d.Data[1:]
+	c.session = d.Text()
+	c.key = int64(xxhash.Sum64String(c.session))
+	c.transactionID = d.Text()
+	c.transaction = d.Varint()
+	c.time = d.Varint()
+	c.service = d.Text()
+	if len(d.Data) < 8 {
+		d.Failed = true
+		return c
+	}
+	c.bodyHash = binary.LittleEndian.Uint64(d.Data)
+	d.Data = d.Data[8:]
+	c.file = int(d.Uvarint())
+	c.line = int64(d.Uvarint())
+	mask := d.Uvarint()
+	for a := range c.attributes {
+		if mask&(1<<a) != 0 {
+			c.attributes[a] = d.Text()
+		}
+	}
+	return c
+}
+
+// compare orders candidates by session, and within a session as events are ordered (docs/ARCHITECTURE.md, Identity).
+func (c *candidate) compare(other *candidate) int {
+	switch {
+	case c.key != other.key:
+		return cmp.Compare(c.key, other.key)
+	case c.session != other.session:
+		return cmp.Compare(c.session, other.session)
+	case c.time != other.time:
+		return cmp.Compare(c.time, other.time)
+	case c.transaction != other.transaction:
+		return cmp.Compare(c.transaction, other.transaction)
+	case c.file != other.file:
+		return cmp.Compare(c.file, other.file)
+	}
+	return cmp.Compare(c.line, other.line)
+}
+
+// Sections is a run of section numbers, [From, To).
+type Sections struct {
+	From int `json:"from"`
+	To   int `json:"to"`
+}
+
+// GroupSections divides the sections of staged chunks into even pieces of work of about size bytes each; nil when nothing waits.
+func GroupSections(chunks []StagedChunk, size int64) []Sections {
+	var sizes []int64
+	for _, chunk := range chunks {
+		if sizes == nil {
+			sizes = make([]int64, len(chunk.SectionBytes))
+		}
+		for section, bytes := range chunk.SectionBytes {
+			sizes[section] += bytes
+		}
+	}
+	total := int64(0)
+	for _, bytes := range sizes {
+		total += bytes
+	}
+	share := lake.EvenShare(total, size)
+	var groups []Sections
+	group, waiting := Sections{}, int64(0)
+	for section, bytes := range sizes {
+		waiting += bytes
+		group.To = section + 1
+		if waiting >= share {
+			groups = append(groups, group)
+			group, waiting = Sections{From: group.To}, 0
+		}
+	}
+	if waiting > 0 {
+		groups = append(groups, group)
+	}
+	return groups
+}
+
+// StagedSilver points to what a StageSilver wrote.
+type StagedSilver struct {
+	Ref       string `json:"ref"`
+	Events    int64  `json:"events"`
+	Sightings int64  `json:"sightings"`
+	Bindings  int64  `json:"bindings"`
+}
+
+// silverStage writes the silver files of some sections.
+type silverStage struct {
+	run       lake.Run
+	plan      *StagedPlan
+	staged    SilverFiles
+	events    *lake.DataWriter[lake.SilverRow]
+	sightings *lake.DataWriter[lake.SightingRow]
+	bindings  *lake.DataWriter[lake.BindingRow]
+
+	order        []*candidate
+	eventRows    []lake.SilverRow
+	sightingRows []lake.SightingRow
+	bindingRows  []lake.BindingRow
+}
+
+// StageSilver gathers some sections of all chunks, drops exact repeats, and writes the hour's silver files for them, uncommitted.
+func StageSilver(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan, chunks []StagedChunk, sections Sections, progress func(done int)) (result StagedSilver, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("build silver of hour %s: %w", run.Hour, err)
+		}
+	}()
+	var staged StagedPlan
+	if err := readPlan(l, plan, &staged); err != nil {
+		return StagedSilver{}, err
+	}
+	written, err := shufflesOf(l, chunks)
+	if err != nil {
+		return StagedSilver{}, err
+	}
+	shuffles, err := l.Objects.OpenShuffles(written)
+	if err != nil {
+		return StagedSilver{}, err
+	}
+	defer shuffles.Close()
+
+	s := &silverStage{run: run, plan: &staged}
+	if s.events, err = lake.NewDataWriter[lake.SilverRow](l, lake.SilverEvents, lake.SilverEvents.At(run.Hour)); err != nil {
+		return StagedSilver{}, err
+	}
+	if s.sightings, err = lake.NewDataWriter[lake.SightingRow](l, lake.SilverSightings, lake.SilverSightings.At(run.Hour)); err != nil {
+		return StagedSilver{}, err
+	}
+	if s.bindings, err = lake.NewDataWriter[lake.BindingRow](l, lake.SilverBindings, lake.SilverBindings.At(run.Hour)); err != nil {
+		return StagedSilver{}, err
+	}
+	defer func() {
+		if err != nil {
+			s.events.Abort()
+			s.sightings.Abort()
+			s.bindings.Abort()
+		}
+	}()
+	var data []byte
+	var candidates []candidate
+	for section := sections.From; section < sections.To; section++ {
+		if err := ctx.Err(); err != nil {
+			return StagedSilver{}, err
+		}
+		if data, err = shuffles.Read(section, data[:0]); err != nil {
+			return StagedSilver{}, err
+		}
+		candidates = candidates[:0]
+		d := objects.Decoder{Data: data}
+		for len(d.Data) > 0 {
+			candidates = append(candidates, decodeCandidate(&d))
+		}
+		if d.Failed {
+			return StagedSilver{}, fmt.Errorf("section %d of the shuffle is damaged", section)
+		}
+		if err := s.section(candidates); err != nil {
+			return StagedSilver{}, err
+		}
+		progress(section + 1 - sections.From)
+	}
+	if result, err = s.close(l, run, sections); err != nil {
+		return StagedSilver{}, err
+	}
+	stale, err := forgotten.WithdrawIfStale(ctx, l, staged.Erasures, s.staged.Files, nil)
+	return result, errors.Join(err, forgotten.StaleIf(stale))
+}
+
+func (s *silverStage) section(candidates []candidate) error {
+	// Candidates are large: their places are sorted, not they.
+	s.order = s.order[:0]
+	for i := range candidates {
+		s.order = append(s.order, &candidates[i])
+	}
+	slices.SortFunc(s.order, (*candidate).compare)
+	for i, c := range s.order {
+		if repeats(s.order[:i], c) {
+			continue
+		}
+		if c.kind != telemetry.KindOther {
+			s.eventRows = append(s.eventRows, s.eventRow(c))
+		}
+		if version := c.attributes[telemetry.AttributeVersion]; c.kind == telemetry.KindSoftwareVersion && version != "" {
+			s.sightingRows = append(s.sightingRows, s.sightingRow(c, version))
+		}
+		if c.session == "" {
+			continue // it binds nobody
+		}
+		user := c.attributes[telemetry.AttributeUser]
+		if user != "" {
+			s.bindingRows = append(s.bindingRows, s.bindingRow(c, lake.BindingUser, user))
+		}
+		if c.kind == telemetry.KindLogout || c.kind == telemetry.KindLogin && user == "" {
+			s.bindingRows = append(s.bindingRows, s.bindingRow(c, lake.BindingUser, ""))
+		}
+		if device := c.attributes[telemetry.AttributeDevice]; c.kind == telemetry.KindDeviceInfo && device != "" {
+			s.bindingRows = append(s.bindingRows, s.bindingRow(c, lake.BindingDevice, device))
+		}
+	}
+	err := s.events.Append(s.eventRows, 256*len(s.eventRows))
+	if err == nil {
+		err = s.sightings.Append(s.sightingRows, 128*len(s.sightingRows))
+	}
+	if err == nil {
+		err = s.bindings.Append(s.bindingRows, 128*len(s.bindingRows))
+	}
+	s.eventRows, s.sightingRows, s.bindingRows = s.eventRows[:0], s.sightingRows[:0], s.bindingRows[:0]
+	return err
+}
+
+// repeats tells an exact repeat (same session, TransactionId, time and body: a client's retry) of an earlier
+// candidate. Sorting has put those with the same session, time and transaction next to each other.
+func repeats(earlier []*candidate, c *candidate) bool {
+	for _, e := range slices.Backward(earlier) {
+		if e.time != c.time || e.transaction != c.transaction || e.session != c.session {
+			return false
+		}
+		if e.bodyHash == c.bodyHash && e.transactionID == c.transactionID {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *silverStage) eventRow(c *candidate) lake.SilverRow {
+	a := &c.attributes
+	return lake.SilverRow{
+		EventName: c.kind.String(), SessionID: c.session, Transaction: c.transaction, ServiceName: c.service, Time: c.time,
+		UserID: a[telemetry.AttributeUser], Device: a[telemetry.AttributeDevice], Version: a[telemetry.AttributeVersion],
+		OS: a[telemetry.AttributeOS], Model: a[telemetry.AttributeModel], Memory: a[telemetry.AttributeMemory],
+		Target: a[telemetry.AttributeTarget], Status: a[telemetry.AttributeStatus], Duration: a[telemetry.AttributeDuration],
+		Feature: a[telemetry.AttributeFeature], Code: a[telemetry.AttributeCode], Severity: a[telemetry.AttributeSeverity],
+		Message: a[telemetry.AttributeMessage], Source: a[telemetry.AttributeSource], Campaign: a[telemetry.AttributeCampaign],
+		Experiment: a[telemetry.AttributeExperiment], Variant: a[telemetry.AttributeVariant],
+		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(), IngestHourOfDay: s.run.Hour.OfDay(),
+	}
+}
+
+func (s *silverStage) sightingRow(c *candidate, version string) lake.SightingRow {
+	return lake.SightingRow{
+		SessionKey: c.key, SessionID: c.session, UserID: c.attributes[telemetry.AttributeUser], ServiceName: c.service,
+		Device: c.attributes[telemetry.AttributeDevice], Version: version, Time: c.time, Transaction: c.transaction,
+		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(), IngestHourOfDay: s.run.Hour.OfDay(),
+	}
+}
+
+func (s *silverStage) bindingRow(c *candidate, kind, value string) lake.BindingRow {
+	return lake.BindingRow{
+		SessionKey: c.key, SessionID: c.session, Kind: kind, Value: value, Time: c.time, Transaction: c.transaction,
+		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(), IngestHourOfDay: s.run.Hour.OfDay(),
+	}
+}
+
+// SilverFiles is what lies at a StagedSilver's Ref.
+type SilverFiles struct {
+	Files []lake.DataFile `json:"files"`
+}
+
+func (s *silverStage) close(l *lake.Lake, run lake.Run, sections Sections) (StagedSilver, error) {
+	result := StagedSilver{Events: s.events.Written, Sightings: s.sightings.Written, Bindings: s.bindings.Written}
+	name := fmt.Sprintf("%s-s%04d-%d", lake.ShortID(run.ID), sections.From, time.Now().UnixNano())
+	staged := &s.staged
+	for _, closeFile := range []func(string) (*lake.DataFile, error){s.events.Close, s.sightings.Close, s.bindings.Close} {
+		file, err := closeFile(name)
+		if err != nil {
+			return StagedSilver{}, err
+		}
+		if file != nil {
+			staged.Files = append(staged.Files, *file)
+		}
+	}
+	result.Ref = fmt.Sprintf("%s/%s.json", staging(l, run), name)
+	return result, l.Objects.WriteJSON(result.Ref, staged)
+}
+
+// shufflesOf are the shares of the shuffle that chunks wrote.
+func shufflesOf(l *lake.Lake, chunks []StagedChunk) ([]objects.Shuffled, error) {
+	shuffles := make([]objects.Shuffled, len(chunks))
+	for i, chunk := range chunks {
+		var staged ChunkFiles
+		if err := l.Objects.ReadJSON(chunk.Ref, &staged); err != nil {
+			return nil, err
+		}
+		shuffles[i] = staged.Shuffle
+	}
+	return shuffles, nil
+}
+
+// within tells whether a slice lies inside another's array.
+func within(inner, outer []byte) bool {
+	start, end := uintptr(unsafe.Pointer(unsafe.SliceData(outer))), uintptr(len(outer))
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(inner)))
+	return at >= start && at < start+end
+}

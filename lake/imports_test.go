@@ -1,0 +1,87 @@
+package lake_test
+
+import (
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/versionlake/versionlake/lake/laketest"
+)
+
+// imports are the packages of the lake, from the ground up, with those that each may import.
+var imports = map[string]string{
+	"objects":   "",
+	"lake":      "objects",
+	"ledger":    "objects lake",
+	"forgotten": "objects lake ledger",
+	"sessions":  "objects lake ledger",
+	"hours":     "objects lake ledger forgotten sessions",
+	"gold":      "objects lake ledger forgotten sessions hours",
+	"daily":     "objects lake ledger sessions hours gold",
+	"status":    "objects lake ledger sessions hours gold daily",
+	"maintain":  "objects lake ledger hours daily",
+	"forget":    "objects lake ledger forgotten sessions hours gold daily maintain",
+	// It shares nothing with what it checks but rows and their readers, the ledger's rows, and whose a row is.
+	"verify":   "objects lake ledger forgotten",
+	"laketest": "objects lake ledger forgotten sessions hours gold daily status maintain forget verify",
+}
+
+// TestImportsPointOneWay: an arrow against the order would make a circle of what are rooms of their own.
+func TestImportsPointOneWay(t *testing.T) {
+	root := laketest.InCheckout(t, "lake")
+	folders, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	check := func(name, folder string) {
+		allowed, known := imports[name]
+		if !known {
+			t.Errorf("lake/%s has no place in the order of packages", name)
+			return
+		}
+		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checked++
+			for _, spec := range parsed.Imports {
+				path, err := strconv.Unquote(spec.Path.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				path, ours := strings.CutPrefix(path, "github.com/versionlake/versionlake/lake")
+				if other := strings.TrimPrefix(path, "/"); ours {
+					if other == "" {
+						other = "lake"
+					}
+					if !slices.Contains(strings.Fields(allowed), other) {
+						t.Errorf("%s imports %s; %s may import %s", file, other, name, allowed)
+					}
+				}
+			}
+		}
+	}
+	check("lake", root)
+	for _, folder := range folders {
+		if folder.IsDir() && folder.Name() != "testdata" {
+			check(folder.Name(), filepath.Join(root, folder.Name()))
+		}
+	}
+	if checked < 50 {
+		t.Errorf("%d files were looked at", checked)
+	}
+}

@@ -1,0 +1,220 @@
+package objects
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"unsafe"
+
+	"github.com/apache/iceberg-go"
+	icebergio "github.com/apache/iceberg-go/io"
+)
+
+// Store reads and writes the warehouse's files through Iceberg's own I/O, so that one set of settings reaches S3.
+type Store struct {
+	Root    string // file:///abs/warehouse or s3://bucket/prefix, no slash at the end
+	Scratch string
+	IO      icebergio.IO
+}
+
+// IcebergLocal serves spills, whatever the warehouse is.
+var IcebergLocal icebergio.IO = icebergio.LocalFS{}
+
+func Open(ctx context.Context, warehouse, scratch string, properties map[string]string) (*Store, error) {
+	root := strings.TrimRight(warehouse, "/")
+	location, err := url.Parse(root)
+	if err != nil || location.User != nil { // the text may hold a secret: it is not repeated
+		return nil, fmt.Errorf("%w: the warehouse is neither file:///absolute/folder nor s3://bucket/prefix; credentials do not belong in it: set AWS_ACCESS_KEY_ID or AWS_PROFILE", ErrConfig)
+	}
+	if (location.Scheme != "file" && location.Scheme != "s3") || (location.Scheme == "s3") != (location.Host != "") {
+		return nil, fmt.Errorf("%w: the warehouse %q is neither file:///absolute/folder nor s3://bucket/prefix", ErrConfig, warehouse)
+	}
+	// An S3 I/O keeps its context for every request to come: the end of Open's must not end them.
+	files, err := icebergio.LoadFS(context.WithoutCancel(ctx), properties, root)
+	if err != nil {
+		return nil, fmt.Errorf("open the warehouse %s: %w", root, err)
+	}
+	if scratch == "" {
+		scratch = os.TempDir()
+	}
+	return &Store{Root: root, Scratch: scratch, IO: files}, nil
+}
+
+// LocalPath is the path of an object on a file:// warehouse, "" elsewhere.
+func (o *Store) LocalPath(object string) string {
+	if !strings.HasPrefix(object, "file://") {
+		return ""
+	}
+	location, err := url.Parse(object)
+	if err != nil {
+		return ""
+	}
+	return filepath.FromSlash(location.Path)
+}
+
+// Writer writes an object that appears whole or not at all. Its bytes are hashed on the way, so that equal
+// contents can be told by their names.
+type Writer struct {
+	objects *Store
+	file    *os.File
+	buffer  *bufio.Writer
+	sum     hash.Hash
+	Size    int64
+}
+
+// TemporaryPrefix begins the names of objects that are being written.
+const TemporaryPrefix = ".versionlake-"
+
+// Create starts an object; folder says where it will lie, so that a local one is written on the same file system.
+func (o *Store) Create(folder string) (*Writer, error) {
+	scratch := o.Scratch
+	if local := o.LocalPath(folder); local != "" {
+		scratch = local
+		if err := os.MkdirAll(scratch, 0o755); err != nil {
+			return nil, fmt.Errorf("create %s: %w", folder, err)
+		}
+	}
+	file, err := os.CreateTemp(scratch, TemporaryPrefix+"*")
+	if err != nil {
+		return nil, fmt.Errorf("create an object in %s: %w", folder, err)
+	}
+	return &Writer{objects: o, file: file, buffer: bufio.NewWriterSize(file, 1<<16), sum: sha256.New()}, nil
+}
+
+func (w *Writer) Write(p []byte) (int, error) {
+	w.sum.Write(p)
+	w.Size += int64(len(p))
+	return w.buffer.Write(p)
+}
+
+// Digest names the contents written so far.
+func (w *Writer) Digest() string { return hex.EncodeToString(w.sum.Sum(nil)[:16]) }
+
+// Abort drops the object.
+func (w *Writer) Abort() {
+	w.file.Close()
+	os.Remove(w.file.Name())
+}
+
+// Publish gives the object its place.
+func (w *Writer) Publish(object string) (err error) {
+	defer func() {
+		if err != nil {
+			w.Abort()
+			err = fmt.Errorf("write %s: %w", object, err)
+		}
+	}()
+	if err := w.buffer.Flush(); err != nil {
+		return err
+	}
+	local := w.objects.LocalPath(object)
+	if local == "" {
+		return w.upload(object)
+	}
+	// A committed snapshot must not name a file that a power cut can empty.
+	if err := w.file.Sync(); err != nil {
+		return err
+	}
+	if err := w.file.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := w.file.Close(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(local), 0o755); err != nil {
+		return err
+	}
+	return os.Rename(w.file.Name(), local)
+}
+
+func (w *Writer) upload(object string) error {
+	if _, err := w.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	writable, ok := w.objects.IO.(icebergio.WriteFileIO)
+	if !ok {
+		return errors.New("the warehouse is read-only")
+	}
+	target, err := writable.Create(object)
+	if err != nil {
+		return err
+	}
+	// An upload that fails is not closed: closing would publish what was sent so far.
+	if _, err := io.Copy(target, w.file); err != nil {
+		return err
+	}
+	if err := target.Close(); err != nil {
+		return err
+	}
+	w.Abort()
+	return nil
+}
+
+func (o *Store) Open(object string) (icebergio.File, error) {
+	file, err := o.IO.Open(object)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", object, err)
+	}
+	return file, nil
+}
+
+// WriteJSON and ReadJSON keep the small documents of a run.
+func (o *Store) WriteJSON(object string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", object, err)
+	}
+	w, err := o.Create(object[:strings.LastIndexByte(object, '/')])
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(text); err != nil {
+		w.Abort()
+		return fmt.Errorf("write %s: %w", object, err)
+	}
+	return w.Publish(object)
+}
+
+func (o *Store) ReadJSON(object string, value any) error {
+	file, err := o.Open(object)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := json.NewDecoder(file).Decode(value); err != nil {
+		return fmt.Errorf("read %s: %w", object, err)
+	}
+	return nil
+}
+
+var (
+	// ErrConfig: a setting can't work; the text says what to change.
+	ErrConfig = errors.New("setting")
+)
+
+func UnsafeString(bytes []byte) string { return unsafe.String(unsafe.SliceData(bytes), len(bytes)) }
+
+// ReadBuffer is the size of the pieces in which a column is read: of a remote file larger, since a request costs more than its bytes.
+func (o *Store) ReadBuffer(file iceberg.DataFile) int {
+	most := int64(1 << 20)
+	if o.LocalPath(file.FilePath()) != "" {
+		most = 64 << 10
+	}
+	return int(max(min(file.FileSizeBytes(), most), 4<<10))
+}
+
+func IsMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// ErrDamaged: what was spilled can't be read back.
+var ErrDamaged = errors.New("it is damaged")

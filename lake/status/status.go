@@ -1,0 +1,173 @@
+package status
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// nameGone names the first files that left the source, and counts the rows of all.
+func nameGone(ctx context.Context, l *lake.Lake, rows []ledger.Hour, gone *GoneStatus) error {
+	for _, row := range rows {
+		if row.GoneFiles == 0 {
+			continue
+		}
+		if row.GoneFiles == row.Files {
+			gone.Rows += row.Events + row.Rejects
+			if len(gone.Named) == goneNamed {
+				continue
+			}
+		}
+		files, err := ledger.Files(ctx, l, row.Hour)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(files, func(a, b ledger.File) int { return strings.Compare(a.Key, b.Key) })
+		for _, file := range files {
+			if file.State != ledger.FileGone {
+				continue
+			}
+			if row.GoneFiles < row.Files {
+				gone.Rows += file.Events + file.Rejects
+			}
+			if len(gone.Named) < goneNamed {
+				gone.Named = append(gone.Named, file)
+			}
+		}
+	}
+	return nil
+}
+
+// Status sums up the lake.
+type Status struct {
+	Hours     int64          `json:"hours"` // in the ledger
+	FirstHour telemetry.Hour `json:"first_hour"`
+	LastHour  telemetry.Hour `json:"last_hour"`
+	Empty     int64          `json:"empty_hours"`
+	Degraded  int64          `json:"degraded_hours"`
+	Lines     int64          `json:"lines"`
+	Rejects   int64          `json:"rejects"`
+	Users     int64          `json:"users"`
+	Behind    bool           `json:"gold_behind"` // silver has moved on since gold's last commit
+	// DailyBehind: silver or gold has moved on since the daily aggregates were refreshed.
+	DailyBehind bool `json:"daily_behind"`
+	// HalfCommitted are hours whose run is between its silver commits, or was given up there: gold stops before them.
+	HalfCommitted []string `json:"half_committed"`
+	// BadFiles, PassedOver: of all hours. LeftOut names those of the newest days and hours, and files that were read in part.
+	BadFiles   int64            `json:"bad_files"`
+	PassedOver int64            `json:"passed_over"`
+	LeftOut    []ledger.File    `json:"left_out"`
+	Latest     lake.Version     `json:"latest"`
+	Findings   []ledger.Finding `json:"findings"` // of reconcile, newest first
+	Tables     []TableStatus    `json:"tables"`
+	Gone       GoneStatus       `json:"gone"`
+	// NoHours is what a schedule found last: that the source has not one folder of an hour.
+	NoHours string `json:"no_hours,omitempty"`
+}
+
+// GoneStatus is what left the source, and stays in the lake.
+type GoneStatus struct {
+	Hours int64         `json:"hours"`
+	Files int64         `json:"files"`
+	Rows  int64         `json:"rows"`            // in bronze
+	Named []ledger.File `json:"named,omitempty"` // the first of the files
+}
+
+// goneNamed is how many of them a Status names.
+const goneNamed = 10
+
+// TableStatus is the size of one table.
+type TableStatus struct {
+	Name      string `json:"name"`
+	Rows      int64  `json:"rows"`
+	Files     int64  `json:"files"`
+	Bytes     int64  `json:"bytes"`
+	Snapshots int    `json:"snapshots"`
+}
+
+// Read reads the lake's figures from table metadata and the ledger.
+func Read(ctx context.Context, l *lake.Lake) (status Status, err error) {
+	rows, err := ledger.Hours(ctx, l, telemetry.Hour(-1<<20), telemetry.Hour(1<<26))
+	if err != nil {
+		return Status{}, err
+	}
+	status.Hours = int64(len(rows))
+	latest := time.Time{}
+	for i, row := range rows {
+		if row.FinishedAt.After(latest) {
+			latest = row.FinishedAt
+		}
+		if row.GoneFiles > 0 {
+			status.Gone.Hours, status.Gone.Files = status.Gone.Hours+1, status.Gone.Files+row.GoneFiles
+		}
+		if i == 0 {
+			status.FirstHour = row.Hour
+		}
+		status.LastHour = row.Hour
+		status.Lines += row.Lines
+		status.Rejects += row.Rejects
+		status.BadFiles += row.BadFiles
+		status.PassedOver += row.PassedOver
+		switch row.State {
+		case ledger.HourEmpty:
+			status.Empty++
+		case ledger.HourDegraded:
+			status.Degraded++
+		}
+	}
+	if status.LeftOut, err = ledger.LeftOutLately(ctx, l, rows); err != nil {
+		return Status{}, err
+	}
+	for _, definition := range lake.TableDefinitions {
+		loaded, err := l.Load(ctx, definition)
+		if errors.Is(err, lake.ErrNoLake) {
+			continue // a lake that is older than the table, and was not opened for writing since
+		}
+		if err != nil {
+			return Status{}, err
+		}
+		each := TableStatus{Name: definition.Name, Snapshots: len(loaded.Metadata().Snapshots())}
+		if snapshot := loaded.CurrentSnapshot(); snapshot != nil && snapshot.Summary != nil {
+			for key, value := range map[string]*int64{"total-records": &each.Rows, "total-data-files": &each.Files, "total-files-size": &each.Bytes} {
+				*value, _ = strconv.ParseInt(snapshot.Summary.Properties[key], 10, 64)
+			}
+		}
+		status.Tables = append(status.Tables, each)
+		if definition.Name == lake.GoldUsers.Name {
+			status.Users = each.Rows
+			if snapshot := loaded.CurrentSnapshot(); snapshot != nil {
+				status.Latest = lake.VersionOf(loaded, *snapshot)
+			}
+		}
+	}
+	slices.SortFunc(status.Tables, func(a, b TableStatus) int { return cmp.Compare(a.Name, b.Name) })
+	if status.Findings, err = ledger.Findings(ctx, l); err != nil {
+		return Status{}, err
+	}
+	if len(status.Findings) > 0 && status.Findings[0].FoundAt.After(latest) {
+		status.NoHours = status.Findings[0].Note
+	}
+	if err := nameGone(ctx, l, rows, &status.Gone); err != nil {
+		return Status{}, err
+	}
+	change, err := gold.SilverChanges(ctx, l, gold.Again{})
+	if err != nil {
+		return Status{}, err
+	}
+	if status.DailyBehind, err = daily.Behind(ctx, l); err != nil {
+		return Status{}, err
+	}
+	status.HalfCommitted = append([]string{}, change.HalfCommitted...)
+	status.Behind = change.Moved()
+	return status, nil
+}

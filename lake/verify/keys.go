@@ -1,0 +1,122 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/versionlake/versionlake/history"
+	"github.com/versionlake/versionlake/lake"
+)
+
+// Rule 1, of the keys that order versions: each version of a history has one row in gold.versions, and every row has the keys that
+// follow from it. What rows are too many is no fault: the table is a dictionary, and keeps versions whose sightings went.
+
+// keyFact is a version that a history has, or a row of gold.versions.
+type keyFact struct {
+	Service, Version string
+	Row              *lake.VersionRow
+}
+
+// keyFacts bounds the versions that are remembered to have been told before.
+const keyFacts = 1 << 16
+
+func (v *Verifier) verifyKeys(ctx context.Context) error {
+	if v.gold.CurrentSnapshot() == nil {
+		return nil
+	}
+	// Loaded after gold.users, whose versions it had before.
+	loaded, err := v.Lake.Load(ctx, lake.GoldVersions)
+	if err != nil && !errors.Is(err, lake.ErrNoLake) {
+		return err
+	}
+	if err != nil || loaded.CurrentSnapshot() == nil {
+		v.note("gold.versions holds nothing yet: the next round that makes gold anew fills it")
+		return nil
+	}
+	rows, err := lake.LiveFiles(ctx, loaded)
+	if err != nil {
+		return err
+	}
+	users, err := lake.LiveFiles(ctx, v.gold)
+	if err != nil {
+		return err
+	}
+	facts, err := v.newPartitions(lake.CountOf(rows) + lake.CountOf(users))
+	if err != nil {
+		return err
+	}
+	defer facts.close()
+	add := func(fact keyFact) error { return facts.add(fact.Service+"\x00"+fact.Version, fact) }
+	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldVersions.Name}, rows, func(row *lake.VersionRow) error {
+		return add(keyFact{row.Service, row.Version, row})
+	}); err != nil {
+		return err
+	}
+	told := map[uint64]bool{}
+	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldUsers.Name}, users, func(row *lake.UserRow) error {
+		for _, interval := range row.History {
+			key := xxhash.Sum64String(interval.Service + "\x00" + interval.Version)
+			if told[key] {
+				continue
+			}
+			if len(told) >= keyFacts {
+				clear(told)
+			}
+			told[key] = true
+			if err := add(keyFact{Service: interval.Service, Version: interval.Version}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for part := range facts.files {
+		v.progress("comparing the keys of versions", part, len(facts.files), "parts")
+		if err := v.compareKeys(ctx, facts, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *Verifier) compareKeys(ctx context.Context, facts *partitions, part int) error {
+	rows, wanted := map[[2]string]int{}, map[[2]string]bool{}
+	where := Difference{Rule: 1, Table: lake.GoldVersions.Name}
+	if err := eachSpilled(ctx, facts, part, func(fact keyFact) error {
+		version := [2]string{fact.Service, fact.Version}
+		if fact.Row == nil {
+			wanted[version] = true
+			return nil
+		}
+		if rows[version]++; rows[version] == 2 {
+			if err := v.differ(where, "version %q of %q has two rows", fact.Version, fact.Service); err != nil {
+				return err
+			}
+		}
+		want := history.KeyOf(fact.Service, fact.Version)
+		if is := *fact.Row; is.SortKey != want.Sort || is.RankKey != want.Rank || is.Class != want.Class {
+			return v.differ(where, "version %q of %q has the keys %q, %q, %q and should have %q, %q, %q", fact.Version, fact.Service,
+				is.Class, is.RankKey, is.SortKey, want.Class, want.Rank, want.Sort)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	var missing [][2]string
+	for version := range wanted {
+		if rows[version] == 0 {
+			missing = append(missing, version)
+		}
+	}
+	slices.SortFunc(missing, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	for _, version := range missing {
+		if err := v.differ(where, "version %q of %q is in a history, and has no row", version[1], version[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
