@@ -169,7 +169,7 @@ func TestOwnServer(t *testing.T) {
 	code, stdout, stderr = run(t, "history", "--all", "--dir", dir, "--output", "json")
 	require.Equal(t, exitOK, code, stderr)
 	require.Equal(t, `{"user_id":"session:28E9","user_kind":"session","history":[{"service":"ClientApp","device":"Gameboy","version":"1.22.03",`+
-		`"valid_from":"2021-12-24T11:31:19.459Z","valid_to":null,"last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1}]}`+"\n", stdout)
+		`"valid_from":"2021-12-24T11:31:19.459Z","valid_to":null,"last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1,"is_downgrade":false}]}`+"\n", stdout)
 
 	code, stdout, stderr = run(t, "at", "session:28E9", "2021-12-24T11:31:19.459Z", "--dir", dir, "--as-of", "hour-2021-12-24T11")
 	require.Equal(t, exitOK, code, stderr)

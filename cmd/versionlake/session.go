@@ -48,7 +48,20 @@ func (s *settings) connectLasting(ctx context.Context) (*session, error) {
 	if err := s.refuseOthers(ctx, c.where); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
+	if src, err := s.workSource(ctx); err == nil { // a worker may know one that this command does not
+		s.tellStrays(ctx, src)
+	}
 	return c, nil
+}
+
+// tellStrays warns of folders that look like hours and are not read, where others are.
+func (s *settings) tellStrays(ctx context.Context, src source.Source) {
+	if s.readsNoSource || src.CheckHours(ctx) != nil { // without one hour, the command says so
+		return
+	}
+	for _, stray := range src.Strays(ctx) {
+		s.stderr.Printf("warning: %s\n", stray)
+	}
 }
 
 func (s *settings) connectRunning(ctx context.Context) (*session, error) {
@@ -121,11 +134,7 @@ func (s *settings) connectOwn(ctx context.Context, workers int) (_ *session, err
 	if err != nil {
 		return nil, errors.Join(err, logFile.Close(), unlock())
 	}
-	if k.source.CheckHours(ctx) == nil { // else the command says so
-		for _, stray := range k.source.Strays(ctx) {
-			s.stderr.Printf("warning: %s\n", stray)
-		}
-	}
+	s.tellStrays(ctx, k.source)
 	s.stderr.Printf("no Temporal server is named: running one in %s for this command, see %s\n", s.dir, k.server.UI)
 	return &session{
 		client: k.client, where: "the local Temporal server, whose log is in " + s.dir, ui: k.server.UI, failed: k.server.Ended(),
