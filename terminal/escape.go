@@ -65,11 +65,11 @@ func appendEscape(shown *strings.Builder, r rune, first byte, width int) {
 	case r == '\r':
 		shown.WriteString(`\r`)
 	case width <= 1: // a control character of ASCII, or a byte that is no UTF-8
-		fmt.Fprintf(shown, `\x%02x`, first)
+		shown.WriteString(fmt.Sprintf(`\x%02x`, first))
 	case r > 0xFFFF:
-		fmt.Fprintf(shown, `\U%08x`, r)
+		shown.WriteString(fmt.Sprintf(`\U%08x`, r))
 	default:
-		fmt.Fprintf(shown, `\u%04x`, r)
+		shown.WriteString(fmt.Sprintf(`\u%04x`, r))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/terminal"
 )
 
 const (
@@ -340,10 +341,10 @@ func (w *ingestHour) describe(ctx workflow.Context, doing string) {
 	workflow.SetCurrentDetails(ctx, text+tellLeftOut(w.leftOut))
 }
 
-// tellLeftOut is a list for people of what was left out.
+// tellLeftOut is a list for people of what was left out. Names of files are their writers' texts: a line stays a line.
 func tellLeftOut(files []string) (text string) {
 	for _, file := range files {
-		text += "\n- left out: " + file
+		text += "\n- left out: " + terminal.Clean(file)
 	}
 	return text
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/terminal"
 )
 
 // maxTogether is how many hours go together at most: the work of a step that is lost with a worker, and the size of its result.
@@ -163,7 +164,7 @@ func (w *ingestHours) describe(ctx workflow.Context, doing string, left []activi
 		text += fmt.Sprintf(", of which %d are ingested one by one:\n", len(left))
 	}
 	for _, hour := range left {
-		text += fmt.Sprintf("\n- **%s** %s", hour.Hour, hour.Why)
+		text += fmt.Sprintf("\n- **%s** %s", hour.Hour, terminal.Clean(hour.Why))
 	}
 	workflow.SetCurrentDetails(ctx, text+"\n"+tellLeftOut(w.leftOut))
 }
