@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/apache/iceberg-go"
@@ -22,15 +23,10 @@ var ErrNewer = errors.New("the lake is of a later version of versionlake: update
 const Rules = 2
 
 // ruledTables carry the number of their rules as a property.
-var ruledTables = []TableDefinition{SilverEvents, SilverSightings, SilverBindings, GoldUsers}
+var ruledTables = append(SilverTables[:], GoldUsers)
 
 func (d TableDefinition) ruled() bool {
-	for _, ruled := range ruledTables {
-		if ruled.Name == d.Name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(ruledTables, func(ruled TableDefinition) bool { return ruled.Name == d.Name })
 }
 
 // RulesOf reads the rules that a table's writers follow; of gold.users, those that its rows were made by.
@@ -58,12 +54,10 @@ func refuseNewer(definition TableDefinition, loaded *table.Table) error {
 	return err
 }
 
-// followRules notes that silver is written by the present rules from now on, so that older programs refuse the lake.
+// followRules notes that silver is written by the present rules from now on, so that older programs refuse the lake. The rows of
+// gold.users are of older ones until a round has made them anew, which notes it there.
 func (l *Lake) followRules(ctx context.Context) error {
-	for _, definition := range ruledTables {
-		if definition.Name == GoldUsers.Name {
-			continue // whose rows are of older rules until a round has made them anew
-		}
+	for _, definition := range SilverTables {
 		if err := l.Commit(ctx, definition, func(loaded *table.Table) (*Change, error) {
 			return MetadataChange(loaded, RulesProperty()), nil
 		}); err != nil {
@@ -73,6 +67,7 @@ func (l *Lake) followRules(ctx context.Context) error {
 	return nil
 }
 
+// RulesProperty is what a table of the present rules carries.
 func RulesProperty() iceberg.Properties {
 	return iceberg.Properties{PropertyRules: strconv.Itoa(Rules)}
 }

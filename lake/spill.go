@@ -8,6 +8,7 @@ import (
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
+// NewSpill makes a spill in a folder of its own below the scratch folder. Its Close removes that.
 func (l *Lake) NewSpill(sections int) (*objects.Spill, error) {
 	parent := l.Config.Scratch
 	if parent == "" {

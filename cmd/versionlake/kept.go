@@ -67,11 +67,9 @@ var keptSettings = []keptSetting{
 	},
 }
 
+// split reads a list that is separated by commas.
 func split(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return strings.Split(text, ",")
+	return strings.FieldsFunc(text, func(char rune) bool { return char == ',' })
 }
 
 // eventsText is what --events holds, as JSON without blanks; "" is the default.

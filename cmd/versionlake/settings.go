@@ -176,7 +176,7 @@ func listed(values []string, variable string) []string {
 	if len(values) > 0 {
 		return values
 	}
-	return strings.FieldsFunc(os.Getenv(variable), func(char rune) bool { return char == ',' })
+	return split(os.Getenv(variable))
 }
 
 // sourceOptions say what of the source is read.
