@@ -47,7 +47,8 @@ func compare(t *testing.T, who string, imported map[string]bool, text string) {
 	}
 }
 
-// importedModules are the modules of go.mod that our packages import. What lies in testserver and tools is for tests, too.
+// importedModules are the modules of go.mod that our packages import. What lies in testserver and tools is for
+// tests, too.
 func importedModules(t *testing.T) (program, tests map[string]bool) {
 	t.Helper()
 	var modules []string

@@ -41,7 +41,8 @@ type cutter struct {
 	progress func(bytes int64) // bytes more that were read; called concurrently
 }
 
-// chunks cuts large plain files into pieces, and groups pieces and small files, in order, into chunks of about one size.
+// chunks cuts large plain files into pieces, and groups pieces and small files, in order, into chunks of about one
+// size.
 func (c *cutter) chunks(ctx context.Context, files []source.File) ([]hours.Chunk, error) {
 	total := int64(0)
 	for _, file := range files {
@@ -70,8 +71,8 @@ func (c *cutter) chunks(ctx context.Context, files []source.File) ([]hours.Chunk
 	return c.group(pieces), nil
 }
 
-// split finds the pieces of a large plain file; that takes a read of the whole file, since lines are numbered. One whose contents
-// are packed, or that can't be read, stays whole: ParseChunk sees what it is.
+// split finds the pieces of a large plain file; that takes a read of the whole file, since lines are numbered. One
+// whose contents are packed, or that can't be read, stays whole: ParseChunk sees what it is.
 func (c *cutter) split(ctx context.Context, file source.File, size int64) (pieces []hours.Piece, err error) {
 	whole := []hours.Piece{{File: file, Offset: 0, Length: -1, Line: 1}}
 	reader, err := c.source.Open(ctx, file, 0, -1)
@@ -101,7 +102,8 @@ func (c *cutter) split(ctx context.Context, file source.File, size int64) (piece
 		if i+1 < len(starts) {
 			end = starts[i+1].Offset
 		}
-		pieces = append(pieces, hours.Piece{File: file, Offset: start.Offset, Length: end - start.Offset, Line: start.Line})
+		pieces = append(pieces, hours.Piece{File: file, Offset: start.Offset, Length: end - start.Offset,
+			Line: start.Line})
 	}
 	return pieces, nil
 }

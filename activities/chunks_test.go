@@ -48,7 +48,8 @@ func cut(t *testing.T, ctx context.Context, src source.Source, files []source.Fi
 }
 
 func TestChunksCoverEveryByteOnceAndInOrder(t *testing.T) {
-	src, files := write(t, map[string]int{"a.tsv": 7, "b.tsv": 1000, "c.tsv": 0, "d.tsv": 149, "e.tsv.gz": 30, "f.tsv": 3})
+	src, files := write(t, map[string]int{"a.tsv": 7, "b.tsv": 1000, "c.tsv": 0, "d.tsv": 149, "e.tsv.gz": 30,
+		"f.tsv": 3})
 	for _, size := range []int64{1, 10, 99, 500, 1000, 1 << 20} {
 		chunks := cut(t, t.Context(), src, files, size)
 		ends := map[string]int64{}
@@ -104,7 +105,8 @@ func TestPackedAndUnreadableFilesAreNotCut(t *testing.T) {
 	for _, name := range []string{"packed.tsv", "part-00000"} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), packed.Bytes(), 0o644))
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "xz.tsv"), append([]byte("\xfd7zXZ\x00"), packed.Bytes()...), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "xz.tsv"), append([]byte("\xfd7zXZ\x00"), packed.Bytes()...),
+		0o644))
 	listing, err := src.List(t.Context(), hour)
 	require.NoError(t, err)
 	pieces := map[string]int{}

@@ -35,14 +35,16 @@ type Daily struct {
 	Lake *lake.Lake
 }
 
-// RequestDaily signals the writer of the daily aggregates, and starts it where it does not run. Asking twice does no harm.
+// RequestDaily signals the writer of the daily aggregates, and starts it where it does not run. Asking twice does
+// no harm.
 func (a *Daily) RequestDaily(ctx context.Context) error {
-	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, DailyWorkflowID, DailySignal, DailyRequest{}, client.StartWorkflowOptions{
-		ID:                    DailyWorkflowID,
-		TaskQueue:             activity.GetInfo(ctx).TaskQueue,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         DailySummary,
-	}, DailyWorkflow, struct{}{})
+	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, DailyWorkflowID, DailySignal, DailyRequest{},
+		client.StartWorkflowOptions{
+			ID:                    DailyWorkflowID,
+			TaskQueue:             activity.GetInfo(ctx).TaskQueue,
+			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+			StaticSummary:         DailySummary,
+		}, DailyWorkflow, struct{}{})
 	if err != nil {
 		return fmt.Errorf("ask for a refresh of the daily aggregates: %w", err)
 	}

@@ -30,7 +30,8 @@ const (
 	ErrorSourceChanged = "SourceChanged"
 	// ErrorForgotten: a user was forgotten meanwhile. Stage the hour again; or, of an erasure, look for sessions again.
 	ErrorForgotten = "Forgotten"
-	// ErrorNotForgetting: nobody is being forgotten under the name of the erasure: another run of it ended, or it never began.
+	// ErrorNotForgetting: nobody is being forgotten under the name of the erasure: another run of it ended, or it
+	// never began.
 	ErrorNotForgetting = "NotForgetting"
 	// ErrorConflict: another writer committed to gold first. Plan again.
 	ErrorConflict = "Conflict"
@@ -83,7 +84,8 @@ func temporalError(ctx context.Context, err error) error {
 		return temporal.NewApplicationError(err.Error()+"; tried again until access is granted", ErrorDenied)
 	}
 	if what := Awaited(err); what != "" {
-		return temporal.NewApplicationError("waiting until "+what+"; nothing needs to be started again. The last try: "+terminal.Error(err), ErrorOutage)
+		return temporal.NewApplicationError("waiting until "+what+"; nothing needs to be started again. The last try: "+
+			terminal.Error(err), ErrorOutage)
 	}
 	return err
 }
@@ -96,14 +98,16 @@ func Awaited(err error) string {
 	var network net.Error
 	var local *sqlite.Error // the catalog's database
 	switch {
-	case errors.As(err, &local) && local.Code()&0xff == sqlite3.SQLITE_FULL, errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+	case errors.As(err, &local) && local.Code()&0xff == sqlite3.SQLITE_FULL, errors.Is(err, syscall.ENOSPC),
+		errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return "there is room on the disk again"
 	case errors.As(err, &state): // before what it is wrapped in: a wrong password is no outage
 		switch class := state.SQLState()[:min(2, len(state.SQLState()))]; class {
 		case "08", "53", "57": // connections, resources, an operator's doing
 			return "the database of the catalog works again"
 		}
-	case errors.As(err, &connect), errors.Is(err, driver.ErrBadConn), pgconn.SafeToRetry(err): // the last: "conn closed"
+	// the last: "conn closed"
+	case errors.As(err, &connect), errors.Is(err, driver.ErrBadConn), pgconn.SafeToRetry(err):
 		return "the database of the catalog can be reached"
 	case errors.As(err, &status) && (status.HTTPStatusCode() >= 500 || status.HTTPStatusCode() == 429):
 		return "S3 takes requests again"

@@ -47,9 +47,11 @@ func TestOutagesInPlainWords(t *testing.T) {
 		err         error
 		kind, begin string
 	}{
-		{&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, ErrorOutage, "waiting until there is room on the disk again"},
+		{&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, ErrorOutage,
+			"waiting until there is room on the disk again"},
 		{&pgconn.PgError{Code: "57P01"}, ErrorOutage, "waiting until the database of the catalog works again"},
-		{&pgconn.ConnectError{Config: &pgconn.Config{}}, ErrorOutage, "waiting until the database of the catalog can be reached"},
+		{&pgconn.ConnectError{Config: &pgconn.Config{}}, ErrorOutage,
+			"waiting until the database of the catalog can be reached"},
 		{fullDatabase(t), ErrorOutage, "waiting until there is room on the disk again"},
 		{driver.ErrBadConn, ErrorOutage, "waiting until the database of the catalog can be reached"},
 		{answered(503), ErrorOutage, "waiting until S3 takes requests again"},
@@ -69,7 +71,8 @@ func TestOutagesInPlainWords(t *testing.T) {
 			}
 			continue
 		}
-		if application.Type() != c.kind || !strings.HasPrefix(strings.TrimPrefix(application.Message(), "do something: "), c.begin) {
+		if application.Type() != c.kind ||
+			!strings.HasPrefix(strings.TrimPrefix(application.Message(), "do something: "), c.begin) {
 			t.Errorf("%v is of type %s: %s", c.err, application.Type(), application.Message())
 		}
 		if retried := c.kind == ErrorOutage; application.NonRetryable() == retried {

@@ -12,8 +12,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// Forget holds the steps that take a user out of the lake. They know the user by the erasure's name alone, which is a keyed
-// hash: what Temporal keeps must not name who was forgotten.
+// Forget holds the steps that take a user out of the lake. They know the user by the erasure's name alone, which is
+// a keyed hash: what Temporal keeps must not name who was forgotten.
 type Forget struct {
 	Lake    *lake.Lake
 	Parsing telemetry.Options // of no hour
@@ -45,7 +45,8 @@ func (a *Forget) EraseTable(ctx context.Context, input EraseInput) (forget.Erase
 	if err != nil {
 		return erased, temporalError(ctx, err)
 	}
-	activity.GetLogger(ctx).Info("erased", "table", erased.Table, "rows", erased.Rows, "files", erased.Files, "removed", erased.Removed)
+	activity.GetLogger(ctx).Info("erased", "table", erased.Table, "rows", erased.Rows, "files", erased.Files, "removed",
+		erased.Removed)
 	return erased, nil
 }
 

@@ -50,19 +50,21 @@ func (r GoldRequest) Shown() []lake.Run {
 func (a *Gold) RequestGold(ctx context.Context, request GoldRequest) error {
 	info := activity.GetInfo(ctx)
 	request.WorkflowID = info.WorkflowExecution.ID
-	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, GoldWorkflowID, GoldSignal, request, client.StartWorkflowOptions{
-		ID:                    GoldWorkflowID,
-		TaskQueue:             info.TaskQueue,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         "keeps gold.users up to date",
-	}, GoldWorkflow, struct{}{})
+	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, GoldWorkflowID, GoldSignal, request,
+		client.StartWorkflowOptions{
+			ID:                    GoldWorkflowID,
+			TaskQueue:             info.TaskQueue,
+			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+			StaticSummary:         "keeps gold.users up to date",
+		}, GoldWorkflow, struct{}{})
 	if err != nil {
 		return fmt.Errorf("ask the gold writer for hour %s: %w", request.Run.Hour, err)
 	}
 	return nil
 }
 
-// roundOf names a round: one attempt of one plan. An attempt that was given up but still lives can't touch the next one's.
+// roundOf names a round: one attempt of one plan. An attempt that was given up but still lives can't touch the next
+// one's.
 func roundOf(ctx context.Context) string {
 	info := activity.GetInfo(ctx)
 	return fmt.Sprintf("%s-%s-%d", info.WorkflowExecution.RunID, info.ActivityID, info.Attempt)
@@ -124,7 +126,8 @@ func (a *Gold) CommitUsers(ctx context.Context, input CommitUsersInput) (gold.Co
 	if err != nil {
 		return gold.Committed{}, temporalError(ctx, err)
 	}
-	activity.GetLogger(ctx).Info("gold committed", "snapshot", commit.SnapshotID, "tags", commit.Tags, "users", commit.Users)
+	activity.GetLogger(ctx).Info("gold committed", "snapshot", commit.SnapshotID, "tags", commit.Tags,
+		"users", commit.Users)
 	return commit, nil
 }
 

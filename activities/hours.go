@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	// smallHour is the most that an hour may hold that is read together with others, in bytes of plain text: below that, the
-	// steps and commits of an hour of its own cost more than its work.
+	// smallHour is the most that an hour may hold that is read together with others, in bytes of plain text: below
+	// that, the steps and commits of an hour of its own cost more than its work.
 	smallHour = 4 << 20
-	// stagedAtOnce is how many hours one StageHours reads at the same time: while one waits for the disk or S3, another works.
+	// stagedAtOnce is how many hours one StageHours reads at the same time: while one waits for the disk or S3,
+	// another works.
 	stagedAtOnce = 4
 )
 
@@ -62,8 +63,8 @@ type hoursDone struct {
 	Of    int   `json:"of"`
 }
 
-// StageHours does for small hours, each by itself, what ListHour, ParseChunk and BuildSilver do. An hour that is large or that
-// fails is left to be ingested alone, where it holds up no other.
+// StageHours does for small hours, each by itself, what ListHour, ParseChunk and BuildSilver do. An hour that is
+// large or that fails is left to be ingested alone, where it holds up no other.
 func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result StagedHours, err error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return hoursDone{done.Load(), len(input.Hours)} })()
@@ -125,13 +126,15 @@ func (a *Ingest) giveUp(ctx context.Context, hours []telemetry.Hour, runID strin
 		runs = append(runs, lake.Run{Hour: hour, ID: runID})
 	}
 	if err := a.DropStagedHours(context.WithoutCancel(ctx), runs); err != nil {
-		activity.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "runs", len(runs), "error", err)
+		activity.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "runs", len(runs),
+			"error", err)
 	}
 }
 
 func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) (staged hours.StagedHour, err error) {
 	staged = hours.StagedHour{Run: run, StartedAt: input.StartedAt}
-	listing := ListInput{Hour: run.Hour, ChunkBytes: input.ChunkBytes, Layer: input.Layer, RemoveGone: input.RemoveGone, NoteGone: input.NoteGone}
+	listing := ListInput{Hour: run.Hour, ChunkBytes: input.ChunkBytes, Layer: input.Layer, RemoveGone: input.RemoveGone,
+		NoteGone: input.NoteGone}
 	if staged.Plan, err = a.plan(ctx, run, listing, smallHour, func(int64) {}); err != nil {
 		return staged, err
 	}
@@ -180,7 +183,8 @@ func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (re
 	defer keepAlive(ctx, nil)()
 	rows, left, err := hours.CommitHours(ctx, a.Lake, staged)
 	if err != nil {
-		return CommittedHours{}, temporalError(ctx, fmt.Errorf("commit %d hours from %s: %w", len(staged), staged[0].Run.Hour, err))
+		return CommittedHours{}, temporalError(ctx,
+			fmt.Errorf("commit %d hours from %s: %w", len(staged), staged[0].Run.Hour, err))
 	}
 	result.RunID = staged[0].Run.ID
 	for _, hour := range staged {
@@ -200,7 +204,8 @@ func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (re
 	result.LeftOut = result.LeftOut[:min(len(result.LeftOut), MostLeftOut)]
 	for _, row := range rows {
 		result.Hours = append(result.Hours, row.Hour)
-		result.Bytes, result.Lines, result.Rejects = result.Bytes+row.Bytes, result.Lines+row.Lines, result.Rejects+row.Rejects
+		result.Bytes, result.Lines, result.Rejects = result.Bytes+row.Bytes, result.Lines+row.Lines, result.Rejects+
+			row.Rejects
 		result.Gone += row.GoneFiles
 		warnOfGone(ctx, row)
 		switch row.State {
@@ -210,7 +215,8 @@ func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (re
 			result.Degraded++
 		}
 	}
-	activity.GetLogger(ctx).Info("committed together", "hours", len(result.Hours), "left", len(result.Left), "lines", result.Lines)
+	activity.GetLogger(ctx).Info("committed together", "hours", len(result.Hours), "left", len(result.Left), "lines",
+		result.Lines)
 	return result, nil
 }
 

@@ -73,12 +73,14 @@ func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error)
 		return Listing{}, temporalError(ctx, err)
 	}
 	plan.Ledger = ledger
-	activity.GetLogger(ctx).Info("listed", "hour", input.Hour.String(), "files", plan.Files, "bytes", plan.Bytes, "chunks", plan.Chunks)
+	activity.GetLogger(ctx).Info("listed", "hour", input.Hour.String(), "files", plan.Files, "bytes", plan.Bytes,
+		"chunks", plan.Chunks)
 	return Listing{Run: run, Plan: plan}, nil
 }
 
 // plan lists, cuts and stages the plan. errLarge: the hour holds more than most bytes of text.
-func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most int64, progress func(bytes int64)) (plan hours.HourPlan, err error) {
+func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most int64,
+	progress func(bytes int64)) (plan hours.HourPlan, err error) {
 	size := input.ChunkBytes
 	if size <= 0 {
 		size = DefaultChunkBytes
@@ -112,16 +114,19 @@ func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most i
 	if err != nil {
 		return plan, fmt.Errorf("list hour %s: %w", input.Hour, err)
 	}
-	stage := func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan, error) {
+	stage := func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan,
+		error) {
 		return hours.StagePlan(ctx, a.Lake, a1, a2, a3, a4)
 	}
 	switch {
 	case input.RemoveGone:
-		stage = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan, error) {
+		stage = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan,
+			error) {
 			return hours.StageRemoval(ctx, a.Lake, a1, a2, a3, a4)
 		}
 	case input.NoteGone:
-		stage = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan, error) {
+		stage = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan,
+			error) {
 			return hours.StageNote(ctx, a.Lake, a1, a2, a3, a4)
 		}
 	}
@@ -159,9 +164,10 @@ func (a *Ingest) ParseChunk(ctx context.Context, input ChunkInput) (hours.Staged
 	if err != nil {
 		return hours.StagedChunk{}, temporalError(ctx, err)
 	}
-	staged, err := hours.StageChunk(ctx, a.Lake, run, input.Listing.Plan, input.Chunk, a.Source, parser, func(now hours.ChunkCounts) {
-		counts.Store(now)
-	})
+	staged, err := hours.StageChunk(ctx, a.Lake, run, input.Listing.Plan, input.Chunk, a.Source, parser,
+		func(now hours.ChunkCounts) {
+			counts.Store(now)
+		})
 	warnPassed(ctx, run, staged)
 	return staged, temporalError(ctx, err)
 }
@@ -191,9 +197,10 @@ type sectionsDone struct {
 func (a *Ingest) BuildSilver(ctx context.Context, input SilverInput) (hours.StagedSilver, error) {
 	var sections atomic.Int64
 	defer keepAlive(ctx, func() any { return sectionsDone{sections.Load(), input.Sections.To - input.Sections.From} })()
-	staged, err := hours.StageSilver(ctx, a.Lake, input.Listing.Run, input.Listing.Plan, input.Chunks, input.Sections, func(done int) {
-		sections.Store(int64(done))
-	})
+	staged, err := hours.StageSilver(ctx, a.Lake, input.Listing.Run, input.Listing.Plan, input.Chunks, input.Sections,
+		func(done int) {
+			sections.Store(int64(done))
+		})
 	return staged, temporalError(ctx, err)
 }
 
@@ -208,11 +215,13 @@ type CommitInput struct {
 // CommitHour makes the hour visible in bronze, silver and the ledger.
 func (a *Ingest) CommitHour(ctx context.Context, input CommitInput) (ledger.Hour, error) {
 	defer keepAlive(ctx, nil)()
-	row, err := hours.CommitHour(ctx, a.Lake, input.Listing.Run, input.Listing.Plan, input.Chunks, input.Silver, input.StartedAt)
+	row, err := hours.CommitHour(ctx, a.Lake, input.Listing.Run, input.Listing.Plan, input.Chunks, input.Silver,
+		input.StartedAt)
 	if err != nil {
 		return ledger.Hour{}, temporalError(ctx, err)
 	}
-	activity.GetLogger(ctx).Info("committed", "hour", row.Hour.String(), "state", row.State, "lines", row.Lines, "events", row.Events,
+	activity.GetLogger(ctx).Info("committed", "hour", row.Hour.String(), "state", row.State, "lines", row.Lines,
+		"events", row.Events,
 		"rejects", row.Rejects, "sightings", row.Sightings, "changed", row.Changed)
 	warnOfGone(ctx, row)
 	return row, nil
@@ -221,7 +230,8 @@ func (a *Ingest) CommitHour(ctx context.Context, input CommitInput) (ledger.Hour
 // warnOfGone says in the log what left the source.
 func warnOfGone(ctx context.Context, row ledger.Hour) {
 	if row.GoneFiles > 0 {
-		activity.GetLogger(ctx).Warn("files of the hour have left the source: their rows stay until somebody takes them out with --remove-gone",
+		activity.GetLogger(ctx).Warn("files of the hour have left the source: their rows stay until somebody "+
+			"takes them out with --remove-gone",
 			"hour", row.Hour.String(), "files", row.GoneFiles)
 	}
 }

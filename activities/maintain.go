@@ -58,12 +58,14 @@ func (a *Maintain) TableNames(context.Context) ([]string, error) { return mainta
 // SweepStaging removes what runs and rounds staged whose workflow no longer runs.
 func (a *Maintain) SweepStaging(ctx context.Context, upkeep maintain.Upkeep) (maintain.Saving, error) {
 	defer keepAlive(ctx, nil)()
-	saving, err := maintain.SweepStaging(ctx, a.Lake, upkeep.Grace, func(folder string) (bool, error) { return isRunning(ctx, folder) }, upkeep.DryRun)
+	saving, err := maintain.SweepStaging(ctx, a.Lake, upkeep.Grace,
+		func(folder string) (bool, error) { return isRunning(ctx, folder) }, upkeep.DryRun)
 	return saving, temporalError(ctx, err)
 }
 
-// isRunning tells whether the work in a folder of _staging still runs: that of an hour has the id of its workflow, and a
-// round of gold or of the daily aggregates begins with the id of its writer's run. Nothing else stages what outlives a step.
+// isRunning tells whether the work in a folder of _staging still runs: that of an hour has the id of its workflow,
+// and a round of gold or of the daily aggregates begins with the id of its writer's run. Nothing else stages what
+// outlives a step.
 func isRunning(ctx context.Context, folder string) (bool, error) {
 	workflow, rest, _ := strings.Cut(folder, "/")
 	run := ""

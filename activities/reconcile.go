@@ -54,8 +54,8 @@ type Comparison struct {
 	Refused []source.RefusedFolder `json:"refused,omitempty"`
 }
 
-// CompareHours lists hours again and compares with ops.files. Hours that differ are noted in ops.findings, and are left to
-// be ingested; hours without files that the ledger does not know are recorded in it.
+// CompareHours lists hours again and compares with ops.files. Hours that differ are noted in ops.findings, and are
+// left to be ingested; hours without files that the ledger does not know are recorded in it.
 func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result Comparison, err error) {
 	var until atomic.Int64
 	defer keepAlive(ctx, func() any { return surveyed{telemetry.Hour(until.Load())} })()
@@ -64,7 +64,8 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 	var findings []ledger.Finding
 	result.Until = input.From
 	if err := a.Source.CheckHours(ctx); err != nil {
-		return Comparison{}, temporalError(ctx, fmt.Errorf("compare the hours from %s with the source: %w", input.From, err))
+		return Comparison{}, temporalError(ctx,
+			fmt.Errorf("compare the hours from %s with the source: %w", input.From, err))
 	}
 	before, dropped, err := maintain.DroppedBefore(ctx, a.Lake)
 	if err != nil {
@@ -78,11 +79,13 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 		until.Store(int64(result.Until))
 		month, err := a.compareMonth(ctx, result.Until, min(input.To, result.Until+surveyStep), input)
 		if err != nil {
-			return Comparison{}, temporalError(ctx, fmt.Errorf("compare the hours from %s with the source: %w", result.Until, err))
+			return Comparison{}, temporalError(ctx,
+				fmt.Errorf("compare the hours from %s with the source: %w", result.Until, err))
 		}
 		month.cut(input.Limit - len(result.Hours))
 		result.Refused = append(result.Refused, month.refused...)
-		result.Same += int(month.until-result.Until) - len(month.run) - len(month.empty.Known) - len(month.empty.Unknown) - month.refusedHours()
+		result.Same += int(month.until-result.Until) - len(month.run) - len(month.empty.Known) -
+			len(month.empty.Unknown) - month.refusedHours()
 		result.Until = month.until
 		result.Hours = append(result.Hours, month.run...)
 		result.Empty += len(month.empty.Known) + len(month.empty.Unknown)
@@ -91,7 +94,8 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 			if finding.Hour < month.until {
 				findings = append(findings, finding)
 				result.Differ++
-				result.Added, result.Changed, result.Removed = result.Added+finding.Added, result.Changed+finding.Changed, result.Removed+finding.Removed
+				result.Added, result.Changed, result.Removed = result.Added+finding.Added, result.Changed+
+					finding.Changed, result.Removed+finding.Removed
 				if finding.Gone > 0 {
 					result.Gone, result.GoneHours = result.Gone+finding.Gone, result.GoneHours+1
 				}
@@ -105,10 +109,12 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 		return Comparison{}, temporalError(ctx, err)
 	}
 	if result.Gone > 0 {
-		activity.GetLogger(ctx).Warn("files have left the source: their rows stay until somebody takes them out with --remove-gone",
+		activity.GetLogger(ctx).Warn("files have left the source: their rows stay until somebody takes them out "+
+			"with --remove-gone",
 			"source", a.Source.String(), "hours", result.GoneHours, "files", result.Gone)
 	}
-	activity.GetLogger(ctx).Info("compared with the source", "from", input.From.String(), "until", result.Until.String(), "same", result.Same,
+	activity.GetLogger(ctx).Info("compared with the source", "from", input.From.String(),
+		"until", result.Until.String(), "same", result.Same,
 		"differ", result.Differ, "empty", result.Empty, "to ingest", len(result.Hours))
 	return result, nil
 }
@@ -116,7 +122,8 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 // refusedHours counts the hours of which nothing is known.
 func (m *surveyedMonth) refusedHours() (n int) {
 	next := telemetry.Hour(math.MinInt64)
-	for _, folder := range slices.SortedFunc(slices.Values(m.refused), func(a, b source.RefusedFolder) int { return int(a.From - b.From) }) {
+	for _, folder := range slices.SortedFunc(slices.Values(m.refused),
+		func(a, b source.RefusedFolder) int { return int(a.From - b.From) }) {
 		n += int(max(0, folder.To-max(folder.From, next)))
 		next = max(next, folder.To)
 	}
@@ -129,7 +136,8 @@ type comparedMonth struct {
 	findings []ledger.Finding
 }
 
-func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, input CompareInput) (month comparedMonth, err error) {
+func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour,
+	input CompareInput) (month comparedMonth, err error) {
 	month.until = to
 	newest, err := a.newestRows(ctx, from, to)
 	if err != nil {
@@ -202,15 +210,16 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour, inpu
 	return month, nil
 }
 
-// NoteNoHours makes a finding of a source in which not one folder of an hour is, once for as long as it stays the newest one: the
-// schedule comes every hour. hour is the first one that was looked for.
+// NoteNoHours makes a finding of a source in which not one folder of an hour is, once for as long as it stays the
+// newest one: the schedule comes every hour. hour is the first one that was looked for.
 func (a *Ingest) NoteNoHours(ctx context.Context, hour telemetry.Hour) error {
 	defer keepAlive(ctx, nil)()
 	found := a.Source.CheckHours(ctx)
 	if !errors.Is(found, source.ErrNoHours) {
 		return temporalError(ctx, found) // there are some by now, or it can't be told
 	}
-	activity.GetLogger(ctx).Warn("nothing was changed, since the source has no hours", "hour", hour.String(), "error", found)
+	activity.GetLogger(ctx).Warn("nothing was changed, since the source has no hours", "hour", hour.String(),
+		"error", found)
 	findings, err := ledger.Findings(ctx, a.Lake)
 	if err != nil {
 		return temporalError(ctx, err)
@@ -222,7 +231,8 @@ func (a *Ingest) NoteNoHours(ctx context.Context, hour telemetry.Hour) error {
 	if err != nil {
 		return temporalError(ctx, err)
 	}
-	finding := ledger.Finding{Hour: hour, FoundAt: time.Now().UTC().Truncate(time.Microsecond), State: ledger.HourUnknown, Note: found.Error()}
+	finding := ledger.Finding{Hour: hour, FoundAt: time.Now().UTC().Truncate(time.Microsecond),
+		State: ledger.HourUnknown, Note: found.Error()}
 	if row, known := rows[hour]; known {
 		finding.State = row.State
 	}
@@ -230,7 +240,8 @@ func (a *Ingest) NoteNoHours(ctx context.Context, hour telemetry.Hour) error {
 }
 
 // LostFiles are the files of hours in [from, to) whose rows --remove-gone would take out.
-func LostFiles(ctx context.Context, src source.Source, l *lake.Lake, from, to telemetry.Hour) (lost []ledger.File, err error) {
+func LostFiles(ctx context.Context, src source.Source, l *lake.Lake, from,
+	to telemetry.Hour) (lost []ledger.File, err error) {
 	if err := src.CheckHours(ctx); err != nil {
 		return nil, err
 	}
@@ -260,7 +271,8 @@ func LostFiles(ctx context.Context, src source.Source, l *lake.Lake, from, to te
 	return lost, nil
 }
 
-func lostOf(ctx context.Context, src source.Source, known map[telemetry.Hour][]ledger.File) (lost []ledger.File, err error) {
+func lostOf(ctx context.Context, src source.Source,
+	known map[telemetry.Hour][]ledger.File) (lost []ledger.File, err error) {
 	var mutex sync.Mutex
 	work, workCtx := errgroup.WithContext(ctx)
 	work.SetLimit(listedAtOnce)

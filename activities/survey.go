@@ -49,8 +49,9 @@ type surveyed struct {
 	Until telemetry.Hour `json:"until"`
 }
 
-// SurveyHours finds the hours of a range that have files, by prefix and not one by one, and records those that have none
-// in the ledger, all in one commit. For LayerSilver these are the hours that the ledger knows, and nothing is recorded.
+// SurveyHours finds the hours of a range that have files, by prefix and not one by one, and records those that have
+// none in the ledger, all in one commit. For LayerSilver these are the hours that the ledger knows, and nothing is
+// recorded.
 func (a *Ingest) SurveyHours(ctx context.Context, input SurveyInput) (survey Survey, err error) {
 	var until atomic.Int64
 	defer keepAlive(ctx, func() any { return surveyed{telemetry.Hour(until.Load())} })()
@@ -82,7 +83,8 @@ func (a *Ingest) SurveyHours(ctx context.Context, input SurveyInput) (survey Sur
 	if err := ledger.RecordEmpty(ctx, a.Lake, surveyRun(ctx), a.Source.String(), unknown, started); err != nil {
 		return Survey{}, temporalError(ctx, err)
 	}
-	activity.GetLogger(ctx).Info("surveyed", "from", input.From.String(), "until", survey.Until.String(), "hours", len(survey.Hours),
+	activity.GetLogger(ctx).Info("surveyed", "from", input.From.String(), "until", survey.Until.String(), "hours",
+		len(survey.Hours),
 		"empty", survey.Empty, "recorded", len(unknown), "done", len(survey.Done))
 	return survey, nil
 }
@@ -95,7 +97,8 @@ type SpanInput struct {
 // SpanHours finds the first and the last hour that the ledger has a row of, or, for LayerBronze, the source a file.
 func (a *Ingest) SpanHours(ctx context.Context, input SpanInput) (span gold.HourRange, err error) {
 	defer keepAlive(ctx, nil)()
-	first, end := telemetry.HourOf(time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)), telemetry.HourOf(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))
+	first, end := telemetry.HourOf(time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)), telemetry.HourOf(time.Date(9999, 12,
+		31, 0, 0, 0, 0, time.UTC))
 	var hours []telemetry.Hour
 	if input.Layer == "" || input.Layer == LayerBronze {
 		if err = a.Source.CheckHours(ctx); err == nil {
@@ -139,7 +142,8 @@ type surveyedMonth struct {
 	refused []source.RefusedFolder
 }
 
-func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour, input SurveyInput) (month surveyedMonth, err error) {
+func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour,
+	input SurveyInput) (month surveyedMonth, err error) {
 	month.until = to
 	newest, err := a.newestRows(ctx, from, to)
 	if err != nil {
@@ -159,7 +163,8 @@ func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour, input
 		row, known := newest[hour]
 		switch {
 		case month.refuses(hour):
-		case known && !input.Since.IsZero() && !row.StartedAt.Before(input.Since) && (files[hour] || row.State != ledger.HourEmpty):
+		case known && !input.Since.IsZero() && !row.StartedAt.Before(input.Since) &&
+			(files[hour] || row.State != ledger.HourEmpty):
 			month.done = append(month.done, lake.Run{Hour: hour, ID: row.RunID})
 		case files[hour]:
 			month.run = append(month.run, hour)
@@ -192,7 +197,8 @@ func (a *Ingest) newestRows(ctx context.Context, from, to telemetry.Hour) (map[t
 }
 
 // hoursWithFiles are the hours in [from, to) that have files, and the folders that can't be listed.
-func (a *Ingest) hoursWithFiles(ctx context.Context, from, to telemetry.Hour) (map[telemetry.Hour]bool, []source.RefusedFolder, error) {
+func (a *Ingest) hoursWithFiles(ctx context.Context,
+	from, to telemetry.Hour) (map[telemetry.Hour]bool, []source.RefusedFolder, error) {
 	hours, err := a.Source.Hours(ctx, from, to)
 	var refused []source.RefusedFolder
 	if some := (*source.RefusedError)(nil); errors.As(err, &some) {
@@ -225,7 +231,8 @@ func (m *surveyedMonth) cut(limit int) {
 		return hours[:n]
 	}
 	m.empty.Known, m.empty.Unknown = before(m.empty.Known), before(m.empty.Unknown)
-	n, _ := slices.BinarySearchFunc(m.done, m.until, func(run lake.Run, hour telemetry.Hour) int { return int(run.Hour - hour) })
+	n, _ := slices.BinarySearchFunc(m.done, m.until,
+		func(run lake.Run, hour telemetry.Hour) int { return int(run.Hour - hour) })
 	m.done = m.done[:n]
 	m.refused = slices.DeleteFunc(m.refused, func(f source.RefusedFolder) bool { return f.From >= m.until })
 	for i := range m.refused {

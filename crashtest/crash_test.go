@@ -36,7 +36,8 @@ import (
 func program(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "versionlake")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../cmd/versionlake").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path,
+		"../cmd/versionlake").CombinedOutput(); err != nil {
 		t.Fatalf("build the command: %v\n%s", err, out)
 	}
 	return path
@@ -68,7 +69,8 @@ type site struct {
 }
 
 func (s *site) command(args ...string) *exec.Cmd {
-	args = append(args, "--dir", s.dir, "--source", s.source, "--catalog", s.lake.Catalog, "--warehouse", s.lake.Warehouse)
+	args = append(args, "--dir", s.dir, "--source", s.source, "--catalog", s.lake.Catalog, "--warehouse",
+		s.lake.Warehouse)
 	cmd := exec.CommandContext(s.t.Context(), s.program, args...)
 	cmd.Env = slices.Concat(os.Environ(), s.env, s.server.Env())
 	return cmd
@@ -155,7 +157,8 @@ func (s *site) tables(from, to telemetry.Hour) string {
 		s.t.Fatal(err)
 	}
 	for _, row := range hours {
-		fmt.Fprintln(&text, row.Hour, row.State, row.Files, row.Lines, row.Events, row.Rejects, row.Blanks, row.Silver, row.Sightings, row.Bindings)
+		fmt.Fprintln(&text, row.Hour, row.State, row.Files, row.Lines, row.Events, row.Rejects, row.Blanks, row.Silver,
+			row.Sightings, row.Bindings)
 		files, err := ledger.Files(ctx, l, row.Hour)
 		if err != nil {
 			s.t.Fatal(err)
@@ -174,7 +177,8 @@ func (s *site) tables(from, to telemetry.Hour) string {
 		}
 	}
 	if status.Behind || status.DailyBehind {
-		s.t.Errorf("gold is behind silver: %v, or the daily aggregates behind both: %v", status.Behind, status.DailyBehind)
+		s.t.Errorf("gold is behind silver: %v, or the daily aggregates behind both: %v", status.Behind,
+			status.DailyBehind)
 	}
 	return text.String()
 }
@@ -285,7 +289,8 @@ func (s *site) backfill(from, to telemetry.Hour) (await func() error) {
 	}
 	return func() error {
 		for {
-			started, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: `WorkflowType = "ScheduledHour"`})
+			started, err := c.CountWorkflow(ctx,
+				&workflowservice.CountWorkflowExecutionsRequest{Query: `WorkflowType = "ScheduledHour"`})
 			if err != nil {
 				return err
 			}

@@ -32,10 +32,10 @@ type outages struct {
 	lasts    time.Duration
 }
 
-// TestOutages lets Postgres go away in the middle of a range while S3 refuses every third call, and a disk fill up. Each time the
-// Temporal UI says what is waited for, and the range ends right once it is back, with no help: not even where the worker is
-// replaced in the outage, and the Temporal server with it. With VERSIONLAKE_FAULTS set, the
-// range is a day, and the outages last a minute.
+// TestOutages lets Postgres go away in the middle of a range while S3 refuses every third call, and a disk fill up.
+// Each time the Temporal UI says what is waited for, and the range ends right once it is back, with no help: not
+// even where the worker is replaced in the outage, and the Temporal server with it. With VERSIONLAKE_FAULTS set,
+// the range is a day, and the outages last a minute.
 func TestOutages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts real servers")
@@ -60,8 +60,8 @@ type outage struct {
 	meanwhile  func(worker *exec.Cmd) *exec.Cmd // what else happens; nil: nothing
 }
 
-// through runs a range, and lets something be away from its first hours on, until that is said in the Temporal UI and for a
-// while more.
+// through runs a range, and lets something be away from its first hours on, until that is said in the Temporal UI
+// and for a while more.
 func (o outages) through(s *site, of outage) {
 	s.t.Helper()
 	t, from, to := s.t, o.from, o.to
@@ -150,26 +150,31 @@ func hoursDone(t *testing.T, c client.Client, from, to telemetry.Hour) int {
 func waitsFor(t *testing.T, c client.Client) string {
 	t.Helper()
 	var text strings.Builder
-	running, err := c.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: `ExecutionStatus = "Running"`})
+	running, err := c.ListWorkflow(t.Context(),
+		&workflowservice.ListWorkflowExecutionsRequest{Query: `ExecutionStatus = "Running"`})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, execution := range running.Executions {
-		described, err := c.DescribeWorkflowExecution(t.Context(), execution.Execution.WorkflowId, execution.Execution.RunId)
+		described, err := c.DescribeWorkflowExecution(t.Context(), execution.Execution.WorkflowId,
+			execution.Execution.RunId)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, pending := range described.PendingActivities {
 			if failure := pending.LastFailure; failure != nil {
-				fmt.Fprintf(&text, "%s, %s, attempt %d: %s\n", execution.Execution.WorkflowId, pending.ActivityType.Name, pending.Attempt, failure.Message)
+				fmt.Fprintf(&text, "%s, %s, attempt %d: %s\n", execution.Execution.WorkflowId,
+					pending.ActivityType.Name, pending.Attempt, failure.Message)
 			}
 		}
 	}
 	return text.String()
 }
 
-// onServers is a site whose source and warehouse are on S3, behind faults, and whose catalog is in Postgres, behind a gate.
-func onServers(t *testing.T, command, source string, choose func(*http.Request) testserver.Fault) (*site, *testserver.Gate) {
+// onServers is a site whose source and warehouse are on S3, behind faults, and whose catalog is in Postgres, behind
+// a gate.
+func onServers(t *testing.T, command, source string,
+	choose func(*http.Request) testserver.Fault) (*site, *testserver.Gate) {
 	t.Helper()
 	server := testserver.S3(t)
 	bucket := server.NewBucket(t)
@@ -186,7 +191,8 @@ func onServers(t *testing.T, command, source string, choose func(*http.Request) 
 		if err != nil {
 			return err
 		}
-		_, err = server.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("telemetry/" + filepath.ToSlash(key)), Body: file})
+		_, err = server.Client().PutObject(t.Context(),
+			&s3.PutObjectInput{Bucket: &bucket, Key: aws.String("telemetry/" + filepath.ToSlash(key)), Body: file})
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -194,8 +200,9 @@ func onServers(t *testing.T, command, source string, choose func(*http.Request) 
 	server.Behind(t, choose).Setenv(t)
 	database, gate := testserver.PostgresBehind(t, testserver.Postgres(t))
 	return &site{
-		t: t, program: command, dir: t.TempDir(), source: "s3://" + bucket + "/telemetry", server: testserver.Temporal(t),
-		lake: lake.Config{Catalog: database, Warehouse: "s3://" + bucket + "/lake"},
+		t: t, program: command, dir: t.TempDir(), source: "s3://" + bucket + "/telemetry",
+		server: testserver.Temporal(t),
+		lake:   lake.Config{Catalog: database, Warehouse: "s3://" + bucket + "/lake"},
 	}, gate
 }
 
@@ -240,7 +247,8 @@ func (o outages) diskFull(t *testing.T, command string) {
 			t.Error(err)
 		}
 	})
-	s := &site{t: t, program: command, dir: filepath.Join(disk, "lake"), source: o.source, server: testserver.Temporal(t), env: []string{"TMPDIR=" + disk}}
+	s := &site{t: t, program: command, dir: filepath.Join(disk, "lake"), source: o.source,
+		server: testserver.Temporal(t), env: []string{"TMPDIR=" + disk}}
 	filler := filepath.Join(disk, "filler")
 	fill := func() {
 		file, err := os.Create(filler)

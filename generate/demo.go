@@ -16,8 +16,8 @@ type Facts struct {
 	Upgrade               time.Time // the first sighting of After, until the late file comes
 	UpgradeHour           telemetry.Hour
 
-	// The late file tells that the upgrade was at LateUpgrade: what was in effect at Asked, in between, is Before without
-	// it and After with it. It lies in LateHour, the one after the world.
+	// The late file tells that the upgrade was at LateUpgrade: what was in effect at Asked, in between, is Before
+	// without it and After with it. It lies in LateHour, the one after the world.
 	LateHour    telemetry.Hour
 	LateUpgrade time.Time
 	Asked       time.Time
@@ -70,9 +70,11 @@ func Demo() Options {
 // DemoLate writes, into the hour after the demo's world, the late file that changes what is known of the past.
 func DemoLate(ctx context.Context, dir string) (Summary, error) {
 	facts := DemoFacts()
-	offline := act(facts.User, facts.Service, facts.Device, "5E1F0000000000000000000000000A09", facts.LateUpgrade.Add(-time.Second), facts.After)
+	offline := act(facts.User, facts.Service, facts.Device, "5E1F0000000000000000000000000A09",
+		facts.LateUpgrade.Add(-time.Second), facts.After)
 	script := at(facts.LateHour, append(offline, Event{
-		Kind: telemetry.KindLogin, Time: demoAnonymous(facts).Add(-time.Second).UnixMicro(), Service: facts.Service, Session: facts.Session,
+		Kind: telemetry.KindLogin, Time: demoAnonymous(facts).Add(-time.Second).UnixMicro(), Service: facts.Service,
+		Session:     facts.Session,
 		Transaction: 1, User: facts.Owner, NamesUser: true,
 	})...)
 	path := facts.LateHour.Folder() + "/late.tsv"
@@ -94,8 +96,10 @@ func demoScript(f Facts) []Event {
 	add(day+5, act(f.User, f.Service, f.Device, session("A01"), moment(day+5, 31), f.Before))
 	told := act(f.User, f.Service, f.Device, session("A02"), moment(day+16, 2), f.Before)
 	for i, status := range []string{"Sent", "Shown", "Accepted"} {
-		told = append(told, Event{Kind: telemetry.KindNotification, Time: moment(day+16, 5+i).UnixMicro(), Service: f.Service, Session: session("A02"),
-			Transaction: int64(3 + i), User: f.User, Device: f.Device, HasDevice: true, Target: f.After, Status: status})
+		told = append(told, Event{Kind: telemetry.KindNotification, Time: moment(day+16, 5+i).UnixMicro(),
+			Service: f.Service, Session: session("A02"),
+			Transaction: int64(3 + i), User: f.User, Device: f.Device, HasDevice: true, Target: f.After,
+			Status: status})
 	}
 	add(day+16, told)
 	add(f.UpgradeHour, act(f.User, f.Service, f.Device, session("A03"), f.Upgrade.Add(-time.Second), f.After))
@@ -104,8 +108,10 @@ func demoScript(f Facts) []Event {
 	// Nobody knows whose this session is, as long as the late file is not there.
 	anonymous := demoAnonymous(f)
 	nobody, _ := history.UserID("", f.Session)
-	add(telemetry.HourOf(anonymous), []Event{{Kind: telemetry.KindSoftwareVersion, Time: anonymous.UnixMicro(), Service: f.Service, Session: f.Session,
-		Transaction: 2, User: nobody, Device: f.Device, HasDevice: true, NamesDevice: true, Version: f.After}})
+	add(telemetry.HourOf(anonymous),
+		[]Event{{Kind: telemetry.KindSoftwareVersion, Time: anonymous.UnixMicro(), Service: f.Service,
+			Session:     f.Session,
+			Transaction: 2, User: nobody, Device: f.Device, HasDevice: true, NamesDevice: true, Version: f.After}})
 
 	// There and back again.
 	add(day+8, act(f.Downgraded, f.Service, "PC", session("C01"), moment(day+8, 10), f.Before))
@@ -117,9 +123,11 @@ func demoScript(f Facts) []Event {
 // act is a short session: a Login, and a second later the version on the device.
 func act(user, service, device, session string, start time.Time, version string) []Event {
 	return []Event{
-		{Kind: telemetry.KindLogin, Time: start.UnixMicro(), Service: service, Session: session, Transaction: 1, User: user, NamesUser: true,
+		{Kind: telemetry.KindLogin, Time: start.UnixMicro(), Service: service, Session: session, Transaction: 1,
+			User: user, NamesUser: true,
 			Device: device, HasDevice: true},
-		{Kind: telemetry.KindSoftwareVersion, Time: start.Add(time.Second).UnixMicro(), Service: service, Session: session, Transaction: 2, User: user,
+		{Kind: telemetry.KindSoftwareVersion, Time: start.Add(time.Second).UnixMicro(), Service: service,
+			Session: session, Transaction: 2, User: user,
 			Device: device, HasDevice: true, NamesDevice: true, Version: version},
 	}
 }

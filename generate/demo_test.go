@@ -39,13 +39,15 @@ func TestDemoFacts(t *testing.T) {
 		return strings.Join(versions, ", ")
 	}
 	before, after := f.Service+"/"+f.Device+" "+f.Before, f.Service+"/"+f.Device+" "+f.After
-	for moment, want := range map[time.Time]string{f.Asked: before, f.Upgrade.Add(-time.Microsecond): before, f.Upgrade: after,
+	for moment, want := range map[time.Time]string{f.Asked: before, f.Upgrade.Add(-time.Microsecond): before,
+		f.Upgrade:           after,
 		f.UpgradeHour.End(): after, o.From.Start(): ""} {
 		if got := at(f.User, moment); got != want {
 			t.Errorf("%s at %v: %q, want %q", f.User, moment, got, want)
 		}
 	}
-	if told := accepted[f.User]; told.IsZero() || !told.Before(f.LateUpgrade) || telemetry.HourOf(f.Upgrade) != f.UpgradeHour {
+	if told := accepted[f.User]; told.IsZero() || !told.Before(f.LateUpgrade) ||
+		telemetry.HourOf(f.Upgrade) != f.UpgradeHour {
 		t.Errorf("told at %v", told)
 	}
 	anonymous, _ := history.UserID("", f.Session)
@@ -53,7 +55,8 @@ func TestDemoFacts(t *testing.T) {
 		t.Errorf("%d sightings of %s, %d of %s", len(sightings[anonymous]), anonymous, len(sightings[f.Owner]), f.Owner)
 	}
 	down := history.Build(f.Downgraded, history.KindUser, sightings[f.Downgraded])
-	if last := down.History[len(down.History)-1]; !last.IsDowngrade || telemetry.HourOf(time.UnixMicro(last.ValidFrom)) != f.DowngradeHour {
+	if last := down.History[len(down.History)-1]; !last.IsDowngrade ||
+		telemetry.HourOf(time.UnixMicro(last.ValidFrom)) != f.DowngradeHour {
 		t.Errorf("%+v", down)
 	}
 	for h, n := range lines {
@@ -75,14 +78,18 @@ func TestDemoFacts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "Telemetry\t2022-05-27T20:05:10.902+0000\tClientApp\t5E1F0000000000000000000000000A09\t1\t{'Name': 'Login', 'PlayerId': 'p1', 'Method': 'token'}\n" +
-		"Telemetry\t2022-05-27T20:05:11.902+0000\tClientApp\t5E1F0000000000000000000000000A09\t2\t{'Name': 'SoftwareVersion', 'Version': 1.22.04, 'Device': 'Gameboy'}\n" +
-		"Telemetry\t2022-05-28T07:06:59.000+0000\tClientApp\t5E1F0000000000000000000000000D01\t1\t{'Name': 'Login', 'PlayerId': 'p2', 'Method': 'token'}\n"
+	want := "Telemetry\t2022-05-27T20:05:10.902+0000\tClientApp\t5E1F0000000000000000000000000A09\t1\t{'Name': " +
+		"'Login', 'PlayerId': 'p1', 'Method': 'token'}\n" +
+		"Telemetry\t2022-05-27T20:05:11.902+0000\tClientApp\t5E1F0000000000000000000000000A09\t2\t{'Name': " +
+		"'SoftwareVersion', 'Version': 1.22.04, 'Device': 'Gameboy'}\n" +
+		"Telemetry\t2022-05-28T07:06:59.000+0000\tClientApp\t5E1F0000000000000000000000000D01\t1\t{'Name': " +
+		"'Login', 'PlayerId': 'p2', 'Method': 'token'}\n"
 	if string(content) != want {
 		t.Errorf("the late file:\n%s\nwant\n%s", content, want)
 	}
-	sightings[f.User] = append(sightings[f.User], history.Sighting{Service: f.Service, Device: f.Device, HasDevice: true, Version: f.After,
-		Time: f.LateUpgrade.UnixMicro(), Transaction: 2})
+	sightings[f.User] = append(sightings[f.User],
+		history.Sighting{Service: f.Service, Device: f.Device, HasDevice: true, Version: f.After,
+			Time: f.LateUpgrade.UnixMicro(), Transaction: 2})
 	if got := at(f.User, f.Asked); got != after {
 		t.Errorf("with the late file: %q", got)
 	}

@@ -59,7 +59,8 @@ func TestUsersAndDevicesFollowFromTheBodies(t *testing.T) {
 	o.Script = demoScript(DemoFacts())
 	users, devices := map[string]history.Bindings{}, map[string]history.Bindings{}
 	bind := func(to map[string]history.Bindings, e *Event, value string) {
-		to[e.Session] = append(to[e.Session], history.Binding{Value: value, Time: e.Time, Transaction: e.Transaction, File: e.File, Line: e.Line})
+		to[e.Session] = append(to[e.Session],
+			history.Binding{Value: value, Time: e.Time, Transaction: e.Transaction, File: e.File, Line: e.Line})
 	}
 	ended := 0
 	for e := range Truth(o) {
@@ -67,7 +68,8 @@ func TestUsersAndDevicesFollowFromTheBodies(t *testing.T) {
 			bind(users, &e, e.User)
 		}
 		if e.Kind == telemetry.KindLogout || e.Kind == telemetry.KindLogin && !e.NamesUser {
-			users[e.Session] = append(users[e.Session], history.Binding{Ends: true, Time: e.Time, Transaction: e.Transaction, File: e.File, Line: e.Line})
+			users[e.Session] = append(users[e.Session],
+				history.Binding{Ends: true, Time: e.Time, Transaction: e.Transaction, File: e.File, Line: e.Line})
 			ended++
 		}
 		if e.NamesDevice {
@@ -104,7 +106,8 @@ func TestUsersAndDevicesFollowFromTheBodies(t *testing.T) {
 		}
 	}
 	if shared == 0 || anonymous == 0 || without == 0 || ended == 0 {
-		t.Errorf("%d events of shared sessions, %d of anonymous ones, %d without a device, %d endings", shared, anonymous, without, ended)
+		t.Errorf("%d events of shared sessions, %d of anonymous ones, %d without a device, %d endings", shared,
+			anonymous, without, ended)
 	}
 }
 
@@ -143,7 +146,8 @@ func TestGolden(t *testing.T) {
 	var lines writer
 	for _, h := range hours(o) {
 		for e := range Events(o, h) {
-			fmt.Fprintf(sum, "%s:%d\t%s\t%s\t%v\t%s", e.File, e.Line, e.User, e.Device, e.Repeated, lines.append(nil, &e))
+			fmt.Fprintf(sum, "%s:%d\t%s\t%s\t%v\t%s", e.File, e.Line, e.User, e.Device, e.Repeated,
+				lines.append(nil, &e))
 		}
 	}
 	if got := fmt.Sprintf("%x", sum.Sum(nil)); got != golden {
@@ -285,7 +289,8 @@ func TestRollOutInStages(t *testing.T) {
 	for _, step := range []struct {
 		after     int64
 		low, high float64
-	}{{-1, 0, 0}, {span / 20, 0.03, 0.06}, {span / 5, 0.15, 0.26}, {span * 2 / 5, 0.45, 0.65}, {span * 3 / 5, 0.80, 0.9}} {
+	}{{-1, 0, 0}, {span / 20, 0.03, 0.06}, {span / 5, 0.15, 0.26}, {span * 2 / 5, 0.45, 0.65},
+		{span * 3 / 5, 0.80, 0.9}} {
 		running := 0
 		for n := range installations {
 			r := rollout{product: p, seed: w.root.of(uint64(n)), span: span}
@@ -354,7 +359,8 @@ func TestBenchmarkShape(t *testing.T) {
 		count++
 		// As other programs cut these lines: by tabs, and by the quotes of the attributes.
 		fields := strings.Split(line, "\t")
-		if len(fields) != 6 || len(fields[1]) != len("2021-12-24T11:31:19.459+0000") || !strings.HasPrefix(fields[5], "{'Name': '"+e.Name+"'") {
+		if len(fields) != 6 || len(fields[1]) != len("2021-12-24T11:31:19.459+0000") ||
+			!strings.HasPrefix(fields[5], "{'Name': '"+e.Name+"'") {
 			t.Fatalf("%q", line)
 		}
 		switch e.Kind {
@@ -393,7 +399,10 @@ func TestValidate(t *testing.T) {
 		"fraction": func(o *Options) { o.Late = 1.1 }, "negative": func(o *Options) { o.Bad = -0.1 },
 		"session": func(o *Options) { o.SessionLength = time.Hour }, "cadence": func(o *Options) { o.Cadence = 0 },
 		"late": func(o *Options) { o.MaxLate = 24 }, "from": func(o *Options) { o.From = -100_000 },
-		"to": func(o *Options) { o.Hours = 1 << 40 }, "lines of a user": func(o *Options) { o.Users, o.LinesPerHour = 1, 1_000_000 },
+		"to": func(o *Options) { o.Hours = 1 << 40 }, "lines of a user": func(o *Options) {
+			o.Users, o.LinesPerHour = 1,
+				1_000_000
+		},
 		"users of a file": func(o *Options) { o.Users, o.FilesPerHour = 1_000_000, 1 },
 		"lines of a file": func(o *Options) { o.LinesPerHour, o.FilesPerHour = 100_000_000, 1 },
 	} {

@@ -55,7 +55,8 @@ func TestFilesSayWhatTheEventsSay(t *testing.T) {
 			line := scanner.Line()
 			var got telemetry.Event
 			if reason := parser.Parse(line.Text, &got); reason != e.Reason || line.Number != e.Line || e.Hour != h {
-				t.Fatalf("%s:%d: reason %q, want %q in line %d: %q", e.File, line.Number, reason, e.Reason, e.Line, line.Text)
+				t.Fatalf("%s:%d: reason %q, want %q in line %d: %q", e.File, line.Number, reason, e.Reason, e.Line,
+					line.Text)
 			}
 			if e.Reason != "" {
 				bad++
@@ -71,8 +72,10 @@ func TestFilesSayWhatTheEventsSay(t *testing.T) {
 
 func compare(t *testing.T, e *Event, got *telemetry.Event, line []byte) {
 	t.Helper()
-	want := []string{"Telemetry", e.Name, e.Service, e.Session, strconv.FormatInt(e.Transaction, 10), fmt.Sprint(e.Time), e.Kind.String()}
-	have := []string{string(got.Category), string(got.Name), string(got.ServiceName), string(got.SessionID), string(got.TransactionID),
+	want := []string{"Telemetry", e.Name, e.Service, e.Session, strconv.FormatInt(e.Transaction, 10),
+		fmt.Sprint(e.Time), e.Kind.String()}
+	have := []string{string(got.Category), string(got.Name), string(got.ServiceName), string(got.SessionID),
+		string(got.TransactionID),
 		fmt.Sprint(got.Time), got.Kind.String()}
 	expect := func(a telemetry.Attribute, value string) {
 		want, have = append(want, value), append(have, text(got, a))

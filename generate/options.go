@@ -30,9 +30,10 @@ type Options struct {
 	Daily    float64 // how far activity swings with the time of day; 0 is flat
 	NewUsers float64 // installations that appear during the world; the others are older than it
 
-	Anonymous  float64 // sessions that never say whose they are
-	Shared     float64 // sessions in which somebody else logs in half way
-	Ended      float64 // sessions, of those that say whose they are, that are nobody's for their last part: a Logout, or a Login of nobody
+	Anonymous float64 // sessions that never say whose they are
+	Shared    float64 // sessions in which somebody else logs in half way
+	// sessions, of those that say whose they are, that are nobody's for their last part: a Logout, or a Login of nobody
+	Ended      float64
 	Deviceless float64 // installations that never say on what device they are
 	Named      float64 // bodies that name the user, in sessions that do
 	Dialects   float64 // installations whose clients write times and bodies in another of the accepted ways
@@ -56,7 +57,8 @@ func Defaults() Options {
 	return Options{
 		Seed: 1, From: from, Hours: 14 * 24, Users: 10_000, LinesPerHour: 20_000, FilesPerHour: 4,
 		SessionLength: 20 * time.Minute, Cadence: 7 * 24 * time.Hour, Daily: 0.6, NewUsers: 0.25,
-		Anonymous: 0.05, Shared: 0.01, Deviceless: 0.03, Named: 0.1, Dialects: 0.1, Skewed: 0.01, Late: 0.02, MaxLate: 6, Repeated: 0.005, Bad: 0.001,
+		Anonymous: 0.05, Shared: 0.01, Deviceless: 0.03, Named: 0.1, Dialects: 0.1, Skewed: 0.01, Late: 0.02,
+		MaxLate: 6, Repeated: 0.005, Bad: 0.001,
 		EmptyHours: 0.01, Compressed: 0.3,
 	}
 }
@@ -91,25 +93,31 @@ func (o Options) Validate() error {
 	check(o.Users > 0, "users: %d, need at least 1", o.Users)
 	check(o.LinesPerHour > 0, "lines per hour: %d, need at least 1", o.LinesPerHour)
 	check(o.FilesPerHour > 0 && o.FilesPerHour <= 10_000, "files per hour: %d, need 1 to 10000", o.FilesPerHour)
-	check(o.SessionLength >= time.Second && o.SessionLength <= 30*time.Minute, "session length: %v, need 1s to 30m", o.SessionLength)
+	check(o.SessionLength >= time.Second && o.SessionLength <= 30*time.Minute, "session length: %v, need 1s to 30m",
+		o.SessionLength)
 	check(o.Cadence >= time.Hour, "cadence of releases: %v, need at least an hour", o.Cadence)
 	check(o.MaxLate >= 0 && o.MaxLate <= 23, "hours late: %d, need 0 to 23", o.MaxLate)
 	for _, f := range []struct {
 		name  string
 		value float64
 	}{
-		{"daily swing", o.Daily}, {"new users", o.NewUsers}, {"anonymous", o.Anonymous}, {"shared", o.Shared}, {"ended", o.Ended}, {"deviceless", o.Deviceless}, {"named", o.Named},
+		{"daily swing", o.Daily}, {"new users", o.NewUsers}, {"anonymous", o.Anonymous}, {"shared", o.Shared}, {"ended",
+			o.Ended}, {"deviceless", o.Deviceless}, {"named", o.Named},
 		{"dialects", o.Dialects}, {"skewed", o.Skewed}, {"late", o.Late}, {"repeated", o.Repeated}, {"bad", o.Bad},
 		{"empty hours", o.EmptyHours}, {"compressed", o.Compressed},
 	} {
 		check(f.value >= 0 && f.value <= 1, "%s: %v, need a fraction from 0 to 1", f.name, f.value)
 	}
 	first, last := o.From.Start(), (o.From + telemetry.Hour(max(o.Hours, 0))).Start()
-	check(first.Year() >= 1971 && last.Year() <= 9998, "hours from %s to %s: need years from 1971 to 9998", o.From, last.Format(time.DateOnly))
+	check(first.Year() >= 1971 && last.Year() <= 9998, "hours from %s to %s: need years from 1971 to 9998", o.From,
+		last.Format(time.DateOnly))
 	if len(faults) == 0 {
-		check(o.LinesPerHour/o.Users < maxLinesPerSession/4, "%d lines an hour from %d users: need more users", o.LinesPerHour, o.Users)
-		check(o.LinesPerHour/o.FilesPerHour <= maxLinesPerFile, "%d lines in %d files an hour: need more files", o.LinesPerHour, o.FilesPerHour)
-		check(o.Users/o.FilesPerHour < maxUsersPerFile, "%d users in %d files an hour: need more files", o.Users, o.FilesPerHour)
+		check(o.LinesPerHour/o.Users < maxLinesPerSession/4, "%d lines an hour from %d users: need more users",
+			o.LinesPerHour, o.Users)
+		check(o.LinesPerHour/o.FilesPerHour <= maxLinesPerFile, "%d lines in %d files an hour: need more files",
+			o.LinesPerHour, o.FilesPerHour)
+		check(o.Users/o.FilesPerHour < maxUsersPerFile, "%d users in %d files an hour: need more files",
+			o.Users, o.FilesPerHour)
 	}
 	if err := errors.Join(faults...); err != nil {
 		return fmt.Errorf("generate: %w", err)

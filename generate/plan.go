@@ -108,9 +108,10 @@ func (f *file) events() iter.Seq[*Event] {
 	}
 }
 
-// faults are the reasons for which bad lines are made. A line over a mebibyte is not among them: it would be all there is
-// to see in a small file.
-var faults = []telemetry.Reason{telemetry.ReasonNUL, telemetry.ReasonUTF8, telemetry.ReasonFields, telemetry.ReasonTimestamp,
+// faults are the reasons for which bad lines are made. A line over a mebibyte is not among them: it would be all
+// there is to see in a small file.
+var faults = []telemetry.Reason{telemetry.ReasonNUL, telemetry.ReasonUTF8, telemetry.ReasonFields,
+	telemetry.ReasonTimestamp,
 	telemetry.ReasonFuture, telemetry.ReasonBody, telemetry.ReasonNesting, telemetry.ReasonName}
 
 func scripted(script []Event, h telemetry.Hour, path string) iter.Seq[*Event] {
@@ -139,8 +140,8 @@ type plan struct {
 	lines    []line
 }
 
-// line packs the arrival in milliseconds of the hour (22 bits), the session (22), the event's number (18) and whether it
-// is a repetition (1).
+// line packs the arrival in milliseconds of the hour (22 bits), the session (22), the event's number (18) and
+// whether it is a repetition (1).
 type line uint64
 
 func packLine(arrival int64, session, event int, repeated bool) line {
@@ -278,7 +279,8 @@ func (p *plan) add(u *user, roll seed, slot int, install bool, from telemetry.Ho
 		arrival = min(arrival+roll.of(ofArrival).within(2*second), hourMs-1)
 		p.lines = append(p.lines, packLine(arrival, at, n, false))
 		if again := roll.of(ofRepeat); w.Repeated > 0 && again.is(w.Repeated) {
-			p.lines = append(p.lines, packLine(min(arrival+1+again.of(ofTime).within(30*second), hourMs-1), at, n, true))
+			p.lines = append(p.lines, packLine(min(arrival+1+again.of(ofTime).within(30*second), hourMs-1), at,
+				n, true))
 		}
 	}
 }

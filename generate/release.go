@@ -69,8 +69,8 @@ type rollout struct {
 	span    int64 // milliseconds from one release to the next
 }
 
-// takes says when the installation moves to a release, in milliseconds UTC, and when it goes back, if it does. Roll-outs
-// are staged: one in twenty at once, a fifth within the first days, the rest by and by; some never.
+// takes says when the installation moves to a release, in milliseconds UTC, and when it goes back, if it does.
+// Roll-outs are staged: one in twenty at once, a fifth within the first days, the rest by and by; some never.
 func (r *rollout) takes(number int) (at, until int64, ok bool) {
 	release := &r.product.releases[number]
 	roll := r.seed.of(ofRelease).of(uint64(number))
@@ -108,8 +108,8 @@ func (r *rollout) running(at int64) int {
 	return 0
 }
 
-// pending is the newest release that is out at a moment and that the installation, which runs an older one, may have. It
-// tells whether the installation will move to it within a day.
+// pending is the newest release that is out at a moment and that the installation, which runs an older one, may
+// have. It tells whether the installation will move to it within a day.
 func (r *rollout) pending(at int64, running int) (number int, soon, ok bool) {
 	for number := r.published(at) - 1; number > running; number-- {
 		if r.product.releases[number].beta && !r.tester {
@@ -128,9 +128,13 @@ type device struct {
 
 // Some names carry what trips parsers up: blanks, quotes, letters beyond ASCII.
 var devices = []device{
-	{"Gameboy", "GameOS 2.1", "DMG-01", 1}, {"iPhone", "iOS 15.5", "iPhone14,2", 6}, {"iPad", "iPadOS 15.4", "iPad13,4", 8},
-	{"Pixel 6", "Android 12", "oriole", 8}, {"Galaxy S22", "Android 12", "SM-S901B", 8}, {"Steam Deck", "SteamOS 3.2", "Jupiter", 16},
-	{"PlayStation 5", "PS5 22.01", "CFI-1100", 16}, {"Xbox Series X", "Xbox 2206", "RRT-00001", 16}, {"Switch", "Horizon 14.1", "HAC-001", 4},
-	{"PC", "Windows 11", "custom", 32}, {"MacBook", "macOS 12.4", "MacBookPro18,3", 16}, {`8" tablet`, "FireOS 8", "Kid's edition", 3},
+	{"Gameboy", "GameOS 2.1", "DMG-01", 1}, {"iPhone", "iOS 15.5", "iPhone14,2", 6},
+	{"iPad", "iPadOS 15.4", "iPad13,4", 8},
+	{"Pixel 6", "Android 12", "oriole", 8}, {"Galaxy S22", "Android 12", "SM-S901B", 8},
+	{"Steam Deck", "SteamOS 3.2", "Jupiter", 16},
+	{"PlayStation 5", "PS5 22.01", "CFI-1100", 16}, {"Xbox Series X", "Xbox 2206", "RRT-00001", 16},
+	{"Switch", "Horizon 14.1", "HAC-001", 4},
+	{"PC", "Windows 11", "custom", 32}, {"MacBook", "macOS 12.4", "MacBookPro18,3", 16},
+	{`8" tablet`, "FireOS 8", "Kid's edition", 3},
 	{"Fernsehgerät", "webOS 22", "OLED48C2", 2},
 }

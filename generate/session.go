@@ -101,7 +101,8 @@ func (w *world) session(u *user, roll seed, slot int, install bool, from telemet
 			s.handover, s.other = middle, userID(other)
 		}
 	}
-	if end := s.opened + (s.lines-s.opened)*3/4; s.named && end > s.opened && end != s.handover && end < s.lines-1 && roll.of(ofEnding).is(w.Ended) {
+	if end := s.opened + (s.lines-s.opened)*3/4; s.named && end > s.opened && end != s.handover && end < s.lines-1 &&
+		roll.of(ofEnding).is(w.Ended) {
 		s.ending, s.goodbye = end, goodbye(roll.of(ofGoodbye).below(int(goodbyes)))
 	}
 	s.slice = s.length / int64(s.lines)
@@ -183,10 +184,12 @@ func (s *session) time(n int) int64 {
 }
 
 var (
-	features = []string{"inventory", "chat", "trade", "photo-mode", "crossplay", "map-editor", "replays", "voice", "cloud-save",
+	features = []string{"inventory", "chat", "trade", "photo-mode", "crossplay", "map-editor", "replays", "voice",
+		"cloud-save",
 		"spectate", "mods", "tournaments"}
 	codes    = []string{"E1042", "E2001", "E2107", "E3310", "GPU-7", "NET-12"}
-	messages = []string{"can't reach the server", "shader cache is cold", "save slot \"2\" is locked", "timeout after 30 s", `no such file: C:\saves\2`}
+	messages = []string{"can't reach the server", "shader cache is cold", "save slot \"2\" is locked",
+		"timeout after 30 s", `no such file: C:\saves\2`}
 	sources  = []string{"store", "website", "bundle", "friend"}
 	campaign = []string{"", "spring-sale", "launch-week", "streamers"}
 	trials   = []struct {
@@ -201,8 +204,10 @@ func (s *session) event(w *world, n int, e *Event) {
 	now := s.time(n)
 	kind := s.kind(n)
 	*e = Event{
-		Kind: kind, Name: nameOf(kind), Time: (now + s.skew) * 1000, Service: s.product.name, Session: s.id, Transaction: int64(n),
-		User: s.user, NamesUser: s.named && (kind == telemetry.KindLogin || (w.Named > 0 && roll.of(ofNamed).is(w.Named))),
+		Kind: kind, Name: nameOf(kind), Time: (now + s.skew) * 1000, Service: s.product.name, Session: s.id,
+		Transaction: int64(n),
+		User:        s.user, NamesUser: s.named &&
+			(kind == telemetry.KindLogin || (w.Named > 0 && roll.of(ofNamed).is(w.Named))),
 		HasDevice: !s.noDevice, dialect: s.dialect, body: roll.of(ofBody),
 	}
 	if n >= s.handover {
@@ -239,7 +244,8 @@ func (s *session) event(w *world, n int, e *Event) {
 		e.Feature = features[roll.of(ofVariant).below(known)]
 	case telemetry.KindIssue:
 		pick := roll.of(ofVariant)
-		e.Code, e.Severity, e.Message = codes[pick.of(0).below(len(codes))], "warning", messages[pick.of(1).below(len(messages))]
+		e.Code, e.Severity, e.Message = codes[pick.of(0).below(len(codes))], "warning", messages[pick.of(
+			1).below(len(messages))]
 		switch pick.of(2).below(6) {
 		case 0:
 			e.Name, e.Severity = "Crash", "fatal"

@@ -61,7 +61,8 @@ func (w *world) landing(h telemetry.Hour) (telemetry.Hour, bool) {
 }
 
 // activeAt swings activity over the day, in percent of the options' Daily: nights are quiet, evenings busy.
-var activeAt = [24]float64{-70, -85, -90, -90, -85, -70, -40, -15, 0, 10, 15, 20, 25, 20, 15, 20, 30, 45, 70, 95, 100, 80, 30, -30}
+var activeAt = [24]float64{-70, -85, -90, -90, -85, -70, -40, -15, 0, 10, 15, 20, 25, 20, 15, 20, 30, 45, 70,
+	95, 100, 80, 30, -30}
 
 // user is who the seed and a number make.
 type user struct {

@@ -45,8 +45,8 @@ type Interval struct {
 	Open               bool
 	LastSeenAt         int64 // the last of the interval's sightings
 	Sightings          int64
-	// IsDowngrade: older in rank, by CompareVersions, than the installation's interval before it. NotComparable: with that one, so
-	// that nobody knows. Both are false for the first interval of an installation.
+	// IsDowngrade: older in rank, by CompareVersions, than the installation's interval before it. NotComparable:
+	// with that one, so that nobody knows. Both are false for the first interval of an installation.
 	IsDowngrade, NotComparable bool
 }
 

@@ -50,11 +50,12 @@ func print(user User) string {
 
 func TestBuild(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
-		"nothing":       {"", ""},
-		"one":           {"app/x 1@5", "app/x 1 [5,..) n=1 last=5"},
-		"a run":         {"app/x 1@5 1@7 1@6", "app/x 1 [5,..) n=3 last=7"},
-		"an upgrade":    {"app/x 1@5 1@6 2@8 2@9", "app/x 1 [5,8) n=2 last=6\napp/x 2 [8,..) n=2 last=9"},
-		"a return":      {"app/x 1@1 2@2 1@3", "app/x 1 [1,2) n=1 last=1\napp/x 2 [2,3) n=1 last=2\napp/x 1 [3,..) n=1 last=3 down"},
+		"nothing":    {"", ""},
+		"one":        {"app/x 1@5", "app/x 1 [5,..) n=1 last=5"},
+		"a run":      {"app/x 1@5 1@7 1@6", "app/x 1 [5,..) n=3 last=7"},
+		"an upgrade": {"app/x 1@5 1@6 2@8 2@9", "app/x 1 [5,8) n=2 last=6\napp/x 2 [8,..) n=2 last=9"},
+		"a return": {"app/x 1@1 2@2 1@3",
+			"app/x 1 [1,2) n=1 last=1\napp/x 2 [2,3) n=1 last=2\napp/x 1 [3,..) n=1 last=3 down"},
 		"one moment":    {"app/x a@1 b@2 c@2", "app/x a [1,2) n=1 last=1\napp/x c [2,..) n=1 last=2"},
 		"joined":        {"app/x a@1 b@2 a@2", "app/x a [1,..) n=2 last=2"},
 		"only a moment": {"app/x a@2 b@2 a@2", "app/x a [2,..) n=1 last=2"},
@@ -156,11 +157,12 @@ func TestOnePlaceTwice(t *testing.T) {
 func world(t *rapid.T) []Sighting {
 	list := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Sighting {
 		s := Sighting{
-			Service: rapid.SampledFrom([]string{"app", "tool"}).Draw(t, "service"),
-			Device:  rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "device"),
-			Version: rapid.SampledFrom([]string{"1.2", "1.10", "2-rc", "odd"}).Draw(t, "version"),
-			Time:    rapid.Int64Range(0, 12).Draw(t, "time"), Transaction: rapid.Int64Range(0, 3).Draw(t, "transaction"),
-			File: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "file"),
+			Service:     rapid.SampledFrom([]string{"app", "tool"}).Draw(t, "service"),
+			Device:      rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "device"),
+			Version:     rapid.SampledFrom([]string{"1.2", "1.10", "2-rc", "odd"}).Draw(t, "version"),
+			Time:        rapid.Int64Range(0, 12).Draw(t, "time"),
+			Transaction: rapid.Int64Range(0, 3).Draw(t, "transaction"),
+			File:        rapid.SampledFrom([]string{"a", "b"}).Draw(t, "file"),
 		}
 		s.HasDevice = s.Device != ""
 		return s
@@ -260,7 +262,8 @@ func checkRow(t *rapid.T, user User) {
 		if !in.Open && in.ValidTo <= in.ValidFrom {
 			t.Fatalf("no tick long: %+v", in)
 		}
-		if before, ok := previous[in.installation()]; ok && (before.Version == in.Version || before.ValidTo != in.ValidFrom) {
+		if before, ok := previous[in.installation()]; ok &&
+			(before.Version == in.Version || before.ValidTo != in.ValidFrom) {
 			t.Fatalf("%+v, then %+v", before, in)
 		}
 		if in.Sightings < 1 || in.LastSeenAt < in.ValidFrom || (!in.Open && in.LastSeenAt > in.ValidTo) {
@@ -321,7 +324,8 @@ func naive(events []Sighting) []Interval {
 func BenchmarkBuild(b *testing.B) {
 	var events []Sighting
 	for i := range int64(100) {
-		events = append(events, Sighting{Service: "app", Device: "x", HasDevice: true, Version: fmt.Sprint("1.", i/10), Time: i})
+		events = append(events, Sighting{Service: "app", Device: "x", HasDevice: true, Version: fmt.Sprint("1.", i/10),
+			Time: i})
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -44,7 +44,8 @@ type Binding struct {
 
 // Compare orders bindings as Sighting.Compare orders sightings. Of one line, the ending comes last.
 func (a *Binding) Compare(b *Binding) int {
-	if c := compareOrder(a.Time, b.Time, a.Transaction, b.Transaction, a.File, b.File, a.Line, b.Line); c != 0 || a.Ends == b.Ends {
+	if c := compareOrder(a.Time, b.Time, a.Transaction, b.Transaction, a.File, b.File, a.Line, b.Line); c != 0 ||
+		a.Ends == b.Ends {
 		return c
 	}
 	if a.Ends {

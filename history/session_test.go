@@ -41,8 +41,10 @@ func TestUserIDIsInjective(t *testing.T) {
 func TestResolve(t *testing.T) {
 	const hour = int64(time.Hour / time.Microsecond)
 	bindings := Bindings{{Value: "a", Time: 10 * hour}, {Value: "b", Time: 20 * hour, Transaction: 1},
-		{Value: "c", Time: 20 * hour, Transaction: 2}, {Value: "d", Time: 100 * hour}, {Value: "e", Time: 100 * hour, Line: 1},
-		{Ends: true, Time: 200 * hour}, {Ends: true, Time: 210 * hour}, {Value: "f", Time: 220 * hour}, {Ends: true, Time: 220 * hour}}
+		{Value: "c", Time: 20 * hour, Transaction: 2}, {Value: "d", Time: 100 * hour},
+		{Value: "e", Time: 100 * hour, Line: 1},
+		{Ends: true, Time: 200 * hour}, {Ends: true, Time: 210 * hour}, {Value: "f", Time: 220 * hour},
+		{Ends: true, Time: 220 * hour}}
 	for _, c := range []struct {
 		at   int64
 		want string
@@ -50,7 +52,8 @@ func TestResolve(t *testing.T) {
 		{-14*hour - 1, ""}, {-14 * hour, "a"}, {0, "a"}, {10 * hour, "a"}, {20*hour - 1, "a"},
 		{20 * hour, "c"}, {44 * hour, "c"}, {44*hour + 1, ""}, {76*hour - 1, ""}, {76 * hour, "d"},
 		{100*hour - 1, "d"}, {100 * hour, "e"}, {124 * hour, "e"}, {124*hour + 1, ""},
-		{196*hour - 1, ""}, {196 * hour, "f"}, {200*hour - 1, "f"}, {200 * hour, ""}, {215 * hour, ""}, {220*hour - 1, ""}, {220 * hour, ""},
+		{196*hour - 1, ""}, {196 * hour, "f"}, {200*hour - 1, "f"}, {200 * hour, ""}, {215 * hour, ""}, {220*hour - 1,
+			""}, {220 * hour, ""},
 		{230 * hour, ""}, {300 * hour, ""},
 		{math.MinInt64, ""}, {math.MaxInt64, ""},
 	} {
@@ -69,8 +72,10 @@ func TestResolve(t *testing.T) {
 func TestResolveAgreesWithASearchOfAll(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		bindings := Bindings(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Binding {
-			b := Binding{Value: rapid.StringMatching("[a-d]").Draw(t, "value"), Time: rapid.Int64Range(0, 20).Draw(t, "time"),
-				Transaction: rapid.Int64Range(0, 2).Draw(t, "transaction"), Line: rapid.Int64Range(0, 3).Draw(t, "line")}
+			b := Binding{Value: rapid.StringMatching("[a-d]").Draw(t, "value"),
+				Time:        rapid.Int64Range(0, 20).Draw(t, "time"),
+				Transaction: rapid.Int64Range(0, 2).Draw(t, "transaction"),
+				Line:        rapid.Int64Range(0, 3).Draw(t, "line")}
 			if b.Ends = rapid.Bool().Draw(t, "ends"); b.Ends {
 				b.Value = ""
 			}

@@ -10,12 +10,15 @@ const ClassNumbered = "#"
 
 // VersionKey is where a version of a service stands among its others (docs/VERSIONS.md).
 type VersionKey struct {
-	// Sort is a text whose bytewise order, which is that of SQL in Trino, orders all versions: Rank, a blank, and the raw text,
-	// which breaks ties. No two versions have the same. It is printable, valid UTF-8, whatever the version is.
+	// Sort is a text whose bytewise order, which is that of SQL in Trino, orders all versions: Rank, a blank, and
+	// the raw text, which breaks ties. No two versions have the same. It is printable, valid UTF-8, whatever the
+	// version is.
 	Sort string
-	// Rank decides: of two comparable versions the older one has the smaller rank, and equal ones have the same. It holds no blank.
+	// Rank decides: of two comparable versions the older one has the smaller rank, and equal ones have the same. It
+	// holds no blank.
 	Rank string
-	// Class: two versions are comparable if they are of one class. It is empty for a version without an order, such as a hash.
+	// Class: two versions are comparable if they are of one class. It is empty for a version without an order, such
+	// as a hash.
 	Class string
 }
 
@@ -28,8 +31,8 @@ func KeyOf(service, version string) VersionKey {
 	return VersionKey{Sort: sort, Rank: sort[:len(rank)], Class: class}
 }
 
-// CompareVersions gives one of three answers: a is older than b (order is negative) or newer, both are equal in rank (0), or they
-// are not comparable. Texts without an order are comparable with nothing but themselves.
+// CompareVersions gives one of three answers: a is older than b (order is negative) or newer, both are equal in
+// rank (0), or they are not comparable. Texts without an order are comparable with nothing but themselves.
 func CompareVersions(service, a, b string) (order int, comparable bool) {
 	if a == b {
 		return 0, true
@@ -45,7 +48,8 @@ func CompareVersions(service, a, b string) (order int, comparable bool) {
 	return strings.Compare(rankA, rankB), true
 }
 
-// SortVersions orders versions of a service by their keys, for lists; in it, versions that are not comparable have places, too.
+// SortVersions orders versions of a service by their keys, for lists; in it, versions that are not comparable have
+// places, too.
 func SortVersions(service, a, b string) int {
 	return cmp.Compare(KeyOf(service, a).Sort, KeyOf(service, b).Sort)
 }
@@ -80,12 +84,12 @@ func rankOf(service, version string) (rank, class string) {
 	return string(t.run()), class
 }
 
-// nextNumber separates numbers. It is above every code that begins what follows them (version_tail.go), so that 1.2-rc and 1.2_7
-// come before 1.2.1.
+// nextNumber separates numbers. It is above every code that begins what follows them (version_tail.go), so that
+// 1.2-rc and 1.2_7 come before 1.2.1.
 const nextNumber = ':'
 
-// appendNumbers appends the numbers at the start of text, less the zeros that end them, and returns how many there were and what
-// follows.
+// appendNumbers appends the numbers at the start of text, less the zeros that end them, and returns how many there
+// were and what follows.
 func appendNumbers(key []byte, text string) (longer []byte, count int, rest string) {
 	significant := 0
 	for first := true; ; first = false {

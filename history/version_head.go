@@ -17,7 +17,8 @@ type head struct {
 // meaningless are words before a number that say no more than that a version follows.
 var meaningless = map[string]bool{"v": true, "ver": true, "version": true, "rel": true, "release": true}
 
-// parseHead reads a folded version of a service; false for a version without an order: it has no number, or is a hash or another id.
+// parseHead reads a folded version of a service; false for a version without an order: it has no number, or is a
+// hash or another id.
 func parseHead(service, text string) (h head, ok bool) {
 	text = dropName(fold(service), text)
 	first := strings.IndexFunc(text, func(r rune) bool { return '0' <= r && r <= '9' })
@@ -47,10 +48,12 @@ func parseHead(service, text string) (h head, ok bool) {
 	return h, true
 }
 
-// dropName takes the service's own name from the start of a version, where a number follows: names may have digits themselves.
+// dropName takes the service's own name from the start of a version, where a number follows: names may have digits
+// themselves.
 func dropName(service, text string) string {
 	rest, ok := strings.CutPrefix(text, service)
-	if !ok || !strings.ContainsFunc(service, isLetter) || !strings.ContainsAny(rest, "0123456789") || letters(rest) > 0 {
+	if !ok || !strings.ContainsFunc(service, isLetter) || !strings.ContainsAny(rest, "0123456789") ||
+		letters(rest) > 0 {
 		return text
 	}
 	if isDigit(service[len(service)-1]) && (isDigit(rest[0]) || rest[0] == '.') {
@@ -62,8 +65,8 @@ func dropName(service, text string) string {
 // longestName bounds the names of services that are looked at in parts.
 const longestName = 256
 
-// isNameOf tells whether leading words name a service, or some of the words of its name that stand side by side: Photo Editor is
-// com.example.photo-editor, and App is ClientApp.
+// isNameOf tells whether leading words name a service, or some of the words of its name that stand side by side:
+// Photo Editor is com.example.photo-editor, and App is ClientApp.
 func isNameOf(service string, leading []string) bool {
 	name := strings.Join(leading, "")
 	if name == "" || len(name) > len(service) || len(service) > longestName {
@@ -99,8 +102,8 @@ func wordsOf(service string) (words []string) {
 	return words
 }
 
-// isID tells whether the text is an id rather than a version, by the letters and digits around its first digit: a hash, a UUID,
-// or a mixture of letters and digits that no scheme of versions makes.
+// isID tells whether the text is an id rather than a version, by the letters and digits around its first digit: a
+// hash, a UUID, or a mixture of letters and digits that no scheme of versions makes.
 func isID(text string, first int) bool {
 	start, end := wordAt(text, first)
 	if isHash(text[start:end]) || isUUID(text[start:]) {
@@ -137,8 +140,8 @@ func wordAt(text string, at int) (start, end int) {
 	return start, end
 }
 
-// isHash tells whether a word is a hash, or git's g and one: seven hexadecimal digits or more, with a letter in them, that are no
-// number with one letter at an end, nor a date with a pre-release.
+// isHash tells whether a word is a hash, or git's g and one: seven hexadecimal digits or more, with a letter in
+// them, that are no number with one letter at an end, nor a date with a pre-release.
 func isHash(word string) bool {
 	if rest, ok := strings.CutPrefix(word, "g"); ok {
 		word = rest
@@ -168,7 +171,8 @@ func isUUID(text string) bool {
 		return false
 	}
 	for i := range len(hyphens) {
-		if hyphen := hyphens[i] == '-'; hyphen != (text[i] == '-') || !hyphen && !isDigit(text[i]) && (text[i] < 'a' || text[i] > 'f') {
+		if hyphen := hyphens[i] == '-'; hyphen != (text[i] == '-') || !hyphen && !isDigit(text[i]) &&
+			(text[i] < 'a' || text[i] > 'f') {
 			return false
 		}
 	}

@@ -2,9 +2,9 @@ package history
 
 import "strings"
 
-// What follows the numbers of a version is read as parts: numbers and words, each with what separates it from the one before.
-// A part begins with one of these codes, in ascending order, all of them below letters, digits and nextNumber; codeEnd stands where
-// nothing follows.
+// What follows the numbers of a version is read as parts: numbers and words, each with what separates it from the
+// one before. A part begins with one of these codes, in ascending order, all of them below letters, digits and
+// nextNumber; codeEnd stands where nothing follows.
 const (
 	codeTilde    = '!'  // what follows is before everything, even before nothing
 	codeBefore   = '"'  // a pre-release
@@ -33,28 +33,35 @@ const (
 	kindPost               // a number behind it, if there is one, counts what came after the release
 )
 
-// words are those that are known behind numbers, with the text that they are ordered by among pre-releases: but for dev, that is
-// the order of the alphabet, in which semver puts those that are not known.
+// words are those that are known behind numbers, with the text that they are ordered by among pre-releases: but for
+// dev, that is the order of the alphabet, in which semver puts those that are not known.
 var words = map[string]struct {
 	kind kindOfWord
 	text string
 }{
-	"dev": {kindPre, string(markDev)}, "alpha": {kindPre, "alpha"}, "beta": {kindPre, "beta"}, "canary": {kindPre, "canary"},
-	"milestone": {kindPre, "milestone"}, "nightly": {kindPre, "nightly"}, "pre": {kindPre, "pre"}, "preview": {kindPre, "preview"},
+	"dev": {kindPre, string(markDev)}, "alpha": {kindPre, "alpha"}, "beta": {kindPre, "beta"}, "canary": {kindPre,
+		"canary"},
+	"milestone": {kindPre, "milestone"}, "nightly": {kindPre, "nightly"}, "pre": {kindPre, "pre"}, "preview": {kindPre,
+		"preview"},
 	"rc": {kindPre, "rc"}, "cr": {kindPre, "rc"}, "candidate": {kindPre, "rc"}, "snapshot": {kindPre, "snapshot"},
-	"release": {kind: kindRelease}, "final": {kind: kindRelease}, "ga": {kind: kindRelease}, "stable": {kind: kindRelease},
+	"release": {kind: kindRelease}, "final": {kind: kindRelease}, "ga": {kind: kindRelease}, "stable": {
+		kind: kindRelease},
 	"rtm": {kind: kindRelease}, "lts": {kind: kindRelease},
-	"sp": {kind: kindPost}, "p": {kind: kindPost}, "pl": {kind: kindPost}, "post": {kind: kindPost}, "hotfix": {kind: kindPost},
-	"patch": {kind: kindPost}, "fix": {kind: kindPost}, "u": {kind: kindPost}, "update": {kind: kindPost}, "r": {kind: kindPost},
+	"sp": {kind: kindPost}, "p": {kind: kindPost}, "pl": {kind: kindPost}, "post": {kind: kindPost}, "hotfix": {
+		kind: kindPost},
+	"patch": {kind: kindPost}, "fix": {kind: kindPost}, "u": {kind: kindPost}, "update": {kind: kindPost}, "r": {
+		kind: kindPost},
 	"rev": {kind: kindPost}, "dirty": {kind: kindPost},
 }
 
-// counted are words of one letter that mean something with a number right behind them only; else the letter is a patch of its own.
+// counted are words of one letter that mean something with a number right behind them only; else the letter is a
+// patch of its own.
 var counted = map[string]string{"a": "alpha", "b": "beta", "c": "rc", "m": "milestone"}
 
 // packaged are words in the revisions of Linux distributions: 1.2.3-4ubuntu5 is after 1.2.3.
 var packaged = map[string]bool{
-	"ubuntu": true, "debian": true, "deb": true, "bpo": true, "el": true, "fc": true, "rhel": true, "amzn": true, "mga": true, "suse": true,
+	"ubuntu": true, "debian": true, "deb": true, "bpo": true, "el": true, "fc": true, "rhel": true, "amzn": true,
+	"mga": true, "suse": true,
 }
 
 // part is a number or a word.
@@ -66,7 +73,8 @@ type part struct {
 
 func (p *part) isNumber() bool { return p.text != "" && isDigit(p.text[0]) }
 
-// partsOf reads what follows the numbers, up to a +: what comes behind that says how a version was built, and does not count.
+// partsOf reads what follows the numbers, up to a +: what comes behind that says how a version was built, and does
+// not count.
 func partsOf(text string) (parts []part) {
 	text, _, _ = strings.Cut(text, "+")
 	separator, from := "", 0
@@ -145,8 +153,8 @@ func (t *tail) run() []byte {
 	return append(t.key, codeEnd)
 }
 
-// describe finds the part at which git describe says how many commits came after a tag, 1.2.3-9-gabc1234, and makes the hash
-// behind it one part. It is -1 where there is none.
+// describe finds the part at which git describe says how many commits came after a tag, 1.2.3-9-gabc1234, and makes
+// the hash behind it one part. It is -1 where there is none.
 func (t *tail) describe() int {
 	for i := 1; i < len(t.parts); i++ {
 		g, count := &t.parts[i], &t.parts[i-1]
@@ -174,7 +182,8 @@ func (t *tail) revision(number string) {
 	t.pre = false
 }
 
-// hash: which of two hashes is older nobody knows, so they count as equal. Behind a dash, semver takes one for a pre-release.
+// hash: which of two hashes is older nobody knows, so they count as equal. Behind a dash, semver takes one for a
+// pre-release.
 func (t *tail) hash(p *part) {
 	if t.begins() && p.separator == "-" {
 		t.key = append(append(t.key, codeBefore, markWord), "hash"...)
@@ -214,8 +223,8 @@ func (t *tail) identifier(p *part) {
 	t.key = appendNumber(append(t.key, mark...), p.text)
 }
 
-// isSemver tells whether a number behind three others and a dash begins a pre-release: what follows is made of identifiers
-// between dots, and is no distribution's.
+// isSemver tells whether a number behind three others and a dash begins a pre-release: what follows is made of
+// identifiers between dots, and is no distribution's.
 func (t *tail) isSemver() bool {
 	for i, p := range t.parts[t.at:] {
 		if i > 0 && strings.ContainsAny(p.separator, " (") {

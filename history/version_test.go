@@ -16,7 +16,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// pairsOf reads a file of pairs: its last three columns are the older version, the newer one, and <, = or ? for not comparable.
+// pairsOf reads a file of pairs: its last three columns are the older version, the newer one, and <, = or ? for not
+// comparable.
 func pairsOf(t testing.TB, file string) (pairs [][3]string) {
 	text, err := os.ReadFile("testdata/" + file)
 	if err != nil {
@@ -50,7 +51,8 @@ func TestPairsOfVersions(t *testing.T) {
 			a, b, want := pair[0], pair[1], pair[2]
 			back := map[string]string{"<": ">", "=": "=", "?": "?"}[want]
 			if is, isBack := relation("svc", a, b), relation("svc", b, a); is != want || isBack != back {
-				t.Errorf("%q %s %q, and back %s; want %s\n%s\n%s", a, is, b, isBack, want, KeyOf("svc", a).Sort, KeyOf("svc", b).Sort)
+				t.Errorf("%q %s %q, and back %s; want %s\n%s\n%s", a, is, b, isBack, want, KeyOf("svc", a).Sort,
+					KeyOf("svc", b).Sort)
 			}
 		}
 	}
@@ -203,7 +205,8 @@ func versionLike() *rapid.Generator[string] {
 	return rapid.OneOf(
 		rapid.StringMatching(word+`?[0-9]{0,2}([-._ ~]?`+word+`?[0-9]{0,2}){0,5}(\+[a-c0-9]{1,3})?`),
 		rapid.StringMatching(`([0-9]{1,30}[:!])?[0-9]{1,30}(\.[0-9]{1,3}){0,4}[a-z]?`),
-		rapid.StringOfN(rapid.SampledFrom([]rune("0019.-+_vVaZé Ж漢🎮́\\$\"'#,:/!~|\t\n\u0085\u00a0\u2028\u200b\ufffd\x01\x7f٣９①")), 0, 12, -1),
+		rapid.StringOfN(rapid.SampledFrom(
+			[]rune("0019.-+_vVaZé Ж漢🎮́\\$\"'#,:/!~|\t\n\u0085\u00a0\u2028\u200b\ufffd\x01\x7f٣９①")), 0, 12, -1),
 		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 8), func(b []byte) string { return string(b) }),
 	)
 }
@@ -222,7 +225,8 @@ func TestOrderOfVersions(t *testing.T) {
 		// What is comparable is of one class, so that it stays comparable over what lies between.
 		c1, ok1 := CompareVersions(service, v[0], v[1])
 		c2, ok2 := CompareVersions(service, v[1], v[2])
-		if c, ok := CompareVersions(service, v[0], v[2]); ok1 && ok2 && (!ok || c > 0 || (c == 0) != (c1 == 0 && c2 == 0)) {
+		if c, ok := CompareVersions(service, v[0], v[2]); ok1 && ok2 &&
+			(!ok || c > 0 || (c == 0) != (c1 == 0 && c2 == 0)) {
 			t.Fatalf("%q, %q and %q are in no order", v[0], v[1], v[2])
 		}
 	})
@@ -231,7 +235,8 @@ func TestOrderOfVersions(t *testing.T) {
 // checkVersion holds what is true of every version.
 func checkVersion(t fatal, service, a string) {
 	key := KeyOf(service, a)
-	if !utf8.ValidString(key.Sort) || strings.ContainsFunc(key.Sort, func(r rune) bool { return !unicode.IsGraphic(r) }) {
+	if !utf8.ValidString(key.Sort) ||
+		strings.ContainsFunc(key.Sort, func(r rune) bool { return !unicode.IsGraphic(r) }) {
 		t.Fatalf("the key of %q does not print: %q", a, key.Sort)
 	}
 	if rank, _, found := strings.Cut(key.Sort, " "); !found || rank != key.Rank {
@@ -254,7 +259,8 @@ func checkVersions(t fatal, service, a, b string) {
 	case (keyA.Sort == keyB.Sort) != (a == b):
 		t.Fatalf("%q has the key %q, %q has %q", a, keyA.Sort, b, keyB.Sort)
 	case order != -back || comparable != comparableBack:
-		t.Fatalf("CompareVersions(%q, %q) = %d, %t, the other way round %d, %t", a, b, order, comparable, back, comparableBack)
+		t.Fatalf("CompareVersions(%q, %q) = %d, %t, the other way round %d, %t", a, b, order, comparable,
+			back, comparableBack)
 	case comparable != (keyA.Rank == keyB.Rank || keyA.Class == keyB.Class && keyA.Class != ""):
 		t.Fatalf("%q and %q are of the classes %q and %q; comparable: %t", a, b, keyA.Class, keyB.Class, comparable)
 	case comparable && order != strings.Compare(keyA.Rank, keyB.Rank):
@@ -264,13 +270,18 @@ func checkVersions(t fatal, service, a, b string) {
 	}
 }
 
-// Numbers count by value wherever they stand: a larger one in the same place is newer, or, of what is said of a build, equal.
+// Numbers count by value wherever they stand: a larger one in the same place is newer, or, of what is said of a
+// build, equal.
 func TestNumbersCountByValue(t *testing.T) {
 	around := []string{
-		"%d", "v%d", "%d.0", "1.%d", "1.0.%d", "1.0.0.%d", "1.%d-rc1", "1.0-rc%d", "1.0-rc.%d", "1.0.0-rc.%d.1", "1.0.0-rc.1.%d", "1.0b%d", "1.0 beta %d",
-		"1.0-alpha-%d", "1-%d-0", "2022-%d-1", "2022-1-%d", "1.0.0-%d", "1.0.0-%d.1", "1.2.3-%d-gabc1234", "1.2.3-rc1-%d-gabc1234", "1.0-%dubuntu1",
-		"1.0-1ubuntu%d", "1.0-%d.el8", "1.0~rc%d", "%d:1.0", "%d!1.0", "1.0.post%d", "1.0.dev%d", "1.0a1.dev%d", "2021.3.4f%d", "8u%d", "1.8.0_%d",
-		"1.8.0_292-b%d", "8.9p%d", "1.2.3 (%d)", "1.2.3 (build %d)", "1.0-foo%d", "1.0.0-foo.%d", "build %d", "r%d", "App 1.%d", "1.0.Final-redhat-%d",
+		"%d", "v%d", "%d.0", "1.%d", "1.0.%d", "1.0.0.%d", "1.%d-rc1", "1.0-rc%d", "1.0-rc.%d", "1.0.0-rc.%d.1",
+		"1.0.0-rc.1.%d", "1.0b%d", "1.0 beta %d",
+		"1.0-alpha-%d", "1-%d-0", "2022-%d-1", "2022-1-%d", "1.0.0-%d", "1.0.0-%d.1", "1.2.3-%d-gabc1234",
+		"1.2.3-rc1-%d-gabc1234", "1.0-%dubuntu1",
+		"1.0-1ubuntu%d", "1.0-%d.el8", "1.0~rc%d", "%d:1.0", "%d!1.0", "1.0.post%d", "1.0.dev%d", "1.0a1.dev%d",
+		"2021.3.4f%d", "8u%d", "1.8.0_%d",
+		"1.8.0_292-b%d", "8.9p%d", "1.2.3 (%d)", "1.2.3 (build %d)", "1.0-foo%d", "1.0.0-foo.%d", "build %d", "r%d",
+		"App 1.%d", "1.0.Final-redhat-%d",
 		"1.0-rc1-foo%d", "1.0.2a-%d", "1.x.%d", "13.2-RELEASE-p%d", "Greenwich.SR%d",
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -303,7 +314,8 @@ func FuzzCompareVersions(f *testing.F) {
 
 // The cost of a key grows with the text, whatever that is: clients send texts of up to a MiB.
 func TestLongVersions(t *testing.T) {
-	for _, piece := range []string{"1", "a", "1a", "1.", "-1-g", "~", "-", " ", "a b ", "1-", "\xff", "é", "漢字", "abc1234", "-gabc1234", "a.1-g12345", "(", ":1", "\u200b"} {
+	for _, piece := range []string{"1", "a", "1a", "1.", "-1-g", "~", "-", " ", "a b ", "1-", "\xff", "é", "漢字",
+		"abc1234", "-gabc1234", "a.1-g12345", "(", ":1", "\u200b"} {
 		long := strings.Repeat(piece, 1<<17/len(piece))
 		for _, version := range []string{long, "1" + long, "1.0-" + long, long + "1"} {
 			start := time.Now()

@@ -9,8 +9,8 @@ import (
 
 // Texts of versions, as they are read for their rank: folded.
 
-// fold writes a text as it counts for the rank: digits of any script as ASCII's, letters small, full-width forms, blanks and
-// dashes as ASCII's, nothing that does not print, no blanks around it.
+// fold writes a text as it counts for the rank: digits of any script as ASCII's, letters small, full-width forms,
+// blanks and dashes as ASCII's, nothing that does not print, no blanks around it.
 func fold(text string) string {
 	plain := true
 	for i := 0; plain && i < len(text); i++ {
@@ -125,8 +125,8 @@ func appendNumber(key []byte, number string) []byte {
 	return append(key, number...)
 }
 
-// appendRaw appends a text so that no two texts give the same bytes: what does not print, "\", and blanks where they are not
-// allowed, as \xNN.
+// appendRaw appends a text so that no two texts give the same bytes: what does not print, "\", and blanks where
+// they are not allowed, as \xNN.
 func appendRaw(key []byte, text string, noBlanks bool) []byte {
 	const hex = "0123456789abcdef"
 	for text != "" {

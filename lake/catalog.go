@@ -36,12 +36,14 @@ func openDatabase(location string) (*sql.DB, sqlcatalog.SupportedDialect, error)
 	// A / or # in a password ends the host too early, and leaves the @ behind.
 	if err != nil || parsed.Scheme != "sqlite" && parsed.User == nil && strings.Contains(parsed.String(), "@") {
 		// The text may hold a password: it is not repeated.
-		return nil, "", fmt.Errorf("%w: the catalog is not a URL such as sqlite:///absolute/catalog.db or postgres://user@host/database; in a password, write / as %%2F, @ as %%40, # as %%23, or set PGPASSWORD instead", objects.ErrConfig)
+		return nil, "", fmt.Errorf("%w: the catalog is not a URL such as sqlite:///absolute/catalog.db or "+
+			"postgres://user@host/database; in a password, write / as %%2F, @ as %%40, # as %%23, or set PGPASSWORD instead", objects.ErrConfig)
 	}
 	switch parsed.Scheme {
 	case "sqlite":
 		if parsed.Path == "" || parsed.Host != "" {
-			return nil, "", fmt.Errorf("%w: the catalog %q needs an absolute path: sqlite:///absolute/catalog.db", objects.ErrConfig, parsed.Opaque+parsed.Path)
+			return nil, "", fmt.Errorf("%w: the catalog %q needs an absolute path: sqlite:///absolute/catalog.db",
+				objects.ErrConfig, parsed.Opaque+parsed.Path)
 		}
 		if err := os.MkdirAll(filepath.Dir(parsed.Path), 0o755); err != nil {
 			return nil, "", fmt.Errorf("create the catalog's folder: %w", err)
@@ -56,7 +58,8 @@ func openDatabase(location string) (*sql.DB, sqlcatalog.SupportedDialect, error)
 	case "postgres", "postgresql":
 		settings, err := pgx.ParseConfig(location)
 		if err != nil {
-			return nil, "", fmt.Errorf("%w: the catalog on %s: %w", objects.ErrConfig, parsed.Host, err) // which leaves the password out
+			// which leaves the password out
+			return nil, "", fmt.Errorf("%w: the catalog on %s: %w", objects.ErrConfig, parsed.Host, err)
 		}
 		// A server that is gone without a word must not hold a step for hours.
 		if settings.ConnectTimeout == 0 {
@@ -67,7 +70,8 @@ func openDatabase(location string) (*sql.DB, sqlcatalog.SupportedDialect, error)
 		db.SetMaxOpenConns(16)
 		return db, sqlcatalog.Postgres, nil
 	}
-	return nil, "", fmt.Errorf("%w: the catalog's scheme %q is neither sqlite nor postgres", objects.ErrConfig, parsed.Scheme)
+	return nil, "", fmt.Errorf("%w: the catalog's scheme %q is neither sqlite nor postgres", objects.ErrConfig,
+		parsed.Scheme)
 }
 
 // catalogProperties hands AWS_* settings that Iceberg's S3 I/O does not read by itself to it.
@@ -135,7 +139,8 @@ func (l *Lake) Load(ctx context.Context, definition TableDefinition) (*table.Tab
 	}
 	spec := loaded.Spec()
 	if parts := spec.NumFields(); definition.byDay() && parts != len(definition.Partition) {
-		return nil, fmt.Errorf("%w: table %s is partitioned by %d columns, and by day alone in this version of versionlake: ingest into a new lake",
+		return nil, fmt.Errorf("%w: table %s is partitioned by %d columns, and by day alone in this version of "+
+			"versionlake: ingest into a new lake",
 			objects.ErrConfig, definition.Name, parts)
 	}
 	return loaded, nil

@@ -31,7 +31,8 @@ import (
 func catalogs(t *testing.T, test func(t *testing.T, config lake.Config)) {
 	t.Run("sqlite", func(t *testing.T) {
 		dir := t.TempDir()
-		test(t, lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse", Buckets: 2})
+		test(t, lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse",
+			Buckets: 2})
 	})
 	t.Run("postgres", func(t *testing.T) {
 		test(t, lake.Config{Catalog: testserver.Postgres(t), Warehouse: "file://" + t.TempDir(), Buckets: 2})
@@ -68,7 +69,8 @@ func TestCatalogs(t *testing.T) {
 		var staged []laketest.StagedHour
 		for i := range 8 {
 			at := fmt.Sprintf("27T%02d", 5+i)
-			in.Put(at+"/a.tsv", laketest.Sighting(at+":10", "s1", fmt.Sprintf("1.%d", i)), laketest.Login(at+":11", "s2", "p1"), "broken")
+			in.Put(at+"/a.tsv", laketest.Sighting(at+":10", "s1", fmt.Sprintf("1.%d", i)),
+				laketest.Login(at+":11", "s2", "p1"), "broken")
 			staged = append(staged, in.Stage(hour+telemetry.Hour(i)))
 		}
 		for i, s := range staged {
@@ -83,7 +85,9 @@ func TestCatalogs(t *testing.T) {
 		if len(rows) != 8 {
 			t.Errorf("%d hours in the ledger", len(rows))
 		}
-		if events, rejects := laketest.RowsOf[lake.EventRow](t, existing, lake.BronzeEvents), laketest.RowsOf[lake.RejectRow](t, existing, lake.BronzeRejects); len(events) != 16 || len(rejects) != 8 {
+		if events, rejects := laketest.RowsOf[lake.EventRow](t, existing,
+			lake.BronzeEvents), laketest.RowsOf[lake.RejectRow](t, existing, lake.BronzeRejects); len(events) != 16 ||
+			len(rejects) != 8 {
 			t.Errorf("%d events, %d rejects", len(events), len(rejects))
 		}
 		for _, definition := range append(lake.HourTables, lake.OpsFiles, lake.OpsHours) {
@@ -106,7 +110,8 @@ func oneFile(t *testing.T, l *lake.Lake, hour telemetry.Hour, name string) icebe
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writer.Append([]lake.BindingRow{{SessionID: name, Kind: lake.BindingUser, IngestDate: hour.Date(), IngestHourOfDay: hour.OfDay()}}, 0); err != nil {
+	if err := writer.Append([]lake.BindingRow{
+		{SessionID: name, Kind: lake.BindingUser, IngestDate: hour.Date(), IngestHourOfDay: hour.OfDay()}}, 0); err != nil {
 		t.Fatal(err)
 	}
 	file, err := writer.Close(name)
@@ -169,8 +174,10 @@ func staleBase(t *testing.T, in *laketest.Ingester, other *lake.Lake) {
 	stale, err := in.Lake.Load(t.Context(), lake.SilverBindings)
 	in.Must(err)
 	wins := oneFile(t, other, hour, "wins")
-	in.Must(other.Commit(t.Context(), lake.SilverBindings, func(*table.Table) (*lake.Change, error) { return &lake.Change{Add: []iceberg.DataFile{wins}}, nil }))
-	err = in.Lake.TryCommit(t.Context(), stale, &lake.Change{Add: []iceberg.DataFile{oneFile(t, in.Lake, hour, "loses")}})
+	in.Must(other.Commit(t.Context(), lake.SilverBindings,
+		func(*table.Table) (*lake.Change, error) { return &lake.Change{Add: []iceberg.DataFile{wins}}, nil }))
+	err = in.Lake.TryCommit(t.Context(),
+		stale, &lake.Change{Add: []iceberg.DataFile{oneFile(t, in.Lake, hour, "loses")}})
 	if err == nil || !lake.IsConflict(err) {
 		t.Errorf("a commit on a stale base: %v", err)
 	}
@@ -217,7 +224,8 @@ func TestRemoteLake(t *testing.T) {
 	server := testserver.S3(t)
 	server.Setenv(t)
 	bucket := server.NewBucket(t)
-	config := lake.Config{Catalog: testserver.Postgres(t), Warehouse: "s3://" + bucket + "/some/lake/", Buckets: 2, Scratch: t.TempDir()}
+	config := lake.Config{Catalog: testserver.Postgres(t), Warehouse: "s3://" + bucket + "/some/lake/", Buckets: 2,
+		Scratch: t.TempDir()}
 	// The context of Open is only Open's.
 	ctx, cancel := context.WithCancel(t.Context())
 	l, err := lake.Open(ctx, config)
@@ -229,7 +237,8 @@ func TestRemoteLake(t *testing.T) {
 	in := laketest.NewIngester(t, l, t.TempDir())
 	in.ChunkSize = 200
 	hour := laketest.HourAt(t, "2022-05-27T05")
-	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Sighting("27T05:20", "s2", "1.1"), "broken")
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Sighting("27T05:20", "s2", "1.1"),
+		"broken")
 	in.PutBytes("27T05/b.tsv.gz", laketest.Gzipped(t, laketest.Sighting("27T05:30", "s3", "1.2"))[:30])
 	in.Put("27T06/a.tsv", laketest.Login("27T06:10", "s1", "p1"), laketest.DeviceInfo("27T06:11", "s2", "D"))
 	if commit := in.Ingest(hour); !slices.Equal(commit.Tags, []string{"hour-2022-05-27T05"}) {
@@ -239,7 +248,8 @@ func TestRemoteLake(t *testing.T) {
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Sighting("27T05:40", "s1", "1.3"))
 	in.PutBytes("27T05/b.tsv.gz", laketest.Gzipped(t, laketest.Sighting("27T05:30", "s3", "1.2")))
 	in.Ingest(hour)
-	if got, want := laketest.Show(t, l), []string{"p1 App 1.0 27T05:10..27T05:40 ×1", "p1 App 1.3 27T05:40.. ×1", "session:s3 App 1.2 27T05:30.. ×1"}; !slices.Equal(got, want) {
+	if got, want := laketest.Show(t, l), []string{"p1 App 1.0 27T05:10..27T05:40 ×1", "p1 App 1.3 27T05:40.. ×1",
+		"session:s3 App 1.2 27T05:30.. ×1"}; !slices.Equal(got, want) {
 		t.Errorf("gold is %q", got)
 	}
 	if got, want := laketest.Users(t, l, ""), laketest.Naive(t, l); got != want {

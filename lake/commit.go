@@ -29,7 +29,8 @@ type Change struct {
 	Rewrite bool
 	// manifests: write these anew.
 	Manifests []table.RewriteManifestsOpt
-	// updates are of the table's metadata alone: expired snapshots and tags, properties. They count only if requirements hold.
+	// updates are of the table's metadata alone: expired snapshots and tags, properties. They count only if
+	// requirements hold.
 	Updates      []table.Update
 	Requirements []table.Requirement
 	// done is told where the metadata lies that the change made; may be nil.
@@ -95,7 +96,8 @@ func (l *Lake) TryCommit(ctx context.Context, loaded *table.Table, wanted *Chang
 	if err != nil {
 		return err
 	}
-	requirements, updates := slices.Concat(commit.Requirements, wanted.Requirements), slices.Concat(commit.Updates, wanted.Updates)
+	requirements, updates := slices.Concat(commit.Requirements, wanted.Requirements), slices.Concat(commit.Updates,
+		wanted.Updates)
 	if len(wanted.Tags) > 0 {
 		staged, err := transaction.StagedTable()
 		if err != nil {
@@ -107,7 +109,8 @@ func (l *Lake) TryCommit(ctx context.Context, loaded *table.Table, wanted *Chang
 		for _, tag := range wanted.Tags {
 			requirements = append(requirements, table.AssertRefSnapshotID(tag, nil))
 			age := past + l.TagAge(tag)
-			updates = append(updates, table.NewSetSnapshotRefUpdate(tag, head.SnapshotID, table.TagRef, age.Milliseconds(), 0, 0))
+			updates = append(updates,
+				table.NewSetSnapshotRefUpdate(tag, head.SnapshotID, table.TagRef, age.Milliseconds(), 0, 0))
 		}
 		if len(commit.Updates) == 0 {
 			// A tag alone stages no fence of its own: the head must still be the one that was looked at.
@@ -156,7 +159,8 @@ func IsConflict(err error) bool {
 }
 
 // HourFiles are the live files of an hour, or their parts that are of the hour.
-func (l *Lake) HourFiles(ctx context.Context, loaded *table.Table, hour telemetry.Hour, options ...table.ScanOption) (files []iceberg.DataFile, err error) {
+func (l *Lake) HourFiles(ctx context.Context, loaded *table.Table, hour telemetry.Hour,
+	options ...table.ScanOption) (files []iceberg.DataFile, err error) {
 	definition, err := DefinitionOf(TableName(loaded))
 	if err != nil {
 		return nil, err
@@ -193,7 +197,8 @@ func LiveFiles(ctx context.Context, loaded *table.Table, options ...table.ScanOp
 	files := make([]iceberg.DataFile, len(tasks))
 	for i, task := range tasks {
 		if len(task.DeleteFiles) > 0 {
-			return nil, fmt.Errorf("%s has delete files: another engine deleted rows; compact the table there first", strings.Join(loaded.Identifier(), "."))
+			return nil, fmt.Errorf("%s has delete files: another engine deleted rows; compact the table there first",
+				strings.Join(loaded.Identifier(), "."))
 		}
 		files[i] = task.File
 	}
@@ -241,8 +246,8 @@ func (l *Lake) Entries(definition TableDefinition, files []DataFile) ([]iceberg.
 	return decoded, nil
 }
 
-// TagAge says how long a tag is kept: hourly ones for two days, the day's last longer, so that a day can be compared with
-// a day of last month.
+// TagAge says how long a tag is kept: hourly ones for two days, the day's last longer, so that a day can be
+// compared with a day of last month.
 func (l *Lake) TagAge(tag string) time.Duration {
 	if hour, _, _ := strings.Cut(tag, "."); strings.HasSuffix(hour, "T23") {
 		return l.Config.DayTagAge
@@ -285,8 +290,8 @@ func HeadOf(loaded *table.Table) int64 {
 // MetadataVersions is how many metadata files a table names besides its present one; what it names is not swept.
 var MetadataVersions = iceberg.Properties{table.MetadataPreviousVersionsMaxKey: "5"}
 
-// AttemptName begins the names of the ledger's files: no two are ever the same, so that what an attempt left behind can be
-// removed while another one runs.
+// AttemptName begins the names of the ledger's files: no two are ever the same, so that what an attempt left behind
+// can be removed while another one runs.
 func AttemptName(id string) string { return fmt.Sprintf("%s-%d", ShortID(id), time.Now().UnixNano()) }
 
 func CountOf(files []iceberg.DataFile) (rows int64) {

@@ -29,8 +29,8 @@ const (
 const (
 	// compactedMark is in the name of a file that was put together. What it was made of is in its footer.
 	compactedMark = "compacted"
-	// footerDigests is the key, in a compacted file's footer, of the digests of the files that it was made of, each behind the
-	// hour of the day that it held: 5:7d1a… 5:09bc… 6:….
+	// footerDigests is the key, in a compacted file's footer, of the digests of the files that it was made of, each
+	// behind the hour of the day that it held: 5:7d1a… 5:09bc… 6:….
 	footerDigests = "versionlake.digests"
 )
 
@@ -46,7 +46,8 @@ func (d TableDefinition) CompareFiles(a, b iceberg.DataFile) int {
 		lowA, _ = Bounds(a, 1)
 		lowB, _ = Bounds(b, 1)
 	}
-	return cmp.Or(cmp.Compare(hourA, hourB), cmp.Compare(lowA, lowB), strings.Compare(path.Base(a.FilePath()), path.Base(b.FilePath())))
+	return cmp.Or(cmp.Compare(hourA, hourB), cmp.Compare(lowA, lowB),
+		strings.Compare(path.Base(a.FilePath()), path.Base(b.FilePath())))
 }
 
 // compactedName keeps what the name of the first file says of the order and of the cluster.
@@ -62,14 +63,16 @@ func compactedName(first string) string {
 	return strings.Join(parts, "-")
 }
 
-// PutTogether writes rows into one file of the partition that they belong to, each hour of a day in row groups of its own.
+// PutTogether writes rows into one file of the partition that they belong to, each hour of a day in row groups of
+// its own.
 func (l *Lake) PutTogether(ctx context.Context, definition TableDefinition, parts []HourRows) (*DataFile, error) {
 	made, err := l.listDigests(parts)
 	if err != nil {
 		return nil, err
 	}
 	schema := parquet.SchemaOf(definition.Row)
-	writer, err := NewDataWriter[any](l, definition, definition.At(parts[0].Hour), schema, parquet.KeyValueMetadata(footerDigests, made))
+	writer, err := NewDataWriter[any](l, definition, definition.At(parts[0].Hour), schema,
+		parquet.KeyValueMetadata(footerDigests, made))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +91,8 @@ func (l *Lake) PutTogether(ctx context.Context, definition TableDefinition, part
 	return writer.Close(compactedName(parts[0].File.FilePath()))
 }
 
-func CopyRows(ctx context.Context, l *Lake, file iceberg.DataFile, schema *parquet.Schema, writer *DataWriter[any]) error {
+func CopyRows(ctx context.Context, l *Lake, file iceberg.DataFile, schema *parquet.Schema,
+	writer *DataWriter[any]) error {
 	const batch = 256
 	rows := make([]parquet.Row, 0, batch)
 	flush := func() error {

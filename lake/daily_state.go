@@ -13,7 +13,8 @@ import (
 	"github.com/versionlake/versionlake/history"
 )
 
-// Places of the counts of gold.version_daily. Those from FirstMove on follow from gold.users, those before it from silver.
+// Places of the counts of gold.version_daily. Those from FirstMove on follow from gold.users, those before it from
+// silver.
 const (
 	CountActiveUsers = iota
 	CountAnonymousUsers
@@ -42,7 +43,8 @@ const (
 	FirstMove = CountNewInstallations
 )
 
-// Counts are the columns of a row, in the order of their places. Rows of older rules lack the last ones: those are noughts.
+// Counts are the columns of a row, in the order of their places. Rows of older rules lack the last ones: those are
+// noughts.
 func (r *VersionDailyRow) Counts() [VersionCounts]*int64 {
 	for _, added := range [...]**int64{&r.OtherMovesIn, &r.OtherMovesOut} {
 		if *added == nil {
@@ -50,9 +52,12 @@ func (r *VersionDailyRow) Counts() [VersionCounts]*int64 {
 		}
 	}
 	return [...]*int64{
-		&r.ActiveUsers, &r.AnonymousUsers, &r.VersionUsers, &r.ServiceUsers, &r.Sessions, &r.SessionsEnded, &r.SessionSeconds, &r.Issues,
-		&r.NotificationsSent, &r.NotificationsShown, &r.NotificationsAccepted, &r.NotificationsDismissed, &r.NotificationsFailed,
-		&r.NotificationsOther, &r.NewInstallations, &r.AnonymousInstallations, &r.UpgradesIn, &r.UpgradesOut, &r.DowngradesIn, &r.DowngradesOut,
+		&r.ActiveUsers, &r.AnonymousUsers, &r.VersionUsers, &r.ServiceUsers, &r.Sessions, &r.SessionsEnded,
+		&r.SessionSeconds, &r.Issues,
+		&r.NotificationsSent, &r.NotificationsShown, &r.NotificationsAccepted, &r.NotificationsDismissed,
+		&r.NotificationsFailed,
+		&r.NotificationsOther, &r.NewInstallations, &r.AnonymousInstallations, &r.UpgradesIn, &r.UpgradesOut,
+		&r.DowngradesIn, &r.DowngradesOut,
 		r.OtherMovesIn, r.OtherMovesOut,
 	}
 }
@@ -67,11 +72,12 @@ const (
 	PropertyErased    = "versionlake.erased-dates"  // lost events of a forgotten user, which no log of silver tells
 )
 
-// dailyRules is the version of what docs/METRICS.md says each number counts. With another one, all dates that are not frozen are
-// counted anew.
+// dailyRules is the version of what docs/METRICS.md says each number counts. With another one, all dates that are
+// not frozen are counted anew.
 const dailyRules = "2"
 
-// DailyTables are the daily aggregates in the order of their commits. The state of the last one is the base of a refresh.
+// DailyTables are the daily aggregates in the order of their commits. The state of the last one is the base of a
+// refresh.
 var DailyTables = []TableDefinition{GoldEventDaily, GoldVersionDaily}
 
 // DailyState is what a table of daily aggregates reflects: snapshots of silver's tables and of gold.users, 0 for none.
@@ -97,13 +103,14 @@ func DailyStateOf(loaded *table.Table) (state DailyState, known bool) {
 func (s DailyState) Properties(round string) iceberg.Properties {
 	text := func(id int64) string { return strconv.FormatInt(id, 10) }
 	return iceberg.Properties{
-		propertyEvents: text(s.Events), propertySightings: text(s.Sightings), propertyBindings: text(s.Bindings), propertyUsers: text(s.Users),
+		propertyEvents: text(s.Events), propertySightings: text(s.Sightings), propertyBindings: text(s.Bindings),
+		propertyUsers: text(s.Users),
 		PropertyRound: round, PropertyRules: dailyRules,
 	}
 }
 
-// Reaches is how far from a row, by SilverTables, events lie that it counts for: a binding may be that of a sighting which tells an
-// event's device.
+// Reaches is how far from a row, by SilverTables, events lie that it counts for: a binding may be that of a
+// sighting which tells an event's device.
 var Reaches = [...]int64{0, WindowMicros, 2 * WindowMicros}
 
 // Of are the snapshots in the order of SilverTables.
@@ -117,7 +124,8 @@ func FrozenBefore(loaded *table.Table) (int32, error) {
 	}
 	date, err := time.Parse(time.DateOnly, text)
 	if err != nil {
-		return 0, fmt.Errorf("the property %s of gold.version_daily is %q and not a date: set it right in the catalog", PropertyFrozen, text)
+		return 0, fmt.Errorf("the property %s of gold.version_daily is %q and not a date: set it right in the catalog",
+			PropertyFrozen, text)
 	}
 	return DateOf(date.UnixMicro()), nil
 }
@@ -128,7 +136,8 @@ func ErasedDates(loaded *table.Table) (map[int32]bool, error) {
 	for _, text := range strings.Fields(loaded.Properties()[PropertyErased]) {
 		date, err := time.Parse(time.DateOnly, text)
 		if err != nil {
-			return nil, fmt.Errorf("the property %s of %s holds %q, which is no date: set it right in the catalog", PropertyErased, loaded.Identifier(), text)
+			return nil, fmt.Errorf("the property %s of %s holds %q, which is no date: set it right in the catalog",
+				PropertyErased, loaded.Identifier(), text)
 		}
 		dates[DateOf(date.UnixMicro())] = true
 	}

@@ -72,7 +72,8 @@ func HourOfFile(file iceberg.DataFile) (telemetry.Hour, error) {
 func FirstHour[D ~int32](day D) telemetry.Hour { return telemetry.Hour(day) * 24 }
 
 func BucketOf(column string, bucket int) Partition {
-	return Partition{Folder: fmt.Sprintf("%s_bucket=%d", column, bucket), Values: map[int]any{PartitionFieldID: int32(bucket)}}
+	return Partition{Folder: fmt.Sprintf("%s_bucket=%d", column, bucket),
+		Values: map[int]any{PartitionFieldID: int32(bucket)}}
 }
 
 // DataWriter writes one Parquet file of a table. parquet-go: a third of the time and memory of Iceberg's own writer
@@ -94,12 +95,14 @@ type DataWriter[T any] struct {
 // WriterPools keep parquet-go's writers between files, by table: their buffers grow once.
 var WriterPools sync.Map
 
-func NewDataWriter[T any](l *Lake, definition TableDefinition, p Partition, extra ...parquet.WriterOption) (*DataWriter[T], error) {
+func NewDataWriter[T any](l *Lake, definition TableDefinition, p Partition,
+	extra ...parquet.WriterOption) (*DataWriter[T], error) {
 	object, err := l.Objects.Create(l.dataFolder(definition, p))
 	if err != nil {
 		return nil, err
 	}
-	w := &DataWriter[T]{lake: l, definition: definition, partition: p, object: object, pool: new(sync.Pool), texts: OptionalTexts[T]()}
+	w := &DataWriter[T]{lake: l, definition: definition, partition: p, object: object, pool: new(sync.Pool),
+		texts: OptionalTexts[T]()}
 	if len(extra) == 0 { // what is said of one file must not be said of the next
 		pool, _ := WriterPools.LoadOrStore(definition.Name, new(sync.Pool))
 		w.pool = pool.(*sync.Pool)
@@ -113,7 +116,8 @@ func NewDataWriter[T any](l *Lake, definition TableDefinition, p Partition, extr
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.MaxRowsPerRowGroup(rowsPerGroup),
 		parquet.CreatedBy("versionlake", "1", "parquet-go"),
-		parquet.DataPageStatistics(false)) // in page headers: readers take those of the column index and of the row group
+		// in page headers: readers take those of the column index and of the row group
+		parquet.DataPageStatistics(false))
 	for _, column := range definition.unbounded() {
 		options = append(options, parquet.SkipPageBounds(column))
 	}
@@ -212,7 +216,8 @@ func (w *DataWriter[T]) Close(name string) (*DataFile, error) {
 	schema := w.definition.Schema()
 	entry, err := table.DataFileFromMetadata(table.DataFileArgs{
 		Schema: schema, Spec: spec, Format: iceberg.ParquetFile, Metadata: footer, FilePath: path, FileSize: size,
-		Content: iceberg.EntryContentData, PartitionValues: w.partition.Values, Properties: w.definition.properties, FormatVersion: 2,
+		Content: iceberg.EntryContentData, PartitionValues: w.partition.Values, Properties: w.definition.properties,
+		FormatVersion: 2,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("describe %s: %w", path, err)
@@ -277,9 +282,9 @@ func nameColumns(meta *format.FileMetaData, paths [][]string) {
 	}
 }
 
-// dropColumnIndex takes the bounds of pages out of the tail, which begins at an offset in the file. For a column whose bounds
-// it was told to skip, parquet-go 0.32.0 writes empty ones, by which a reader may skip pages that hold what it looks for; and
-// its own reader wants either all columns' or none (TestSkippedBoundsAreEmpty).
+// dropColumnIndex takes the bounds of pages out of the tail, which begins at an offset in the file. For a column
+// whose bounds it was told to skip, parquet-go 0.32.0 writes empty ones, by which a reader may skip pages that hold
+// what it looks for; and its own reader wants either all columns' or none (TestSkippedBoundsAreEmpty).
 func dropColumnIndex(meta *format.FileMetaData, tail []byte, offset int64) []byte {
 	start, dropped := int64(math.MaxInt64), int64(0)
 	columns := func(each func(*format.ColumnChunk)) {
@@ -314,7 +319,8 @@ func (l *Lake) Encode(file iceberg.DataFile, definition TableDefinition) (DataFi
 	if err != nil {
 		return DataFile{}, fmt.Errorf("describe %s: %w", file.FilePath(), err)
 	}
-	return DataFile{Table: definition.Name, Path: file.FilePath(), Rows: file.Count(), Size: file.FileSizeBytes(), Entry: encoded}, nil
+	return DataFile{Table: definition.Name, Path: file.FilePath(), Rows: file.Count(), Size: file.FileSizeBytes(),
+		Entry: encoded}, nil
 }
 
 // Bounds reads a long column's smallest and largest value in a file; everything where the file has no statistics.

@@ -8,13 +8,13 @@ import (
 	"unsafe"
 )
 
-// Optional texts that are absent must be NULL in the file. Of a batch of rows in which a run of n texts that are there begins
-// n rows after the start of a word of 64, and nothing follows in the word, parquet-go 0.32.0 takes all that does follow for
-// texts that are there, too: readers see empty texts. So rows are given to it in batches in which no column looks like this.
-// TestOptionalTexts fails when this is no longer needed.
+// Optional texts that are absent must be NULL in the file. Of a batch of rows in which a run of n texts that are
+// there begins n rows after the start of a word of 64, and nothing follows in the word, parquet-go 0.32.0 takes all
+// that does follow for texts that are there, too: readers see empty texts. So rows are given to it in batches in
+// which no column looks like this. TestOptionalTexts fails when this is no longer needed.
 
-// OptionalTexts are the places, within a row, of its optional columns of text. Rows that are no structs come in Parquet's own
-// form, where this can't happen.
+// OptionalTexts are the places, within a row, of its optional columns of text. Rows that are no structs come in
+// Parquet's own form, where this can't happen.
 func OptionalTexts[T any]() (offsets []uintptr) {
 	row := reflect.TypeFor[T]()
 	if row.Kind() != reflect.Struct {
@@ -22,7 +22,8 @@ func OptionalTexts[T any]() (offsets []uintptr) {
 	}
 	for i := range row.NumField() {
 		field := row.Field(i)
-		if options := strings.Split(field.Tag.Get("parquet"), ","); field.Type.Kind() == reflect.String && slices.Contains(options[1:], "optional") {
+		if options := strings.Split(field.Tag.Get("parquet"), ","); field.Type.Kind() == reflect.String &&
+			slices.Contains(options[1:], "optional") {
 			offsets = append(offsets, field.Offset)
 		}
 	}

@@ -75,7 +75,8 @@ func TestOptionalTexts(t *testing.T) {
 func TestAbsentIsNull(t *testing.T) {
 	l := laketest.NewLake(t)
 	in := laketest.NewIngester(t, l, "file://"+t.TempDir())
-	lines := []string{laketest.Event("27T05:00", "s1", "Login", "UserId", "x"), laketest.Event("27T05:01", "s1", "FeatureUsed", "Feature", "x")}
+	lines := []string{laketest.Event("27T05:00", "s1", "Login", "UserId", "x"),
+		laketest.Event("27T05:01", "s1", "FeatureUsed", "Feature", "x")}
 	for i := range 8 {
 		lines = append(lines, laketest.Event(fmt.Sprintf("27T05:%02d", 2+i), "s1", "SessionStart"))
 	}

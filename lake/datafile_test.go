@@ -26,7 +26,8 @@ func TestRecycledWriter(t *testing.T) {
 		for n := 0; n < 3*len(batch); n += len(batch) {
 			for i := range batch {
 				id := fmt.Sprintf("%08d", (first+n+i)*7919)
-				batch[i] = lake.SilverRow{EventName: "FeatureUsed", SessionID: id, Feature: id[:5], Time: int64(n), LineNumber: int64(i)}
+				batch[i] = lake.SilverRow{EventName: "FeatureUsed", SessionID: id, Feature: id[:5], Time: int64(n),
+					LineNumber: int64(i)}
 				if i%3 == 0 {
 					batch[i].UserID, batch[i].Feature = id[2:], ""
 				}
@@ -73,7 +74,8 @@ func TestRecycledWriter(t *testing.T) {
 		for i, column := range parsed.Metadata().RowGroups[1].Columns {
 			name := column.MetaData.PathInSchema[0]
 			has := column.MetaData.Statistics.MaxValue != nil
-			if bounded != nil && has != (name == "event_timestamp_utc") || (column.ColumnIndexOffset == 0) != (bounded != nil) {
+			if bounded != nil && has != (name == "event_timestamp_utc") ||
+				(column.ColumnIndexOffset == 0) != (bounded != nil) {
 				t.Errorf("bounded %v: column %d, %s: %+v", bounded, i, name, column)
 			}
 		}
@@ -102,7 +104,8 @@ func TestResetForgetsNames(t *testing.T) {
 	}
 }
 
-// TestSkippedBoundsAreEmpty fails once parquet-go leaves out what it was told to skip: dropColumnIndex is needless then.
+// TestSkippedBoundsAreEmpty fails once parquet-go leaves out what it was told to skip: dropColumnIndex is needless
+// then.
 func TestSkippedBoundsAreEmpty(t *testing.T) {
 	var file bytes.Buffer
 	w := parquet.NewGenericWriter[lake.FileRow](&file, parquet.SkipPageBounds("file_name"))
@@ -120,7 +123,8 @@ func TestSkippedBoundsAreEmpty(t *testing.T) {
 		if column.MetaData.PathInSchema[0] != "file_name" {
 			continue
 		}
-		if index := parsed.ColumnIndexes()[i]; column.ColumnIndexOffset == 0 || index.NullPages[0] || len(index.MaxValues[0]) > 0 {
+		if index := parsed.ColumnIndexes()[i]; column.ColumnIndexOffset == 0 || index.NullPages[0] ||
+			len(index.MaxValues[0]) > 0 {
 			t.Errorf("the index has %+v: dropColumnIndex can go", index)
 		}
 	}

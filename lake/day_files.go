@@ -16,8 +16,9 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// Tables whose rows stay for ever are partitioned by day. Their hours begin as files of their own; maintenance puts those of a day
-// together, each hour in row groups of its own, so that an hour is read, compared and replaced without its neighbours.
+// Tables whose rows stay for ever are partitioned by day. Their hours begin as files of their own; maintenance puts
+// those of a day together, each hour in row groups of its own, so that an hour is read, compared and replaced
+// without its neighbours.
 
 const hourColumn = "p_ingest_hour_utc"
 
@@ -46,8 +47,8 @@ func (d TableDefinition) At(hour telemetry.Hour) Partition {
 	return DayOf(hour)
 }
 
-// HoursOf are the first and the last hour that a file may have rows of. A file that is not divided by hours counts as the first one
-// of its day.
+// HoursOf are the first and the last hour that a file may have rows of. A file that is not divided by hours counts
+// as the first one of its day.
 func (d TableDefinition) HoursOf(file iceberg.DataFile) (first, last telemetry.Hour, err error) {
 	if slices.Equal(d.Partition, HourPartition) {
 		hour, err := HourOfFile(file)
@@ -126,13 +127,15 @@ func scanPart[T any](ctx context.Context, l *Lake, part *PartOfFile, each func([
 			if group.Whole {
 				return each(rows)
 			}
-			return each(slices.DeleteFunc(rows, func(row T) bool { return !part.has(any(&row).(Hourly).Hour().OfDay()) }))
+			return each(slices.DeleteFunc(rows,
+				func(row T) bool { return !part.has(any(&row).(Hourly).Hour().OfDay()) }))
 		})
 	})
 }
 
 // ByHour divides a file into its hours, in their order. A file of one hour is not opened.
-func (l *Lake) ByHour(ctx context.Context, definition TableDefinition, file iceberg.DataFile) (hours []HourRows, err error) {
+func (l *Lake) ByHour(ctx context.Context, definition TableDefinition,
+	file iceberg.DataFile) (hours []HourRows, err error) {
 	first, last, err := definition.HoursOf(file)
 	if err != nil {
 		return nil, err
@@ -205,9 +208,10 @@ func (l *Lake) listDigests(parts []HourRows) (string, error) {
 	return strings.Join(fields, " "), nil
 }
 
-// WriteAnew writes a file again, with other rows: write is given those that are there, and says whether they stay the same. Hours of
-// which that holds stay known by their digests.
-func WriteAnew[T any](ctx context.Context, l *Lake, definition TableDefinition, at Partition, file iceberg.DataFile, write func(*DataWriter[T], []T) (same bool, err error)) (*DataFile, error) {
+// WriteAnew writes a file again, with other rows: write is given those that are there, and says whether they stay
+// the same. Hours of which that holds stay known by their digests.
+func WriteAnew[T any](ctx context.Context, l *Lake, definition TableDefinition, at Partition, file iceberg.DataFile,
+	write func(*DataWriter[T], []T) (same bool, err error)) (*DataFile, error) {
 	hours, err := l.ByHour(ctx, definition, file)
 	if err != nil {
 		return nil, err
@@ -309,5 +313,6 @@ func (p *PartOfFile) Others() *PartOfFile {
 
 // Parts are the hours of a part.
 func (p *PartOfFile) Parts() []HourRows {
-	return slices.DeleteFunc(slices.Clone(p.Whole), func(each HourRows) bool { return !p.has(each.File.(*PartOfFile).Hours[0]) })
+	return slices.DeleteFunc(slices.Clone(p.Whole),
+		func(each HourRows) bool { return !p.has(each.File.(*PartOfFile).Hours[0]) })
 }

@@ -41,13 +41,14 @@ func oneDay(t testing.TB) (in *laketest.Ingester, hours []telemetry.Hour) {
 
 func dayName(hour telemetry.Hour) string { return hour.String()[len("2022-05-"):] + "/a.tsv" }
 
-// dayLines name their users and devices, so that nothing else needs to be known of their sessions. With another version all of them
-// lie elsewhere in the file.
+// dayLines name their users and devices, so that nothing else needs to be known of their sessions. With another
+// version all of them lie elsewhere in the file.
 func dayLines(hour telemetry.Hour, version string) (lines []string) {
 	lines = make([]string, version[0]-'1')
 	at := hour.String()[len("2022-05-"):]
 	for i := range 20 {
-		lines = append(lines, laketest.Sighting(fmt.Sprintf("%s:%02d", at, i), fmt.Sprintf("s%s-%d", at, i), version, "UserId", fmt.Sprintf("p%d-%d", hour.OfDay(), i), "Device", "D"))
+		lines = append(lines, laketest.Sighting(fmt.Sprintf("%s:%02d", at, i), fmt.Sprintf("s%s-%d", at, i), version,
+			"UserId", fmt.Sprintf("p%d-%d", hour.OfDay(), i), "Device", "D"))
 	}
 	return lines
 }
@@ -113,7 +114,8 @@ func TestHourInADaysFile(t *testing.T) {
 	for _, hour := range hours {
 		unchanged(hour)
 	}
-	if changes, read := in.ReadForGold(); changes != 40 || read > 80 { // 20 sightings and 20 bindings each came and went
+	// 20 sightings and 20 bindings each came and went
+	if changes, read := in.ReadForGold(); changes != 40 || read > 80 {
 		t.Errorf("gold reads %d rows for %d changes", read, changes)
 	}
 	in.Gold()
@@ -159,8 +161,8 @@ func TestHourInADaysFile(t *testing.T) {
 	laketest.CheckVerify(t, in.Lake)
 }
 
-// TestHoursOfADayTogether: one commit takes several hours out of a day's file and leaves one rest, also when it dies on its way and
-// compaction comes in between.
+// TestHoursOfADayTogether: one commit takes several hours out of a day's file and leaves one rest, also when it
+// dies on its way and compaction comes in between.
 func TestHoursOfADayTogether(t *testing.T) {
 	for _, done := range laketest.Quickly(0, 4, 5, 6) { // after so many commits: 6: the files too
 		t.Run(fmt.Sprintf("after %d commits", done), func(t *testing.T) {
@@ -175,7 +177,8 @@ func TestHoursOfADayTogether(t *testing.T) {
 			}
 			if done > 0 {
 				for _, definition := range dayTables {
-					_, err := maintain.MaintainTable(t.Context(), in.Lake, definition.Name, maintain.Upkeep{SnapshotAge: time.Hour, Grace: time.Hour}, func(string) {})
+					_, err := maintain.MaintainTable(t.Context(), in.Lake, definition.Name,
+						maintain.Upkeep{SnapshotAge: time.Hour, Grace: time.Hour}, func(string) {})
 					in.Must(err)
 				}
 			}
@@ -194,8 +197,8 @@ func TestHoursOfADayTogether(t *testing.T) {
 	}
 }
 
-// TestRestIsWrittenOnce: a commit that is overtaken has its files ready, as long as they are the rest of what is there. In them, each
-// hour has row groups of its own.
+// TestRestIsWrittenOnce: a commit that is overtaken has its files ready, as long as they are the rest of what is
+// there. In them, each hour has row groups of its own.
 func TestRestIsWrittenOnce(t *testing.T) {
 	in, hourList := oneDay(t)
 	in.Put(dayName(hourList[1]), dayLines(hourList[1], "2.0")...)
@@ -240,7 +243,8 @@ func TestRestIsWrittenOnce(t *testing.T) {
 	}))
 }
 
-// TestCompactionLeavesAChangedDayAlone: of a day's file that was put together while its hour was replaced, nothing is committed.
+// TestCompactionLeavesAChangedDayAlone: of a day's file that was put together while its hour was replaced, nothing
+// is committed.
 func TestCompactionLeavesAChangedDayAlone(t *testing.T) {
 	in, hours := oneDay(t)
 	in.Put(dayName(hours[1]), dayLines(hours[1], "2.0")...)
@@ -258,7 +262,8 @@ func TestCompactionLeavesAChangedDayAlone(t *testing.T) {
 	in.Put(dayName(hours[1]), dayLines(hours[1], "3.0")...)
 	in.Ingest(hours[1])
 	saving := maintain.Saving{}
-	in.Must(maintain.CommitCompacted(t.Context(), in.Lake, lake.SilverSightings, []maintain.Compacted{{From: groups[0], To: file}}, &saving))
+	in.Must(maintain.CommitCompacted(t.Context(), in.Lake, lake.SilverSightings,
+		[]maintain.Compacted{{From: groups[0], To: file}}, &saving))
 	checkSpans(t, in.Lake, "05-05", "05-10", "06-06")
 	laketest.CheckGold(t, in)
 	laketest.CheckVerify(t, in.Lake)
@@ -281,14 +286,16 @@ func TestDaysStayOpen(t *testing.T) {
 		t.Fatalf("six hours have %d files", many)
 	}
 	for _, definition := range []lake.TableDefinition{lake.SilverSightings, lake.OpsFiles} {
-		if spans := spansOf(t, in.Lake, definition); !slices.Equal(spans, []string{"05-05", "05-05", "05-09", "06-06", "07-07"}) {
+		if spans := spansOf(t, in.Lake, definition); !slices.Equal(spans,
+			[]string{"05-05", "05-05", "05-09", "06-06", "07-07"}) {
 			t.Errorf("%s has files of the hours %v", definition.Name, spans)
 		}
 	}
 	laketest.CheckGold(t, in)
 	laketest.CheckVerify(t, in.Lake)
 	// What lies between two hours is not there.
-	asked := []telemetry.Hour{laketest.HourAt(t, "2022-05-25T04"), laketest.HourAt(t, "2022-05-25T07"), laketest.HourAt(t, "2022-05-25T09"), laketest.HourAt(t, "2022-05-27T05"), laketest.HourAt(t, "2022-05-27T06")}
+	asked := []telemetry.Hour{laketest.HourAt(t, "2022-05-25T04"), laketest.HourAt(t, "2022-05-25T07"),
+		laketest.HourAt(t, "2022-05-25T09"), laketest.HourAt(t, "2022-05-27T05"), laketest.HourAt(t, "2022-05-27T06")}
 	rows, err := ledger.Occupied(t.Context(), in.Lake, asked, lake.SilverSightings)
 	in.Must(err)
 	for n, hour := range asked {
@@ -313,7 +320,8 @@ func TestGoldLooksIntoTheRestOfADay(t *testing.T) {
 	in.Silver(first + 2)
 	in.Maintain(maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge}) // the hour comes in one file with them
 	in.Gold()
-	if got, want := laketest.Show(t, in.Lake), []string{"p1 App 1.0 27T05:10..27T07:10 ×1", "p1 App 1.1 27T07:10.. ×1"}; !slices.Equal(got, want) {
+	if got, want := laketest.Show(t, in.Lake), []string{"p1 App 1.0 27T05:10..27T07:10 ×1",
+		"p1 App 1.1 27T07:10.. ×1"}; !slices.Equal(got, want) {
 		t.Errorf("gold is %q", got)
 	}
 	laketest.CheckGold(t, in)
@@ -331,7 +339,8 @@ func TestLakePartitionedByHour(t *testing.T) {
 	if err := l.CreateTable(t.Context(), older); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Load(t.Context(), lake.SilverBindings); !errors.Is(err, objects.ErrConfig) || !strings.Contains(err.Error(), "by day alone") {
+	if _, err := l.Load(t.Context(), lake.SilverBindings); !errors.Is(err, objects.ErrConfig) ||
+		!strings.Contains(err.Error(), "by day alone") {
 		t.Errorf("it says %v", err)
 	}
 }
@@ -373,7 +382,8 @@ func TestLargeDaysHaveSeveralFiles(t *testing.T) {
 	}
 }
 
-// TestGoldFollowsForeignFilesOfADay: another engine puts a day's rows into one file, whatever their hours, and notes nothing.
+// TestGoldFollowsForeignFilesOfADay: another engine puts a day's rows into one file, whatever their hours, and
+// notes nothing.
 func TestGoldFollowsForeignFilesOfADay(t *testing.T) {
 	in, hours := oneDay(t)
 	for range 2 {
@@ -405,26 +415,30 @@ func TestVerifyCatchesInADaysFile(t *testing.T) {
 		says  []string
 	}{
 		{"a missing hour", func(rows []lake.SightingRow) []lake.SightingRow { return slices.DeleteFunc(rows, of(at)) },
-			[]string{"1 silver.sightings  2022-05-27T07 .* silver lacks its row", "2 silver.sightings  2022-05-27T07 .* says 20 rows, there are 0"}},
+			[]string{"1 silver.sightings  2022-05-27T07 .* silver lacks its row",
+				"2 silver.sightings  2022-05-27T07 .* says 20 rows, there are 0"}},
 		{"a doubled row", func(rows []lake.SightingRow) []lake.SightingRow {
 			if n := slices.IndexFunc(rows, of(at)); n >= 0 {
 				rows = slices.Insert(rows, n, rows[n])
 			}
 			return rows
-		}, []string{"1 silver.sightings  2022-05-27T07 .* a row too many", "2 silver.sightings  2022-05-27T07 .* says 20 rows, there are 21"}},
+		}, []string{"1 silver.sightings  2022-05-27T07 .* a row too many",
+			"2 silver.sightings  2022-05-27T07 .* says 20 rows, there are 21"}},
 		{"a row of another hour", func(rows []lake.SightingRow) []lake.SightingRow {
 			if n := slices.IndexFunc(rows, of(at)); n >= 0 {
 				rows[n].IngestHourOfDay = 9
 			}
 			return rows
-		}, []string{"2022-05-27T07 .* silver lacks its row", "2022-05-27T07 .* says 20 rows, there are 19", "2022-05-27T09 .* a row too many", "2022-05-27T09 .* says 20 rows, there are 21"}},
+		}, []string{"2022-05-27T07 .* silver lacks its row", "2022-05-27T07 .* says 20 rows, there are 19",
+			"2022-05-27T09 .* a row too many", "2022-05-27T09 .* says 20 rows, there are 21"}},
 		{"a row of an hour that nobody knows", func(rows []lake.SightingRow) []lake.SightingRow {
 			if n := slices.IndexFunc(rows, of(at)); n >= 0 {
 				rows[n].IngestHourOfDay = 23
 			}
 			return rows
 		}, []string{"2022-05-27T07 .* silver lacks its row", "2022-05-27T07 .* says 20 rows, there are 19",
-			"3 silver.sightings  2022-05-27T23 .* 1 rows of an hour that the ledger does not know", "2022-05-27T23 .* a row too many"}},
+			"3 silver.sightings  2022-05-27T23 .* 1 rows of an hour that the ledger does not know",
+			"2022-05-27T23 .* a row too many"}},
 		{"a row of another day", func(rows []lake.SightingRow) []lake.SightingRow {
 			if n := slices.IndexFunc(rows, of(at)); n >= 0 {
 				rows[n].IngestDate--
@@ -437,7 +451,8 @@ func TestVerifyCatchesInADaysFile(t *testing.T) {
 			in, _ := oneDay(t)
 			laketest.Plant(t, in.Lake, lake.SilverSightings, seven, fault.alter)
 			lines, _ := laketest.Verified(t, in.Lake)
-			lines = slices.DeleteFunc(lines, func(line string) bool { return line[:len("1 gold")] == "1 gold" }) // which follows
+			// which follows
+			lines = slices.DeleteFunc(lines, func(line string) bool { return line[:len("1 gold")] == "1 gold" })
 			laketest.CheckSays(t, lines, fault.says)
 		})
 	}

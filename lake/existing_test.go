@@ -30,8 +30,8 @@ import (
 // existingLakes is where kept lakes were written and are unpacked: their tables hold absolute paths.
 const existingLakes = "/tmp/versionlake-lakes"
 
-// unpackLake brings back a lake that an earlier version wrote: lake/ is its --dir, answers/ what `history --all` said as of each
-// tag, later/ two hours that it had not read. One test at a time may have it, in whatever process.
+// unpackLake brings back a lake that an earlier version wrote: lake/ is its --dir, answers/ what `history --all`
+// said as of each tag, later/ two hours that it had not read. One test at a time may have it, in whatever process.
 func unpackLake(t *testing.T, name string) (dir string) {
 	t.Helper()
 	must := func(err error) {
@@ -157,8 +157,8 @@ func sameAnswers(t *testing.T, l *lake.Lake, dir string) {
 	}
 }
 
-// TestExistingLake: a lake of an earlier version is read as it is, takes the new columns by itself, goes on, and has gold made
-// anew once. Its old tags answer what they did, and whom it forgot stays forgotten.
+// TestExistingLake: a lake of an earlier version is read as it is, takes the new columns by itself, goes on, and
+// has gold made anew once. Its old tags answer what they did, and whom it forgot stays forgotten.
 func TestExistingLake(t *testing.T) {
 	dir := unpackLake(t, "a318759")
 	reader, err := lake.OpenExisting(t.Context(), existingConfig(dir))
@@ -269,9 +269,11 @@ func TestNewerLake(t *testing.T) {
 			return []table.Update{table.NewSetPropertiesUpdate(iceberg.Properties{lake.PropertyRules: "99"})}
 		}},
 		"a column": {lake.OpsHours, func(loaded *table.Table) []table.Update {
-			fields := append(loaded.Schema().Fields(), iceberg.NestedField{ID: 999, Name: "later", Type: iceberg.PrimitiveTypes.String})
+			fields := append(loaded.Schema().Fields(),
+				iceberg.NestedField{ID: 999, Name: "later", Type: iceberg.PrimitiveTypes.String})
 			return []table.Update{
-				table.NewAddSchemaUpdate(iceberg.NewSchema(loaded.Schema().ID+1, fields...)), table.NewSetCurrentSchemaUpdate(-1),
+				table.NewAddSchemaUpdate(iceberg.NewSchema(loaded.Schema().ID+1, fields...)),
+				table.NewSetCurrentSchemaUpdate(-1),
 			}
 		}},
 	} {
@@ -283,7 +285,8 @@ func TestNewerLake(t *testing.T) {
 			in.Must(err)
 			_, _, err = in.Lake.Catalog.CommitTable(t.Context(), loaded.Identifier(), nil, update.change(loaded))
 			in.Must(err)
-			if _, err := lake.Open(t.Context(), in.Lake.Config); !errors.Is(err, lake.ErrNewer) || !strings.Contains(err.Error(), "update this one") {
+			if _, err := lake.Open(t.Context(), in.Lake.Config); !errors.Is(err, lake.ErrNewer) ||
+				!strings.Contains(err.Error(), "update this one") {
 				t.Errorf("opened to write: %v", err)
 			}
 		})

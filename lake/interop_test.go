@@ -54,13 +54,15 @@ func optional[T any](value T, there bool) *T {
 func foreign(u history.User) foreignUser {
 	f := foreignUser{
 		ID: u.ID, Kind: u.Kind, FirstSeenAt: u.FirstSeenAt, LastSeenAt: u.LastSeenAt, CurrentService: u.CurrentService,
-		CurrentDevice: optional(u.CurrentDevice, u.CurrentHasDevice), CurrentVersion: u.CurrentVersion, CurrentSince: u.CurrentSince,
+		CurrentDevice: optional(u.CurrentDevice, u.CurrentHasDevice), CurrentVersion: u.CurrentVersion,
+		CurrentSince:    u.CurrentSince,
 		PreviousVersion: optional(u.PreviousVersion, u.HasPreviousVersion), VersionCount: u.VersionCount,
 	}
 	for _, i := range u.History {
 		f.History = append(f.History, foreignInterval{
 			Service: i.Service, Device: optional(i.Device, i.HasDevice), Version: i.Version, ValidFrom: i.ValidFrom,
-			ValidTo: optional(i.ValidTo, !i.Open), LastSeenAt: i.LastSeenAt, Sightings: i.Sightings, IsDowngrade: optional(i.IsDowngrade, !i.NotComparable),
+			ValidTo: optional(i.ValidTo, !i.Open), LastSeenAt: i.LastSeenAt, Sightings: i.Sightings,
+			IsDowngrade: optional(i.IsDowngrade, !i.NotComparable),
 		})
 	}
 	return f
@@ -77,21 +79,28 @@ func TestPyIceberg(t *testing.T) {
 	}
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
-	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.2"), laketest.Sighting("27T05:20", "s2", "1.0"), laketest.Event("27T05:21", "s2", "Other"), "broken")
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.2"), laketest.Sighting("27T05:20", "s2", "1.0"),
+		laketest.Event("27T05:21", "s2", "Other"), "broken")
 	in.PutBytes("27T05/b.tsv.gz", laketest.Gzipped(t, laketest.Sighting("27T05:30", "s3", "1.2"))[:30])
-	in.Put("27T06/a.tsv", laketest.Login("27T06:10", "s1", "p1"), laketest.DeviceInfo("27T06:11", "s2", "Gerät"), laketest.Event("27T06:12", "s2", "Crash", "Code", "7"))
-	in.Put("27T07/a.tsv", laketest.Sighting("27T07:10", "s1", "1.1"), laketest.Sighting("27T07:20", "s4", "1.0"), laketest.Sighting("27T07:30", laketest.GoneSession, "1.0", "UserId", laketest.Gone))
+	in.Put("27T06/a.tsv", laketest.Login("27T06:10", "s1", "p1"), laketest.DeviceInfo("27T06:11", "s2", "Gerät"),
+		laketest.Event("27T06:12", "s2", "Crash", "Code", "7"))
+	in.Put("27T07/a.tsv", laketest.Sighting("27T07:10", "s1", "1.1"), laketest.Sighting("27T07:20", "s4", "1.0"),
+		laketest.Sighting("27T07:30", laketest.GoneSession, "1.0", "UserId", laketest.Gone))
 	for i := range 4 { // the last one is empty
 		run, _ := in.Silver(hour + telemetry.Hour(i))
 		in.Gold(run)
 	}
-	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.2"), laketest.Sighting("27T05:20", "s2", "1.1"), laketest.Sighting("27T05:40", "s5", "1.0"), "broken")
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.2"), laketest.Sighting("27T05:20", "s2", "1.1"),
+		laketest.Sighting("27T05:40", "s5", "1.0"), "broken")
 	in.Ingest(hour)
 	in.Daily()
-	in.Must(ledger.RecordFindings(t.Context(), in.Lake, "reconcile", []ledger.Finding{{Hour: hour, State: ledger.HourComplete, Changed: 1}, {Hour: hour + 48, State: ledger.HourUnknown, Added: 2}}))
+	in.Must(ledger.RecordFindings(t.Context(), in.Lake, "reconcile",
+		[]ledger.Finding{{Hour: hour, State: ledger.HourComplete, Changed: 1},
+			{Hour: hour + 48, State: ledger.HourUnknown, Added: 2}}))
 	in.Forget(laketest.Gone)
 	for _, definition := range dayTables {
-		_, err := maintain.MaintainTable(t.Context(), in.Lake, definition.Name, maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace}, func(string) {})
+		_, err := maintain.MaintainTable(t.Context(), in.Lake, definition.Name,
+			maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace}, func(string) {})
 		in.Must(err)
 	}
 
@@ -123,21 +132,28 @@ func TestPyIceberg(t *testing.T) {
 
 	l := in.Lake
 	counts := map[string]int{
-		lake.BronzeEvents.Name: len(laketest.RowsOf[lake.EventRow](t, l, lake.BronzeEvents)), lake.BronzeRejects.Name: len(laketest.RowsOf[lake.RejectRow](t, l, lake.BronzeRejects)),
-		lake.SilverEvents.Name: len(laketest.RowsOf[lake.SilverRow](t, l, lake.SilverEvents)), lake.SilverSightings.Name: len(laketest.RowsOf[lake.SightingRow](t, l, lake.SilverSightings)),
-		lake.SilverBindings.Name: len(laketest.RowsOf[lake.BindingRow](t, l, lake.SilverBindings)), lake.GoldUsers.Name: len(laketest.Show(t, l)) - 1, // one user has two intervals
+		lake.BronzeEvents.Name:    len(laketest.RowsOf[lake.EventRow](t, l, lake.BronzeEvents)),
+		lake.BronzeRejects.Name:   len(laketest.RowsOf[lake.RejectRow](t, l, lake.BronzeRejects)),
+		lake.SilverEvents.Name:    len(laketest.RowsOf[lake.SilverRow](t, l, lake.SilverEvents)),
+		lake.SilverSightings.Name: len(laketest.RowsOf[lake.SightingRow](t, l, lake.SilverSightings)),
+		// one user has two intervals
+		lake.SilverBindings.Name:   len(laketest.RowsOf[lake.BindingRow](t, l, lake.SilverBindings)),
+		lake.GoldUsers.Name:        len(laketest.Show(t, l)) - 1,
 		lake.GoldVersions.Name:     len(laketest.RowsOf[lake.VersionRow](t, l, lake.GoldVersions)),
-		lake.GoldVersionDaily.Name: len(laketest.RowsOf[lake.VersionDailyRow](t, l, lake.GoldVersionDaily)), lake.GoldEventDaily.Name: len(laketest.RowsOf[lake.EventDailyRow](t, l, lake.GoldEventDaily)),
-		lake.OpsHours.Name: len(laketest.RowsOf[lake.HourRow](t, l, lake.OpsHours)), lake.OpsFiles.Name: len(laketest.RowsOf[lake.FileRow](t, l, lake.OpsFiles)),
-		lake.OpsFindings.Name: len(laketest.RowsOf[lake.FindingRow](t, l, lake.OpsFindings)),
-		lake.OpsErasures.Name: len(laketest.RowsOf[lake.ErasureRow](t, l, lake.OpsErasures)),
+		lake.GoldVersionDaily.Name: len(laketest.RowsOf[lake.VersionDailyRow](t, l, lake.GoldVersionDaily)),
+		lake.GoldEventDaily.Name:   len(laketest.RowsOf[lake.EventDailyRow](t, l, lake.GoldEventDaily)),
+		lake.OpsHours.Name:         len(laketest.RowsOf[lake.HourRow](t, l, lake.OpsHours)),
+		lake.OpsFiles.Name:         len(laketest.RowsOf[lake.FileRow](t, l, lake.OpsFiles)),
+		lake.OpsFindings.Name:      len(laketest.RowsOf[lake.FindingRow](t, l, lake.OpsFindings)),
+		lake.OpsErasures.Name:      len(laketest.RowsOf[lake.ErasureRow](t, l, lake.OpsErasures)),
 	}
 	if len(found.Tables) != len(lake.TableDefinitions) {
 		t.Errorf("%d tables", len(found.Tables))
 	}
 	for _, definition := range lake.TableDefinitions {
 		table := found.Tables[definition.Name]
-		if table.Rows != counts[definition.Name] || table.Rows == 0 || table.Format != 2 || len(table.Undocumented) > 0 || table.Comment != definition.Comment ||
+		if table.Rows != counts[definition.Name] || table.Rows == 0 || table.Format != 2 ||
+			len(table.Undocumented) > 0 || table.Comment != definition.Comment ||
 			len(table.Columns) != reflect.TypeOf(definition.Row).NumField() {
 			t.Errorf("%s, which has %d rows, is %+v", definition.Name, counts[definition.Name], table)
 		}
@@ -166,8 +182,10 @@ func TestPyIceberg(t *testing.T) {
 	if p1 < 0 || !reflect.DeepEqual(found.One, found.Users[p1:p1+1]) {
 		t.Errorf("p1 alone is %+v", found.One)
 	}
-	if found.HourRows != 3 || found.HourFiles == 0 || found.HourFiles >= found.AllFiles || found.OneFiles != 1 || found.GoldFiles < 2 {
-		t.Errorf("an hour has %d rows in %d of %d files; a user lies in %d of %d", found.HourRows, found.HourFiles, found.AllFiles, found.OneFiles, found.GoldFiles)
+	if found.HourRows != 3 || found.HourFiles == 0 || found.HourFiles >= found.AllFiles || found.OneFiles != 1 ||
+		found.GoldFiles < 2 {
+		t.Errorf("an hour has %d rows in %d of %d files; a user lies in %d of %d", found.HourRows, found.HourFiles,
+			found.AllFiles, found.OneFiles, found.GoldFiles)
 	}
 	if found.DayFiles != 1 || found.DayRows != 3 {
 		t.Errorf("an hour has %d rows in %d files of a day", found.DayRows, found.DayFiles)

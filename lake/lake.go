@@ -1,5 +1,5 @@
-// Package lake is the Iceberg side: the catalog, the tables and their rows, data files, and commits. What becomes of hours, users
-// and days lies in the packages below it.
+// Package lake is the Iceberg side: the catalog, the tables and their rows, data files, and commits. What becomes
+// of hours, users and days lies in the packages below it.
 package lake
 
 import (
@@ -26,8 +26,8 @@ type Config struct {
 	Warehouse string
 	// Buckets is the number of partitions of gold.users, used when the table is made; 8 when zero.
 	Buckets int
-	// TagAge is how long maintenance keeps the tag of an hour, DayTagAge that of the last hour of a day; DefaultTagAge and
-	// DefaultDayTagAge when zero. They count for tags that are made from now on.
+	// TagAge is how long maintenance keeps the tag of an hour, DayTagAge that of the last hour of a day;
+	// DefaultTagAge and DefaultDayTagAge when zero. They count for tags that are made from now on.
 	TagAge, DayTagAge time.Duration
 	// Scratch is a local folder for spills; the system's when empty.
 	Scratch string
@@ -72,8 +72,8 @@ type Lake struct {
 	KnownVersions KnownVersions
 }
 
-// Open opens the lake, creating namespaces and tables that do not exist yet, and giving those of an earlier version the columns
-// that came since. Errors: ErrNewer.
+// Open opens the lake, creating namespaces and tables that do not exist yet, and giving those of an earlier version
+// the columns that came since. Errors: ErrNewer.
 func Open(ctx context.Context, config Config) (*Lake, error) {
 	l, err := open(ctx, config)
 	if err != nil {

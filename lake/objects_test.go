@@ -21,8 +21,10 @@ func TestFolderNames(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), name)
 			scratch := t.TempDir()
 			location := func(scheme, path string) string { return (&url.URL{Scheme: scheme, Path: path}).String() }
-			l, err := lake.Open(t.Context(), lake.Config{Catalog: location("sqlite", dir+"/catalog.db"), Warehouse: location("file", dir+"/ware house"),
-				Buckets: 2, Scratch: scratch})
+			l, err := lake.Open(t.Context(),
+				lake.Config{Catalog: location("sqlite", dir+"/catalog.db"),
+					Warehouse: location("file", dir+"/ware house"),
+					Buckets:   2, Scratch: scratch})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,9 +58,11 @@ func TestSettingsThatCannotWork(t *testing.T) {
 	dir := t.TempDir()
 	good := lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse"}
 	for _, c := range []struct{ catalog, warehouse string }{
-		{"catalog.db", good.Warehouse}, {"sqlite://catalog.db", good.Warehouse}, {"sqlite:", good.Warehouse}, {"mysql://host/db", good.Warehouse},
+		{"catalog.db", good.Warehouse}, {"sqlite://catalog.db", good.Warehouse}, {"sqlite:",
+			good.Warehouse}, {"mysql://host/db", good.Warehouse},
 		{"postgres://user:se cret@host:port/db", good.Warehouse}, {"", good.Warehouse},
-		{good.Catalog, ""}, {good.Catalog, dir}, {good.Catalog, "gs://bucket"}, {good.Catalog, "file://warehouse"}, {good.Catalog, "s3:///prefix"},
+		{good.Catalog, ""}, {good.Catalog, dir}, {good.Catalog, "gs://bucket"}, {good.Catalog,
+			"file://warehouse"}, {good.Catalog, "s3:///prefix"},
 	} {
 		l, err := lake.Open(t.Context(), lake.Config{Catalog: c.catalog, Warehouse: c.warehouse})
 		if err == nil {
@@ -83,12 +87,15 @@ func TestVersionsByName(t *testing.T) {
 	first := in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
 	before := laketest.Users(t, in.Lake, "")
 	in.Ingest(laketest.HourAt(t, "2022-05-27T06"))
-	if laketest.Users(t, in.Lake, "hour-2022-05-27T05") != before || laketest.Users(t, in.Lake, "hour-2022-05-27T06") != laketest.Users(t, in.Lake, "") || laketest.Users(t, in.Lake, "") == before {
+	if laketest.Users(t, in.Lake, "hour-2022-05-27T05") != before ||
+		laketest.Users(t, in.Lake, "hour-2022-05-27T06") != laketest.Users(t, in.Lake, "") ||
+		laketest.Users(t, in.Lake, "") == before {
 		t.Error("tags do not show gold as it was known")
 	}
 	versions, err := in.Lake.Versions(t.Context())
 	in.Must(err)
-	if len(versions) != 2 || versions[1].SnapshotID != first.SnapshotID || !slices.Equal(versions[1].Tags, []string{"hour-2022-05-27T05"}) {
+	if len(versions) != 2 || versions[1].SnapshotID != first.SnapshotID ||
+		!slices.Equal(versions[1].Tags, []string{"hour-2022-05-27T05"}) {
 		t.Errorf("versions %+v", versions)
 	}
 	for _, c := range []struct {

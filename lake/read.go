@@ -24,7 +24,8 @@ func (l *Lake) OpenParquet(file iceberg.DataFile) (*parquet.File, func() error, 
 	if err != nil {
 		return nil, nil, err
 	}
-	parsed, err := parquet.OpenFile(opened, file.FileSizeBytes(), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(l.Objects.ReadBuffer(file)))
+	parsed, err := parquet.OpenFile(opened, file.FileSizeBytes(), parquet.SkipBloomFilters(true),
+		parquet.ReadBufferSize(l.Objects.ReadBuffer(file)))
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open %s: %w", file.FilePath(), err), opened.Close())
 	}
@@ -47,7 +48,8 @@ func ScanRows[T any](ctx context.Context, l *Lake, file iceberg.DataFile, each f
 	return nil
 }
 
-func scanBatches[T any](ctx context.Context, reader *parquet.GenericReader[T], count int64, each func([]T) error) error {
+func scanBatches[T any](ctx context.Context, reader *parquet.GenericReader[T], count int64,
+	each func([]T) error) error {
 	defer reader.Close()
 	rows := make([]T, max(min(count, 1024), 1))
 	for {
@@ -119,7 +121,8 @@ func (l *Lake) Version(ctx context.Context, text string) (Version, error) {
 		snapshot = loaded.SnapshotByName(text)
 	}
 	if snapshot == nil {
-		return Version{}, fmt.Errorf("%w: %q; it may have been there and expired: `versionlake status --versions` lists what can still be read", ErrUnknownVersion, text)
+		return Version{}, fmt.Errorf("%w: %q; it may have been there and expired: `versionlake status "+
+			"--versions` lists what can still be read", ErrUnknownVersion, text)
 	}
 	return VersionOf(loaded, *snapshot), nil
 }
@@ -138,7 +141,8 @@ func (l *Lake) Versions(ctx context.Context) ([]Version, error) {
 }
 
 func VersionOf(loaded *table.Table, snapshot table.Snapshot) Version {
-	version := Version{SnapshotID: snapshot.SnapshotID, CommittedAt: time.UnixMilli(snapshot.TimestampMs).UTC(), Tags: []string{}}
+	version := Version{SnapshotID: snapshot.SnapshotID, CommittedAt: time.UnixMilli(snapshot.TimestampMs).UTC(),
+		Tags: []string{}}
 	for name, ref := range loaded.Metadata().Refs() {
 		if ref.SnapshotID == snapshot.SnapshotID && ref.SnapshotRefType == table.TagRef {
 			version.Tags = append(version.Tags, name)

@@ -12,7 +12,8 @@ import (
 // Keys of snapshot summaries: which runs a commit belongs to.
 const (
 	summaryRun = "versionlake.run-id"
-	// SummaryHours are the hours that the commit changed, with a blank between: hours that were read together have runs of one id.
+	// SummaryHours are the hours that the commit changed, with a blank between: hours that were read together have
+	// runs of one id.
 	SummaryHours = "versionlake.hours"
 )
 
@@ -44,7 +45,8 @@ func RunSnapshot(loaded *table.Table, run Run) (snapshot *table.Snapshot, found 
 	snapshots := loaded.Metadata().Snapshots()
 	for i := len(snapshots) - 1; i >= 0; i-- {
 		summary := snapshots[i].Summary
-		if summary != nil && summary.Properties[summaryRun] == run.ID && strings.Contains(summary.Properties[SummaryHours], run.Hour.String()) {
+		if summary != nil && summary.Properties[summaryRun] == run.ID &&
+			strings.Contains(summary.Properties[SummaryHours], run.Hour.String()) {
 			return &snapshots[i], true
 		}
 	}

@@ -12,7 +12,8 @@ import (
 
 // ScanRaw streams the rows of a file that nests nothing, with the columns of schema, in Parquet's own form; a row lives
 // until each returns. It reads column by column: parquet-go's reader of rows takes four times as long.
-func (l *Lake) ScanRaw(ctx context.Context, file iceberg.DataFile, schema *parquet.Schema, each func(parquet.Row) error) error {
+func (l *Lake) ScanRaw(ctx context.Context, file iceberg.DataFile, schema *parquet.Schema,
+	each func(parquet.Row) error) error {
 	return l.EachGroup(file, func(group RowGroup) error { return group.Scan(ctx, schema, each) })
 }
 
@@ -58,14 +59,16 @@ func (l *Lake) EachGroup(file iceberg.DataFile, each func(RowGroup) error) (err 
 
 func (g RowGroup) Scan(ctx context.Context, schema *parquet.Schema, each func(parquet.Row) error) error {
 	leaves := make([]int, 0, len(schema.Columns())+1)
-	var lifted []int // columns that are optional by now, and were required when the file was written: what they have is there
+	// columns that are optional by now, and were required when the file was written: what they have is there
+	var lifted []int
 	for i, path := range schema.Columns() {
 		leaf, ok := g.file.Schema().Lookup(path...)
 		if !ok {
 			return fmt.Errorf("it has no column %v", path)
 		}
 		leaves = append(leaves, leaf.ColumnIndex)
-		if now, _ := schema.Lookup(path...); leaf.MaxDefinitionLevel == 0 && now.MaxDefinitionLevel == 1 && now.MaxRepetitionLevel == 0 {
+		if now, _ := schema.Lookup(path...); leaf.MaxDefinitionLevel == 0 && now.MaxDefinitionLevel == 1 &&
+			now.MaxRepetitionLevel == 0 {
 			lifted = append(lifted, i)
 		}
 	}

@@ -14,9 +14,9 @@ import (
 // ErrNewer: a later version of versionlake has written to the lake, and this one would misread it.
 var ErrNewer = errors.New("the lake is of a later version of versionlake: update this one")
 
-// Rules is the number of the rules by which lines become rows of silver and gold. It grows whenever the same lines would give
-// other rows. Gold of older rules is made anew by the next round; an hour's silver keeps the rules of its last run, which the
-// ledger tells, until it is made anew.
+// Rules is the number of the rules by which lines become rows of silver and gold. It grows whenever the same lines
+// would give other rows. Gold of older rules is made anew by the next round; an hour's silver keeps the rules of
+// its last run, which the ledger tells, until it is made anew.
 //
 //	1: up to November 2026
 //	2: placeholders are absent, a Login of nobody and a Logout end a binding, versions of equal rank are no downgrades
@@ -37,7 +37,8 @@ func RulesOf(loaded *table.Table) (int64, error) {
 	}
 	number, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("the property %s of %s is %q and not a number: set it right in the catalog", PropertyRules, TableName(loaded), text)
+		return 0, fmt.Errorf("the property %s of %s is %q and not a number: set it right in the catalog", PropertyRules,
+			TableName(loaded), text)
 	}
 	return number, nil
 }
@@ -49,13 +50,14 @@ func refuseNewer(definition TableDefinition, loaded *table.Table) error {
 	}
 	number, err := RulesOf(loaded)
 	if err == nil && number > Rules {
-		err = fmt.Errorf("%w: %s follows rules %d, and this program knows rules up to %d", ErrNewer, definition.Name, number, Rules)
+		err = fmt.Errorf("%w: %s follows rules %d, and this program knows rules up to %d", ErrNewer, definition.Name,
+			number, Rules)
 	}
 	return err
 }
 
-// followRules notes that silver is written by the present rules from now on, so that older programs refuse the lake. The rows of
-// gold.users are of older ones until a round has made them anew, which notes it there.
+// followRules notes that silver is written by the present rules from now on, so that older programs refuse the
+// lake. The rows of gold.users are of older ones until a round has made them anew, which notes it there.
 func (l *Lake) followRules(ctx context.Context) error {
 	for _, definition := range SilverTables {
 		if err := l.Commit(ctx, definition, func(loaded *table.Table) (*Change, error) {
@@ -72,8 +74,8 @@ func RulesProperty() iceberg.Properties {
 	return iceberg.Properties{PropertyRules: strconv.Itoa(Rules)}
 }
 
-// updateSchemas gives the tables of a lake that an earlier version made the present columns. Data files stay as they are: a column
-// that a file lacks reads as NULL. Errors: ErrNewer.
+// updateSchemas gives the tables of a lake that an earlier version made the present columns. Data files stay as
+// they are: a column that a file lacks reads as NULL. Errors: ErrNewer.
 func (l *Lake) updateSchemas(ctx context.Context) error {
 	for _, definition := range TableDefinitions {
 		if err := l.Commit(ctx, definition, func(loaded *table.Table) (*Change, error) {
@@ -82,7 +84,8 @@ func (l *Lake) updateSchemas(ctx context.Context) error {
 				return nil, err
 			}
 			return &Change{
-				Updates: []table.Update{table.NewAddSchemaUpdate(schema), table.NewSetCurrentSchemaUpdate(-1)}, // -1: the one just added
+				// -1: the one just added
+				Updates: []table.Update{table.NewAddSchemaUpdate(schema), table.NewSetCurrentSchemaUpdate(-1)},
 				Requirements: []table.Requirement{
 					table.AssertCurrentSchemaID(loaded.Schema().ID),
 					table.AssertLastAssignedFieldID(loaded.Metadata().LastColumnID()),
@@ -95,8 +98,8 @@ func (l *Lake) updateSchemas(ctx context.Context) error {
 	return nil
 }
 
-// LaterSchema is the definition's schema where a table with another one has to take it over, and nil where it has all of it. What
-// may change is little: optional columns come, columns become optional, and their comments follow.
+// LaterSchema is the definition's schema where a table with another one has to take it over, and nil where it has
+// all of it. What may change is little: optional columns come, columns become optional, and their comments follow.
 func (d TableDefinition) LaterSchema(have *iceberg.Schema) (*iceberg.Schema, error) {
 	want := d.Schema()
 	before, now := columnsOf(have), columnsOf(want)
@@ -110,11 +113,13 @@ func (d TableDefinition) LaterSchema(have *iceberg.Schema) (*iceberg.Schema, err
 		old, known := before[id]
 		switch {
 		case !known && column.Required:
-			return nil, fmt.Errorf("column %s is new and required: rows that are there have no value for it", column.Name)
+			return nil, fmt.Errorf("column %s is new and required: rows that are there have no value for it",
+				column.Name)
 		case !known:
 			changes = true
 		case old.Name != column.Name || old.Type != column.Type:
-			return nil, fmt.Errorf("%w: column %d is %s %s, and %s %s here", ErrNewer, id, old.Name, old.Type, column.Name, column.Type)
+			return nil, fmt.Errorf("%w: column %d is %s %s, and %s %s here", ErrNewer, id, old.Name, old.Type,
+				column.Name, column.Type)
 		case old.Required && !column.Required:
 			changes = true
 		case !old.Required && column.Required:
@@ -133,7 +138,8 @@ type column struct {
 	Required   bool
 }
 
-// columnsOf finds all fields by their ids. Of lists and structs the kind alone is compared, since what they hold is in there too.
+// columnsOf finds all fields by their ids. Of lists and structs the kind alone is compared, since what they hold is
+// in there too.
 func columnsOf(schema *iceberg.Schema) map[int]column {
 	columns := map[int]column{}
 	var add func(prefix string, field iceberg.NestedField)

@@ -12,8 +12,8 @@ import (
 // settingPrefix begins the names of properties of ops.hours that keep settings.
 const settingPrefix = "versionlake.setting."
 
-// KeptSettings are the settings that decide what lines mean, by name, as the last program kept them that wrote with others. The
-// lake keeps texts: what they mean is its callers' business.
+// KeptSettings are the settings that decide what lines mean, by name, as the last program kept them that wrote with
+// others. The lake keeps texts: what they mean is its callers' business.
 func (l *Lake) KeptSettings(ctx context.Context) (map[string]string, error) {
 	loaded, err := l.Load(ctx, OpsHours)
 	if err != nil {

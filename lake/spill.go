@@ -20,5 +20,6 @@ func (l *Lake) NewSpill(sections int) (*objects.Spill, error) {
 	}
 	root := url.URL{Scheme: "file", Path: folder}
 	scratch := &objects.Store{Root: root.String(), Scratch: folder, IO: objects.IcebergLocal}
-	return &objects.Spill{Scratch: scratch, Folder: folder, Sections: sections, Writers: objects.NewLanes[*objects.ShuffleWriter]()}, nil
+	return &objects.Spill{Scratch: scratch, Folder: folder, Sections: sections,
+		Writers: objects.NewLanes[*objects.ShuffleWriter]()}, nil
 }

@@ -27,8 +27,9 @@ type TableDefinition struct {
 	BucketBy   string   // or: the column whose hash is the partition
 	MonthOf    string   // or: the date column whose month is the partition
 	properties iceberg.Properties
-	// bounded are the columns whose smallest and largest value are noted, by row group; nil: those of all, by page as well.
-	// Ids and long texts lie anywhere between two bounds: comparing them for every page cost a twentieth of an hour's time.
+	// bounded are the columns whose smallest and largest value are noted, by row group; nil: those of all, by page
+	// as well. Ids and long texts lie anywhere between two bounds: comparing them for every page cost a twentieth
+	// of an hour's time.
 	Bounded []string
 	Compact compactOrder // how maintenance puts its files together
 }
@@ -57,30 +58,37 @@ var (
 		Partition: HourPartition, Compact: compactByName,
 	}
 	SilverEvents = TableDefinition{
-		Name: "silver.events", Comment: "The events that matter, typed; exact repeats within an hour dropped.", Row: SilverRow{},
+		Name: "silver.events", Comment: "The events that matter, typed; exact repeats within an hour dropped.",
+		Row:       SilverRow{},
 		Partition: HourPartition, Bounded: []string{"event_timestamp_utc"}, Compact: compactByName,
 	}
 	SilverSightings = TableDefinition{
-		Name: "silver.sightings", Comment: "One row per SoftwareVersion event: all that gold's histories are made from.", Row: SightingRow{},
-		Partition: DayPartition, Bounded: []string{"session_key", "event_timestamp_utc", hourColumn}, Compact: compactBySession,
+		Name:    "silver.sightings",
+		Comment: "One row per SoftwareVersion event: all that gold's histories are made from.", Row: SightingRow{},
+		Partition: DayPartition, Bounded: []string{"session_key", "event_timestamp_utc", hourColumn},
+		Compact: compactBySession,
 	}
 	SilverBindings = TableDefinition{
 		Name: "silver.bindings", Comment: "What events say of their session: its user, its device.", Row: BindingRow{},
-		Partition: DayPartition, Bounded: []string{"session_key", "event_timestamp_utc", hourColumn}, Compact: compactBySession,
+		Partition: DayPartition, Bounded: []string{"session_key", "event_timestamp_utc", hourColumn},
+		Compact: compactBySession,
 	}
 	GoldUsers = TableDefinition{
 		Name: "gold.users", Comment: "One row per user, history included.", Row: UserRow{},
 		BucketBy: "user_id", properties: metrics("user_id", "full"),
 	}
 	GoldVersions = TableDefinition{
-		Name: "gold.versions", Comment: "One row per version of a service that was ever sighted, with the keys that order it.", Row: VersionRow{},
+		Name: "gold.versions", Comment: "One row per version of a service that was ever sighted, with the keys " +
+			"that order it.", Row: VersionRow{},
 	}
 	GoldVersionDaily = TableDefinition{
-		Name: "gold.version_daily", Comment: "One row per date, service, version and device: who was active, what came, went and happened.",
+		Name: "gold.version_daily", Comment: "One row per date, service, version and device: who was active, " +
+			"what came, went and happened.",
 		Row: VersionDailyRow{}, MonthOf: "date_utc",
 	}
 	GoldEventDaily = TableDefinition{
-		Name: "gold.event_daily", Comment: "Events of the catalogue counted per date, service, version, device and what they are about.",
+		Name: "gold.event_daily", Comment: "Events of the catalogue counted per date, service, version, device " +
+			"and what they are about.",
 		Row: EventDailyRow{}, MonthOf: "date_utc",
 	}
 	OpsHours = TableDefinition{
@@ -93,7 +101,8 @@ var (
 	}
 
 	OpsFindings = TableDefinition{
-		Name: "ops.findings", Comment: "What reconcile and the schedules found: hours whose files were not those that were read, or a source without hours.", Row: FindingRow{},
+		Name: "ops.findings", Comment: "What reconcile and the schedules found: hours whose files were not those " +
+			"that were read, or a source without hours.", Row: FindingRow{},
 		Partition: DayPartition,
 	}
 
@@ -106,7 +115,8 @@ var (
 	DayPartition  = []string{"p_ingest_date_utc"}
 
 	TableDefinitions = []TableDefinition{
-		BronzeEvents, BronzeRejects, SilverEvents, SilverSightings, SilverBindings, GoldUsers, GoldVersions, GoldVersionDaily, GoldEventDaily,
+		BronzeEvents, BronzeRejects, SilverEvents, SilverSightings, SilverBindings, GoldUsers, GoldVersions,
+		GoldVersionDaily, GoldEventDaily,
 		OpsHours, OpsFiles, OpsFindings, OpsErasures,
 	}
 )
@@ -115,9 +125,9 @@ func metrics(column, mode string) iceberg.Properties {
 	return iceberg.Properties{table.MetricsModeColumnConfPrefix + "." + column: mode}
 }
 
-// The rows. All times are UTC microseconds since 1970, dates are days since 1970. A column has a dictionary where readers
-// filter by few values, or where it halves the file; else plain values under zstd are as small and faster to write. It is
-// uncompressed where zstd would find nothing: dictionaries' indexes, deltas of times.
+// The rows. All times are UTC microseconds since 1970, dates are days since 1970. A column has a dictionary where
+// readers filter by few values, or where it halves the file; else plain values under zstd are as small and faster
+// to write. It is uncompressed where zstd would find nothing: dictionaries' indexes, deltas of times.
 type (
 	EventRow struct {
 		Category        string `parquet:"category,id(1)" doc:"Telemetry category, free text."`
@@ -376,13 +386,15 @@ func (d TableDefinition) spec(buckets int) iceberg.PartitionSpec {
 	}
 	if d.MonthOf != "" {
 		return iceberg.NewPartitionSpec(iceberg.PartitionField{
-			SourceIDs: []int{d.FieldID(d.MonthOf)}, FieldID: PartitionFieldID, Transform: iceberg.MonthTransform{}, Name: d.MonthOf + "_month",
+			SourceIDs: []int{d.FieldID(d.MonthOf)}, FieldID: PartitionFieldID, Transform: iceberg.MonthTransform{},
+			Name: d.MonthOf + "_month",
 		})
 	}
 	fields := make([]iceberg.PartitionField, len(d.Partition))
 	for i, column := range d.Partition {
 		fields[i] = iceberg.PartitionField{
-			SourceIDs: []int{d.FieldID(column)}, FieldID: PartitionFieldID + i, Transform: iceberg.IdentityTransform{}, Name: column,
+			SourceIDs: []int{d.FieldID(column)}, FieldID: PartitionFieldID + i, Transform: iceberg.IdentityTransform{},
+			Name: column,
 		}
 	}
 	return iceberg.NewPartitionSpec(fields...)
@@ -451,7 +463,8 @@ func tagNumber(options map[string]bool, name string) int {
 
 // Parse reads a row as the line that it was.
 func (row *EventRow) Parse(parser *telemetry.Parser, event *telemetry.Event) telemetry.Reason {
-	event.Category, event.ServiceName, event.SessionID = []byte(row.Category), []byte(row.ServiceName), []byte(row.SessionID)
+	event.Category, event.ServiceName, event.SessionID = []byte(row.Category), []byte(row.ServiceName), []byte(
+		row.SessionID)
 	event.TransactionID, event.Body, event.Time = []byte(row.TransactionID), []byte(row.BodyMessage), row.Time
 	return cmp.Or(parser.CheckTime(event.Time), parser.ParseBody(event))
 }
@@ -510,7 +523,8 @@ func (i IntervalRow) String() string {
 	if i.ValidTo != nil {
 		to = Moment(*i.ValidTo)
 	}
-	text += fmt.Sprintf(" %s [%s, %s) last seen %s, %d sightings", i.Version, Moment(i.ValidFrom), to, Moment(i.LastSeenAt), i.Sightings)
+	text += fmt.Sprintf(" %s [%s, %s) last seen %s, %d sightings", i.Version, Moment(i.ValidFrom), to,
+		Moment(i.LastSeenAt), i.Sightings)
 	switch {
 	case i.IsDowngrade == nil:
 		text += ", not comparable with the one before"
@@ -520,9 +534,9 @@ func (i IntervalRow) String() string {
 	return text
 }
 
-// gold.versions holds the keys by which SQL orders versions. It is a dictionary: a round of gold adds what it has not met yet,
-// before gold.users shows it; rows go only where gold is made anew, and with a forgotten user. So it grows with the number of
-// different versions, and most rounds don't touch it.
+// gold.versions holds the keys by which SQL orders versions. It is a dictionary: a round of gold adds what it has
+// not met yet, before gold.users shows it; rows go only where gold is made anew, and with a forgotten user. So it
+// grows with the number of different versions, and most rounds don't touch it.
 
 // VersionName names a version of a service.
 type VersionName struct{ Service, Version string }

@@ -53,7 +53,8 @@ func describeTables() string {
 		if definition.MonthOf != "" {
 			partition = "`month(" + definition.MonthOf + ")`"
 		}
-		fmt.Fprintf(&out, "\n### %s\n\n%s\n\nPartitioned by %s.\n\n| column | type | |\n|---|---|---|\n", definition.Name, definition.Comment, partition)
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n\nPartitioned by %s.\n\n| column | type | |\n|---|---|---|\n",
+			definition.Name, definition.Comment, partition)
 		describeFields(&out, "", definition.Schema().Fields())
 	}
 	out.WriteString("\n")

@@ -10,8 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 )
 
-// How a request to S3 is tried again, unless AWS_MAX_ATTEMPTS or AWS_RETRY_MODE say otherwise. A step makes hundreds of
-// requests, and begins anew when one fails: where every third is refused, the SDK's own three attempts would not let it end.
+// How a request to S3 is tried again, unless AWS_MAX_ATTEMPTS or AWS_RETRY_MODE say otherwise. A step makes
+// hundreds of requests, and begins anew when one fails: where every third is refused, the SDK's own three attempts
+// would not let it end.
 const (
 	s3Attempts   = 8
 	s3FirstPause = 100 * time.Millisecond

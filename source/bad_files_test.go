@@ -37,8 +37,10 @@ func TestLocalBadFiles(t *testing.T) {
 	in := func(name string) string { return filepath.Join(dir, filepath.FromSlash(hourFolder), name) }
 	for name, target := range map[string]string{
 		"dangling.tsv": "gone.tsv", "dangling.log.gz": "/gone", "loop.tsv": "loop.tsv", "loop2.tsv": "loop3.tsv", "loop3.tsv": "loop2.tsv",
-		"absolute.tsv": in("a.tsv"), "outside.tsv": "../../../../../outside.tsv", "etc.tsv": "/etc/hostname", "through.tsv": "a.tsv/b.tsv",
-		"inside.tsv": "../../../../elsewhere/a.tsv", "folder-link.tsv": "../../../../elsewhere", "region": "../../../../elsewhere", "notes.pdf": "gone",
+		"absolute.tsv": in(
+			"a.tsv"), "outside.tsv": "../../../../../outside.tsv", "etc.tsv": "/etc/hostname",
+		"through.tsv": "a.tsv/b.tsv",
+		"inside.tsv":  "../../../../elsewhere/a.tsv", "folder-link.tsv": "../../../../elsewhere", "region": "../../../../elsewhere", "notes.pdf": "gone",
 		"null.tsv": "/dev/null", "pipe-link.tsv": "pipe.tsv",
 	} {
 		must(t, os.Symlink(target, in(name)))
@@ -61,14 +63,17 @@ func TestLocalBadFiles(t *testing.T) {
 		t.Errorf("files are %q, want %q", got, want)
 	}
 	want := []string{
-		`\xed\xa0\x80.log`, `\xff`, "absolute.tsv", `a\\b\xc3.tsv`, `caf\xe9.tsv (2)`, "d.tsv.gz/", "d.tsv/", "dangling.log.gz", "dangling.tsv", "etc.tsv",
-		"folder-link.tsv/", "loop.tsv", "loop2.tsv", "loop3.tsv", "null.tsv", "outside.tsv", "pipe-link.tsv", "pipe.tsv", "s.tsv", "through.tsv",
+		`\xed\xa0\x80.log`, `\xff`, "absolute.tsv", `a\\b\xc3.tsv`, `caf\xe9.tsv (2)`, "d.tsv.gz/", "d.tsv/",
+		"dangling.log.gz", "dangling.tsv", "etc.tsv",
+		"folder-link.tsv/", "loop.tsv", "loop2.tsv", "loop3.tsv", "null.tsv", "outside.tsv", "pipe-link.tsv",
+		"pipe.tsv", "s.tsv", "through.tsv",
 	}
 	slices.Sort(want)
 	if got := leftOut(listing.Bad); !slices.Equal(got, want) {
 		t.Errorf("bad are\n%q, want\n%q", got, want)
 	}
-	if got, want := leftOut(listing.Passed), []string{`\xff.pdf`, "notes.pdf", "pipe.pdf", "region/a.tsv"}; !slices.Equal(got, want) {
+	if got, want := leftOut(listing.Passed), []string{`\xff.pdf`, "notes.pdf", "pipe.pdf",
+		"region/a.tsv"}; !slices.Equal(got, want) {
 		t.Errorf("passed over are %q, want %q", got, want)
 	}
 	for _, bad := range listing.Bad {
@@ -83,7 +88,8 @@ func TestLocalBadFiles(t *testing.T) {
 	}
 }
 
-// asNobody runs a test of this package once more, as a user who may not read everything, and tells whether this is that user.
+// asNobody runs a test of this package once more, as a user who may not read everything, and tells whether this is
+// that user.
 func asNobody(t *testing.T, dir string) bool {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -108,7 +114,8 @@ func asNobody(t *testing.T, dir string) bool {
 	return false
 }
 
-// A file without read rights is one bad file; a folder without is a folder of which nothing is known, and no other suffers.
+// A file without read rights is one bad file; a folder without is a folder of which nothing is known, and no other
+// suffers.
 func TestLocalWithoutRights(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("made for Linux")
@@ -134,7 +141,8 @@ func TestLocalWithoutRights(t *testing.T) {
 	deny("2022/05/28", 0)
 	src := openSource(t, dir)
 	files := listFiles(t, src, "2022-05-27T05")
-	if _, err := src.Open(t.Context(), files[1], 0, -1); !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), "let the worker's user read this file") {
+	if _, err := src.Open(t.Context(), files[1], 0, -1); !errors.Is(err, ErrUnreadable) ||
+		!strings.Contains(err.Error(), "let the worker's user read this file") {
 		t.Errorf("Open: %v", err)
 	}
 	if got := readAll(t, src, files[0], 0, -1); got != "x" {
@@ -150,7 +158,8 @@ func TestLocalWithoutRights(t *testing.T) {
 		folders = append(folders, folder.Folder+" "+folder.From.String()+" "+folder.To.String())
 	}
 	want := []string{
-		"2022/05/27/06 2022-05-27T06 2022-05-27T07", "2022/05/27/07 2022-05-27T07 2022-05-27T08", "2022/05/28 2022-05-28T00 2022-05-29T00",
+		"2022/05/27/06 2022-05-27T06 2022-05-27T07", "2022/05/27/07 2022-05-27T07 2022-05-27T08",
+		"2022/05/28 2022-05-28T00 2022-05-29T00",
 	}
 	if !slices.Equal(folders, want) {
 		t.Errorf("refused are %q", folders)
@@ -166,7 +175,8 @@ func TestLocalWithoutRights(t *testing.T) {
 		t.Errorf("CheckHours: %v", err)
 	}
 	deny("", 0)
-	if hours, err := src.Hours(t.Context(), hour(t, "2022-05-27T00"), hour(t, "2022-05-30T00")); !errors.Is(err, ErrDenied) || errors.As(err, &refused) {
+	if hours, err := src.Hours(t.Context(), hour(t, "2022-05-27T00"), hour(t, "2022-05-30T00")); !errors.Is(err,
+		ErrDenied) || errors.As(err, &refused) {
 		t.Errorf("with nothing to be read, hours are %v, %v", hours, err)
 	}
 }
@@ -187,11 +197,13 @@ func TestS3BadObjects(t *testing.T) {
 		fault testserver.Fault
 		want  string
 	}{
-		"refused": {testserver.Forbidden, "allow s3:GetObject on this object"}, "archived": {testserver.Archived, "restore it"},
+		"refused": {testserver.Forbidden, "allow s3:GetObject on this object"}, "archived": {testserver.Archived,
+			"restore it"},
 		"locked": {testserver.NoKey, "KMS key"},
 	} {
 		behind := server.Behind(t, func(r *http.Request) testserver.Fault {
-			if strings.HasSuffix(r.URL.Path, "/bad.tsv") || strings.HasSuffix(r.URL.Path, "/empty.tsv") && test.fault == testserver.Forbidden {
+			if strings.HasSuffix(r.URL.Path, "/bad.tsv") || strings.HasSuffix(r.URL.Path, "/empty.tsv") &&
+				test.fault == testserver.Forbidden {
 				return test.fault
 			}
 			return testserver.NoFault
@@ -217,7 +229,8 @@ func TestS3BadObjects(t *testing.T) {
 	behind := server.Behind(t, func(*http.Request) testserver.Fault { return testserver.Forbidden })
 	files := listFiles(t, openSource(t, b.location), "2022-05-27T05")
 	t.Setenv("AWS_ENDPOINT_URL_S3", behind.Endpoint)
-	if _, err := openSource(t, b.location).Open(t.Context(), files[0], 0, -1); !errors.Is(err, ErrDenied) || errors.Is(err, ErrUnreadable) {
+	if _, err := openSource(t, b.location).Open(t.Context(), files[0], 0, -1); !errors.Is(err, ErrDenied) ||
+		errors.Is(err, ErrUnreadable) {
 		t.Errorf("without any right: %v", err)
 	}
 }
@@ -228,10 +241,12 @@ func TestS3OddKeys(t *testing.T) {
 	server.Setenv(t)
 	bucket, client := server.NewBucket(t), server.Client()
 	put := func(key string) bool {
-		_, err := client.PutObject(context.Background(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(key), Body: strings.NewReader("")})
+		_, err := client.PutObject(context.Background(),
+			&s3.PutObjectInput{Bucket: &bucket, Key: aws.String(key), Body: strings.NewReader("")})
 		return err == nil
 	}
-	for _, key := range []string{"2022/", "2022/05/27/05/", "2022/05/27/05_$folder$", "2022/05/27/05/a.tsv", "2022/05/27/05/sub/", "2022/05/27/05/x_$folder$"} {
+	for _, key := range []string{"2022/", "2022/05/27/05/", "2022/05/27/05_$folder$", "2022/05/27/05/a.tsv",
+		"2022/05/27/05/sub/", "2022/05/27/05/x_$folder$"} {
 		if !put(key) {
 			t.Fatalf("the server takes no %s", key)
 		}
@@ -257,7 +272,8 @@ func TestS3KeysThatAreNoPaths(t *testing.T) {
 		if strings.HasPrefix(r.URL.Query().Get("prefix"), "2022/05/27/05/") && list == "" {
 			list = `<Contents><Key>` + r.URL.Query().Get("prefix") + `x</Key><Size>3</Size></Contents>`
 		}
-		_, _ = io.WriteString(w, `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>`+list+`</ListBucketResult>`)
+		_, _ = io.WriteString(w, `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>`+
+			list+`</ListBucketResult>`)
 	}))
 	t.Cleanup(fake.Close)
 	testserver.S3Server{Endpoint: fake.URL, Region: "us-east-1", AccessKey: "k", SecretKey: "s"}.Setenv(t)

@@ -81,7 +81,8 @@ func s3Backend(tb testing.TB, server testserver.S3Server, prefix string) backend
 		},
 		remove: func(tb testing.TB, key string) {
 			tb.Helper()
-			_, err := client.DeleteObject(context.Background(), &s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String(path.Join(prefix, key))})
+			_, err := client.DeleteObject(context.Background(),
+				&s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String(path.Join(prefix, key))})
 			must(tb, err)
 		},
 	}
@@ -124,7 +125,8 @@ const hourFolder = "2022/05/27/05"
 func testFiles(t *testing.T, src Source, b backend) {
 	for _, key := range []string{
 		"b.tsv", "a.tsv.zst", "a.tsv", "c.tsv.gz", "empty.tsv", // ours
-		".hidden.tsv", "_SUCCESS", "_part.tsv", "05_$folder$", ".hidden/h.tsv", "_temporary/0/a.tsv", // never read, never counted
+		// never read, never counted
+		".hidden.tsv", "_SUCCESS", "_part.tsv", "05_$folder$", ".hidden/h.tsv", "_temporary/0/a.tsv",
 		"notes.pdf", "x.tsv.xz", "nested/d.tsv", "folder.tsv/e.tsv",
 	} {
 		content := key
@@ -138,7 +140,8 @@ func testFiles(t *testing.T, src Source, b backend) {
 	b.put(t, "2022/05/27/g.tsv", "above the hour")
 
 	files := listFiles(t, src, "2022-05-27T05")
-	if got, want := keys(files), []string{"a.tsv", "a.tsv.zst", "b.tsv", "c.tsv.gz", "empty.tsv"}; !slices.Equal(got, want) {
+	if got, want := keys(files), []string{"a.tsv", "a.tsv.zst", "b.tsv", "c.tsv.gz", "empty.tsv"}; !slices.Equal(got,
+		want) {
 		t.Fatalf("files are %q, want %q", got, want)
 	}
 	listing, err := src.List(t.Context(), hour(t, "2022-05-27T05"))
@@ -146,7 +149,8 @@ func testFiles(t *testing.T, src Source, b backend) {
 	if got, want := leftOut(listing.Bad), []string{"folder.tsv/"}; !slices.Equal(got, want) {
 		t.Errorf("bad are %q, want %q", got, want)
 	}
-	if got, want := leftOut(listing.Passed), []string{"nested/d.tsv", "notes.pdf", "x.tsv.xz"}; !slices.Equal(got, want) || listing.PassedOver != 3 {
+	if got, want := leftOut(listing.Passed), []string{"nested/d.tsv", "notes.pdf", "x.tsv.xz"}; !slices.Equal(got,
+		want) || listing.PassedOver != 3 {
 		t.Errorf("passed over are %q, %d, want %q", got, listing.PassedOver, want)
 	}
 	for _, f := range files {
@@ -170,7 +174,8 @@ func testFiles(t *testing.T, src Source, b backend) {
 }
 
 var oddNames = []string{
-	"a b.tsv", "a+b.tsv", "100%.tsv", "%41.tsv", "ü日本.tsv", "u\u0308.tsv", "a&b=c;d,e.tsv", "a?b#c.tsv", "it's \"quoted\".tsv",
+	"a b.tsv", "a+b.tsv", "100%.tsv", "%41.tsv", "ü日本.tsv", "u\u0308.tsv", "a&b=c;d,e.tsv", "a?b#c.tsv",
+	"it's \"quoted\".tsv",
 	"~x.tsv", "a..b.tsv", "<a>.tsv", "(1).tsv", "a\\b.tsv", "a:b|c*.tsv", "-rf.tsv", "a.tsv.tsv.gz",
 }
 
@@ -232,7 +237,8 @@ func testHours(t *testing.T, src Source, b backend) {
 		{"2022-05-27T07", "2022-05-28T00", ""},
 		{"2022-05-27T06", "2022-05-27T06", ""},
 		{"2022-05-27T07", "2022-05-27T05", ""},
-		{"0001-01-01T00", "9999-12-31T23", "0001-01-01T00 2021-12-31T23 2022-01-01T00 2022-05-27T05 2022-05-27T06 2022-05-28T00 2022-06-01T08 2022-06-01T09 2022-06-01T10 2022-06-01T11 2024-02-29T12"},
+		{"0001-01-01T00", "9999-12-31T23", "0001-01-01T00 2021-12-31T23 2022-01-01T00 2022-05-27T05 " +
+			"2022-05-27T06 2022-05-28T00 2022-06-01T08 2022-06-01T09 2022-06-01T10 2022-06-01T11 2024-02-29T12"},
 	} {
 		hours, err := src.Hours(t.Context(), hour(t, test.from), hour(t, test.to))
 		must(t, err)
@@ -253,10 +259,12 @@ func testOpenSections(t *testing.T, src Source, b backend) {
 	size := int64(len(content))
 	for _, test := range []struct{ offset, length, start, end int64 }{
 		{0, -1, 0, size}, {0, size, 0, size}, {0, size + 5, 0, size}, {0, 0, 0, 0}, {0, 1, 0, 1}, {17, 100, 17, 117},
-		{size - 1, 1, size - 1, size}, {size - 1, -1, size - 1, size}, {size, -1, size, size}, {size, 10, size, size}, {500, 0, 500, 500},
+		{size - 1, 1, size - 1, size}, {size - 1, -1, size - 1, size}, {size, -1, size, size}, {size, 10,
+			size, size}, {500, 0, 500, 500},
 	} {
 		if got := readAll(t, src, f, test.offset, test.length); got != content[test.start:test.end] {
-			t.Errorf("Open(%d, %d) gives %d bytes, want [%d, %d)", test.offset, test.length, len(got), test.start, test.end)
+			t.Errorf("Open(%d, %d) gives %d bytes, want [%d, %d)", test.offset, test.length, len(got), test.start,
+				test.end)
 		}
 	}
 	for _, offset := range []int64{-1, size + 1} {
@@ -292,7 +300,8 @@ func testOpenChanged(t *testing.T, src Source, b backend) {
 
 func testOpenBadKeys(t *testing.T, src Source, b backend) {
 	b.put(t, hourFolder+"/a.tsv", "x")
-	for _, key := range []string{"", ".", "..", "../a.tsv", "2022/../../a.tsv", "/etc/passwd", hourFolder + "//a.tsv", hourFolder + "/./a.tsv",
+	for _, key := range []string{"", ".", "..", "../a.tsv", "2022/../../a.tsv", "/etc/passwd", hourFolder + "//a.tsv",
+		hourFolder + "/./a.tsv",
 		hourFolder + "/a.tsv/", hourFolder + "/a.tsv/b", hourFolder, hourFolder + "/b.tsv", "\x00.tsv", "\xff.tsv"} {
 		if r, err := src.Open(t.Context(), File{Key: key, Size: 1, ETag: `"x"`}, 0, -1); err == nil {
 			r.Close()
@@ -301,7 +310,8 @@ func testOpenBadKeys(t *testing.T, src Source, b backend) {
 	}
 }
 
-// testChangedWhileReading overwrites a file under a reader: it must get all of the old version or ErrChanged, never a mixture.
+// testChangedWhileReading overwrites a file under a reader: it must get all of the old version or ErrChanged, never
+// a mixture.
 func testChangedWhileReading(t *testing.T, src Source, b backend) {
 	const size = 8 << 20 // more than the buffers on the way hold
 	key := hourFolder + "/a.tsv"
@@ -318,7 +328,8 @@ func testChangedWhileReading(t *testing.T, src Source, b backend) {
 		err = cerr
 	}
 	if err == nil && (len(rest) != size-len(head) || bytes.ContainsRune(rest, 'b')) {
-		t.Errorf("read %d bytes without an error, of which %d are of the new version", len(rest), bytes.Count(rest, []byte("b")))
+		t.Errorf("read %d bytes without an error, of which %d are of the new version", len(rest),
+			bytes.Count(rest, []byte("b")))
 	}
 	if err != nil && !errors.Is(err, ErrChanged) {
 		t.Errorf("reading fails with %v", err)
@@ -355,13 +366,14 @@ func testReopened(t *testing.T, src Source, b backend) {
 	if again.String() != src.String() {
 		t.Errorf("%s opens as %s", src, again)
 	}
-	if got, want := listFiles(t, again, "2022-05-27T05"), listFiles(t, src, "2022-05-27T05"); len(got) != 1 || !slices.Equal(got, want) {
+	if got, want := listFiles(t, again, "2022-05-27T05"), listFiles(t, src, "2022-05-27T05"); len(got) != 1 ||
+		!slices.Equal(got, want) {
 		t.Errorf("%s has %v, opened again %v", src, want, got)
 	}
 }
 
-// tick waits until the backend's clock gives a new time: on some systems a file written twice within a few milliseconds keeps
-// its time, which no ETag made of it can tell.
+// tick waits until the backend's clock gives a new time: on some systems a file written twice within a few
+// milliseconds keeps its time, which no ETag made of it can tell.
 func tick(t *testing.T, src Source, b backend) {
 	t.Helper()
 	if _, isLocal := src.(*local); !isLocal {

@@ -8,7 +8,8 @@ import (
 )
 
 // DefaultEndings are the endings of files that are read, see docs/EVENTS.md.
-var DefaultEndings = []string{".tsv", ".tab", ".csv", ".txt", ".text", ".log", ".out", ".dat", ".data", ".bin", noEnding}
+var DefaultEndings = []string{".tsv", ".tab", ".csv", ".txt", ".text", ".log", ".out", ".dat", ".data", ".bin",
+	noEnding}
 
 // noEnding stands for names without any ending, such as part-00000.
 const noEnding = "none"
@@ -25,11 +26,13 @@ func ParseEndings(texts []string) (Endings, error) {
 			ending = "." + ending
 		}
 		if len(ending) < 2 || strings.ContainsAny(ending, "/*?\x00") {
-			return Endings{}, fmt.Errorf("%w: %q is not the ending of a file's name; write it as .tsv, or none for names without one",
+			return Endings{}, fmt.Errorf("%w: %q is not the ending of a file's name; write it as .tsv, or none "+
+				"for names without one",
 				ErrConfig, text)
 		}
 		if _, packed := unpacked(ending); packed {
-			return Endings{}, fmt.Errorf("%w: the ending %q: leave out .gz, .zst and .bz2, which may always follow", ErrConfig, text)
+			return Endings{}, fmt.Errorf("%w: the ending %q: leave out .gz, .zst and .bz2, which may always follow",
+				ErrConfig, text)
 		}
 		endings.list = append(endings.list, ending)
 	}
@@ -49,7 +52,8 @@ func (e Endings) String() string { return strings.Join(e.all(), ",") }
 var packings = []string{".gz", ".gzip", ".zst", ".zstd", ".bz2", ".bzip2"}
 
 var (
-	// rotated is what log rotation leaves behind an ending: access.log.1, access.log-20220527, access.log.2022-05-27_05.
+	// rotated is what log rotation leaves behind an ending: access.log.1, access.log-20220527,
+	// access.log.2022-05-27_05.
 	rotated = regexp.MustCompile(`[._-][0-9][0-9._t:-]*$`)
 	// copied is the mark of a part file's attempt: part-00000-6f1e.c000.
 	copied = regexp.MustCompile(`\.c[0-9]{3}$`)
@@ -71,7 +75,8 @@ func unpacked(lower string) (string, bool) {
 func (e Endings) read(name string) bool {
 	name, _ = unpacked(strings.ToLower(name))
 	name = copied.ReplaceAllString(name, "")
-	return e.named(name) || e.named(rotated.ReplaceAllString(name, "")) || slices.Contains(e.all(), noEnding) && !hasEnding(name)
+	return e.named(name) || e.named(rotated.ReplaceAllString(name, "")) || slices.Contains(e.all(), noEnding) &&
+		!hasEnding(name)
 }
 
 // named tells whether a name ends in one of the endings.
@@ -93,8 +98,8 @@ func hasEnding(name string) bool {
 	return dot >= 0 && len(name)-dot-1 <= longestEnding || strings.HasSuffix(name, "~")
 }
 
-// isIgnored tells the names that are never read and never counted: of files being written, of side files such as _SUCCESS, and of
-// marks of folders.
+// isIgnored tells the names that are never read and never counted: of files being written, of side files such as
+// _SUCCESS, and of marks of folders.
 func isIgnored(name string) bool {
 	if name == "." || name == ".." {
 		return false // parts of a key on S3, not names

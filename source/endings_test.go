@@ -28,12 +28,14 @@ func TestEndings(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{".a.tsv", "_SUCCESS", "_a.tsv", ".part-0-0.inprogress.1f6c", "05_$folder$", "_temporary_$folder$", ".DS_Store"} {
+	for _, name := range []string{".a.tsv", "_SUCCESS", "_a.tsv", ".part-0-0.inprogress.1f6c", "05_$folder$",
+		"_temporary_$folder$", ".DS_Store"} {
 		if !isIgnored(name) {
 			t.Errorf("%s is counted", name)
 		}
 	}
-	for name, folder := range map[string]bool{"d.tsv": true, "d.log.gz": true, "d.gz": true, "D.TSV": true, "region=eu": false, "part-00000": false, "archive": false} {
+	for name, folder := range map[string]bool{"d.tsv": true, "d.log.gz": true, "d.gz": true, "D.TSV": true,
+		"region=eu": false, "part-00000": false, "archive": false} {
 		if got := (Endings{}).says(name); got != folder {
 			t.Errorf("the folder %s is taken for a file: %v", name, got)
 		}

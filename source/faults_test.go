@@ -44,7 +44,8 @@ func TestFaults(t *testing.T) {
 					if err == nil {
 						return
 					}
-					if errors.Is(err, ErrConfig) || errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) || try == 20 {
+					if errors.Is(err, ErrConfig) || errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) ||
+						try == 20 {
 						t.Fatalf("try %d: %v", try, err)
 					}
 				}
@@ -69,7 +70,8 @@ func TestFaults(t *testing.T) {
 					defer r.Close()
 					text, err := io.ReadAll(r)
 					if err == nil && string(text) != contents[f.Key] {
-						t.Fatalf("read %d bytes of %s that are not the %d of the object", len(text), f.Key, len(contents[f.Key]))
+						t.Fatalf("read %d bytes of %s that are not the %d of the object", len(text),
+							f.Key, len(contents[f.Key]))
 					}
 					return err
 				})

@@ -27,8 +27,8 @@ type name struct {
 // tree is what finding hours needs from a backend.
 type tree interface {
 	fmt.Stringer
-	// names lists what lies directly in a folder, "" being the root, and begins with the prefix, at most so many (0: all); nothing
-	// if the folder does not exist. Marks of folders are left out.
+	// names lists what lies directly in a folder, "" being the root, and begins with the prefix, at most so many
+	// (0: all); nothing if the folder does not exist. Marks of folders are left out.
 	names(ctx context.Context, folder, prefix string, most int) ([]name, error)
 	// holds tells whether anything lies in an hour's folder that a listing names.
 	holds(ctx context.Context, folder string) (bool, error)
@@ -74,8 +74,8 @@ type search struct {
 	refused  []RefusedFolder
 }
 
-// findHours goes down the tree level by level, only into folders that exist, that a layout may name and that the range touches.
-// A *RefusedError comes with the hours that were found elsewhere.
+// findHours goes down the tree level by level, only into folders that exist, that a layout may name and that the
+// range touches. A *RefusedError comes with the hours that were found elsewhere.
 func findHours(ctx context.Context, t tree, layouts []Layout, from, to telemetry.Hour) ([]telemetry.Hour, error) {
 	if from >= to {
 		return nil, nil
@@ -163,12 +163,15 @@ func (s *search) refuse(ctx context.Context, n node, err error) error {
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.refused = append(s.refused, RefusedFolder{Folder: n.folder, From: max(from, s.from), To: min(to, s.to), Why: err.Error()})
+	s.refused = append(s.refused,
+		RefusedFolder{Folder: n.folder, From: max(from, s.from), To: min(to, s.to), Why: err.Error()})
 	return nil
 }
 
-// hourFolders finds the folders of an hour, of all layouts and ways to write it, and plain files and bad links in the place of one.
-func hourFolders(ctx context.Context, t tree, layouts []Layout, at telemetry.Hour) (folders []string, inPlace []node, err error) {
+// hourFolders finds the folders of an hour, of all layouts and ways to write it, and plain files and bad links in
+// the place of one.
+func hourFolders(ctx context.Context, t tree, layouts []Layout,
+	at telemetry.Hour) (folders []string, inPlace []node, err error) {
 	type place struct {
 		layout Layout
 		stem   string

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// identity tells a file from another of the same size and time: its inode, and the time of its last change of any kind, which
-// no program can set.
+// identity tells a file from another of the same size and time: its inode, and the time of its last change of any
+// kind, which no program can set.
 func identity(info fs.FileInfo) string {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		return fmt.Sprintf("-%x-%x", stat.Ino, stat.Ctimespec.Nano())

@@ -14,8 +14,9 @@ import (
 // DefaultLayout is where hours lie unless a setting names other folders.
 const DefaultLayout = "{YYYY}/{MM}/{DD}/{HH}"
 
-// Layout names the folders of hours, below the source's root: year={YYYY}/month={MM}/day={DD}/hour={HH}. A number may be written
-// with or without a zero in front, but not beside another number, where only its width tells where it ends.
+// Layout names the folders of hours, below the source's root: year={YYYY}/month={MM}/day={DD}/hour={HH}. A number
+// may be written with or without a zero in front, but not beside another number, where only its width tells where
+// it ends.
 type Layout struct {
 	text     string
 	segments []segment
@@ -134,7 +135,8 @@ func (s segment) match(name string, at date) (date, bool) {
 
 // possible tells whether there is such a date, as far as it is known.
 func (d date) possible() bool {
-	for what, limits := range map[field][2]int{theYear: {1, 9999}, theMonth: {1, 12}, theDay: {1, 31}, theHour: {0, 23}} {
+	for what, limits := range map[field][2]int{theYear: {1, 9999}, theMonth: {1, 12}, theDay: {1, 31},
+		theHour: {0, 23}} {
 		if d[what] != -1 && (d[what] < limits[0] || d[what] > limits[1]) {
 			return false
 		}

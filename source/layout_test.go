@@ -87,7 +87,8 @@ func TestLayoutNames(t *testing.T) {
 func TestAnyLayout(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.SampledFrom([]string{
-			DefaultLayout, "year={YYYY}/month={MM}/day={DD}/hour={HH}", "{YYYY}{MM}{DD}{HH}", "x/{YYYY}-{MM}-{DD}-{HH}/y", "dt={YYYY}-{MM}-{DD}/h{HH}",
+			DefaultLayout, "year={YYYY}/month={MM}/day={DD}/hour={HH}", "{YYYY}{MM}{DD}{HH}",
+			"x/{YYYY}-{MM}-{DD}-{HH}/y", "dt={YYYY}-{MM}-{DD}/h{HH}",
 			"{DD}.{MM}.{YYYY}/{HH}", "{HH}/{YYYY}{MM}{DD}",
 		}).Draw(t, "layout")
 		layout, err := ParseLayout(text)
@@ -102,7 +103,8 @@ func TestAnyLayout(t *testing.T) {
 			return fmt.Sprintf("%02d", n)
 		}
 		start, fixed := at.Start(), strings.Contains(text, "}{")
-		folder := strings.NewReplacer("{YYYY}", fmt.Sprintf("%04d", start.Year()), "{MM}", width(int(start.Month()), fixed, "month"),
+		folder := strings.NewReplacer("{YYYY}", fmt.Sprintf("%04d", start.Year()),
+			"{MM}", width(int(start.Month()), fixed, "month"),
 			"{DD}", width(start.Day(), fixed, "day"), "{HH}", width(start.Hour(), fixed, "hour of day")).Replace(text)
 		tree := memory{folder: true}
 		hours, err := findHours(context.Background(), tree, []Layout{layout}, at-3, at+3)
@@ -152,7 +154,8 @@ func testLayouts(t *testing.T, _ Source, b backend) {
 	src, err := Open(t.Context(), b.location, WithLayouts(layoutsOf(t, hive, flat)...))
 	must(t, err)
 	for at, want := range map[string]string{
-		"2022-05-27T05": "dt=2022052705/d.tsv logs/year=2022/month=05/day=27/hour=05/a.tsv logs/year=2022/month=5/day=27/hour=5/b.tsv",
+		"2022-05-27T05": "dt=2022052705/d.tsv logs/year=2022/month=05/day=27/hour=05/a.tsv " +
+			"logs/year=2022/month=5/day=27/hour=5/b.tsv",
 		"2022-05-27T06": "logs/year=2022/month=5/day=27/hour=6/c.tsv", "2022-05-27T07": "dt=2022052707/e.tsv", "2022-05-27T08": "",
 	} {
 		files := listFiles(t, src, at)
@@ -166,7 +169,8 @@ func testLayouts(t *testing.T, _ Source, b backend) {
 		}
 	}
 	hours, err := src.Hours(t.Context(), hour(t, "2022-05-27T00"), hour(t, "2022-05-27T07"))
-	if want := []telemetry.Hour{hour(t, "2022-05-27T05"), hour(t, "2022-05-27T06")}; err != nil || !slices.Equal(hours, want) {
+	if want := []telemetry.Hour{hour(t, "2022-05-27T05"), hour(t, "2022-05-27T06")}; err != nil ||
+		!slices.Equal(hours, want) {
 		t.Errorf("hours are %v, %v", hours, err)
 	}
 	must(t, src.CheckHours(t.Context()))
@@ -177,7 +181,8 @@ func testUnpadded(t *testing.T, src Source, b backend) {
 		b.put(t, key, key)
 	}
 	files := listFiles(t, src, "2022-05-07T05")
-	if got, want := strings.Join(keys(files), " "), "2022/05/07/05/a.tsv 2022/05/7/05/c.tsv 2022/5/07/5/d.tsv 2022/5/7/5/b.tsv"; got != want {
+	if got, want := strings.Join(keys(files),
+		" "), "2022/05/07/05/a.tsv 2022/05/7/05/c.tsv 2022/5/07/5/d.tsv 2022/5/7/5/b.tsv"; got != want {
 		t.Errorf("files are %s, want %s", got, want)
 	}
 }
@@ -186,7 +191,8 @@ func testInPlaceOfAFolder(t *testing.T, src Source, b backend) {
 	b.put(t, hourFolder, "lines of an hour, in a file")
 	listing, err := src.List(t.Context(), hour(t, "2022-05-27T05"))
 	must(t, err)
-	if len(listing.Files) != 0 || len(listing.Passed) != 1 || listing.Passed[0].Key != hourFolder || listing.PassedOver != 1 {
+	if len(listing.Files) != 0 || len(listing.Passed) != 1 || listing.Passed[0].Key != hourFolder ||
+		listing.PassedOver != 1 {
 		t.Errorf("the listing is %+v", listing)
 	}
 	if err := src.CheckHours(t.Context()); !errors.Is(err, ErrNoHours) {
@@ -220,19 +226,23 @@ func testNoHours(t *testing.T, _ Source, b backend) {
 		layout, want string
 	}{
 		{nil, "", DefaultLayout, "holds nothing"},
-		{[]string{"year=2022/month=05/day=27/hour=05/a.tsv"}, "", DefaultLayout, "--layout 'year={YYYY}/month={MM}/day={DD}/hour={HH}'"},
+		{[]string{"year=2022/month=05/day=27/hour=05/a.tsv"}, "", DefaultLayout,
+			"--layout 'year={YYYY}/month={MM}/day={DD}/hour={HH}'"},
 		{[]string{"y=2022/m=5/d=27/h=5/a.tsv"}, "", DefaultLayout, "--layout 'y={YYYY}/m={MM}/d={DD}/h={HH}'"},
 		{[]string{"dt=2022-05-27/05/a.tsv"}, "", DefaultLayout, "--layout 'dt={YYYY}-{MM}-{DD}/{HH}'"},
 		{[]string{"20220527/05/a.tsv"}, "", DefaultLayout, "--layout '{YYYY}{MM}{DD}/{HH}'"},
 		{[]string{"2022-05-27T05/a.tsv", "README.md"}, "", DefaultLayout, "--layout '{YYYY}-{MM}-{DD}T{HH}'"},
 		{[]string{"2022052705/a.tsv"}, "", DefaultLayout, "--layout '{YYYY}{MM}{DD}{HH}'"},
-		{[]string{"2022/05/27/05/a.tsv"}, "", "year={YYYY}/month={MM}/day={DD}/hour={HH}", "--layout '{YYYY}/{MM}/{DD}/{HH}'"},
+		{[]string{"2022/05/27/05/a.tsv"}, "", "year={YYYY}/month={MM}/day={DD}/hour={HH}",
+			"--layout '{YYYY}/{MM}/{DD}/{HH}'"},
 		{[]string{"logs/app/2022/05/27/05/a.tsv"}, "", DefaultLayout, "/logs/app'"},
-		{[]string{"logs/app/2022/05/27/05/a.tsv"}, "logs", DefaultLayout, "--layout 'app/{YYYY}/{MM}/{DD}/{HH}', or with --source '"},
+		{[]string{"logs/app/2022/05/27/05/a.tsv"}, "logs", DefaultLayout,
+			"--layout 'app/{YYYY}/{MM}/{DD}/{HH}', or with --source '"},
 		{[]string{"logs/2022/05/27/05/a.tsv"}, "logs/2022", DefaultLayout, "/logs'"},
 		{[]string{"logs/2022/05/27/05/a.tsv"}, "logs/2022/05/27", DefaultLayout, "/logs'"},
 		{[]string{"logs/2022/05/27/05/a.tsv"}, "logs/2022/05/27/05", DefaultLayout, "/logs'"},
-		{[]string{"logs/year=2022/month=05/day=27/hour=05/a.tsv"}, "logs/year=2022", DefaultLayout, "/logs' --layout 'year={YYYY}/month={MM}/day={DD}/hour={HH}'"},
+		{[]string{"logs/year=2022/month=05/day=27/hour=05/a.tsv"}, "logs/year=2022", DefaultLayout,
+			"/logs' --layout 'year={YYYY}/month={MM}/day={DD}/hour={HH}'"},
 		{[]string{"2022/05/27/a.tsv", "2022/05/28/a.tsv"}, "", DefaultLayout, "in 2022/05/28, holds a.tsv"},
 		{[]string{"2022/W21/5/05/a.tsv"}, "", DefaultLayout, "in 2022, holds W21/"},
 		{[]string{"a.tsv", "b.tsv"}, "", DefaultLayout, "holds a.tsv, b.tsv"},

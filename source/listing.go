@@ -76,7 +76,8 @@ func (s setup) list(ctx context.Context, b store, hour telemetry.Hour) (Listing,
 			listing.bad(n.folder, File{ETag: n.broken.tag}, "in the place of an hour's folder: "+n.broken.why)
 			continue
 		}
-		listing.pass(n.folder, File{ETag: "in-place"}, "a file in the place of an hour's folder: put it into such a folder")
+		listing.pass(n.folder, File{ETag: "in-place"},
+			"a file in the place of an hour's folder: put it into such a folder")
 	}
 	for _, folder := range folders {
 		entries, err := b.entries(ctx, folder)
@@ -105,7 +106,8 @@ func (s setup) sort(listing *Listing, folder string, e entry) {
 	key := folder + "/" + text
 	switch {
 	case e.folder && s.endings.says(e.name):
-		listing.bad(key+"/", File{ETag: "folder"}, "it is a folder, not a file; move its files up, into the folder of the hour")
+		listing.bad(key+"/", File{ETag: "folder"},
+			"it is a folder, not a file; move its files up, into the folder of the hour")
 	case e.name == "" || e.name == "." || e.name == "..":
 		listing.pass(key+"/", cmp.Or(e.file, File{ETag: "folder"}),
 			"a key with an empty, . or .. part; copy such objects to keys without one")
@@ -114,7 +116,8 @@ func (s setup) sort(listing *Listing, folder string, e entry) {
 	case e.odd != nil:
 		listing.bad(key, File{ETag: e.odd.tag}, e.odd.why)
 	case !isText:
-		listing.bad(key, File{Size: e.file.Size, ETag: e.file.ETag}, "its name is not UTF-8 text, here escaped; rename it")
+		listing.bad(key, File{Size: e.file.Size, ETag: e.file.ETag},
+			"its name is not UTF-8 text, here escaped; rename it")
 	default:
 		listing.Files = append(listing.Files, File{Key: key, Size: e.file.Size, ETag: e.file.ETag})
 	}
@@ -127,12 +130,14 @@ func (s setup) isBelow(e entry) bool {
 }
 
 // whyBelow is why what lies in a folder of an hour's folder is not read.
-const whyBelow = "it lies in a folder below that of the hour, where nothing is read; move it up, or name such folders with --layout"
+const whyBelow = "it lies in a folder below that of the hour, where nothing is read; move it up, or name such " +
+	"folders with --layout"
 
 // maxBelow bounds the folders that are looked into for the names of what is passed over.
 const maxBelow = 100
 
-// passBelow names what lies in a folder of an hour's folder, at any depth. A folder that is not looked into is named itself.
+// passBelow names what lies in a folder of an hour's folder, at any depth. A folder that is not looked into is
+// named itself.
 func (l *Listing) passBelow(ctx context.Context, b store, folder string) error {
 	folders := []string{folder}
 	for n := 0; len(folders) > 0; n++ {
@@ -197,7 +202,8 @@ func (l *Listing) finish() {
 	slices.SortFunc(l.Files, func(a, b File) int { return strings.Compare(a.Key, b.Key) })
 }
 
-// escaped is a name as text. One that is not UTF-8 is escaped as Go does, \xe9, and then each backslash of it is doubled.
+// escaped is a name as text. One that is not UTF-8 is escaped as Go does, \xe9, and then each backslash of it is
+// doubled.
 func escaped(name string) (text string, isText bool) {
 	if utf8.ValidString(name) && !strings.ContainsRune(name, 0) {
 		return name, true

@@ -19,8 +19,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// local is a folder. Symbolic links are followed as long as they are relative and stay inside it; any other one is left out, and
-// named.
+// local is a folder. Symbolic links are followed as long as they are relative and stay inside it; any other one is
+// left out, and named.
 type local struct {
 	setup
 	dir string // absolute
@@ -29,10 +29,12 @@ type local struct {
 func openFileURL(location string, set setup) (Source, error) {
 	u, err := url.Parse(location)
 	if err != nil { // which repeats the text: it may hold a secret
-		return nil, fmt.Errorf("open source: %w: it is not a URL; write it as file:///absolute/folder, a blank as %%20", ErrConfig)
+		return nil, fmt.Errorf("open source: %w: it is not a URL; write it as file:///absolute/folder, a blank as %%20",
+			ErrConfig)
 	}
 	if (u.Host != "" && u.Host != "localhost") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return nil, fmt.Errorf("open source: %w: %s is not of the form file:///absolute/folder (? is %%3F, # is %%23)", ErrConfig, u.Redacted())
+		return nil, fmt.Errorf("open source: %w: %s is not of the form file:///absolute/folder (? is %%3F, # is %%23)",
+			ErrConfig, u.Redacted())
 	}
 	dir := u.Path
 	if runtime.GOOS == "windows" {
@@ -160,7 +162,8 @@ func (l *local) entries(ctx context.Context, folder string) ([]entry, error) {
 		info, odd := fs.FileInfo(nil), (*oddity)(nil)
 		if each.Type()&fs.ModeSymlink != 0 {
 			info, odd = followLink(root, path.Join(folder, e.name))
-		} else if info, err = root.Lstat(filepath.FromSlash(path.Join(folder, e.name))); errors.Is(err, fs.ErrNotExist) {
+		} else if info, err = root.Lstat(filepath.FromSlash(path.Join(folder, e.name))); errors.Is(err,
+			fs.ErrNotExist) {
 			continue // gone since it was listed
 		} else if err != nil {
 			return nil, localError(err)
@@ -333,7 +336,8 @@ func followLink(root *os.Root, key string) (fs.FileInfo, *oddity) {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return nil, &oddity{"link-dangling", "it is a link to nothing; put the file itself there, or remove the link"}
 	case errors.Is(err, syscall.ELOOP):
-		return nil, &oddity{"link-loop", "it is a link that leads to itself; put the file itself there, or remove the link"}
+		return nil, &oddity{"link-loop",
+			"it is a link that leads to itself; put the file itself there, or remove the link"}
 	case errors.Is(err, fs.ErrPermission):
 		return nil, &oddity{"link-denied", "it is a link into a folder that the worker's user may not enter; " +
 			"grant that, or put the file itself there"}
@@ -357,8 +361,10 @@ func oddityOf(mode fs.FileMode) *oddity {
 func linkError(root *os.Root, key string, err error) error {
 	for at := key; at != "." && at != ""; at = path.Dir(at) {
 		info, lerr := root.Lstat(filepath.FromSlash(at))
-		if lerr == nil && info.Mode()&fs.ModeSymlink != 0 && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-			return fmt.Errorf("%w: %w; links are followed only when relative and inside the source: put the file itself there", ErrConfig, err)
+		if lerr == nil && info.Mode()&fs.ModeSymlink != 0 && !errors.Is(err, fs.ErrNotExist) &&
+			!errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("%w: %w; links are followed only when relative and inside the source: put the file "+
+				"itself there", ErrConfig, err)
 		}
 	}
 	return localError(err)

@@ -18,7 +18,8 @@ func TestOpenLocation(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
 	t.Setenv("AWS_REGION", "eu-central-1")
 	for _, location := range []string{
-		"", filepath.Join(dir, "none"), file, "file://" + filepath.ToSlash(dir) + "/none", "file://otherhost/tmp", "file:///tmp?x=1", "file:///%zz",
+		"", filepath.Join(dir, "none"), file, "file://" + filepath.ToSlash(dir) +
+			"/none", "file://otherhost/tmp", "file:///tmp?x=1", "file:///%zz",
 		"http://example.com/x", "s3://", "s3:///prefix", "s3://bucket/a/../b", "s3://bucket/a//b", "s3://key:hunter2@bucket/x",
 	} {
 		src, err := Open(t.Context(), location)
@@ -57,7 +58,8 @@ func TestLocalFolderVanishes(t *testing.T) {
 	if files, err := src.List(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) {
 		t.Errorf("Files: %v, %v", files, err)
 	}
-	if hours, err := src.Hours(t.Context(), hour(t, "2022-05-27T05"), hour(t, "2022-05-27T06")); !errors.Is(err, ErrConfig) {
+	if hours, err := src.Hours(t.Context(), hour(t, "2022-05-27T05"), hour(t, "2022-05-27T06")); !errors.Is(err,
+		ErrConfig) {
 		t.Errorf("Hours: %v, %v", hours, err)
 	}
 	if err := src.CheckHours(t.Context()); !errors.Is(err, ErrConfig) {
@@ -87,7 +89,8 @@ func TestLocalLinks(t *testing.T) {
 			t.Errorf("with links inside, hour %s has %v", text, files)
 		}
 	}
-	if hours, err := src.Hours(t.Context(), hour(t, "2022-05-27T00"), hour(t, "2022-05-28T00")); err != nil || len(hours) != 2 {
+	if hours, err := src.Hours(t.Context(), hour(t, "2022-05-27T00"), hour(t, "2022-05-28T00")); err != nil ||
+		len(hours) != 2 {
 		t.Errorf("with links inside, the hours are %v, %v", hours, err)
 	}
 
@@ -109,12 +112,14 @@ func TestLocalLinks(t *testing.T) {
 	for _, left := range listing.Bad {
 		bad = append(bad, strings.TrimPrefix(left.Key, hourFolder+"/")+" "+left.ETag)
 	}
-	if want := []string{"c.tsv link-outside", "dangling.tsv link-dangling"}; len(listing.Files) != 2 || !slices.Equal(bad, want) {
+	if want := []string{"c.tsv link-outside", "dangling.tsv link-dangling"}; len(listing.Files) != 2 ||
+		!slices.Equal(bad, want) {
 		t.Errorf("with bad links, the listing is %+v", listing)
 	}
 	hours, err := src.Hours(t.Context(), hour(t, "2022-05-27T00"), hour(t, "2022-05-29T00"))
 	var refused *RefusedError
-	if !errors.As(err, &refused) || len(refused.Folders) != 1 || refused.Folders[0].Folder != "2022/05/28" || len(hours) != 4 {
+	if !errors.As(err, &refused) || len(refused.Folders) != 1 || refused.Folders[0].Folder != "2022/05/28" ||
+		len(hours) != 4 {
 		t.Errorf("with a link outwards, Hours is %v, %v", hours, err)
 	}
 	for _, key := range []string{hourFolder + "/c.tsv", "2022/05/28/secret.tsv"} {
@@ -137,7 +142,8 @@ func TestLocalChangeIsNoticed(t *testing.T) {
 			},
 			"Truncated": func(file string) error { return os.Truncate(file, 5) },
 			"Replaced": func(file string) error {
-				return errors.Join(os.WriteFile(file+".new", []byte(strings.Repeat("b", 1000)), 0o644), os.Rename(file+".new", file))
+				return errors.Join(os.WriteFile(file+".new", []byte(strings.Repeat("b", 1000)), 0o644),
+					os.Rename(file+".new", file))
 			},
 		} {
 			t.Run(name+how, func(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// ErrNoHours: not one folder of the source is that of an hour. Nothing must be concluded from such a source: it may be the wrong
-// folder, or laid out in another way.
+// ErrNoHours: not one folder of the source is that of an hour. Nothing must be concluded from such a source: it may
+// be the wrong folder, or laid out in another way.
 var ErrNoHours = errors.New("the source has no folder of an hour")
 
 const (
@@ -106,7 +106,9 @@ func (l *lookout) explain(ctx context.Context, stuck string) error {
 	if hints := l.hints(ctx); len(hints) > 0 {
 		return fmt.Errorf("%w: %s. %s", ErrNoHours, text, strings.Join(hints, ". Or: "))
 	}
-	return fmt.Errorf("%w: %s. Name the folder that holds the hours with --source, or how they are laid out with --layout", ErrNoHours, text)
+	return fmt.Errorf(
+		"%w: %s. Name the folder that holds the hours with --source, or how they are laid out with --layout",
+		ErrNoHours, text)
 }
 
 // told names the first names.
@@ -143,7 +145,8 @@ func (l *lookout) hints(ctx context.Context) (hints []string) {
 				prefix, isBelow = before, true
 			}
 		}
-		hint := fmt.Sprintf("%s looks like the folder of an hour: read it with --layout '%s'", printable(g.example), g.layout)
+		hint := fmt.Sprintf("%s looks like the folder of an hour: read it with --layout '%s'", printable(g.example),
+			g.layout)
 		if isBelow {
 			hint += fmt.Sprintf(", or with --source '%s/%s'", location, prefix)
 		}
@@ -168,7 +171,8 @@ func (l *lookout) hints(ctx context.Context) (hints []string) {
 		}
 		for _, g := range l.look(ctx, above, next) {
 			whole := strings.Join(parts[:len(parts)-up], "/")
-			hint := fmt.Sprintf("the source seems to be a part of a tree of hours: read all of it with --source '%s'", whole)
+			hint := fmt.Sprintf("the source seems to be a part of a tree of hours: read all of it with --source '%s'",
+				whole)
 			if !l.covers(g) {
 				hint += fmt.Sprintf(" --layout '%s'", g.layout)
 			}
@@ -182,7 +186,8 @@ func (l *lookout) hints(ctx context.Context) (hints []string) {
 }
 
 func (l *lookout) covers(g guess) bool {
-	return slices.ContainsFunc(l.layouts, func(layout Layout) bool { return layout.text == g.layout || layout.names(g.example) })
+	return slices.ContainsFunc(l.layouts,
+		func(layout Layout) bool { return layout.text == g.layout || layout.names(g.example) })
 }
 
 // looking is a folder on the way, and what its path says of a layout.
@@ -192,7 +197,8 @@ type looking struct {
 	depth          int
 }
 
-// look goes down from the root, where the layout so far is given, and finds other layouts of hours than those that are read.
+// look goes down from the root, where the layout so far is given, and finds other layouts of hours than those that
+// are read.
 func (l *lookout) look(ctx context.Context, layout string, next field) (guesses []guess) {
 	if next == complete {
 		return []guess{{layout: layout}}
@@ -278,7 +284,8 @@ func plausible(what field, text string) bool {
 // strays are hints about folders that look like hours and that no layout names.
 func (l *lookout) strays(ctx context.Context) (hints []string) {
 	for _, g := range l.look(ctx, "", theYear) {
-		hints = append(hints, fmt.Sprintf("%s looks like the folder of an hour and is not read; to read such folders, too: %s --layout '%s'",
+		hints = append(hints, fmt.Sprintf("%s looks like the folder of an hour and is not read; to read such "+
+			"folders, too: %s --layout '%s'",
 			printable(g.example), l.flags(), g.layout))
 	}
 	return hints

@@ -9,10 +9,11 @@ import (
 )
 
 // ErrNone: whoever has no source is asked for files. Trying again helps once a process with a source goes on.
-var ErrNone = errors.New("no source is named; what was begun goes on with the next command that names one with --source")
+var ErrNone = errors.New(
+	"no source is named; what was begun goes on with the next command that names one with --source")
 
-// None is for work that reads no source, so that nobody need name one. What reads it all the same fails with ErrNone, and
-// never finds that there are no files.
+// None is for work that reads no source, so that nobody need name one. What reads it all the same fails with
+// ErrNone, and never finds that there are no files.
 func None() Source { return none{} }
 
 type none struct{}

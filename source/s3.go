@@ -18,7 +18,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// s3Source is a prefix of a bucket. The client is set up by what every AWS tool reads: AWS_* variables, profiles, roles.
+// s3Source is a prefix of a bucket. The client is set up by what every AWS tool reads: AWS_* variables, profiles,
+// roles.
 type s3Source struct {
 	setup
 	client *s3.Client
@@ -30,10 +31,12 @@ func openS3(ctx context.Context, location string, set setup) (Source, error) {
 	bucket, prefix, _ := strings.Cut(location, "/")
 	prefix = strings.Trim(prefix, "/")
 	if strings.ContainsAny(bucket, "@:") { // which may be a secret: not repeated
-		return nil, fmt.Errorf("open source: %w: credentials do not belong in the location; write s3://bucket/prefix and set AWS_ACCESS_KEY_ID or AWS_PROFILE", ErrConfig)
+		return nil, fmt.Errorf("open source: %w: credentials do not belong in the location; write "+
+			"s3://bucket/prefix and set AWS_ACCESS_KEY_ID or AWS_PROFILE", ErrConfig)
 	}
 	if bucket == "" || (prefix != "" && checkKey(prefix) != nil) {
-		return nil, fmt.Errorf("open source: %w: %q is not of the form s3://bucket/prefix, with no empty, . or .. parts in the prefix", ErrConfig, "s3://"+location)
+		return nil, fmt.Errorf("open source: %w: %q is not of the form s3://bucket/prefix, with no empty, . or "+
+			".. parts in the prefix", ErrConfig, "s3://"+location)
 	}
 	if prefix != "" {
 		prefix += "/"
@@ -50,7 +53,8 @@ func openS3(ctx context.Context, location string, set setup) (Source, error) {
 		o.DisableLogOutputChecksumValidationSkipped = true // else a line on stderr for every file without a checksum
 	})
 	if client.Options().Region == "" {
-		return nil, fmt.Errorf("open source s3://%s: %w: no AWS region; set AWS_REGION, or AWS_ENDPOINT_URL_S3 for another server", location, ErrConfig)
+		return nil, fmt.Errorf("open source s3://%s: %w: no AWS region; set AWS_REGION, or AWS_ENDPOINT_URL_S3 "+
+			"for another server", location, ErrConfig)
 	}
 	return &s3Source{setup: set, client: client, bucket: bucket, prefix: prefix}, nil
 }
@@ -103,7 +107,8 @@ func isFolder(n name) int {
 
 func (s *s3Source) holds(ctx context.Context, folder string) (holds bool, err error) {
 	err = s.pages(ctx, folder, "", func(entries []entry) bool {
-		holds = slices.ContainsFunc(entries, func(e entry) bool { return (e.folder || !isMark(e)) && !isIgnored(e.name) })
+		holds = slices.ContainsFunc(entries,
+			func(e entry) bool { return (e.folder || !isMark(e)) && !isIgnored(e.name) })
 		return !holds
 	})
 	return holds, err
@@ -188,7 +193,8 @@ func (s *s3Source) pages(ctx context.Context, folder, prefix string, each func([
 			if err != nil {
 				return err
 			}
-			entries = append(entries, entry{name: text, file: File{Size: aws.ToInt64(object.Size), ETag: aws.ToString(object.ETag)}})
+			entries = append(entries,
+				entry{name: text, file: File{Size: aws.ToInt64(object.Size), ETag: aws.ToString(object.ETag)}})
 		}
 		if !each(entries) {
 			return nil
@@ -252,7 +258,8 @@ func (s *s3Source) explainObject(ctx context.Context, key string, err error) err
 	todo := ""
 	switch {
 	case code == "InvalidObjectState":
-		todo = "it lies in an archive class: restore it (aws s3api restore-object), or move it to a class that can be read at once"
+		todo = "it lies in an archive class: restore it (aws s3api restore-object), or move it to a class that " +
+			"can be read at once"
 	case strings.HasPrefix(code, "KMS."):
 		todo = "see to the KMS key that it is encrypted with"
 	case (code == "InvalidRequest" || status == 405) && s.lists(ctx, path.Dir(key)):
@@ -280,17 +287,21 @@ func (s *s3Source) explain(ctx context.Context, err error) error {
 	case code == "NoSuchBucket":
 		return fmt.Errorf("%w: %w; create bucket %s or correct the location", ErrConfig, err, s.bucket)
 	case status == 301 || status == 307 || code == "AuthorizationHeaderMalformed":
-		return fmt.Errorf("%w: %w; set AWS_REGION to the region of bucket %s (now %s)", ErrConfig, err, s.bucket, s.client.Options().Region)
+		return fmt.Errorf("%w: %w; set AWS_REGION to the region of bucket %s (now %s)", ErrConfig, err, s.bucket,
+			s.client.Options().Region)
 	case code == "NoSuchKey" || code == "NotFound":
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case status == 412 || status == 416: // another ETag; too short for the range
 		return fmt.Errorf("%w: %w", ErrChanged, err)
 	case status == 401 || status == 403:
-		return fmt.Errorf("%w: %w; allow s3:ListBucket and s3:GetObject on bucket %s, or use other credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID)", ErrDenied, err, s.bucket)
+		return fmt.Errorf("%w: %w; allow s3:ListBucket and s3:GetObject on bucket %s, or use other credentials "+
+			"(AWS_PROFILE, AWS_ACCESS_KEY_ID)", ErrDenied, err, s.bucket)
 	case status == 0:
 		// The SDK has no error type for a chain that found no credentials: ask the chain itself.
 		if _, missing := s.client.Options().Credentials.Retrieve(ctx); missing != nil {
-			return fmt.Errorf("%w: no AWS credentials: %w; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", ErrConfig, missing)
+			return fmt.Errorf(
+				"%w: no AWS credentials: %w; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+				ErrConfig, missing)
 		}
 	}
 	return err

@@ -69,7 +69,8 @@ func (r *s3Reader) read(p []byte) (int, error) {
 	}
 }
 
-// tear lets go of a broken connection and waits a little before the next one; it returns an error when that is pointless.
+// tear lets go of a broken connection and waits a little before the next one; it returns an error when that is
+// pointless.
 func (r *s3Reader) tear(err error) error {
 	r.body.Close()
 	r.body = nil

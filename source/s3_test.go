@@ -30,7 +30,8 @@ func tearing(tb testing.TB, server testserver.S3Server, bytes int64) (endpoint s
 			r.Out.Host = r.In.Host // which is signed
 		},
 		ModifyResponse: func(r *http.Response) error {
-			if r.Request.Method == http.MethodGet && strings.HasSuffix(r.Request.URL.Path, ".tsv") && r.StatusCode < 300 {
+			if r.Request.Method == http.MethodGet && strings.HasSuffix(r.Request.URL.Path, ".tsv") &&
+				r.StatusCode < 300 {
 				gets.Add(1)
 				r.Body = struct {
 					io.Reader
@@ -138,10 +139,15 @@ func TestS3Misconfigured(t *testing.T) {
 		hint           string
 	}{
 		{"NoSuchBucket", "s3://no-such-bucket/x", nil, ErrConfig, "create bucket no-such-bucket"},
-		{"WrongSecret", "s3://" + bucket, map[string]string{"AWS_SECRET_ACCESS_KEY": "wrong-secret"}, ErrDenied, "AWS_PROFILE"},
-		{"NoCredentials", "s3://" + bucket, map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, ErrConfig, "no AWS credentials"},
-		{"NoRegion", "s3://" + bucket, map[string]string{"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_ENDPOINT_URL_S3": ""}, ErrConfig, "set AWS_REGION"},
-		{"NoProfile", "s3://" + bucket, map[string]string{"AWS_PROFILE": "no-such-profile"}, ErrConfig, "no-such-profile"},
+		{"WrongSecret", "s3://" + bucket, map[string]string{"AWS_SECRET_ACCESS_KEY": "wrong-secret"}, ErrDenied,
+			"AWS_PROFILE"},
+		{"NoCredentials", "s3://" + bucket, map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+			ErrConfig, "no AWS credentials"},
+		{"NoRegion", "s3://" + bucket,
+			map[string]string{"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_ENDPOINT_URL_S3": ""}, ErrConfig,
+			"set AWS_REGION"},
+		{"NoProfile", "s3://" + bucket, map[string]string{"AWS_PROFILE": "no-such-profile"},
+			ErrConfig, "no-such-profile"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server.Setenv(t)
@@ -151,7 +157,8 @@ func TestS3Misconfigured(t *testing.T) {
 			src, err := Open(t.Context(), test.location)
 			if err == nil {
 				_, err = src.List(t.Context(), hour(t, "2022-05-27T05"))
-				if _, herr := src.Hours(t.Context(), hour(t, "2022-05-27T05"), hour(t, "2022-05-28T05")); !errors.Is(herr, test.want) {
+				if _, herr := src.Hours(t.Context(), hour(t, "2022-05-27T05"),
+					hour(t, "2022-05-28T05")); !errors.Is(herr, test.want) {
 					t.Errorf("Hours: %v", herr)
 				}
 			}
@@ -165,8 +172,8 @@ func TestS3Misconfigured(t *testing.T) {
 	}
 }
 
-// AWS answers as the SDK is told to ask, other servers leave out the encoding, and some requests go to the wrong region: what
-// the real server of the other tests cannot show.
+// AWS answers as the SDK is told to ask, other servers leave out the encoding, and some requests go to the wrong
+// region: what the real server of the other tests cannot show.
 func TestS3Answers(t *testing.T) {
 	answer := func(w http.ResponseWriter, r *http.Request) {}
 	fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w, r) }))
@@ -201,7 +208,8 @@ func TestS3Answers(t *testing.T) {
 		w.WriteHeader(http.StatusMovedPermanently)
 		fmt.Fprint(w, `<Error><Code>PermanentRedirect</Code><Message>elsewhere</Message></Error>`)
 	}
-	if _, err := src.List(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "set AWS_REGION") {
+	if _, err := src.List(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) ||
+		!strings.Contains(err.Error(), "set AWS_REGION") {
 		t.Errorf("in the wrong region: %v", err)
 	}
 

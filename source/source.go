@@ -1,7 +1,8 @@
 // Package source finds and reads the hours of telemetry files, in a local folder or on S3.
 //
-// A source is a tree of UTC hours, 2022/05/27/05/access.tsv or as a Layout says, that others write and that we only read. Files
-// may appear, change and vanish at any moment, so a File names one version of a file, and Open reads that version or fails.
+// A source is a tree of UTC hours, 2022/05/27/05/access.tsv or as a Layout says, that others write and that we only
+// read. Files may appear, change and vanish at any moment, so a File names one version of a file, and Open reads
+// that version or fails.
 package source
 
 import (
@@ -57,35 +58,40 @@ type LeftOut struct {
 	Why string `json:"why"`
 }
 
-// Source is a tree of hours of files. Its methods may be called concurrently, and return the context's error when it ends.
+// Source is a tree of hours of files. Its methods may be called concurrently, and return the context's error when
+// it ends.
 type Source interface {
 	// String is the location as a URL that Open accepts. It never holds a secret.
 	String() string
 
-	// List lists what lies directly in the folders of the hour, of which there may be several: one for each layout, and way to
-	// write a number. An hour without a folder has nothing, which is no error. Errors: ErrDenied, ErrConfig.
+	// List lists what lies directly in the folders of the hour, of which there may be several: one for each layout,
+	// and way to write a number. An hour without a folder has nothing, which is no error. Errors: ErrDenied,
+	// ErrConfig.
 	List(ctx context.Context, hour telemetry.Hour) (Listing, error)
 
-	// Hours lists the hours in [from, to) in which something lies that List names, ascending. It costs a listing per folder
-	// that exists in the range, however long the range is. Errors: ErrDenied, ErrConfig; a *RefusedError names the folders that
-	// can't be listed, beside the hours of all others.
+	// Hours lists the hours in [from, to) in which something lies that List names, ascending. It costs a listing
+	// per folder that exists in the range, however long the range is. Errors: ErrDenied, ErrConfig; a *RefusedError
+	// names the folders that can't be listed, beside the hours of all others.
 	Hours(ctx context.Context, from, to telemetry.Hour) ([]telemetry.Hour, error)
 
-	// CheckHours fails with ErrNoHours where not one folder is that of an hour, and says what lies there and how to read it.
+	// CheckHours fails with ErrNoHours where not one folder is that of an hour, and says what lies there and how to
+	// read it.
 	CheckHours(ctx context.Context) error
 
-	// Strays tells of folders that look like hours and that no layout names: a sentence each, with the setting that reads them.
+	// Strays tells of folders that look like hours and that no layout names: a sentence each, with the setting that
+	// reads them.
 	Strays(ctx context.Context) []string
 
-	// Open reads length bytes of f from offset on, or to its end if length is negative or reaches beyond it. All bytes are
-	// of the version f: when that cannot be kept, Open, Read or Close fails with ErrChanged. The context governs the
-	// reading, too. Errors: ErrChanged, ErrNotFound, ErrDenied, ErrConfig; an offset outside [0, f.Size] is an error.
+	// Open reads length bytes of f from offset on, or to its end if length is negative or reaches beyond it. All
+	// bytes are of the version f: when that cannot be kept, Open, Read or Close fails with ErrChanged. The context
+	// governs the reading, too. Errors: ErrChanged, ErrNotFound, ErrDenied, ErrConfig; an offset outside [0,
+	// f.Size] is an error.
 	Open(ctx context.Context, f File, offset, length int64) (io.ReadCloser, error)
 }
 
-// Open returns the source at a location: a path, file:///absolute/path (a URL: a blank is %20) or s3://bucket/prefix (taken
-// literally, as the AWS tools do). A local folder must exist; S3 is first asked when the source is used. Errors: ErrDenied,
-// ErrConfig.
+// Open returns the source at a location: a path, file:///absolute/path (a URL: a blank is %20) or
+// s3://bucket/prefix (taken literally, as the AWS tools do). A local folder must exist; S3 is first asked when the
+// source is used. Errors: ErrDenied, ErrConfig.
 func Open(ctx context.Context, location string, options ...Option) (Source, error) {
 	set := newSetup(options)
 	scheme, rest, isURL := strings.Cut(location, "://")
@@ -99,7 +105,9 @@ func Open(ctx context.Context, location string, options ...Option) (Source, erro
 	case scheme == "s3":
 		return openS3(ctx, rest, set)
 	default:
-		return nil, fmt.Errorf("open source: %w: scheme %q is unknown; give a folder, file:///folder or s3://bucket/prefix", ErrConfig, scheme)
+		return nil, fmt.Errorf(
+			"open source: %w: scheme %q is unknown; give a folder, file:///folder or s3://bucket/prefix", ErrConfig,
+			scheme)
 	}
 }
 
@@ -124,5 +132,6 @@ func (f File) section(offset, length int64) (start, end int64, err error) {
 
 // changed is the ErrChanged for a file that is now another version.
 func (f File) changed(now File) error {
-	return fmt.Errorf("%w: listed with %d bytes and tag %s, now %d bytes and tag %s", ErrChanged, f.Size, f.ETag, now.Size, now.ETag)
+	return fmt.Errorf("%w: listed with %d bytes and tag %s, now %d bytes and tag %s", ErrChanged, f.Size, f.ETag,
+		now.Size, now.ETag)
 }

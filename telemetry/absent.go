@@ -19,7 +19,8 @@ func isAbsent(token []byte) bool {
 		lower[i] = c
 	}
 	switch string(lower[:len(token)]) {
-	case "none", "null", "nil", "nan", "nat", "na", "n/a", "undefined", "<na>", "<nil>", "<null>", "<none>", "(null)", "(none)", "(nil)":
+	case "none", "null", "nil", "nan", "nat", "na", "n/a", "undefined", "<na>", "<nil>", "<null>", "<none>", "(null)",
+		"(none)", "(nil)":
 		return true
 	}
 	return false
@@ -30,7 +31,8 @@ var beginsAbsent = [256]bool{'n': true, 'N': true, 'u': true, 'U': true, '<': tr
 
 // defaultAbsent are the user and session ids that stand for none; the nil UUID in the ways in which it is printed.
 var defaultAbsent = []string{"null", "none", "nil", "nan", "undefined", "<na>", "n/a",
-	"00000000-0000-0000-0000-000000000000", "{00000000-0000-0000-0000-000000000000}", "00000000000000000000000000000000"}
+	"00000000-0000-0000-0000-000000000000", "{00000000-0000-0000-0000-000000000000}",
+	"00000000000000000000000000000000"}
 
 // placeholders are ids that stand for none.
 type placeholders struct {
@@ -44,8 +46,10 @@ func newPlaceholders(list []string) (p placeholders, err error) {
 	}
 	p.ends = p.begins
 	for _, text := range list {
-		if len(bytes.TrimSpace([]byte(text))) != len(text) || text == "" || len(text) > maxName || !utf8.ValidString(text) {
-			return p, fmt.Errorf("catalogue: absent: %q is no placeholder: it needs 1 to %d bytes of UTF-8, without blanks around them "+
+		if len(bytes.TrimSpace([]byte(text))) != len(text) || text == "" || len(text) > maxName ||
+			!utf8.ValidString(text) {
+			return p, fmt.Errorf("catalogue: absent: %q is no placeholder: it needs 1 to %d bytes of UTF-8, "+
+				"without blanks around them "+
 				"(what is nothing but blanks always is one)", text, maxName)
 		}
 		p.texts = append(p.texts, []byte(text))

@@ -40,7 +40,8 @@ func realLines(t testing.TB) []byte {
 
 func BenchmarkParse(b *testing.B) {
 	bench := func(b *testing.B, data []byte) {
-		p, err := NewParser(Options{Hour: HourOf(date(2022, 5, 27, 5)), MaxPast: 2 * DefaultMaxPast}) // the sample is of 2015
+		// the sample is of 2015
+		p, err := NewParser(Options{Hour: HourOf(date(2022, 5, 27, 5)), MaxPast: 2 * DefaultMaxPast})
 		if err != nil {
 			b.Fatal(err)
 		}

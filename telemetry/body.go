@@ -103,8 +103,8 @@ members:
 	}
 }
 
-// scalar reads a string or a bare token that begins at b[i]. Its text, in a string still with escapes, is b[from:to], and it
-// ends before b[end]. A negative end: there is none.
+// scalar reads a string or a bare token that begins at b[i]. Its text, in a string still with escapes, is
+// b[from:to], and it ends before b[end]. A negative end: there is none.
 func scalar(b []byte, i int, escapes bool) (from, to, end int) {
 	quote := b[i]
 	if quote != '\'' && quote != '"' {
@@ -147,8 +147,9 @@ func isEscaped(text []byte) bool {
 }
 
 // endsToken: what a plain token cannot hold. A backslash is among them so that tokens need no unescaping.
-var endsToken = [256]bool{',': true, ':': true, '{': true, '}': true, '[': true, ']': true, '\'': true, '"': true, '\\': true,
-	'(': true, ')': true, '<': true}
+var endsToken = [256]bool{',': true, ':': true, '{': true, '}': true, '[': true, ']': true, '\'': true, '"': true,
+	'\\': true,
+	'(':  true, ')': true, '<': true}
 
 func skipBlanks(b []byte, i int) int {
 	if i < len(b) && b[i] == ' ' {

@@ -51,7 +51,8 @@ func TestNesting(t *testing.T) {
 	p := exampleParser(t)
 	for _, pair := range []string{"[]", "{}"} {
 		for depth, want := range map[int]Reason{1: "", 63: "", 64: ReasonNesting, 100_000: ReasonNesting} {
-			opener := strings.TrimSuffix(strings.Repeat(map[string]string{"[]": "[", "{}": "{'k':"}[pair], depth), "'k':")
+			opener := strings.TrimSuffix(strings.Repeat(map[string]string{"[]": "[", "{}": "{'k':"}[pair], depth),
+				"'k':")
 			body := "{'Name': 'x', 'Deep': " + opener + strings.Repeat(pair[1:], depth) + ", 'OS': 1}"
 			var e Event
 			if got := p.Parse([]byte(examplePrefix+body), &e); got != want {
@@ -114,7 +115,8 @@ func (d dialect) blank(t *rapid.T) string {
 
 func (d dialect) quote(t *rapid.T, text string) string {
 	quote := "'"
-	if d == "json" || d == "mixed" && rapid.Bool().Draw(t, "double") || d == "python" && strings.Contains(text, "'") && !strings.Contains(text, `"`) {
+	if d == "json" || d == "mixed" && rapid.Bool().Draw(t, "double") || d == "python" && strings.Contains(text, "'") &&
+		!strings.Contains(text, `"`) {
 		quote = `"`
 	}
 	var out strings.Builder
@@ -146,11 +148,13 @@ func (d dialect) quote(t *rapid.T, text string) string {
 }
 
 func (d dialect) isToken(text string) bool {
-	return text != "" && strings.Trim(text, " \t\r\n") == text && !strings.ContainsAny(text, ",:{}[]()<'\"\\\n") && !isAbsent([]byte(text))
+	return text != "" && strings.Trim(text, " \t\r\n") == text && !strings.ContainsAny(text, ",:{}[]()<'\"\\\n") &&
+		!isAbsent([]byte(text))
 }
 
 func (d dialect) text() *rapid.Generator[string] {
-	char := rapid.OneOf(rapid.Rune(), rapid.RuneFrom([]rune(`\'"{}[]:, /nux0`)), rapid.RuneFrom([]rune("aé😀\t\n\u2028")))
+	char := rapid.OneOf(rapid.Rune(), rapid.RuneFrom([]rune(`\'"{}[]:, /nux0`)),
+		rapid.RuneFrom([]rune("aé😀\t\n\u2028")))
 	return rapid.Map(rapid.SliceOfN(char, 0, 12), func(chars []rune) string {
 		return strings.ToValidUTF8(strings.ReplaceAll(string(chars), "\x00", ""), "")
 	})
@@ -232,7 +236,8 @@ func TestEveryDictIsRead(t *testing.T) {
 			}
 			items = append(items, shown+strings.TrimLeft(d.blank(t), " ")+":"+d.blank(t)+v.shown)
 			want[key] = v.text
-			if v.absent || v.text == "" || key == "UserId" && strings.TrimSpace(v.text) == "" || key == "PlayerId" && strings.TrimSpace(v.text) == "" {
+			if v.absent || v.text == "" || key == "UserId" && strings.TrimSpace(v.text) == "" || key == "PlayerId" &&
+				strings.TrimSpace(v.text) == "" {
 				delete(want, key)
 			}
 		}

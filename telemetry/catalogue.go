@@ -85,9 +85,10 @@ const maxPlaces = 64
 // furtherName is the place of a name that counts where the attribute has no text yet.
 type furtherName struct{ place, attribute uint8 }
 
-// Catalogue says under which names telemetry has the events and attributes: canonical name → the names, matched exactly,
-// upper and lower case included. A list stands for itself: it must repeat the canonical name if telemetry uses that, too,
-// and an empty one switches the entry off. What is not listed keeps its default, so the zero value is the default.
+// Catalogue says under which names telemetry has the events and attributes: canonical name → the names, matched
+// exactly, upper and lower case included. A list stands for itself: it must repeat the canonical name if telemetry
+// uses that, too, and an empty one switches the entry off. What is not listed keeps its default, so the zero value
+// is the default.
 type Catalogue struct {
 	Events     map[string][]string `json:"events"`
 	Attributes map[string][]string `json:"attributes"` // of several names the first one with a text counts
@@ -98,7 +99,8 @@ type Catalogue struct {
 
 // DefaultCatalogue is the catalogue of docs/EVENTS.md. JSON decoded into it is merged over it.
 func DefaultCatalogue() Catalogue {
-	c := Catalogue{Events: map[string][]string{}, Attributes: map[string][]string{nameOfName: {nameOfName}}, Absent: slices.Clone(defaultAbsent)}
+	c := Catalogue{Events: map[string][]string{}, Attributes: map[string][]string{nameOfName: {nameOfName}},
+		Absent: slices.Clone(defaultAbsent)}
 	for _, name := range kindNames[1:] {
 		c.Events[name] = []string{name}
 	}
@@ -147,7 +149,9 @@ func (c Catalogue) tables() (n names, err error) {
 				continue
 			}
 			if place == maxPlaces {
-				return n, fmt.Errorf("catalogue: the attributes have too many names: %d besides the first ones are the most", maxPlaces-len(canonical))
+				return n, fmt.Errorf(
+					"catalogue: the attributes have too many names: %d besides the first ones are the most",
+					maxPlaces-len(canonical))
 			}
 			n.attributes.renumber(name, uint8(place))
 			n.further = append(n.further, furtherName{uint8(place), uint8(attribute)})

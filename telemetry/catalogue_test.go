@@ -19,7 +19,8 @@ func TestKind(t *testing.T) {
 		"Heartbeat": KindOther, "login": KindOther, "Logins": KindOther, "SoftwareVersio": KindOther, "SoftwareVersiom": KindOther,
 	} {
 		var e Event
-		if reason := p.Parse([]byte(examplePrefix+"{'Name': '"+name+"'}"), &e); reason != "" || e.Kind != want || string(e.Name) != name {
+		if reason := p.Parse([]byte(examplePrefix+"{'Name': '"+name+"'}"), &e); reason != "" || e.Kind != want ||
+			string(e.Name) != name {
 			t.Errorf("%s: %q, %v", name, reason, e.Kind)
 		}
 	}
@@ -33,7 +34,8 @@ func TestAttributeOutOfRange(t *testing.T) {
 	if text, ok := e.Attribute(NumAttributes); ok || text != nil {
 		t.Errorf("%q", text)
 	}
-	if Attribute(NumAttributes).String() != "" || AttributeUser.String() != "UserId" || AttributeVariant.String() != "Variant" {
+	if Attribute(NumAttributes).String() != "" || AttributeUser.String() != "UserId" ||
+		AttributeVariant.String() != "Variant" {
 		t.Error("names of attributes")
 	}
 }
@@ -72,7 +74,8 @@ func TestCatalogueJSON(t *testing.T) {
 
 // A table finds its names and no others, however alike they are.
 func TestNameTable(t *testing.T) {
-	name := rapid.OneOf(rapid.StringMatching(`[ab]{1,4}`), rapid.StringMatching(`Software[ab]{0,10}`), rapid.StringMatching(`\pL{1,6}`))
+	name := rapid.OneOf(rapid.StringMatching(`[ab]{1,4}`), rapid.StringMatching(`Software[ab]{0,10}`),
+		rapid.StringMatching(`\pL{1,6}`))
 	rapid.Check(t, func(t *rapid.T) {
 		names := rapid.SliceOfDistinct(name, rapid.ID).Draw(t, "names")
 		want := map[string]uint8{}

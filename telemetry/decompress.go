@@ -18,7 +18,8 @@ import (
 var ErrCorrupt = errors.New("corrupt compressed data")
 
 const (
-	// How far back the data of a zstd file may refer, which is the memory that reading it takes. Levels up to 20 stay within.
+	// How far back the data of a zstd file may refer, which is the memory that reading it takes. Levels up to 20
+	// stay within.
 	maxWindow = 32 << 20
 	// SniffLength is how many bytes of a file tell what it is.
 	SniffLength = 512
@@ -49,7 +50,8 @@ func (p packing) String() string { return [...]string{"plain text", "gzip", "zst
 
 // foreign are the beginnings of files that can't be read, and that no text has.
 var foreign = map[string]string{
-	"\xfd7zXZ\x00": "xz", "PK\x03\x04": "zip", "\x04\x22\x4d\x18": "lz4", "\xff\x06\x00\x00sNaPpY": "snappy", "\x1f\x9d": "compress (.Z)",
+	"\xfd7zXZ\x00": "xz", "PK\x03\x04": "zip", "\x04\x22\x4d\x18": "lz4", "\xff\x06\x00\x00sNaPpY": "snappy",
+	"\x1f\x9d":           "compress (.Z)",
 	"7z\xbc\xaf\x27\x1c": "7z", "Obj\x01": "Avro", "PAR1\x15": "Parquet",
 }
 
@@ -59,7 +61,8 @@ func sniff(head []byte) packing {
 	switch {
 	case has("\x1f\x8b\x08"):
 		return isGzip
-	case has("\x28\xb5\x2f\xfd"), len(head) > 3 && head[0]&0xf0 == 0x50 && string(head[1:4]) == "\x2a\x4d\x18": // a skippable frame
+	// a skippable frame
+	case has("\x28\xb5\x2f\xfd"), len(head) > 3 && head[0]&0xf0 == 0x50 && string(head[1:4]) == "\x2a\x4d\x18":
 		return isZstd
 	case has("BZh") && len(head) > 9 && head[3] >= '1' && head[3] <= '9' &&
 		(string(head[4:10]) == "1AY&SY" || string(head[4:10]) == "\x17\x72\x45\x38\x50\x90"):
@@ -84,8 +87,8 @@ func begins(head []byte) bool {
 	return false
 }
 
-// Packed tells by the first bytes of a file, up to SniffLength, whether it is compressed: such a file can't be read from its middle.
-// ErrCorrupt: it is nothing that can be read, or not what its name says.
+// Packed tells by the first bytes of a file, up to SniffLength, whether it is compressed: such a file can't be read
+// from its middle. ErrCorrupt: it is nothing that can be read, or not what its name says.
 func Packed(name string, head []byte) (bool, error) {
 	kind, err := sniffFile(name, head)
 	return kind != plain, err
@@ -102,14 +105,16 @@ func sniffFile(name string, head []byte) (packing, error) {
 		}
 	}
 	if Compressed(name) && (begins(head) || !isText(head)) {
-		return plain, fmt.Errorf("%w: it is neither gzip nor zstd nor bzip2, though its name says so, nor text; pack it again", ErrCorrupt)
+		return plain, fmt.Errorf("%w: it is neither gzip nor zstd nor bzip2, though its name says so, nor text; "+
+			"pack it again", ErrCorrupt)
 	}
 	return plain, nil
 }
 
 // isText tells whether bytes look like the beginning of lines.
 func isText(head []byte) bool {
-	return !bytes.ContainsFunc(head, func(char rune) bool { return char < ' ' && !strings.ContainsRune("\t\n\v\f\r\x1b", char) })
+	return !bytes.ContainsFunc(head,
+		func(char rune) bool { return char < ' ' && !strings.ContainsRune("\t\n\v\f\r\x1b", char) })
 }
 
 // Decompressor reads the text of a file.
@@ -123,10 +128,10 @@ type Decompressor struct {
 	note   string
 }
 
-// Decompress reads r, whose first bytes tell what it is: gzip, zstd or bzip2, in one or more members or frames, or else text as it
-// is. Zeros behind the last member are padding; other bytes there, which begin no member, are left out, see Note. A file of no
-// bytes has none, whatever its name. Close frees the decompressor; it does not close r. Errors, also of Read: ErrCorrupt; and
-// what r returns, as it is.
+// Decompress reads r, whose first bytes tell what it is: gzip, zstd or bzip2, in one or more members or frames, or
+// else text as it is. Zeros behind the last member are padding; other bytes there, which begin no member, are left
+// out, see Note. A file of no bytes has none, whatever its name. Close frees the decompressor; it does not close r.
+// Errors, also of Read: ErrCorrupt; and what r returns, as it is.
 func Decompress(name string, r io.Reader) (*Decompressor, error) {
 	in := &input{r: r}
 	d := &Decompressor{in: in, buf: bufio.NewReaderSize(in, 64<<10)}
@@ -188,8 +193,10 @@ func (d *Decompressor) open() error {
 		d.member = z
 	case isZstd:
 		d.tail = &tail{r: d.buf, length: 4}
-		// Concurrency 1 reads in the caller's goroutine, and no further than it must: the work is spread over chunks already.
-		z, err := zstd.NewReader(d.tail, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		// Concurrency 1 reads in the caller's goroutine, and no further than it must: the work is spread over
+		// chunks already.
+		z, err := zstd.NewReader(d.tail, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return cut(err)
 		}
@@ -209,8 +216,9 @@ func cut(err error) error {
 	return err
 }
 
-// whole tells whether an error says that the member ended and is whole. The readers of zstd and bzip2 go on to the next member by
-// themselves, and stop at bytes that begin none. Theirs alone is a sure end: so that there is one, tail adds some zeros.
+// whole tells whether an error says that the member ended and is whole. The readers of zstd and bzip2 go on to the
+// next member by themselves, and stop at bytes that begin none. Theirs alone is a sure end: so that there is one,
+// tail adds some zeros.
 func (d *Decompressor) whole(err error) bool {
 	switch d.kind {
 	case isZstd:
@@ -249,7 +257,8 @@ func (d *Decompressor) next() error {
 	}
 	if d.kind == plain {
 		left, err := io.Copy(io.Discard, d.buf) // to the end, for whoever reads must learn of a change
-		d.note = fmt.Sprintf("left out, for it begins no member: what stands behind the last of %s, bytes: %d", before, left)
+		d.note = fmt.Sprintf("left out, for it begins no member: what stands behind the last of %s, bytes: %d",
+			before, left)
 		d.release()
 		return err
 	}

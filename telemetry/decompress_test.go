@@ -148,13 +148,17 @@ func TestDecompressContents(t *testing.T) {
 		"frames between zeros":          {"a.zst", zst + zeros + zst2, text + more, ""},
 		"members of two kinds":          {"a.gz", gz + zst2 + gz2, text + more + more, ""},
 		"members of two kinds, swapped": {"a.zst", zst + gz2 + zst2, text + more + more, ""},
-		"a line behind gzip":            {"a.gz", gz + more, text, "left out, for it begins no member: what stands behind the last of gzip, bytes: 14"},
-		"zeros and a line behind zstd":  {"a.zst", zst + zeros + more, text, "left out, for it begins no member: what stands behind the last of zstd, bytes: 14"},
-		"one byte behind zstd":          {"a.zst", zst + "x", text, "left out, for it begins no member: what stands behind the last of zstd, bytes: 1"},
-		"a signature behind gzip":       {"a.gz", gz + gz2 + strings.Repeat("-", 3000), text + more, "left out, for it begins no member: what stands behind the last of gzip, bytes: 3000"},
-		"skippable frames":              {"a.zst", skippable + zst + skippable + zst2 + skippable, text + more, ""},
-		"a skippable frame only":        {"a.zst", skippable, "", ""},
-		"a member of nothing":           {"a.gz", string(compress(t, "a.gz", nil)) + gz2, more, ""},
+		"a line behind gzip": {"a.gz", gz + more,
+			text, "left out, for it begins no member: what stands behind the last of gzip, bytes: 14"},
+		"zeros and a line behind zstd": {"a.zst", zst + zeros + more,
+			text, "left out, for it begins no member: what stands behind the last of zstd, bytes: 14"},
+		"one byte behind zstd": {"a.zst", zst + "x",
+			text, "left out, for it begins no member: what stands behind the last of zstd, bytes: 1"},
+		"a signature behind gzip": {"a.gz", gz + gz2 + strings.Repeat("-", 3000), text + more,
+			"left out, for it begins no member: what stands behind the last of gzip, bytes: 3000"},
+		"skippable frames":       {"a.zst", skippable + zst + skippable + zst2 + skippable, text + more, ""},
+		"a skippable frame only": {"a.zst", skippable, "", ""},
+		"a member of nothing":    {"a.gz", string(compress(t, "a.gz", nil)) + gz2, more, ""},
 	} {
 		z, err := Decompress(test.name, iotest.OneByteReader(strings.NewReader(test.content)))
 		if err != nil {
@@ -237,8 +241,10 @@ func TestDecompressBzip2(t *testing.T) {
 		"padding":       {bz + bz2 + zeros, text + more, ""},
 		"between zeros": {bz + zeros + bz2, text + more, ""},
 		"and gzip":      {bz + gz + bz2, text + more + more, ""},
-		"one byte":      {bz + "x", text, "left out, for it begins no member: what stands behind the last of bzip2, bytes: 1"},
-		"a line":        {bz + "\x00" + more, text, "left out, for it begins no member: what stands behind the last of bzip2, bytes: 14"},
+		"one byte": {bz + "x", text,
+			"left out, for it begins no member: what stands behind the last of bzip2, bytes: 1"},
+		"a line": {bz + "\x00" + more,
+			text, "left out, for it begins no member: what stands behind the last of bzip2, bytes: 14"},
 	} {
 		z, err := Decompress("a.tsv", strings.NewReader(test.content))
 		if err != nil {
@@ -278,7 +284,8 @@ func TestDecompressReadError(t *testing.T) {
 	for _, name := range append(packedNames, "access.tsv") {
 		packed := compress(t, name, generatedLines())
 		for _, cut := range []int{0, 1, 5, 1000, len(packed) - 1} {
-			_, err := decompress(name, io.MultiReader(bytes.NewReader(packed[:cut]), iotest.ErrReader(fmt.Errorf("read: %w", broken))))
+			_, err := decompress(name,
+				io.MultiReader(bytes.NewReader(packed[:cut]), iotest.ErrReader(fmt.Errorf("read: %w", broken))))
 			if !errors.Is(err, broken) || errors.Is(err, ErrCorrupt) {
 				t.Errorf("%s broken at %d: %v", name, cut, err)
 			}

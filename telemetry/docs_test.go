@@ -91,7 +91,8 @@ func TestDocumentedRejects(t *testing.T) {
 		}
 		// A Scanner must deliver the line as it is, save where it is too long.
 		s := NewScanner(strings.NewReader(line), Position{})
-		if !s.Scan() || s.Line().Reason == "" && string(s.Line().Text) != line || s.Line().Reason != "" && want != ReasonLength {
+		if !s.Scan() || s.Line().Reason == "" && string(s.Line().Text) != line || s.Line().Reason != "" &&
+			want != ReasonLength {
 			t.Errorf("%s: scanned as %q, %s", row[0], s.Line().Text, s.Line().Reason)
 		}
 	}

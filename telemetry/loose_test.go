@@ -117,7 +117,8 @@ func TestAnyExoticValues(t *testing.T) {
 	p := exampleParser(t)
 	rapid.Check(t, func(t *rapid.T) {
 		items, want := []string{"'Name': 'x'"}, map[string]string{}
-		for _, key := range rapid.SliceOfN(rapid.SampledFrom([]string{"OS", "Version", "Model", "Other", "('a', 1)", "{1}", "<K.a: 1>"}), 0, 5).Draw(t, "keys") {
+		for _, key := range rapid.SliceOfN(rapid.SampledFrom([]string{"OS", "Version", "Model", "Other", "('a', 1)",
+			"{1}", "<K.a: 1>"}), 0, 5).Draw(t, "keys") {
 			shown, text := exotic(t, 4)
 			want[key] = text
 			form := "%s"
@@ -142,11 +143,15 @@ func TestAnyExoticValues(t *testing.T) {
 // Every kind of bracket nests as deep as the body may, and no deeper, also within tokens.
 func TestNestingOfEveryBracket(t *testing.T) {
 	p := exampleParser(t)
-	for pair, closer := range map[string]string{"(": ")", "f(": ")", "[": "]", "{": "}", "{1: ": "}", "f([{": "}])", "{(": "): 1}", "<a": ">", "x {": "}"} {
-		levels := strings.Count(pair, "(") + strings.Count(pair, "[") + strings.Count(pair, "{") + strings.Count(pair, "<")
-		for n, want := range map[int]Reason{1: "", 63 / levels: "", 63/levels + 1: ReasonNesting, 100_000: ReasonNesting} {
+	for pair, closer := range map[string]string{"(": ")", "f(": ")", "[": "]", "{": "}", "{1: ": "}", "f([{": "}])",
+		"{(": "): 1}", "<a": ">", "x {": "}"} {
+		levels := strings.Count(pair, "(") + strings.Count(pair, "[") + strings.Count(pair, "{") +
+			strings.Count(pair, "<")
+		for n, want := range map[int]Reason{1: "", 63 / levels: "", 63/levels + 1: ReasonNesting,
+			100_000: ReasonNesting} {
 			var e Event
-			body := "{'Name': 'x', 'Deep': u'', 'Deeper': " + strings.Repeat(pair, n) + "1" + strings.Repeat(closer, n) + ", 'OS': 1}"
+			body := "{'Name': 'x', 'Deep': u'', 'Deeper': " + strings.Repeat(pair, n) +
+				"1" + strings.Repeat(closer, n) + ", 'OS': 1}"
 			if got := p.Parse([]byte(examplePrefix+body), &e); got != want {
 				t.Errorf("%d times %s: %q, not %q", n, pair, got, want)
 			} else if os, _ := e.Attribute(AttributeOS); want == "" && string(os) != "1" {
@@ -159,8 +164,10 @@ func TestNestingOfEveryBracket(t *testing.T) {
 // A hostile line takes no longer than another one of its length.
 func TestHostileBodiesAreReadOnce(t *testing.T) {
 	p := exampleParser(t)
-	for _, piece := range []string{"<a,", "f(,", "(,", "'a':(b,", "<a<b>,", "{'", "[(", "u'", "\\'", "x{", "\"\"", "<a:{", "f('"} {
-		for _, opener := range []string{"{'Name': 'x', 'Other': u'', ", "{'Name': 'x', 'Other': [", "\"{", "b'{'Name': '"} {
+	for _, piece := range []string{"<a,", "f(,", "(,", "'a':(b,", "<a<b>,", "{'", "[(", "u'", "\\'", "x{", "\"\"",
+		"<a:{", "f('"} {
+		for _, opener := range []string{"{'Name': 'x', 'Other': u'', ", "{'Name': 'x', 'Other': [", "\"{",
+			"b'{'Name': '"} {
 			body := []byte(examplePrefix + opener + strings.Repeat(piece, 1_000_000/len(piece)))
 			start := time.Now()
 			var e Event
@@ -186,14 +193,17 @@ func TestQuotedBodies(t *testing.T) {
 	want := describeBody(plain)
 	escape := strings.NewReplacer(`\`, `\\`, `'`, `\'`, `"`, `\"`)
 	for name, body := range map[string]string{
-		"CSV": `"` + strings.ReplaceAll(plain, `"`, `""`) + `"`, "CSV, blanks": `" ` + strings.ReplaceAll(plain, `"`, `""`) + ` "`,
-		"JSON": `"` + escape.Replace(plain) + `"`, "repr": `'` + escape.Replace(plain) + `'`, "bytes": `b'` + escape.Replace(plain) + `'`,
+		"CSV": `"` + strings.ReplaceAll(plain, `"`, `""`) + `"`, "CSV, blanks": `" ` +
+			strings.ReplaceAll(plain, `"`, `""`) + ` "`,
+		"JSON": `"` + escape.Replace(plain) + `"`, "repr": `'` + escape.Replace(plain) + `'`, "bytes": `b'` +
+			escape.Replace(plain) + `'`,
 	} {
 		if got := describeBody(body); got != want {
 			t.Errorf("%s: %s is %s, not %s", name, body, got, want)
 		}
 	}
-	for _, body := range []string{`"`, `""`, `'`, `"{"Name": "Login"}"`, `"{'Name': 'Login'}`, `"{'Name': 'Login'}'`, `""{'Name': 'Login'}""`, `"['Name']"`,
+	for _, body := range []string{`"`, `""`, `'`, `"{"Name": "Login"}"`, `"{'Name': 'Login'}`, `"{'Name': 'Login'}'`,
+		`""{'Name': 'Login'}""`, `"['Name']"`,
 		`"\"{'Name': 'Login'}\""`, `x"{'Name': 'Login'}"`, `b`} {
 		if got := describeBody(body); got != string(ReasonBody) {
 			t.Errorf("%s is %s", body, got)
@@ -205,7 +215,8 @@ func TestQuotedBodies(t *testing.T) {
 func TestLooseAgreesWithPlain(t *testing.T) {
 	p := exampleParser(t)
 	bodies := [][]byte{
-		[]byte(`{'Name': 'SoftwareVersion', 'Version': 1.22.03, "OS": [1, {'a': 'b\'c'}, []], 'UserId': None, 'PlayerId': nan, }`),
+		[]byte(
+			`{'Name': 'SoftwareVersion', 'Version': 1.22.03, "OS": [1, {'a': 'b\'c'}, []], 'UserId': None, 'PlayerId': nan, }`),
 		[]byte(`{Name: Login, "UserId":"\u00e9", Deep: {a: {}, b: [x y, "z"]},OS:Windows 7,Model:'',Version:''}`),
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -218,7 +229,8 @@ func TestLooseAgreesWithPlain(t *testing.T) {
 		if p.parseBody(body, &plain) != "" {
 			return
 		}
-		if reason := p.parseLoose(&loose); reason != "" || fmt.Sprint(attributes(&plain)) != fmt.Sprint(attributes(&loose)) {
+		if reason := p.parseLoose(&loose); reason != "" ||
+			fmt.Sprint(attributes(&plain)) != fmt.Sprint(attributes(&loose)) {
 			t.Fatalf("%s: %q, and not %q: %q", body, attributes(&plain), attributes(&loose), reason)
 		}
 	})

@@ -29,13 +29,15 @@ func newNameTable(what string, canonical []string, names map[string][]string) (n
 	owners := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(names)) {
 		if key == "" || !slices.Contains(canonical, key) {
-			return nil, fmt.Errorf("catalogue: there is no %s %q; there are %s", what, key, strings.TrimSpace(strings.Join(canonical, " ")))
+			return nil, fmt.Errorf("catalogue: there is no %s %q; there are %s", what,
+				key, strings.TrimSpace(strings.Join(canonical, " ")))
 		}
 		for _, name := range names[key] {
 			owner, taken := owners[name]
 			switch {
 			case name == "" || len(name) > maxName || !utf8.ValidString(name) || strings.ContainsRune(name, 0):
-				return nil, fmt.Errorf("catalogue: %s %q: %q cannot be a name: it needs 1 to %d bytes of UTF-8", what, key, name, maxName)
+				return nil, fmt.Errorf("catalogue: %s %q: %q cannot be a name: it needs 1 to %d bytes of UTF-8",
+					what, key, name, maxName)
 			case taken && owner != key:
 				return nil, fmt.Errorf("catalogue: %q is a name of two %ss, %q and %q", name, what, owner, key)
 			}
@@ -87,7 +89,8 @@ func (t nameTable) lookup(name []byte, prefix uint64) uint8 {
 		if slot.name == "" {
 			return unknownName
 		}
-		if slot.prefix == prefix && len(slot.name) == len(name) && (len(name) <= 8 || slot.name == string(name)) { // up to 8 bytes, the prefix is all
+		// up to 8 bytes, the prefix is all
+		if slot.prefix == prefix && len(slot.name) == len(name) && (len(name) <= 8 || slot.name == string(name)) {
 			return slot.number
 		}
 	}

@@ -15,7 +15,8 @@ const DefaultMaxFuture = 24 * time.Hour
 // months, and a clock that was never set says 1970.
 const DefaultMaxPast = 5 * 365 * 24 * time.Hour
 
-// LargestMaxFuture bounds Options.MaxFuture: whoever looks for an event by its time need not look into hours long before it.
+// LargestMaxFuture bounds Options.MaxFuture: whoever looks for an event by its time need not look into hours long
+// before it.
 const LargestMaxFuture = 31 * 24 * time.Hour
 
 // Options of a Parser.
@@ -48,7 +49,8 @@ func NewParser(o Options) (*Parser, error) {
 		return nil, fmt.Errorf("parser: a maximum of %v into the future: must not be negative", o.MaxFuture)
 	}
 	if o.MaxFuture > LargestMaxFuture {
-		return nil, fmt.Errorf("parser: a maximum of %v into the future: must not be more than %v", o.MaxFuture, LargestMaxFuture)
+		return nil, fmt.Errorf("parser: a maximum of %v into the future: must not be more than %v", o.MaxFuture,
+			LargestMaxFuture)
 	}
 	if o.MaxPast == 0 {
 		o.MaxPast = DefaultMaxPast
@@ -59,7 +61,8 @@ func NewParser(o Options) (*Parser, error) {
 	if o.Hour < firstSecond/3600 || o.Hour > lastSecond/3600 {
 		return nil, fmt.Errorf("parser: hour %d lies outside of the years 1 to 9999", int64(o.Hour))
 	}
-	p := &Parser{earliest: o.Hour.Start().UnixMicro() - o.MaxPast.Microseconds(), latest: o.Hour.End().UnixMicro() + o.MaxFuture.Microseconds(),
+	p := &Parser{earliest: o.Hour.Start().UnixMicro() - o.MaxPast.Microseconds(),
+		latest:            o.Hour.End().UnixMicro() + o.MaxFuture.Microseconds(),
 		sessionsByService: o.SessionsByService}
 	var err error
 	if p.names, err = o.Catalogue.tables(); err != nil {
@@ -68,9 +71,9 @@ func NewParser(o Options) (*Parser, error) {
 	return p, nil
 }
 
-// Parse reads a line, without its line end, into e, and returns "" if the line is accepted. Otherwise the reason is the
-// first that applies, in the order of Reasons, and e is undefined. Parse does not allocate, but for e's own buffer until that
-// has grown to what the lines need. The grammar is in docs/EVENTS.md.
+// Parse reads a line, without its line end, into e, and returns "" if the line is accepted. Otherwise the reason is
+// the first that applies, in the order of Reasons, and e is undefined. Parse does not allocate, but for e's own
+// buffer until that has grown to what the lines need. The grammar is in docs/EVENTS.md.
 func (p *Parser) Parse(line []byte, e *Event) Reason {
 	if len(line) > MaxLine {
 		return ReasonLength
@@ -182,7 +185,8 @@ func (e *Event) cutAtTabs(line []byte) (timestamp []byte, ok bool) {
 	}
 	category, timestamp, service := line[:tabs[0]], line[tabs[0]+1:tabs[1]], line[tabs[1]+1:tabs[2]]
 	session, transaction, body := line[tabs[2]+1:tabs[3]], line[tabs[3]+1:tabs[4]], line[tabs[4]+1:]
-	if !(isTrim(category) && isTrim(timestamp) && isTrim(service) && isTrim(session) && isTrim(transaction) && isTrim(body)) {
+	if !(isTrim(category) && isTrim(timestamp) && isTrim(service) && isTrim(session) && isTrim(transaction) &&
+		isTrim(body)) {
 		category, timestamp, service = trim(category), trim(timestamp), trim(service)
 		session, transaction, body = trim(session), trim(transaction), trim(body)
 	}
@@ -233,7 +237,8 @@ func trim(text []byte) []byte {
 	return text[:trimRight(text)]
 }
 
-// isTrim tells cheaply that there is nothing to trim. It is wrong at most about control characters, where trimming does no harm.
+// isTrim tells cheaply that there is nothing to trim. It is wrong at most about control characters, where trimming
+// does no harm.
 func isTrim(text []byte) bool {
 	return len(text) == 0 || text[0] > ' ' && text[len(text)-1] > ' '
 }

@@ -26,7 +26,8 @@ func newParser(t testing.TB, o Options) *Parser {
 // describe writes out all that an event says.
 func describe(e *Event) string {
 	words := []string{string(e.Category), time.UnixMicro(e.Time).UTC().Format(time.RFC3339Nano), string(e.ServiceName),
-		string(e.SessionID), fmt.Sprintf("%s=%d", e.TransactionID, e.Transaction), string(e.Body), fmt.Sprintf("%s=%v", e.Name, e.Kind)}
+		string(e.SessionID), fmt.Sprintf("%s=%d", e.TransactionID, e.Transaction), string(e.Body),
+		fmt.Sprintf("%s=%v", e.Name, e.Kind)}
 	return strings.Join(append(words, attributes(e)...), "|")
 }
 
@@ -42,7 +43,8 @@ func attributes(e *Event) []string {
 
 func TestTransactionNumber(t *testing.T) {
 	for text, want := range map[string]int64{
-		"0": 0, "20": 20, "020": 20, "-5": -5, "9223372036854775806": math.MaxInt64 - 1, "9223372036854775807": math.MaxInt64,
+		"0": 0, "20": 20, "020": 20, "-5": -5, "9223372036854775806": math.MaxInt64 -
+			1, "9223372036854775807": math.MaxInt64,
 		"9223372036854775808": math.MaxInt64, "99999999999999999999": math.MaxInt64, "-9223372036854775807": -math.MaxInt64,
 		"": math.MaxInt64, "-": math.MaxInt64, "+5": math.MaxInt64, "2.0": math.MaxInt64, "1e3": math.MaxInt64, "x": math.MaxInt64, "٣": math.MaxInt64,
 	} {
@@ -103,7 +105,8 @@ func TestPlaceholderSessions(t *testing.T) {
 		{Options{Hour: byService.Hour}, "\u00a0", "{'Name': 'x'}", ReasonSession, ""},
 		{Options{Hour: byService.Hour}, "undefined", "{'Name': nan}", ReasonName, ""},
 		{Options{Hour: byService.Hour}, "00000000-0000-0000-0000-000000000000", "{'Name': 'x'}", ReasonSession, ""},
-		{Options{Hour: byService.Hour}, "00000000-0000-0000-0000-000000000001", "{'Name': 'x'}", "", "00000000-0000-0000-0000-000000000001"},
+		{Options{Hour: byService.Hour}, "00000000-0000-0000-0000-000000000001", "{'Name': 'x'}",
+			"", "00000000-0000-0000-0000-000000000001"},
 		{Options{Hour: byService.Hour}, "none2", "{'Name': 'x'}", "", "none2"},
 		{listed, "UNKNOWN", "{'Name': 'x'}", ReasonSession, ""},
 		{listed, "0", "{'Name': 'x'}", ReasonSession, ""},
@@ -126,7 +129,8 @@ func TestPlaceholderSessions(t *testing.T) {
 func TestSessionOfServiceIsInjective(t *testing.T) {
 	text := rapid.SliceOf(rapid.SampledFrom([]byte("a/%2F5")))
 	rapid.Check(t, func(t *rapid.T) {
-		a, b, c, d := text.Draw(t, "service"), text.Draw(t, "session"), text.Draw(t, "other service"), text.Draw(t, "other session")
+		a, b, c, d := text.Draw(t, "service"), text.Draw(t, "session"), text.Draw(t, "other service"), text.Draw(t,
+			"other session")
 		same := bytes.Equal(a, c) && bytes.Equal(b, d)
 		if got := bytes.Equal(SessionOfService(a, b), SessionOfService(c, d)); got != same {
 			t.Fatalf("(%s, %s) and (%s, %s): %v", a, b, c, d, got)
@@ -154,7 +158,8 @@ func TestOptionsErrors(t *testing.T) {
 		"an event of two":     {Catalogue: Catalogue{Events: map[string][]string{"Login": {"Crash"}}}},
 		"a name with NUL":     {Catalogue: Catalogue{Attributes: map[string][]string{"Device": {"a\x00"}}}},
 		"a name not in UTF-8": {Catalogue: Catalogue{Attributes: map[string][]string{"Device": {"\xff"}}}},
-		"a name too long":     {Catalogue: Catalogue{Attributes: map[string][]string{"Device": {strings.Repeat("x", 256)}}}},
+		"a name too long": {
+			Catalogue: Catalogue{Attributes: map[string][]string{"Device": {strings.Repeat("x", 256)}}}},
 	} {
 		if p, err := NewParser(o); err == nil || p != nil {
 			t.Errorf("%s: %v, %v", name, p, err)
@@ -171,7 +176,8 @@ func manyNames(n int) (names []string) {
 
 // The names of all attributes fill all places, and the last one counts, too.
 func TestManyNames(t *testing.T) {
-	p := newParser(t, Options{Hour: HourOf(date(2021, 12, 24, 11)), Catalogue: Catalogue{Attributes: map[string][]string{"UserId": append(manyNames(47), "user3")}}})
+	p := newParser(t, Options{Hour: HourOf(date(2021, 12, 24, 11)),
+		Catalogue: Catalogue{Attributes: map[string][]string{"UserId": append(manyNames(47), "user3")}}})
 	for body, want := range map[string]string{
 		"{'Name': 'x', 'user46': 'a'}":                                        "a",
 		"{'Name': 'x', 'user46': 'a', 'user45': 'b', 'user0': 'null'}":        "b",
@@ -196,7 +202,8 @@ func TestParserIsShared(t *testing.T) {
 			var e Event
 			for range 1000 {
 				version := fmt.Sprintf(`%d"\u00e9`, i)
-				reason := p.Parse([]byte(examplePrefix+`{"Name":"SoftwareVersion","Version":"`+strings.ReplaceAll(version, `"`, `\"`)+`"}`), &e)
+				reason := p.Parse([]byte(examplePrefix+`{"Name":"SoftwareVersion","Version":"`+
+					strings.ReplaceAll(version, `"`, `\"`)+`"}`), &e)
 				if got, _ := e.Attribute(AttributeVersion); reason != "" || string(got) != fmt.Sprintf(`%d"é`, i) {
 					t.Errorf("goroutine %d: %q %q", i, reason, got)
 				}
@@ -211,10 +218,12 @@ func TestParseDoesNotAllocate(t *testing.T) {
 	var e Event
 	for _, line := range []string{
 		examplePrefix + `{'Name': 'SoftwareVersion', 'Version': 1.22.03, 'Device': 'Gameboy', 'UserId': None}`,
-		examplePrefix + `{"Name": "Issue", "Message": "can't \"open\" \ud83d\ude00", "N\u0061me": "Crash", "Deep": [{"a": [1, 2]}]}`,
+		examplePrefix +
+			`{"Name": "Issue", "Message": "can't \"open\" \ud83d\ude00", "N\u0061me": "Crash", "Deep": [{"a": [1, 2]}]}`,
 		"Telemetry 2021-12-24T11:31:19.459+0000 ClientApp S1 20 {Name: Login, UserId: Zoë}",
 		"Telemetry 2021-12-24T11:31Z ClientApp null 20 {Name: Login, UserId: Zoë}",
-		examplePrefix + `{u'Name': b'SoftwareVersion', 'Version': Decimal('1.10'), 'a': (1, {2: [3]}), 'b': {'c', <X.y: 1>}, {(1,): 2}: nan, 'UserId': 'n\x75ll'}`,
+		examplePrefix +
+			`{u'Name': b'SoftwareVersion', 'Version': Decimal('1.10'), 'a': (1, {2: [3]}), 'b': {'c', <X.y: 1>}, {(1,): 2}: nan, 'UserId': 'n\x75ll'}`,
 		examplePrefix + `"{""Name"": ""Login"", ""UserId"": ""\u00e9""}"`,
 		"Telemetry 2021-12-24T11:31:19.459+0000 ClientApp",
 	} {
@@ -256,7 +265,8 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add([]byte(examplePrefix + body))
 	}
-	f.Add([]byte("Telemtery 2021-12-24T11:31:19.459+0000 ClientApp 28E93968461E0CF4CBB8429D25B213A0  20 { 'Name': 'SoftwareVersion'}   "))
+	f.Add([]byte("Telemtery 2021-12-24T11:31:19.459+0000 ClientApp 28E93968461E0CF4CBB8429D25B213A0  20 { " +
+		"'Name': 'SoftwareVersion'}   "))
 	p, err := NewParser(Options{Hour: HourOf(date(2021, 12, 24, 11))})
 	if err != nil {
 		f.Fatal(err)
@@ -300,9 +310,11 @@ func FuzzParse(f *testing.F) {
 		}
 		// The same fields, joined by tabs, are the same event.
 		at := time.UnixMicro(e.Time).UTC().Format("2006-01-02T15:04:05.000000Z")
-		joined := bytes.Join([][]byte{e.Category, []byte(at), e.ServiceName, e.SessionID, e.TransactionID, e.Body}, []byte("\t"))
+		joined := bytes.Join([][]byte{e.Category, []byte(at), e.ServiceName, e.SessionID, e.TransactionID, e.Body},
+			[]byte("\t"))
 		var again Event
-		if reason := p.Parse(joined, &again); reason != "" && len(joined) <= MaxLine || reason == "" && describe(&again) != describe(&e) {
+		if reason := p.Parse(joined, &again); reason != "" && len(joined) <= MaxLine || reason == "" &&
+			describe(&again) != describe(&e) {
 			t.Fatalf("%q\n%s\nagain: %q\n%s", line, describe(&e), reason, describe(&again))
 		}
 	})
@@ -311,7 +323,8 @@ func FuzzParse(f *testing.F) {
 // sameBodies compares what Parse made of a body with what parseLoose did, which knows nothing of further names yet.
 func sameBodies(e, loose *Event, p *Parser) bool {
 	for a := range uint8(maxPlaces) {
-		if a >= uint8(NumAttributes) && !slices.ContainsFunc(p.further, func(f furtherName) bool { return f.place == a }) || p.users>>a&1 == 1 {
+		if a >= uint8(NumAttributes) &&
+			!slices.ContainsFunc(p.further, func(f furtherName) bool { return f.place == a }) || p.users>>a&1 == 1 {
 			continue // further names are copied, placeholders taken out
 		}
 		if e.has(a) != loose.has(a) || e.has(a) && !bytes.Equal(e.values[a], loose.values[a]) {

@@ -27,7 +27,8 @@ type Line struct {
 	Number int64  // 1-based number of the physical line on which it begins, as `wc -l` counts
 	Offset int64  // of its first byte in the (uncompressed) file
 	Length int64  // bytes it occupies in the file, line ends included: the next line is at Offset + Length
-	Reason Reason // ReasonLength if it is over MaxLine (Text is then its first MaxLine bytes, and may end within a rune), else ""
+	// ReasonLength if it is over MaxLine (Text is then its first MaxLine bytes, and may end within a rune), else ""
+	Reason Reason
 }
 
 // Blank tells whether the line holds only blanks. Such a line is no record and no fault.
@@ -62,8 +63,8 @@ func NewScanner(r io.Reader, at Position) *Scanner {
 // Line is the line that Scan found last. The next Scan overwrites it.
 func (s *Scanner) Line() *Line { return &s.line }
 
-// Err is the error that ended the scan, nil at the end of the stream. It wraps what the reader returned: ErrCorrupt when
-// the reader is one of Decompress. An error ends the scan before the line that it tore.
+// Err is the error that ended the scan, nil at the end of the stream. It wraps what the reader returned: ErrCorrupt
+// when the reader is one of Decompress. An error ends the scan before the line that it tore.
 func (s *Scanner) Err() error { return s.err }
 
 // Scan advances to the next line. It returns false at the end of the stream and on an error.
@@ -124,8 +125,8 @@ func (s *Scanner) scanLong() bool {
 	return s.deliverLong(over, length, lines)
 }
 
-// keep adds to the long line, up to one byte over MaxLine: that byte may be the CR of a line end. It tells whether all of
-// part was kept.
+// keep adds to the long line, up to one byte over MaxLine: that byte may be the CR of a line end. It tells whether
+// all of part was kept.
 func (s *Scanner) keep(part []byte) bool {
 	room := MaxLine + 1 - len(s.long)
 	s.long = append(s.long, part[:min(room, len(part))]...)
@@ -164,8 +165,8 @@ func (s *Scanner) fill() bool {
 	return s.start < s.end
 }
 
-// readFull fills the buffer unless the stream ends or fails. Other than io.ReadFull it passes every error on as it is, so
-// that a torn stream's io.ErrUnexpectedEOF cannot be taken for a short last read.
+// readFull fills the buffer unless the stream ends or fails. Other than io.ReadFull it passes every error on as it
+// is, so that a torn stream's io.ErrUnexpectedEOF cannot be taken for a short last read.
 func readFull(r io.Reader, buffer []byte) (n int, err error) {
 	for empty := 0; n < len(buffer) && err == nil; {
 		var m int

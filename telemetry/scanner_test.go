@@ -80,7 +80,8 @@ func TestScanner(t *testing.T) {
 }
 
 func TestBlank(t *testing.T) {
-	for text, want := range map[string]bool{"": true, " \t\r": true, "a": false, " a": false, "\u00a0": false, "\x00": false} {
+	for text, want := range map[string]bool{"": true, " \t\r": true, "a": false, " a": false, "\u00a0": false,
+		"\x00": false} {
 		if l := (Line{Text: []byte(text)}); l.Blank() != want {
 			t.Errorf("Blank(%q) = %v", text, !want)
 		}
@@ -107,8 +108,10 @@ func TestLongLines(t *testing.T) {
 		{"too long to be continued", x(MaxLine) + "\\\nb", []string{"1 1048576 1048578 length", "2 1 1 "}},
 		{"short enough to be continued", x(MaxLine-1) + "\\\nb\nc", []string{"1 1048576 1048579 length", "3 1 1 "}},
 		{"the longest with a continuation", x(MaxLine-2) + "\\\nb\nc", []string{"1 1048576 1048578 ", "3 1 1 "}},
-		{"too long together", x(MaxLine/2) + "\\\n" + x(MaxLine/2) + "\nc", []string{"1 1048576 1048579 length", "3 1 1 "}},
-		{"too long together, more than once", strings.Repeat(x(MaxLine/2)+"\\\n", 5) + "b\nc", []string{"1 1048576 2621452 length", "7 1 1 "}},
+		{"too long together", x(MaxLine/2) + "\\\n" + x(MaxLine/2) + "\nc",
+			[]string{"1 1048576 1048579 length", "3 1 1 "}},
+		{"too long together, more than once", strings.Repeat(x(MaxLine/2)+"\\\n", 5) + "b\nc",
+			[]string{"1 1048576 2621452 length", "7 1 1 "}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
@@ -142,7 +145,8 @@ func TestScannerMemory(t *testing.T) {
 	for _, part := range []string{"x", "x\\\n ", "\\\n"} {
 		s := NewScanner(&endless{part: part, left: 100 << 20}, Position{})
 		if !s.Scan() || s.Line().Reason != ReasonLength || len(s.Line().Text) != MaxLine || s.Line().Length < 99<<20 {
-			t.Errorf("%q: %d bytes of text in a line of %d: %q, %v", part, len(s.Line().Text), s.Line().Length, s.Line().Reason, s.Err())
+			t.Errorf("%q: %d bytes of text in a line of %d: %q, %v", part, len(s.Line().Text), s.Line().Length,
+				s.Line().Reason, s.Err())
 		}
 		if memory := cap(s.buffer) + cap(s.long); memory > 2*MaxLine {
 			t.Errorf("%q: the Scanner holds %d bytes", part, memory)
@@ -170,11 +174,13 @@ func (stuck) Read([]byte) (int, error) { return 0, nil }
 
 func TestSplitErrors(t *testing.T) {
 	broken := errors.New("connection reset")
-	if _, err := Split(io.MultiReader(strings.NewReader("a\n"), iotest.ErrReader(broken)), 1, nil); !errors.Is(err, broken) {
+	if _, err := Split(io.MultiReader(strings.NewReader("a\n"), iotest.ErrReader(broken)), 1, nil); !errors.Is(err,
+		broken) {
 		t.Errorf("a broken reader: %v", err)
 	}
 	// The error of a source that is cut short must not be taken for the end of the file.
-	if _, err := Split(iotest.DataErrReader(io.MultiReader(strings.NewReader("a\n"), iotest.ErrReader(io.ErrUnexpectedEOF))), 1, nil); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := Split(iotest.DataErrReader(io.MultiReader(strings.NewReader("a\n"),
+		iotest.ErrReader(io.ErrUnexpectedEOF))), 1, nil); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a reader cut short: %v", err)
 	}
 	if _, err := Split(strings.NewReader("a"), 0, nil); err == nil {
@@ -246,7 +252,8 @@ func checkFile(t interface {
 		pieces = append(pieces, lines...)
 	}
 	if !slices.Equal(pieces, whole) {
-		t.Fatalf("pieces of %d bytes from %v give %d lines instead of %d, or others", size, starts, len(pieces), len(whole))
+		t.Fatalf("pieces of %d bytes from %v give %d lines instead of %d, or others", size, starts, len(pieces),
+			len(whole))
 	}
 	want = append(want, Position{0, 1})
 	for _, l := range whole {
@@ -262,7 +269,8 @@ func checkFile(t interface {
 // hostileFile draws files of what lines can trip over.
 func hostileFile() *rapid.Generator[[]byte] {
 	part := rapid.OneOf(
-		rapid.SampledFrom([]string{"\n", "\n", "\r\n", "\\\n", "\\\n", "\\\r\n", "\\ \t\n", "\\", "\t", "\t\t\t\t\t", "\r", " ", "", "\uFEFF", "\x00",
+		rapid.SampledFrom([]string{"\n", "\n", "\r\n", "\\\n", "\\\n", "\\\r\n", "\\ \t\n", "\\", "\t", "\t\t\t\t\t",
+			"\r", " ", "", "\uFEFF", "\x00",
 			"Telemetry\t2021-12-24T11:31:19Z\tClientApp\tS1\t20\t{'Name': 'Login'}\n"}),
 		rapid.StringN(0, 20, -1),
 	)
@@ -271,7 +279,8 @@ func hostileFile() *rapid.Generator[[]byte] {
 			return ""
 		}
 		near := rapid.SampledFrom([]int{bufferSize, 2 * bufferSize, MaxLine, MaxLine + bufferSize}).Draw(t, "near")
-		return strings.Repeat(rapid.SampledFrom([]string{"x", "\\", " ", "\r"}).Draw(t, "of"), near+rapid.IntRange(-3, 3).Draw(t, "off"))
+		return strings.Repeat(rapid.SampledFrom([]string{"x", "\\", " ", "\r"}).Draw(t, "of"),
+			near+rapid.IntRange(-3, 3).Draw(t, "off"))
 	})
 	return rapid.Custom(func(t *rapid.T) []byte {
 		var out []byte

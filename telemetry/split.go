@@ -6,12 +6,14 @@ import (
 	"io"
 )
 
-// Split finds where a large plain file can be cut into pieces that are parsed apart. It reads r, the whole file, to its
-// end, and returns where the pieces begin: the first at 0, every other at the first logical line that begins at or after
-// a multiple of size bytes. No piece begins within a continued line, and none is empty, save that of an empty file. So
-// one Scanner per piece finds the lines, numbers and offsets that a single one over the whole file finds.
+// Split finds where a large plain file can be cut into pieces that are parsed apart. It reads r, the whole file, to
+// its end, and returns where the pieces begin: the first at 0, every other at the first logical line that begins at
+// or after a multiple of size bytes. No piece begins within a continued line, and none is empty, save that of an
+// empty file. So one Scanner per piece finds the lines, numbers and offsets that a single one over the whole file
+// finds.
 //
-// progress, if not nil, is called now and then with the number of bytes read so far. Errors: those of r, and a size below 1.
+// progress, if not nil, is called now and then with the number of bytes read so far. Errors: those of r, and a size
+// below 1.
 func Split(r io.Reader, size int64, progress func(bytes int64)) ([]Position, error) {
 	if size < 1 {
 		return nil, fmt.Errorf("split into pieces of %d bytes: must be at least 1", size)

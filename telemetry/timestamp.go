@@ -56,8 +56,8 @@ func instant(year, month, day uint, seconds, micros int64) (int64, bool) {
 	return seconds*1_000_000 + micros, true
 }
 
-// pairs reads eight characters at once: digits where the mask has ones, the separator elsewhere. Byte i of the result is
-// the number that the digits i and i+1 make.
+// pairs reads eight characters at once: digits where the mask has ones, the separator elsewhere. Byte i of the
+// result is the number that the digits i and i+1 make.
 func pairs(word, mask uint64, separator byte) (numbers uint64, ok bool) {
 	const every = 0x01_01_01_01_01_01_01_01
 	digits := (word ^ every*'0') & mask // 0 to 9 in each byte
@@ -180,7 +180,8 @@ func parseLooseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
 		}
 		text = text[2:]
 	}
-	if parts[0] == 0 || parts[1]-1 > 11 || parts[2]-1 >= daysIn(parts[0], parts[1]) || parts[3] > 23 || parts[4] > 59 || parts[5] > 59 {
+	if parts[0] == 0 || parts[1]-1 > 11 || parts[2]-1 >= daysIn(parts[0], parts[1]) || parts[3] > 23 || parts[4] > 59 ||
+		parts[5] > 59 {
 		return 0, false
 	}
 	var fraction int64

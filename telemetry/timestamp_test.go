@@ -12,8 +12,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-var timestampForm = regexp.MustCompile(`^(\d{4})(?:-(\d\d)-(\d\d)[Tt ](\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?|(\d\d)(\d\d)[Tt ](\d\d)(?:(\d\d)(?:(\d\d)(?:[.,](\d+))?)?)?)` +
-	`( ?)(?:([Zz]|(?i:UTC|GMT))|([+-])([01]\d|2[0-3])(?::([0-5]\d)(?::([0-5]\d))?|([0-5]\d)([0-5]\d)?)?)( [A-Za-z]{1,5})?(?:\[(?s:.*)\])?$`)
+var timestampForm = regexp.MustCompile(
+	`^(\d{4})(?:-(\d\d)-(\d\d)[Tt ](\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?|(\d\d)(\d\d)[Tt ](\d\d)(?:(\d\d)(?:(\d\d)(?:[.,](\d+))?)?)?)` +
+		`( ?)(?:([Zz]|(?i:UTC|GMT))|([+-])([01]\d|2[0-3])(?::([0-5]\d)(?::([0-5]\d))?|([0-5]\d)([0-5]\d)?)?)( [A-Za-z]{1,5})?(?:\[(?s:.*)\])?$`)
 
 // expectedTimestamp is parseTimestamp by other means: a regular expression and the time package.
 func expectedTimestamp(text string) (micros int64, ok bool) {
@@ -29,10 +30,12 @@ func expectedTimestamp(text string) (micros int64, ok bool) {
 	hour, minute, second := number(4, 10), number(5, 11), number(6, 12)
 	fraction, _ := strconv.Atoi((cmp.Or(m[7], m[13]) + "000000")[:6])
 	t := time.Date(year, time.Month(month), day, hour, minute, second, fraction*1000, time.UTC)
-	if year == 0 || t.Year() != year || int(t.Month()) != month || t.Day() != day || hour > 23 || minute > 59 || second > 59 {
+	if year == 0 || t.Year() != year || int(t.Month()) != month || t.Day() != day || hour > 23 || minute > 59 ||
+		second > 59 {
 		return 0, false
 	}
-	offset := time.Duration(number(17))*time.Hour + time.Duration(number(18, 20))*time.Minute + time.Duration(number(19, 21))*time.Second
+	offset := time.Duration(number(17))*time.Hour + time.Duration(number(18, 20))*time.Minute +
+		time.Duration(number(19, 21))*time.Second
 	if m[16] == "-" {
 		offset = -offset
 	}
@@ -116,7 +119,8 @@ func TestTimestampOfEveryDay(t *testing.T) {
 
 // Whichever byte of a timestamp becomes whichever other one, both ways of reading it agree.
 func TestTimestampChangedByte(t *testing.T) {
-	for _, text := range []string{"2020-02-29T23:59:59.999999999+23:59", "2021-10-30 00:00:00-0030", "0001-01-01t00:00:00z",
+	for _, text := range []string{"2020-02-29T23:59:59.999999999+23:59", "2021-10-30 00:00:00-0030",
+		"0001-01-01t00:00:00z",
 		"2022-05-27T05:12Z", "2022-05-27 05:13 +00:00 CET", "20220527T051259,2Z", "2022-05-27T05:12:30+02:00:01[X]"} {
 		for i := range text {
 			for c := range 256 {
@@ -131,8 +135,10 @@ func TestTimestampChangedByte(t *testing.T) {
 
 func TestTimestampProperty(t *testing.T) {
 	form := rapid.OneOf(
-		rapid.StringMatching(`[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.,][0-9]{0,15})? ?([Zz]|UTC|[+-][0-2][0-9](:?[0-6][0-9]){0,2}( [A-Z]{1,6})?)?(\[x\]?)?`),
-		rapid.StringMatching(`[0-9]{4}-?[01][0-9]-?[0-3][0-9][Tt ][0-2][0-9](:?[0-6][0-9]){0,2}([.,][0-9]{0,3})?([Zz]|[+-][0-2][0-9](:?[0-6][0-9]){0,2})?`))
+		rapid.StringMatching(
+			`[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.,][0-9]{0,15})? ?([Zz]|UTC|[+-][0-2][0-9](:?[0-6][0-9]){0,2}( [A-Z]{1,6})?)?(\[x\]?)?`),
+		rapid.StringMatching(
+			`[0-9]{4}-?[01][0-9]-?[0-3][0-9][Tt ][0-2][0-9](:?[0-6][0-9]){0,2}([.,][0-9]{0,3})?([Zz]|[+-][0-2][0-9](:?[0-6][0-9]){0,2})?`))
 	rapid.Check(t, func(t *rapid.T) {
 		checkTimestamp(t, form.Draw(t, "timestamp"))
 	})

@@ -18,8 +18,8 @@ func (e *Event) unescaped(scalar []byte) []byte {
 
 // appendUnescaped never appends more bytes than text has, so an event's buffer is never longer than its line.
 //
-// The result is valid UTF-8 without NUL, whatever the escapes say: \x names a code point as in Python (\xe9 is é), and a
-// NUL or half a surrogate pair becomes U+FFFD.
+// The result is valid UTF-8 without NUL, whatever the escapes say: \x names a code point as in Python (\xe9 is é),
+// and a NUL or half a surrogate pair becomes U+FFFD.
 func appendUnescaped(out, text []byte) []byte {
 	for {
 		n := bytes.IndexByte(text, '\\')
@@ -39,8 +39,8 @@ func appendUnescaped(out, text []byte) []byte {
 	}
 }
 
-// Unescape undoes the escapes in a text, as those of strings in bodies are. places are where each byte of the result, and its
-// end, begin in the text. The result is shorter than a text with escapes.
+// Unescape undoes the escapes in a text, as those of strings in bodies are. places are where each byte of the
+// result, and its end, begin in the text. The result is shorter than a text with escapes.
 func Unescape(text []byte) (plain []byte, places []int) {
 	plain, places = make([]byte, 0, len(text)), make([]int, 0, len(text)+1)
 	for at := 0; at < len(text); {
@@ -98,7 +98,8 @@ func escaped(text []byte) (char rune, size int) {
 	return char, size
 }
 
-// codePoint reads the hexadecimal digits of an escape such as \u00e9; the size of the whole escape is 0 if they are missing.
+// codePoint reads the hexadecimal digits of an escape such as \u00e9; the size of the whole escape is 0 if they are
+// missing.
 func codePoint(escape []byte, digits int) (char rune, size int) {
 	size = 2 + digits
 	if len(escape) < size {

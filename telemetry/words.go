@@ -12,8 +12,8 @@ const (
 	highBits  = 0x80 * everyByte
 )
 
-// matches has the high bit of each of the first eight bytes of text that is c. Only the lowest one is sure to be right: a
-// byte just above a match may be taken for one.
+// matches has the high bit of each of the first eight bytes of text that is c. Only the lowest one is sure to be
+// right: a byte just above a match may be taken for one.
 func matches(text []byte, c byte) uint64 {
 	word := binary.LittleEndian.Uint64(text) ^ everyByte*uint64(c)
 	return (word - everyByte) &^ word & highBits

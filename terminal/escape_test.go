@@ -45,15 +45,18 @@ func TestEscape(t *testing.T) {
 		require.Equal(t, test.shown, Escape(test.value))
 		require.Equal(t, test.value, unescape(test.shown), "nothing else looks like it")
 	}
-	require.Equal(t, `no user "evil\x1b[2J"`, Clean(fmt.Sprintf("no user %q", "evil\x1b[2J")), "what has escapes keeps them")
+	require.Equal(t, `no user "evil\x1b[2J"`, Clean(fmt.Sprintf("no user %q", "evil\x1b[2J")),
+		"what has escapes keeps them")
 }
 
 // hostile are texts of what terminals act upon, among others.
 func hostile() *rapid.Generator[string] {
 	pieces := rapid.OneOf(rapid.SampledFrom([]string{
-		"\x1b[2J", "\x1b]0;x\a", "\n", "\r", "\t", "\x7f", "\u009b", "\u202e", "\u2067", "\u200b", "\u2028", "\ufeff", "\xff", "\xe2\x80", "\U000e0041", "\u3164",
+		"\x1b[2J", "\x1b]0;x\a", "\n", "\r", "\t", "\x7f", "\u009b", "\u202e", "\u2067", "\u200b", "\u2028", "\ufeff",
+		"\xff", "\xe2\x80", "\U000e0041", "\u3164",
 		"\ufe0f", `\`, `\n`, `\x1b`, `\u202e`, "%", "%s%n", "{}", "|", "生命", "🎮", "e\u0301", "p", "1",
-	}), rapid.String(), rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 4), func(bytes []byte) string { return string(bytes) }))
+	}), rapid.String(), rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 4),
+		func(bytes []byte) string { return string(bytes) }))
 	return rapid.Map(rapid.SliceOfN(pieces, 0, 8), func(pieces []string) string { return strings.Join(pieces, "") })
 }
 
@@ -83,7 +86,8 @@ func TestAnyText(t *testing.T) {
 		o := NewOutput(&out)
 		require.NoError(t, o.Printf("%s %v %q %d\n", text, []string{text}, text, 5))
 		require.NoError(t, o.Printf("%s\n", errors.Join(errors.New(text), errors.New(text))))
-		require.NoError(t, o.Printf("%s\n", Error(fmt.Errorf("read: %w", errors.Join(errors.New(text), errors.New("b"))))))
+		require.NoError(t, o.Printf("%s\n",
+			Error(fmt.Errorf("read: %w", errors.Join(errors.New(text), errors.New("b"))))))
 		p := o.NewProgress(text)
 		p.Update(text, 1, 2, text)
 		p.Note(text)
@@ -122,7 +126,8 @@ func TestAnyJSON(t *testing.T) {
 // TestErrorIsOneLine: joined errors follow one another, and what a text itself has of line ends is escaped.
 func TestErrorIsOneLine(t *testing.T) {
 	inner := errors.Join(errors.New("a"), fmt.Errorf("b: %w", errors.Join(errors.New("c"), errors.New("d\x1b"))))
-	require.Equal(t, `open x: a; b: c; d\x1b (again a; b: c; d\x1b)`, Error(fmt.Errorf("open x: %w (again %[1]w)", inner)))
+	require.Equal(t, `open x: a; b: c; d\x1b (again a; b: c; d\x1b)`,
+		Error(fmt.Errorf("open x: %w (again %[1]w)", inner)))
 	require.Equal(t, `two\nlines`, Error(errors.New("two\nlines")))
 	var postgres error = &pgconn{inner}
 	require.Equal(t, `open: failed to connect: a; b: c; d\x1b`, Error(fmt.Errorf("open: %w", postgres)))

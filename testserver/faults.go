@@ -34,7 +34,8 @@ const (
 // slowness is how late a Slow answer comes.
 const slowness = 300 * time.Millisecond
 
-// Behind is the server as seen through a proxy that lets requests fail as choose says, which is asked from several goroutines.
+// Behind is the server as seen through a proxy that lets requests fail as choose says, which is asked from several
+// goroutines.
 func (s S3Server) Behind(tb testing.TB, choose func(*http.Request) Fault) S3Server {
 	tb.Helper()
 	target, err := url.Parse(s.Endpoint)

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// guard is a shell that outlives the test process just long enough to end a server and remove its folder: its standard input
-// ends when the test process does, however that happens.
+// guard is a shell that outlives the test process just long enough to end a server and remove its folder: its
+// standard input ends when the test process does, however that happens.
 type guard struct {
 	cmd   *exec.Cmd
 	stdin io.Closer

@@ -19,8 +19,9 @@ import (
 
 const postgresUser = "versionlake"
 
-// Postgres makes an empty database of its own for a test, in a server that the tests of this process share, and returns its
-// URL: postgres://user:password@127.0.0.1:port/name?sslmode=disable. The database is dropped when the test ends.
+// Postgres makes an empty database of its own for a test, in a server that the tests of this process share, and
+// returns its URL: postgres://user:password@127.0.0.1:port/name?sslmode=disable. The database is dropped when the
+// test ends.
 func Postgres(tb testing.TB) string {
 	tb.Helper()
 	server, err := sharedPostgres(postgresBinaries(tb))
@@ -107,7 +108,8 @@ func startPostgresIn(dir, binaries string) (*url.URL, error) {
 		return nil, err
 	}
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(binaries, "initdb"), "--pgdata", data, "--username", postgresUser, "--pwfile", passwordFile,
+	initdb := exec.Command(filepath.Join(binaries, "initdb"), "--pgdata", data, "--username", postgresUser, "--pwfile",
+		passwordFile,
 		"--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync")
 	initdb.Dir = dir
 	asUnprivileged(initdb)
@@ -121,14 +123,18 @@ func startPostgresIn(dir, binaries string) (*url.URL, error) {
 			return nil, err
 		}
 		// Tests need no durability; a socket's path could be longer than systems allow.
-		cmd := exec.Command(filepath.Join(binaries, "postgres"), "-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", "",
-			"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+		cmd := exec.Command(filepath.Join(binaries, "postgres"), "-D", data, "-h", "127.0.0.1",
+			"-p", strconv.Itoa(port), "-k", "",
+			"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c",
+			"max_connections=200")
 		cmd.Dir = dir
 		asUnprivileged(cmd)
-		server := &url.URL{Scheme: "postgres", User: url.UserPassword(postgresUser, password), Host: loopback(port), Path: "/postgres",
+		server := &url.URL{Scheme: "postgres", User: url.UserPassword(postgresUser, password), Host: loopback(port),
+			Path:     "/postgres",
 			RawQuery: "sslmode=disable"}
 		// Only our own server knows the password, so one that took the port before it is not mistaken for it.
-		if _, err = start(cmd, dir, func(ctx context.Context) error { return execSQL(ctx, *server, "SELECT 1") }); err == nil {
+		if _, err = start(cmd, dir,
+			func(ctx context.Context) error { return execSQL(ctx, *server, "SELECT 1") }); err == nil {
 			return server, nil
 		}
 		lastErr = err

@@ -1,5 +1,6 @@
-// Package testserver starts the real servers that tests need: an S3 server, Postgres, Temporal, Trino. They listen on the loopback
-// address only, and stop when their test ends or, on Unix, when the test process dies in whatever way.
+// Package testserver starts the real servers that tests need: an S3 server, Postgres, Temporal, Trino. They listen
+// on the loopback address only, and stop when their test ends or, on Unix, when the test process dies in whatever
+// way.
 //
 // `make tools` installs them. A test whose server is not installed fails, or is skipped under -short.
 package testserver
@@ -21,7 +22,8 @@ import (
 )
 
 const (
-	startTimeout = 10 * time.Minute // most are up in a second or two, Trino in a dozen; other tests may keep the machine busy
+	// most are up in a second or two, Trino in a dozen; other tests may keep the machine busy
+	startTimeout = 10 * time.Minute
 	pollInterval = 20 * time.Millisecond
 	startTries   = 5
 )
@@ -34,7 +36,8 @@ type process struct {
 	ended chan struct{} // closed when the process has ended
 }
 
-// start runs a command and returns once healthy returns nil. folder, if not empty, is removed should the test process die.
+// start runs a command and returns once healthy returns nil. folder, if not empty, is removed should the test
+// process die.
 func start(cmd *exec.Cmd, folder string, healthy func(context.Context) error) (*process, error) {
 	p := &process{cmd: cmd, out: &tail{}, ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.out, p.out
@@ -78,7 +81,8 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// retry starts a server again, on other ports, when it could not start: another process may have taken a port meanwhile.
+// retry starts a server again, on other ports, when it could not start: another process may have taken a port
+// meanwhile.
 func retry(tb testing.TB, what string, try func() error) {
 	tb.Helper()
 	var err error
@@ -95,8 +99,8 @@ var ports struct {
 	given map[int]bool
 }
 
-// freePort is a port that is free now, is below the range that systems give to outgoing connections, and is given only once
-// by this process.
+// freePort is a port that is free now, is below the range that systems give to outgoing connections, and is given
+// only once by this process.
 func freePort() (int, error) {
 	ports.Lock()
 	defer ports.Unlock()

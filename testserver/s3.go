@@ -88,7 +88,8 @@ func (s S3Server) Setenv(tb testing.TB) {
 func (s S3Server) NewBucket(tb testing.TB) string {
 	tb.Helper()
 	name := fmt.Sprintf("bucket-%s", strings.ToLower(rand.Text()[:10]))
-	if _, err := s.Client().CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: aws.String(name)}); err != nil {
+	if _, err := s.Client().CreateBucket(context.Background(),
+		&s3.CreateBucketInput{Bucket: aws.String(name)}); err != nil {
 		tb.Fatalf("make bucket %s: %v", name, err)
 	}
 	return name

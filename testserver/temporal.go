@@ -33,7 +33,8 @@ type TemporalServer struct {
 	process      *process // nil while it is down
 }
 
-// Temporal starts a Temporal server that runs until the test ends, with the search attributes Hour and Status (Keyword).
+// Temporal starts a Temporal server that runs until the test ends, with the search attributes Hour and Status
+// (Keyword).
 func Temporal(tb testing.TB) *TemporalServer {
 	tb.Helper()
 	s := &TemporalServer{
@@ -91,7 +92,8 @@ func (s *TemporalServer) Env() []string {
 
 func (s *TemporalServer) start() error {
 	arguments := []string{"server", "start-dev", "--disable-config-file", "--disable-config-env", "--log-level", "warn",
-		"--ip", "127.0.0.1", "--port", strconv.Itoa(s.port), "--ui-port", strconv.Itoa(s.uiPort), "--db-filename", s.database}
+		"--ip", "127.0.0.1", "--port", strconv.Itoa(s.port), "--ui-port", strconv.Itoa(s.uiPort), "--db-filename",
+		s.database}
 	for _, name := range searchAttributes {
 		arguments = append(arguments, "--search-attribute", name+"=Keyword")
 	}
@@ -102,7 +104,8 @@ func (s *TemporalServer) start() error {
 	return err
 }
 
-// healthy also waits for the search attributes, which the server registers after it has begun to answer, and for the UI.
+// healthy also waits for the search attributes, which the server registers after it has begun to answer, and for
+// the UI.
 func (s *TemporalServer) healthy(ctx context.Context) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.Address)
 	if err != nil {
@@ -118,7 +121,8 @@ func (s *TemporalServer) healthy(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: s.Namespace})
+	known, err := c.OperatorService().ListSearchAttributes(ctx,
+		&operatorservice.ListSearchAttributesRequest{Namespace: s.Namespace})
 	if err != nil {
 		return err
 	}

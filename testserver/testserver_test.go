@@ -64,7 +64,8 @@ func TestPostgresDatabasesAreApart(t *testing.T) {
 		}
 	})
 	var tables int
-	if err := connect(t, Postgres(t)).QueryRow(ctx, "SELECT count(*) FROM pg_tables WHERE tablename = 'hours'").Scan(&tables); err != nil || tables != 0 {
+	if err := connect(t, Postgres(t)).QueryRow(ctx,
+		"SELECT count(*) FROM pg_tables WHERE tablename = 'hours'").Scan(&tables); err != nil || tables != 0 {
 		t.Errorf("a new database has %d tables of another test, %v", tables, err)
 	}
 	if conn, err := pgx.Connect(ctx, first); err == nil {
@@ -86,7 +87,8 @@ func TestTemporalSurvivesKill(t *testing.T) {
 		return c
 	}
 	run, err := dial().ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: "hour-2022-05-27T05", TaskQueue: "none", TypedSearchAttributes: temporal.NewSearchAttributes(hour.ValueSet("2022-05-27T05")),
+		ID: "hour-2022-05-27T05", TaskQueue: "none",
+		TypedSearchAttributes: temporal.NewSearchAttributes(hour.ValueSet("2022-05-27T05")),
 	}, "NoWorkerRunsThis")
 	if err != nil {
 		t.Fatal(err)

@@ -13,10 +13,12 @@ import (
 	"github.com/versionlake/versionlake/trino"
 )
 
-// Trino gives a lake to the Trino server that the tests of this process share, in a catalog of its own, and returns the
-// address of the server, http://127.0.0.1:port, and the catalog's name. Trino takes a quarter of a minute to start.
+// Trino gives a lake to the Trino server that the tests of this process share, in a catalog of its own, and returns
+// the address of the server, http://127.0.0.1:port, and the catalog's name. Trino takes a quarter of a minute to
+// start.
 //
-// The lake must have been opened once. What the catalog's Postgres and S3 need is read from the environment as it is now.
+// The lake must have been opened once. What the catalog's Postgres and S3 need is read from the environment as it
+// is now.
 func Trino(tb testing.TB, lake trino.Lake) (address, catalog string) {
 	tb.Helper()
 	settings, err := trino.NewCatalog(lake)
@@ -46,7 +48,8 @@ func Trino(tb testing.TB, lake trino.Lake) (address, catalog string) {
 	return server.URL, catalog
 }
 
-// TrinoDB is Trino, connected: names without a catalog are those of the lake, and without a schema too, those of the views.
+// TrinoDB is Trino, connected: names without a catalog are those of the lake, and without a schema too, those of
+// the views.
 func TrinoDB(tb testing.TB, lake trino.Lake) *sql.DB {
 	tb.Helper()
 	address, catalog := Trino(tb, lake)
@@ -110,7 +113,8 @@ func startTrino(install trino.Install) (*trino.Server, *guard, error) {
 		return nil, nil, err
 	}
 	server, err := trino.Start(context.Background(), trino.Options{
-		Dir: dir, Install: install, Config: map[string]string{"catalog.management": "dynamic", "catalog.store": "memory"},
+		Dir: dir, Install: install,
+		Config: map[string]string{"catalog.management": "dynamic", "catalog.store": "memory"},
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))

@@ -8,10 +8,11 @@ import (
 	"testing"
 )
 
-// DeployedTrino starts a Trino that runs until the test ends, as in production: by its own launcher, with a configuration of
-// your own. configure writes that into the folder etc, for a port, and says what the server's environment is, as NAME=value,
-// and how one sees that the server is up.
-func DeployedTrino(tb testing.TB, configure func(etc string, port int) (env []string, healthy func(context.Context) error)) {
+// DeployedTrino starts a Trino that runs until the test ends, as in production: by its own launcher, with a
+// configuration of your own. configure writes that into the folder etc, for a port, and says what the server's
+// environment is, as NAME=value, and how one sees that the server is up.
+func DeployedTrino(tb testing.TB,
+	configure func(etc string, port int) (env []string, healthy func(context.Context) error)) {
 	tb.Helper()
 	install := TrinoInstall(tb)
 	dir := tb.TempDir()
@@ -21,7 +22,8 @@ func DeployedTrino(tb testing.TB, configure func(etc string, port int) (env []st
 		tb.Fatal(err)
 	}
 	env, healthy := configure(etc, port)
-	cmd := exec.Command(filepath.Join(install.Trino, "bin", "launcher"), "run", "--etc-dir", etc, "--data-dir", filepath.Join(dir, "data"),
+	cmd := exec.Command(filepath.Join(install.Trino, "bin", "launcher"), "run", "--etc-dir", etc, "--data-dir",
+		filepath.Join(dir, "data"),
 		"--jvm-dir", filepath.Dir(filepath.Dir(install.Java)))
 	cmd.Env = append(os.Environ(), env...)
 	server, err := start(cmd, "", healthy)

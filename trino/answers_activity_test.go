@@ -31,7 +31,8 @@ func (t *truth) activities() []*activity {
 	for _, f := range t.of() {
 		a := all[f.release()]
 		if a == nil {
-			a = &activity{release: f.release(), users: map[any]bool{}, days: map[any]bool{}, affected: map[any]bool{}, sessions: map[string]*sessionActivity{}}
+			a = &activity{release: f.release(), users: map[any]bool{}, days: map[any]bool{}, affected: map[any]bool{},
+				sessions: map[string]*sessionActivity{}}
 			all[f.release()] = a
 		}
 		if a.sessions[f.Session] == nil {
@@ -83,7 +84,8 @@ func (t *truth) versionActivity() (a answer) {
 		if len(v.ended) > 0 {
 			seconds = v.seconds()
 		}
-		a.row(v.service, v.version, t.rank[v.release], len(v.users), len(v.days), len(v.sessions), v.events, v.features, v.issues, len(v.ended), seconds)
+		a.row(v.service, v.version, t.rank[v.release], len(v.users), len(v.days), len(v.sessions), v.events, v.features,
+			v.issues, len(v.ended), seconds)
 	}
 	return a
 }
@@ -96,7 +98,8 @@ func (t *truth) issuesByVersion() (a answer) {
 		if previous := before(all, i); previous != nil {
 			change = rate(v) - rate(previous)
 		}
-		a.row(v.service, v.version, t.rank[v.release], v.issues, len(v.affected), len(v.users), part(len(v.affected), len(v.users)), rate(v),
+		a.row(v.service, v.version, t.rank[v.release], v.issues, len(v.affected), len(v.users),
+			part(len(v.affected), len(v.users)), rate(v),
 			part(1000*v.issues, len(v.sessions)), change)
 	}
 	return a
@@ -114,7 +117,8 @@ func (t *truth) issueCodesByVersion() (a answer) {
 		users.add(key, f.User)
 	}
 	for key, n := range issues {
-		a.row(key.service, key.version, t.rank[key.release], key.code, key.severity, n, users.n(key), active.n(key.release), part(1000*n, active.n(key.release)))
+		a.row(key.service, key.version, t.rank[key.release], key.code, key.severity, n, users.n(key),
+			active.n(key.release), part(1000*n, active.n(key.release)))
 	}
 	return a
 }
@@ -122,7 +126,8 @@ func (t *truth) issueCodesByVersion() (a answer) {
 func (t *truth) versionEngagement() (a answer) {
 	for _, v := range t.activities() {
 		users, sessions := len(v.users), len(v.sessions)
-		a.row(v.service, v.version, t.rank[v.release], users, part(len(v.days), users), part(sessions, users), part(v.features, users), part(sessions, len(v.days)))
+		a.row(v.service, v.version, t.rank[v.release], users, part(len(v.days), users), part(sessions, users),
+			part(v.features, users), part(sessions, len(v.days)))
 	}
 	return a
 }
@@ -133,7 +138,9 @@ func (t *truth) versionRetention() (a answer) {
 	for _, s := range t.stays {
 		key := user{s.Service, s.user}
 		// At the same moment, the interval that began last, then the device.
-		if l, ok := latest[key]; s.known && (!ok || cmp.Or(cmp.Compare(s.LastSeenAt, l.LastSeenAt), cmp.Compare(s.ValidFrom, l.ValidFrom), cmp.Compare(s.Device, l.Device)) > 0) {
+		if l, ok := latest[key]; s.known &&
+			(!ok || cmp.Or(cmp.Compare(s.LastSeenAt, l.LastSeenAt), cmp.Compare(s.ValidFrom, l.ValidFrom),
+				cmp.Compare(s.Device, l.Device)) > 0) {
 			latest[key] = s
 		}
 	}
@@ -195,8 +202,10 @@ func (t *truth) releaseFocus() (a answer) {
 		for key := range named {
 			now, then := key, key
 			now.release, then.release = v.release, previous.release
-			rate, old := 1000*float64(events[now])/float64(len(v.users)), 1000*float64(events[then])/float64(len(previous.users))
-			a.row(v.service, v.version, t.rank[v.release], previous.version, key.kind, key.name, events[now], users.n(now), rate, old, rate-old)
+			rate, old := 1000*float64(events[now])/float64(len(v.users)), 1000*float64(events[then])/float64(
+				len(previous.users))
+			a.row(v.service, v.version, t.rank[v.release], previous.version, key.kind, key.name, events[now],
+				users.n(now), rate, old, rate-old)
 		}
 	}
 	return a
@@ -209,7 +218,8 @@ func (t *truth) releaseCadence() (a answer) {
 		var releases []release
 		for _, version := range versions { // the oldest first: a release is sighted before every newer version
 			r := release{service, version}
-			if !slices.ContainsFunc(versions[t.rank[r]:], func(newer string) bool { return t.first[release{service, newer}] <= t.first[r] }) {
+			if !slices.ContainsFunc(versions[t.rank[r]:],
+				func(newer string) bool { return t.first[release{service, newer}] <= t.first[r] }) {
 				releases = append(releases, r)
 			}
 		}
@@ -231,7 +241,8 @@ func (t *truth) releaseCadence() (a answer) {
 				}
 			}
 			slices.Sort(taken)
-			a.row(service, r.version, t.rank[r], moment(t.first[r]), since, until, len(taken), lower(taken, 5), early, part(early, len(taken)))
+			a.row(service, r.version, t.rank[r], moment(t.first[r]), since, until, len(taken), lower(taken, 5),
+				early, part(early, len(taken)))
 		}
 	}
 	return a
@@ -239,7 +250,8 @@ func (t *truth) releaseCadence() (a answer) {
 
 func (t *truth) versionBehaviour() (a answer) {
 	for _, v := range t.activities() {
-		a.row(v.service, v.version, t.rank[v.release], len(v.sessions), len(v.ended), part(v.seconds(), len(v.ended)), lower(v.ended, 5), lower(v.ended, 9),
+		a.row(v.service, v.version, t.rank[v.release], len(v.sessions), len(v.ended), part(v.seconds(), len(v.ended)),
+			lower(v.ended, 5), lower(v.ended, 9),
 			part(v.features, len(v.sessions)), part(v.issues, len(v.sessions)))
 	}
 	return a
@@ -256,14 +268,16 @@ func (t *truth) versionCorrelations() (a answer) {
 		}
 		rank := float64(t.rank[v.release])
 		for _, s := range v.sessions {
-			p.ranks, p.features, p.issues = append(p.ranks, rank), append(p.features, float64(s.features)), append(p.issues, float64(s.issues))
+			p.ranks, p.features, p.issues = append(p.ranks, rank), append(p.features,
+				float64(s.features)), append(p.issues, float64(s.issues))
 			if s.ended {
 				p.endedRanks, p.seconds = append(p.endedRanks, rank), append(p.seconds, s.seconds)
 			}
 		}
 	}
 	for service, p := range services {
-		a.row(service, len(p.ranks), correlation(p.ranks, p.features), correlation(p.ranks, p.issues), len(p.seconds), correlation(p.endedRanks, p.seconds))
+		a.row(service, len(p.ranks), correlation(p.ranks, p.features), correlation(p.ranks, p.issues), len(p.seconds),
+			correlation(p.endedRanks, p.seconds))
 	}
 	return a
 }

@@ -22,8 +22,10 @@ func (t *truth) events() (a answer) {
 		if f.Kind == telemetry.KindSessionEnd {
 			seconds = float64(f.Duration)
 		}
-		a.row(moment(f.Time), f.Kind, f.Session, f.User, kind, f.Service, f.on(), f.version, text(f.Target), text(f.Status), seconds,
-			text(f.Feature), text(f.Code), text(f.Severity), text(f.Message), text(f.Source), text(f.Campaign), text(f.ExperimentName), text(f.ExperimentArm))
+		a.row(moment(f.Time), f.Kind, f.Session, f.User, kind, f.Service, f.on(), f.version, text(f.Target),
+			text(f.Status), seconds,
+			text(f.Feature), text(f.Code), text(f.Severity), text(f.Message), text(f.Source), text(f.Campaign),
+			text(f.ExperimentName), text(f.ExperimentArm))
 	}
 	return a
 }
@@ -31,7 +33,8 @@ func (t *truth) events() (a answer) {
 func (t *truth) activeInstallations() (a answer) {
 	for kind, known := range map[string]bool{"user": true, "session": false} {
 		for _, s := range t.active(known) {
-			a.row(s.user, kind, s.Service, s.on(), s.Version, t.rank[s.release()], moment(s.ValidFrom), moment(s.LastSeenAt))
+			a.row(s.user, kind, s.Service, s.on(), s.Version, t.rank[s.release()], moment(s.ValidFrom),
+				moment(s.LastSeenAt))
 		}
 	}
 	return a
@@ -58,7 +61,8 @@ func (t *truth) activeVersions() (a answer) {
 		sessions.add(s.release(), s.user)
 	}
 	for r := range all {
-		a.row(r.service, r.version, t.rank[r], users.n(r), part(users.n(r), ofService.n(r.service)), week.n(r), today.n(r), installations[r],
+		a.row(r.service, r.version, t.rank[r], users.n(r), part(users.n(r), ofService.n(r.service)), week.n(r),
+			today.n(r), installations[r],
 			sessions.n(r), moment(t.first[r]), moment(t.last[r]))
 	}
 	return a
@@ -95,7 +99,8 @@ func (t *truth) shutdownImpact() (a answer) {
 				}
 			}
 			cutOff := everyone.n(0) - above.n(0)
-			a.row(in.service, in.all, in.device, version, limit, exactly.n(0), below.n(0), part(below.n(0), everyone.n(0)), cutOff,
+			a.row(in.service, in.all, in.device, version, limit, exactly.n(0), below.n(0),
+				part(below.n(0), everyone.n(0)), cutOff,
 				part(cutOff, everyone.n(0)), installations)
 		}
 	}
@@ -111,7 +116,8 @@ func (t *truth) shutdownUsers() (a answer) {
 		}
 		for _, s := range active {
 			if rank := t.rank[s.release()]; s.Service == r.service && rank <= limit {
-				a.row(r.service, r.version, limit, s.user, s.on(), s.Version, rank, moment(s.ValidFrom), moment(s.LastSeenAt), newer[s.user])
+				a.row(r.service, r.version, limit, s.user, s.on(), s.Version, rank, moment(s.ValidFrom),
+					moment(s.LastSeenAt), newer[s.user])
 			}
 		}
 	}
@@ -122,13 +128,15 @@ func (t *truth) versionDeviceDistribution() (a answer) {
 	type place struct{ service, version, device string }
 	users := distinct[place]{}
 	for _, s := range t.active(true) {
-		for _, p := range []place{{s.Service, s.Version, s.on()}, {s.Service, s.Version, ""}, {s.Service, "", s.on()}, {s.Service, "", ""}} {
+		for _, p := range []place{{s.Service, s.Version, s.on()}, {s.Service, s.Version, ""}, {s.Service, "", s.on()},
+			{s.Service, "", ""}} {
 			users.add(p, s.user)
 		}
 	}
 	for p := range users {
 		if n := users.n(p); p.version != "" && p.device != "" {
-			a.row(p.service, p.version, t.rank[release{p.service, p.version}], p.device, n, part(n, users.n(place{p.service, "", ""})),
+			a.row(p.service, p.version, t.rank[release{p.service, p.version}], p.device,
+				n, part(n, users.n(place{p.service, "", ""})),
 				part(n, users.n(place{p.service, p.version, ""})), part(n, users.n(place{p.service, "", p.device})))
 		}
 	}
@@ -181,7 +189,8 @@ func (t *truth) notificationStatus() (a answer) {
 		if n, sighted := t.rank[target]; sighted {
 			rank = n
 		}
-		a.row(target.service, target.version, rank, len(users), reached["Sent"], reached["Shown"], reached["Accepted"], reached["Dismissed"],
+		a.row(target.service, target.version, rank, len(users), reached["Sent"], reached["Shown"], reached["Accepted"],
+			reached["Dismissed"],
 			reached["Failed"], len(waits), acceptedAndUpgraded, part(len(waits), len(users)), lower(waits, 5))
 	}
 	return a
@@ -211,7 +220,8 @@ func (t *truth) featureUse() (a answer) {
 				oldest = min(oldest, t.rank[r])
 			}
 		}
-		a.row(u.service, u.feature, u.version, rank, t.versions[u.service][firstRank-1], rank == firstRank && rank > oldest, len(facts), users.n(u),
+		a.row(u.service, u.feature, u.version, rank, t.versions[u.service][firstRank-1], rank == firstRank &&
+			rank > oldest, len(facts), users.n(u),
 			part(users.n(u), active.n(u.release)), moment(earliest(facts)), moment(latest(facts)))
 	}
 	return a
@@ -264,7 +274,8 @@ func (t *truth) experimentVariants() (a answer) {
 				ended, seconds = ended+1, seconds+float64(f.Duration)
 			}
 		}
-		a.row(key.service, key.experiment, key.variant, key.version, t.rank[key.release], last > t.end-7*day, len(mine), part(len(mine), len(all)),
+		a.row(key.service, key.experiment, key.variant, key.version, t.rank[key.release], last > t.end-7*day, len(mine),
+			part(len(mine), len(all)),
 			several, part(1000*issues, len(mine)), part(seconds, ended), moment(earliest(facts)), moment(latest(facts)))
 	}
 	return a
@@ -286,7 +297,8 @@ func (t *truth) installationSources() (a answer) {
 	}
 	for from, facts := range installs {
 		n := users.n(from)
-		a.row(from.service, from.source, from.campaign, len(facts), n, part(n, ofService.n(from.service)), active.n(from), part(active.n(from), n),
+		a.row(from.service, from.source, from.campaign, len(facts), n, part(n, ofService.n(from.service)),
+			active.n(from), part(active.n(from), n),
 			moment(earliest(facts)), moment(latest(facts)))
 	}
 	return a

@@ -65,11 +65,14 @@ func (t *truth) versionTrend() (a answer) {
 		}
 	}
 	installed := map[release]int64{}
-	for _, key := range slices.SortedFunc(maps.Keys(days), func(a, b trend) int { return cmp.Compare(a.date, b.date) }) {
+	for _, key := range slices.SortedFunc(maps.Keys(days),
+		func(a, b trend) int { return cmp.Compare(a.date, b.date) }) {
 		c, n := days[key], users.n(key)
 		installed[key.release] += c.fresh + c.upIn + c.downIn - c.upOut - c.downOut
-		a.row(key.date, key.service, key.version, t.rank[key.release], n, part(n, ofService.n(serviceDay{key.date, key.service})), sessions.n(key),
-			part(c.seconds, c.ended), c.issues, part(1000*c.issues, int64(n)), c.fresh, c.upIn, c.downIn, c.upOut, c.downOut, 0, 0, installed[key.release])
+		a.row(key.date, key.service, key.version, t.rank[key.release],
+			n, part(n, ofService.n(serviceDay{key.date, key.service})), sessions.n(key),
+			part(c.seconds, c.ended), c.issues, part(1000*c.issues, int64(n)), c.fresh, c.upIn, c.downIn, c.upOut,
+			c.downOut, 0, 0, installed[key.release])
 	}
 	return a
 }
@@ -99,7 +102,8 @@ func (t *truth) eventTrend() (a answer) {
 		events[key]++
 	}
 	for key, n := range events {
-		a.row(key.date, key.service, key.version, t.rank[key.release], key.event, orNull(key.name, key.name != ""), orNull(key.detail, key.detail != ""), n)
+		a.row(key.date, key.service, key.version, t.rank[key.release], key.event, orNull(key.name, key.name != ""),
+			orNull(key.detail, key.detail != ""), n)
 	}
 	return a
 }

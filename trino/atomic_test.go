@@ -19,8 +19,8 @@ import (
 // sightingsPerHour are in every hour that TestNoHalfHour ingests, also when it is ingested again.
 const sightingsPerHour = 500
 
-// TestNoHalfHour ingests hours, new ones and once more with other lines, while Trino is asked all the time: every answer is
-// that of whole hours. VERSIONLAKE_SOAK says how long, such as 2m.
+// TestNoHalfHour ingests hours, new ones and once more with other lines, while Trino is asked all the time: every
+// answer is that of whole hours. VERSIONLAKE_SOAK says how long, such as 2m.
 func TestNoHalfHour(t *testing.T) {
 	skipShort(t)
 	duration := 5 * time.Second
@@ -62,7 +62,8 @@ func TestNoHalfHour(t *testing.T) {
 	require.NoError(t, work.Wait())
 	require.GreaterOrEqual(t, queries, 8)
 	require.Positive(t, again)
-	require.Equal(t, fmt.Sprint((hours-again)*sightingsPerHour), w.rows(t, "SELECT sum(sightings) FROM version_intervals")[0][0])
+	require.Equal(t, fmt.Sprint((hours-again)*sightingsPerHour),
+		w.rows(t, "SELECT sum(sightings) FROM version_intervals")[0][0])
 	t.Logf("%d queries while hours were ingested %d times, %d of them again", queries, hours, again)
 }
 
@@ -76,10 +77,12 @@ func (w *world) putSightings(t *testing.T, hour telemetry.Hour, seed int) {
 		var text strings.Builder
 		for n := file; n < sightingsPerHour; n += files {
 			at := hour.Start().Add(time.Duration(n)*time.Second + time.Duration(seed)*time.Millisecond)
-			fmt.Fprintf(&text, "Telemetry\t%s\tApp\tS%d-%d\t1\t{'Name': 'SoftwareVersion', 'Version': '1.%d', 'Device': 'PC', 'UserId': 'p%d'}\n",
+			fmt.Fprintf(&text, "Telemetry\t%s\tApp\tS%d-%d\t1\t{'Name': 'SoftwareVersion', 'Version': '1.%d', "+
+				"'Device': 'PC', 'UserId': 'p%d'}\n",
 				at.Format("2006-01-02T15:04:05.000Z"), hour, n, seed, (n+seed*37)%(2*sightingsPerHour))
 		}
-		require.NoError(t, os.WriteFile(filepath.Join(folder, fmt.Sprintf("%d.tsv", file)), []byte(text.String()), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, fmt.Sprintf("%d.tsv", file)), []byte(text.String()),
+			0o644))
 	}
 }
 
@@ -88,7 +91,8 @@ func (w *world) askForHalves(ctx context.Context, n int) error {
 	queries := []string{
 		"SELECT sum(sightings) FROM version_intervals",
 		"SELECT count(*) FROM silver.sightings",
-		"SELECT sum(i.sightings) FROM version_intervals AS i JOIN users AS u ON u.user_id = i.user_id", // one table, twice
+		// one table, twice
+		"SELECT sum(i.sightings) FROM version_intervals AS i JOIN users AS u ON u.user_id = i.user_id",
 		"SELECT count(*) FROM bronze.events",
 		"SELECT sum(lines) FROM ingest_hours",
 	}

@@ -1,5 +1,5 @@
-// Package trino serves the lake to SQL: it runs a Trino server on one machine, writes the catalog with which any Trino reads
-// the lake, makes the views, and asks.
+// Package trino serves the lake to SQL: it runs a Trino server on one machine, writes the catalog with which any
+// Trino reads the lake, makes the views, and asks.
 //
 // It knows a lake by the texts that name it, and imports nothing of ours.
 package trino
@@ -18,8 +18,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// CatalogName is what the catalog is called in Trino, and Schema where the views lie. Views name neither: they are bound to
-// the catalog in which they were made.
+// CatalogName is what the catalog is called in Trino, and Schema where the views lie. Views name neither: they are
+// bound to the catalog in which they were made.
 const (
 	CatalogName = "versionlake"
 	Schema      = "views"
@@ -30,7 +30,8 @@ var ErrConfig = errors.New("setting")
 
 // Lake says where a lake lies, as the command line does.
 type Lake struct {
-	Catalog   string // sqlite:///absolute/catalog.db or postgres://user@host/database; PG* variables and files add to it
+	// sqlite:///absolute/catalog.db or postgres://user@host/database; PG* variables and files add to it
+	Catalog   string
 	Warehouse string // file:///absolute/folder or s3://bucket/prefix; AWS_* variables add to it
 	Name      string // the Iceberg catalog's name; "versionlake" when empty
 }
@@ -73,15 +74,18 @@ func NewCatalog(lake Lake) (Catalog, error) {
 func (c *Catalog) addDatabase(location string) error {
 	parsed, err := url.Parse(location)
 	if err != nil { // the text may hold a password: it is not repeated
-		return fmt.Errorf("%w: the catalog is not a URL such as sqlite:///absolute/catalog.db or postgres://user@host/database", ErrConfig)
+		return fmt.Errorf("%w: the catalog is not a URL such as sqlite:///absolute/catalog.db or "+
+			"postgres://user@host/database", ErrConfig)
 	}
 	switch parsed.Scheme {
 	case "sqlite":
 		if strings.ContainsAny(parsed.Path, "?") {
-			return fmt.Errorf("%w: SQLite's JDBC driver can't open the catalog %q, because of the question mark", ErrConfig, parsed.Path)
+			return fmt.Errorf("%w: SQLite's JDBC driver can't open the catalog %q, because of the question mark",
+				ErrConfig, parsed.Path)
 		}
 		c.Properties["iceberg.jdbc-catalog.driver-class"] = "org.sqlite.JDBC"
-		c.Properties["iceberg.jdbc-catalog.connection-url"] = "jdbc:sqlite:" + parsed.Path + "?journal_mode=WAL&busy_timeout=10000"
+		c.Properties["iceberg.jdbc-catalog.connection-url"] = "jdbc:sqlite:" + parsed.Path +
+			"?journal_mode=WAL&busy_timeout=10000"
 		return nil
 	case "postgres", "postgresql":
 		return c.addPostgres(location, parsed)
@@ -95,7 +99,8 @@ func (c *Catalog) addPostgres(location string, parsed *url.URL) error {
 	if err != nil {
 		return fmt.Errorf("%w: the catalog on %s: %w", ErrConfig, parsed.Host, err) // pgx leaves passwords out
 	}
-	jdbc := url.URL{Scheme: "postgresql", Host: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))), Path: "/" + config.Database}
+	jdbc := url.URL{Scheme: "postgresql", Host: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))),
+		Path: "/" + config.Database}
 	query := url.Values{}
 	for setting, variable := range map[string]string{"sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"} {
 		value := parsed.Query().Get(setting)
@@ -122,14 +127,16 @@ func (c *Catalog) addWarehouse(location string) error {
 	switch {
 	case err == nil && parsed.Scheme == "file" && parsed.Host == "":
 		if parsed.EscapedPath() != parsed.Path { // Trino takes a%20b for a name
-			return fmt.Errorf("%w: Trino can't read the warehouse %q, because of the blanks or special characters in its path: keep the lake in another folder", ErrConfig, parsed.Path)
+			return fmt.Errorf("%w: Trino can't read the warehouse %q, because of the blanks or special "+
+				"characters in its path: keep the lake in another folder", ErrConfig, parsed.Path)
 		}
 		c.Properties["fs.native-local.enabled"] = "true"
 		c.Properties["local.location"] = "/" // tables name their files by absolute paths
 	case err == nil && parsed.Scheme == "s3" && parsed.Host != "":
 		c.addS3()
 	default:
-		return fmt.Errorf("%w: the warehouse is neither file:///absolute/folder nor s3://bucket/prefix", ErrConfig) // it may hold a secret
+		// it may hold a secret
+		return fmt.Errorf("%w: the warehouse is neither file:///absolute/folder nor s3://bucket/prefix", ErrConfig)
 	}
 	return nil
 }
@@ -146,7 +153,8 @@ func (c *Catalog) addS3() {
 	}
 	// Keys that come with a session token must be read together, which Trino does when none is set.
 	if key := os.Getenv(accessKeyVariable); key != "" && os.Getenv("AWS_SESSION_TOKEN") == "" {
-		for property, variable := range map[string]string{"s3.aws-access-key": accessKeyVariable, "s3.aws-secret-key": secretKeyVariable} {
+		for property, variable := range map[string]string{"s3.aws-access-key": accessKeyVariable,
+			"s3.aws-secret-key": secretKeyVariable} {
 			c.Properties[property] = "${ENV:" + variable + "}"
 			c.Env[variable] = os.Getenv(variable)
 		}
@@ -174,7 +182,8 @@ func (c Catalog) CreateStatement(name string) string {
 			settings = append(settings, QuoteName(property)+" = "+Quote(value))
 		}
 	}
-	return "CREATE CATALOG " + QuoteName(name) + " USING " + c.Properties["connector.name"] + " WITH (" + strings.Join(settings, ", ") + ")"
+	return "CREATE CATALOG " + QuoteName(name) + " USING " + c.Properties["connector.name"] + " WITH (" +
+		strings.Join(settings, ", ") + ")"
 }
 
 // Quote makes a literal of a text, QuoteName an identifier.

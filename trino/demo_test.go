@@ -26,7 +26,8 @@ import (
 	"github.com/versionlake/versionlake/trino"
 )
 
-// TestDemoLake asks the lake of the demo, whose hours were ingested one after the other, so that its tags are the same always.
+// TestDemoLake asks the lake of the demo, whose hours were ingested one after the other, so that its tags are the
+// same always.
 func TestDemoLake(t *testing.T) {
 	skipShort(t)
 	w := newWorld(t)
@@ -48,7 +49,8 @@ var eventsRead = regexp.MustCompile(`silver\.events\$data[^\x00]*?Input: ([0-9]+
 // testFewHours asks for the events of some time, and looks how many of silver.events Trino reads for that.
 func (w *world) testFewHours(t *testing.T) {
 	read := func(condition string) int {
-		plan := w.rows(t, "EXPLAIN ANALYZE SELECT count(user_id), count(device), count(version) FROM events "+condition)[0][0]
+		plan := w.rows(t, "EXPLAIN ANALYZE SELECT count(user_id), count(device), count(version) FROM events "+
+			condition)[0][0]
 		match := eventsRead.FindStringSubmatch(plan)
 		require.NotNil(t, match, plan)
 		rows, err := strconv.Atoi(match[1])
@@ -57,7 +59,8 @@ func (w *world) testFewHours(t *testing.T) {
 	}
 	all := read("")
 	require.Equal(t, [][]string{{strconv.Itoa(all)}}, w.rows(t, "SELECT count(*) FROM silver.events"))
-	for _, condition := range []string{"WHERE event_time >= TIMESTAMP '2022-05-28 18:00:00 UTC'", "WHERE date(event_time) = DATE '2022-05-26'"} {
+	for _, condition := range []string{"WHERE event_time >= TIMESTAMP '2022-05-28 18:00:00 UTC'",
+		"WHERE date(event_time) = DATE '2022-05-26'"} {
 		require.Less(t, read(condition), all/3, condition)
 	}
 }
@@ -76,12 +79,14 @@ func (w *world) testDocs(t *testing.T) {
 		answered := sqlBlock.ReplaceAllStringFunc(string(written), func(block string) string {
 			parts := sqlBlock.FindStringSubmatch(block)
 			blocks++
-			return "\n```sql\n" + parts[1] + "\n```\n\n```\n" + w.table(t, strings.TrimSuffix(strings.TrimSpace(parts[1]), ";")) + "```\n"
+			return "\n```sql\n" + parts[1] + "\n```\n\n```\n" +
+				w.table(t, strings.TrimSuffix(strings.TrimSpace(parts[1]), ";")) + "```\n"
 		})
 		if *updateDocs {
 			return os.WriteFile(path, []byte(answered), 0o644)
 		}
-		require.Equal(t, answered, string(written), "%s: go test ./trino -run TestDemoLake/docs -update writes the answers", path)
+		require.Equal(t, answered, string(written),
+			"%s: go test ./trino -run TestDemoLake/docs -update writes the answers", path)
 		return nil
 	}))
 	require.Greater(t, blocks, 5)
@@ -154,8 +159,8 @@ const (
 	taggedTimes = 20
 )
 
-// testAgreement asks for versions at moments, now and as of tags, and compares with what package lake reads, which is what
-// `versionlake at` prints.
+// testAgreement asks for versions at moments, now and as of tags, and compares with what package lake reads, which
+// is what `versionlake at` prints.
 func (w *world) testAgreement(t *testing.T) {
 	random := rand.New(rand.NewPCG(4, 476))
 	now, err := w.Version(t.Context(), "")
@@ -194,8 +199,8 @@ func (w *world) usersAt(t *testing.T, version lake.Version) map[string]history.U
 	return users
 }
 
-// ask makes up questions: about users with several installations more often than others; at the very moment when a version
-// changes, a tick before and after it, before the first sighting, or at any time.
+// ask makes up questions: about users with several installations more often than others; at the very moment when a
+// version changes, a tick before and after it, before the first sighting, or at any time.
 func ask(random *rand.Rand, users map[string]history.User, n int) []userMoment {
 	var several, all []string
 	for id, user := range users {
@@ -222,7 +227,8 @@ func ask(random *rand.Rand, users map[string]history.User, n int) []userMoment {
 		if !interval.Open && random.IntN(2) == 0 {
 			boundary = interval.ValidTo
 		}
-		moments := []int64{boundary, boundary - 1, boundary + 1, user.FirstSeenAt - random.Int64N(1e12) - 1, from + random.Int64N(49*3600*1e6)}
+		moments := []int64{boundary, boundary - 1, boundary + 1, user.FirstSeenAt - random.Int64N(1e12) - 1,
+			from + random.Int64N(49*3600*1e6)}
 		asked[i] = userMoment{i, user.ID, moments[random.IntN(len(moments))]}
 	}
 	return asked
@@ -247,7 +253,8 @@ func (w *world) compare(t *testing.T, users map[string]history.User, asked []use
 				validTo = instant(i.ValidTo)
 			}
 			answers++
-			want = append(want, []string{fmt.Sprint(q.N), q.User, i.Service, device, i.Version, instant(i.ValidFrom), validTo, fmt.Sprint(i.Sightings)})
+			want = append(want, []string{fmt.Sprint(q.N), q.User, i.Service, device, i.Version, instant(i.ValidFrom),
+				validTo, fmt.Sprint(i.Sightings)})
 		}
 	}
 	require.Positive(t, nobody)
@@ -258,7 +265,8 @@ func (w *world) compare(t *testing.T, users map[string]history.User, asked []use
 		SELECT a.n, a.user_id, from_unixtime_nanos(a.at * 1000) AS at
 		FROM UNNEST(CAST(json_parse(?) AS array(row(n bigint, user_id varchar, at bigint)))) AS a (n, user_id, at))
 		SELECT a.n, i.user_id, i.service, i.device, i.version, i.valid_from, i.valid_to, i.sightings
-		FROM asked AS a JOIN `+intervals+` AS i ON i.user_id = a.user_id AND i.valid_from <= a.at AND a.at < i.valid_until`, string(text))
+		FROM asked AS a JOIN `+intervals+
+		` AS i ON i.user_id = a.user_id AND i.valid_from <= a.at AND a.at < i.valid_until`, string(text))
 	order := func(rows [][]string) [][]string {
 		slices.SortFunc(rows, slices.Compare[[]string])
 		return rows

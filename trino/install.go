@@ -11,7 +11,8 @@ import (
 	"path/filepath"
 )
 
-// HomeVariable and JavaVariable name the folders of Trino and of a Java runtime, where they are not found by themselves.
+// HomeVariable and JavaVariable name the folders of Trino and of a Java runtime, where they are not found by
+// themselves.
 const (
 	HomeVariable = "VERSIONLAKE_TRINO"
 	JavaVariable = "VERSIONLAKE_JAVA"
@@ -31,11 +32,14 @@ type Install struct {
 func FindInstall() (Install, error) {
 	trino := locate(HomeVariable, "trino", "lib")
 	if trino == "" {
-		return Install{}, fmt.Errorf("a Trino is %w: run `tools/install.sh jdk trino` in a checkout of versionlake, and call from within it; or name the folder of a Trino 476 with the Iceberg plugin in %s", ErrNotInstalled, HomeVariable)
+		return Install{}, fmt.Errorf("a Trino is %w: run `tools/install.sh jdk trino` in a checkout of "+
+			"versionlake, and call from within it; or name the folder of a Trino 476 with the Iceberg plugin in %s",
+			ErrNotInstalled, HomeVariable)
 	}
 	java := locate(JavaVariable, "jdk", "bin/java")
 	if java == "" {
-		return Install{}, fmt.Errorf("a Java is %w: run `tools/install.sh jdk` in a checkout of versionlake, and call from within it; or name the folder of a Java 24 or newer in %s", ErrNotInstalled, JavaVariable)
+		return Install{}, fmt.Errorf("a Java is %w: run `tools/install.sh jdk` in a checkout of versionlake, and "+
+			"call from within it; or name the folder of a Java 24 or newer in %s", ErrNotInstalled, JavaVariable)
 	}
 	return Install{Trino: trino, Java: filepath.Join(java, "bin", "java")}, nil
 }
@@ -74,8 +78,8 @@ func above() []string {
 	return dirs
 }
 
-// EnsureInstall finds Trino, and within a checkout of versionlake installs it first where it is missing: half a gigabyte,
-// once. What the installation says goes to progress. Errors: ErrNotInstalled.
+// EnsureInstall finds Trino, and within a checkout of versionlake installs it first where it is missing: half a
+// gigabyte, once. What the installation says goes to progress. Errors: ErrNotInstalled.
 func EnsureInstall(ctx context.Context, progress io.Writer) (Install, error) {
 	install, err := FindInstall()
 	if !errors.Is(err, ErrNotInstalled) || os.Getenv(HomeVariable) != "" {

@@ -34,7 +34,8 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
-	return newWorldIn(t, trino.Lake{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse"})
+	return newWorldIn(t, trino.Lake{Catalog: "sqlite://" + dir + "/catalog.db",
+		Warehouse: "file://" + dir + "/warehouse"})
 }
 
 func newWorldIn(t testing.TB, config trino.Lake) *world {
@@ -93,7 +94,8 @@ func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, erro
 	}
 	staged := make([]hours.StagedChunk, len(chunks))
 	for n := range chunks {
-		if staged[n], err = hours.StageChunk(ctx, w.Lake, run, plan, n, w.source, parser, func(hours.ChunkCounts) {}); err != nil {
+		if staged[n], err = hours.StageChunk(ctx, w.Lake, run, plan, n, w.source,
+			parser, func(hours.ChunkCounts) {}); err != nil {
 			return run, err
 		}
 	}

@@ -40,6 +40,7 @@ func TestMetricsDoc(t *testing.T) {
 	if old == want.String() {
 		return
 	}
-	require.True(t, *updateDocs, "%s does not say what the views do: run go test ./trino -run TestMetricsDoc -update", metricsDoc)
+	require.True(t, *updateDocs, "%s does not say what the views do: run go test ./trino -run TestMetricsDoc -update",
+		metricsDoc)
 	require.NoError(t, os.WriteFile(metricsDoc, []byte(before+generatedBegin+want.String()+generatedEnd+after), 0o644))
 }

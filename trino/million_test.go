@@ -24,8 +24,8 @@ const (
 	timedRuns     = 15
 )
 
-// TestMillionUsers times questions about as many users as VERSIONLAKE_TRINO_USERS says, each with three intervals, such as
-// 1000000. It takes minutes, and wants the machine for itself.
+// TestMillionUsers times questions about as many users as VERSIONLAKE_TRINO_USERS says, each with three intervals,
+// such as 1000000. It takes minutes, and wants the machine for itself.
 func TestMillionUsers(t *testing.T) {
 	users, err := strconv.Atoi(os.Getenv("VERSIONLAKE_TRINO_USERS"))
 	if err != nil {
@@ -43,21 +43,25 @@ func TestMillionUsers(t *testing.T) {
 		require.NoError(t, os.RemoveAll(filepath.Join(w.folder, filepath.FromSlash(hour.Folder()))))
 	}
 	require.NoError(t, trino.CreateViews(t.Context(), w.trino, func(trino.View) {}))
-	t.Logf("gold.users: %v (files, bytes, rows)", w.rows(t, `SELECT count(*), sum(file_size_in_bytes), sum(record_count) FROM gold."users$files"`))
+	t.Logf("gold.users: %v (files, bytes, rows)",
+		w.rows(t, `SELECT count(*), sum(file_size_in_bytes), sum(record_count) FROM gold."users$files"`))
 	require.Equal(t, [][]string{{fmt.Sprint(users), fmt.Sprint(versions * users)}},
 		w.rows(t, "SELECT count(DISTINCT user_id), count(*) FROM version_intervals"))
 
 	at := "TIMESTAMP '" + (first + 1).Start().Add(30*time.Minute).Format("2006-01-02 15:04:05") + " UTC'"
 	one := func(n int) string {
-		return fmt.Sprintf("SELECT service, device, version FROM version_intervals WHERE user_id = '%s' AND valid_from <= %s AND %[2]s < valid_until",
+		return fmt.Sprintf("SELECT service, device, version FROM version_intervals WHERE user_id = '%s' AND "+
+			"valid_from <= %s AND %[2]s < valid_until",
 			userName(n*7919%users), at)
 	}
 	all := func(int) string {
-		return fmt.Sprintf("SELECT version, count(DISTINCT user_id) FROM version_intervals WHERE valid_from <= %s AND %[1]s < valid_until GROUP BY version", at)
+		return fmt.Sprintf("SELECT version, count(DISTINCT user_id) FROM version_intervals WHERE valid_from <= "+
+			"%s AND %[1]s < valid_until GROUP BY version", at)
 	}
 	w.timed(t, "version of one user at T", oneUserLimit, one)
 	w.timed(t, "distribution over all users at T", allUsersLimit, all)
-	w.timed(t, "versions that run now", allUsersLimit, func(int) string { return "SELECT current_version, count(*) FROM users GROUP BY 1" })
+	w.timed(t, "versions that run now", allUsersLimit,
+		func(int) string { return "SELECT current_version, count(*) FROM users GROUP BY 1" })
 	w.timed(t, "versions, in order", time.Hour, func(int) string { return "SELECT * FROM versions" })
 }
 
@@ -81,8 +85,10 @@ func (w *world) putUsers(t *testing.T, hour telemetry.Hour, users, n int) {
 			out := bufio.NewWriterSize(f, 1<<20)
 			for user := file; user < users; user += files {
 				at := hour.Start().Add(time.Duration(user%3600000) * time.Millisecond)
-				fmt.Fprintf(out, "Telemetry\t%s\tApp\tS%d-%d\t1\t{'Name': 'SoftwareVersion', 'Version': '1.%d.%d', 'Device': '%s', 'UserId': '%s'}\n",
-					at.Format("2006-01-02T15:04:05.000Z"), hour, user, n, user%17, devices[user%len(devices)], userName(user))
+				fmt.Fprintf(out, "Telemetry\t%s\tApp\tS%d-%d\t1\t{'Name': 'SoftwareVersion', 'Version': "+
+					"'1.%d.%d', 'Device': '%s', 'UserId': '%s'}\n",
+					at.Format("2006-01-02T15:04:05.000Z"), hour, user, n, user%17, devices[user%len(devices)],
+					userName(user))
 			}
 			return out.Flush()
 		})
@@ -103,7 +109,8 @@ func (w *world) timed(t *testing.T, what string, limit time.Duration, query func
 	}
 	slices.Sort(took)
 	median := took[len(took)/2]
-	t.Logf("%-34s median %s, fastest %s, slowest %s", what, median.Round(time.Millisecond), took[0].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
+	t.Logf("%-34s median %s, fastest %s, slowest %s", what, median.Round(time.Millisecond),
+		took[0].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
 	if median > limit {
 		t.Errorf("%s took %s in the median, more than %s", what, median, limit)
 	}

@@ -21,7 +21,8 @@ const retryTimeout = 10 * time.Second
 func Open(address, catalog, schema string) (*sql.DB, error) {
 	server, err := url.Parse(address)
 	if err != nil || server.Host == "" || server.Scheme != "http" && server.Scheme != "https" {
-		return nil, fmt.Errorf("%w: Trino's address is not a URL such as http://127.0.0.1:8080", ErrConfig) // it may hold a password
+		// it may hold a password
+		return nil, fmt.Errorf("%w: Trino's address is not a URL such as http://127.0.0.1:8080", ErrConfig)
 	}
 	if server.User == nil {
 		server.User = url.User("versionlake")
@@ -31,7 +32,8 @@ func Open(address, catalog, schema string) (*sql.DB, error) {
 	}
 	patience := retryTimeout
 	connector, err := trino.NewConnector(&trino.Config{
-		ServerURI: server.String(), Source: "versionlake", Catalog: catalog, Schema: schema, TimeZone: "UTC", RequestRetryTimeout: &patience,
+		ServerURI: server.String(), Source: "versionlake", Catalog: catalog, Schema: schema, TimeZone: "UTC",
+		RequestRetryTimeout: &patience,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: Trino's address: %w", ErrConfig, err)
@@ -51,9 +53,11 @@ func Plain(err error) error {
 	case !errors.As(err, &failed):
 		return err
 	case failed.StatusCode == http.StatusUnauthorized:
-		return &refusal{fmt.Sprintf("Trino refuses the login: %s. Its address is https://user:password@host:port", failed.Reason), err}
+		return &refusal{fmt.Sprintf("Trino refuses the login: %s. Its address is https://user:password@host:port",
+			failed.Reason), err}
 	case failed.StatusCode != 0:
-		return &refusal{fmt.Sprintf("Trino answers %d %s: %s", failed.StatusCode, http.StatusText(failed.StatusCode), failed.Reason), err}
+		return &refusal{fmt.Sprintf("Trino answers %d %s: %s", failed.StatusCode, http.StatusText(failed.StatusCode),
+			failed.Reason), err}
 	case errors.As(err, &unreached):
 		return &refusal{fmt.Sprintf("Trino does not answer: %s", unreached), err}
 	}

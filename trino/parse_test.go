@@ -11,7 +11,8 @@ func file(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(tex
 
 func TestReadViews(t *testing.T) {
 	views, err := readViews(fstest.MapFS{
-		"views/a.sql": file("-- What a is,\n-- and more.\n--\n-- x: An x,\n--   the newest.\n-- y: A y\nSELECT x, y -- FROM nowhere\nFROM b JOIN gold.users USING (x);\n"),
+		"views/a.sql": file("-- What a is,\n-- and more.\n--\n-- x: An x,\n--   the newest.\n-- y: A y\nSELECT " +
+			"x, y -- FROM nowhere\nFROM b JOIN gold.users USING (x);\n"),
 		"views/b.sql": file("-- B.\n\n"),
 		"views/c.sql": file("-- C.\n--\n-- x: X.\nSELECT x FROM gold.a"),
 	})
@@ -19,7 +20,8 @@ func TestReadViews(t *testing.T) {
 	require.Nil(t, views)
 
 	views, err = readViews(fstest.MapFS{
-		"views/a.sql": file("-- What a is,\n-- and more.\n--\n-- x: An x,\n--   the newest.\n-- y: A y\nSELECT x, y -- FROM nowhere\nFROM b JOIN gold.users USING (x);\n"),
+		"views/a.sql": file("-- What a is,\n-- and more.\n--\n-- x: An x,\n--   the newest.\n-- y: A y\nSELECT " +
+			"x, y -- FROM nowhere\nFROM b JOIN gold.users USING (x);\n"),
 		"views/b.sql": file("-- B.\n--\n-- x: X.\nSELECT x\nFROM c"),
 		"views/c.sql": file("-- C.\n--\n-- x: X.\nSELECT x FROM gold.a"),
 	})
@@ -45,20 +47,24 @@ func TestCatalog(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
 	t.Setenv("AWS_REGION", "eu-central-1")
 	t.Setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:7070")
-	catalog, err := NewCatalog(Lake{Catalog: "postgres://me:p%40ss@db:5433/catalog?sslmode=verify-full", Warehouse: "s3://lake/versions/"})
+	catalog, err := NewCatalog(Lake{Catalog: "postgres://me:p%40ss@db:5433/catalog?sslmode=verify-full",
+		Warehouse: "s3://lake/versions/"})
 	require.NoError(t, err)
-	require.Equal(t, "jdbc:postgresql://db:5433/catalog?sslmode=verify-full", catalog.Properties["iceberg.jdbc-catalog.connection-url"])
+	require.Equal(t, "jdbc:postgresql://db:5433/catalog?sslmode=verify-full",
+		catalog.Properties["iceberg.jdbc-catalog.connection-url"])
 	require.Equal(t, "me", catalog.Properties["iceberg.jdbc-catalog.connection-user"])
 	require.Equal(t, "s3://lake/versions", catalog.Properties["iceberg.jdbc-catalog.default-warehouse-dir"])
 	require.Equal(t, "http://127.0.0.1:7070", catalog.Properties["s3.endpoint"])
-	require.Equal(t, map[string]string{"VERSIONLAKE_CATALOG_PASSWORD": "p@ss", "AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s3cret"}, catalog.Env)
+	require.Equal(t, map[string]string{"VERSIONLAKE_CATALOG_PASSWORD": "p@ss", "AWS_ACCESS_KEY_ID": "AKIA",
+		"AWS_SECRET_ACCESS_KEY": "s3cret"}, catalog.Env)
 	text := string(propertiesFile(catalog.Properties))
 	require.NotContains(t, text, "p@ss")
 	require.NotContains(t, text, "s3cret")
 	require.Contains(t, catalog.CreateStatement("lake"), `"iceberg.jdbc-catalog.connection-password" = 'p@ss'`)
 
 	for _, bad := range []Lake{
-		{Catalog: "mysql://db/catalog", Warehouse: "s3://lake"}, {Catalog: "sqlite:///catalog.db", Warehouse: "gs://lake"}, {Catalog: "sqlite:///catalog.db", Warehouse: "file:///a%20lake"},
+		{Catalog: "mysql://db/catalog", Warehouse: "s3://lake"}, {Catalog: "sqlite:///catalog.db",
+			Warehouse: "gs://lake"}, {Catalog: "sqlite:///catalog.db", Warehouse: "file:///a%20lake"},
 		{Catalog: "postgres://me:secret@db:x/c", Warehouse: "s3://lake"},
 	} {
 		_, err := NewCatalog(bad)

@@ -26,24 +26,36 @@ var questions = []question{
 	{view: "events", answer: (*truth).events, mutant: [2]string{"coalesce(value, '')", "value"}},
 	{view: "active_installations", answer: (*truth).activeInstallations, mutant: [2]string{"'30' DAY", "'60' DAY"}},
 	{view: "active_versions", answer: (*truth).activeVersions, mutant: [2]string{"'7' DAY", "'6' DAY"}},
-	{view: "shutdown_impact", answer: (*truth).shutdownImpact, mutant: [2]string{"min(place) AS oldest", "max(place) AS oldest"}},
-	{view: "shutdown_users", answer: (*truth).shutdownUsers, mutant: [2]string{"a.place <= v.place", "a.place < v.place"}},
-	{view: "version_device_distribution", answer: (*truth).versionDeviceDistribution, mutant: [2]string{"PARTITION BY service, device", "PARTITION BY device"}},
-	{view: "notification_status", answer: (*truth).notificationStatus, mutant: [2]string{"AND i.valid_from >= t.told_at", ""}},
+	{view: "shutdown_impact", answer: (*truth).shutdownImpact,
+		mutant: [2]string{"min(place) AS oldest", "max(place) AS oldest"}},
+	{view: "shutdown_users", answer: (*truth).shutdownUsers,
+		mutant: [2]string{"a.place <= v.place", "a.place < v.place"}},
+	{view: "version_device_distribution", answer: (*truth).versionDeviceDistribution,
+		mutant: [2]string{"PARTITION BY service, device", "PARTITION BY device"}},
+	{view: "notification_status", answer: (*truth).notificationStatus,
+		mutant: [2]string{"AND i.valid_from >= t.told_at", ""}},
 	{view: "feature_use", answer: (*truth).featureUse, mutant: [2]string{"a.version_rank > a.oldest_rank", "true"}},
-	{view: "experiment_variants", answer: (*truth).experimentVariants, mutant: [2]string{"count(DISTINCT variant) > 1", "true"}},
-	{view: "installation_sources", answer: (*truth).installationSources, mutant: [2]string{"event_name = 'Install' AND", ""}},
-	{view: "version_activity", answer: (*truth).versionActivity, mutant: [2]string{"count(DISTINCT e.session_id)", "count(e.session_id)"}},
-	{view: "issues_by_version", answer: (*truth).issuesByVersion, mutant: [2]string{"ORDER BY r.version_rank", "ORDER BY r.version"}},
-	{view: "issue_codes_by_version", answer: (*truth).issueCodesByVersion, mutant: [2]string{"e.event_name = 'Issue' AND e.user_kind = 'user'", "e.event_name = 'Issue'"}},
-	{view: "version_engagement", answer: (*truth).versionEngagement, mutant: [2]string{"/ user_days", "/ active_users"}},
-	{view: "version_retention", answer: (*truth).versionRetention, mutant: [2]string{"l.version = a.version AND l.last_seen_at", "l.last_seen_at"}},
+	{view: "experiment_variants", answer: (*truth).experimentVariants,
+		mutant: [2]string{"count(DISTINCT variant) > 1", "true"}},
+	{view: "installation_sources", answer: (*truth).installationSources,
+		mutant: [2]string{"event_name = 'Install' AND", ""}},
+	{view: "version_activity", answer: (*truth).versionActivity,
+		mutant: [2]string{"count(DISTINCT e.session_id)", "count(e.session_id)"}},
+	{view: "issues_by_version", answer: (*truth).issuesByVersion,
+		mutant: [2]string{"ORDER BY r.version_rank", "ORDER BY r.version"}},
+	{view: "issue_codes_by_version", answer: (*truth).issueCodesByVersion,
+		mutant: [2]string{"e.event_name = 'Issue' AND e.user_kind = 'user'", "e.event_name = 'Issue'"}},
+	{view: "version_engagement", answer: (*truth).versionEngagement,
+		mutant: [2]string{"/ user_days", "/ active_users"}},
+	{view: "version_retention", answer: (*truth).versionRetention,
+		mutant: [2]string{"l.version = a.version AND l.last_seen_at", "l.last_seen_at"}},
 	{view: "release_focus", answer: (*truth).releaseFocus, mutant: [2]string{"lag(a.version)", "lead(a.version)"}},
 	{view: "release_cadence", answer: (*truth).releaseCadence, mutant: [2]string{"WHERE is_release", ""}},
 	{view: "version_behaviour", answer: (*truth).versionBehaviour, mutant: [2]string{"* 9 + 9) / 10", "* 8 + 9) / 10"}},
 	{view: "version_trend", answer: (*truth).versionTrend, mutant: [2]string{"- d.upgrades_out", ""}},
 	{view: "event_trend", answer: (*truth).eventTrend, mutant: [2]string{"sum(events)", "count(*)"}},
-	{view: "version_correlations", answer: (*truth).versionCorrelations, mutant: [2]string{"count_if(event_name = 'Issue')", "count(*)"},
+	{view: "version_correlations", answer: (*truth).versionCorrelations,
+		mutant: [2]string{"count_if(event_name = 'Issue')", "count(*)"},
 		query: `SELECT service, sessions, round(rank_and_features, 9), round(rank_and_issues, 9), sessions_ended, round(rank_and_seconds, 9)
 			FROM version_correlations`},
 }
@@ -81,7 +93,8 @@ func TestTwelveQuestions(t *testing.T) {
 			}
 			view := views[slices.IndexFunc(views, func(v trino.View) bool { return v.Name == q.view })]
 			require.Equal(t, 1, strings.Count(view.Query, q.mutant[0]), q.mutant[0])
-			w.execute(t, "CREATE OR REPLACE VIEW "+q.view+" AS "+strings.Replace(view.Query, q.mutant[0], q.mutant[1], 1))
+			w.execute(t, "CREATE OR REPLACE VIEW "+q.view+" AS "+
+				strings.Replace(view.Query, q.mutant[0], q.mutant[1], 1))
 			require.NotEqual(t, want, w.ask(t, q), "with %q instead of %q", q.mutant[1], q.mutant[0])
 			w.execute(t, "CREATE OR REPLACE VIEW "+q.view+" AS "+view.Query)
 		})

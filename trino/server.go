@@ -160,7 +160,8 @@ func (s *Server) command(o Options) *exec.Cmd {
 	}
 	cmd := exec.Command(o.Install.Java,
 		"-Xmx"+heap, "-XX:+ExitOnOutOfMemoryError", "-XX:-OmitStackTraceInFastThrow",
-		"-Djdk.attach.allowAttachSelf=true", "--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED",
+		"-Djdk.attach.allowAttachSelf=true", "--sun-misc-unsafe-memory-access=allow",
+		"--enable-native-access=ALL-UNNAMED",
 		"-Dfile.encoding=UTF-8", "-Duser.timezone=UTC", "-Djava.io.tmpdir="+filepath.Join(o.Dir, "tmp"),
 		"-Dconfig="+filepath.Join(o.Dir, configFile), "-Dnode.environment=versionlake",
 		"-cp", filepath.Join(o.Install.Trino, "lib", "*"), "io.trino.server.TrinoServer")
@@ -223,7 +224,8 @@ func (s *Server) Ready(ctx context.Context) error {
 }
 
 // complaints are lines of the log, the most telling first: a fault of the configuration, a fatal error, Java's own.
-var complaints = []*regexp.Regexp{regexp.MustCompile(`(?m)^1\) .*$`), regexp.MustCompile(`(?m)^.*\tERROR\t.*$`), regexp.MustCompile(`(?m)^Error.*$`)}
+var complaints = []*regexp.Regexp{regexp.MustCompile(`(?m)^1\) .*$`), regexp.MustCompile(`(?m)^.*\tERROR\t.*$`),
+	regexp.MustCompile(`(?m)^Error.*$`)}
 
 // reason is what the log says first about an error: the lines that follow are the stack. Errors: errPortTaken.
 func (s *Server) reason() error {

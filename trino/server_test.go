@@ -49,31 +49,38 @@ func readsGold(t *testing.T, w *world) {
 		want = append(want, []string{user.ID, user.CurrentVersion, strconv.Itoa(len(user.History))})
 	}
 	require.NotEmpty(t, want)
-	require.Equal(t, want, w.rows(t, "SELECT user_id, current_version, cardinality(history) FROM gold.users ORDER BY user_id"))
+	require.Equal(t, want, w.rows(t, "SELECT user_id, current_version, cardinality(history) FROM gold.users "+
+		"ORDER BY user_id"))
 
 	// Its hours put together, a day is one file, and each hour is found in it.
 	for _, table := range []string{"silver.sightings", "silver.bindings", "ops.files"} {
-		byHour := "SELECT CAST(p_ingest_date_utc AS varchar), p_ingest_hour_utc, count(*) FROM " + table + " GROUP BY 1, 2 ORDER BY 1, 2"
+		byHour := "SELECT CAST(p_ingest_date_utc AS varchar), p_ingest_hour_utc, count(*) FROM " + table +
+			" GROUP BY 1, 2 ORDER BY 1, 2"
 		hours := w.rows(t, byHour)
 		require.Len(t, hours, options.Hours)
-		_, err := maintain.MaintainTable(t.Context(), w.Lake, table, maintain.Upkeep{SnapshotAge: time.Hour, Grace: time.Hour}, func(string) {})
+		_, err := maintain.MaintainTable(t.Context(), w.Lake, table,
+			maintain.Upkeep{SnapshotAge: time.Hour, Grace: time.Hour}, func(string) {})
 		require.NoError(t, err)
 		require.Equal(t, hours, w.rows(t, byHour))
 		for _, hour := range hours {
-			one := w.rows(t, fmt.Sprintf("SELECT count(*) FROM %s WHERE p_ingest_date_utc = DATE '%s' AND p_ingest_hour_utc = %s", table, hour[0], hour[1]))
+			one := w.rows(t, fmt.Sprintf("SELECT count(*) FROM %s WHERE p_ingest_date_utc = DATE '%s' AND "+
+				"p_ingest_hour_utc = %s", table, hour[0], hour[1]))
 			require.Equal(t, [][]string{{hour[2]}}, one)
 		}
 		schema, name, _ := strings.Cut(table, ".")
-		require.Equal(t, w.rows(t, "SELECT count(DISTINCT p_ingest_date_utc) FROM "+table), w.rows(t, fmt.Sprintf(`SELECT count(*) FROM %s."%s$files"`, schema, name)))
+		require.Equal(t, w.rows(t, "SELECT count(DISTINCT p_ingest_date_utc) FROM "+table),
+			w.rows(t, fmt.Sprintf(`SELECT count(*) FROM %s."%s$files"`, schema, name)))
 	}
-	_, err = verify.Run(t.Context(), w.Lake, verify.Options{}, func(d verify.Difference) error { return fmt.Errorf("verify says %+v", d) })
+	_, err = verify.Run(t.Context(), w.Lake, verify.Options{},
+		func(d verify.Difference) error { return fmt.Errorf("verify says %+v", d) })
 	require.NoError(t, err)
 }
 
 func TestStartSaysWhatIsWrong(t *testing.T) {
 	skipShort(t)
 	dir := t.TempDir()
-	_, err := trino.Start(t.Context(), trino.Options{Dir: dir, Install: testserver.TrinoInstall(t), Config: map[string]string{"nonsense": "1"}})
+	_, err := trino.Start(t.Context(),
+		trino.Options{Dir: dir, Install: testserver.TrinoInstall(t), Config: map[string]string{"nonsense": "1"}})
 	require.ErrorContains(t, err, "Configuration property 'nonsense' was not used")
 	require.ErrorContains(t, err, filepath.Join(dir, "trino.log"))
 	server, err := trino.Running(dir)

@@ -69,11 +69,13 @@ type truth struct {
 }
 
 func newTruth(options generate.Options) *truth {
-	t := &truth{versions: map[string][]string{}, rank: map[release]int{}, first: map[release]int64{}, last: map[release]int64{}}
+	t := &truth{versions: map[string][]string{}, rank: map[release]int{}, first: map[release]int64{},
+		last: map[release]int64{}}
 	sessions := map[string][]fact{}
 	for e := range generate.Truth(options) {
 		if e.Kind != telemetry.KindOther {
-			sessions[e.Session] = append(sessions[e.Session], fact{Event: e, known: !strings.HasPrefix(e.User, history.KindSession+":")})
+			sessions[e.Session] = append(sessions[e.Session],
+				fact{Event: e, known: !strings.HasPrefix(e.User, history.KindSession+":")})
 		}
 	}
 	sightings := map[string][]history.Sighting{}
@@ -115,8 +117,9 @@ func (t *truth) see(s *stay) {
 	t.end = max(t.end, s.LastSeenAt)
 }
 
-// sightedAround is the version that the session's facts, in order, tell for one of them: that of the last sighting up to
-// it, else of the first one after it. The generator's sessions have one service each, and end within the hour.
+// sightedAround is the version that the session's facts, in order, tell for one of them: that of the last sighting
+// up to it, else of the first one after it. The generator's sessions have one service each, and end within the
+// hour.
 func sightedAround(facts []fact, at int) string {
 	for i := at; i >= 0; i-- {
 		if facts[i].Kind == telemetry.KindSoftwareVersion {

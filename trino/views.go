@@ -79,8 +79,8 @@ func readViews(files fs.FS) ([]View, error) {
 
 var described = regexp.MustCompile(`^([a-z][a-z0-9_]*): (.+)$`)
 
-// parseView reads a file: comment lines with what the view is, an empty one, a line for each column (or more than one: what
-// names no column goes on), and then a query.
+// parseView reads a file: comment lines with what the view is, an empty one, a line for each column (or more than
+// one: what names no column goes on), and then a query.
 func parseView(name, text string) (View, error) {
 	view := View{Name: name}
 	var comment []string
@@ -94,7 +94,8 @@ func parseView(name, text string) (View, error) {
 	}
 	blank := slices.Index(comment, "")
 	if blank < 1 {
-		return view, fmt.Errorf("it must begin with -- and what the view is, an empty --, and a line -- column: what it holds for each column")
+		return view, fmt.Errorf("it must begin with -- and what the view is, an empty --, and a line -- column: " +
+			"what it holds for each column")
 	}
 	view.Comment = strings.Join(comment[:blank], " ")
 	for _, line := range comment[blank+1:] {
@@ -127,8 +128,8 @@ func (v View) reads() []string {
 	return names
 }
 
-// CreateViews makes or replaces all views, in the catalog to which db is connected, and calls made after each. Who reads one
-// meanwhile gets the old or the new one.
+// CreateViews makes or replaces all views, in the catalog to which db is connected, and calls made after each. Who
+// reads one meanwhile gets the old or the new one.
 func CreateViews(ctx context.Context, db *sql.DB, made func(View)) error {
 	views, err := Views()
 	if err != nil {
@@ -152,7 +153,8 @@ func (v View) statements() []string {
 	name := Schema + "." + QuoteName(v.Name)
 	statements := []string{"CREATE OR REPLACE VIEW " + name + " COMMENT " + Quote(v.Comment) + " AS\n" + v.Query}
 	for _, column := range v.Columns {
-		statements = append(statements, "COMMENT ON COLUMN "+name+"."+QuoteName(column.Name)+" IS "+Quote(column.Comment))
+		statements = append(statements,
+			"COMMENT ON COLUMN "+name+"."+QuoteName(column.Name)+" IS "+Quote(column.Comment))
 	}
 	return statements
 }

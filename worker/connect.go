@@ -29,12 +29,13 @@ func Configured() (bool, error) {
 	return profile.Address != "" || profile.APIKey != "", nil
 }
 
-// Connect connects to the server that TEMPORAL_* variables or Temporal's configuration file name, else to localhost:7233. It
-// returns the address and the namespace, too.
+// Connect connects to the server that TEMPORAL_* variables or Temporal's configuration file name, else to
+// localhost:7233. It returns the address and the namespace, too.
 func Connect(ctx context.Context, logger *slog.Logger) (client.Client, client.Options, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
-		return nil, options, fmt.Errorf("read Temporal's settings: %w; see TEMPORAL_CONFIG_FILE and TEMPORAL_PROFILE", err)
+		return nil, options, fmt.Errorf("read Temporal's settings: %w; see TEMPORAL_CONFIG_FILE and TEMPORAL_PROFILE",
+			err)
 	}
 	if options.HostPort == "" {
 		options.HostPort = client.DefaultHostPort
@@ -56,13 +57,15 @@ func dial(ctx context.Context, options client.Options, logger *slog.Logger) (cli
 	options.FailureConverter = cleanFailures{temporal.GetDefaultFailureConverter()}
 	c, err := client.DialContext(ctx, options)
 	if err != nil {
-		return nil, fmt.Errorf("connect to Temporal at %s, namespace %s: %w; is the server up, and TEMPORAL_ADDRESS right?",
+		return nil, fmt.Errorf(
+			"connect to Temporal at %s, namespace %s: %w; is the server up, and TEMPORAL_ADDRESS right?",
 			options.HostPort, options.Namespace, err)
 	}
 	return c, nil
 }
 
-// cleanFailures keeps what errors repeat of files and clients from moving a cursor or beginning a line, wherever Temporal shows them.
+// cleanFailures keeps what errors repeat of files and clients from moving a cursor or beginning a line, wherever
+// Temporal shows them.
 type cleanFailures struct{ converter.FailureConverter }
 
 // ErrorToFailure implements converter.FailureConverter.
@@ -82,23 +85,27 @@ func IsUnreachable(err error) bool {
 	return errors.As(err, &unavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// EnsureSearchAttributes registers the search attributes of our workflows where they are missing. Without them no workflow
-// gets further than its first step.
+// EnsureSearchAttributes registers the search attributes of our workflows where they are missing. Without them no
+// workflow gets further than its first step.
 func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
 	wanted := map[string]enumspb.IndexedValueType{
 		workflows.HourAttribute.GetName():   enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 		workflows.StatusAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 	}
-	byHand := fmt.Sprintf("someone who may must run: temporal operator search-attribute create --namespace %s --name %s --type Keyword --name %s --type Keyword",
+	byHand := fmt.Sprintf("someone who may must run: temporal operator search-attribute create --namespace %s "+
+		"--name %s --type Keyword --name %s --type Keyword",
 		namespace, workflows.HourAttribute.GetName(), workflows.StatusAttribute.GetName())
-	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	known, err := c.OperatorService().ListSearchAttributes(ctx,
+		&operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
-		return fmt.Errorf("list the search attributes of namespace %s: %w; if they are missing, %s", namespace, err, byHand)
+		return fmt.Errorf("list the search attributes of namespace %s: %w; if they are missing, %s", namespace, err,
+			byHand)
 	}
 	for name, kind := range wanted {
 		found, ok := known.CustomAttributes[name]
 		if ok && found != kind {
-			return fmt.Errorf("the search attribute %s of namespace %s is of type %s, not Keyword; remove it, or use a namespace of our own", name, namespace, found)
+			return fmt.Errorf("the search attribute %s of namespace %s is of type %s, not Keyword; remove it, or "+
+				"use a namespace of our own", name, namespace, found)
 		}
 		if ok {
 			delete(wanted, name)
@@ -107,7 +114,8 @@ func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 	if len(wanted) == 0 {
 		return nil
 	}
-	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: wanted})
+	_, err = c.OperatorService().AddSearchAttributes(ctx,
+		&operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: wanted})
 	if _, exists := err.(*serviceerror.AlreadyExists); err != nil && !exists {
 		return fmt.Errorf("register the search attributes of namespace %s: %w; %s", namespace, err, byHand)
 	}

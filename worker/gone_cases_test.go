@@ -22,14 +22,16 @@ import (
 
 // The case of three hours of two users: kim runs 1.05, 1.06 and 1.07, lee 2.00.
 var goneCase = map[string]string{
-	"05/a.tsv": "S5 kim 1.05 05:10", "06/a.tsv": "S6 kim 1.06 06:10", "06/b.tsv": "S7 lee 2.00 06:20", "07/a.tsv": "S8 kim 1.07 07:10",
+	"05/a.tsv": "S5 kim 1.05 05:10", "06/a.tsv": "S6 kim 1.06 06:10", "06/b.tsv": "S7 lee 2.00 06:20",
+	"07/a.tsv": "S8 kim 1.07 07:10",
 }
 
 const goneDay = "2022/05/27/"
 
 func caseLine(short string) string {
 	f := strings.Fields(short)
-	return fmt.Sprintf("Telemetry\t2022-05-27T%s:00Z\tApp\t%s\t1\t{'Name': 'SoftwareVersion', 'Version': '%s', 'UserId': '%s'}\n", f[3], f[0], f[2], f[1])
+	return fmt.Sprintf("Telemetry\t2022-05-27T%s:00Z\tApp\t%s\t1\t{'Name': 'SoftwareVersion', 'Version': '%s', "+
+		"'UserId': '%s'}\n", f[3], f[0], f[2], f[1])
 }
 
 func torn(text string) string {
@@ -95,10 +97,14 @@ func TestGoneCases(t *testing.T) {
 			}
 			return s.location
 		}, "reconcile", whole, "Nothing was changed"},
-		{"one level too high", func(s goneSource) string { return s.location[:strings.LastIndexByte(s.location, '/')] }, "reprocess", whole, "Nothing was changed"},
-		{"one level too low", func(s goneSource) string { return s.location + "/2022" }, "reprocess ingest", whole, "Nothing was changed"},
-		{"unreadable", func(s goneSource) string { s.refuse(goneDay + "06/a.tsv"); return s.location }, "reprocess reconcile reprocess", whole, ""},
-		{"of no bytes", func(s goneSource) string { s.write(goneDay+"06/a.tsv", ""); return s.location }, "reprocess reprocess", whole, ""},
+		{"one level too high", func(s goneSource) string { return s.location[:strings.LastIndexByte(s.location, '/')] },
+			"reprocess", whole, "Nothing was changed"},
+		{"one level too low", func(s goneSource) string { return s.location + "/2022" }, "reprocess ingest",
+			whole, "Nothing was changed"},
+		{"unreadable", func(s goneSource) string { s.refuse(goneDay + "06/a.tsv"); return s.location },
+			"reprocess reconcile reprocess", whole, ""},
+		{"of no bytes", func(s goneSource) string { s.write(goneDay+"06/a.tsv", ""); return s.location },
+			"reprocess reprocess", whole, ""},
 		{"torn", func(s goneSource) string {
 			s.write(goneDay+"06/a.tsv", torn(caseLine(goneCase["06/a.tsv"])))
 			return s.location
@@ -117,17 +123,22 @@ func TestGoneCases(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := startLocal(t)
-			for name, open := range map[string]func(*local, *testing.T) goneSource{"folder": (*local).goneFolder, "S3": (*local).goneBucket} {
-				t.Run(name, func(t *testing.T) { l.goneCase(t, open(l, t), test.change, test.run, test.want, test.fails) })
+			for name, open := range map[string]func(*local, *testing.T) goneSource{"folder": (*local).goneFolder,
+				"S3": (*local).goneBucket} {
+				t.Run(name, func(t *testing.T) {
+					l.goneCase(t, open(l, t), test.change, test.run, test.want, test.fails)
+				})
 			}
 		})
 	}
 }
 
-func (l *local) goneCase(t *testing.T, s goneSource, change func(goneSource) string, runs string, want [2]string, fails string) {
+func (l *local) goneCase(t *testing.T, s goneSource, change func(goneSource) string, runs string, want [2]string,
+	fails string) {
 	root := t.TempDir()
 	var err error
-	l.lake, err = lake.Open(t.Context(), lake.Config{Catalog: "sqlite://" + root + "/catalog.db", Warehouse: "file://" + root + "/warehouse"})
+	l.lake, err = lake.Open(t.Context(),
+		lake.Config{Catalog: "sqlite://" + root + "/catalog.db", Warehouse: "file://" + root + "/warehouse"})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.lake.Close()) })
 	for key, short := range goneCase {
@@ -155,7 +166,8 @@ func (l *local) goneCase(t *testing.T, s goneSource, change func(goneSource) str
 		case "reprocess":
 			_, err = l.reprocess(t.Context(), "range", from, to)
 		case "ingest":
-			err = l.start(t.Context(), "hour", workflows.IngestHour, workflows.IngestInput{Hour: "2022-05-27T06"}).Get(t.Context(), nil)
+			err = l.start(t.Context(), "hour", workflows.IngestHour,
+				workflows.IngestInput{Hour: "2022-05-27T06"}).Get(t.Context(), nil)
 		}
 		if fails != "" {
 			require.ErrorContains(t, err, fails)

@@ -39,7 +39,8 @@ func (l *local) users(t *testing.T) string {
 
 func (l *local) verify(t *testing.T) {
 	t.Helper()
-	_, err := verify.Run(t.Context(), l.lake, verify.Options{}, func(d verify.Difference) error { return errors.New(d.Text) })
+	_, err := verify.Run(t.Context(), l.lake, verify.Options{},
+		func(d verify.Difference) error { return errors.New(d.Text) })
 	require.NoError(t, err)
 }
 
@@ -57,21 +58,23 @@ func (l *local) snapshots(t *testing.T) map[string]int {
 	return all
 }
 
-func reconcileRange(t *testing.T, l *local, from, to telemetry.Hour, removeGone bool) (result workflows.ReconcileProgress, err error) {
+func reconcileRange(t *testing.T, l *local, from, to telemetry.Hour,
+	removeGone bool) (result workflows.ReconcileProgress, err error) {
 	t.Helper()
 	input := workflows.ReconcileInput{From: from.String(), To: to.String(), Degraded: true, RemoveGone: removeGone}
 	err = l.start(t.Context(), "reconcile", workflows.Reconcile, input).Get(t.Context(), &result)
 	return result, err
 }
 
-// TestTenOfADaysHoursGone: reconcile, its schedules, the hourly one and reprocess of every layer leave gold as it was, and say what is
-// gone; told to, they take it out.
+// TestTenOfADaysHoursGone: reconcile, its schedules, the hourly one and reprocess of every layer leave gold as it
+// was, and say what is gone; told to, they take it out.
 func TestTenOfADaysHoursGone(t *testing.T) {
 	l := startLocal(t)
 	l.work(t)
 	first := telemetry.HourOf(time.Now()) - 26
 	for i := range telemetry.Hour(24) {
-		l.write(first+i, "a.tsv", sighting(first+i, 10, "p1", "1."+string(rune('a'+i))), "no line", sighting(first+i, 20, "p"+string(rune('a'+i)), "2.0"))
+		l.write(first+i, "a.tsv", sighting(first+i, 10, "p1", "1."+string(rune('a'+i))), "no line",
+			sighting(first+i, 20, "p"+string(rune('a'+i)), "2.0"))
 	}
 	_, err := l.reprocess(t.Context(), "range", first, first+24)
 	require.NoError(t, err)
@@ -88,7 +91,8 @@ func TestTenOfADaysHoursGone(t *testing.T) {
 
 	found, err := reconcileRange(t, l, first, first+24, false)
 	require.NoError(t, err)
-	require.Equal(t, []int64{10, 10, 10, 0}, []int64{found.Gone, int64(found.GoneHours), int64(found.Ran), found.Removed})
+	require.Equal(t, []int64{10, 10, 10, 0},
+		[]int64{found.Gone, int64(found.GoneHours), int64(found.Ran), found.Removed})
 	same("reconcile")
 	again, err := reconcileRange(t, l, first, first+24, false)
 	require.NoError(t, err)
@@ -100,7 +104,8 @@ func TestTenOfADaysHoursGone(t *testing.T) {
 	require.Len(t, statusNow.Findings, 10)
 	require.Zero(t, statusNow.Empty)
 
-	require.NoError(t, worker.EnsureReconcile(t.Context(), l.client, worker.ScheduleOptions{ReconcileHourly: 48 * time.Hour, ReconcileDaily: 72 * time.Hour}))
+	require.NoError(t, worker.EnsureReconcile(t.Context(), l.client,
+		worker.ScheduleOptions{ReconcileHourly: 48 * time.Hour, ReconcileDaily: 72 * time.Hour}))
 	for i, id := range []string{worker.ReconcileHourlyID, worker.ReconcileDailyID} {
 		handle := l.client.ScheduleClient().GetHandle(t.Context(), id)
 		require.NoError(t, handle.Trigger(t.Context(), client.ScheduleTriggerOptions{}))
@@ -108,21 +113,24 @@ func TestTenOfADaysHoursGone(t *testing.T) {
 		same(id)
 	}
 	require.NoError(t, worker.EnsureSchedule(t.Context(), l.client, worker.ScheduleOptions{}))
-	require.NoError(t, l.client.ScheduleClient().GetHandle(t.Context(), worker.ScheduleID).Backfill(t.Context(), client.ScheduleBackfillOptions{
-		Backfill: []client.ScheduleBackfill{{Start: first.Start(), End: (first + 3).Start()}},
-	}))
+	require.NoError(t, l.client.ScheduleClient().GetHandle(t.Context(), worker.ScheduleID).Backfill(t.Context(),
+		client.ScheduleBackfillOptions{
+			Backfill: []client.ScheduleBackfill{{Start: first.Start(), End: (first + 3).Start()}},
+		}))
 	l.awaitClosed(t, 3, "WorkflowType = 'ScheduledHour' AND ExecutionStatus = 'Completed'")
 	same("the hourly schedule")
 	for _, layer := range []string{"bronze", "silver", "gold"} {
 		var result workflows.HoursProgress
 		input := workflows.ReprocessInput{From: first.String(), To: (first + 24).String(), Layer: layer}
-		require.NoError(t, l.start(t.Context(), "range-"+layer, workflows.ReprocessRange, input).Get(t.Context(), &result))
+		require.NoError(t, l.start(t.Context(), "range-"+layer, workflows.ReprocessRange, input).Get(t.Context(),
+			&result))
 		require.Zero(t, result.Failed+result.Empty)
 		same("reprocess from " + layer)
 	}
 
 	input := workflows.ReconcileInput{Last: "48h", RemoveGone: true}
-	require.ErrorContains(t, l.start(t.Context(), "never", workflows.Reconcile, input).Get(t.Context(), nil), "no schedule")
+	require.ErrorContains(t, l.start(t.Context(), "never", workflows.Reconcile, input).Get(t.Context(), nil),
+		"no schedule")
 	removed, err := reconcileRange(t, l, first, first+24, true)
 	require.NoError(t, err)
 	require.Equal(t, []int64{10, 10, 0}, []int64{removed.Removed, int64(removed.Ran), removed.Gone})
@@ -141,8 +149,8 @@ func TestTenOfADaysHoursGone(t *testing.T) {
 	require.Zero(t, statusNow.Gone)
 }
 
-// TestSourceWithoutHours: nothing is concluded from a source in which not one folder of an hour is. Whoever asked is told, also with
-// --remove-gone; a schedule makes it a finding, once.
+// TestSourceWithoutHours: nothing is concluded from a source in which not one folder of an hour is. Whoever asked
+// is told, also with --remove-gone; a schedule makes it a finding, once.
 func TestSourceWithoutHours(t *testing.T) {
 	l := startLocal(t)
 	first := telemetry.HourOf(time.Now()) - 10
@@ -165,21 +173,25 @@ func TestSourceWithoutHours(t *testing.T) {
 			require.ErrorContains(t, err, "Nothing was changed")
 		}
 		input := workflows.IngestInput{Hour: first.String(), RemoveGone: removeGone}
-		require.ErrorContains(t, l.start(t.Context(), "hour", workflows.IngestHour, input).Get(t.Context(), nil), "Nothing was changed")
+		require.ErrorContains(t, l.start(t.Context(), "hour", workflows.IngestHour, input).Get(t.Context(), nil),
+			"Nothing was changed")
 	}
 	findings, err := ledger.Findings(t.Context(), l.lake)
 	require.NoError(t, err)
 	require.Empty(t, findings)
 
-	require.NoError(t, worker.EnsureReconcile(t.Context(), l.client, worker.ScheduleOptions{ReconcileHourly: 48 * time.Hour, ReconcileDaily: 72 * time.Hour}))
+	require.NoError(t, worker.EnsureReconcile(t.Context(), l.client,
+		worker.ScheduleOptions{ReconcileHourly: 48 * time.Hour, ReconcileDaily: 72 * time.Hour}))
 	for i, id := range []string{worker.ReconcileHourlyID, worker.ReconcileDailyID} {
-		require.NoError(t, l.client.ScheduleClient().GetHandle(t.Context(), id).Trigger(t.Context(), client.ScheduleTriggerOptions{}))
+		require.NoError(t, l.client.ScheduleClient().GetHandle(t.Context(), id).Trigger(t.Context(),
+			client.ScheduleTriggerOptions{}))
 		l.awaitClosed(t, int64(1+i), "WorkflowType = 'Reconcile' AND ExecutionStatus = 'Completed'")
 	}
 	require.NoError(t, worker.EnsureSchedule(t.Context(), l.client, worker.ScheduleOptions{}))
-	require.NoError(t, l.client.ScheduleClient().GetHandle(t.Context(), worker.ScheduleID).Backfill(t.Context(), client.ScheduleBackfillOptions{
-		Backfill: []client.ScheduleBackfill{{Start: first.Start(), End: (first + 2).Start()}},
-	}))
+	require.NoError(t, l.client.ScheduleClient().GetHandle(t.Context(), worker.ScheduleID).Backfill(t.Context(),
+		client.ScheduleBackfillOptions{
+			Backfill: []client.ScheduleBackfill{{Start: first.Start(), End: (first + 2).Start()}},
+		}))
 	l.awaitClosed(t, 2, "WorkflowType = 'ScheduledHour' AND ExecutionStatus = 'Completed'")
 	await := workflows.AwaitInput{Hour: (first + 4).String(), Until: time.Now()}
 	require.NoError(t, l.start(t.Context(), "await", workflows.AwaitHour, await).Get(t.Context(), nil))

@@ -95,6 +95,7 @@ func TestBadInputSaysWhatToDo(t *testing.T) {
 	l.work(t)
 	run := l.start(t.Context(), "hour-wrong", workflows.IngestHour, workflows.IngestInput{Hour: "27 May, 5 o'clock"})
 	require.ErrorContains(t, run.Get(t.Context(), nil), "2022-05-27T05")
-	run = l.start(t.Context(), "range-wrong", workflows.ReprocessRange, workflows.ReprocessInput{From: "2022-05-27T05", To: "2022-05-27T05"})
+	run = l.start(t.Context(), "range-wrong", workflows.ReprocessRange,
+		workflows.ReprocessInput{From: "2022-05-27T05", To: "2022-05-27T05"})
 	require.ErrorContains(t, run.Get(t.Context(), nil), "exclusive")
 }

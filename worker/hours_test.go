@@ -32,12 +32,13 @@ func (s unsteady) Open(ctx context.Context, file source.File, offset, length int
 	return s.Source.Open(ctx, file, offset, length)
 }
 
-// TestHoursTogether: small hours of a range share their commits; one that is large, one whose file changes and one with a damaged
-// file don't spoil that for the others.
+// TestHoursTogether: small hours of a range share their commits; one that is large, one whose file changes and one
+// with a damaged file don't spoil that for the others.
 func TestHoursTogether(t *testing.T) {
 	l := startLocal(t)
 	const hours = 40
-	first, large, changed, torn := hour(t, "2022-05-27T05"), hour(t, "2022-05-27T10"), hour(t, "2022-05-27T20"), hour(t, "2022-05-28T01")
+	first, large, changed, torn := hour(t, "2022-05-27T05"), hour(t, "2022-05-27T10"), hour(t, "2022-05-27T20"), hour(t,
+		"2022-05-28T01")
 	for i := range telemetry.Hour(hours) {
 		l.write(first+i, "a.tsv", sighting(first+i, 1, "p1", "1.0"), sighting(first+i, 2, "p2", "1.1"), "not a line")
 	}
@@ -56,7 +57,8 @@ func TestHoursTogether(t *testing.T) {
 	require.Contains(t, result.LeftOut[0], torn.Folder()+"/b.tsv.gz: corrupt")
 	result.LeftOut = nil
 	require.Equal(t, workflows.HoursProgress{
-		Hours: hours + 2, Done: hours + 2, Ran: hours, Empty: 2, Degraded: 1, Lines: 3*hours - 1 + 40_001, Rejects: hours - 1,
+		Hours: hours + 2, Done: hours + 2, Ran: hours, Empty: 2, Degraded: 1, Lines: 3*hours - 1 + 40_001,
+		Rejects: hours - 1,
 	}, result)
 	l.awaitClosed(t, 2, "WorkflowType = 'IngestHours' AND ExecutionStatus = 'Completed'")
 	l.awaitClosed(t, 2, "WorkflowType = 'IngestHour' AND ExecutionStatus = 'Completed'")
@@ -73,7 +75,8 @@ func TestHoursTogether(t *testing.T) {
 			require.LessOrEqual(t, table.Snapshots, 4)
 		}
 	}
-	_, err = verify.Run(t.Context(), l.lake, verify.Options{}, func(d verify.Difference) error { return errors.New(d.Text) })
+	_, err = verify.Run(t.Context(), l.lake, verify.Options{},
+		func(d verify.Difference) error { return errors.New(d.Text) })
 	require.NoError(t, err)
 
 	// Silver from bronze, likewise.
@@ -82,6 +85,7 @@ func TestHoursTogether(t *testing.T) {
 	require.NoError(t, run.Get(t.Context(), &result))
 	require.Equal(t, hours, result.Done)
 	l.awaitClosed(t, 4, "WorkflowType = 'IngestHours' AND ExecutionStatus = 'Completed'")
-	_, err = verify.Run(t.Context(), l.lake, verify.Options{}, func(d verify.Difference) error { return errors.New(d.Text) })
+	_, err = verify.Run(t.Context(), l.lake, verify.Options{},
+		func(d verify.Difference) error { return errors.New(d.Text) })
 	require.NoError(t, err)
 }

@@ -54,7 +54,8 @@ func startLocal(t *testing.T) *local {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.client.Close)
-	l.lake, err = lake.Open(t.Context(), lake.Config{Catalog: "sqlite://" + root + "/catalog.db", Warehouse: "file://" + root + "/warehouse"})
+	l.lake, err = lake.Open(t.Context(),
+		lake.Config{Catalog: "sqlite://" + root + "/catalog.db", Warehouse: "file://" + root + "/warehouse"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,8 @@ func sighting(hour telemetry.Hour, minute int, user, version string) string {
 
 func (l *local) start(ctx context.Context, id string, workflow any, input any) client.WorkflowRun {
 	l.tb.Helper()
-	run, err := l.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: worker.TaskQueue}, workflow, input)
+	run, err := l.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: id, TaskQueue: worker.TaskQueue},
+		workflow, input)
 	if err != nil {
 		l.tb.Fatal(err)
 	}
@@ -114,7 +116,8 @@ func (l *local) start(ctx context.Context, id string, workflow any, input any) c
 func (l *local) ingest(ctx context.Context, hour telemetry.Hour) workflows.IngestResult {
 	l.tb.Helper()
 	var result workflows.IngestResult
-	run := l.start(ctx, workflows.HourWorkflowID(hour), workflows.IngestHour, workflows.IngestInput{Hour: hour.String()})
+	run := l.start(ctx, workflows.HourWorkflowID(hour), workflows.IngestHour,
+		workflows.IngestInput{Hour: hour.String()})
 	if err := run.Get(ctx, &result); err != nil {
 		l.tb.Fatalf("ingest %s: %v", hour, err)
 	}

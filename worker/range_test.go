@@ -69,7 +69,8 @@ func TestTwoRangesAndTheScheduleAtOnce(t *testing.T) {
 		}
 	}
 	require.NoError(t, worker.EnsureSchedule(t.Context(), l.client, worker.ScheduleOptions{}))
-	require.NoError(t, worker.EnsureSchedule(t.Context(), l.client, worker.ScheduleOptions{Delay: time.Minute}), "a second worker")
+	require.NoError(t, worker.EnsureSchedule(t.Context(), l.client, worker.ScheduleOptions{Delay: time.Minute}),
+		"a second worker")
 
 	group, ctx := errgroup.WithContext(t.Context())
 	for _, id := range []string{"range-a", "range-b"} {
@@ -106,8 +107,8 @@ func (l *local) awaitClosed(t *testing.T, n int64, query string) {
 	}, time.Minute, 200*time.Millisecond, query)
 }
 
-// TestBackfillFromTheCommandLine does what the operations handbook says: a range of whole hours is those hours, whatever
-// policy is chosen.
+// TestBackfillFromTheCommandLine does what the operations handbook says: a range of whole hours is those hours,
+// whatever policy is chosen.
 func TestBackfillFromTheCommandLine(t *testing.T) {
 	l := startLocal(t)
 	l.work(t)
@@ -119,8 +120,10 @@ func TestBackfillFromTheCommandLine(t *testing.T) {
 		program = "temporal"
 	}
 	backfill := func(from, to telemetry.Hour, policy string) {
-		out, err := exec.CommandContext(t.Context(), program, "schedule", "backfill", "--address", l.server.Address, "--schedule-id", worker.ScheduleID,
-			"--start-time", from.Start().Format(time.RFC3339), "--end-time", to.Start().Format(time.RFC3339), "--overlap-policy", policy).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), program, "schedule", "backfill", "--address", l.server.Address,
+			"--schedule-id", worker.ScheduleID,
+			"--start-time", from.Start().Format(time.RFC3339), "--end-time", to.Start().Format(time.RFC3339),
+			"--overlap-policy", policy).CombinedOutput()
 		require.NoError(t, err, string(out))
 	}
 	backfill(first, first+3, "AllowAll")
@@ -137,7 +140,8 @@ func TestBackfillFromTheCommandLine(t *testing.T) {
 // TestTriggeredSchedule: a person presses the button now, and the last hour that is due is ingested.
 func TestTriggeredSchedule(t *testing.T) {
 	l := startLocal(t)
-	l.write(hour(t, "2022-05-27T05"), "a.tsv", sighting(hour(t, "2022-05-27T05"), 1, "p1", "1.0")) // else the source has no hours
+	// else the source has no hours
+	l.write(hour(t, "2022-05-27T05"), "a.tsv", sighting(hour(t, "2022-05-27T05"), 1, "p1", "1.0"))
 	l.work(t)
 	require.NoError(t, worker.EnsureSchedule(t.Context(), l.client, worker.ScheduleOptions{}))
 	before := time.Now()
@@ -193,11 +197,13 @@ func TestRangeResumes(t *testing.T) {
 	}
 	since := time.Now()
 	for i := range telemetry.Hour(3) {
-		run := l.start(t.Context(), workflows.HourWorkflowID(first+i), workflows.IngestHour, workflows.IngestInput{Hour: (first + i).String(), LeaveGold: true})
+		run := l.start(t.Context(), workflows.HourWorkflowID(first+i), workflows.IngestHour,
+			workflows.IngestInput{Hour: (first + i).String(), LeaveGold: true})
 		require.NoError(t, run.Get(t.Context(), nil))
 	}
 	var result workflows.HoursProgress
-	run := l.start(t.Context(), "range", workflows.ReprocessRange, workflows.ReprocessInput{From: first.String(), To: (first + 8).String(), Since: since})
+	run := l.start(t.Context(), "range", workflows.ReprocessRange,
+		workflows.ReprocessInput{From: first.String(), To: (first + 8).String(), Since: since})
 	require.NoError(t, run.Get(t.Context(), &result))
 	require.Equal(t, workflows.HoursProgress{Hours: 8, Done: 8, Ran: 3, Empty: 2, Before: 3, Lines: 3}, result)
 	versions, err := l.lake.Versions(t.Context())
@@ -214,7 +220,8 @@ func TestRangeByLayer(t *testing.T) {
 	l.ingest(t.Context(), first)
 	require.NoError(t, os.RemoveAll(filepath.Join(l.dir, "2022")))
 	for _, layer := range []string{activities.LayerSilver, activities.LayerGold} {
-		for hours, input := range []workflows.ReprocessInput{1: {Layer: layer}, 2: {Layer: layer, From: first.String(), To: (first + 2).String()}} {
+		for hours, input := range []workflows.ReprocessInput{1: {Layer: layer},
+			2: {Layer: layer, From: first.String(), To: (first + 2).String()}} {
 			if hours == 0 {
 				continue
 			}
@@ -225,6 +232,7 @@ func TestRangeByLayer(t *testing.T) {
 		}
 		require.Equal(t, []string{"1.0", "1.1"}, l.history(t.Context(), "p1"))
 	}
-	run := l.start(t.Context(), workflows.HourWorkflowID(first+1), workflows.IngestHour, workflows.IngestInput{Hour: (first + 1).String(), Layer: activities.LayerSilver})
+	run := l.start(t.Context(), workflows.HourWorkflowID(first+1), workflows.IngestHour,
+		workflows.IngestInput{Hour: (first + 1).String(), Layer: activities.LayerSilver})
 	require.ErrorContains(t, run.Get(t.Context(), nil), "never ingested")
 }

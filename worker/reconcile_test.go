@@ -48,19 +48,23 @@ func (l *local) changeableBucket(t *testing.T) changeable {
 	require.NoError(t, err)
 	return changeable{
 		write: func(key, text string) {
-			_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("logs/" + key), Body: strings.NewReader(text)})
+			_, err := client.PutObject(t.Context(),
+				&s3.PutObjectInput{Bucket: &bucket, Key: aws.String("logs/" + key), Body: strings.NewReader(text)})
 			require.NoError(t, err)
 		},
 		remove: func(key string) {
-			_, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String("logs/" + key)})
+			_, err := client.DeleteObject(t.Context(),
+				&s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String("logs/" + key)})
 			require.NoError(t, err)
 		},
 	}
 }
 
-// TestReconcile changes the files of past hours in every way, on a disk and on S3: exactly those hours are ingested again.
+// TestReconcile changes the files of past hours in every way, on a disk and on S3: exactly those hours are ingested
+// again.
 func TestReconcile(t *testing.T) {
-	for name, open := range map[string]func(*local, *testing.T) changeable{"folder": (*local).changeableFolder, "S3": (*local).changeableBucket} {
+	for name, open := range map[string]func(*local, *testing.T) changeable{"folder": (*local).changeableFolder,
+		"S3": (*local).changeableBucket} {
 		t.Run(name, func(t *testing.T) {
 			l := startLocal(t)
 			files := open(l, t)
@@ -86,12 +90,15 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 
 	reconcile := func(degraded bool) (result workflows.ReconcileProgress) {
 		t.Helper()
-		run := l.start(t.Context(), "reconcile", workflows.Reconcile, workflows.ReconcileInput{From: first.String(), To: (first + 10).String(), Degraded: degraded})
+		run := l.start(t.Context(), "reconcile", workflows.Reconcile,
+			workflows.ReconcileInput{From: first.String(), To: (first + 10).String(), Degraded: degraded})
 		require.NoError(t, run.Get(t.Context(), &result))
-		result.HoursProgress = workflows.HoursProgress{Hours: result.Hours, Done: result.Done, Ran: result.Ran, Empty: result.Empty, Degraded: result.Degraded}
+		result.HoursProgress = workflows.HoursProgress{Hours: result.Hours, Done: result.Done, Ran: result.Ran,
+			Empty: result.Empty, Degraded: result.Degraded}
 		return result
 	}
-	require.Equal(t, workflows.ReconcileProgress{HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Empty: 4}}, reconcile(false),
+	require.Equal(t, workflows.ReconcileProgress{HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Empty: 4}},
+		reconcile(false),
 		"nothing changed, and three hours without files became known")
 	require.Len(t, l.ledger(t.Context()), 10)
 	require.Equal(t, 1, reconcile(true).Ran, "a degraded hour may be better now")
@@ -104,25 +111,31 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 	files.write(key(8, "a.tsv"), line(8, 1, "1.8"))                                   // to an hour that had none
 	got := reconcile(false)
 	require.Equal(t, workflows.ReconcileProgress{
-		HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Ran: 6, Empty: 3}, Differ: 6, Added: 2, Changed: 2, Gone: 2, GoneHours: 2,
+		HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Ran: 6, Empty: 3}, Differ: 6, Added: 2, Changed: 2,
+		Gone: 2, GoneHours: 2,
 	}, got)
-	require.Equal(t, []string{"1.0", "0.5", "2.1", "1.2", "1.25", "1.3", "1.4", "1.5", "1.6", "1.8"}, l.history(t.Context(), "p1"))
+	require.Equal(t, []string{"1.0", "0.5", "2.1", "1.2", "1.25", "1.3", "1.4", "1.5", "1.6", "1.8"},
+		l.history(t.Context(), "p1"))
 	require.Zero(t, reconcile(false).Ran, "now they are the same, and what is gone is known")
 	_, err = maintain.DropBefore(t.Context(), l.lake, ledger.LayerBronze, first+2, false)
 	require.NoError(t, err)
 	files.write(key(0, "later.tsv"), line(0, 40, "0.6"))
-	require.Equal(t, workflows.ReconcileProgress{HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Empty: 3}, Dropped: 2}, reconcile(false),
+	require.Equal(t, workflows.ReconcileProgress{HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Empty: 3},
+		Dropped: 2}, reconcile(false),
 		"hours that were dropped can't come back")
 
 	findings, err := ledger.Findings(t.Context(), l.lake)
 	require.NoError(t, err)
 	told := map[string]ledger.Finding{}
 	for _, f := range findings {
-		told[f.Hour.String()] = ledger.Finding{State: f.State, Added: f.Added, Changed: f.Changed, Removed: f.Removed, Gone: f.Gone}
+		told[f.Hour.String()] = ledger.Finding{State: f.State, Added: f.Added, Changed: f.Changed, Removed: f.Removed,
+			Gone: f.Gone}
 	}
 	require.Equal(t, map[string]ledger.Finding{
-		"2022-05-27T05": {State: ledger.HourComplete, Added: 1}, "2022-05-27T06": {State: ledger.HourComplete, Changed: 1},
-		"2022-05-27T07": {State: ledger.HourComplete, Changed: 1}, "2022-05-27T08": {State: ledger.HourComplete, Gone: 1},
+		"2022-05-27T05": {State: ledger.HourComplete, Added: 1},
+		"2022-05-27T06": {State: ledger.HourComplete, Changed: 1},
+		"2022-05-27T07": {State: ledger.HourComplete, Changed: 1},
+		"2022-05-27T08": {State: ledger.HourComplete, Gone: 1},
 		"2022-05-27T10": {State: ledger.HourComplete, Gone: 1}, "2022-05-27T13": {State: ledger.HourEmpty, Added: 1},
 	}, told)
 	status, err := status.Read(t.Context(), l.lake)
@@ -143,7 +156,8 @@ func TestReconcileSchedules(t *testing.T) {
 	_, err := l.client.ScheduleClient().GetHandle(t.Context(), worker.ReconcileDailyID).Describe(t.Context())
 	require.ErrorContains(t, err, "not found")
 
-	require.NoError(t, l.client.ScheduleClient().GetHandle(t.Context(), worker.ReconcileHourlyID).Trigger(t.Context(), client.ScheduleTriggerOptions{}))
+	require.NoError(t, l.client.ScheduleClient().GetHandle(t.Context(), worker.ReconcileHourlyID).Trigger(t.Context(),
+		client.ScheduleTriggerOptions{}))
 	l.awaitClosed(t, 1, "WorkflowType = 'Reconcile' AND ExecutionStatus = 'Completed'")
 	states := l.ledger(t.Context())
 	require.GreaterOrEqual(t, len(states), 6)

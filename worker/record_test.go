@@ -32,8 +32,8 @@ var update = flag.Bool("update", false, "record the histories of workflows/testd
 
 const recorded = "../workflows/testdata"
 
-// TestReplay replays the histories of real runs: a change of a workflow that would break those that run while it is deployed
-// fails here. After a change that must break them (and a drain of what runs), record them anew:
+// TestReplay replays the histories of real runs: a change of a workflow that would break those that run while it is
+// deployed fails here. After a change that must break them (and a drain of what runs), record them anew:
 //
 //	go test ./worker -run 'TestRecord' -update
 func TestReplay(t *testing.T) {
@@ -57,11 +57,13 @@ func TestRecord(t *testing.T) {
 	first := hour(t, "2022-05-27T05")
 
 	l.write(first, "a.tsv", sighting(first, 10, "p1", "1.0"), sighting(first, 50, "p1", "1.2"), "not a line")
-	run := l.start(ctx, workflows.HourWorkflowID(first), workflows.IngestHour, workflows.IngestInput{Hour: first.String(), ChunkBytes: 100, Parallel: 2})
+	run := l.start(ctx, workflows.HourWorkflowID(first), workflows.IngestHour,
+		workflows.IngestInput{Hour: first.String(), ChunkBytes: 100, Parallel: 2})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "hour", run.GetID(), run.GetRunID())
 
-	run = l.start(ctx, workflows.HourWorkflowID(first+1), workflows.IngestHour, workflows.IngestInput{Hour: (first + 1).String()})
+	run = l.start(ctx, workflows.HourWorkflowID(first+1), workflows.IngestHour,
+		workflows.IngestInput{Hour: (first + 1).String()})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "hour-empty", run.GetID(), run.GetRunID())
 
@@ -72,7 +74,8 @@ func TestRecord(t *testing.T) {
 	// Late for gold, which must rebuild the user.
 	l.write(first, "late.tsv", sighting(first, 30, "p1", "1.1"))
 	l.write(first+1, "b.tsv", sighting(first+1, 5, "p1", "1.2"))
-	run = l.start(ctx, "range", workflows.ReprocessRange, workflows.ReprocessInput{From: first.String(), To: (first + 3).String(), Parallel: 1})
+	run = l.start(ctx, "range", workflows.ReprocessRange,
+		workflows.ReprocessInput{From: first.String(), To: (first + 3).String(), Parallel: 1})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "range", run.GetID(), run.GetRunID())
 	l.record(t, "hours", workflows.HoursWorkflowID([]telemetry.Hour{first, first + 1}), "")
@@ -80,7 +83,8 @@ func TestRecord(t *testing.T) {
 	l.recordDaily(t)
 
 	l.write(first+1, "late.tsv", sighting(first+1, 30, "p1", "1.3"))
-	run = l.start(ctx, "reconcile", workflows.Reconcile, workflows.ReconcileInput{From: first.String(), To: (first + 3).String()})
+	run = l.start(ctx, "reconcile", workflows.Reconcile,
+		workflows.ReconcileInput{From: first.String(), To: (first + 3).String()})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "reconcile", run.GetID(), run.GetRunID())
 	l.recordCancelled(t)
@@ -97,8 +101,10 @@ func TestRecord(t *testing.T) {
 // recordDaily asks the writer of the daily aggregates, which the gold writer has started, not to wait.
 func (l *local) recordDaily(t *testing.T) {
 	ctx := t.Context()
-	run, err := l.client.SignalWithStartWorkflow(ctx, activities.DailyWorkflowID, activities.DailySignal, activities.DailyRequest{Now: true},
-		client.StartWorkflowOptions{ID: activities.DailyWorkflowID, TaskQueue: worker.TaskQueue}, activities.DailyWorkflow, workflows.DailyInput{})
+	run, err := l.client.SignalWithStartWorkflow(ctx, activities.DailyWorkflowID, activities.DailySignal,
+		activities.DailyRequest{Now: true},
+		client.StartWorkflowOptions{ID: activities.DailyWorkflowID, TaskQueue: worker.TaskQueue},
+		activities.DailyWorkflow, workflows.DailyInput{})
 	require.NoError(t, err)
 	var commit daily.Committed
 	require.NoError(t, run.Get(ctx, &commit))
@@ -115,7 +121,8 @@ func (l *local) recordCancelled(t *testing.T) {
 	for i := range telemetry.Hour(hours) {
 		l.write(first+i, "a.tsv", sighting(first+i, 1, "p1", "1.0"))
 	}
-	run := l.start(t.Context(), "range-cancelled", workflows.ReprocessRange, workflows.ReprocessInput{From: first.String(), To: (first + hours).String(), Parallel: 1})
+	run := l.start(t.Context(), "range-cancelled", workflows.ReprocessRange,
+		workflows.ReprocessInput{From: first.String(), To: (first + hours).String(), Parallel: 1})
 	require.Eventually(t, func() bool { return len(l.ledger(t.Context())) > 5 }, time.Minute, 50*time.Millisecond)
 	require.NoError(t, l.client.CancelWorkflow(t.Context(), run.GetID(), ""))
 	var cancelled *temporal.CanceledError
@@ -132,15 +139,18 @@ func (l *local) recordScheduled(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, worker.EnsureSchedule(ctx, l.client, worker.ScheduleOptions{}))
 	past, future := hour(t, "2022-07-01T00"), telemetry.HourOf(time.Now())+1
-	require.NoError(t, l.client.ScheduleClient().GetHandle(ctx, worker.ScheduleID).Backfill(ctx, client.ScheduleBackfillOptions{
-		Backfill: []client.ScheduleBackfill{{Start: past.Start(), End: past.End()}, {Start: future.Start(), End: future.End()}},
-	}))
+	require.NoError(t, l.client.ScheduleClient().GetHandle(ctx, worker.ScheduleID).Backfill(ctx,
+		client.ScheduleBackfillOptions{
+			Backfill: []client.ScheduleBackfill{{Start: past.Start(), End: past.End()},
+				{Start: future.Start(), End: future.End()}},
+		}))
 	l.awaitClosed(t, 2, "WorkflowType = 'ScheduledHour' AND ExecutionStatus = 'Completed'")
 	l.record(t, "scheduled", l.find(t, "WorkflowType = 'ScheduledHour' AND `Hour` = '"+past.String()+"'"), "")
 	l.record(t, "scheduled-early", l.find(t, "WorkflowType = 'ScheduledHour' AND `Hour` = '"+future.String()+"'"), "")
 	l.record(t, "await-waiting", "await-"+future.String(), "")
 
-	run := l.start(ctx, "await-past", workflows.AwaitHour, workflows.AwaitInput{Hour: past.String(), Until: time.Now().Add(time.Second)})
+	run := l.start(ctx, "await-past", workflows.AwaitHour,
+		workflows.AwaitInput{Hour: past.String(), Until: time.Now().Add(time.Second)})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "await", run.GetID(), run.GetRunID())
 }
@@ -148,15 +158,18 @@ func (l *local) recordScheduled(t *testing.T) {
 // recordMaintenance maintains the lake by hand and by the schedule, beside an hour that goes on, and drops what is old.
 func (l *local) recordMaintenance(t *testing.T) {
 	ctx := t.Context()
-	require.NoError(t, worker.EnsureSchedules(ctx, l.client, worker.ScheduleOptions{Maintain: workflows.MaintainInput{KeepBronze: "87600h"}}))
-	require.NoError(t, l.client.ScheduleClient().GetHandle(ctx, worker.MaintainScheduleID).Trigger(ctx, client.ScheduleTriggerOptions{}))
+	require.NoError(t, worker.EnsureSchedules(ctx, l.client,
+		worker.ScheduleOptions{Maintain: workflows.MaintainInput{KeepBronze: "87600h"}}))
+	require.NoError(t, l.client.ScheduleClient().GetHandle(ctx, worker.MaintainScheduleID).Trigger(ctx,
+		client.ScheduleTriggerOptions{}))
 	l.awaitClosed(t, 1, "WorkflowType = 'ScheduledMaintenance' AND ExecutionStatus = 'Completed'")
 	l.record(t, "scheduled-maintenance", l.find(t, "WorkflowType = 'ScheduledMaintenance'"), "")
 
 	old := hour(t, "2022-05-27T05")
 	before, now := l.history(ctx, "p1"), hour(t, "2022-08-01T00")
 	l.write(now, "a.tsv", sighting(now, 10, "p2", "1.0"))
-	ingest := l.start(ctx, workflows.HourWorkflowID(now), workflows.IngestHour, workflows.IngestInput{Hour: now.String()})
+	ingest := l.start(ctx, workflows.HourWorkflowID(now), workflows.IngestHour,
+		workflows.IngestInput{Hour: now.String()})
 	input := workflows.MaintainInput{DropBefore: (old + 2).Start().Format(time.RFC3339), SnapshotAge: "0s", Grace: "1m"}
 	run := l.start(ctx, workflows.MaintainWorkflowID, workflows.Maintain, input)
 	var result workflows.MaintainResult
@@ -208,7 +221,8 @@ func (l *local) record(t *testing.T, name, id, runID string) {
 func (l *local) events(ctx context.Context, id, runID string) *historypb.History {
 	l.tb.Helper()
 	history := &historypb.History{}
-	for events := l.client.GetWorkflowHistory(ctx, id, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
+	for events := l.client.GetWorkflowHistory(ctx, id, runID, false,
+		enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
 		event, err := events.Next()
 		if err != nil {
 			l.tb.Fatal(err)

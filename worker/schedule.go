@@ -27,8 +27,8 @@ type ScheduleOptions struct {
 	Catchup time.Duration
 	// Maintain is what the daily maintenance is started with.
 	Maintain workflows.MaintainInput
-	// ReconcileHourly and ReconcileDaily are how far back reconcile looks, every hour and every day; the schedule is left
-	// out, or removed, when zero.
+	// ReconcileHourly and ReconcileDaily are how far back reconcile looks, every hour and every day; the schedule
+	// is left out, or removed, when zero.
 	ReconcileHourly, ReconcileDaily time.Duration
 }
 
@@ -38,15 +38,16 @@ const MaintainScheduleID = "daily-maintenance"
 // maintainAt is when, after midnight UTC, maintenance starts: hours are ingested ten minutes after their end.
 const maintainAt = 3*time.Hour + 40*time.Minute
 
-// EnsureSchedules makes the hourly schedule, and those of maintenance and reconcile, or brings them up to date; one that
-// someone paused stays paused.
+// EnsureSchedules makes the hourly schedule, and those of maintenance and reconcile, or brings them up to date; one
+// that someone paused stays paused.
 func EnsureSchedules(ctx context.Context, c client.Client, o ScheduleOptions) error {
 	if err := EnsureSchedule(ctx, c, o); err != nil {
 		return err
 	}
 	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: 24 * time.Hour, Offset: maintainAt}}}
 	action := &client.ScheduleWorkflowAction{
-		ID: "scheduled-maintenance", Workflow: workflows.ScheduledMaintenance, Args: []any{o.Maintain}, TaskQueue: TaskQueue,
+		ID: "scheduled-maintenance", Workflow: workflows.ScheduledMaintenance, Args: []any{o.Maintain},
+		TaskQueue:     TaskQueue,
 		StaticSummary: "maintenance, by the schedule",
 	}
 	// One that was missed is made up for, but no day's twice: the next does all that is left to do.
@@ -77,9 +78,9 @@ func EnsureSchedule(ctx context.Context, c client.Client, o ScheduleOptions) err
 		TaskQueue:     TaskQueue,
 		StaticSummary: "an hour, by the schedule",
 	}
-	// All may run at once, on purpose. An hour that is on time takes its run milliseconds, and must not queue up behind a
-	// backfill that takes a day. The same hour can't run twice at once, and the workers bound what all hours do together.
-	// Who wants a backfill one by one says BufferAll there; long ranges are for ReprocessRange.
+	// All may run at once, on purpose. An hour that is on time takes its run milliseconds, and must not queue up
+	// behind a backfill that takes a day. The same hour can't run twice at once, and the workers bound what all
+	// hours do together. Who wants a backfill one by one says BufferAll there; long ranges are for ReprocessRange.
 	const overlap = enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL
 	return ensure(ctx, c, client.ScheduleOptions{
 		ID: ScheduleID, Spec: spec, Action: action, Overlap: overlap, CatchupWindow: o.Catchup,

@@ -34,8 +34,10 @@ func EnsureReconcile(ctx context.Context, c client.Client, o ScheduleOptions) er
 		degraded     bool
 		note, doneBy string
 	}{
-		{ReconcileHourlyID, o.ReconcileHourly, time.Hour, 45 * time.Minute, false, "lists the hours of the last days again", "hour"},
-		{ReconcileDailyID, o.ReconcileDaily, 24 * time.Hour, 4*time.Hour + 50*time.Minute, true, "lists the hours of the last weeks again", "day"},
+		{ReconcileHourlyID, o.ReconcileHourly, time.Hour, 45 * time.Minute, false,
+			"lists the hours of the last days again", "hour"},
+		{ReconcileDailyID, o.ReconcileDaily, 24 * time.Hour, 4*time.Hour + 50*time.Minute, true,
+			"lists the hours of the last weeks again", "day"},
 	} {
 		if each.last == 0 {
 			if err := removeSchedule(ctx, c, each.id); err != nil {
@@ -45,8 +47,9 @@ func EnsureReconcile(ctx context.Context, c client.Client, o ScheduleOptions) er
 		}
 		input := workflows.ReconcileInput{Last: each.last.String(), Delay: o.Delay.String(), Degraded: each.degraded}
 		err := ensure(ctx, c, client.ScheduleOptions{
-			ID:   each.id,
-			Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: each.every, Offset: each.offset}}},
+			ID: each.id,
+			Spec: client.ScheduleSpec{
+				Intervals: []client.ScheduleIntervalSpec{{Every: each.every, Offset: each.offset}}},
 			Action: &client.ScheduleWorkflowAction{
 				ID: each.id, Workflow: workflows.Reconcile, Args: []any{input}, TaskQueue: TaskQueue,
 				StaticSummary: fmt.Sprintf("compare the last %s with the source, every %s", each.last, each.doneBy),

@@ -41,8 +41,8 @@ func (s shut) Hours(ctx context.Context, from, to telemetry.Hour) ([]telemetry.H
 	return hours, nil
 }
 
-// TestBadFilesAndFolders: bad files degrade their hours, folders that can't be listed fail theirs, and all else of a range and of
-// both ways to reconcile is done. Nothing waits.
+// TestBadFilesAndFolders: bad files degrade their hours, folders that can't be listed fail theirs, and all else of
+// a range and of both ways to reconcile is done. Nothing waits.
 func TestBadFilesAndFolders(t *testing.T) {
 	l := startLocal(t)
 	first := hour(t, "2022-05-27T05")
@@ -54,8 +54,9 @@ func TestBadFilesAndFolders(t *testing.T) {
 	require.NoError(t, os.Symlink("nowhere", filepath.Join(bad, "y.tsv")))
 	require.NoError(t, os.Mkdir(filepath.Join(bad, "d.tsv"), 0o755))
 	plain := l.source
-	l.source = shut{plain, []source.RefusedFolder{{Folder: "2022/05/27/08", From: first + 3, To: first + 4, Why: "permission denied"},
-		{Folder: "2022/05/28", From: first + 19, To: first + 43, Why: "permission denied"}}}
+	l.source = shut{plain,
+		[]source.RefusedFolder{{Folder: "2022/05/27/08", From: first + 3, To: first + 4, Why: "permission denied"},
+			{Folder: "2022/05/28", From: first + 19, To: first + 43, Why: "permission denied"}}}
 	l.work(t)
 
 	_, err := l.reprocess(t.Context(), "range", first, first+24)
@@ -64,7 +65,8 @@ func TestBadFilesAndFolders(t *testing.T) {
 	require.Equal(t, "HoursFailed", failure.Type())
 	require.Contains(t, failure.Message(), "6 of 24 hours failed")
 	require.Contains(t, failure.Message(), "2022-05-27T08: the folder 2022/05/27/08 can't be listed: permission denied")
-	require.Contains(t, failure.Message(), "2022-05-28T00: and the 4 hours after it: the folder 2022/05/28 can't be listed")
+	require.Contains(t, failure.Message(),
+		"2022-05-28T00: and the 4 hours after it: the folder 2022/05/28 can't be listed")
 	var progress workflows.HoursProgress
 	require.NoError(t, failure.Details(&progress))
 	require.Len(t, progress.LeftOut, 3)
@@ -85,7 +87,8 @@ func TestBadFilesAndFolders(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, findings, "bad files are as they were")
 	}
-	_, err = verify.Run(t.Context(), l.lake, verify.Options{}, func(d verify.Difference) error { t.Error(d.Text); return nil })
+	_, err = verify.Run(t.Context(), l.lake, verify.Options{},
+		func(d verify.Difference) error { t.Error(d.Text); return nil })
 	require.NoError(t, err)
 }
 
@@ -99,7 +102,8 @@ func TestNoHours(t *testing.T) {
 	require.NoError(t, err)
 	before := l.ledger(t.Context())
 	require.NoError(t, os.MkdirAll(filepath.Join(l.dir, "year=2022/month=05/day=27"), 0o755))
-	require.NoError(t, os.Rename(filepath.Join(l.dir, "2022/05/27/05"), filepath.Join(l.dir, "year=2022/month=05/day=27/hour=05")))
+	require.NoError(t, os.Rename(filepath.Join(l.dir, "2022/05/27/05"),
+		filepath.Join(l.dir, "year=2022/month=05/day=27/hour=05")))
 	require.NoError(t, os.RemoveAll(filepath.Join(l.dir, "2022")))
 	noHours := func(what string, err error) {
 		t.Helper()
@@ -110,9 +114,11 @@ func TestNoHours(t *testing.T) {
 	}
 	_, err = l.reprocess(t.Context(), "range", at, at+5)
 	noHours("range", err)
-	run := l.start(t.Context(), workflows.HourWorkflowID(at), workflows.IngestHour, workflows.IngestInput{Hour: at.String()})
+	run := l.start(t.Context(), workflows.HourWorkflowID(at), workflows.IngestHour,
+		workflows.IngestInput{Hour: at.String()})
 	noHours("hour", run.Get(t.Context(), nil))
-	run = l.start(t.Context(), "reconcile", workflows.Reconcile, workflows.ReconcileInput{From: at.String(), To: (at + 5).String()})
+	run = l.start(t.Context(), "reconcile", workflows.Reconcile,
+		workflows.ReconcileInput{From: at.String(), To: (at + 5).String()})
 	noHours("reconcile", run.Get(t.Context(), nil))
 	require.Equal(t, before, l.ledger(t.Context()))
 	require.Equal(t, []string{"1.0"}, l.history(t.Context(), "p1"))

@@ -18,8 +18,8 @@ const (
 	busyMaxPause   = 2 * time.Minute
 )
 
-// runHour ingests an hour in a child workflow. Where the hour's workflow runs already, it waits and then runs it once more:
-// the files that it was asked to read may have come after the other run had listed them.
+// runHour ingests an hour in a child workflow. Where the hour's workflow runs already, it waits and then runs it
+// once more: the files that it was asked to read may have come after the other run had listed them.
 func runHour(ctx workflow.Context, hour telemetry.Hour, input IngestInput) (result IngestResult, err error) {
 	options := childOptions(HourWorkflowID(hour), "hour "+hour.String())
 	options.TypedSearchAttributes = temporal.NewSearchAttributes(HourAttribute.ValueSet(hour.String()))
@@ -28,12 +28,15 @@ func runHour(ctx workflow.Context, hour telemetry.Hour, input IngestInput) (resu
 }
 
 // runHours ingests hours together in a child workflow, in the same way.
-func runHours(ctx workflow.Context, hours []telemetry.Hour, input IngestInput) (result activities.CommittedHours, err error) {
-	together := HoursInput{ChunkBytes: input.ChunkBytes, Layer: input.Layer, LeaveGold: input.LeaveGold, RemoveGone: input.RemoveGone, NoteGone: input.NoteGone}
+func runHours(ctx workflow.Context, hours []telemetry.Hour,
+	input IngestInput) (result activities.CommittedHours, err error) {
+	together := HoursInput{ChunkBytes: input.ChunkBytes, Layer: input.Layer, LeaveGold: input.LeaveGold,
+		RemoveGone: input.RemoveGone, NoteGone: input.NoteGone}
 	for _, hour := range hours {
 		together.Hours = append(together.Hours, hour.String())
 	}
-	options := childOptions(HoursWorkflowID(hours), fmt.Sprintf("%d hours from %s to %s", len(hours), hours[0], hours[len(hours)-1]))
+	options := childOptions(HoursWorkflowID(hours),
+		fmt.Sprintf("%d hours from %s to %s", len(hours), hours[0], hours[len(hours)-1]))
 	err = runChild(workflow.WithChildOptions(ctx, options), IngestHours, together, &result)
 	return result, err
 }
@@ -44,7 +47,8 @@ func runChild(ctx workflow.Context, child, input, result any) error {
 		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			return err
 		}
-		busy := workflow.TimerOptions{Summary: workflow.GetChildWorkflowOptions(ctx).WorkflowID + " runs already: wait, then run it again"}
+		busy := workflow.TimerOptions{Summary: workflow.GetChildWorkflowOptions(ctx).WorkflowID +
+			" runs already: wait, then run it again"}
 		if err := workflow.NewTimerWithOptions(ctx, pause, busy).Get(ctx, nil); err != nil {
 			return err
 		}

@@ -34,14 +34,15 @@ type DailyProgress struct {
 	Rounds int    `json:"rounds"`
 }
 
-// DailyWriter is the one writer of gold.version_daily and gold.event_daily, with the workflow id "daily". The gold writer
-// signals it after each commit; it waits a little for more of them, refreshes, and ends once nobody asks any more. Started
-// without a signal it refreshes at once.
+// DailyWriter is the one writer of gold.version_daily and gold.event_daily, with the workflow id "daily". The gold
+// writer signals it after each commit; it waits a little for more of them, refreshes, and ends once nobody asks any
+// more. Started without a signal it refreshes at once.
 func DailyWriter(ctx workflow.Context, input DailyInput) (daily.Committed, error) {
 	w := &dailyWriter{requests: workflow.GetSignalChannelWithOptions(ctx, activities.DailySignal,
 		workflow.SignalChannelOptions{Description: "Silver or gold moved on"})}
 	w.progress.Rounds = input.Rounds
-	if err := workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (DailyProgress, error) { return w.progress, nil },
+	if err := workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
+		func() (DailyProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "What the writer of the daily aggregates does"}); err != nil {
 		return daily.Committed{}, err
 	}
@@ -94,7 +95,9 @@ func (w *dailyWriter) gather(ctx workflow.Context) error {
 			break
 		}
 		w.status(ctx, "waiting for more hours")
-		if _, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{Timeout: rest, TimerOptions: workflow.TimerOptions{Summary: "so that hours share a refresh"}},
+		if _, err := workflow.AwaitWithOptions(ctx,
+			workflow.AwaitOptions{Timeout: rest,
+				TimerOptions: workflow.TimerOptions{Summary: "so that hours share a refresh"}},
 			func() bool { return w.requests.Len() > 0 }); err != nil {
 			return err
 		}
@@ -109,7 +112,8 @@ func (w *dailyWriter) refresh(ctx workflow.Context) (commit daily.Committed, err
 	w.progress.Dates, w.progress.Groups, w.progress.Done = 0, 0, 0
 	w.status(ctx, "planning")
 	var plan daily.Plan
-	if err := workflow.ExecuteActivity(planDaily.with(ctx, "find the dates that changed"), w.steps.PlanDaily).Get(ctx, &plan); err != nil {
+	if err := workflow.ExecuteActivity(planDaily.with(ctx, "find the dates that changed"), w.steps.PlanDaily).Get(ctx,
+		&plan); err != nil {
 		return commit, err
 	}
 	defer func() {
@@ -119,22 +123,24 @@ func (w *dailyWriter) refresh(ctx workflow.Context) (commit daily.Committed, err
 	}()
 	w.progress.Dates, w.progress.Groups = plan.Dates, len(plan.Groups)
 	w.status(ctx, "counting "+datesOf(plan))
-	counted, err := fanOut(ctx, len(plan.Groups), dailyParallel, func(ctx workflow.Context, i int) (result daily.CountedDates, err error) {
-		ctx = countDates.with(ctx, fmt.Sprintf("count dates, group %d of %d", i+1, len(plan.Groups)))
-		input := activities.CountDatesInput{Plan: plan, Months: plan.Groups[i]}
-		if err := workflow.ExecuteActivity(ctx, w.steps.CountDates, input).Get(ctx, &result); err != nil {
-			return result, err
-		}
-		w.progress.Done++
-		w.status(ctx, "counting "+datesOf(plan))
-		return result, nil
-	})
+	counted, err := fanOut(ctx, len(plan.Groups), dailyParallel,
+		func(ctx workflow.Context, i int) (result daily.CountedDates, err error) {
+			ctx = countDates.with(ctx, fmt.Sprintf("count dates, group %d of %d", i+1, len(plan.Groups)))
+			input := activities.CountDatesInput{Plan: plan, Months: plan.Groups[i]}
+			if err := workflow.ExecuteActivity(ctx, w.steps.CountDates, input).Get(ctx, &result); err != nil {
+				return result, err
+			}
+			w.progress.Done++
+			w.status(ctx, "counting "+datesOf(plan))
+			return result, nil
+		})
 	if err != nil {
 		return commit, err
 	}
 	w.status(ctx, "committing "+datesOf(plan))
 	input := activities.CommitDailyInput{Plan: plan, Counted: counted}
-	err = workflow.ExecuteActivity(commitDaily.with(ctx, "commit "+datesOf(plan)), w.steps.CommitDaily, input).Get(ctx, &commit)
+	err = workflow.ExecuteActivity(commitDaily.with(ctx, "commit "+datesOf(plan)), w.steps.CommitDaily, input).Get(ctx,
+		&commit)
 	if err != nil {
 		return commit, err
 	}
@@ -144,7 +150,8 @@ func (w *dailyWriter) refresh(ctx workflow.Context) (commit daily.Committed, err
 
 func (w *dailyWriter) done(plan daily.Plan) string {
 	if len(plan.HalfCommitted) > 0 {
-		return fmt.Sprintf("counted %s; the rest waits for what is half committed: %s", datesOf(plan), strings.Join(plan.HalfCommitted, ", "))
+		return fmt.Sprintf("counted %s; the rest waits for what is half committed: %s", datesOf(plan),
+			strings.Join(plan.HalfCommitted, ", "))
 	}
 	return "counted " + datesOf(plan)
 }
@@ -170,6 +177,7 @@ func (w *dailyWriter) drop(ctx workflow.Context, plan daily.Plan) error {
 
 func (w *dailyWriter) status(ctx workflow.Context, status string) {
 	w.progress.Status = status
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s**\n\n| dates | groups of months | done | refreshes |\n|---|---|---|---|\n| %d | %d | %d | %d |\n",
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s**\n\n| dates | groups of months | done | refreshes "+
+		"|\n|---|---|---|---|\n| %d | %d | %d | %d |\n",
 		status, w.progress.Dates, w.progress.Groups, w.progress.Done, w.progress.Rounds))
 }

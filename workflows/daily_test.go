@@ -21,7 +21,8 @@ func plans(env *testsuite.TestWorkflowEnvironment) *[]int {
 	start := env.Now()
 	env.OnActivity(dailySteps.PlanDaily, mock.Anything).Return(func(context.Context) (daily.Plan, error) {
 		began = append(began, int(env.Now().Sub(start).Seconds()))
-		return daily.Plan{Ref: "plan", Groups: [][]int32{{628}, {629}}, Dates: 2, First: "2022-05-31", Last: "2022-06-01"}, nil
+		return daily.Plan{Ref: "plan", Groups: [][]int32{{628}, {629}}, Dates: 2, First: "2022-05-31",
+			Last: "2022-06-01"}, nil
 	})
 	env.OnActivity(dailySteps.CountDates, mock.Anything, mock.Anything).Return(daily.CountedDates{Ref: "counted"}, nil)
 	env.OnActivity(dailySteps.DropDaily, mock.Anything, mock.Anything).Return(nil)
@@ -39,17 +40,21 @@ func TestDailyWaitsForMoreHoursUnlessToldNotTo(t *testing.T) {
 		began []int
 	}{
 		{"started by hand", nil, []int{0}},
-		{"hours share a refresh", map[time.Duration]activities.DailyRequest{0: {}, 10 * time.Second: {}, 29 * time.Second: {}}, []int{30}},
+		{"hours share a refresh", map[time.Duration]activities.DailyRequest{0: {}, 10 * time.Second: {},
+			29 * time.Second: {}}, []int{30}},
 		{"now", map[time.Duration]activities.DailyRequest{0: {}, 10 * time.Second: {Now: true}}, []int{10}},
-		{"asked while it counts", map[time.Duration]activities.DailyRequest{0: {}, 40 * time.Second: {}, 50 * time.Second: {}}, []int{30, 120}},
-		{"asked not to wait while it counts", map[time.Duration]activities.DailyRequest{0: {}, 40 * time.Second: {Now: true}}, []int{30, 90}},
+		{"asked while it counts", map[time.Duration]activities.DailyRequest{0: {}, 40 * time.Second: {},
+			50 * time.Second: {}}, []int{30, 120}},
+		{"asked not to wait while it counts",
+			map[time.Duration]activities.DailyRequest{0: {}, 40 * time.Second: {Now: true}}, []int{30, 90}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			env := environment(t)
 			began := plans(env)
-			env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.MatchedBy(func(input activities.CommitDailyInput) bool {
-				return len(input.Counted) == 2
-			})).Return(daily.Committed{Dates: 2, Versions: 7}, nil).After(time.Minute)
+			env.OnActivity(dailySteps.CommitDaily, mock.Anything,
+				mock.MatchedBy(func(input activities.CommitDailyInput) bool {
+					return len(input.Counted) == 2
+				})).Return(daily.Committed{Dates: 2, Versions: 7}, nil).After(time.Minute)
 			for after, request := range test.asked {
 				ask(env, after, request)
 			}

@@ -16,14 +16,15 @@ import (
 // ErrorRemains is the type of a failure of ForgetUser: the user is still in some object after all tries.
 const ErrorRemains = "Remains"
 
-// maxErasings is how often everything is done again while the proof finds the user: hours that were committed meanwhile.
+// maxErasings is how often everything is done again while the proof finds the user: hours that were committed
+// meanwhile.
 const maxErasings = 5
 
 // forgetPause is how often an hour asks whether the erasure that it waits for has ended.
 const forgetPause = 15 * time.Second
 
-// ForgetInput starts ForgetUser. The erasure is the keyed hash that `versionlake forget` made of the user's id, which never
-// comes to Temporal.
+// ForgetInput starts ForgetUser. The erasure is the keyed hash that `versionlake forget` made of the user's id,
+// which never comes to Temporal.
 type ForgetInput struct {
 	Erasure string `json:"erasure"`
 }
@@ -49,9 +50,11 @@ type ForgetResult struct {
 func ForgetUser(ctx workflow.Context, input ForgetInput) (ForgetResult, error) {
 	w := &forgetUser{erasure: input.Erasure}
 	if input.Erasure == "" {
-		return ForgetResult{}, activities.BadInput("the erasure is missing: start this with `versionlake forget USER`", nil)
+		return ForgetResult{}, activities.BadInput("the erasure is missing: start this with `versionlake forget USER`",
+			nil)
 	}
-	if err := workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (ForgetProgress, error) { return w.progress, nil },
+	if err := workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
+		func() (ForgetProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "How far the erasure is"}); err != nil {
 		return ForgetResult{}, err
 	}
@@ -93,10 +96,12 @@ func (w *forgetUser) run(ctx workflow.Context) (result ForgetResult, err error) 
 		first := proof.Remains[0]
 		if try == maxErasings {
 			return result, temporal.NewNonRetryableApplicationError(fmt.Sprintf(
-				"%d objects still hold the user, such as %s (%s); if nothing of ours wrote them, remove them, then run versionlake forget again",
+				"%d objects still hold the user, such as %s (%s); if nothing of ours wrote them, remove them, "+
+					"then run versionlake forget again",
 				len(proof.Remains), first.Object, first.Where), ErrorRemains, nil)
 		}
-		workflow.GetLogger(ctx).Warn("the proof finds the user: erasing once more", "objects", len(proof.Remains), "object", first.Object, "where", first.Where)
+		workflow.GetLogger(ctx).Warn("the proof finds the user: erasing once more", "objects", len(proof.Remains),
+			"object", first.Object, "where", first.Where)
 	}
 }
 
@@ -104,7 +109,8 @@ func (w *forgetUser) erase(ctx workflow.Context) error {
 	w.progress.Tables = nil
 	w.describe(ctx, "finding sessions")
 	finding := findSessions.with(ctx, "find the user's sessions")
-	if err := workflow.ExecuteActivity(finding, w.steps.FindSessions, w.erasure).Get(ctx, &w.progress.Sessions); err != nil {
+	if err := workflow.ExecuteActivity(finding, w.steps.FindSessions, w.erasure).Get(ctx,
+		&w.progress.Sessions); err != nil {
 		return err
 	}
 	for _, name := range forget.ErasableTables() {
@@ -130,7 +136,8 @@ func (w *forgetUser) finish(ctx workflow.Context, proof forget.Proof) (result Fo
 		return result, err
 	}
 	result.Tables = w.progress.Tables
-	w.describe(ctx, fmt.Sprintf("done: %d objects, %d bytes were read, and hold nothing of the user", proof.Objects, proof.Bytes))
+	w.describe(ctx, fmt.Sprintf("done: %d objects, %d bytes were read, and hold nothing of the user", proof.Objects,
+		proof.Bytes))
 	return result, nil
 }
 
@@ -141,13 +148,16 @@ func (w *forgetUser) ended(ctx workflow.Context) (result ForgetResult, err error
 		return result, err
 	}
 	result.Tables, result.Elsewhere = w.progress.Tables, true
-	w.describe(ctx, fmt.Sprintf("done, by another run: %d objects were read, and hold nothing of the user", result.Erasure.Objects))
+	w.describe(ctx, fmt.Sprintf("done, by another run: %d objects were read, and hold nothing of the user",
+		result.Erasure.Objects))
 	return result, nil
 }
 
 func (w *forgetUser) describe(ctx workflow.Context, doing string) {
 	w.progress.Status = doing
-	text := fmt.Sprintf("**%s**\n\n%d sessions\n\n| table | rows erased | files | versions, all kept |\n|---|---|---|---|\n", doing, w.progress.Sessions)
+	text := fmt.Sprintf(
+		"**%s**\n\n%d sessions\n\n| table | rows erased | files | versions, all kept |\n|---|---|---|---|\n", doing,
+		w.progress.Sessions)
 	for _, t := range w.progress.Tables {
 		text += fmt.Sprintf("| %s | %d | %d of %d | %d |\n", t.Table, t.Rows, t.Files, t.OfFiles, t.Versions)
 	}

@@ -77,7 +77,8 @@ func (w *goldWriter) setup(ctx workflow.Context, input GoldInput) error {
 	w.waiting, w.answered, w.pause = input.Waiting, input.Answered, goldFirstPause
 	w.requests = workflow.GetSignalChannelWithOptions(ctx, activities.GoldSignal,
 		workflow.SignalChannelOptions{Description: "An hour is in silver and asks to be shown"})
-	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (GoldProgress, error) { return w.progress, nil },
+	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
+		func() (GoldProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "What the gold writer does, and which hours wait"})
 }
 
@@ -138,7 +139,8 @@ func (w *goldWriter) waits(request activities.GoldRequest) bool {
 
 // awaitRequest waits for the next request, which it leaves to receive, or for the time to pass.
 func (w *goldWriter) awaitRequest(ctx workflow.Context, timeout time.Duration, summary string) (bool, error) {
-	return workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{Timeout: timeout, TimerOptions: workflow.TimerOptions{Summary: summary}},
+	return workflow.AwaitWithOptions(ctx,
+		workflow.AwaitOptions{Timeout: timeout, TimerOptions: workflow.TimerOptions{Summary: summary}},
 		func() bool { return w.requests.Len() > 0 })
 }
 
@@ -173,7 +175,8 @@ func (w *goldWriter) batch() []activities.GoldRequest {
 }
 
 // commit plans, merges and commits once.
-func (w *goldWriter) commit(ctx workflow.Context, batch []activities.GoldRequest) (plan gold.Plan, commit gold.Committed, err error) {
+func (w *goldWriter) commit(ctx workflow.Context,
+	batch []activities.GoldRequest) (plan gold.Plan, commit gold.Committed, err error) {
 	w.progress.Rounds++
 	var runs []lake.Run
 	var plans activities.PlanInput
@@ -248,7 +251,8 @@ func (w *goldWriter) settle(ctx workflow.Context, batch []activities.GoldRequest
 			waiting = append(waiting, request)
 			continue
 		}
-		if rest := slices.DeleteFunc(slices.Clone(request.Shown()), func(run lake.Run) bool { return !held[run] }); len(rest) > 0 {
+		if rest := slices.DeleteFunc(slices.Clone(request.Shown()),
+			func(run lake.Run) bool { return !held[run] }); len(rest) > 0 {
 			if request.Again = nil; request.Runs != nil {
 				request.Runs = rest
 			}
@@ -257,7 +261,8 @@ func (w *goldWriter) settle(ctx workflow.Context, batch []activities.GoldRequest
 		}
 		shown = append(shown, request)
 		answers = append(answers, GoldAnswer{
-			Run: request.Run, SnapshotID: commit.SnapshotID, Tags: tagsFor(request.Run, commit.Tags), Users: commit.Users,
+			Run: request.Run, SnapshotID: commit.SnapshotID, Tags: tagsFor(request.Run, commit.Tags),
+			Users: commit.Users,
 		})
 	}
 	w.waiting = waiting
@@ -287,7 +292,8 @@ func (w *goldWriter) tell(ctx workflow.Context, requests []activities.GoldReques
 	}
 	for i, future := range sent {
 		if err := future.Get(ctx, nil); err != nil {
-			workflow.GetLogger(ctx).Info("nobody waits for the answer", "workflow", requests[i].WorkflowID, "error", err)
+			workflow.GetLogger(ctx).Info("nobody waits for the answer", "workflow", requests[i].WorkflowID,
+				"error", err)
 		}
 	}
 }
@@ -317,8 +323,9 @@ func (w *goldWriter) holdUp(ctx workflow.Context, held []lake.Run, halfCommitted
 		w.pause = goldFirstPause
 		return nil
 	}
-	w.status(ctx, fmt.Sprintf("waiting for what is half committed: %s; an hour that no longer runs must be ingested again",
-		strings.Join(halfCommitted, ", ")))
+	w.status(ctx,
+		fmt.Sprintf("waiting for what is half committed: %s; an hour that no longer runs must be ingested again",
+			strings.Join(halfCommitted, ", ")))
 	_, err := w.awaitRequest(ctx, w.pause, "until the hours are tried again that a half committed one holds up")
 	w.pause = min(2*w.pause, goldMaxPause)
 	return err
@@ -334,7 +341,8 @@ func (w *goldWriter) status(ctx workflow.Context, status string) {
 	if len(w.waiting) > 0 {
 		waiting = hoursOf(w.waiting)
 	}
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s**\n\n| hours waiting | rounds | users | last snapshot |\n|---|---|---|---|\n| %s | %d | %d | %d |\n",
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s**\n\n| hours waiting | rounds | users | last snapshot "+
+		"|\n|---|---|---|---|\n| %s | %d | %d | %d |\n",
 		status, waiting, w.progress.Rounds, w.progress.Users, w.progress.Last))
 }
 

@@ -54,7 +54,8 @@ func (c *goldClient) send(ctx workflow.Context, request activities.GoldRequest) 
 // wait returns once all requests are answered, and asks again where an answer is overdue.
 func (c *goldClient) wait(ctx workflow.Context) error {
 	for {
-		patience := workflow.AwaitOptions{Timeout: goldPatience, TimerOptions: workflow.TimerOptions{Summary: "until the gold writer is asked again"}}
+		patience := workflow.AwaitOptions{Timeout: goldPatience,
+			TimerOptions: workflow.TimerOptions{Summary: "until the gold writer is asked again"}}
 		if ok, err := workflow.AwaitWithOptions(ctx, patience, c.answered); ok || err != nil {
 			return err
 		}

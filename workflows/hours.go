@@ -22,7 +22,8 @@ const (
 	maxHoursParallel     = 100
 	// hoursFound is how many hours are looked for at once, and then run.
 	hoursFound = 200
-	// maxChildren bounds the history of one run of a workflow that has hours as children: after so many it looks for no more.
+	// maxChildren bounds the history of one run of a workflow that has hours as children: after so many it looks
+	// for no more.
 	maxChildren = 200
 	// Gold is asked for so many hours together, or so many bytes of their files.
 	goldHours = 500
@@ -56,8 +57,8 @@ type HourFailure struct {
 	Error string `json:"error"`
 }
 
-// hoursRunner runs hours in child workflows, a bounded number at once, and asks gold for many of them together. An hour that fails
-// does not stop the others.
+// hoursRunner runs hours in child workflows, a bounded number at once, and asks gold for many of them together. An
+// hour that fails does not stop the others.
 type hoursRunner struct {
 	input    IngestInput // of each hour, save the hour
 	parallel int
@@ -70,9 +71,11 @@ type hoursRunner struct {
 	started int        // workflows, by this run of this one
 }
 
-func newHoursRunner(ctx workflow.Context, progress *HoursProgress, parallel int, input IngestInput) (*hoursRunner, error) {
+func newHoursRunner(ctx workflow.Context, progress *HoursProgress, parallel int,
+	input IngestInput) (*hoursRunner, error) {
 	if parallel < 0 || parallel > maxHoursParallel {
-		return nil, activities.BadInput(fmt.Sprintf("parallel %d: give the number of hours at once, up to %d", parallel, maxHoursParallel), nil)
+		return nil, activities.BadInput(fmt.Sprintf("parallel %d: give the number of hours at once, up to %d", parallel,
+			maxHoursParallel), nil)
 	}
 	if parallel == 0 {
 		parallel = DefaultHoursParallel
@@ -86,8 +89,8 @@ func (r *hoursRunner) full(ctx workflow.Context) bool {
 	return r.started >= maxChildren || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 }
 
-// run runs the hours, and returns when they have ended: together as far as they are small, and then those that are left one by
-// one. A cancelled workflow starts no more.
+// run runs the hours, and returns when they have ended: together as far as they are small, and then those that are
+// left one by one. A cancelled workflow starts no more.
 func (r *hoursRunner) run(ctx workflow.Context, hours []telemetry.Hour) {
 	var alone []telemetry.Hour
 	together := r.divide(hours)
@@ -142,7 +145,8 @@ func (r *hoursRunner) runHours(ctx workflow.Context, hours []telemetry.Hour) (le
 		}
 	case ctx.Err() != nil: // cancelled with the workflow
 	default:
-		workflow.GetLogger(ctx).Warn("hours that could not be read together are ingested one by one", "from", hours[0].String(), "error", err)
+		workflow.GetLogger(ctx).Warn("hours that could not be read together are ingested one by one", "from",
+			hours[0].String(), "error", err)
 		left = hours
 	}
 	r.tell(ctx)
@@ -158,7 +162,8 @@ func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
 	switch {
 	case err == nil:
 		row := result.Hour
-		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes, Lines: row.Lines,
+		one := activities.CommittedHours{RunID: row.RunID, Hours: []telemetry.Hour{row.Hour}, Bytes: row.Bytes,
+			Lines:   row.Lines,
 			Rejects: row.Rejects, Gone: row.GoneFiles, LeftOut: result.LeftOut}
 		switch row.State {
 		case ledger.HourEmpty:
@@ -238,14 +243,16 @@ func (r *hoursRunner) askGold(ctx workflow.Context) {
 	r.asked++
 	// The answer is known by a run of its own, since an hour may be in two requests.
 	info := workflow.GetInfo(ctx).WorkflowExecution
-	request := activities.GoldRequest{Run: lake.Run{Hour: runs[0].Hour, ID: fmt.Sprintf("%s.%d", info.RunID, r.asked)}, Runs: runs}
+	request := activities.GoldRequest{Run: lake.Run{Hour: runs[0].Hour, ID: fmt.Sprintf("%s.%d", info.RunID, r.asked)},
+		Runs: runs}
 	if err := r.gold.request(ctx, request); err != nil {
-		workflow.GetLogger(ctx).Error("gold was not asked for hours that are in silver: whatever asks next brings them along", "error", err)
+		workflow.GetLogger(ctx).Error("gold was not asked for hours that are in silver: whatever asks next "+
+			"brings them along", "error", err)
 	}
 }
 
-// runRange does as much of a range as fits into one run of its workflow, settles, and says how that ended. goOn gives the error
-// that continues the workflow as new, or nil at the end of the range.
+// runRange does as much of a range as fits into one run of its workflow, settles, and says how that ended. goOn
+// gives the error that continues the workflow as new, or nil at the end of the range.
 func (r *hoursRunner) runRange(ctx workflow.Context, work func(workflow.Context) error, goOn func() error) error {
 	setStatus(ctx, "running")
 	r.tell(ctx)
@@ -296,7 +303,8 @@ func (p *HoursProgress) failure() error {
 		return nil
 	}
 	const named = 10
-	text := fmt.Sprintf("%d of %d hours failed; the others are done. Ingest them again once the cause is gone:", p.Failed, p.Hours)
+	text := fmt.Sprintf("%d of %d hours failed; the others are done. Ingest them again once the cause is gone:",
+		p.Failed, p.Hours)
 	for _, failure := range p.Failures[:min(named, len(p.Failures))] {
 		text += fmt.Sprintf("\n%s: %s", failure.Hour, failure.Error)
 	}
@@ -309,7 +317,8 @@ func (p *HoursProgress) failure() error {
 // table is the progress for people, as the Temporal UI shows it.
 func (p *HoursProgress) table() string {
 	text := fmt.Sprintf(
-		"**%d of %d hours done**, %d failed\n\n| running | waiting for gold | empty | degraded | lines | rejects |\n|---|---|---|---|---|---|\n| %s | %d | %d | %d | %d | %d |\n",
+		"**%d of %d hours done**, %d failed\n\n| running | waiting for gold | empty | degraded | lines | rejects "+
+			"|\n|---|---|---|---|---|---|\n| %s | %d | %d | %d | %d | %d |\n",
 		p.Done, p.Hours, p.Failed, strings.Join(p.Running, ", "), p.Gold, p.Empty, p.Degraded, p.Lines, p.Rejects)
 	for _, failure := range p.Failures {
 		text += fmt.Sprintf("\n- **%s** %s", failure.Hour, failure.Error)

@@ -32,13 +32,15 @@ const (
 
 // IngestInput starts IngestHour: {"hour": "2022-05-27T05"} is enough.
 type IngestInput struct {
-	Hour       string `json:"hour"`
-	ChunkBytes int64  `json:"chunk_bytes,omitempty"` // of plain text per ParseChunk; activities.DefaultChunkBytes when zero
-	Parallel   int    `json:"parallel,omitempty"`    // chunks at once; DefaultParallel when zero
-	Layer      string `json:"layer,omitempty"`       // activities.LayerBronze when empty, or LayerSilver
+	Hour string `json:"hour"`
+	// of plain text per ParseChunk; activities.DefaultChunkBytes when zero
+	ChunkBytes int64  `json:"chunk_bytes,omitempty"`
+	Parallel   int    `json:"parallel,omitempty"` // chunks at once; DefaultParallel when zero
+	Layer      string `json:"layer,omitempty"`    // activities.LayerBronze when empty, or LayerSilver
 	// RemoveGone: the rows of files that left the source or are bad now shall go. Otherwise they stay.
 	RemoveGone bool `json:"remove_gone,omitempty"`
-	// NoteGone: where all files left the source, nothing but the ledger changes. Otherwise their rows are staged again from bronze.
+	// NoteGone: where all files left the source, nothing but the ledger changes. Otherwise their rows are staged
+	// again from bronze.
 	NoteGone bool `json:"note_gone,omitempty"`
 	// LeaveGold: whoever started the workflow asks gold to show the hour, together with others.
 	LeaveGold bool `json:"leave_gold,omitempty"`
@@ -99,15 +101,18 @@ type ingestHour struct {
 func (w *ingestHour) setup(ctx workflow.Context, input IngestInput) error {
 	hour, err := telemetry.ParseHour(input.Hour)
 	if err != nil {
-		return activities.BadInput(fmt.Sprintf("hour %q: give the UTC hour of a folder, such as 2022-05-27T05", input.Hour), err)
+		return activities.BadInput(fmt.Sprintf("hour %q: give the UTC hour of a folder, such as 2022-05-27T05",
+			input.Hour), err)
 	}
 	if input.ChunkBytes < 0 || input.Parallel < 0 || input.Parallel > maxParallel {
-		return activities.BadInput(fmt.Sprintf("chunk_bytes %d, parallel %d: leave them out, or give positive numbers, parallel up to %d",
+		return activities.BadInput(fmt.Sprintf("chunk_bytes %d, parallel %d: leave them out, or give positive "+
+			"numbers, parallel up to %d",
 			input.ChunkBytes, input.Parallel, maxParallel), nil)
 	}
 	if input.Layer != "" && input.Layer != activities.LayerBronze && input.Layer != activities.LayerSilver {
-		return activities.BadInput(fmt.Sprintf("layer %q: an hour is done again from %s, which is everything, or from %s", input.Layer,
-			activities.LayerBronze, activities.LayerSilver), nil)
+		return activities.BadInput(
+			fmt.Sprintf("layer %q: an hour is done again from %s, which is everything, or from %s", input.Layer,
+				activities.LayerBronze, activities.LayerSilver), nil)
 	}
 	if err := refuseRemoval(input.RemoveGone, input.Layer); err != nil {
 		return err
@@ -116,18 +121,22 @@ func (w *ingestHour) setup(ctx workflow.Context, input IngestInput) error {
 		input.Parallel = DefaultParallel
 	}
 	w.hour, w.input, w.startedAt = hour, input, workflow.Now(ctx)
-	err = workflow.UpsertTypedSearchAttributes(ctx, HourAttribute.ValueSet(hour.String()), StatusAttribute.ValueSet(statusIngesting))
+	err = workflow.UpsertTypedSearchAttributes(ctx, HourAttribute.ValueSet(hour.String()),
+		StatusAttribute.ValueSet(statusIngesting))
 	if err != nil {
 		return err
 	}
-	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (IngestProgress, error) { return w.progress, nil },
+	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
+		func() (IngestProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "How far the hour is"})
 }
 
 // refuseRemoval refuses to take out what is gone where the source is not looked at.
 func refuseRemoval(removeGone bool, layer string) error {
 	if removeGone && layer != "" && layer != activities.LayerBronze {
-		return activities.BadInput(fmt.Sprintf("remove_gone goes with the layer %s alone: only the source tells what is gone", activities.LayerBronze), nil)
+		return activities.BadInput(
+			fmt.Sprintf("remove_gone goes with the layer %s alone: only the source tells what is gone",
+				activities.LayerBronze), nil)
 	}
 	return nil
 }
@@ -170,8 +179,8 @@ type stagedHour struct {
 	silver  []hours.StagedSilver
 }
 
-// stageAndCommit lists, parses, gathers and commits the hour; from the start again when its files change meanwhile, when a user
-// is forgotten whom it may hold, or when another run of the hour ends, which may have seen newer files.
+// stageAndCommit lists, parses, gathers and commits the hour; from the start again when its files change meanwhile,
+// when a user is forgotten whom it may hold, or when another run of the hour ends, which may have seen newer files.
 func (w *ingestHour) stageAndCommit(ctx workflow.Context, result *IngestResult) (stagedHour, error) {
 	changed := 0
 	for listing := 1; ; listing++ {
@@ -180,7 +189,8 @@ func (w *ingestHour) stageAndCommit(ctx workflow.Context, result *IngestResult) 
 			result.Hour, err = w.commit(ctx, staged)
 		}
 		if isType(err, activities.ErrorForgotten) || isType(err, activities.ErrorConflict) {
-			workflow.GetLogger(ctx).Info("listing the hour again", "hour", w.hour.String(), "listing", listing, "because", err)
+			workflow.GetLogger(ctx).Info("listing the hour again", "hour", w.hour.String(), "listing", listing,
+				"because", err)
 			continue
 		}
 		if !isType(err, activities.ErrorSourceChanged) {
@@ -188,12 +198,15 @@ func (w *ingestHour) stageAndCommit(ctx workflow.Context, result *IngestResult) 
 		}
 		if changed++; changed == maxListings {
 			return staged, temporal.NewNonRetryableApplicationError(fmt.Sprintf(
-				"the files of hour %s changed during each of %d tries to read them; ingest the hour again once its writer is done",
+				"the files of hour %s changed during each of %d tries to read them; ingest the hour again once "+
+					"its writer is done",
 				w.hour, changed), activities.ErrorSourceChanged, err)
 		}
-		workflow.GetLogger(ctx).Warn("files changed: listing the hour again", "hour", w.hour.String(), "listing", listing, "error", err)
+		workflow.GetLogger(ctx).Warn("files changed: listing the hour again", "hour", w.hour.String(), "listing",
+			listing, "error", err)
 		pause := workflow.TimerOptions{Summary: "files changed while they were read: list them again"}
-		if err := workflow.NewTimerWithOptions(ctx, time.Duration(changed)*listingPause, pause).Get(ctx, nil); err != nil {
+		if err := workflow.NewTimerWithOptions(ctx, time.Duration(changed)*listingPause, pause).Get(ctx,
+			nil); err != nil {
 			return staged, err
 		}
 	}
@@ -213,7 +226,8 @@ func (w *ingestHour) stageListing(ctx workflow.Context, listing int) (staged sta
 func (w *ingestHour) list(ctx workflow.Context, listing int) (listed activities.Listing, err error) {
 	w.progress = IngestProgress{}
 	w.describe(ctx, "listing")
-	input := activities.ListInput{Hour: w.hour, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer, RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone}
+	input := activities.ListInput{Hour: w.hour, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer,
+		RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone}
 	ctx = listHour.with(ctx, "list the hour's files")
 	if err := workflow.ExecuteActivity(ctx, w.steps.ListHour, input).Get(ctx, &listed); err != nil {
 		return listed, err
@@ -228,25 +242,26 @@ func (w *ingestHour) parse(ctx workflow.Context, listing activities.Listing) ([]
 	w.describe(ctx, "parsing")
 	chunks := listing.Plan.Chunks
 	megabytes := float64(listing.Plan.Bytes) / float64(max(chunks, 1)) / 1e6
-	return fanOut(ctx, chunks, w.input.Parallel, func(ctx workflow.Context, i int) (chunk hours.StagedChunk, err error) {
-		ctx = parseChunk.with(ctx, fmt.Sprintf("parse chunk %d of %d (about %.1f MB)", i+1, chunks, megabytes))
-		input := activities.ChunkInput{Listing: listing, Chunk: i}
-		if err := workflow.ExecuteActivity(ctx, w.steps.ParseChunk, input).Get(ctx, &chunk); err != nil {
-			return chunk, err
-		}
-		w.progress.ChunksDone++
-		w.count(chunk.Counts)
-		w.leftOut = append(w.leftOut, chunk.LeftOut...)
-		w.leftOut = w.leftOut[:min(len(w.leftOut), activities.MostLeftOut)]
-		chunk.LeftOut = nil // the inputs of later steps stay small
-		for _, erasure := range chunk.Late {
-			if !slices.Contains(w.late, erasure) {
-				w.late = append(w.late, erasure)
+	return fanOut(ctx, chunks, w.input.Parallel,
+		func(ctx workflow.Context, i int) (chunk hours.StagedChunk, err error) {
+			ctx = parseChunk.with(ctx, fmt.Sprintf("parse chunk %d of %d (about %.1f MB)", i+1, chunks, megabytes))
+			input := activities.ChunkInput{Listing: listing, Chunk: i}
+			if err := workflow.ExecuteActivity(ctx, w.steps.ParseChunk, input).Get(ctx, &chunk); err != nil {
+				return chunk, err
 			}
-		}
-		w.describe(ctx, "parsing")
-		return chunk, nil
-	})
+			w.progress.ChunksDone++
+			w.count(chunk.Counts)
+			w.leftOut = append(w.leftOut, chunk.LeftOut...)
+			w.leftOut = w.leftOut[:min(len(w.leftOut), activities.MostLeftOut)]
+			chunk.LeftOut = nil // the inputs of later steps stay small
+			for _, erasure := range chunk.Late {
+				if !slices.Contains(w.late, erasure) {
+					w.late = append(w.late, erasure)
+				}
+			}
+			w.describe(ctx, "parsing")
+			return chunk, nil
+		})
 }
 
 func (w *ingestHour) count(chunk hours.ChunkCounts) {
@@ -272,12 +287,13 @@ func (w *ingestHour) buildSilver(ctx workflow.Context, staged stagedHour) ([]hou
 	for i := range staged.chunks {
 		staged.chunks[i].SectionBytes = nil
 	}
-	return fanOut(ctx, len(groups), w.input.Parallel, func(ctx workflow.Context, i int) (silver hours.StagedSilver, err error) {
-		ctx = buildSilver.with(ctx, fmt.Sprintf("build silver, part %d of %d", i+1, len(groups)))
-		input := activities.SilverInput{Listing: staged.listing, Chunks: staged.chunks, Sections: groups[i]}
-		err = workflow.ExecuteActivity(ctx, w.steps.BuildSilver, input).Get(ctx, &silver)
-		return silver, err
-	})
+	return fanOut(ctx, len(groups), w.input.Parallel,
+		func(ctx workflow.Context, i int) (silver hours.StagedSilver, err error) {
+			ctx = buildSilver.with(ctx, fmt.Sprintf("build silver, part %d of %d", i+1, len(groups)))
+			input := activities.SilverInput{Listing: staged.listing, Chunks: staged.chunks, Sections: groups[i]}
+			err = workflow.ExecuteActivity(ctx, w.steps.BuildSilver, input).Get(ctx, &silver)
+			return silver, err
+		})
 }
 
 // commit can't be cancelled: an hour that is half committed would hold up gold until someone ingests it again.
@@ -288,8 +304,10 @@ func (w *ingestHour) commit(ctx workflow.Context, staged stagedHour) (row ledger
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	w.describe(ctx, "committing")
-	ctx = commitHour.with(ctx, fmt.Sprintf("commit %d events and %d rejects", w.progress.Counts.Events, w.progress.Counts.Rejects))
-	input := activities.CommitInput{Listing: staged.listing, Chunks: staged.chunks, Silver: staged.silver, StartedAt: w.startedAt}
+	ctx = commitHour.with(ctx,
+		fmt.Sprintf("commit %d events and %d rejects", w.progress.Counts.Events, w.progress.Counts.Rejects))
+	input := activities.CommitInput{Listing: staged.listing, Chunks: staged.chunks, Silver: staged.silver,
+		StartedAt: w.startedAt}
 	err = workflow.ExecuteActivity(ctx, w.steps.CommitHour, input).Get(ctx, &row)
 	return row, err
 }
@@ -309,7 +327,8 @@ func (w *ingestHour) startDrop(ctx workflow.Context) {
 		for _, run := range w.runs {
 			ctx := dropStaging.local(ctx, "remove what was staged")
 			if err := workflow.ExecuteLocalActivity(ctx, w.steps.DropStaging, run).Get(ctx, nil); err != nil {
-				workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "run", run.ID, "error", err)
+				workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "run",
+					run.ID, "error", err)
 			}
 		}
 		done.Set(nil, nil)
@@ -336,8 +355,10 @@ func (w *ingestHour) describe(ctx workflow.Context, doing string) {
 	w.progress.Status = doing
 	p := &w.progress
 	text := fmt.Sprintf(
-		"**%s**\n\n| files | bytes | chunks | lines | events | rejects | blanks |\n|---|---|---|---|---|---|---|\n| %d | %d | %d of %d | %d | %d | %d | %d |\n",
-		doing, p.Files, p.Bytes, p.ChunksDone, p.Chunks, p.Counts.Lines, p.Counts.Events, p.Counts.Rejects, p.Counts.Blanks)
+		"**%s**\n\n| files | bytes | chunks | lines | events | rejects | blanks "+
+			"|\n|---|---|---|---|---|---|---|\n| %d | %d | %d of %d | %d | %d | %d | %d |\n",
+		doing, p.Files, p.Bytes, p.ChunksDone, p.Chunks, p.Counts.Lines, p.Counts.Events, p.Counts.Rejects,
+		p.Counts.Blanks)
 	workflow.SetCurrentDetails(ctx, text+tellLeftOut(w.leftOut))
 }
 

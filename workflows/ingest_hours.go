@@ -14,7 +14,8 @@ import (
 	"github.com/versionlake/versionlake/terminal"
 )
 
-// maxTogether is how many hours go together at most: the work of a step that is lost with a worker, and the size of its result.
+// maxTogether is how many hours go together at most: the work of a step that is lost with a worker, and the size of
+// its result.
 const maxTogether = 50
 
 // HoursInput starts IngestHours: {"hours": ["2022-05-27T05", "2022-05-27T06"]} is enough.
@@ -32,8 +33,9 @@ func HoursWorkflowID(hours []telemetry.Hour) string {
 	return fmt.Sprintf("hours-%s-%s", hours[0], hours[len(hours)-1])
 }
 
-// IngestHours brings small hours into the lake together, with one commit a table for all of them. It leaves out hours that are
-// large, whose files change meanwhile, or that fail in any other way, and says which: each of those is for an IngestHour.
+// IngestHours brings small hours into the lake together, with one commit a table for all of them. It leaves out
+// hours that are large, whose files change meanwhile, or that fail in any other way, and says which: each of those
+// is for an IngestHour.
 func IngestHours(ctx workflow.Context, input HoursInput) (activities.CommittedHours, error) {
 	w := &ingestHours{}
 	if err := w.setup(ctx, input); err != nil {
@@ -59,7 +61,8 @@ func (w *ingestHours) setup(ctx workflow.Context, input HoursInput) error {
 	for i, text := range input.Hours {
 		hour, err := telemetry.ParseHour(text)
 		if err != nil || i > 0 && hour <= w.hours[i-1] {
-			return activities.BadInput(fmt.Sprintf("hour %q: give UTC hours of folders, such as 2022-05-27T05, in order", text), err)
+			return activities.BadInput(
+				fmt.Sprintf("hour %q: give UTC hours of folders, such as 2022-05-27T05, in order", text), err)
 		}
 		w.hours = append(w.hours, hour)
 	}
@@ -107,11 +110,13 @@ func runsOf(result activities.CommittedHours) []lake.Run {
 }
 
 // stageAndCommit begins again when a user is forgotten whom the hours may hold.
-func (w *ingestHours) stageAndCommit(ctx workflow.Context) (staged activities.StagedHours, result activities.CommittedHours, err error) {
+func (w *ingestHours) stageAndCommit(ctx workflow.Context) (
+	staged activities.StagedHours, result activities.CommittedHours, err error) {
 	startedAt := workflow.Now(ctx)
 	for listing := 1; ; listing++ {
 		w.describe(ctx, "reading", nil)
-		input := activities.HoursInput{Hours: w.hours, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer, StartedAt: startedAt,
+		input := activities.HoursInput{Hours: w.hours, ChunkBytes: w.input.ChunkBytes, Listing: listing,
+			Layer: w.input.Layer, StartedAt: startedAt,
 			RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone}
 		reading := stageHours.with(ctx, fmt.Sprintf("read %d hours from %s on", len(w.hours), w.hours[0]))
 		if err := workflow.ExecuteActivity(reading, w.steps.StageHours, input).Get(ctx, &staged); err != nil {
@@ -132,7 +137,8 @@ func (w *ingestHours) stageAndCommit(ctx workflow.Context) (staged activities.St
 }
 
 // commit can't be cancelled, as that of one hour.
-func (w *ingestHours) commit(ctx workflow.Context, hours []hours.StagedHour) (result activities.CommittedHours, err error) {
+func (w *ingestHours) commit(ctx workflow.Context,
+	hours []hours.StagedHour) (result activities.CommittedHours, err error) {
 	if err := ctx.Err(); err != nil {
 		return result, err
 	}
@@ -153,7 +159,8 @@ func (w *ingestHours) dropStaging(ctx workflow.Context) {
 	defer cancel()
 	ctx = dropStaging.local(ctx, "remove what was staged")
 	if err := workflow.ExecuteLocalActivity(ctx, w.steps.DropStagedHours, w.runs).Get(ctx, nil); err != nil {
-		workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "runs", len(w.runs), "error", err)
+		workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "runs", len(w.runs),
+			"error", err)
 	}
 }
 

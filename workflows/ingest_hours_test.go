@@ -21,23 +21,31 @@ import (
 func TestHoursAreReadAgainWhenAUserIsForgotten(t *testing.T) {
 	env := environment(t)
 	staged := func(id string, left ...activities.LeftHour) activities.StagedHours {
-		return activities.StagedHours{RunID: id, Hours: []hours.StagedHour{{Run: lake.Run{Hour: someHour, ID: id}}}, Left: left}
+		return activities.StagedHours{RunID: id, Hours: []hours.StagedHour{{Run: lake.Run{Hour: someHour, ID: id}}},
+			Left: left}
 	}
 	reading := func(listing int) any {
-		return mock.MatchedBy(func(input activities.HoursInput) bool { return input.Listing == listing && len(input.Hours) == 2 })
+		return mock.MatchedBy(func(input activities.HoursInput) bool {
+			return input.Listing == listing &&
+				len(input.Hours) == 2
+		})
 	}
 	env.OnActivity(ingestSteps.StageHours, mock.Anything, reading(1)).Return(staged("first"), nil).Once()
 	env.OnActivity(ingestSteps.CommitHours, mock.Anything, mock.Anything).Return(activities.CommittedHours{},
 		temporal.NewNonRetryableApplicationError("somebody", activities.ErrorForgotten, nil)).Once()
-	env.OnActivity(ingestSteps.StageHours, mock.Anything, reading(2)).Return(staged("second", activities.LeftHour{Hour: someHour + 1, Why: "too large"}), nil).Once()
-	env.OnActivity(ingestSteps.CommitHours, mock.Anything, mock.Anything).Return(activities.CommittedHours{RunID: "second", Hours: []telemetry.Hour{someHour}}, nil).Once()
-	env.OnActivity(ingestSteps.DropStagedHours, mock.Anything, mock.MatchedBy(func(runs []lake.Run) bool { return len(runs) == 4 })).Return(nil).Once()
+	env.OnActivity(ingestSteps.StageHours, mock.Anything,
+		reading(2)).Return(staged("second", activities.LeftHour{Hour: someHour + 1, Why: "too large"}), nil).Once()
+	env.OnActivity(ingestSteps.CommitHours, mock.Anything,
+		mock.Anything).Return(activities.CommittedHours{RunID: "second", Hours: []telemetry.Hour{someHour}}, nil).Once()
+	env.OnActivity(ingestSteps.DropStagedHours, mock.Anything,
+		mock.MatchedBy(func(runs []lake.Run) bool { return len(runs) == 4 })).Return(nil).Once()
 	input := workflows.HoursInput{Hours: []string{someHour.String(), (someHour + 1).String()}, LeaveGold: true}
 	env.ExecuteWorkflow(workflows.IngestHours, input)
 	require.NoError(t, env.GetWorkflowError())
 	var result activities.CommittedHours
 	require.NoError(t, env.GetWorkflowResult(&result))
-	require.Equal(t, activities.CommittedHours{RunID: "second", Hours: []telemetry.Hour{someHour}, Left: []activities.LeftHour{{Hour: someHour + 1, Why: "too large"}}}, result)
+	require.Equal(t, activities.CommittedHours{RunID: "second", Hours: []telemetry.Hour{someHour},
+		Left: []activities.LeftHour{{Hour: someHour + 1, Why: "too large"}}}, result)
 }
 
 func TestHoursSayWhatIsWrongWithTheirInput(t *testing.T) {
@@ -57,7 +65,8 @@ func TestRangeDividesItsHours(t *testing.T) {
 	surveyAll(env)
 	var shares []int
 	var alone []string
-	env.OnWorkflow(workflows.IngestHours, mock.Anything, mock.MatchedBy(func(input workflows.HoursInput) bool { return input.LeaveGold })).
+	env.OnWorkflow(workflows.IngestHours, mock.Anything,
+		mock.MatchedBy(func(input workflows.HoursInput) bool { return input.LeaveGold })).
 		Return(func(_ workflow.Context, input workflows.HoursInput) (result activities.CommittedHours, err error) {
 			if shares = append(shares, len(input.Hours)); slices.Contains(input.Hours, someHour.String()) {
 				return result, temporal.NewNonRetryableApplicationError("for some reason", "Any", nil)
@@ -77,11 +86,13 @@ func TestRangeDividesItsHours(t *testing.T) {
 			result.Lines, result.Degraded = 10, 1
 			return result, nil
 		})
-	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.Anything).Return(func(_ workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
+	env.OnWorkflow(workflows.IngestHour, mock.Anything,
+		mock.Anything).Return(func(_ workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
 		alone = append(alone, input.Hour)
 		return hourDone(input, ledger.HourComplete), nil
 	})
-	env.ExecuteWorkflow(workflows.ReprocessRange, workflows.ReprocessInput{From: someHour.String(), To: (someHour + 130).String(), Parallel: 2})
+	env.ExecuteWorkflow(workflows.ReprocessRange,
+		workflows.ReprocessInput{From: someHour.String(), To: (someHour + 130).String(), Parallel: 2})
 	require.NoError(t, env.GetWorkflowError())
 	var result workflows.HoursProgress
 	require.NoError(t, env.GetWorkflowResult(&result))

@@ -24,7 +24,8 @@ const maintainParallel = 2
 
 // MaintainInput starts Maintain; {} is enough. Durations are written as 48h.
 type MaintainInput struct {
-	DropBefore  string `json:"drop_before,omitempty"`  // drop bronze and silver.events of hours that ended by then: RFC 3339
+	// drop bronze and silver.events of hours that ended by then: RFC 3339
+	DropBefore  string `json:"drop_before,omitempty"`
 	KeepBronze  string `json:"keep_bronze,omitempty"`  // how long rows of bronze are kept; for ever when empty
 	KeepEvents  string `json:"keep_events,omitempty"`  // the same for silver.events
 	SnapshotAge string `json:"snapshot_age,omitempty"` // lake.DefaultSnapshotAge when empty
@@ -39,8 +40,9 @@ type MaintainResult struct {
 	Failed  []string          `json:"failed,omitempty"`
 }
 
-// Maintain drops what is older than it is kept, compacts tables, expires snapshots and tags, and removes what nothing
-// names any more. A table that fails does not stop the others: the workflow fails at the end, and the next one tries again.
+// Maintain drops what is older than it is kept, compacts tables, expires snapshots and tags, and removes what
+// nothing names any more. A table that fails does not stop the others: the workflow fails at the end, and the next
+// one tries again.
 func Maintain(ctx workflow.Context, input MaintainInput) (MaintainResult, error) {
 	w := &maintenance{}
 	if err := w.setup(ctx, input); err != nil {
@@ -57,7 +59,8 @@ type maintenance struct {
 }
 
 func (w *maintenance) setup(ctx workflow.Context, input MaintainInput) error {
-	w.upkeep = maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace, OpenDays: maintain.DefaultOpenDays, DryRun: input.DryRun}
+	w.upkeep = maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace,
+		OpenDays: maintain.DefaultOpenDays, DryRun: input.DryRun}
 	var keepBronze, keepEvents time.Duration
 	for _, age := range []struct {
 		name, text string
@@ -80,19 +83,24 @@ func (w *maintenance) setup(ctx workflow.Context, input MaintainInput) error {
 	if input.DropBefore != "" {
 		before, err := time.Parse(time.RFC3339, input.DropBefore)
 		if err != nil {
-			return activities.BadInput(fmt.Sprintf("drop_before %q: give a time such as 2022-05-01T00:00:00Z", input.DropBefore), err)
+			return activities.BadInput(fmt.Sprintf("drop_before %q: give a time such as 2022-05-01T00:00:00Z",
+				input.DropBefore), err)
 		}
 		for _, layer := range []string{ledger.LayerBronze, ledger.LayerEvents} {
-			w.drops = append(w.drops, activities.DropInput{Layer: layer, Before: telemetry.HourOf(before), DryRun: input.DryRun})
+			w.drops = append(w.drops,
+				activities.DropInput{Layer: layer, Before: telemetry.HourOf(before), DryRun: input.DryRun})
 		}
 	}
-	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (MaintainResult, error) { return w.result, nil },
+	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
+		func() (MaintainResult, error) { return w.result, nil },
 		workflow.QueryHandlerOptions{Description: "What maintenance does, and what it saved so far"})
 }
 
 func (w *maintenance) keep(ctx workflow.Context, layer string, age time.Duration) {
 	if age > 0 {
-		w.drops = append(w.drops, activities.DropInput{Layer: layer, Before: telemetry.HourOf(workflow.Now(ctx).Add(-age)), DryRun: w.upkeep.DryRun})
+		w.drops = append(w.drops,
+			activities.DropInput{Layer: layer, Before: telemetry.HourOf(workflow.Now(ctx).Add(-age)),
+				DryRun: w.upkeep.DryRun})
 	}
 }
 
@@ -106,17 +114,20 @@ func (w *maintenance) run(ctx workflow.Context) (MaintainResult, error) {
 	}
 	w.describe(ctx, "sweeping staged work")
 	var staging maintain.Saving
-	err := workflow.ExecuteActivity(maintainTable.with(ctx, "remove staged work of what no longer runs"), w.steps.SweepStaging, w.upkeep).Get(ctx, &staging)
+	err := workflow.ExecuteActivity(maintainTable.with(ctx, "remove staged work of what no longer runs"),
+		w.steps.SweepStaging, w.upkeep).Get(ctx, &staging)
 	w.done(ctx, "sweep staging", []maintain.Saving{staging}, err)
 	var tables []string
-	if err := workflow.ExecuteLocalActivity(requestGold.local(ctx, "list the tables"), w.steps.TableNames).Get(ctx, &tables); err != nil {
+	if err := workflow.ExecuteLocalActivity(requestGold.local(ctx, "list the tables"), w.steps.TableNames).Get(ctx,
+		&tables); err != nil {
 		return w.result, err
 	}
 	w.describe(ctx, "maintaining tables")
 	if _, err := fanOut(ctx, len(tables), maintainParallel, func(ctx workflow.Context, i int) (none struct{}, _ error) {
 		var savings []maintain.Saving
 		input := activities.MaintainTableInput{Table: tables[i], Upkeep: w.upkeep}
-		err := workflow.ExecuteActivity(maintainTable.with(ctx, "compact, expire and sweep "+tables[i]), w.steps.MaintainTable, input).Get(ctx, &savings)
+		err := workflow.ExecuteActivity(maintainTable.with(ctx, "compact, expire and sweep "+tables[i]),
+			w.steps.MaintainTable, input).Get(ctx, &savings)
 		w.done(ctx, tables[i], savings, err)
 		return none, ctx.Err()
 	}); err != nil {
@@ -124,7 +135,8 @@ func (w *maintenance) run(ctx workflow.Context) (MaintainResult, error) {
 	}
 	if len(w.result.Failed) > 0 {
 		w.describe(ctx, statusFailed)
-		text := "part of the maintenance failed, and is tried again by the next one:\n" + strings.Join(w.result.Failed, "\n")
+		text := "part of the maintenance failed, and is tried again by the next one:\n" +
+			strings.Join(w.result.Failed, "\n")
 		return w.result, temporal.NewNonRetryableApplicationError(text, "MaintenanceFailed", nil, w.result)
 	}
 	w.describe(ctx, "complete")
@@ -142,10 +154,12 @@ func (w *maintenance) done(ctx workflow.Context, what string, savings []maintain
 
 func (w *maintenance) describe(ctx workflow.Context, doing string) {
 	w.result.Status = doing
-	details := "**" + doing + "**\n\n| table | step | what | before | after | bytes saved |\n|---|---|---|---|---|---|\n"
+	details := "**" + doing +
+		"**\n\n| table | step | what | before | after | bytes saved |\n|---|---|---|---|---|---|\n"
 	for _, s := range w.result.Savings {
 		if s.Before != s.After || s.Bytes != 0 {
-			details += fmt.Sprintf("| %s | %s | %s | %d | %d | %d |\n", s.Table, s.Step, s.What, s.Before, s.After, s.Bytes)
+			details += fmt.Sprintf("| %s | %s | %s | %d | %d | %d |\n", s.Table, s.Step, s.What, s.Before, s.After,
+				s.Bytes)
 		}
 	}
 	for _, failure := range slices.Clone(w.result.Failed) {

@@ -20,23 +20,27 @@ type step struct {
 const heartbeatTimeout = 15 * time.Second
 
 var (
-	listHour     = step{startToClose: time.Hour, heartbeat: heartbeatTimeout} // reads large files whole, to cut them
-	stageHours   = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
-	surveyHours  = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout} // lists years
-	parseChunk   = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
-	buildSilver  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
-	commitHour   = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}     // may wait for other hours' commits
-	dropStaging  = step{startToClose: 10 * time.Minute, attempts: 3}              // local; maintenance sweeps what stays
-	requestGold  = step{startToClose: 30 * time.Second}                           // local
-	planUsers    = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout} // reads all of silver when gold starts anew
+	listHour    = step{startToClose: time.Hour, heartbeat: heartbeatTimeout} // reads large files whole, to cut them
+	stageHours  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
+	surveyHours = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout} // lists years
+	parseChunk  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
+	buildSilver = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
+	commitHour  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout} // may wait for other hours' commits
+	// local; maintenance sweeps what stays
+	dropStaging = step{startToClose: 10 * time.Minute, attempts: 3}
+	requestGold = step{startToClose: 30 * time.Second} // local
+	// reads all of silver when gold starts anew
+	planUsers    = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout}
 	mergeUsers   = step{startToClose: 2 * time.Hour, heartbeat: heartbeatTimeout}
 	rebuildUsers = step{startToClose: 12 * time.Hour, heartbeat: heartbeatTimeout} // reads all sightings
 	commitUsers  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
-	dropRound    = step{startToClose: 10 * time.Minute, attempts: 3}              // local; maintenance sweeps what stays
-	requestDaily = step{startToClose: 30 * time.Second, attempts: 5}              // local; the next round asks again
-	planDaily    = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout} // reads all histories, and all of silver the first time
-	countDates   = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout}
-	commitDaily  = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
+	// local; maintenance sweeps what stays
+	dropRound    = step{startToClose: 10 * time.Minute, attempts: 3}
+	requestDaily = step{startToClose: 30 * time.Second, attempts: 5} // local; the next round asks again
+	// reads all histories, and all of silver the first time
+	planDaily   = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout}
+	countDates  = step{startToClose: 6 * time.Hour, heartbeat: heartbeatTimeout}
+	commitDaily = step{startToClose: time.Hour, heartbeat: heartbeatTimeout}
 	// Maintenance gives up after half an hour of failing: the next one goes on where it ended.
 	maintainTable = step{startToClose: 12 * time.Hour, heartbeat: heartbeatTimeout, attempts: 30}
 
@@ -59,8 +63,8 @@ func (s step) with(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// local is as with, for steps so short that a worker does them while it has the workflow at hand: that spares the server
-// half of its work for small hours.
+// local is as with, for steps so short that a worker does them while it has the workflow at hand: that spares the
+// server half of its work for small hours.
 func (s step) local(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		StartToCloseTimeout: s.startToClose,

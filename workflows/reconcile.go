@@ -10,7 +10,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// ReconcileInput starts Reconcile: {"from": "2022-05-27T00", "to": "2022-05-28T00"}, to is exclusive; or {"last": "72h"}.
+// ReconcileInput starts Reconcile: {"from": "2022-05-27T00", "to": "2022-05-28T00"}, to is exclusive; or {"last":
+// "72h"}.
 type ReconcileInput struct {
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
@@ -21,7 +22,8 @@ type ReconcileInput struct {
 	Degraded   bool  `json:"degraded,omitempty"`
 	Parallel   int   `json:"parallel,omitempty"`    // hours at once; DefaultHoursParallel when zero
 	ChunkBytes int64 `json:"chunk_bytes,omitempty"` // as in IngestInput
-	// RemoveGone: also hours with files that left the source or are bad, whose rows shall go. Not with Last: no schedule does that.
+	// RemoveGone: also hours with files that left the source or are bad, whose rows shall go. Not with Last: no
+	// schedule does that.
 	RemoveGone bool `json:"remove_gone,omitempty"`
 	// Scheduled: a source without hours is a finding, and no failure. So it is with Last.
 	Scheduled bool `json:"scheduled,omitempty"`
@@ -73,7 +75,8 @@ type reconcile struct {
 
 func (w *reconcile) setup(ctx workflow.Context, input ReconcileInput) (err error) {
 	if input.RemoveGone && (input.Last != "" || input.Scheduled) {
-		return activities.BadInput("remove_gone takes rows out of the lake, and goes with from and to alone: no schedule does that", nil)
+		return activities.BadInput("remove_gone takes rows out of the lake, and goes with from and to alone: no "+
+			"schedule does that", nil)
 	}
 	if input.Last != "" && input.From+input.To == "" {
 		input.Scheduled = true
@@ -92,10 +95,12 @@ func (w *reconcile) setup(ctx workflow.Context, input ReconcileInput) (err error
 		return err
 	}
 	w.progress.Hours = int(w.to - w.from)
-	if w.hours, err = newHoursRunner(ctx, &w.progress.HoursProgress, input.Parallel, IngestInput{ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone, NoteGone: !input.RemoveGone}); err != nil {
+	if w.hours, err = newHoursRunner(ctx, &w.progress.HoursProgress, input.Parallel,
+		IngestInput{ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone, NoteGone: !input.RemoveGone}); err != nil {
 		return err
 	}
-	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (ReconcileProgress, error) { return w.progress, nil },
+	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
+		func() (ReconcileProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "How far it is, and what differs"})
 }
 
@@ -131,7 +136,8 @@ func (w *reconcile) run(ctx workflow.Context) (ReconcileProgress, error) {
 func (w *reconcile) compare(ctx workflow.Context) error {
 	for w.next < w.to && ctx.Err() == nil && !w.hours.full(ctx) {
 		var found activities.Comparison
-		input := activities.CompareInput{From: w.next, To: w.to, Degraded: w.input.Degraded, Limit: hoursFound, RemoveGone: w.input.RemoveGone}
+		input := activities.CompareInput{From: w.next, To: w.to, Degraded: w.input.Degraded, Limit: hoursFound,
+			RemoveGone: w.input.RemoveGone}
 		comparing := surveyHours.with(ctx, fmt.Sprintf("list the hours from %s on again, and compare", w.next))
 		err := workflow.ExecuteActivity(comparing, w.steps.CompareHours, input).Get(ctx, &found)
 		if w.input.Scheduled && isType(err, activities.ErrorNoHours) {

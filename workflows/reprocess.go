@@ -12,8 +12,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// ReprocessInput starts ReprocessRange: {"from": "2022-05-27T00", "to": "2022-05-28T00"} is enough; to is exclusive. Without
-// both, {}, it is every hour that the source or the lake has.
+// ReprocessInput starts ReprocessRange: {"from": "2022-05-27T00", "to": "2022-05-28T00"} is enough; to is
+// exclusive. Without both, {}, it is every hour that the source or the lake has.
 type ReprocessInput struct {
 	From       string `json:"from,omitempty"`
 	To         string `json:"to,omitempty"`
@@ -35,9 +35,9 @@ const AllWorkflowID = "range-all"
 // RangeWorkflowID is the id of the workflow that does a range again.
 func RangeWorkflowID(from, to telemetry.Hour) string { return fmt.Sprintf("range-%s-%s", from, to) }
 
-// ReprocessRange ingests every hour in [from, to) again, a bounded number at once, and shows them in gold together. Hours
-// without files are recorded in the ledger without a workflow of their own. An hour that fails does not stop the others:
-// the workflow fails at the end, and names it.
+// ReprocessRange ingests every hour in [from, to) again, a bounded number at once, and shows them in gold together.
+// Hours without files are recorded in the ledger without a workflow of their own. An hour that fails does not stop
+// the others: the workflow fails at the end, and names it.
 func ReprocessRange(ctx workflow.Context, input ReprocessInput) (HoursProgress, error) {
 	w := &reprocessRange{}
 	if err := w.setup(ctx, input); err != nil {
@@ -67,7 +67,8 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 	switch input.Layer {
 	case "", activities.LayerBronze, activities.LayerSilver, activities.LayerGold:
 	default:
-		return activities.BadInput(fmt.Sprintf("layer %q: a range is done again from %s, which is everything, %s or %s", input.Layer,
+		return activities.BadInput(fmt.Sprintf("layer %q: a range is done again from %s, which is everything, %s or %s",
+			input.Layer,
 			activities.LayerBronze, activities.LayerSilver, activities.LayerGold), nil)
 	}
 	if err := refuseRemoval(input.RemoveGone, input.Layer); err != nil {
@@ -85,23 +86,28 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 	if !w.all {
 		w.again.Hours = []gold.HourRange{{From: w.from, To: w.to}}
 	}
-	if w.hours, err = newHoursRunner(ctx, &w.progress, input.Parallel, IngestInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone}); err != nil {
+	if w.hours, err = newHoursRunner(ctx, &w.progress, input.Parallel,
+		IngestInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone}); err != nil {
 		return err
 	}
-	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery, func() (HoursProgress, error) { return w.progress, nil },
+	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
+		func() (HoursProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "How far the range is, and which hours failed"})
 }
 
 // parseHours reads the ends of a range, as a person types them.
 func parseHours(fromText, toText string) (from, to telemetry.Hour, err error) {
 	if from, err = telemetry.ParseHour(fromText); err != nil {
-		return 0, 0, activities.BadInput(fmt.Sprintf("from %q: give the first hour, such as 2022-05-27T00", fromText), err)
+		return 0, 0, activities.BadInput(fmt.Sprintf("from %q: give the first hour, such as 2022-05-27T00", fromText),
+			err)
 	}
 	if to, err = telemetry.ParseHour(toText); err != nil {
-		return 0, 0, activities.BadInput(fmt.Sprintf("to %q: give the first hour after the range, such as 2022-05-28T00", toText), err)
+		return 0, 0, activities.BadInput(
+			fmt.Sprintf("to %q: give the first hour after the range, such as 2022-05-28T00", toText), err)
 	}
 	if to <= from {
-		return 0, 0, activities.BadInput(fmt.Sprintf("the range from %s to %s holds no hour: to is exclusive and comes after from", from, to), nil)
+		return 0, 0, activities.BadInput(
+			fmt.Sprintf("the range from %s to %s holds no hour: to is exclusive and comes after from", from, to), nil)
 	}
 	return from, to, nil
 }
@@ -159,7 +165,8 @@ func (w *reprocessRange) reprocess(ctx workflow.Context) error {
 func (w *reprocessRange) findSpan(ctx workflow.Context) error {
 	var span gold.HourRange
 	finding := surveyHours.with(ctx, "find the first and the last hour")
-	if err := workflow.ExecuteActivity(finding, w.steps.SpanHours, activities.SpanInput{Layer: w.input.Layer}).Get(ctx, &span); err != nil {
+	if err := workflow.ExecuteActivity(finding, w.steps.SpanHours, activities.SpanInput{Layer: w.input.Layer}).Get(ctx,
+		&span); err != nil {
 		return err
 	}
 	w.from, w.to, w.next = span.From, span.To, span.From
@@ -170,7 +177,8 @@ func (w *reprocessRange) findSpan(ctx workflow.Context) error {
 
 // survey finds the next hours to run.
 func (w *reprocessRange) survey(ctx workflow.Context) (survey activities.Survey, err error) {
-	input := activities.SurveyInput{From: w.next, To: w.to, Layer: w.input.Layer, Since: w.input.Since, Limit: hoursFound}
+	input := activities.SurveyInput{From: w.next, To: w.to, Layer: w.input.Layer, Since: w.input.Since,
+		Limit: hoursFound}
 	ctx = surveyHours.with(ctx, fmt.Sprintf("find the hours with files from %s on", w.next))
 	err = workflow.ExecuteActivity(ctx, w.steps.SurveyHours, input).Get(ctx, &survey)
 	return survey, err

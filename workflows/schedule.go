@@ -32,9 +32,10 @@ type AwaitInput struct {
 	Until time.Time `json:"until"`
 }
 
-// ScheduledHour is what the hourly schedule starts. It is about the hour that its nominal time lies in. If that hour is over,
-// because this is a backfill or catches up after an outage, it ingests it and ends with it. An hour that is not over yet
-// it leaves to AwaitHour, and ends at once: were it to wait, backfills that queue up behind it would wait too.
+// ScheduledHour is what the hourly schedule starts. It is about the hour that its nominal time lies in. If that
+// hour is over, because this is a backfill or catches up after an outage, it ingests it and ends with it. An hour
+// that is not over yet it leaves to AwaitHour, and ends at once: were it to wait, backfills that queue up behind it
+// would wait too.
 //
 // When a person triggers the schedule there is no nominal time but now: it then ingests the last hour that is due.
 func ScheduledHour(ctx workflow.Context, input ScheduledInput) error {
@@ -82,8 +83,8 @@ func (w *scheduledHour) run(ctx workflow.Context) error {
 	return noteNoHours(ctx, w.hour, err)
 }
 
-// noteNoHours makes a finding of a source in which not one folder of an hour is, and a schedule ends well then. Any other error
-// stays what it is.
+// noteNoHours makes a finding of a source in which not one folder of an hour is, and a schedule ends well then. Any
+// other error stays what it is.
 func noteNoHours(ctx workflow.Context, hour telemetry.Hour, err error) error {
 	if !isType(err, activities.ErrorNoHours) {
 		return err
@@ -115,7 +116,8 @@ func (w *scheduledHour) leave(ctx workflow.Context, due time.Time) error {
 func AwaitHour(ctx workflow.Context, input AwaitInput) (IngestResult, error) {
 	hour, err := telemetry.ParseHour(input.Hour)
 	if err != nil {
-		return IngestResult{}, activities.BadInput(fmt.Sprintf("hour %q: give the UTC hour of a folder, such as 2022-05-27T05", input.Hour), err)
+		return IngestResult{}, activities.BadInput(
+			fmt.Sprintf("hour %q: give the UTC hour of a folder, such as 2022-05-27T05", input.Hour), err)
 	}
 	if wait := input.Until.Sub(workflow.Now(ctx)); wait > 0 {
 		over := workflow.TimerOptions{Summary: "until hour " + hour.String() + " is over"}

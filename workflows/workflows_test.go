@@ -35,7 +35,8 @@ var (
 func environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
-	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // of a second otherwise: too short on a busy machine
+	// of a second otherwise: too short on a busy machine
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
 	env.RegisterActivity(ingestSteps)
 	env.RegisterActivity(goldSteps)
 	env.RegisterActivity(dailySteps)
@@ -70,12 +71,18 @@ func answerGold(env *testsuite.TestWorkflowEnvironment, times int) {
 
 func TestHourIsListedAgainWhenItsFilesChange(t *testing.T) {
 	env := environment(t)
-	env.OnActivity(ingestSteps.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 1}).Return(listing(someHour, 3), nil).Once()
-	env.OnActivity(ingestSteps.ParseChunk, mock.Anything, mock.Anything).Return(hours.StagedChunk{}, sourceChanged()).Once()
-	env.OnActivity(ingestSteps.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 2}).Return(activities.Listing{}, sourceChanged()).Once()
-	env.OnActivity(ingestSteps.ListHour, mock.Anything, activities.ListInput{Hour: someHour, Listing: 3}).Return(listing(someHour, 1), nil).Once()
-	env.OnActivity(ingestSteps.ParseChunk, mock.Anything, mock.Anything).Return(hours.StagedChunk{Ref: "chunk", SectionBytes: []int64{1}}, nil)
-	env.OnActivity(ingestSteps.BuildSilver, mock.Anything, mock.Anything).Return(hours.StagedSilver{Ref: "silver"}, nil).Once()
+	env.OnActivity(ingestSteps.ListHour, mock.Anything,
+		activities.ListInput{Hour: someHour, Listing: 1}).Return(listing(someHour, 3), nil).Once()
+	env.OnActivity(ingestSteps.ParseChunk, mock.Anything, mock.Anything).Return(hours.StagedChunk{},
+		sourceChanged()).Once()
+	env.OnActivity(ingestSteps.ListHour, mock.Anything,
+		activities.ListInput{Hour: someHour, Listing: 2}).Return(activities.Listing{}, sourceChanged()).Once()
+	env.OnActivity(ingestSteps.ListHour, mock.Anything,
+		activities.ListInput{Hour: someHour, Listing: 3}).Return(listing(someHour, 1), nil).Once()
+	env.OnActivity(ingestSteps.ParseChunk, mock.Anything,
+		mock.Anything).Return(hours.StagedChunk{Ref: "chunk", SectionBytes: []int64{1}}, nil)
+	env.OnActivity(ingestSteps.BuildSilver, mock.Anything, mock.Anything).Return(hours.StagedSilver{Ref: "silver"},
+		nil).Once()
 	env.OnActivity(ingestSteps.CommitHour, mock.Anything, mock.MatchedBy(func(input activities.CommitInput) bool {
 		return len(input.Chunks) == 1 && input.Chunks[0].SectionBytes == nil && len(input.Silver) == 1
 	})).Return(ledger.Hour{Hour: someHour, State: ledger.HourComplete}, nil).Once()
@@ -90,7 +97,8 @@ func TestHourIsListedAgainWhenItsFilesChange(t *testing.T) {
 
 func TestHourThatNeverStandsStillFails(t *testing.T) {
 	env := environment(t)
-	env.OnActivity(ingestSteps.ListHour, mock.Anything, mock.Anything).Return(activities.Listing{}, sourceChanged()).Times(10)
+	env.OnActivity(ingestSteps.ListHour, mock.Anything, mock.Anything).Return(activities.Listing{},
+		sourceChanged()).Times(10)
 	env.ExecuteWorkflow(workflows.IngestHour, workflows.IngestInput{Hour: someHour.String()})
 	require.ErrorContains(t, env.GetWorkflowError(), "ingest the hour again once its writer is done")
 }
@@ -98,8 +106,10 @@ func TestHourThatNeverStandsStillFails(t *testing.T) {
 func TestHourAsksGoldAgain(t *testing.T) {
 	env := environment(t)
 	env.OnActivity(ingestSteps.ListHour, mock.Anything, mock.Anything).Return(listing(someHour, 0), nil)
-	env.OnActivity(ingestSteps.CommitHour, mock.Anything, mock.Anything).Return(ledger.Hour{State: ledger.HourEmpty}, nil)
-	env.OnActivity(ingestSteps.DropStaging, mock.Anything, mock.Anything).Return(errors.New("the disk is gone")).Times(3)
+	env.OnActivity(ingestSteps.CommitHour, mock.Anything,
+		mock.Anything).Return(ledger.Hour{State: ledger.HourEmpty}, nil)
+	env.OnActivity(ingestSteps.DropStaging, mock.Anything,
+		mock.Anything).Return(errors.New("the disk is gone")).Times(3)
 	answerGold(env, 3)
 	env.ExecuteWorkflow(workflows.IngestHour, workflows.IngestInput{Hour: someHour.String()})
 	require.NoError(t, env.GetWorkflowError(), "what can't be removed does not fail the hour")
@@ -109,7 +119,8 @@ func TestHourAsksGoldAgain(t *testing.T) {
 func TestCancelledHourFinishesItsCommit(t *testing.T) {
 	env := environment(t)
 	env.OnActivity(ingestSteps.ListHour, mock.Anything, mock.Anything).Return(listing(someHour, 0), nil)
-	env.OnActivity(ingestSteps.CommitHour, mock.Anything, mock.Anything).Return(ledger.Hour{State: ledger.HourEmpty}, nil).After(time.Minute).Once()
+	env.OnActivity(ingestSteps.CommitHour, mock.Anything, mock.Anything).Return(ledger.Hour{State: ledger.HourEmpty},
+		nil).After(time.Minute).Once()
 	env.OnActivity(goldSteps.RequestGold, mock.Anything, mock.Anything).Return(nil).Once()
 	env.OnActivity(ingestSteps.DropStaging, mock.Anything, mock.Anything).Return(nil).Once()
 	env.RegisterDelayedCallback(env.CancelWorkflow, 30*time.Second)
@@ -135,25 +146,31 @@ func listen(env *testsuite.TestWorkflowEnvironment) *[]workflows.GoldAnswer {
 func TestGoldPlansAgainAfterAConflict(t *testing.T) {
 	env := environment(t)
 	answers := listen(env)
-	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(gold.Plan{Ref: "plan", Groups: [][]int{{0, 1}, {2}}}, nil).Twice()
-	env.OnActivity(goldSteps.MergeUsers, mock.Anything, mock.Anything).Return(gold.Merged{Ref: "merged", Late: 1}, nil).Times(4)
-	env.OnActivity(goldSteps.RebuildUsers, mock.Anything, mock.Anything).Return(gold.Merged{Ref: "rebuilt"}, nil).Twice()
+	env.OnActivity(goldSteps.PlanUsers, mock.Anything,
+		mock.Anything).Return(gold.Plan{Ref: "plan", Groups: [][]int{{0, 1}, {2}}}, nil).Twice()
+	env.OnActivity(goldSteps.MergeUsers, mock.Anything, mock.Anything).Return(gold.Merged{Ref: "merged", Late: 1},
+		nil).Times(4)
+	env.OnActivity(goldSteps.RebuildUsers, mock.Anything, mock.Anything).Return(gold.Merged{Ref: "rebuilt"},
+		nil).Twice()
 	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(gold.Committed{},
 		temporal.NewNonRetryableApplicationError("gold moved", activities.ErrorConflict, nil)).Once()
 	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
 		return len(input.Merged) == 3 && len(input.Runs) == 1
-	})).Return(gold.Committed{SnapshotID: 9, Tags: []string{"hour-" + someHour.String() + ".2", "hour-1970-01-01T00"}}, nil).Once()
+	})).Return(gold.Committed{SnapshotID: 9, Tags: []string{"hour-" + someHour.String() + ".2", "hour-1970-01-01T00"}},
+		nil).Once()
 	env.OnActivity(goldSteps.DropRound, mock.Anything, mock.Anything).Return(nil).Twice()
 	env.ExecuteWorkflow(workflows.GoldWriter, workflows.GoldInput{Waiting: []activities.GoldRequest{request(someHour)}})
 	require.NoError(t, env.GetWorkflowError(), "it goes home when nobody asks")
-	require.Equal(t, []workflows.GoldAnswer{{Run: run(someHour), SnapshotID: 9, Tags: []string{"hour-" + someHour.String() + ".2"}}}, *answers)
+	require.Equal(t, []workflows.GoldAnswer{
+		{Run: run(someHour), SnapshotID: 9, Tags: []string{"hour-" + someHour.String() + ".2"}}}, *answers)
 }
 
 func TestGoldKeepsHoursThatCannotBeShownYet(t *testing.T) {
 	env := environment(t)
 	answers := listen(env)
 	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(gold.Plan{}, nil)
-	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(gold.Committed{SnapshotID: 1, Waiting: []lake.Run{run(someHour)}}, nil).Twice()
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything,
+		mock.Anything).Return(gold.Committed{SnapshotID: 1, Waiting: []lake.Run{run(someHour)}}, nil).Twice()
 	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
 		return len(input.Runs) == 1
 	})).Return(gold.Committed{SnapshotID: 2}, nil).Once()
@@ -177,7 +194,8 @@ func TestGoldContinuesAsNewWithoutLosingRequests(t *testing.T) {
 	listen(env)
 	rounds := 0
 	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(gold.Plan{}, nil)
-	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(func(_ context.Context, input activities.CommitUsersInput) (gold.Committed, error) {
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything,
+		mock.Anything).Return(func(_ context.Context, input activities.CommitUsersInput) (gold.Committed, error) {
 		rounds++
 		// There is always another hour that asks meanwhile.
 		env.SignalWorkflow(activities.GoldSignal, request(someHour+telemetry.Hour(rounds)))
@@ -195,22 +213,28 @@ func TestGoldContinuesAsNewWithoutLosingRequests(t *testing.T) {
 
 // surveyAll finds files in every hour, and lets gold answer each request at once.
 func surveyAll(env *testsuite.TestWorkflowEnvironment) {
-	env.OnActivity(ingestSteps.SurveyHours, mock.Anything, mock.Anything).Return(func(_ context.Context, input activities.SurveyInput) (activities.Survey, error) {
+	env.OnActivity(ingestSteps.SurveyHours, mock.Anything,
+		mock.Anything).Return(func(_ context.Context, input activities.SurveyInput) (activities.Survey, error) {
 		survey := activities.Survey{Until: min(input.To, input.From+telemetry.Hour(input.Limit))}
 		for hour := input.From; hour < survey.Until; hour++ {
 			survey.Hours = append(survey.Hours, hour)
 		}
 		return survey, nil
 	})
-	env.OnActivity(goldSteps.RequestGold, mock.Anything, mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
-		env.RegisterDelayedCallback(func() { env.SignalWorkflow("gold", workflows.GoldAnswer{Run: request.Run, SnapshotID: 7}) }, time.Second)
+	env.OnActivity(goldSteps.RequestGold, mock.Anything,
+		mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
+		env.RegisterDelayedCallback(func() {
+			env.SignalWorkflow("gold", workflows.GoldAnswer{Run: request.Run, SnapshotID: 7})
+		}, time.Second)
 		return nil
 	})
 }
 
 // leaveAll leaves all hours to be ingested one by one.
 func leaveAll(env *testsuite.TestWorkflowEnvironment) {
-	env.OnWorkflow(workflows.IngestHours, mock.Anything, mock.Anything).Return(func(_ workflow.Context, input workflows.HoursInput) (result activities.CommittedHours, err error) {
+	env.OnWorkflow(workflows.IngestHours, mock.Anything,
+		mock.Anything).Return(func(_ workflow.Context, input workflows.HoursInput) (result activities.CommittedHours,
+		err error) {
 		for _, text := range input.Hours {
 			hour, err := telemetry.ParseHour(text)
 			if err != nil {
@@ -231,13 +255,16 @@ func TestRangeGoesOnAfterFailuresAndNamesThem(t *testing.T) {
 	env := environment(t)
 	surveyAll(env)
 	leaveAll(env)
-	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.Anything).Return(func(_ workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
+	env.OnWorkflow(workflows.IngestHour, mock.Anything,
+		mock.Anything).Return(func(_ workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
 		if input.Hour == (someHour + 2).String() {
-			return workflows.IngestResult{}, temporal.NewNonRetryableApplicationError("the settings are wrong", activities.ErrorSettings, nil)
+			return workflows.IngestResult{}, temporal.NewNonRetryableApplicationError("the settings are wrong",
+				activities.ErrorSettings, nil)
 		}
 		return hourDone(input, ledger.HourComplete), nil
 	}).Times(5)
-	env.ExecuteWorkflow(workflows.ReprocessRange, workflows.ReprocessInput{From: someHour.String(), To: (someHour + 5).String(), Parallel: 2})
+	env.ExecuteWorkflow(workflows.ReprocessRange,
+		workflows.ReprocessInput{From: someHour.String(), To: (someHour + 5).String(), Parallel: 2})
 	require.ErrorContains(t, env.GetWorkflowError(), "1 of 5 hours failed")
 	require.ErrorContains(t, env.GetWorkflowError(), (someHour+2).String()+": the settings are wrong")
 }
@@ -246,22 +273,28 @@ func TestRangeGoesOnAfterFailuresAndNamesThem(t *testing.T) {
 func TestRangeAsksGoldForManyHoursTogether(t *testing.T) {
 	env := environment(t)
 	env.OnActivity(ingestSteps.SurveyHours, mock.Anything, mock.Anything).Return(activities.Survey{
-		Until: someHour + 9, Empty: 6, Hours: []telemetry.Hour{someHour, someHour + 3}, Done: []lake.Run{run(someHour + 1)},
+		Until: someHour + 9, Empty: 6, Hours: []telemetry.Hour{someHour, someHour + 3},
+		Done: []lake.Run{run(someHour + 1)},
 	}, nil).Once()
-	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.MatchedBy(func(input workflows.IngestInput) bool { return input.LeaveGold })).
+	env.OnWorkflow(workflows.IngestHour, mock.Anything,
+		mock.MatchedBy(func(input workflows.IngestInput) bool { return input.LeaveGold })).
 		Return(func(_ workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
 			return hourDone(input, ledger.HourComplete), nil
 		}).Twice()
 	var asked []activities.GoldRequest
-	env.OnActivity(goldSteps.RequestGold, mock.Anything, mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
+	env.OnActivity(goldSteps.RequestGold, mock.Anything,
+		mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
 		asked = append(asked, request)
 		if len(asked) == 2 { // the first answer gets lost
-			env.RegisterDelayedCallback(func() { env.SignalWorkflow("gold", workflows.GoldAnswer{Run: request.Run, SnapshotID: 7}) }, time.Second)
+			env.RegisterDelayedCallback(func() {
+				env.SignalWorkflow("gold", workflows.GoldAnswer{Run: request.Run, SnapshotID: 7})
+			}, time.Second)
 		}
 		return nil
 	}).Twice()
 	since := time.Date(2022, 6, 1, 0, 0, 0, 0, time.UTC)
-	env.ExecuteWorkflow(workflows.ReprocessRange, workflows.ReprocessInput{From: someHour.String(), To: (someHour + 9).String(), Since: since})
+	env.ExecuteWorkflow(workflows.ReprocessRange,
+		workflows.ReprocessInput{From: someHour.String(), To: (someHour + 9).String(), Since: since})
 	require.NoError(t, env.GetWorkflowError())
 	var result workflows.HoursProgress
 	require.NoError(t, env.GetWorkflowResult(&result))
@@ -275,7 +308,8 @@ func TestRangeContinuesAsNew(t *testing.T) {
 	surveyAll(env)
 	leaveAll(env)
 	running, most := 0, 0
-	env.OnWorkflow(workflows.IngestHour, mock.Anything, mock.Anything).Return(func(ctx workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
+	env.OnWorkflow(workflows.IngestHour, mock.Anything,
+		mock.Anything).Return(func(ctx workflow.Context, input workflows.IngestInput) (workflows.IngestResult, error) {
 		running++
 		most = max(most, running)
 		err := workflow.Sleep(ctx, time.Minute)
@@ -317,14 +351,17 @@ func TestScheduledHourIsTheOneOfItsNominalTime(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			env := environment(t)
 			env.SetStartTime(test.now)
-			require.NoError(t, env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(scheduled.ValueSet(test.nominal))))
+			require.NoError(t,
+				env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(scheduled.ValueSet(test.nominal))))
 			if test.ingested != "" {
-				env.OnWorkflow(workflows.IngestHour, mock.Anything, workflows.IngestInput{Hour: test.ingested}).Return(workflows.IngestResult{}, nil).Once()
+				env.OnWorkflow(workflows.IngestHour, mock.Anything,
+					workflows.IngestInput{Hour: test.ingested}).Return(workflows.IngestResult{}, nil).Once()
 			}
 			if test.awaited != "" {
-				env.OnWorkflow(workflows.AwaitHour, mock.Anything, mock.MatchedBy(func(input workflows.AwaitInput) bool {
-					return input.Hour == test.awaited
-				})).Return(workflows.IngestResult{}, nil).Once()
+				env.OnWorkflow(workflows.AwaitHour, mock.Anything,
+					mock.MatchedBy(func(input workflows.AwaitInput) bool {
+						return input.Hour == test.awaited
+					})).Return(workflows.IngestResult{}, nil).Once()
 			}
 			env.ExecuteWorkflow(workflows.ScheduledHour, workflows.ScheduledInput{Delay: test.delay})
 			require.NoError(t, env.GetWorkflowError())

@@ -67,13 +67,15 @@ func atRun(ctx context.Context, o *atOptions) error {
 	}
 	intervals := user.At(o.time.UnixMicro())
 	if len(intervals) == 0 {
-		o.stderr.Printf("%s was first seen at %s: no version is known at %s\n", user.ID, micros(user.FirstSeenAt), instant(o.time))
+		o.stderr.Printf("%s was first seen at %s: no version is known at %s\n", user.ID, micros(user.FirstSeenAt),
+			instant(o.time))
 		return nil
 	}
 	p := o.newPrinter("SERVICE", "DEVICE", "VERSION", "FROM", "TO")
 	for i := range intervals {
 		object := versionAt{
-			UserID: user.ID, UserKind: user.Kind, At: instant(o.time), historyInterval: intervalOf(&intervals[i]), SnapshotID: version.SnapshotID,
+			UserID: user.ID, UserKind: user.Kind, At: instant(o.time), historyInterval: intervalOf(&intervals[i]),
+			SnapshotID: version.SnapshotID,
 		}
 		if err := p.add(object, intervalCells(&intervals[i])...); err != nil {
 			return err

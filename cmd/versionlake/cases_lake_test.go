@@ -42,7 +42,8 @@ const (
 func newCaseLake(t *testing.T, folder string, flags ...string) *caseLake {
 	root := t.TempDir()
 	l := &caseLake{
-		t: t, folder: folder, source: filepath.Join(root, "telemetry"), dir: filepath.Join(root, "lake"), flags: flags, patience: patience,
+		t: t, folder: folder, source: filepath.Join(root, "telemetry"), dir: filepath.Join(root, "lake"), flags: flags,
+		patience: patience,
 	}
 	require.NoError(t, os.CopyFS(l.source, os.DirFS(filepath.Join(folder, "telemetry"))))
 	t.Cleanup(func() { require.NoError(t, l.stopWorker()) })
@@ -236,7 +237,8 @@ func differs(where string, wanted, got any) error {
 			}
 		}
 		if len(wanted) != len(list) {
-			return fmt.Errorf("%s has %d items, not %d: %v", where, len(list), len(wanted), list[min(len(wanted), len(list)):])
+			return fmt.Errorf("%s has %d items, not %d: %v", where, len(list), len(wanted),
+				list[min(len(wanted), len(list)):])
 		}
 		return nil
 	}
@@ -250,12 +252,14 @@ func differs(where string, wanted, got any) error {
 func TestDiffers(t *testing.T) {
 	row := `{"user_id": "kim", "history": [{"version": "1.0", "valid_to": null}]}`
 	for _, test := range []struct{ got, says string }{
-		{`{"user_id": "kim", "user_kind": "user", "history": [{"version": "1.0", "valid_to": null, "sightings": 1}]}`, ""},
+		{`{"user_id": "kim", "user_kind": "user", "history": [{"version": "1.0", "valid_to": null, "sightings": 1}]}`,
+			""},
 		{`{"user_id": "lee", "history": [{"version": "1.0", "valid_to": null}]}`, "is lee, not kim"},
 		{`{"user_id": "kim", "history": [{"version": "1.1", "valid_to": null}]}`, "is 1.1, not 1.0"},
 		{`{"user_id": "kim", "history": [{"version": "1.0"}]}`, "has no valid_to"},
 		{`{"user_id": "kim", "history": [{"version": "1.0", "valid_to": "2022"}]}`, "is 2022, not <nil>"},
-		{`{"user_id": "kim", "history": [{"version": "1.0", "valid_to": null}, {"version": "1.1"}]}`, "has 2 items, not 1"},
+		{`{"user_id": "kim", "history": [{"version": "1.0", "valid_to": null}, {"version": "1.1"}]}`,
+			"has 2 items, not 1"},
 		{`{"user_id": "kim", "history": []}`, "has 0 items, not 1"},
 		{row + "\n" + row, "has 2 items, not 1"},
 		{"", "has 0 items, not 1"},

@@ -44,14 +44,17 @@ func sinks(l *caseLake) error {
 		return err
 	}
 	asked := [][]string{
-		{"status"}, {"status", "--hours"}, {"status", "--versions"}, {"status", "--findings"}, {"daily"}, {"maintain", "--dry-run"},
+		{"status"}, {"status", "--hours"}, {"status", "--versions"}, {"status", "--findings"}, {"daily"},
+		{"maintain", "--dry-run"},
 		{"verify"}, {"verify", "--events", events}, {"verify", "--events", hostile}, {hostile}, {"help", hostile},
-		{"at", hostile, "2022-05-27T06:00:00Z"}, {"at", "p", hostile}, {"history", hostile}, {"history", "p", "--as-of", hostile},
+		{"at", hostile, "2022-05-27T06:00:00Z"}, {"at", "p", hostile}, {"history", hostile},
+		{"history", "p", "--as-of", hostile},
 		{"status", "--" + hostile}, {"status", "--output", hostile}, {"status", "--catalog", "sqlite:///" + hostile},
 		{"status", "--catalog", hostile}, {"status", "--warehouse", "file:///" + hostile}, {"forget", hostile},
 		{"ingest", hostile}, {"ingest", "2022-05-27T05", "--max-future", hostile}, {"reprocess", "--date", hostile},
 		{"reprocess", "--all", "--layer", hostile}, {"generate", "/proc/" + hostile}, {"sql", hostile},
-		{"sql", "SELECT 1", "--trino", hostile}, {"worker", "--source", hostile}, {"worker", "--source", "s3://" + hostile},
+		{"sql", "SELECT 1", "--trino", hostile}, {"worker", "--source", hostile},
+		{"worker", "--source", "s3://" + hostile},
 		{"worker", "--source", l.source, "--log-level", hostile},
 	}
 	users, err := l.users()

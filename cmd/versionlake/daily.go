@@ -54,7 +54,8 @@ is as for versionlake ingest. Without it, daily reads the lake and needs no Temp
 	flags.StringVar(&from, "from", "", "the first date, such as 2022-05-27 (UTC)")
 	flags.StringVar(&to, "to", "", "the first date after the last")
 	flags.BoolVar(&o.refresh, "refresh", false, "bring the tables up to date first")
-	flags.IntVar(&o.workers, "workers", 0, "with --refresh: steps at once in this process, where it works itself (default: as many as processors)")
+	flags.IntVar(&o.workers, "workers", 0, "with --refresh: steps at once in this process, where it works itself "+
+		"(default: as many as processors)")
 	return cmd
 }
 
@@ -103,13 +104,15 @@ func (o *dailyOptions) printDaily(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := o.newPrinter("DATE", "SERVICE", "VERSION", "USERS", "NEW", "UPGRADED TO", "AWAY", "DOWNGRADED TO", "AWAY", "SESSIONS", "ISSUES")
+	p := o.newPrinter("DATE", "SERVICE", "VERSION", "USERS", "NEW", "UPGRADED TO", "AWAY", "DOWNGRADED TO", "AWAY",
+		"SESSIONS", "ISSUES")
 	for _, row := range rows {
 		version := any(row.Version)
 		if row.Version == "" {
 			version = "–"
 		}
-		if err := p.add(row, row.Date, row.Service, version, row.Users, row.NewInstallations, row.UpgradesIn, row.UpgradesOut, row.DowngradesIn,
+		if err := p.add(row, row.Date, row.Service, version, row.Users, row.NewInstallations, row.UpgradesIn,
+			row.UpgradesOut, row.DowngradesIn,
 			row.DowngradesOut, row.Sessions, row.Issues); err != nil {
 			return err
 		}
@@ -119,8 +122,10 @@ func (o *dailyOptions) printDaily(ctx context.Context) error {
 
 // refreshDaily brings the daily aggregates up to date, and waits for that.
 func (c *session) refreshDaily(ctx context.Context, s *settings) (commit daily.Committed, err error) {
-	run, err := c.client.SignalWithStartWorkflow(ctx, activities.DailyWorkflowID, activities.DailySignal, activities.DailyRequest{Now: true},
-		client.StartWorkflowOptions{ID: activities.DailyWorkflowID, TaskQueue: worker.TaskQueue, StaticSummary: activities.DailySummary},
+	run, err := c.client.SignalWithStartWorkflow(ctx, activities.DailyWorkflowID, activities.DailySignal,
+		activities.DailyRequest{Now: true},
+		client.StartWorkflowOptions{ID: activities.DailyWorkflowID, TaskQueue: worker.TaskQueue,
+			StaticSummary: activities.DailySummary},
 		workflows.DailyWriter, workflows.DailyInput{})
 	if err != nil {
 		return commit, fmt.Errorf("ask for a refresh of the daily aggregates on %s: %w", c.where, err)

@@ -39,7 +39,8 @@ versionlake is for, each with the command that one would type. It takes less tha
 		},
 	}
 	cmd.Flags().BoolVar(&o.keep, "keep", false, "keep the folder")
-	cmd.Flags().BoolVar(&o.trino, "trino", false, "ask in SQL, too, through a Trino that runs meanwhile, and compare the answers")
+	cmd.Flags().BoolVar(&o.trino, "trino",
+		false, "ask in SQL, too, through a Trino that runs meanwhile, and compare the answers")
 	return cmd
 }
 
@@ -149,7 +150,8 @@ func (d *demo) showDaily(ctx context.Context) error {
 
 // showLateFile lets a file arrive that changes the past, and asks what is known now and what was known then.
 func (d *demo) showLateFile(ctx context.Context, before telemetry.Hour) error {
-	d.say("A late file arrives in hour %s: %s's device was offline, and had upgraded earlier than anyone knew", d.facts.LateHour, d.facts.User)
+	d.say("A late file arrives in hour %s: %s's device was offline, and had upgraded earlier than anyone knew",
+		d.facts.LateHour, d.facts.User)
 	if _, err := generate.DemoLate(ctx, d.source); err != nil {
 		return fmt.Errorf("make up the late file: %w", err)
 	}
@@ -161,7 +163,8 @@ func (d *demo) showLateFile(ctx context.Context, before telemetry.Hour) error {
 	if _, err := d.session.refreshDaily(ctx, &d.settings); err != nil {
 		return err
 	}
-	d.say("What ran at %s, by what is known today, and by what was known when hour %s was the last", instant(d.facts.Asked), before)
+	d.say("What ran at %s, by what is known today, and by what was known when hour %s was the last",
+		instant(d.facts.Asked), before)
 	if err := d.at(ctx, d.facts.Asked, ""); err != nil {
 		return err
 	}
@@ -183,7 +186,8 @@ func (d *demo) reprocess(ctx context.Context, from, to telemetry.Hour) error {
 	if err != nil {
 		return err
 	}
-	d.stdout.Printf("%d hours, %d of them empty; %d lines, %d of them rejected\n", result.Done, result.Empty, result.Lines, result.Rejects)
+	d.stdout.Printf("%d hours, %d of them empty; %d lines, %d of them rejected\n", result.Done, result.Empty,
+		result.Lines, result.Rejects)
 	return nil
 }
 

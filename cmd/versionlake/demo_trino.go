@@ -27,7 +27,9 @@ func (d *demo) showTrino(ctx context.Context) (err error) {
 		return err
 	}
 	d.command("trino up")
-	server, err := trino.Start(ctx, trino.Options{Dir: d.trinoDir(), Install: install, Catalogs: map[string]trino.Catalog{trino.CatalogName: catalog}})
+	server, err := trino.Start(ctx,
+		trino.Options{Dir: d.trinoDir(), Install: install,
+			Catalogs: map[string]trino.Catalog{trino.CatalogName: catalog}})
 	if err != nil {
 		return err
 	}
@@ -61,29 +63,35 @@ func (d *demo) questions() []sqlQuestion {
 FROM version_intervals
 WHERE user_id = '%s'
 ORDER BY valid_from`, user), nil},
-		{"What ran at " + instant(d.facts.Asked) + ", by what is known today", fmt.Sprintf(`SELECT service, device, version, valid_from, valid_to
+		{"What ran at " + instant(d.facts.Asked) + ", by what is known today",
+			fmt.Sprintf(`SELECT service, device, version, valid_from, valid_to
 FROM version_intervals
 WHERE user_id = '%s' AND valid_from <= %s AND %[2]s < valid_until`, user, moment),
 			&atOptions{settings: &d.settings, user: user, time: d.facts.Asked}},
-		{"And by what was known before the late file", fmt.Sprintf(`SELECT h.service, h.device, h.version, h.valid_from, h.valid_to
+		{"And by what was known before the late file",
+			fmt.Sprintf(`SELECT h.service, h.device, h.version, h.valid_from, h.valid_to
 FROM gold.users FOR VERSION AS OF '%s' AS u
 CROSS JOIN UNNEST(u.history) AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade)
 WHERE u.user_id = '%s' AND h.valid_from <= %s AND (h.valid_to IS NULL OR %[3]s < h.valid_to)`, before, user, moment),
 			&atOptions{settings: &d.settings, user: user, time: d.facts.Asked, asOf: before}},
-		{"The versions of a product, the oldest first, with the users who run each now", fmt.Sprintf(`SELECT v.version, v.first_seen_at, count(u.user_id) AS users_now
+		{"The versions of a product, the oldest first, with the users who run each now",
+			fmt.Sprintf(`SELECT v.version, v.first_seen_at, count(u.user_id) AS users_now
 FROM versions AS v
 LEFT JOIN users AS u ON u.current_service = v.service AND u.current_version = v.version AND u.user_kind = 'user'
 WHERE v.service = '%s'
 GROUP BY v.version, v.version_rank, v.first_seen_at
 ORDER BY v.version_rank`, d.facts.Service), nil},
-		{"Who would be hit if everything older than " + d.facts.After + " were shut down: a number for each device", fmt.Sprintf(`SELECT i.device, count(DISTINCT i.user_id) AS users
+		{"Who would be hit if everything older than " + d.facts.After + " were shut down: a number for each device",
+			fmt.Sprintf(`SELECT i.device, count(DISTINCT i.user_id) AS users
 FROM version_intervals AS i
 JOIN versions AS v ON v.service = i.service AND v.version = i.version
 JOIN versions AS kept ON kept.service = i.service AND kept.version_class = v.version_class AND kept.version = '%s'
 WHERE i.service = '%s' AND i.user_kind = 'user' AND i.valid_to IS NULL AND v.version_rank < kept.version_rank
 GROUP BY i.device
 ORDER BY users DESC, i.device`, d.facts.After, d.facts.Service), nil},
-		{"The versions day by day: such trends stay when the events themselves are dropped", fmt.Sprintf(`SELECT date_utc, version, active_users, upgrades_in, sessions, round(issues_per_thousand_users) AS issues_per_thousand, installed
+		{"The versions day by day: such trends stay when the events themselves are dropped",
+			fmt.Sprintf(
+				`SELECT date_utc, version, active_users, upgrades_in, sessions, round(issues_per_thousand_users) AS issues_per_thousand, installed
 FROM version_trend
 WHERE service = '%s' AND active_users >= 10
 ORDER BY date_utc, version_rank`, d.facts.Service), nil},
@@ -114,7 +122,8 @@ func (d *demo) ask(ctx context.Context, question sqlQuestion) error {
 	for i := range told {
 		told[i].LastSeenAt, told[i].Sightings, told[i].IsDowngrade = "", 0, nil // the question leaves them out
 	}
-	asked, err := answers[historyInterval](d, func(s *settings) error { return sqlRun(ctx, &sqlOptions{settings: s, query: question.query}) })
+	asked, err := answers[historyInterval](d,
+		func(s *settings) error { return sqlRun(ctx, &sqlOptions{settings: s, query: question.query}) })
 	if err != nil {
 		return err
 	}
@@ -123,8 +132,10 @@ func (d *demo) ask(ctx context.Context, question sqlQuestion) error {
 
 // compareAll holds every interval, day and hour that Trino tells of against the commands.
 func (d *demo) compareAll(ctx context.Context) error {
-	d.say("Is it all the same? Every interval of every user, every day of a version and every hour of the ledger, from Trino and from the commands")
-	users, err := answers[userHistory](d, func(s *settings) error { return historyRun(ctx, &historyOptions{settings: s, all: true}) })
+	d.say("Is it all the same? Every interval of every user, every day of a version and every hour of the " +
+		"ledger, from Trino and from the commands")
+	users, err := answers[userHistory](d,
+		func(s *settings) error { return historyRun(ctx, &historyOptions{settings: s, all: true}) })
 	if err != nil {
 		return err
 	}
@@ -140,7 +151,8 @@ func (d *demo) compareAll(ctx context.Context) error {
 		}
 	}
 	asked, err := answers[row](d, func(s *settings) error {
-		return sqlRun(ctx, &sqlOptions{settings: s, query: `SELECT user_id, user_kind, service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade
+		return sqlRun(ctx, &sqlOptions{settings: s,
+			query: `SELECT user_id, user_kind, service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade
 FROM version_intervals ORDER BY user_id, valid_from, service, coalesce(device, '')`})
 	})
 	if err != nil {
@@ -171,7 +183,8 @@ FROM version_intervals ORDER BY user_id, valid_from, service, coalesce(device, '
 		return err
 	}
 	trend, err := answers[day](d, func(s *settings) error {
-		return sqlRun(ctx, &sqlOptions{settings: s, query: `SELECT date_utc AS date, service, coalesce(version, '') AS version, active_users AS users, new_installations,
+		return sqlRun(ctx, &sqlOptions{settings: s,
+			query: `SELECT date_utc AS date, service, coalesce(version, '') AS version, active_users AS users, new_installations,
 upgrades_in, upgrades_out, downgrades_in, downgrades_out, other_moves_in, other_moves_out, sessions, issues FROM version_trend`})
 	})
 	if err != nil {
@@ -195,7 +208,8 @@ upgrades_in, upgrades_out, downgrades_in, downgrades_out, other_moves_in, other_
 		return err
 	}
 	hours, err := answers[hour](d, func(s *settings) error {
-		return sqlRun(ctx, &sqlOptions{settings: s, query: `SELECT date_format(hour_utc, '%Y-%m-%dT%H') AS hour, state, lines, events, rejects FROM ingest_hours ORDER BY 1`})
+		return sqlRun(ctx, &sqlOptions{settings: s,
+			query: `SELECT date_format(hour_utc, '%Y-%m-%dT%H') AS hour, state, lines, events, rejects FROM ingest_hours ORDER BY 1`})
 	})
 	if err != nil {
 		return err
@@ -225,7 +239,8 @@ func answers[T any](d *demo, run func(*settings) error) ([]T, error) {
 // same compares answers, whatever their order.
 func (d *demo) same(command string, told, asked any) error {
 	if a, b := sorted(told), sorted(asked); !slices.Equal(a, b) {
-		return fmt.Errorf("answers of Trino and `%s` differ:\n%s\nnot\n%s", command, strings.Join(b, "\n"), strings.Join(a, "\n"))
+		return fmt.Errorf("answers of Trino and `%s` differ:\n%s\nnot\n%s", command, strings.Join(b, "\n"),
+			strings.Join(a, "\n"))
 	}
 	d.stdout.Printf("(%s, as `%s` says)\n", count(int64(reflect.ValueOf(told).Len()), "row"), command)
 	return nil

@@ -44,7 +44,8 @@ catalog and a warehouse in a folder, with all their state in --dir. Other comman
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&o.port, "port", 0, "port of the Temporal server (default: any free one)")
-	flags.IntVar(&o.uiPort, "ui-port", 0, fmt.Sprintf("port of the Temporal UI (default: %d, or any free one)", devUIPort))
+	flags.IntVar(&o.uiPort, "ui-port", 0,
+		fmt.Sprintf("port of the Temporal UI (default: %d, or any free one)", devUIPort))
 	flags.IntVar(&o.workers, "workers", 0, "steps at once (default: as many as processors)")
 	addScheduleFlags(cmd, &o.schedule)
 	addLogLevel(cmd, &o.logLevel)
@@ -54,12 +55,15 @@ catalog and a warehouse in a folder, with all their state in --dir. Other comman
 func addScheduleFlags(cmd *cobra.Command, o *worker.ScheduleOptions) {
 	cmd.Flags().DurationVar(&o.Delay, "delay", workflows.DefaultDelay, "after its end, until an hour is ingested")
 	flags := cmd.Flags()
-	flags.StringVar(&o.Maintain.KeepBronze, "keep-bronze", "", "drop rows of bronze this long after their hour, such as 2160h; for ever when empty [VERSIONLAKE_KEEP_BRONZE]")
+	flags.StringVar(&o.Maintain.KeepBronze, "keep-bronze", "", "drop rows of bronze this long after their hour, "+
+		"such as 2160h; for ever when empty [VERSIONLAKE_KEEP_BRONZE]")
 	flags.StringVar(&o.Maintain.KeepEvents, "keep-events", "", "the same for silver.events [VERSIONLAKE_KEEP_EVENTS]")
 	addUpkeepFlags(cmd, &o.Maintain)
-	cmd.Flags().DurationVar(&o.ReconcileHourly, "reconcile-hourly", worker.DefaultReconcileHourly, "how far back files are compared with what was read, every hour; 0: never")
+	cmd.Flags().DurationVar(&o.ReconcileHourly, "reconcile-hourly", worker.DefaultReconcileHourly,
+		"how far back files are compared with what was read, every hour; 0: never")
 	cmd.Flags().DurationVar(&o.ReconcileDaily, "reconcile-daily", worker.DefaultReconcileDaily, "the same, every day")
-	cmd.Flags().DurationVar(&o.Catchup, "catchup", worker.DefaultCatchup, "how long an outage of Temporal the schedule makes up for")
+	cmd.Flags().DurationVar(&o.Catchup, "catchup", worker.DefaultCatchup,
+		"how long an outage of Temporal the schedule makes up for")
 }
 
 func addLogLevel(cmd *cobra.Command, level *string) {
@@ -88,7 +92,8 @@ func devRun(ctx context.Context, o *devOptions) (err error) {
 	if err := worker.EnsureSchedules(ctx, k.client, o.schedule); err != nil {
 		return err
 	}
-	o.stdout.Printf("Temporal UI  %s\nTemporal     %s\nsource       %s\nstate        %s\n", k.server.UI, k.server.Address, k.source, o.dir)
+	o.stdout.Printf("Temporal UI  %s\nTemporal     %s\nsource       %s\nstate        %s\n", k.server.UI,
+		k.server.Address, k.source, o.dir)
 	select {
 	case <-ctx.Done():
 		logger.Info("stopping: steps that run get some time to end")

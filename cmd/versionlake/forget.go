@@ -62,7 +62,8 @@ Queries that run at that moment may fail, since files go; they succeed when aske
 	flags.BoolVar(&o.list, "list", false, "list who was forgotten; the list has no ids")
 	flags.BoolVar(&o.yes, "yes", false, "erase; it can't be undone")
 	flags.BoolVar(&o.detach, "detach", false, "return once it is started")
-	flags.IntVar(&o.workers, "workers", 0, "steps at once in this process, where it works itself (default: as many as processors)")
+	flags.IntVar(&o.workers, "workers", 0, "steps at once in this process, where it works itself (default: as "+
+		"many as processors)")
 	return cmd
 }
 
@@ -86,7 +87,8 @@ func (o *forgetOptions) listErasures(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := o.newPrinter("ERASURE", "STATE", "BEGUN", "FINISHED", "SESSIONS", "ROWS", "FILES", "OBJECTS READ", "BYTES READ")
+	p := o.newPrinter("ERASURE", "STATE", "BEGUN", "FINISHED", "SESSIONS", "ROWS", "FILES", "OBJECTS READ",
+		"BYTES READ")
 	for _, e := range erasures {
 		if err := o.printErasure(p, e); err != nil {
 			return err
@@ -100,7 +102,8 @@ func (o *forgetOptions) printErasure(p *printer, e forgotten.Erasure) error {
 	if !e.FinishedAt.IsZero() {
 		finished = instant(e.FinishedAt)
 	}
-	return p.add(e, e.ID, e.State, instant(e.BegunAt), orDash(finished), e.Sessions, e.Rows, e.Files, e.Objects, size(e.Bytes))
+	return p.add(e, e.ID, e.State, instant(e.BegunAt), orDash(finished), e.Sessions, e.Rows, e.Files, e.Objects,
+		size(e.Bytes))
 }
 
 // plan says what would be erased.
@@ -118,7 +121,8 @@ func (o *forgetOptions) plan(ctx context.Context) error {
 		return err
 	}
 	bar := o.stderr.NewProgress("forget")
-	plan, err := forget.PlanForget(ctx, l, o.user, parsing, func(table string, files int64) { bar.Update("reading "+table, files, 0, "files") })
+	plan, err := forget.PlanForget(ctx, l, o.user, parsing,
+		func(table string, files int64) { bar.Update("reading "+table, files, 0, "files") })
 	bar.End()
 	if err != nil {
 		return err
@@ -131,7 +135,8 @@ func (o *forgetOptions) plan(ctx context.Context) error {
 	}
 	o.stdout.Printf("\n%s of %s, %d of them shared with others; %s lose lines. Files are those of all versions.\n",
 		count(plan.Sessions, "session"), o.user, plan.Shared, count(plan.Hours, "hour"))
-	o.stdout.Printf("All versions and tags stay, without the user. Nothing was changed: --yes does it, and can't be undone.\n")
+	o.stdout.Printf("All versions and tags stay, without the user. Nothing was changed: --yes does it, and can't " +
+		"be undone.\n")
 	return nil
 }
 
@@ -162,7 +167,8 @@ func (o *forgetOptions) forget(ctx context.Context) (err error) {
 		return err
 	}
 	options := client.StartWorkflowOptions{ID: forgotten.ForgetName(erasure), StaticSummary: "forget a user"}
-	run, err := c.start(ctx, o.settings, options, !o.detach, workflows.ForgetUser, workflows.ForgetInput{Erasure: erasure})
+	run, err := c.start(ctx, o.settings, options, !o.detach, workflows.ForgetUser,
+		workflows.ForgetInput{Erasure: erasure})
 	if err != nil {
 		return err
 	}

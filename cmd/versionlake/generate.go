@@ -62,7 +62,8 @@ give the same bytes.`,
 	flags.IntVar(&o.world.LinesPerHour, "lines", o.world.LinesPerHour, "lines an hour, roughly")
 	flags.IntVar(&o.world.FilesPerHour, "files", o.world.FilesPerHour, "files an hour")
 	flags.BoolVar(&o.demo, "demo", false, "the world of `versionlake demo`; other flags do not count")
-	flags.BoolVar(&o.bench, "benchmark", false, "hours of 2 million lines, 350 MB and 200,000 users; only --hours counts")
+	flags.BoolVar(&o.bench, "benchmark",
+		false, "hours of 2 million lines, 350 MB and 200,000 users; only --hours counts")
 	cmd.MarkFlagsMutuallyExclusive("demo", "benchmark")
 	return cmd
 }
@@ -84,7 +85,8 @@ func generateRun(ctx context.Context, o *generateOptions) error {
 		return fmt.Errorf("generate telemetry in %s: %w", o.folder, err)
 	}
 	p := o.newPrinter("HOURS", "FILES", "BYTES", "LINES", "BAD", "REPEATED")
-	if err := p.add(generated(summary), summary.Hours, summary.Files, size(summary.Bytes), summary.Lines, summary.Bad, summary.Repeated); err != nil {
+	if err := p.add(generated(summary), summary.Hours, summary.Files, size(summary.Bytes), summary.Lines, summary.Bad,
+		summary.Repeated); err != nil {
 		return err
 	}
 	return p.flush()

@@ -53,7 +53,8 @@ It reads the lake and needs no Temporal.`,
 }
 
 func addAsOf(cmd *cobra.Command, asOf *string) {
-	cmd.Flags().StringVar(asOf, "as-of", "", "as the lake knew it then: a tag (hour-2022-05-27T05), a snapshot id, or a time")
+	cmd.Flags().StringVar(asOf, "as-of",
+		"", "as the lake knew it then: a tag (hour-2022-05-27T05), a snapshot id, or a time")
 }
 
 func historyRun(ctx context.Context, o *historyOptions) error {
@@ -103,7 +104,8 @@ func findUser(ctx context.Context, l *lake.Lake, version lake.Version, id, asOf 
 		if asOf != "" {
 			known = "as of " + asOf + " the lake knew"
 		}
-		return history.User{}, fmt.Errorf("%s no user %q; ids are case-sensitive, and a session that nobody named is session:<SessionId>", known, id)
+		return history.User{}, fmt.Errorf("%s no user %q; ids are case-sensitive, and a session that nobody "+
+			"named is session:<SessionId>", known, id)
 	}
 	return user, nil
 }
@@ -129,7 +131,8 @@ type historyInterval struct {
 
 func intervalOf(i *history.Interval) historyInterval {
 	interval := historyInterval{
-		Service: i.Service, Version: i.Version, ValidFrom: micros(i.ValidFrom), LastSeenAt: micros(i.LastSeenAt), Sightings: i.Sightings,
+		Service: i.Service, Version: i.Version, ValidFrom: micros(i.ValidFrom), LastSeenAt: micros(i.LastSeenAt),
+		Sightings: i.Sightings,
 	}
 	if i.HasDevice {
 		interval.Device = &i.Device

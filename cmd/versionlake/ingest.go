@@ -63,11 +63,13 @@ versionlake dev on the same --dir; else one of its own while it runs, with its s
 // addWorkFlags adds the flags of commands that may work themselves.
 func addWorkFlags(cmd *cobra.Command, chunkBytes *int64, workers *int) {
 	cmd.Flags().Int64Var(chunkBytes, "chunk-bytes", 0, "text that one step parses, in bytes (default 32 MiB)")
-	cmd.Flags().IntVar(workers, "workers", 0, "steps at once in this process, where it works itself (default: as many as processors)")
+	cmd.Flags().IntVar(workers, "workers", 0, "steps at once in this process, where it works itself (default: as "+
+		"many as processors)")
 }
 
 // errDetachOwn: there is no server to leave the work to.
-var errDetachOwn = errors.New("--detach needs a Temporal server that stays: run `versionlake dev` on the same --dir, or set TEMPORAL_ADDRESS")
+var errDetachOwn = errors.New("--detach needs a Temporal server that stays: run `versionlake dev` on the same " +
+	"--dir, or set TEMPORAL_ADDRESS")
 
 func ingestRun(ctx context.Context, o *ingestOptions) (err error) {
 	if goOn, err := o.confirmRemoval(ctx, &o.removal, o.hour, o.hour+1); !goOn || err != nil {
@@ -95,7 +97,8 @@ func ingestRun(ctx context.Context, o *ingestOptions) (err error) {
 		o.stdout.Printf("left out: %s\n", file)
 	}
 	if result.Gold.SnapshotID != 0 {
-		o.stdout.Printf("\n%s in snapshot %d%s\n", count(result.Gold.Users, "user"), result.Gold.SnapshotID, tagList(result.Gold.Tags))
+		o.stdout.Printf("\n%s in snapshot %d%s\n", count(result.Gold.Users, "user"), result.Gold.SnapshotID,
+			tagList(result.Gold.Tags))
 	}
 	return nil
 }
@@ -114,7 +117,8 @@ func (s *settings) connectFor(ctx context.Context, workers int, detach bool) (*s
 
 // ingest starts the hour, and waits for it unless told to detach.
 func (o *ingestOptions) ingest(ctx context.Context, c *session) (result workflows.IngestResult, err error) {
-	input := workflows.IngestInput{Hour: o.hour.String(), ChunkBytes: o.chunkBytes, Parallel: o.parallel, RemoveGone: o.removeGone}
+	input := workflows.IngestInput{Hour: o.hour.String(), ChunkBytes: o.chunkBytes, Parallel: o.parallel,
+		RemoveGone: o.removeGone}
 	options := client.StartWorkflowOptions{
 		ID: workflows.HourWorkflowID(o.hour), StaticSummary: "hour " + o.hour.String(),
 		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(o.hour.String())),

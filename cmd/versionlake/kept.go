@@ -14,8 +14,8 @@ import (
 	"github.com/versionlake/versionlake/lake"
 )
 
-// keptSetting is a setting that decides what hours mean. The lake keeps it from the first write on, so that no later command reads
-// hours in another way without a word.
+// keptSetting is a setting that decides what hours mean. The lake keeps it from the first write on, so that no
+// later command reads hours in another way without a word.
 type keptSetting struct {
 	flag string
 	text func(*settings) (string, error)
@@ -26,7 +26,8 @@ type keptSetting struct {
 
 const (
 	cureSource = "hours that were read before stay as they are until they are read again: versionlake reprocess --all"
-	cureSilver = "hours that were read before stay as they are until silver is made anew: versionlake reprocess --all --layer silver; " +
+	cureSilver = "hours that were read before stay as they are until silver is made anew: versionlake reprocess " +
+		"--all --layer silver; " +
 		"lines that were rejected come with versionlake reprocess --all"
 )
 
@@ -99,10 +100,12 @@ type keptDifference struct {
 }
 
 func (d keptDifference) String() string {
-	return fmt.Sprintf("--%s is %s here, and this lake was written with %s", d.flag, shortened(d.now), shortened(d.before))
+	return fmt.Sprintf("--%s is %s here, and this lake was written with %s", d.flag, shortened(d.now),
+		shortened(d.before))
 }
 
-// takeKept takes over what the lake keeps where neither the command line nor a variable says otherwise, and returns what differs.
+// takeKept takes over what the lake keeps where neither the command line nor a variable says otherwise, and returns
+// what differs.
 func (s *settings) takeKept(ctx context.Context, l *lake.Lake) (differences []keptDifference, err error) {
 	kept, err := l.KeptSettings(ctx)
 	if err != nil {
@@ -161,7 +164,8 @@ func (s *settings) refuseOthers(ctx context.Context, where string) error {
 	}
 	for _, d := range differences {
 		if !d.first {
-			return usagef("%s: %s reads hours by the lake's; start its worker with --%s to change that", d, where, d.flag)
+			return usagef("%s: %s reads hours by the lake's; start its worker with --%s to change that", d, where,
+				d.flag)
 		}
 	}
 	return nil

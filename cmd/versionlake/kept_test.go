@@ -28,8 +28,8 @@ func asked(t *testing.T, dir string, args ...string) (*settings, *bytes.Buffer) 
 	return s, &stderr
 }
 
-// TestKeptSettings: what decides the meaning of hours is of the lake from its first write on. A command that says nothing follows
-// it; one that says otherwise is told, and what hours that were read before need.
+// TestKeptSettings: what decides the meaning of hours is of the lake from its first write on. A command that says
+// nothing follows it; one that says otherwise is told, and what hours that were read before need.
 func TestKeptSettings(t *testing.T) {
 	dir := t.TempDir()
 	events := filepath.Join(dir, "events.json")
@@ -44,7 +44,8 @@ func TestKeptSettings(t *testing.T) {
 		return s, stderr.String()
 	}
 
-	_, says := keep("--events", events, "--max-past", "48h", "--layout", "dt={YYYY}{MM}{DD}/{HH}", "--sessions-by-service")
+	_, says := keep("--events", events, "--max-past", "48h", "--layout", "dt={YYYY}{MM}{DD}/{HH}",
+		"--sessions-by-service")
 	require.Empty(t, says, "the first write keeps, and has nothing to say")
 
 	s, says := keep()
@@ -58,7 +59,8 @@ func TestKeptSettings(t *testing.T) {
 	require.Equal(t, []string{"nobody"}, catalogue.Absent)
 
 	_, says = keep("--max-past", "72h")
-	require.Contains(t, says, "--max-past is 72h0m0s here, and this lake was written with 48h0m0s: it counts from now on")
+	require.Contains(t, says,
+		"--max-past is 72h0m0s here, and this lake was written with 48h0m0s: it counts from now on")
 	require.Contains(t, says, "reprocess --all")
 	s, says = keep()
 	require.Empty(t, says)

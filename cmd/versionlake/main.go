@@ -1,4 +1,5 @@
-// Command versionlake keeps the history of the software versions that users run in an Iceberg lake, and answers from it.
+// Command versionlake keeps the history of the software versions that users run in an Iceberg lake, and answers
+// from it.
 package main
 
 import (
@@ -85,7 +86,8 @@ func nextStep(err error) string {
 	case errors.As(err, &usage):
 		return "see `versionlake help`, or --help after a command"
 	case errors.Is(err, lake.ErrNoLake):
-		return "ingest an hour first (`versionlake ingest 2022-05-27T05 --source FOLDER`), or name another lake with --dir, or --catalog and --warehouse"
+		return "ingest an hour first (`versionlake ingest 2022-05-27T05 --source FOLDER`), or name another lake " +
+			"with --dir, or --catalog and --warehouse"
 	case errors.Is(err, worker.ErrNoServer), isApplicationError(err, activities.ErrorBadInput):
 		return "" // it is in the text
 	}

@@ -18,7 +18,8 @@ import (
 // run executes a command line as a user would, without the settings of whoever runs the tests.
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	for _, variable := range []string{"VERSIONLAKE_DIR", "VERSIONLAKE_SOURCE", "VERSIONLAKE_WAREHOUSE", "VERSIONLAKE_CATALOG", "VERSIONLAKE_EVENTS", "TEMPORAL_ADDRESS", "TEMPORAL_PROFILE"} {
+	for _, variable := range []string{"VERSIONLAKE_DIR", "VERSIONLAKE_SOURCE", "VERSIONLAKE_WAREHOUSE",
+		"VERSIONLAKE_CATALOG", "VERSIONLAKE_EVENTS", "TEMPORAL_ADDRESS", "TEMPORAL_PROFILE"} {
 		t.Setenv(variable, "")
 	}
 	t.Setenv("TEMPORAL_CONFIG_FILE", filepath.Join(t.TempDir(), "none.toml"))
@@ -101,7 +102,8 @@ func TestRanges(t *testing.T) {
 
 func TestNoLakeYet(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "lake")
-	for _, args := range [][]string{{"status"}, {"verify"}, {"forget", "p1"}, {"forget", "--list"}, {"history", "p1"}, {"at", "p1", "2021-12-24T12:00:00Z"}} {
+	for _, args := range [][]string{{"status"}, {"verify"}, {"forget", "p1"}, {"forget", "--list"}, {"history", "p1"},
+		{"at", "p1", "2021-12-24T12:00:00Z"}} {
 		code, _, stderr := run(t, append(args, "--dir", dir)...)
 		require.Equal(t, exitError, code)
 		require.Contains(t, stderr, "ingest an hour first")
@@ -133,8 +135,10 @@ func TestHistoryFormat(t *testing.T) {
 		return moment.UnixMicro()
 	}
 	user := history.Build("p<1>&", history.KindUser, []history.Sighting{
-		{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.22.03", Time: at("2021-12-24T11:31:19.459Z")},
-		{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.22.02", Time: at("2021-12-25T00:00:00Z")},
+		{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.22.03",
+			Time: at("2021-12-24T11:31:19.459Z")},
+		{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.22.02",
+			Time: at("2021-12-25T00:00:00Z")},
 		{Service: "Other", Version: "7", Time: at("2021-12-25T00:00:00.000001Z")},
 		{Service: "Other", Version: "unknown", Time: at("2021-12-26T00:00:00Z")},
 	})
@@ -158,7 +162,8 @@ func TestOwnServer(t *testing.T) {
 	source, dir := filepath.Join(root, "a source"), filepath.Join(root, "a lake")
 	folder := filepath.Join(source, "2021", "12", "24", "11")
 	require.NoError(t, os.MkdirAll(folder, dirRights))
-	line := "Info\t2021-12-24T11:31:19.459+0000\tClientApp\t28E9\t2\t{'Name': 'SoftwareVersion', 'Device': 'Gameboy', 'Version': 1.22.03}\n"
+	line := "Info\t2021-12-24T11:31:19.459+0000\tClientApp\t28E9\t2\t{'Name': 'SoftwareVersion', 'Device': " +
+		"'Gameboy', 'Version': 1.22.03}\n"
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "a.tsv"), []byte(line), fileRights))
 
 	code, stdout, stderr := run(t, "ingest", "2021-12-24T11", "--source", source, "--dir", dir)
@@ -168,14 +173,17 @@ func TestOwnServer(t *testing.T) {
 
 	code, stdout, stderr = run(t, "history", "--all", "--dir", dir, "--output", "json")
 	require.Equal(t, exitOK, code, stderr)
-	require.Equal(t, `{"user_id":"session:28E9","user_kind":"session","history":[{"service":"ClientApp","device":"Gameboy","version":"1.22.03",`+
-		`"valid_from":"2021-12-24T11:31:19.459Z","valid_to":null,"last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1,"is_downgrade":false}]}`+"\n", stdout)
+	require.Equal(t,
+		`{"user_id":"session:28E9","user_kind":"session","history":[{"service":"ClientApp","device":"Gameboy","version":"1.22.03",`+
+			`"valid_from":"2021-12-24T11:31:19.459Z","valid_to":null,"last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1,"is_downgrade":false}]}`+"\n", stdout)
 
-	code, stdout, stderr = run(t, "at", "session:28E9", "2021-12-24T11:31:19.459Z", "--dir", dir, "--as-of", "hour-2021-12-24T11")
+	code, stdout, stderr = run(t, "at", "session:28E9", "2021-12-24T11:31:19.459Z", "--dir", dir, "--as-of",
+		"hour-2021-12-24T11")
 	require.Equal(t, exitOK, code, stderr)
 	require.Contains(t, stdout, "1.22.03")
 
-	code, _, stderr = run(t, "at", "session:28E9", "2021-12-24T12:00:00Z", "--dir", dir, "--as-of", "hour-1999-01-01T00")
+	code, _, stderr = run(t, "at", "session:28E9", "2021-12-24T12:00:00Z", "--dir", dir,
+		"--as-of", "hour-1999-01-01T00")
 	require.Equal(t, exitError, code)
 	require.Contains(t, stderr, "versionlake status")
 
@@ -199,7 +207,8 @@ func TestOwnServer(t *testing.T) {
 	require.NoError(t, os.WriteFile(events, []byte(`{"events": {"SoftwareVersion": []}}`), fileRights))
 	code, stdout, stderr = run(t, "verify", "--dir", dir, "--events", events, "--output", "json")
 	require.Equal(t, exitError, code)
-	require.Contains(t, stdout, `{"rule":1,"table":"silver.sightings","hour":"2021-12-24T11","file":"2021/12/24/11/a.tsv:1","text":"silver has a row too many`)
+	require.Contains(t, stdout,
+		`{"rule":1,"table":"silver.sightings","hour":"2021-12-24T11","file":"2021/12/24/11/a.tsv:1","text":"silver has a row too many`)
 	require.Contains(t, stdout, `"differences":2,`)
 	require.Contains(t, stderr, "2 differences found")
 
@@ -215,7 +224,8 @@ func TestOwnServer(t *testing.T) {
 	// What reads no source works when it is gone, too.
 	require.NoError(t, os.RemoveAll(source))
 	for _, command := range [][]string{
-		{"reprocess", "--all", "--layer", "silver"}, {"reprocess", "--all", "--layer", "gold"}, {"maintain"}, {"daily", "--refresh"}, {"history", "p1"}, {"forget", "p1", "--yes"},
+		{"reprocess", "--all", "--layer", "silver"}, {"reprocess", "--all", "--layer", "gold"}, {"maintain"}, {"daily",
+			"--refresh"}, {"history", "p1"}, {"forget", "p1", "--yes"},
 	} {
 		code, stdout, stderr = run(t, append(command, "--dir", dir)...)
 		require.Equal(t, exitOK, code, "%s: %s%s", command, stdout, stderr)

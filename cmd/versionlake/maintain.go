@@ -37,7 +37,8 @@ The work is the Temporal workflow maintain; which server it uses is as for versi
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.input.DropBefore != "" {
 				if _, err := time.Parse(time.RFC3339, o.input.DropBefore); err != nil {
-					return usagef("--drop-before %q: give a time such as 2022-05-01T00:00:00Z (RFC 3339)", o.input.DropBefore)
+					return usagef("--drop-before %q: give a time such as 2022-05-01T00:00:00Z (RFC 3339)",
+						o.input.DropBefore)
 				}
 			}
 			for flag, text := range map[string]string{"snapshot-age": o.input.SnapshotAge, "grace": o.input.Grace} {
@@ -52,18 +53,22 @@ The work is the Temporal workflow maintain; which server it uses is as for versi
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.input.DropBefore, "drop-before", "", "drop bronze and silver.events of hours before this time, for good")
+	flags.StringVar(&o.input.DropBefore, "drop-before",
+		"", "drop bronze and silver.events of hours before this time, for good")
 	flags.BoolVar(&o.input.DryRun, "dry-run", false, "say what would be saved, and change nothing")
 	flags.BoolVar(&o.detach, "detach", false, "return once it is started")
-	flags.IntVar(&o.workers, "workers", 0, "steps at once in this process, where it works itself (default: as many as processors)")
+	flags.IntVar(&o.workers, "workers", 0, "steps at once in this process, where it works itself (default: as "+
+		"many as processors)")
 	addUpkeepFlags(cmd, &o.input)
 	return cmd
 }
 
 // addUpkeepFlags adds the ages that maintenance goes by.
 func addUpkeepFlags(cmd *cobra.Command, input *workflows.MaintainInput) {
-	cmd.Flags().StringVar(&input.SnapshotAge, "snapshot-age", "", "how long snapshots can be read that no tag names (default 48h)")
-	cmd.Flags().StringVar(&input.Grace, "grace", "", "how long files are left alone that nothing names; longer than any query (default 24h)")
+	cmd.Flags().StringVar(&input.SnapshotAge, "snapshot-age", "",
+		"how long snapshots can be read that no tag names (default 48h)")
+	cmd.Flags().StringVar(&input.Grace, "grace", "", "how long files are left alone that nothing names; longer "+
+		"than any query (default 24h)")
 }
 
 func maintainRun(ctx context.Context, o *maintainOptions) (err error) {

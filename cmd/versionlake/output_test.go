@@ -25,7 +25,8 @@ func TestNothingElseWrites(t *testing.T) {
 			return err
 		}
 		switch name := entry.Name(); {
-		case entry.IsDir() && (len(name) > 2 && name[0] == '.' || name == "bench" || name == "tools" || name == "testserver"):
+		case entry.IsDir() && (len(name) > 2 && name[0] == '.' || name == "bench" || name == "tools" ||
+			name == "testserver"):
 			return fs.SkipDir
 		case entry.IsDir() || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go"):
 			return nil
@@ -48,7 +49,8 @@ func TestHostileAnswers(t *testing.T) {
 	defer db.Close()
 	const query = "SELECT 'x\n\u202e\x1by' AS \"a\x1b[2J\n\", '生' AS 生命, 5 AS b UNION ALL SELECT 'split\\nrow', NULL, 1.5"
 	for output, wanted := range map[string]string{
-		outputTable: " a\\x1b[2J\\n      生命    b\n───────────────────────────\n" + " x\\n\\u202e\\x1by  生      5\n split\\\\nrow     –     1.5\n",
+		outputTable: " a\\x1b[2J\\n      生命    b\n───────────────────────────\n" +
+			" x\\n\\u202e\\x1by  生      5\n split\\\\nrow     –     1.5\n",
 		outputJSON: `{"a\u001b[2J\n":"x\n\u202e\u001by","生命":"生","b":5}` + "\n" +
 			`{"a\u001b[2J\n":"split\\nrow","生命":null,"b":1.5}` + "\n",
 	} {

@@ -51,7 +51,8 @@ concerns. Workers do this by themselves for the last days; versionlake status te
 	}
 	window.addFlags(cmd)
 	o.removal.addFlags(cmd)
-	cmd.Flags().IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel, "workflows at once, each of an hour or of some small ones")
+	cmd.Flags().IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel,
+		"workflows at once, each of an hour or of some small ones")
 	cmd.Flags().BoolVar(&o.detach, "detach", false, "return once it is started")
 	addWorkFlags(cmd, &o.chunkBytes, &o.workers)
 	return cmd
@@ -66,10 +67,12 @@ func reconcileRun(ctx context.Context, o *reconcileOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	input := workflows.ReconcileInput{From: o.from.String(), To: o.to.String(), Degraded: true, Parallel: o.parallel, ChunkBytes: o.chunkBytes,
+	input := workflows.ReconcileInput{From: o.from.String(), To: o.to.String(), Degraded: true, Parallel: o.parallel,
+		ChunkBytes: o.chunkBytes,
 		RemoveGone: o.removeGone}
 	run, err := c.start(ctx, o.settings, client.StartWorkflowOptions{
-		ID: workflows.ReconcileWorkflowID(o.from, o.to), StaticSummary: fmt.Sprintf("compare %d hours from %s to %s with the source", o.to-o.from, o.from, o.to),
+		ID:            workflows.ReconcileWorkflowID(o.from, o.to),
+		StaticSummary: fmt.Sprintf("compare %d hours from %s to %s with the source", o.to-o.from, o.from, o.to),
 	}, !o.detach, workflows.Reconcile, input)
 	if err != nil {
 		return err
@@ -85,13 +88,16 @@ func reconcileRun(ctx context.Context, o *reconcileOptions) (err error) {
 	if err := c.refreshDailyNow(ctx, o.settings); err != nil {
 		return err
 	}
-	p := o.newPrinter("HOURS", "EMPTY", "DROPPED", "DIFFER", "ADDED", "CHANGED", "GONE", "REMOVED", "INGESTED", "DEGRADED", "FAILED")
-	if err := p.add(result, result.Hours, result.Empty, result.Dropped, result.Differ, result.Added, result.Changed, result.Gone, result.Removed,
+	p := o.newPrinter("HOURS", "EMPTY", "DROPPED", "DIFFER", "ADDED", "CHANGED", "GONE", "REMOVED", "INGESTED",
+		"DEGRADED", "FAILED")
+	if err := p.add(result, result.Hours, result.Empty, result.Dropped, result.Differ, result.Added, result.Changed,
+		result.Gone, result.Removed,
 		result.Ran, result.Degraded, result.Failed); err != nil {
 		return err
 	}
 	if result.Gone > 0 {
-		o.tellGone(fmt.Sprintf("%s of %s have left the source", count(result.Gone, "file"), count(int64(result.GoneHours), "hour")))
+		o.tellGone(fmt.Sprintf("%s of %s have left the source", count(result.Gone, "file"),
+			count(int64(result.GoneHours), "hour")))
 	}
 	return p.flush()
 }

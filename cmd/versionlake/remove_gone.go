@@ -19,14 +19,16 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// removal is what commands that read hours again do with what left the source: nothing, unless they are told to take it out.
+// removal is what commands that read hours again do with what left the source: nothing, unless they are told to
+// take it out.
 type removal struct {
 	removeGone, yes, dryRun bool
 }
 
 func (r *removal) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.BoolVar(&r.removeGone, "remove-gone", false, "take out the rows of files that left the source, or that are bad now; without it they stay")
+	flags.BoolVar(&r.removeGone, "remove-gone", false, "take out the rows of files that left the source, or that "+
+		"are bad now; without it they stay")
 	flags.BoolVar(&r.yes, "yes", false, "with --remove-gone: do it without asking")
 	flags.BoolVar(&r.dryRun, "dry-run", false, "with --remove-gone: say what would go, and change nothing")
 }
@@ -44,7 +46,8 @@ func (r *removal) validate() error {
 // errKept: nobody said that the rows shall go.
 var errKept = errors.New("nothing was changed: --yes takes the rows out, and they come back only with their files")
 
-// confirmRemoval says what --remove-gone takes out of the hours in [from, to), and asks; false: nothing more is to be done.
+// confirmRemoval says what --remove-gone takes out of the hours in [from, to), and asks; false: nothing more is to
+// be done.
 func (s *settings) confirmRemoval(ctx context.Context, r *removal, from, to telemetry.Hour) (goOn bool, err error) {
 	if !r.removeGone {
 		return true, nil
@@ -128,7 +131,8 @@ func (s *settings) printRemoval(plan hours.Removal) {
 		s.stderr.Printf("  and %d more\n", more)
 	}
 	s.stderr.Printf("--remove-gone takes out %s of %s in %s, with sightings of %s\n",
-		count(plan.Events+plan.Rejects, "row"), count(plan.Files, "file"), count(plan.Hours, "hour"), count(plan.Users, "user"))
+		count(plan.Events+plan.Rejects, "row"), count(plan.Files, "file"), count(plan.Hours, "hour"),
+		count(plan.Users, "user"))
 }
 
 // tellGone says what left the source, beside the command's own output.

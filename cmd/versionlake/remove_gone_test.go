@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRemoveGone: files that left the source stay in the lake until somebody says that their rows shall go, and has seen what that is.
+// TestRemoveGone: files that left the source stay in the lake until somebody says that their rows shall go, and has
+// seen what that is.
 func TestRemoveGone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Temporal server")
@@ -18,7 +19,8 @@ func TestRemoveGone(t *testing.T) {
 	folder := func(hour string) string { return filepath.Join(source, "2022", "05", "27", hour) }
 	for hour, version := range map[string]string{"05": "1.05", "06": "1.06", "07": "1.07"} {
 		require.NoError(t, os.MkdirAll(folder(hour), dirRights))
-		line := "Telemetry\t2022-05-27T" + hour + ":10:00Z\tApp\tS" + hour + "\t1\t{'Name': 'SoftwareVersion', 'Version': '" + version + "', 'UserId': 'kim'}\n"
+		line := "Telemetry\t2022-05-27T" + hour + ":10:00Z\tApp\tS" +
+			hour + "\t1\t{'Name': 'SoftwareVersion', 'Version': '" + version + "', 'UserId': 'kim'}\n"
 		if hour == "06" {
 			line += "Telemetry\t2022-05-27T06:20:00Z\tApp\tS\t1\t{'Name': 'SoftwareVersion', 'Version': '2.00'}\n" +
 				"Telemetry\t2022-05-27T06:30:00Z\tApp\tS\t1\t{'Name': 'Login', 'UserId': 'lee'}\nbroken\n"
@@ -60,7 +62,8 @@ func TestRemoveGone(t *testing.T) {
 		stdout, stderr = ok(append([]string{command, "--remove-gone", "--dry-run"}, day...)...)
 		require.Contains(t, stderr, "--remove-gone takes out 5 rows of 2 files in 2 hours, with sightings of 2 users")
 		require.Empty(t, stdout)
-		refused("--yes and --dry-run exclude each other", append([]string{command, "--remove-gone", "--dry-run", "--yes"}, day...)...)
+		refused("--yes and --dry-run exclude each other",
+			append([]string{command, "--remove-gone", "--dry-run", "--yes"}, day...)...)
 		refused("go with --remove-gone", append([]string{command, "--yes"}, day...)...)
 	}
 	refused("--layer bronze", append([]string{"reprocess", "--remove-gone", "--layer", "silver"}, day...)...)
@@ -83,11 +86,13 @@ func TestRemoveGone(t *testing.T) {
 	// A disk that is not mounted, a folder above it: nothing changes, whatever is asked for.
 	hours := func() string { stdout, _ := ok("status", "--hours", "--output", "json", "--dir", dir); return stdout }
 	before, ledger := history(), hours()
-	commands := [][]string{{"reprocess", "--date", "2022-05-27"}, {"ingest", "2022-05-27T07"}, {"reprocess", "--all"}, {"reconcile", "--date", "2022-05-27"}}
+	commands := [][]string{{"reprocess", "--date", "2022-05-27"}, {"ingest", "2022-05-27T07"}, {"reprocess", "--all"},
+		{"reconcile", "--date", "2022-05-27"}}
 	for n, wrong := range []string{t.TempDir(), root, folder("07")} {
 		for _, args := range commands[:max(1, len(commands)>>(2*n))] {
 			refused("the source has no folder of an hour", append(args, "--source", wrong, "--dir", dir)...)
-			refused("the source has no folder of an hour", append(args, "--remove-gone", "--yes", "--source", wrong, "--dir", dir)...)
+			refused("the source has no folder of an hour",
+				append(args, "--remove-gone", "--yes", "--source", wrong, "--dir", dir)...)
 		}
 	}
 	require.Equal(t, before, history())

@@ -80,10 +80,13 @@ is a Temporal workflow; which server it uses is as for versionlake ingest.`,
 	window.addFlags(cmd)
 	window.addAll(cmd)
 	o.removal.addFlags(cmd)
-	flags.StringVar(&o.layer, "layer", activities.LayerBronze, "where to start: bronze (from the source), silver (from bronze) or gold (from silver)")
-	flags.IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel, "workflows at once, each of an hour or of some small ones")
+	flags.StringVar(&o.layer, "layer", activities.LayerBronze, "where to start: bronze (from the source), silver "+
+		"(from bronze) or gold (from silver)")
+	flags.IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel,
+		"workflows at once, each of an hour or of some small ones")
 	flags.BoolVar(&o.detach, "detach", false, "return once the range is started")
-	flags.BoolVar(&o.resume, "resume", false, "go on with this range where it was given up, or wait for it where it runs")
+	flags.BoolVar(&o.resume, "resume", false,
+		"go on with this range where it was given up, or wait for it where it runs")
 	addWorkFlags(cmd, &o.chunkBytes, &o.workers)
 	complete(cmd, "layer", layers...)
 	return cmd
@@ -129,11 +132,13 @@ func (s *settings) printRange(p workflows.HoursProgress) error {
 
 // reprocess starts the range, or goes on with it, and waits for it unless told to detach.
 func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result workflows.HoursProgress, err error) {
-	input := workflows.ReprocessInput{Layer: o.layer, Parallel: o.parallel, ChunkBytes: o.chunkBytes, RemoveGone: o.removeGone}
+	input := workflows.ReprocessInput{Layer: o.layer, Parallel: o.parallel, ChunkBytes: o.chunkBytes,
+		RemoveGone: o.removeGone}
 	options := client.StartWorkflowOptions{ID: workflows.AllWorkflowID, StaticSummary: "every hour"}
 	if !o.all {
 		input.From, input.To = o.from.String(), o.to.String()
-		options.ID, options.StaticSummary = workflows.RangeWorkflowID(o.from, o.to), fmt.Sprintf("%d hours from %s to %s", o.to-o.from, o.from, o.to)
+		options.ID, options.StaticSummary = workflows.RangeWorkflowID(o.from,
+			o.to), fmt.Sprintf("%d hours from %s to %s", o.to-o.from, o.from, o.to)
 	}
 	var run client.WorkflowRun
 	if o.resume {
@@ -166,19 +171,23 @@ func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result wo
 // memoSince remembers, with a range's workflow, since when its hours count as done.
 const memoSince = "since"
 
-// resume finds the range that was given up last, and since when its hours count as done; run is nil unless it runs still.
+// resume finds the range that was given up last, and since when its hours count as done; run is nil unless it runs
+// still.
 func (c *session) resume(ctx context.Context, id string) (run client.WorkflowRun, since time.Time, err error) {
 	description, err := c.client.DescribeWorkflowExecution(ctx, id, "")
 	var unknown *serviceerror.NotFound
 	if errors.As(err, &unknown) {
-		return nil, since, usagef("--resume: %s knows no range of these very hours (any more); leave --resume out to do all of them", c.where)
+		return nil, since, usagef("--resume: %s knows no range of these very hours (any more); leave --resume "+
+			"out to do all of them", c.where)
 	}
 	if err != nil {
 		return nil, since, fmt.Errorf("look for %s on %s: %w", id, c.where, err)
 	}
 	info := description.GetWorkflowExecutionInfo()
-	if err := converter.GetDefaultDataConverter().FromPayload(info.GetMemo().GetFields()[memoSince], &since); err != nil || since.IsZero() {
-		return nil, since, usagef("--resume: %s was not started by this command; leave --resume out to do all of its hours", id)
+	if err := converter.GetDefaultDataConverter().FromPayload(info.GetMemo().GetFields()[memoSince], &since); err !=
+		nil || since.IsZero() {
+		return nil, since, usagef(
+			"--resume: %s was not started by this command; leave --resume out to do all of its hours", id)
 	}
 	if info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		run = c.client.GetWorkflow(ctx, id, "")

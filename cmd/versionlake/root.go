@@ -34,8 +34,10 @@ Hours are written 2022-05-27T05, times 2021-12-24T11:31:19.459Z, both UTC. Where
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	s.addFlags(root)
 	root.AddCommand(
-		newDemoCommand(s, nil), newDevCommand(s, nil), newWorkerCommand(s, nil), newIngestCommand(s, nil), newReprocessCommand(s, nil), newReconcileCommand(s, nil),
-		newHistoryCommand(s, nil), newAtCommand(s, nil), newDailyCommand(s, nil), newStatusCommand(s, nil), newVerifyCommand(s, nil), newGenerateCommand(s, nil), newVersionCommand(s, nil),
+		newDemoCommand(s, nil), newDevCommand(s, nil), newWorkerCommand(s, nil), newIngestCommand(s, nil),
+		newReprocessCommand(s, nil), newReconcileCommand(s, nil),
+		newHistoryCommand(s, nil), newAtCommand(s, nil), newDailyCommand(s, nil), newStatusCommand(s, nil),
+		newVerifyCommand(s, nil), newGenerateCommand(s, nil), newVersionCommand(s, nil),
 		newMaintainCommand(s, nil), newTrinoCommand(s, nil), newSQLCommand(s, nil),
 		newForgetCommand(s, nil),
 	)

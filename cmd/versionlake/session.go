@@ -30,8 +30,8 @@ type session struct {
 	close   func() error
 }
 
-// connect finds the Temporal server to use: the one that TEMPORAL_* settings name; else that of `versionlake dev` on the
-// same --dir; else one of its own, with a worker, for as long as the command runs.
+// connect finds the Temporal server to use: the one that TEMPORAL_* settings name; else that of `versionlake dev`
+// on the same --dir; else one of its own, with a worker, for as long as the command runs.
 func (s *settings) connect(ctx context.Context, workers int) (*session, error) {
 	if c, err := s.connectLasting(ctx); c != nil || err != nil {
 		return c, err
@@ -99,7 +99,8 @@ func (s *settings) connectDev(ctx context.Context) (*session, error) {
 		c.Close()
 		return nil, err
 	}
-	return &session{client: c, where: fmt.Sprintf("versionlake dev (process %d, %s)", state.PID, state.UI), lasting: true, close: closeClient(c)}, nil
+	return &session{client: c, where: fmt.Sprintf("versionlake dev (process %d, %s)", state.PID, state.UI),
+		lasting: true, close: closeClient(c)}, nil
 }
 
 // sameSource refuses to let the running worker read another source than the one that was asked for.
@@ -112,7 +113,8 @@ func (s *settings) sameSource(ctx context.Context, state devState) error {
 		return err
 	}
 	if wanted.String() != state.Source {
-		return usagef("process %d works on %s with the source %s; stop it to use %s", state.PID, s.dir, state.Source, wanted)
+		return usagef("process %d works on %s with the source %s; stop it to use %s", state.PID, s.dir, state.Source,
+			wanted)
 	}
 	return nil
 }
@@ -137,13 +139,15 @@ func (s *settings) connectOwn(ctx context.Context, workers int) (_ *session, err
 	s.tellStrays(ctx, k.source)
 	s.stderr.Printf("no Temporal server is named: running one in %s for this command, see %s\n", s.dir, k.server.UI)
 	return &session{
-		client: k.client, where: "the local Temporal server, whose log is in " + s.dir, ui: k.server.UI, failed: k.server.Ended(),
-		close: func() error { return errors.Join(k.stop(), logFile.Close(), unlock()) },
+		client: k.client, where: "the local Temporal server, whose log is in " + s.dir, ui: k.server.UI,
+		failed: k.server.Ended(),
+		close:  func() error { return errors.Join(k.stop(), logFile.Close(), unlock()) },
 	}, nil
 }
 
 // start starts a workflow once no other of its id runs: what it is to read may have come after the other looked.
-func (c *session) start(ctx context.Context, s *settings, options client.StartWorkflowOptions, wait bool, workflow, input any) (client.WorkflowRun, error) {
+func (c *session) start(ctx context.Context, s *settings, options client.StartWorkflowOptions, wait bool, workflow,
+	input any) (client.WorkflowRun, error) {
 	options.TaskQueue = worker.TaskQueue
 	options.WorkflowIDConflictPolicy = enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL
 	options.WorkflowExecutionErrorWhenAlreadyStarted = true
@@ -157,7 +161,8 @@ func (c *session) start(ctx context.Context, s *settings, options client.StartWo
 			return run, nil
 		}
 		if !wait {
-			return nil, fmt.Errorf("%s runs already, and may have looked at the source before; without --detach this waits for it and does it once more", options.ID)
+			return nil, fmt.Errorf("%s runs already, and may have looked at the source before; without --detach "+
+				"this waits for it and does it once more", options.ID)
 		}
 		s.stderr.Printf("%s runs already: waiting for it, then doing it once more\n", options.ID)
 		if err := c.client.GetWorkflow(ctx, options.ID, running.RunId).Get(ctx, nil); err != nil && ctx.Err() != nil {
@@ -173,9 +178,11 @@ const (
 	cancelPatience  = 45 * time.Second
 )
 
-// wait waits for a workflow and gives its result, and shows meanwhile how far it is and what fails. When the command is
-// interrupted it cancels the workflow, and waits until that has cleaned up. show also names the workflows that work for it.
-func (c *session) wait(ctx context.Context, run client.WorkflowRun, result any, p terminal.Progress, show func(context.Context, terminal.Progress) []string) error {
+// wait waits for a workflow and gives its result, and shows meanwhile how far it is and what fails. When the
+// command is interrupted it cancels the workflow, and waits until that has cleaned up. show also names the
+// workflows that work for it.
+func (c *session) wait(ctx context.Context, run client.WorkflowRun, result any, p terminal.Progress,
+	show func(context.Context, terminal.Progress) []string) error {
 	ended := make(chan error, 1)
 	getCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -271,7 +278,8 @@ func (w *failureWatch) show(ctx context.Context, p terminal.Progress, workflowID
 				continue
 			}
 			w.told[key] = failure.Message
-			p.Note(fmt.Sprintf("%s: %s failed and is tried again (attempt %d): %s", id, activity.ActivityType.Name, activity.Attempt, failure.Message))
+			p.Note(fmt.Sprintf("%s: %s failed and is tried again (attempt %d): %s", id, activity.ActivityType.Name,
+				activity.Attempt, failure.Message))
 		}
 	}
 }

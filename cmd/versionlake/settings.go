@@ -52,25 +52,35 @@ const (
 
 func (s *settings) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
-	flags.StringVar(&s.dir, "dir", ".versionlake", "folder of the local catalog, warehouse and Temporal state [VERSIONLAKE_DIR]")
-	flags.StringVar(&s.source, "source", "", "where the telemetry files lie: a folder, or s3://bucket/prefix [VERSIONLAKE_SOURCE]")
+	flags.StringVar(&s.dir, "dir", ".versionlake",
+		"folder of the local catalog, warehouse and Temporal state [VERSIONLAKE_DIR]")
+	flags.StringVar(&s.source, "source",
+		"", "where the telemetry files lie: a folder, or s3://bucket/prefix [VERSIONLAKE_SOURCE]")
 	flags.StringArrayVar(&s.layouts, "layout", nil,
-		"the folders of hours in the source; may be repeated (default "+source.DefaultLayout+") [VERSIONLAKE_LAYOUT, separated by commas]")
-	flags.StringSliceVar(&s.endings, "endings", nil, "the endings of files that are read, before .gz, .zst or .bz2, see docs/EVENTS.md (default "+
+		"the folders of hours in the source; may be repeated (default "+source.DefaultLayout+
+			") [VERSIONLAKE_LAYOUT, separated by commas]")
+	flags.StringSliceVar(&s.endings, "endings", nil, "the endings of files that are read, before .gz, .zst or "+
+		".bz2, see docs/EVENTS.md (default "+
 		strings.Join(source.DefaultEndings, ",")+") [VERSIONLAKE_ENDINGS]")
-	flags.StringVar(&s.warehouse, "warehouse", "", "where the tables lie: file:///folder or s3://bucket/prefix; by default in --dir [VERSIONLAKE_WAREHOUSE]")
-	flags.StringVar(&s.catalog, "catalog", "", "the Iceberg catalog: sqlite:///file or postgres://user@host/database; by default in --dir [VERSIONLAKE_CATALOG]")
-	flags.StringVar(&s.events, "events", "", "JSON file with the names that the telemetry has for events and attributes, see docs/EVENTS.md [VERSIONLAKE_EVENTS]")
-	flags.DurationVar(&s.maxFuture, "max-future", telemetry.DefaultMaxFuture, "how far beyond the end of its hour an event may lie; one that lies further is rejected [VERSIONLAKE_MAX_FUTURE]")
-	flags.DurationVar(&s.maxPast, "max-past", telemetry.DefaultMaxPast, "how far before its hour an event may lie; one that lies further is rejected [VERSIONLAKE_MAX_PAST]")
-	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
+	flags.StringVar(&s.warehouse, "warehouse", "", "where the tables lie: file:///folder or s3://bucket/prefix; "+
+		"by default in --dir [VERSIONLAKE_WAREHOUSE]")
+	flags.StringVar(&s.catalog, "catalog", "", "the Iceberg catalog: sqlite:///file or "+
+		"postgres://user@host/database; by default in --dir [VERSIONLAKE_CATALOG]")
+	flags.StringVar(&s.events, "events", "", "JSON file with the names that the telemetry has for events and "+
+		"attributes, see docs/EVENTS.md [VERSIONLAKE_EVENTS]")
+	flags.DurationVar(&s.maxFuture, "max-future", telemetry.DefaultMaxFuture,
+		"how far beyond the end of its hour an event may lie; one that lies further is rejected [VERSIONLAKE_MAX_FUTURE]")
+	flags.DurationVar(&s.maxPast, "max-past", telemetry.DefaultMaxPast,
+		"how far before its hour an event may lie; one that lies further is rejected [VERSIONLAKE_MAX_PAST]")
+	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, "+
+		"see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
 	flags.StringVarP(&s.output, "output", "o", outputTable, "table or json (one object a line)")
 	complete(root, "output", outputTable, outputJSON)
 	complete(root, "dir")
 }
 
-// variables name what a flag's value is where the command line has none. They are read when a command runs, and are no defaults:
-// help prints defaults, and a value may hold a password.
+// variables name what a flag's value is where the command line has none. They are read when a command runs, and are
+// no defaults: help prints defaults, and a value may hold a password.
 var variables = map[string]string{
 	"dir":                 "VERSIONLAKE_DIR",
 	"source":              "VERSIONLAKE_SOURCE",
@@ -88,8 +98,8 @@ var variables = map[string]string{
 // listVariables are those whose values are lists, separated by commas.
 var listVariables = map[string]string{"layout": "VERSIONLAKE_LAYOUT", "endings": "VERSIONLAKE_ENDINGS"}
 
-// readVariables gives a command's flags the values of their variables. A flag of the command line counts first, even if it is
-// empty; an empty variable is none.
+// readVariables gives a command's flags the values of their variables. A flag of the command line counts first,
+// even if it is empty; an empty variable is none.
 func (s *settings) readVariables(cmd *cobra.Command) error {
 	s.given = map[string]bool{}
 	for _, setting := range keptSettings {
@@ -148,7 +158,8 @@ func (s *settings) lakeConfig() lake.Config {
 		config.Catalog = (&url.URL{Scheme: "sqlite", Path: filepath.ToSlash(s.catalogFile())}).String()
 	}
 	if config.Warehouse == "" {
-		config.Warehouse = (&url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(s.dir, "warehouse"))}).String()
+		config.Warehouse = (&url.URL{Scheme: "file",
+			Path: filepath.ToSlash(filepath.Join(s.dir, "warehouse"))}).String()
 	}
 	return config
 }
@@ -207,13 +218,15 @@ func (s *settings) openSource(ctx context.Context) (source.Source, error) {
 	case s.readsNoSource:
 		return source.None(), nil
 	}
-	return nil, usagef("the source is missing: name the folder or the s3://bucket/prefix of the telemetry files with --source or VERSIONLAKE_SOURCE")
+	return nil, usagef("the source is missing: name the folder or the s3://bucket/prefix of the telemetry files " +
+		"with --source or VERSIONLAKE_SOURCE")
 }
 
 // parsing is how lines are read, whatever their hour.
 func (s *settings) parsing() (telemetry.Options, error) {
 	catalogue, err := s.catalogue()
-	return telemetry.Options{Catalogue: catalogue, MaxFuture: s.maxFuture, MaxPast: s.maxPast, SessionsByService: s.byService}, err
+	return telemetry.Options{Catalogue: catalogue, MaxFuture: s.maxFuture, MaxPast: s.maxPast,
+		SessionsByService: s.byService}, err
 }
 
 // sourceWarnings tell of a source that has no hours, or folders of hours that are not read.

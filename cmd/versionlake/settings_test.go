@@ -11,10 +11,12 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// TestSourceSettings: what of a source is read follows from flags, or else from variables; what can't work is a wrong usage.
+// TestSourceSettings: what of a source is read follows from flags, or else from variables; what can't work is a
+// wrong usage.
 func TestSourceSettings(t *testing.T) {
 	folder := t.TempDir()
-	for _, key := range []string{"year=2022/month=05/day=27/hour=05/a.evt", "2022/5/27/5/b.tsv", "2022/5/27/5/c.evt", "dt=2022052705/d.tsv"} {
+	for _, key := range []string{"year=2022/month=05/day=27/hour=05/a.evt", "2022/5/27/5/b.tsv", "2022/5/27/5/c.evt",
+		"dt=2022052705/d.tsv"} {
 		path := filepath.Join(folder, filepath.FromSlash(key))
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), dirRights))
 		require.NoError(t, os.WriteFile(path, nil, fileRights))
@@ -40,7 +42,8 @@ func TestSourceSettings(t *testing.T) {
 	t.Setenv("VERSIONLAKE_LAYOUT", hive+", {YYYY}/{MM}/{DD}/{HH},")
 	t.Setenv("VERSIONLAKE_ENDINGS", ".tsv,.EVT")
 	require.Equal(t, []string{"b.tsv", "c.evt", "a.evt"}, files(&settings{}))
-	require.Equal(t, []string{"d.tsv"}, files(&settings{layouts: []string{"dt={YYYY}{MM}{DD}{HH}"}}), "a flag wins over its variable")
+	require.Equal(t, []string{"d.tsv"}, files(&settings{layouts: []string{"dt={YYYY}{MM}{DD}{HH}"}}),
+		"a flag wins over its variable")
 
 	t.Setenv("VERSIONLAKE_LAYOUT", "{YYYY}/{MM}/{DD}")
 	var usage *usageError
@@ -48,5 +51,7 @@ func TestSourceSettings(t *testing.T) {
 	require.ErrorAs(t, err, &usage)
 	require.ErrorIs(t, err, source.ErrConfig)
 	require.ErrorContains(t, err, "has no {HH}")
-	require.ErrorContains(t, (&settings{output: outputTable, maxPast: telemetry.DefaultMaxPast, layouts: []string{source.DefaultLayout}, endings: []string{".gz"}}).validate(), "--endings")
+	require.ErrorContains(t,
+		(&settings{output: outputTable, maxPast: telemetry.DefaultMaxPast, layouts: []string{source.DefaultLayout},
+			endings: []string{".gz"}}).validate(), "--endings")
 }

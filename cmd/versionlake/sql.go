@@ -53,7 +53,8 @@ It asks the Trino that versionlake trino up has started on the same --dir, or th
 
 // addTrinoServer adds the flag that names another Trino than that of --dir.
 func addTrinoServer(cmd *cobra.Command, s *settings) {
-	cmd.Flags().StringVar(&s.trino, "trino", "", "a Trino with the lake in its catalog versionlake: https://user:password@host:port[/catalog] [VERSIONLAKE_TRINO_URL]")
+	cmd.Flags().StringVar(&s.trino, "trino", "", "a Trino with the lake in its catalog versionlake: "+
+		"https://user:password@host:port[/catalog] [VERSIONLAKE_TRINO_URL]")
 }
 
 // noTrinoError: no Trino runs on the folder.

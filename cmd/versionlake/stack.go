@@ -68,7 +68,8 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	for _, warning := range s.sourceWarnings(ctx, k.source) {
 		o.logger.Warn(warning)
 	}
-	if k.server, err = worker.StartDevServer(ctx, worker.DevServerOptions{Dir: s.dir, Port: o.port, UIPort: o.uiPort}); err != nil {
+	if k.server, err = worker.StartDevServer(ctx,
+		worker.DevServerOptions{Dir: s.dir, Port: o.port, UIPort: o.uiPort}); err != nil {
 		return nil, err
 	}
 	k.undo = append(k.undo, k.server.Stop)
@@ -84,7 +85,8 @@ func (s *settings) startStack(ctx context.Context, o stackOptions) (_ *stack, er
 	}
 	k.undo = append(k.undo, func() error { k.worker.Stop(); return nil })
 	devFile := filepath.Join(s.dir, "dev.json")
-	if err := writeDevState(devFile, devState{Address: k.server.Address, UI: k.server.UI, PID: os.Getpid(), Source: k.source.String()}); err != nil {
+	if err := writeDevState(devFile,
+		devState{Address: k.server.Address, UI: k.server.UI, PID: os.Getpid(), Source: k.source.String()}); err != nil {
 		return nil, err
 	}
 	k.undo = append(k.undo, func() error { return os.Remove(devFile) })

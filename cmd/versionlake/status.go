@@ -103,9 +103,11 @@ func (o *statusOptions) span() (from, to telemetry.Hour, err error) {
 
 // printHours prints rows of the ledger.
 func (s *settings) printHours(rows []ledger.Hour) error {
-	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "GONE", "PASSED", "BYTES", "LINES", "EVENTS", "REJECTS", "BLANKS", "ERASED", "SIGHTINGS", "FINISHED")
+	p := s.newPrinter("HOUR", "STATE", "FILES", "BAD", "GONE", "PASSED", "BYTES", "LINES", "EVENTS",
+		"REJECTS", "BLANKS", "ERASED", "SIGHTINGS", "FINISHED")
 	for _, row := range rows {
-		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, row.GoneFiles, row.PassedOver, size(row.Bytes), row.Lines, row.Events, row.Rejects,
+		if err := p.add(row, row.Hour, row.State, row.Files, row.BadFiles, row.GoneFiles, row.PassedOver,
+			size(row.Bytes), row.Lines, row.Events, row.Rejects,
 			row.Blanks, row.Erased, row.Sightings, instant(row.FinishedAt)); err != nil {
 			return err
 		}
@@ -120,7 +122,8 @@ func (o *statusOptions) printVersions(ctx context.Context, l *lake.Lake) error {
 	}
 	p := o.newPrinter("SNAPSHOT", "COMMITTED", "TAGS")
 	for _, version := range versions {
-		if err := p.add(version, version.SnapshotID, instant(version.CommittedAt), strings.Join(version.Tags, " ")); err != nil {
+		if err := p.add(version, version.SnapshotID, instant(version.CommittedAt),
+			strings.Join(version.Tags, " ")); err != nil {
 			return err
 		}
 	}
@@ -134,7 +137,8 @@ func (o *statusOptions) printFindings(ctx context.Context, l *lake.Lake) error {
 	}
 	p := o.newPrinter("FOUND", "HOUR", "WAS", "ADDED", "CHANGED", "GONE", "REMOVED", "NOTE")
 	for _, f := range findings {
-		if err := p.add(f, instant(f.FoundAt), f.Hour, f.State, f.Added, f.Changed, f.Gone, f.Removed, f.Note); err != nil {
+		if err := p.add(f, instant(f.FoundAt), f.Hour, f.State, f.Added, f.Changed, f.Gone, f.Removed,
+			f.Note); err != nil {
 			return err
 		}
 	}
@@ -153,17 +157,21 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 		o.stdout.Printf("%s\n", "no hours yet")
 	} else {
 		o.stdout.Printf("%s from %s to %s, %d empty, %d degraded; %s, %d rejected\n",
-			count(status.Hours, "hour"), status.FirstHour, status.LastHour, status.Empty, status.Degraded, count(status.Lines, "line"), status.Rejects)
+			count(status.Hours, "hour"), status.FirstHour, status.LastHour, status.Empty, status.Degraded,
+			count(status.Lines, "line"), status.Rejects)
 	}
 	if status.Latest.SnapshotID != 0 {
-		o.stdout.Printf("%s as of %s, snapshot %d%s\n", count(status.Users, "user"), instant(status.Latest.CommittedAt), status.Latest.SnapshotID,
+		o.stdout.Printf("%s as of %s, snapshot %d%s\n", count(status.Users, "user"), instant(status.Latest.CommittedAt),
+			status.Latest.SnapshotID,
 			tagList(status.Latest.Tags))
 	}
 	if len(status.HalfCommitted) > 0 {
-		o.stdout.Printf("half committed: %s; an hour that no longer runs must be ingested again\n", strings.Join(status.HalfCommitted, ", "))
+		o.stdout.Printf("half committed: %s; an hour that no longer runs must be ingested again\n",
+			strings.Join(status.HalfCommitted, ", "))
 	}
 	if status.Behind {
-		o.stdout.Printf("gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal\n")
+		o.stdout.Printf(
+			"gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal\n")
 	}
 	o.tellOfSource(status)
 	if n := len(status.Findings); n > 0 && status.Findings[0].Note == "" {
@@ -172,7 +180,8 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 	}
 	o.printLeftOutLately(status)
 	if status.DailyBehind {
-		o.stdout.Printf("the daily aggregates are behind: they follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh\n")
+		o.stdout.Printf("the daily aggregates are behind: they follow within a minute or so, see the workflow " +
+			"\"daily\" in Temporal, or: versionlake daily --refresh\n")
 	}
 	o.stdout.Printf("\n")
 	p := o.newPrinter("TABLE", "ROWS", "FILES", "BYTES", "SNAPSHOTS")
@@ -187,7 +196,8 @@ func (o *statusOptions) printStatus(ctx context.Context, l *lake.Lake) error {
 // tellOfSource says what left the source, and that the source was found without hours.
 func (o *statusOptions) tellOfSource(status status.Status) {
 	if gone := status.Gone; gone.Files > 0 {
-		o.stdout.Printf("%s of %s have left the source, and their %s stay:\n", count(gone.Files, "file"), count(gone.Hours, "hour"), count(gone.Rows, "row"))
+		o.stdout.Printf("%s of %s have left the source, and their %s stay:\n", count(gone.Files, "file"),
+			count(gone.Hours, "hour"), count(gone.Rows, "row"))
 		for _, file := range gone.Named {
 			o.stdout.Printf("  %s: %s\n", file.Key, count(file.Events+file.Rejects, "row"))
 		}
@@ -207,7 +217,8 @@ func (o *statusOptions) printGone(ctx context.Context, l *lake.Lake, from, to te
 	}
 	p := o.newPrinter("FILE", "STATE", "EVENTS", "REJECTS", "BYTES", "WHY")
 	for _, file := range files {
-		if err := p.add(file, file.Key, file.State, file.Events, file.Rejects, size(file.Size), file.Error); err != nil {
+		if err := p.add(file, file.Key, file.State, file.Events, file.Rejects, size(file.Size),
+			file.Error); err != nil {
 			return err
 		}
 	}

@@ -54,7 +54,8 @@ trino views makes the views, or replaces them by those of this program, in the T
 		return sub
 	}
 	up := add("up", "Start a Trino over the lake, and make the views", trinoUp)
-	up.Flags().IntVar(&o.port, "port", 0, fmt.Sprintf("port on the loopback address (default: %d, or any free one)", trinoPort))
+	up.Flags().IntVar(&o.port, "port", 0,
+		fmt.Sprintf("port on the loopback address (default: %d, or any free one)", trinoPort))
 	up.Flags().StringVar(&o.memory, "memory", "1G", "what Trino may use, such as 1G or 8G")
 	add("down", "Stop it", trinoDown)
 	add("status", "Say whether it runs, and where; ends with 1 where it does not", trinoStatus)
@@ -112,7 +113,8 @@ func trinoUp(ctx context.Context, o *trinoOptions) error {
 }
 
 func (s *settings) runsAlready(server *trino.Server) error {
-	return fmt.Errorf("%w on %s, at %s: stop it first, with `versionlake trino down`, if it is to be another", trino.ErrRunning, s.dir, server.URL)
+	return fmt.Errorf("%w on %s, at %s: stop it first, with `versionlake trino down`, if it is to be another",
+		trino.ErrRunning, s.dir, server.URL)
 }
 
 func trinoDown(ctx context.Context, o *trinoOptions) error {
@@ -152,7 +154,8 @@ func (s *settings) printTrino(server *trino.Server, ready bool) error {
 	if !ready {
 		state = ", which does not answer"
 	}
-	return s.stdout.Printf("Trino    %s%s\nJDBC     jdbc:trino://%s/%s/%s (any user, no password)\nprocess  %d\nlog      %s\n", server.URL, state,
+	return s.stdout.Printf("Trino    %s%s\nJDBC     jdbc:trino://%s/%s/%s (any user, no password)\nprocess  "+
+		"%d\nlog      %s\n", server.URL, state,
 		server.URL[len("http://"):], trino.CatalogName, trino.Schema, server.PID, server.LogFile())
 }
 

@@ -77,11 +77,13 @@ func TestTrino(t *testing.T) {
 		TIMESTAMP '2022-05-27 05:00:00' AS local, nan() AS nan, 1.50 AS dec, ARRAY[CAST(ROW(1, TIMESTAMP '2022-05-27 05:00:00 UTC') AS row(x bigint, y timestamp(6) with time zone))] AS rows`
 	code, stdout, stderr = in("sql", values, "-o", "json")
 	require.Equal(t, exitOK, code, stderr)
-	require.Equal(t, `{"n":1,"text":"a<b","nothing":null,"day":"2022-05-27","at":"2022-05-27T05:00:00.1234567Z","local":"2022-05-27T05:00:00","nan":"NaN","dec":"1.50",`+
-		`"rows":[{"x":1,"y":"2022-05-27T05:00:00Z"}]}`+"\n", stdout)
+	require.Equal(t,
+		`{"n":1,"text":"a<b","nothing":null,"day":"2022-05-27","at":"2022-05-27T05:00:00.1234567Z","local":"2022-05-27T05:00:00","nan":"NaN","dec":"1.50",`+
+			`"rows":[{"x":1,"y":"2022-05-27T05:00:00Z"}]}`+"\n", stdout)
 	code, stdout, stderr = in("sql", values)
 	require.Equal(t, exitOK, code, stderr)
-	require.Equal(t, []string{"1", "a<b", "–", "2022-05-27", "2022-05-27T05:00:00.1234567Z", "2022-05-27T05:00:00", "NaN", "1.50", `[{"x":1,"y":"2022-05-27T05:00:00Z"}]`},
+	require.Equal(t, []string{"1", "a<b", "–", "2022-05-27", "2022-05-27T05:00:00.1234567Z", "2022-05-27T05:00:00",
+		"NaN", "1.50", `[{"x":1,"y":"2022-05-27T05:00:00Z"}]`},
 		strings.Fields(strings.Split(stdout, "\n")[2]))
 	code, _, stderr = in("sql", "SELECT nothing FROM nowhere")
 	require.Equal(t, exitError, code)

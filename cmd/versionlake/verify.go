@@ -66,7 +66,10 @@ func verifyRun(ctx context.Context, o *verifyOptions) error {
 	p := o.newPrinter()
 	checked, err := verify.Run(ctx, l, verify.Options{
 		From: o.from, To: o.to, Parsing: parsing,
-		Progress: func(doing string, done, total int, unit string) { bar.Update(doing, int64(done), int64(total), unit) },
+		Progress: func(doing string, done, total int,
+			unit string) {
+			bar.Update(doing, int64(done), int64(total), unit)
+		},
 	}, func(d verify.Difference) error {
 		if o.output == outputJSON {
 			return p.add(d)
@@ -81,7 +84,8 @@ func verifyRun(ctx context.Context, o *verifyOptions) error {
 		return err
 	}
 	if checked.Differences > 0 {
-		return fmt.Errorf("%s found; docs/OPERATIONS.md, Verifying, says what to do", count(checked.Differences, "difference"))
+		return fmt.Errorf("%s found; docs/OPERATIONS.md, Verifying, says what to do",
+			count(checked.Differences, "difference"))
 	}
 	return nil
 }
@@ -89,7 +93,8 @@ func verifyRun(ctx context.Context, o *verifyOptions) error {
 // differenceLine is a difference for people: which rule, where, and what.
 func differenceLine(d verify.Difference) string {
 	where := []string{fmt.Sprintf("rule %d", d.Rule), d.Table}
-	for _, part := range []struct{ name, value string }{{"version", d.Version}, {"hour", d.Hour}, {"", d.File}, {"user", d.User}} {
+	for _, part := range []struct{ name, value string }{{"version", d.Version}, {"hour", d.Hour}, {"", d.File},
+		{"user", d.User}} {
 		if part.value != "" {
 			where = append(where, strings.TrimSpace(part.name+" "+part.value))
 		}
@@ -110,9 +115,11 @@ func (s *settings) printVerified(p *printer, checked verify.Verified) error {
 		s.stdout.Printf("note: %s\n", note)
 	}
 	s.stdout.Printf("checked %s: %s of files; %s and %s in bronze; %s, %s and %s in silver\n",
-		count(checked.Hours, "hour"), count(checked.Files, "version"), count(checked.Events, "event"), count(checked.Rejects, "reject"),
+		count(checked.Hours, "hour"), count(checked.Files, "version"), count(checked.Events, "event"),
+		count(checked.Rejects, "reject"),
 		count(checked.Silver, "event"), count(checked.Sightings, "sighting"), count(checked.Bindings, "binding"))
 	return s.stdout.Printf("checked gold: %s; %s with %s; %s of daily aggregates\n%s\n",
-		count(checked.Users, "user"), count(checked.Versions, "version"), count(checked.Tags, "tag"), count(checked.Daily, "row"),
+		count(checked.Users, "user"), count(checked.Versions, "version"), count(checked.Tags, "tag"),
+		count(checked.Daily, "row"),
 		count(checked.Differences, "difference"))
 }

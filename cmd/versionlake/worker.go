@@ -80,7 +80,8 @@ func workerRun(ctx context.Context, o *workerOptions) (err error) {
 	w := worker.New(place.client, worker.Options{
 		Source: src, Lake: place.lake, Parsing: parsing, Activities: o.workers, Drain: o.drain,
 	})
-	logger.Info("working", "temporal", place.temporal.HostPort, "namespace", place.temporal.Namespace, "source", src.String())
+	logger.Info("working", "temporal", place.temporal.HostPort, "namespace", place.temporal.Namespace, "source",
+		src.String())
 	for _, warning := range o.sourceWarnings(ctx, src) {
 		logger.Warn(warning)
 	}
@@ -112,8 +113,8 @@ func (p *workplace) close() error {
 
 const longestPause = 30 * time.Second
 
-// untilReached opens the workplace. A worker that is started in an outage waits, as its steps would: one that ends and is
-// started again and again is harder to tell from one that can't work.
+// untilReached opens the workplace. A worker that is started in an outage waits, as its steps would: one that ends
+// and is started again and again is harder to tell from one that can't work.
 func (o *workerOptions) untilReached(ctx context.Context, logger *slog.Logger, p *workplace) error {
 	for pause := time.Second; ; pause = min(2*pause, longestPause) {
 		err := o.open(ctx, logger, p)

@@ -32,8 +32,8 @@ func facts(t *testing.T, client *exec.Cmd) []string {
 // asked is the moment that clients ask about.
 func asked() time.Time { return generate.Demo().From.Start().Add(hours / 2 * time.Hour) }
 
-// expected is what it should print: the views as their files describe them, which versions known users ran at a moment, and what
-// was known of that for a user when each of the tags was made, by the lake itself.
+// expected is what it should print: the views as their files describe them, which versions known users ran at a
+// moment, and what was known of that for a user when each of the tags was made, by the lake itself.
 func (s *site) expected(t *testing.T, user string, tags []string) []string {
 	t.Helper()
 	want := []string{"catalog\tsystem\n", "catalog\tversionlake\n", "schema\tgold\n", "schema\tviews\n"}
@@ -117,9 +117,11 @@ func (s *site) learnt(t *testing.T) (user string, tags []string) {
 func (s *site) jdbc(t *testing.T) {
 	java, jars := testserver.TrinoInstall(t).Java, testserver.JDBC(t)
 	classes := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), java, "-jar", filepath.Join(jars, "ecj.jar"), "-21", "-d", classes, "testdata/Client.java").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), java, "-jar", filepath.Join(jars, "ecj.jar"), "-21", "-d", classes,
+		"testdata/Client.java").CombinedOutput()
 	require.NoError(t, err, string(out))
-	location := strings.Replace(s.url, "https:", "jdbc:trino:", 1) + "/versionlake/views?SSL=true&SSLTrustStorePath=" + s.authority
+	location := strings.Replace(s.url, "https:", "jdbc:trino:", 1) + "/versionlake/views?SSL=true&SSLTrustStorePath=" +
+		s.authority
 	user, tags := s.learnt(t)
 	client := exec.CommandContext(t.Context(), java, append([]string{"-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8",
 		"-cp", classes + string(filepath.ListSeparator) + filepath.Join(jars, "trino-jdbc.jar"), "Client",
@@ -131,15 +133,18 @@ func (s *site) jdbc(t *testing.T) {
 func (s *site) python(t *testing.T) {
 	user, tags := s.learnt(t)
 	client := exec.CommandContext(t.Context(), testserver.Python(t), append([]string{"testdata/client.py",
-		s.url, support, s.passwords[support], s.tokens.token(t, claimsOf(support)), s.authority, asked().Format(time.RFC3339), user}, tags...)...)
-	client.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE=", "CURL_CA_BUNDLE=") // they would win over what the program says
+		s.url, support, s.passwords[support], s.tokens.token(t, claimsOf(support)), s.authority,
+		asked().Format(time.RFC3339), user}, tags...)...)
+	// they would win over what the program says
+	client.Env = append(os.Environ(), "REQUESTS_CA_BUNDLE=", "CURL_CA_BUNDLE=")
 	require.Equal(t, s.expected(t, user, tags), facts(t, client))
 }
 
 // noTagAsParameter: Trino 476 counts no parameter in AS OF. When this fails, clients may give tags and times as others.
 func (s *site) noTagAsParameter(t *testing.T) {
 	for kind, value := range map[string]any{"VERSION": s.tag, "TIMESTAMP": time.Now()} {
-		_, err := s.open(t, support).QueryContext(t.Context(), "SELECT count(*) FROM gold.users FOR "+kind+" AS OF ?", value)
+		_, err := s.open(t, support).QueryContext(t.Context(),
+			"SELECT count(*) FROM gold.users FOR "+kind+" AS OF ?", value)
 		require.ErrorContains(t, err, "Incorrect number of parameters: expected 0 but found 1")
 	}
 }

@@ -52,7 +52,8 @@ func newSecrets(t *testing.T, s *site) map[string][]byte {
 		s.passwords[user] = rand.Text()
 		fmt.Fprintf(&passwords, "%s:%s\n", user, hashed(t, s.passwords[user]))
 	}
-	return map[string][]byte{"server.pem": server, "jwt.pem": s.tokens.public(t), "passwords": []byte(passwords.String())}
+	return map[string][]byte{"server.pem": server, "jwt.pem": s.tokens.public(t),
+		"passwords": []byte(passwords.String())}
 }
 
 // hashed is a password as Trino's password file holds it.

@@ -76,16 +76,19 @@ func (s *site) login(t *testing.T) {
 	}
 	good := strings.Split(s.tokens.token(t, claimsOf(analyst)), ".")
 	refused := map[string]request{
-		"a wrong password":                    {headers: basic(analyst, "wrong")},
-		"another's password":                  {headers: basic(analyst, s.passwords[support])},
-		"no password":                         {headers: basic(analyst, "")},
-		"a user who is not known":             {user: "mallory", headers: basic("mallory", s.passwords[analyst])},
-		"no login at all":                     {headers: map[string]string{"Authorization": ""}},
-		"a token signed with another key":     {bearer: newTokens(t).token(t, claimsOf(analyst))},
-		"a token that has expired":            {bearer: altered(func(c *claims) { c.Expires = time.Now().Add(-time.Hour).Unix() })},
-		"a token for another service":         {bearer: altered(func(c *claims) { c.Audience = "another" })},
-		"a token of another issuer":           {bearer: altered(func(c *claims) { c.Issuer = "https://evil.example.com" })},
-		"a token without a signature":         {bearer: encoded(t, map[string]string{"alg": "none"}) + "." + good[1] + "."},
+		"a wrong password":                {headers: basic(analyst, "wrong")},
+		"another's password":              {headers: basic(analyst, s.passwords[support])},
+		"no password":                     {headers: basic(analyst, "")},
+		"a user who is not known":         {user: "mallory", headers: basic("mallory", s.passwords[analyst])},
+		"no login at all":                 {headers: map[string]string{"Authorization": ""}},
+		"a token signed with another key": {bearer: newTokens(t).token(t, claimsOf(analyst))},
+		"a token that has expired": {
+			bearer: altered(func(c *claims) { c.Expires = time.Now().Add(-time.Hour).Unix() })},
+		"a token for another service": {bearer: altered(func(c *claims) { c.Audience = "another" })},
+		"a token of another issuer": {
+			bearer: altered(func(c *claims) { c.Issuer = "https://evil.example.com" })},
+		"a token without a signature": {bearer: encoded(t, map[string]string{"alg": "none"}) + "." +
+			good[1] + "."},
 		"a token signed with the public key":  {bearer: s.tokens.confused(t, claimsOf(analyst))},
 		"a token whose claims were exchanged": {bearer: good[0] + "." + encoded(t, claimsOf(service)) + "." + good[2]},
 	}
@@ -100,8 +103,9 @@ func (s *site) login(t *testing.T) {
 
 	for what, r := range map[string]request{
 		"another user's name, with a password": {headers: map[string]string{"X-Trino-User": service}},
-		"another user's name, with a token":    {headers: map[string]string{"X-Trino-User": service}, bearer: s.tokens.token(t, claimsOf(analyst))},
-		"another user as the original one":     {headers: map[string]string{"X-Trino-Original-User": service}},
+		"another user's name, with a token": {headers: map[string]string{"X-Trino-User": service},
+			bearer: s.tokens.token(t, claimsOf(analyst))},
+		"another user as the original one": {headers: map[string]string{"X-Trino-Original-User": service}},
 	} {
 		r.user, r.sql = analyst, whoAmI
 		_, err := s.ask(ctx, r)
@@ -140,33 +144,43 @@ func (s *site) analyst(t *testing.T) {
 
 	doors := map[string][]string{
 		"what is not theirs to read": {
-			"SELECT * FROM bronze.events", "SELECT * FROM bronze.rejects", "SELECT * FROM silver.events", "SELECT * FROM silver.sightings",
-			"SELECT * FROM silver.bindings", "SELECT * FROM ops.files", "SELECT * FROM ops.erasures", "SELECT secret FROM masking.secret",
+			"SELECT * FROM bronze.events", "SELECT * FROM bronze.rejects", "SELECT * FROM silver.events",
+			"SELECT * FROM silver.sightings",
+			"SELECT * FROM silver.bindings", "SELECT * FROM ops.files", "SELECT * FROM ops.erasures",
+			"SELECT secret FROM masking.secret",
 			"SELECT 1 FROM bronze.events", "SELECT count(*) FROM silver.events", "EXPLAIN SELECT * FROM silver.events",
-			"EXPLAIN ANALYZE SELECT * FROM bronze.events", "SHOW COLUMNS FROM silver.events", "SHOW CREATE TABLE silver.events",
+			"EXPLAIN ANALYZE SELECT * FROM bronze.events", "SHOW COLUMNS FROM silver.events",
+			"SHOW CREATE TABLE silver.events",
 			"SHOW STATS FOR silver.events",
 			"WITH hidden AS (SELECT user_id FROM silver.events) SELECT * FROM users, hidden",
 			"SELECT (SELECT max(user_id) FROM silver.events) FROM users",
 		},
 		"files and statistics, which hold ids": {
-			`SELECT * FROM gold."users$files"`, `SELECT * FROM gold."users$partitions"`, `SELECT * FROM gold."users$entries"`,
-			`SELECT * FROM gold."users$all_entries"`, `SELECT * FROM gold."users$manifests"`, `SELECT * FROM gold."users$properties"`,
+			`SELECT * FROM gold."users$files"`, `SELECT * FROM gold."users$partitions"`,
+			`SELECT * FROM gold."users$entries"`,
+			`SELECT * FROM gold."users$all_entries"`, `SELECT * FROM gold."users$manifests"`,
+			`SELECT * FROM gold."users$properties"`,
 			`SELECT "$path" FROM gold.users`, `SELECT "$partition" FROM gold.users`,
 		},
 		"rows below the mask": {
-			fmt.Sprintf("SELECT * FROM TABLE(versionlake.system.table_changes(schema_name => 'gold', table_name => 'users', start_snapshot_id => %v, end_snapshot_id => %v))", first, last),
+			fmt.Sprintf("SELECT * FROM TABLE(versionlake.system.table_changes(schema_name => 'gold', table_name "+
+				"=> 'users', start_snapshot_id => %v, end_snapshot_id => %v))", first, last),
 		},
 		"views of their own": {
-			"CREATE VIEW views.mine AS SELECT user_id FROM gold.users", "CREATE VIEW views.mine SECURITY INVOKER AS SELECT user_id FROM gold.users",
-			"CREATE OR REPLACE VIEW users AS SELECT 1 AS user_id", "CREATE SCHEMA mine", "ALTER VIEW users SET AUTHORIZATION ann",
+			"CREATE VIEW views.mine AS SELECT user_id FROM gold.users",
+			"CREATE VIEW views.mine SECURITY INVOKER AS SELECT user_id FROM gold.users",
+			"CREATE OR REPLACE VIEW users AS SELECT 1 AS user_id", "CREATE SCHEMA mine",
+			"ALTER VIEW users SET AUTHORIZATION ann",
 			"ALTER VIEW users RENAME TO gold.users2",
 		},
 		"other people": {
-			"SELECT query FROM system.runtime.queries", "SELECT * FROM system.runtime.tasks", "SELECT * FROM system.runtime.nodes",
+			"SELECT query FROM system.runtime.queries", "SELECT * FROM system.runtime.tasks",
+			"SELECT * FROM system.runtime.nodes",
 			"CALL system.runtime.kill_query('20260101_000000_00000_aaaaa', 'why not')",
 		},
 		"more rights": {
-			"SET ROLE admin", "GRANT SELECT ON silver.events TO ann", "CREATE ROLE friends", "SET SESSION AUTHORIZATION versionlake",
+			"SET ROLE admin", "GRANT SELECT ON silver.events TO ann", "CREATE ROLE friends",
+			"SET SESSION AUTHORIZATION versionlake",
 			"SET SESSION enable_dynamic_filtering = true",
 		},
 		"writes": writes(first),
@@ -180,11 +194,14 @@ func (s *site) analyst(t *testing.T) {
 			}
 		}
 	}
-	_, err := s.ask(t.Context(), request{user: analyst, sql: "SELECT * FROM users", headers: map[string]string{"X-Trino-Session": "enable_dynamic_filtering=true"}})
+	_, err := s.ask(t.Context(),
+		request{user: analyst, sql: "SELECT * FROM users",
+			headers: map[string]string{"X-Trino-Session": "enable_dynamic_filtering=true"}})
 	require.ErrorContains(t, err, "Access Denied")
 
 	for _, sql := range []string{
-		"SELECT DISTINCT table_schema FROM information_schema.tables", "SELECT DISTINCT table_schema FROM information_schema.columns",
+		"SELECT DISTINCT table_schema FROM information_schema.tables", "SELECT DISTINCT table_schema FROM " +
+			"information_schema.columns",
 		"SELECT DISTINCT table_schem FROM system.jdbc.tables WHERE table_cat = 'versionlake'",
 		"SELECT DISTINCT schema_name FROM system.metadata.table_comments WHERE catalog_name = 'versionlake'",
 	} {
@@ -197,20 +214,24 @@ func (s *site) analyst(t *testing.T) {
 	}
 }
 
-// What Trino refuses for other reasons: there are no roles, its HTTP clients must say that they can change users, and a table
-// with masks is not maintained.
+// What Trino refuses for other reasons: there are no roles, its HTTP clients must say that they can change users,
+// and a table with masks is not maintained.
 var withoutAccessDenied = []string{
 	"SET ROLE admin", "SET SESSION AUTHORIZATION versionlake", "ALTER TABLE gold.users EXECUTE optimize",
 	"ALTER TABLE gold.users EXECUTE expire_snapshots(retention_threshold => '7d')",
 }
 
-// writes are all the ways to change something; the catalog of readers refuses them once more, whatever the rules let through.
+// writes are all the ways to change something; the catalog of readers refuses them once more, whatever the rules
+// let through.
 func writes(snapshot any) []string {
 	return []string{
-		"INSERT INTO gold.users SELECT * FROM gold.users", "DELETE FROM gold.users", "UPDATE gold.users SET user_kind = 'nobody'",
+		"INSERT INTO gold.users SELECT * FROM gold.users", "DELETE FROM gold.users",
+		"UPDATE gold.users SET user_kind = 'nobody'",
 		"MERGE INTO gold.users AS a USING gold.users AS b ON a.user_id = b.user_id WHEN MATCHED THEN DELETE",
-		"TRUNCATE TABLE gold.users", "DROP TABLE gold.users", "DROP VIEW users", "CREATE TABLE gold.copy AS SELECT 1 AS x",
-		"CREATE TABLE views.copy (x bigint)", "ALTER TABLE gold.users ADD COLUMN x bigint", "COMMENT ON VIEW users IS 'mine'",
+		"TRUNCATE TABLE gold.users", "DROP TABLE gold.users", "DROP VIEW users",
+		"CREATE TABLE gold.copy AS SELECT 1 AS x",
+		"CREATE TABLE views.copy (x bigint)", "ALTER TABLE gold.users ADD COLUMN x bigint",
+		"COMMENT ON VIEW users IS 'mine'",
 		"COMMENT ON TABLE gold.users IS 'mine'", "ANALYZE gold.users", "ALTER TABLE gold.users EXECUTE optimize",
 		"ALTER TABLE gold.users EXECUTE expire_snapshots(retention_threshold => '7d')",
 		"ALTER TABLE versionlake_admin.gold.users EXECUTE optimize", "SELECT * FROM versionlake_admin.gold.users",
@@ -221,9 +242,11 @@ func writes(snapshot any) []string {
 // support: support sees ids, and writes as little as an analyst.
 func (s *site) support(t *testing.T) {
 	require.Contains(t, s.must(t, support, "SELECT user_id FROM users").rows, []any{s.user})
-	require.Contains(t, s.must(t, support, "SELECT user_id FROM gold.users FOR VERSION AS OF '"+s.tag+"'").rows, []any{s.user})
+	require.Contains(t, s.must(t, support, "SELECT user_id FROM gold.users FOR VERSION AS OF '"+s.tag+"'").rows,
+		[]any{s.user})
 	for _, sql := range append(writes("1"),
-		"SELECT * FROM bronze.events", "SELECT * FROM bronze.rejects", "SELECT * FROM silver.events", "SELECT * FROM masking.secret",
+		"SELECT * FROM bronze.events", "SELECT * FROM bronze.rejects", "SELECT * FROM silver.events",
+		"SELECT * FROM masking.secret",
 		"CREATE VIEW views.leak AS SELECT user_id FROM gold.users", "SELECT * FROM system.runtime.queries",
 	) {
 		_, err := s.ask(t.Context(), request{user: support, sql: sql})
@@ -239,8 +262,8 @@ func (s *site) nobody(t *testing.T) {
 	}
 }
 
-// maskThroughViews: a view runs with its owner's rights, which see ids; what it shows is masked again for the reader. A view
-// that runs with the reader's rights gives no more than the reader has.
+// maskThroughViews: a view runs with its owner's rights, which see ids; what it shows is masked again for the
+// reader. A view that runs with the reader's rights gives no more than the reader has.
 func (s *site) maskThroughViews(t *testing.T) {
 	const masked = `^masked:[0-9a-f]{24}$`
 	rows := s.must(t, analyst, "SELECT user_id FROM users").rows
@@ -252,8 +275,10 @@ func (s *site) maskThroughViews(t *testing.T) {
 	}
 	require.Len(t, different, len(rows), "users stay apart")
 	require.Equal(t, s.must(t, support, "SELECT count(*) FROM users JOIN version_intervals USING (user_id)").rows,
-		s.must(t, analyst, "SELECT count(*) FROM users JOIN version_intervals USING (user_id)").rows, "masked ids join as ids do")
-	require.Equal(t, [][]any{{json.Number("0")}}, s.must(t, analyst, "SELECT count(*) FROM users WHERE user_id = '"+s.user+"'").rows,
+		s.must(t, analyst, "SELECT count(*) FROM users JOIN version_intervals USING (user_id)").rows,
+		"masked ids join as ids do")
+	require.Equal(t, [][]any{{json.Number("0")}},
+		s.must(t, analyst, "SELECT count(*) FROM users WHERE user_id = '"+s.user+"'").rows,
 		"who knows an id does not find its row")
 
 	for name, query := range map[string]string{
@@ -266,11 +291,13 @@ func (s *site) maskThroughViews(t *testing.T) {
 		}
 		s.must(t, service, "DROP VIEW views."+name)
 	}
-	s.must(t, service, "CREATE VIEW views.readers_view SECURITY INVOKER AS SELECT user_id AS player FROM versionlake.gold.users")
+	s.must(t, service, "CREATE VIEW views.readers_view SECURITY INVOKER AS SELECT user_id AS player FROM "+
+		"versionlake.gold.users")
 	for _, row := range s.must(t, analyst, "SELECT player FROM readers_view").rows {
 		require.Regexp(t, masked, row[0])
 	}
-	s.must(t, service, "CREATE OR REPLACE VIEW views.readers_view SECURITY INVOKER AS SELECT user_id AS player FROM versionlake.silver.events")
+	s.must(t, service, "CREATE OR REPLACE VIEW views.readers_view SECURITY INVOKER AS SELECT user_id AS player "+
+		"FROM versionlake.silver.events")
 	_, err := s.ask(t.Context(), request{user: analyst, sql: "SELECT player FROM readers_view"})
 	require.ErrorContains(t, err, "Access Denied")
 	s.must(t, service, "DROP VIEW views.readers_view")
@@ -309,7 +336,8 @@ func (s *site) noIDReachesAnalysts(t *testing.T) {
 	ids := s.ids(t)
 	require.Greater(t, len(ids), 50)
 	read := 0
-	for _, row := range s.must(t, analyst, "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema <> 'information_schema'").rows {
+	for _, row := range s.must(t, analyst, "SELECT table_schema, table_name FROM information_schema.tables WHERE "+
+		"table_schema <> 'information_schema'").rows {
 		table := fmt.Sprintf(`%s."%s"`, row[0], row[1])
 		for _, sql := range []string{"SELECT * FROM " + table, "SHOW STATS FOR " + table} {
 			require.Empty(t, s.must(t, analyst, sql).mentions(ids), sql)
@@ -320,8 +348,8 @@ func (s *site) noIDReachesAnalysts(t *testing.T) {
 	require.NotEmpty(t, s.must(t, support, "SELECT * FROM users").mentions(ids), "ids are found where they are")
 }
 
-// dynamicFilters: EXPLAIN ANALYZE prints values of dynamic filters. When this fails because support finds none, Trino no
-// longer does, and config.properties may let them on.
+// dynamicFilters: EXPLAIN ANALYZE prints values of dynamic filters. When this fails because support finds none,
+// Trino no longer does, and config.properties may let them on.
 func (s *site) dynamicFilters(t *testing.T) {
 	ids := s.ids(t)
 	s.must(t, service, `CREATE OR REPLACE VIEW views.joined AS SELECT e.event_name FROM silver.events AS e
@@ -329,7 +357,9 @@ func (s *site) dynamicFilters(t *testing.T) {
 	defer s.must(t, service, "DROP VIEW views.joined")
 	const sql = "EXPLAIN ANALYZE SELECT count(*) FROM joined"
 	require.Empty(t, s.must(t, analyst, sql).mentions(ids))
-	found, err := s.ask(t.Context(), request{user: support, sql: sql, headers: map[string]string{"X-Trino-Session": "enable_dynamic_filtering=true"}})
+	found, err := s.ask(t.Context(),
+		request{user: support, sql: sql,
+			headers: map[string]string{"X-Trino-Session": "enable_dynamic_filtering=true"}})
 	require.NoError(t, err)
 	require.NotEmpty(t, found.mentions(ids))
 }
@@ -337,10 +367,12 @@ func (s *site) dynamicFilters(t *testing.T) {
 // secretStaysHidden: the mask's secret is in no plan, and the mask depends on it.
 func (s *site) secretStaysHidden(t *testing.T) {
 	secret := s.must(t, service, "SELECT secret FROM masking.secret").rows[0][0].(string)
-	for _, sql := range []string{"EXPLAIN SELECT * FROM users", "EXPLAIN ANALYZE VERBOSE SELECT * FROM users", "EXPLAIN (TYPE IO) SELECT * FROM users"} {
+	for _, sql := range []string{"EXPLAIN SELECT * FROM users", "EXPLAIN ANALYZE VERBOSE SELECT * FROM users",
+		"EXPLAIN (TYPE IO) SELECT * FROM users"} {
 		require.NotContains(t, fmt.Sprint(s.must(t, analyst, sql).rows), secret, sql)
 	}
-	own := "SELECT 'masked:' || lower(substr(to_hex(hmac_sha256(to_utf8('" + s.user + "'), to_utf8('" + secret + "'))), 1, 24))"
+	own := "SELECT 'masked:' || lower(substr(to_hex(hmac_sha256(to_utf8('" + s.user + "'), to_utf8('" + secret +
+		"'))), 1, 24))"
 	require.Contains(t, s.must(t, analyst, "SELECT user_id FROM users").rows, s.must(t, support, own).rows[0])
 }
 

@@ -90,7 +90,8 @@ func ingest(t *testing.T, config lake.Config) (l *lake.Lake, user, tag string) {
 	}
 	defer w.Stop()
 	middle, end := world.From+hours/2+1, world.From+hours
-	for _, part := range [][2]telemetry.Hour{{world.From, middle}, {middle, end}} { // more is known in the end than in the middle
+	// more is known in the end than in the middle
+	for _, part := range [][2]telemetry.Hour{{world.From, middle}, {middle, end}} {
 		run, err := temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: "range", TaskQueue: worker.TaskQueue},
 			workflows.ReprocessRange, workflows.ReprocessInput{From: part[0].String(), To: part[1].String()})
 		if err != nil {
@@ -243,7 +244,8 @@ func (s *site) prepare(t *testing.T) {
 	if err := trino.CreateViews(t.Context(), db, func(trino.View) {}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.ask(t.Context(), request{user: analyst, sql: "SELECT user_id FROM users"}); !errors.Is(err, errRefused) {
+	if _, err := s.ask(t.Context(), request{user: analyst, sql: "SELECT user_id FROM users"}); !errors.Is(err,
+		errRefused) {
 		t.Errorf("without the masks' secret, analysts get no error but %v", err)
 	}
 	statements, err := os.ReadFile("masking.sql")

@@ -73,7 +73,8 @@ func TestTableau(t *testing.T) {
 		require.Len(t, condition.Sides, 2)
 		for _, side := range condition.Sides {
 			require.Contains(t, comments, side.Column)
-			delete(comments, "[versions]."+strings.TrimPrefix(side.Column, "[versions].")) // the same as the other side's
+			// the same as the other side's
+			delete(comments, "[versions]."+strings.TrimPrefix(side.Column, "[versions]."))
 		}
 	}
 	columns := map[string]string{}
@@ -95,7 +96,8 @@ func TestTableau(t *testing.T) {
 // tableau asks as Tableau would with the data source, and compares the types.
 func (s *site) tableau(t *testing.T) {
 	types := map[string]string{}
-	for _, row := range s.must(t, analyst, "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'views'").rows {
+	for _, row := range s.must(t, analyst, "SELECT table_name, column_name, data_type FROM "+
+		"information_schema.columns WHERE table_schema = 'views'").rows {
 		types["["+row[0].(string)+"].["+row[1].(string)+"]"] = row[2].(string)
 	}
 	tableauTypes := map[string]string{
@@ -115,7 +117,8 @@ func (s *site) tableau(t *testing.T) {
 	for _, condition := range d.Join {
 		conditions = append(conditions, sqlOf(condition.Sides[0].Column)+" = "+sqlOf(condition.Sides[1].Column))
 	}
-	found := s.must(t, analyst, "SELECT "+strings.Join(selected, ", ")+" FROM version_intervals LEFT JOIN versions ON "+strings.Join(conditions, " AND "))
+	found := s.must(t, analyst, "SELECT "+strings.Join(selected, ", ")+" FROM version_intervals LEFT JOIN versions ON "+
+		strings.Join(conditions, " AND "))
 	intervals := s.must(t, analyst, "SELECT 1 FROM version_intervals")
 	require.Len(t, found.rows, len(intervals.rows), "the join neither loses intervals nor doubles them")
 }

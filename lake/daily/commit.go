@@ -21,8 +21,8 @@ type Committed struct {
 }
 
 // CommitDaily makes the months that were counted visible, and notes what they reflect: gold.event_daily first, then
-// gold.version_daily, from whose state the next refresh begins. Called again with the same plan it finishes what is missing.
-// ErrConflict: another refresh was first; plan again.
+// gold.version_daily, from whose state the next refresh begins. Called again with the same plan it finishes what is
+// missing. ErrConflict: another refresh was first; plan again.
 func CommitDaily(ctx context.Context, l *lake.Lake, plan Plan, counted []CountedDates) (result Committed, err error) {
 	defer func() {
 		if err != nil {
@@ -44,7 +44,8 @@ func CommitDaily(ctx context.Context, l *lake.Lake, plan Plan, counted []Counted
 }
 
 // StagedDaily reads what a refresh staged: its plan, and files by table.
-func StagedDaily(l *lake.Lake, plan Plan, counted []CountedDates) (staged *stagedDaily, added map[string][]lake.DataFile, err error) {
+func StagedDaily(l *lake.Lake, plan Plan,
+	counted []CountedDates) (staged *stagedDaily, added map[string][]lake.DataFile, err error) {
 	staged, added = &stagedDaily{}, map[string][]lake.DataFile{}
 	if err := gold.ReadRound(l, plan.Ref, staged); err != nil {
 		return nil, nil, err
@@ -61,14 +62,16 @@ func StagedDaily(l *lake.Lake, plan Plan, counted []CountedDates) (staged *stage
 	return staged, added, nil
 }
 
-func CommitTable(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, staged *stagedDaily, added []lake.DataFile) error {
+func CommitTable(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, staged *stagedDaily,
+	added []lake.DataFile) error {
 	months := staged.months(definition.Name == lake.GoldEventDaily.Name)
 	return l.Commit(ctx, definition, func(loaded *table.Table) (*lake.Change, error) {
 		if loaded.Properties()[lake.PropertyRound] == staged.Round {
 			return nil, nil
 		}
 		if head := lake.HeadOf(loaded); head != staged.Heads[definition.Name] {
-			return nil, fmt.Errorf("%w: %s is at snapshot %d, planned at %d", lake.ErrConflict, definition.Name, head, staged.Heads[definition.Name])
+			return nil, fmt.Errorf("%w: %s is at snapshot %d, planned at %d", lake.ErrConflict, definition.Name,
+				head, staged.Heads[definition.Name])
 		}
 		live, err := monthFiles(ctx, loaded, lake.HeadOf(loaded))
 		if err != nil {
@@ -84,7 +87,8 @@ func CommitTable(ctx context.Context, l *lake.Lake, definition lake.TableDefinit
 		if wanted == nil {
 			return nil, nil
 		}
-		if erased := loaded.Properties()[lake.PropertyErased]; erased != "" && erased == staged.Erased[definition.Name] {
+		if erased := loaded.Properties()[lake.PropertyErased]; erased != "" &&
+			erased == staged.Erased[definition.Name] {
 			wanted.Updates = append(wanted.Updates, table.NewRemovePropertiesUpdate([]string{lake.PropertyErased}))
 		}
 		// A month whose rows are what they were keeps its file.
@@ -92,12 +96,14 @@ func CommitTable(ctx context.Context, l *lake.Lake, definition lake.TableDefinit
 		for _, file := range removed {
 			same[lake.Digest(file.FilePath())] = true
 		}
-		fresh := slices.DeleteFunc(slices.Clone(added), func(file lake.DataFile) bool { return same[lake.Digest(file.Path)] })
+		fresh := slices.DeleteFunc(slices.Clone(added),
+			func(file lake.DataFile) bool { return same[lake.Digest(file.Path)] })
 		clear(same)
 		for _, file := range added {
 			same[lake.Digest(file.Path)] = true
 		}
-		wanted.Remove = slices.DeleteFunc(removed, func(file iceberg.DataFile) bool { return same[lake.Digest(file.FilePath())] })
+		wanted.Remove = slices.DeleteFunc(removed,
+			func(file iceberg.DataFile) bool { return same[lake.Digest(file.FilePath())] })
 		wanted.Summary = iceberg.Properties{lake.SummaryRound: staged.Round}
 		wanted.Add, err = l.Entries(definition, fresh)
 		return wanted, err
@@ -106,7 +112,8 @@ func CommitTable(ctx context.Context, l *lake.Lake, definition lake.TableDefinit
 
 // rowsOfDaily counts the rows of both tables.
 func rowsOfDaily(ctx context.Context, l *lake.Lake, result *Committed) error {
-	for definition, rows := range map[*lake.TableDefinition]*int64{&lake.GoldVersionDaily: &result.Versions, &lake.GoldEventDaily: &result.Events} {
+	for definition, rows := range map[*lake.TableDefinition]*int64{&lake.GoldVersionDaily: &result.Versions,
+		&lake.GoldEventDaily: &result.Events} {
 		loaded, err := l.Load(ctx, *definition)
 		if err != nil {
 			return err

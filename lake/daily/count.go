@@ -24,8 +24,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// What follows from silver for a date: its events are brought together by session, which tells their user, device and version;
-// what that gives by user, which tells how many users there are.
+// What follows from silver for a date: its events are brought together by session, which tells their user, device
+// and version; what that gives by user, which tells how many users there are.
 
 // dailyEventRow is what is read of silver.events.
 type dailyEventRow struct {
@@ -178,8 +178,10 @@ func countSections(bytes int64) int {
 	return sections
 }
 
-// dailyFiles are the files of each silver table that may hold what counts for events of a span, and the size of those events.
-func dailyFiles(ctx context.Context, l *lake.Lake, state lake.DailyState, events sessions.Span) (files [3][]iceberg.DataFile, size int64, err error) {
+// dailyFiles are the files of each silver table that may hold what counts for events of a span, and the size of
+// those events.
+func dailyFiles(ctx context.Context, l *lake.Lake, state lake.DailyState,
+	events sessions.Span) (files [3][]iceberg.DataFile, size int64, err error) {
 	for i, snapshot := range state.Of() {
 		if snapshot == 0 {
 			continue
@@ -189,7 +191,8 @@ func dailyFiles(ctx context.Context, l *lake.Lake, state lake.DailyState, events
 			return files, 0, err
 		}
 		if loaded.SnapshotByID(snapshot) == nil {
-			return files, 0, fmt.Errorf("%w: snapshot %d of %s was expired", lake.ErrConflict, snapshot, lake.SilverTables[i].Name)
+			return files, 0, fmt.Errorf("%w: snapshot %d of %s was expired", lake.ErrConflict, snapshot,
+				lake.SilverTables[i].Name)
 		}
 		live, err := lake.LiveFiles(ctx, loaded, table.WithSnapshotID(snapshot))
 		if err != nil {
@@ -204,7 +207,8 @@ func dailyFiles(ctx context.Context, l *lake.Lake, state lake.DailyState, events
 }
 
 // dailyEvents streams events of some dates as rows of sessions; each must be safe for concurrent use.
-func dailyEvents(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, counted func(date int32) bool, each func(sessions.SessionRow) error) error {
+func dailyEvents(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, counted func(date int32) bool,
+	each func(sessions.SessionRow) error) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.GOMAXPROCS(0))
 	for _, file := range files {
@@ -217,8 +221,9 @@ func dailyEvents(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, co
 				e := dailyEventOf(row)
 				packed = e.pack(packed[:0])
 				return each(sessions.SessionRow{
-					Key: int64(xxhash.Sum64String(e.SessionID)), Session: e.SessionID, Kind: dailyEvent, User: e.UserID, Service: e.ServiceName,
-					Device: e.Device, Value: objects.UnsafeString(packed), Time: e.Time,
+					Key: int64(xxhash.Sum64String(e.SessionID)), Session: e.SessionID, Kind: dailyEvent, User: e.UserID,
+					Service: e.ServiceName,
+					Device:  e.Device, Value: objects.UnsafeString(packed), Time: e.Time,
 				})
 			})
 		})
@@ -292,11 +297,13 @@ func (s *sessionCounting) read(rows []*sessions.SessionRow) {
 
 func (s *sessionCounting) resolve(row *sessions.SessionRow) (e dayEvent) {
 	d := objects.Decoder{Data: unsafe.Slice(unsafe.StringData(row.Value), len(row.Value))}
-	e.key = DayKey{date: lake.DateOf(row.Time), Service: row.Service, Version: d.Text(), event: d.Text(), name: d.Text(), detail: d.Text()}
+	e.key = DayKey{date: lake.DateOf(row.Time), Service: row.Service, Version: d.Text(), event: d.Text(),
+		name: d.Text(), detail: d.Text()}
 	e.ended, _ = strconv.ParseInt(d.Text(), 10, 64)
 	user, sighting := s.bound.Resolve(row)
 	e.user, e.key.device = user, sighting.Device
-	if isSighting := e.key.event == telemetry.KindSoftwareVersion.String() && e.key.Version != ""; e.key.device == "" && !isSighting {
+	if isSighting := e.key.event == telemetry.KindSoftwareVersion.String() && e.key.Version != ""; e.key.device == "" &&
+		!isSighting {
 		e.key.device, _ = s.devices[row.Service].Resolve(row.Time, history.DefaultWindow)
 	}
 	if e.key.Version == "" {
@@ -333,7 +340,8 @@ func (s *sessionCounting) count(users *objects.Spill) error {
 			continue
 		}
 		section := int(xxhash.Sum64String(e.user) % uint64(users.Sections))
-		if err := users.Add(section, func(buffer []byte) []byte { return e.key.append(objects.AppendText(buffer, e.user)) }); err != nil {
+		if err := users.Add(section,
+			func(buffer []byte) []byte { return e.key.append(objects.AppendText(buffer, e.user)) }); err != nil {
 			return err
 		}
 	}
@@ -341,7 +349,8 @@ func (s *sessionCounting) count(users *objects.Spill) error {
 }
 
 var notificationCounts = map[string]int{
-	"Sent": lake.CountNotificationsSent, "Shown": lake.CountNotificationsShown, "Accepted": lake.CountNotificationsAccepted,
+	"Sent": lake.CountNotificationsSent, "Shown": lake.CountNotificationsShown,
+	"Accepted":  lake.CountNotificationsAccepted,
 	"Dismissed": lake.CountNotificationsDismissed, "Failed": lake.CountNotificationsFailed,
 }
 

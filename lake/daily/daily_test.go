@@ -45,19 +45,25 @@ func wantDaily(t *testing.T, l *lake.Lake, want ...string) {
 func TestDaily(t *testing.T) {
 	in := laketest.NewWorld(t)
 	in.Put("26T23/a.tsv",
-		laketest.Sighting("26T23:10", "s1", "1.0", "UserId", "p1", "Device", "D1"), laketest.Sighting("26T23:10", "s3", "1.0", "UserId", "p1", "Device", "D2"),
+		laketest.Sighting("26T23:10", "s1", "1.0", "UserId", "p1", "Device", "D1"),
+		laketest.Sighting("26T23:10", "s3", "1.0", "UserId", "p1", "Device", "D2"),
 		laketest.Sighting("26T23:20", "s4", "1.1"), laketest.Event("26T23:50", "s5", "Crash"),
-		laketest.Event("26T23:55", "s1", "SessionEnd", "Duration", "90.5"), laketest.Event("26T23:56", "s1", "SessionEnd", "Duration", "long"))
+		laketest.Event("26T23:55", "s1", "SessionEnd", "Duration", "90.5"),
+		laketest.Event("26T23:56", "s1", "SessionEnd", "Duration", "long"))
 	in.Put("27T00/a.tsv",
-		laketest.Sighting("27T00:10", "s1", "1.1", "Device", "D1"), laketest.Event("27T00:20", "s1", "Notification", "Status", "Sent", "Device", "D1"),
-		laketest.Event("27T00:21", "s1", "Notification", "Status", "sent", "Device", "D1"), laketest.Sighting("27T00:30", "s6", "0.9", "UserId", "p1", "Device", "D2"))
+		laketest.Sighting("27T00:10", "s1", "1.1", "Device", "D1"),
+		laketest.Event("27T00:20", "s1", "Notification", "Status", "Sent", "Device", "D1"),
+		laketest.Event("27T00:21", "s1", "Notification", "Status", "sent", "Device", "D1"),
+		laketest.Sighting("27T00:30", "s6", "0.9", "UserId", "p1", "Device", "D2"))
 	in.Ingest(laketest.HourAt(t, "2022-05-26T23"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T00"))
 	in.Daily()
 	first := []string{
 		"26 App/ : active_users 1 anonymous_users 1 version_users 1 service_users 1 sessions 1 issues 1",
-		"26 App/ 1.1: active_users 1 anonymous_users 1 version_users 1 service_users 1 sessions 1 new_installations 1 anonymous_installations 1",
-		"26 App/D1 1.0: active_users 1 version_users 1 service_users 1 sessions 1 sessions_ended 1 session_seconds 91 new_installations 1",
+		"26 App/ 1.1: active_users 1 anonymous_users 1 version_users 1 service_users 1 sessions 1 " +
+			"new_installations 1 anonymous_installations 1",
+		"26 App/D1 1.0: active_users 1 version_users 1 service_users 1 sessions 1 sessions_ended 1 " +
+			"session_seconds 91 new_installations 1",
 		"26 App/D2 1.0: active_users 1 sessions 1 new_installations 1",
 		"27 App/D1 1.0: upgrades_out 1",
 		"27 App/D1 1.1: active_users 1 version_users 1 sessions 1 notifications_sent 1 notifications_other 1 upgrades_in 1",
@@ -79,7 +85,8 @@ func TestDaily(t *testing.T) {
 		"25 App/D1 1.1: active_users 1 version_users 1 service_users 1 sessions 1 new_installations 1",
 		"26 App/ : active_users 1 version_users 1 service_users 1 sessions 1 issues 1",
 		first[1],
-		"26 App/D1 1.0: active_users 1 version_users 1 service_users 1 sessions 1 sessions_ended 1 session_seconds 91 downgrades_in 1",
+		"26 App/D1 1.0: active_users 1 version_users 1 service_users 1 sessions 1 sessions_ended 1 "+
+			"session_seconds 91 downgrades_in 1",
 		"26 App/D1 1.1: downgrades_out 1",
 		first[3],
 		"27 App/ : active_users 1 version_users 1 service_users 1 sessions 1",
@@ -167,7 +174,8 @@ func TestDailyAfterHalfACommit(t *testing.T) {
 // TestFrozenDates drops events, as retention does: their counts stay, and moves stay right.
 func TestFrozenDates(t *testing.T) {
 	in := laketest.NewWorld(t)
-	in.Put("26T05/a.tsv", laketest.Sighting("26T05:10", "s1", "1.0", "UserId", "p1"), laketest.Event("26T05:20", "s1", "Crash"))
+	in.Put("26T05/a.tsv", laketest.Sighting("26T05:10", "s1", "1.0", "UserId", "p1"),
+		laketest.Event("26T05:20", "s1", "Crash"))
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.1", "UserId", "p1"))
 	in.Ingest(laketest.HourAt(t, "2022-05-26T05"))
 	in.Daily()
@@ -184,13 +192,16 @@ func TestFrozenDates(t *testing.T) {
 		return &lake.Change{Remove: files, Summary: iceberg.Properties{}}, err
 	}))
 	in.Daily()
-	same := []string{"26 App/ 1.0: active_users 1 version_users 1 service_users 1 sessions 1 issues 1 new_installations 1",
-		"27 App/ 1.0: upgrades_out 1", "27 App/ 1.1: active_users 1 version_users 1 service_users 1 sessions 1 upgrades_in 1"}
+	same := []string{
+		"26 App/ 1.0: active_users 1 version_users 1 service_users 1 sessions 1 issues 1 new_installations 1",
+		"27 App/ 1.0: upgrades_out 1", "27 App/ 1.1: active_users 1 version_users 1 service_users 1 sessions 1 " +
+			"upgrades_in 1"}
 	if got := showDaily(t, in.Lake); !slices.Equal(got, same) {
 		t.Errorf("after the drop: %q", got)
 	}
 	// A late hour of a frozen date: who was active is not counted any more, what was installed is.
-	in.Put("27T06/a.tsv", laketest.Sighting("26T04:00", "s7", "1.1", "UserId", "p1"), laketest.Event("26T04:10", "s7", "Crash"))
+	in.Put("27T06/a.tsv", laketest.Sighting("26T04:00", "s7", "1.1", "UserId", "p1"),
+		laketest.Event("26T04:10", "s7", "Crash"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T06"))
 	in.Daily()
 	late := []string{"26 App/ 1.0: active_users 1 version_users 1 service_users 1 sessions 1 issues 1 downgrades_in 1",
@@ -236,19 +247,27 @@ func TestVerifyCatchesWrongDays(t *testing.T) {
 		want  string
 	}{
 		{"an altered count", func(t *testing.T, l *lake.Lake) {
-			laketest.PlantDaily(t, l, lake.GoldVersionDaily, func(rows []lake.VersionDailyRow) []lake.VersionDailyRow { rows[0].ServiceUsers++; return rows })
+			laketest.PlantDaily(t, l, lake.GoldVersionDaily,
+				func(rows []lake.VersionDailyRow) []lake.VersionDailyRow { rows[0].ServiceUsers++; return rows })
 		}, `^1 gold.version_daily .*service_users is 2 and should be 1`},
 		{"an altered move", func(t *testing.T, l *lake.Lake) {
-			laketest.PlantDaily(t, l, lake.GoldVersionDaily, func(rows []lake.VersionDailyRow) []lake.VersionDailyRow { rows[len(rows)-1].UpgradesIn--; return rows })
+			laketest.PlantDaily(t, l, lake.GoldVersionDaily,
+				func(rows []lake.VersionDailyRow) []lake.VersionDailyRow {
+					rows[len(rows)-1].UpgradesIn--
+					return rows
+				})
 		}, `^1 gold.version_daily .*upgrades_in is 0 and should be 1`},
 		{"a doubled row", func(t *testing.T, l *lake.Lake) {
-			laketest.PlantDaily(t, l, lake.GoldVersionDaily, func(rows []lake.VersionDailyRow) []lake.VersionDailyRow { return append(rows, rows[0]) })
+			laketest.PlantDaily(t, l, lake.GoldVersionDaily,
+				func(rows []lake.VersionDailyRow) []lake.VersionDailyRow { return append(rows, rows[0]) })
 		}, `^1 gold.version_daily .*has two rows`},
 		{"a row that is gone", func(t *testing.T, l *lake.Lake) {
-			laketest.PlantDaily(t, l, lake.GoldEventDaily, func(rows []lake.EventDailyRow) []lake.EventDailyRow { return rows[1:] })
+			laketest.PlantDaily(t, l, lake.GoldEventDaily,
+				func(rows []lake.EventDailyRow) []lake.EventDailyRow { return rows[1:] })
 		}, `^1 gold.event_daily .*should be there`},
 		{"a row too many", func(t *testing.T, l *lake.Lake) {
-			laketest.PlantDaily(t, l, lake.GoldEventDaily, func(rows []lake.EventDailyRow) []lake.EventDailyRow { rows[0].Name = "x"; return rows })
+			laketest.PlantDaily(t, l, lake.GoldEventDaily,
+				func(rows []lake.EventDailyRow) []lake.EventDailyRow { rows[0].Name = "x"; return rows })
 		}, `^1 gold.event_daily .*should not be`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -256,7 +275,8 @@ func TestVerifyCatchesWrongDays(t *testing.T) {
 			in.Daily()
 			laketest.CheckVerify(t, in.Lake)
 			test.plant(t, in.Lake)
-			if lines, _ := laketest.Verified(t, in.Lake); !slices.ContainsFunc(lines, regexp.MustCompile(test.want).MatchString) {
+			if lines, _ := laketest.Verified(t, in.Lake); !slices.ContainsFunc(lines,
+				regexp.MustCompile(test.want).MatchString) {
 				t.Errorf("verify says %q", lines)
 			}
 		})

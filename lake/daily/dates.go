@@ -22,8 +22,8 @@ import (
 	"github.com/versionlake/versionlake/lake/sessions"
 )
 
-// touchedDates are those whose events came or went, or may belong to another user, device or version than before. Of frozen ones
-// nobody knows the events any more.
+// touchedDates are those whose events came or went, or may belong to another user, device or version than before.
+// Of frozen ones nobody knows the events any more.
 func touchedDates(ctx context.Context, l *lake.Lake, s dailySource, progress func(int64)) (map[int32]bool, error) {
 	dates := newDateSet(s.frozen, progress)
 	bases := map[lake.DailyState]bool{}
@@ -46,7 +46,8 @@ func touchedDates(ctx context.Context, l *lake.Lake, s dailySource, progress fun
 		if err != nil {
 			return nil, err
 		}
-		if err := addDates(ctx, l, slices.Concat(changes.Added, changes.Removed), timeSchema, dateOfTime, dates); err != nil {
+		if err := addDates(ctx, l, slices.Concat(changes.Added, changes.Removed), timeSchema, dateOfTime,
+			dates); err != nil {
 			return nil, err
 		}
 	}
@@ -67,15 +68,16 @@ func allDates(ctx context.Context, l *lake.Lake, s dailySource, dates *dateSet) 
 		if err != nil {
 			return err
 		}
-		if err := addDates(ctx, l, files, dateSchema, func(row parquet.Row) int32 { return row[0].Int32() }, dates); err != nil {
+		if err := addDates(ctx, l, files, dateSchema, func(row parquet.Row) int32 { return row[0].Int32() },
+			dates); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// addBeside adds the dates of events that did not change themselves: their sessions have other sightings or bindings within
-// reach. Mostly there are none, but for sessions around midnight.
+// addBeside adds the dates of events that did not change themselves: their sessions have other sightings or
+// bindings within reach. Mostly there are none, but for sessions around midnight.
 func addBeside(ctx context.Context, l *lake.Lake, s dailySource, bases map[lake.DailyState]bool, dates *dateSet) error {
 	maybe, sessionKeys := objects.NewLanes[map[int32]bool](), objects.NewLanes[sessions.SessionSet]()
 	for base := range bases {
@@ -84,25 +86,27 @@ func addBeside(ctx context.Context, l *lake.Lake, s dailySource, bases map[lake.
 			if err != nil {
 				return err
 			}
-			if err := gold.SessionRowsOf(ctx, l, slices.Concat(changes.Added, changes.Removed), keyTimeSchema, nil, func(row parquet.Row) error {
-				changed, noted := sessions.SessionRow{Key: row[0].Int64(), Time: row[1].Int64()}, false
-				for date := lake.DateOf(changed.Time - lake.Reaches[i]); date <= lake.DateOf(changed.Time+lake.Reaches[i]); date++ {
-					if date >= s.frozen && !dates.dates[date] {
-						if !noted {
-							sessions.NoteSession(sessionKeys, &changed)
-							noted = true
-						}
-						_ = maybe.With(func(found *map[int32]bool) error { // never fails
-							if *found == nil {
-								*found = map[int32]bool{}
+			if err := gold.SessionRowsOf(ctx, l, slices.Concat(changes.Added, changes.Removed), keyTimeSchema,
+				nil, func(row parquet.Row) error {
+					changed, noted := sessions.SessionRow{Key: row[0].Int64(), Time: row[1].Int64()}, false
+					for date := lake.DateOf(changed.Time - lake.Reaches[i]); date <= lake.DateOf(changed.Time+
+						lake.Reaches[i]); date++ {
+						if date >= s.frozen && !dates.dates[date] {
+							if !noted {
+								sessions.NoteSession(sessionKeys, &changed)
+								noted = true
 							}
-							(*found)[date] = true
-							return nil
-						})
+							_ = maybe.With(func(found *map[int32]bool) error { // never fails
+								if *found == nil {
+									*found = map[int32]bool{}
+								}
+								(*found)[date] = true
+								return nil
+							})
+						}
 					}
-				}
-				return nil
-			}); err != nil {
+					return nil
+				}); err != nil {
 				return err
 			}
 		}
@@ -115,7 +119,8 @@ func addBeside(ctx context.Context, l *lake.Lake, s dailySource, bases map[lake.
 }
 
 // addIfHas adds those of some dates on which one of the sessions has an event.
-func addIfHas(ctx context.Context, l *lake.Lake, s dailySource, sessionKeys sessions.SessionSet, wanted map[int32]bool, dates *dateSet) error {
+func addIfHas(ctx context.Context, l *lake.Lake, s dailySource, sessionKeys sessions.SessionSet, wanted map[int32]bool,
+	dates *dateSet) error {
 	if len(wanted) == 0 || s.to.Events == 0 {
 		return nil
 	}
@@ -173,7 +178,8 @@ var (
 func dateOfTime(row parquet.Row) int32 { return lake.DateOf(row[0].Int64()) }
 
 // addDates reads one column of files.
-func addDates(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, column *parquet.Schema, dateOf func(parquet.Row) int32, dates *dateSet) error {
+func addDates(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, column *parquet.Schema,
+	dateOf func(parquet.Row) int32, dates *dateSet) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.GOMAXPROCS(0))
 	for _, file := range files {

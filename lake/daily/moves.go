@@ -21,9 +21,10 @@ import (
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
-// Installations, upgrades and downgrades are counted from the histories of gold.users. Which of them changed, nobody notes: an
-// upgrade of last year goes when a late file tells more. So a refresh reads all histories, and finds the dates that differ by
-// sums of hashes: the moves of a date and the rows that counted them have the same sum.
+// Installations, upgrades and downgrades are counted from the histories of gold.users. Which of them changed,
+// nobody notes: an upgrade of last year goes when a late file tells more. So a refresh reads all histories, and
+// finds the dates that differ by sums of hashes: the moves of a date and the rows that counted them have the same
+// sum.
 
 // dateSums are sums of hashes of moves, by date.
 type dateSums map[int32]uint64
@@ -99,10 +100,11 @@ var movesSchema = parquet.SchemaOf(struct {
 	} `parquet:"history,list,id(11)" parquet-element:",id(12)"`
 }{})
 
-// moves reads the histories of a snapshot of gold.users, and tells each installation that came or changed its version. Several
-// files are read at once: worker makes, for each, what takes the moves, and what is called at its end. A key lives until each
-// returns.
-func moves(ctx context.Context, l *lake.Lake, users *table.Table, snapshot int64, worker func() (each func(key *DayKey, kind int) error, end func() error)) error {
+// moves reads the histories of a snapshot of gold.users, and tells each installation that came or changed its
+// version. Several files are read at once: worker makes, for each, what takes the moves, and what is called at its
+// end. A key lives until each returns.
+func moves(ctx context.Context, l *lake.Lake, users *table.Table, snapshot int64,
+	worker func() (each func(key *DayKey, kind int) error, end func() error)) error {
 	if snapshot == 0 {
 		return nil
 	}

@@ -19,8 +19,10 @@ type DayKey struct {
 }
 
 func (k *DayKey) compare(other *DayKey) int {
-	return cmp.Or(cmp.Compare(k.date, other.date), strings.Compare(k.Service, other.Service), strings.Compare(k.Version, other.Version),
-		strings.Compare(k.device, other.device), strings.Compare(k.event, other.event), strings.Compare(k.name, other.name),
+	return cmp.Or(cmp.Compare(k.date, other.date), strings.Compare(k.Service, other.Service),
+		strings.Compare(k.Version, other.Version),
+		strings.Compare(k.device, other.device), strings.Compare(k.event, other.event),
+		strings.Compare(k.name, other.name),
 		strings.Compare(k.detail, other.detail))
 }
 
@@ -116,13 +118,15 @@ func versionDaily(key *DayKey, counts *dayCounts) lake.VersionDailyRow {
 func eventPart(r *lake.EventDailyRow) (key DayKey, counts dayCounts) {
 	counts[countEvents], counts[countUsers], counts[countSessions] = r.Events, r.Users, r.Sessions
 	return DayKey{
-		date: r.Date, Service: r.Service, Version: r.Version, device: r.Device, event: r.EventName, name: r.Name, detail: r.Detail,
+		date: r.Date, Service: r.Service, Version: r.Version, device: r.Device, event: r.EventName, name: r.Name,
+		detail: r.Detail,
 	}, counts
 }
 
 func eventDaily(key *DayKey, counts *dayCounts) lake.EventDailyRow {
 	return lake.EventDailyRow{
-		Date: key.date, Service: key.Service, Version: key.Version, Device: key.device, EventName: key.event, Name: key.name, Detail: key.detail,
+		Date: key.date, Service: key.Service, Version: key.Version, Device: key.device, EventName: key.event,
+		Name: key.name, Detail: key.detail,
 		Events: counts[countEvents], Users: counts[countUsers], Sessions: counts[countSessions],
 	}
 }

@@ -21,7 +21,8 @@ type Plan struct {
 	Dates  int       `json:"dates"`
 	First  string    `json:"first,omitempty"` // of the dates: 2022-05-27
 	Last   string    `json:"last,omitempty"`
-	// HalfCommitted are hours whose run has committed a silver table and not yet the ledger: counting stops before them.
+	// HalfCommitted are hours whose run has committed a silver table and not yet the ledger: counting stops before
+	// them.
 	HalfCommitted []string `json:"half_committed,omitempty"`
 }
 
@@ -35,7 +36,8 @@ type stagedDaily struct {
 	Dates  []stagedDate      `json:"dates"`
 }
 
-// stagedDate is a date to be counted anew. A row has two halves, and a half that did not change is taken from the old row.
+// stagedDate is a date to be counted anew. A row has two halves, and a half that did not change is taken from the
+// old row.
 type stagedDate struct {
 	Date   int32 `json:"date"`
 	Events bool  `json:"events"` // what follows from silver
@@ -71,8 +73,9 @@ type dailySource struct {
 	halfCommitted []string
 }
 
-// PlanDaily finds the dates whose counts may have changed since the daily aggregates were refreshed (docs/ARCHITECTURE.md, Daily
-// aggregates). round is unique per attempt. progress tells rows read so far, from several goroutines.
+// PlanDaily finds the dates whose counts may have changed since the daily aggregates were refreshed
+// (docs/ARCHITECTURE.md, Daily aggregates). round is unique per attempt. progress tells rows read so far, from
+// several goroutines.
 func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(read int64)) (plan Plan, err error) {
 	defer func() {
 		if err != nil {
@@ -100,9 +103,11 @@ func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(re
 	for _, date := range slices.Sorted(maps.Keys(dates)) {
 		staged.Dates = append(staged.Dates, stagedDate{Date: date, Events: events[date], Moves: moves[date]})
 	}
-	plan = Plan{Ref: dailyFolder(l, round) + "/plan.json", Dates: len(staged.Dates), HalfCommitted: source.halfCommitted}
+	plan = Plan{Ref: dailyFolder(l, round) + "/plan.json", Dates: len(staged.Dates),
+		HalfCommitted: source.halfCommitted}
 	if len(staged.Dates) > 0 {
-		plan.First, plan.Last = lake.FormatDate(staged.Dates[0].Date), lake.FormatDate(staged.Dates[len(staged.Dates)-1].Date)
+		plan.First, plan.Last = lake.FormatDate(staged.Dates[0].Date), lake.FormatDate(staged.Dates[len(staged.Dates)-
+			1].Date)
 	}
 	if plan.Groups, err = source.groups(ctx, &staged); err != nil {
 		return Plan{}, err

@@ -60,7 +60,8 @@ func Versions(ctx context.Context, l *lake.Lake, from, to int32) ([]Version, err
 		all = append(all, *sum)
 	}
 	slices.SortFunc(all, func(a, b Version) int {
-		return cmp.Or(strings.Compare(a.Date, b.Date), strings.Compare(a.Service, b.Service), strings.Compare(a.Version, b.Version))
+		return cmp.Or(strings.Compare(a.Date, b.Date), strings.Compare(a.Service, b.Service),
+			strings.Compare(a.Version, b.Version))
 	})
 	return all, nil
 }

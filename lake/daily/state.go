@@ -68,9 +68,9 @@ func RecountDates(ctx context.Context, l *lake.Lake, dates map[int32]bool) error
 	return nil
 }
 
-// FreezeDates keeps what was counted of the dates before one, whatever becomes of their events: it must be called before rows of
-// silver.events are dropped, with the day after the latest of them. It never turns back. ErrConflict: the daily aggregates do
-// not reflect all of silver.events yet; refresh them first.
+// FreezeDates keeps what was counted of the dates before one, whatever becomes of their events: it must be called
+// before rows of silver.events are dropped, with the day after the latest of them. It never turns back.
+// ErrConflict: the daily aggregates do not reflect all of silver.events yet; refresh them first.
 func FreezeDates(ctx context.Context, l *lake.Lake, before int32) error {
 	err := l.Commit(ctx, lake.GoldVersionDaily, func(loaded *table.Table) (*lake.Change, error) {
 		frozen, err := lake.FrozenBefore(loaded)

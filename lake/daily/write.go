@@ -33,15 +33,17 @@ type dayCounting struct {
 	parts  *objects.Spill // sections are dates
 }
 
-// CountDates counts the dates of some months of a plan anew, and writes these months, uncommitted: what has not changed is
-// taken from the present rows. progress tells rows read so far.
-func CountDates(ctx context.Context, l *lake.Lake, plan Plan, months []int32, progress func(rows int64)) (result CountedDates, err error) {
+// CountDates counts the dates of some months of a plan anew, and writes these months, uncommitted: what has not
+// changed is taken from the present rows. progress tells rows read so far.
+func CountDates(ctx context.Context, l *lake.Lake, plan Plan, months []int32,
+	progress func(rows int64)) (result CountedDates, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("count dates: %w", err)
 		}
 	}()
-	c := &dayCounting{lake: l, staged: &stagedDaily{}, dates: map[int32]stagedDate{}, months: months, place: map[int32]int{}}
+	c := &dayCounting{lake: l, staged: &stagedDaily{}, dates: map[int32]stagedDate{}, months: months,
+		place: map[int32]int{}}
 	if err := gold.ReadRound(l, plan.Ref, c.staged); err != nil {
 		return CountedDates{}, err
 	}
@@ -185,7 +187,8 @@ func (c *dayCounting) write(ctx context.Context) (result CountedDates, err error
 	return result, c.lake.Objects.WriteJSON(result.Ref, staged)
 }
 
-func (c *dayCounting) writeMonth(ctx context.Context, parts objects.Shuffles, month int32, name string) (rows int64, files []lake.DataFile, err error) {
+func (c *dayCounting) writeMonth(ctx context.Context, parts objects.Shuffles, month int32,
+	name string) (rows int64, files []lake.DataFile, err error) {
 	at := lake.MonthPartition(month)
 	versions, err := lake.NewDataWriter[lake.VersionDailyRow](c.lake, lake.GoldVersionDaily, at)
 	if err != nil {
@@ -221,12 +224,13 @@ func (c *dayCounting) writeMonth(ctx context.Context, parts objects.Shuffles, mo
 	return rows, files, nil
 }
 
-// A date's keys come from clients: there may be more than fit into memory. They are summed in pieces of about this many bytes,
-// packed, each with keys that the others do not have.
+// A date's keys come from clients: there may be more than fit into memory. They are summed in pieces of about this
+// many bytes, packed, each with keys that the others do not have.
 const sumBytes = 1 << 20
 
 // writeDate sums up and writes what was gathered of a date.
-func (c *dayCounting) writeDate(ctx context.Context, parts objects.Shuffles, section int, versions *lake.DataWriter[lake.VersionDailyRow], events *lake.DataWriter[lake.EventDailyRow]) error {
+func (c *dayCounting) writeDate(ctx context.Context, parts objects.Shuffles, section int,
+	versions *lake.DataWriter[lake.VersionDailyRow], events *lake.DataWriter[lake.EventDailyRow]) error {
 	pieces := 1
 	for packed := parts.Bytes(section); packed > sumBytes*int64(pieces) && pieces < maxSumPieces; {
 		pieces *= 2
@@ -260,7 +264,8 @@ func (c *dayCounting) writeDate(ctx context.Context, parts objects.Shuffles, sec
 				return objects.ErrDamaged
 			}
 			record = record[:len(record)-len(d.Data)]
-			if err := divided.Add(int(key.hash()%uint64(pieces)), func(buffer []byte) []byte { return append(buffer, record...) }); err != nil {
+			if err := divided.Add(int(key.hash()%uint64(pieces)),
+				func(buffer []byte) []byte { return append(buffer, record...) }); err != nil {
 				return err
 			}
 		}
@@ -307,7 +312,8 @@ func sumParts(data []byte) (map[DayKey]*dayCounts, error) {
 }
 
 // writeSums writes rows in the order of their keys. A row of noughts alone says nothing, and is none.
-func writeSums(sums map[DayKey]*dayCounts, versions *lake.DataWriter[lake.VersionDailyRow], events *lake.DataWriter[lake.EventDailyRow]) error {
+func writeSums(sums map[DayKey]*dayCounts, versions *lake.DataWriter[lake.VersionDailyRow],
+	events *lake.DataWriter[lake.EventDailyRow]) error {
 	keys := slices.SortedFunc(maps.Keys(sums), func(a, b DayKey) int { return a.compare(&b) })
 	var versionRows []lake.VersionDailyRow
 	var eventRows []lake.EventDailyRow

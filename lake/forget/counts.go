@@ -18,9 +18,9 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// RecountErased lets gold and the ledger follow: whoever shared a session with the forgotten one is made anew from what silver
-// has left, and of the hours that lost lines, what is no longer in bronze counts as erased. The daily aggregates count the dates
-// of these anew with their next refresh, as far as they are not frozen.
+// RecountErased lets gold and the ledger follow: whoever shared a session with the forgotten one is made anew from
+// what silver has left, and of the hours that lost lines, what is no longer in bronze counts as erased. The daily
+// aggregates count the dates of these anew with their next refresh, as far as they are not frozen.
 func RecountErased(ctx context.Context, l *lake.Lake, erasure string) error {
 	if err := rebuildOthers(ctx, l, erasure); err != nil {
 		return fmt.Errorf("let gold follow: %w", err)
@@ -60,7 +60,8 @@ type recount struct {
 
 func recountLines(ctx context.Context, l *lake.Lake, hour telemetry.Hour) (*recount, error) {
 	r := &recount{events: map[string]int64{}, rejects: map[string]int64{}}
-	for _, definition := range []lake.TableDefinition{lake.BronzeEvents, lake.BronzeRejects, lake.SilverEvents, lake.SilverSightings, lake.SilverBindings} {
+	for _, definition := range []lake.TableDefinition{lake.BronzeEvents, lake.BronzeRejects, lake.SilverEvents,
+		lake.SilverSightings, lake.SilverBindings} {
 		loaded, err := l.Load(ctx, definition)
 		if err != nil {
 			return nil, err
@@ -71,9 +72,11 @@ func recountLines(ctx context.Context, l *lake.Lake, hour telemetry.Hour) (*reco
 		}
 		switch definition.Name {
 		case lake.BronzeEvents.Name:
-			err = countByFile[lake.EventPlace](ctx, l, files, r.events, func(row *lake.EventPlace) string { return row.FileName })
+			err = countByFile[lake.EventPlace](ctx, l, files,
+				r.events, func(row *lake.EventPlace) string { return row.FileName })
 		case lake.BronzeRejects.Name:
-			err = countByFile[lake.RejectPlace](ctx, l, files, r.rejects, func(row *lake.RejectPlace) string { return row.FileName })
+			err = countByFile[lake.RejectPlace](ctx, l, files, r.rejects,
+				func(row *lake.RejectPlace) string { return row.FileName })
 		case lake.SilverEvents.Name:
 			r.silver = lake.CountOf(files)
 		case lake.SilverSightings.Name:
@@ -88,7 +91,8 @@ func recountLines(ctx context.Context, l *lake.Lake, hour telemetry.Hour) (*reco
 	return r, nil
 }
 
-func countByFile[T any](ctx context.Context, l *lake.Lake, files []iceberg.DataFile, counts map[string]int64, name func(*T) string) error {
+func countByFile[T any](ctx context.Context, l *lake.Lake, files []iceberg.DataFile, counts map[string]int64,
+	name func(*T) string) error {
 	for _, file := range files {
 		if err := lake.ScanRows(ctx, l, file, func(rows []T) error {
 			for i := range rows {
@@ -119,21 +123,22 @@ func recountFiles(ctx context.Context, l *lake.Lake, hours map[telemetry.Hour]*r
 			if err != nil {
 				return nil, err
 			}
-			if err := rewriteRows(ctx, l, lake.OpsFiles, lake.DayOf(days[day]), live, wanted, func(row *lake.FileRow) bool {
-				count := hours[row.Hour()]
-				if version := ledger.FileOf(row, 0); count == nil || !version.Present() {
-					return false
-				}
-				now := *row
-				now.Events, now.Rejects = count.events[row.FileName], count.rejects[row.FileName]
-				now.Erased = now.Lines - now.Blanks - now.Events - now.Rejects
-				if now.State == ledger.FileBad {
-					now.RowsKept = now.Events + now.Rejects
-				}
-				changed := now != *row
-				*row = now
-				return changed
-			}); err != nil {
+			if err := rewriteRows(ctx, l, lake.OpsFiles, lake.DayOf(days[day]), live,
+				wanted, func(row *lake.FileRow) bool {
+					count := hours[row.Hour()]
+					if version := ledger.FileOf(row, 0); count == nil || !version.Present() {
+						return false
+					}
+					now := *row
+					now.Events, now.Rejects = count.events[row.FileName], count.rejects[row.FileName]
+					now.Erased = now.Lines - now.Blanks - now.Events - now.Rejects
+					if now.State == ledger.FileBad {
+						now.RowsKept = now.Events + now.Rejects
+					}
+					changed := now != *row
+					*row = now
+					return changed
+				}); err != nil {
 				return nil, err
 			}
 		}
@@ -162,26 +167,27 @@ func recountHours(ctx context.Context, l *lake.Lake, hours map[telemetry.Hour]*r
 			if err != nil {
 				return nil, err
 			}
-			if err := rewriteRows(ctx, l, lake.OpsHours, lake.DayOf(days[day]), live, wanted, func(row *lake.HourRow) bool {
-				hour := telemetry.HourOf(time.UnixMicro(row.HourStart))
-				count := hours[hour]
-				if count == nil || newest[hour] != row.RunID {
-					return false
-				}
-				now := *row
-				now.Events, now.Rejects = 0, 0
-				for _, n := range count.events {
-					now.Events += n
-				}
-				for _, n := range count.rejects {
-					now.Rejects += n
-				}
-				now.Erased = now.Lines - now.Blanks - now.Events - now.Rejects
-				now.Silver, now.Sightings, now.Bindings = count.silver, count.sightings, count.bindings
-				changed := now != *row
-				*row = now
-				return changed
-			}); err != nil {
+			if err := rewriteRows(ctx, l, lake.OpsHours, lake.DayOf(days[day]), live,
+				wanted, func(row *lake.HourRow) bool {
+					hour := telemetry.HourOf(time.UnixMicro(row.HourStart))
+					count := hours[hour]
+					if count == nil || newest[hour] != row.RunID {
+						return false
+					}
+					now := *row
+					now.Events, now.Rejects = 0, 0
+					for _, n := range count.events {
+						now.Events += n
+					}
+					for _, n := range count.rejects {
+						now.Rejects += n
+					}
+					now.Erased = now.Lines - now.Blanks - now.Events - now.Rejects
+					now.Silver, now.Sightings, now.Bindings = count.silver, count.sightings, count.bindings
+					changed := now != *row
+					*row = now
+					return changed
+				}); err != nil {
 				return nil, err
 			}
 		}
@@ -190,26 +196,30 @@ func recountHours(ctx context.Context, l *lake.Lake, hours map[telemetry.Hour]*r
 }
 
 func dayFiles(ctx context.Context, loaded *table.Table, day int32) ([]iceberg.DataFile, error) {
-	return lake.LiveFiles(ctx, loaded, table.WithRowFilter(iceberg.EqualTo(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(day))))
+	return lake.LiveFiles(ctx, loaded,
+		table.WithRowFilter(iceberg.EqualTo(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(day))))
 }
 
 // rewriteRows adds to a change what it takes to edit rows of a partition: files without a change stay.
-func rewriteRows[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition, at lake.Partition, live []iceberg.DataFile, wanted *lake.Change, edit func(*T) bool) error {
+func rewriteRows[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition, at lake.Partition,
+	live []iceberg.DataFile, wanted *lake.Change, edit func(*T) bool) error {
 	for _, file := range live {
-		_, changed, err := forgotten.Look(ctx, l, file, func(row *T) (keep, changed bool) { return true, edit(row) }, true)
+		_, changed, err := forgotten.Look(ctx,
+			l, file, func(row *T) (keep, changed bool) { return true, edit(row) }, true)
 		if err != nil {
 			return err
 		}
 		if !changed {
 			continue
 		}
-		written, err := lake.WriteAnew(ctx, l, definition, at, file, func(writer *lake.DataWriter[T], rows []T) (same bool, err error) {
-			same = true
-			for i := range rows {
-				same = !edit(&rows[i]) && same
-			}
-			return same, writer.Append(rows, 256*len(rows))
-		})
+		written, err := lake.WriteAnew(ctx, l, definition, at, file,
+			func(writer *lake.DataWriter[T], rows []T) (same bool, err error) {
+				same = true
+				for i := range rows {
+					same = !edit(&rows[i]) && same
+				}
+				return same, writer.Append(rows, 256*len(rows))
+			})
 		if err != nil {
 			return err
 		}

@@ -20,8 +20,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// What an erasure's folder has of its subject: who was to be forgotten, each time that it was asked for; sessions that were
-// found; and sessions that hours brought.
+// What an erasure's folder has of its subject: who was to be forgotten, each time that it was asked for; sessions
+// that were found; and sessions that hours brought.
 const (
 	askedPrefix = "asked-"
 	subjectName = "subject.json"
@@ -38,7 +38,8 @@ func NamedAs(user string) (string, error) {
 	rest, prefixed := strings.CutPrefix(user, "user:")
 	switch {
 	case user == "" || strings.HasPrefix(user, "session:"):
-		return "", fmt.Errorf("%w: %q names no user: an anonymous session is forgotten with its user", objects.ErrConfig, user)
+		return "", fmt.Errorf("%w: %q names no user: an anonymous session is forgotten with its user",
+			objects.ErrConfig, user)
 	case prefixed && (strings.HasPrefix(rest, "session:") || strings.HasPrefix(rest, "user:")):
 		return rest, nil
 	}
@@ -56,8 +57,8 @@ func BeginForget(ctx context.Context, l *lake.Lake, user string) (erasure string
 		return "", err
 	}
 	id := forgotten.HashID(hmac.New(sha256.New, key), forgotten.ForgottenUser, name)
-	// In this order, and under a name of its own: an erasure of the same user that ends just now removes what it has seen, and
-	// notes that it is done before.
+	// In this order, and under a name of its own: an erasure of the same user that ends just now removes what it
+	// has seen, and notes that it is done before.
 	if err := forgotten.RememberUser(ctx, l, id, len(name)); err != nil {
 		return "", fmt.Errorf("remember who is forgotten: %w", err)
 	}
@@ -68,7 +69,8 @@ func BeginForget(ctx context.Context, l *lake.Lake, user string) (erasure string
 // readSubject reads who is being forgotten, with the sessions that came since, and where that lies.
 func readSubject(ctx context.Context, l *lake.Lake, erasure string) (who subject, documents []string, err error) {
 	if err := l.Objects.Walk(ctx, forgotten.ForgetFolder(l, erasure), func(object string, _ int64) error {
-		if name := object[strings.LastIndexByte(object, '/')+1:]; name == subjectName || strings.HasPrefix(name, askedPrefix) || strings.HasPrefix(name, forgotten.LatePrefix) {
+		if name := object[strings.LastIndexByte(object, '/')+1:]; name == subjectName ||
+			strings.HasPrefix(name, askedPrefix) || strings.HasPrefix(name, forgotten.LatePrefix) {
 			documents = append(documents, object)
 		}
 		return nil
@@ -99,7 +101,8 @@ func readSubject(ctx context.Context, l *lake.Lake, erasure string) (who subject
 const sessionSearches = 5
 
 // FindSessions remembers the sessions that any version of silver knows of the user, and who else was named in them.
-func FindSessions(ctx context.Context, l *lake.Lake, erasure string, parsing telemetry.Options) (sessions int64, err error) {
+func FindSessions(ctx context.Context, l *lake.Lake, erasure string,
+	parsing telemetry.Options) (sessions int64, err error) {
 	who, _, err := readSubject(ctx, l, erasure)
 	if err != nil {
 		return 0, err
@@ -133,9 +136,10 @@ func FindSessions(ctx context.Context, l *lake.Lake, erasure string, parsing tel
 	return int64(len(who.Sessions)), forgotten.RememberSessions(ctx, l, erasure, facts, false)
 }
 
-// namings reads what the user's sessions say about whose they are, in any version of silver. Sessions that only a run which
-// never ended knew are found in what it left.
-func namings(ctx context.Context, l *lake.Lake, who subject, parser *telemetry.Parser) (facts []forgotten.Named, err error) {
+// namings reads what the user's sessions say about whose they are, in any version of silver. Sessions that only a
+// run which never ended knew are found in what it left.
+func namings(ctx context.Context, l *lake.Lake, who subject,
+	parser *telemetry.Parser) (facts []forgotten.Named, err error) {
 	sessions := map[string]bool{}
 	for _, session := range who.Sessions {
 		sessions[session] = true
@@ -189,7 +193,8 @@ func namings(ctx context.Context, l *lake.Lake, who subject, parser *telemetry.P
 			case row.Value != "":
 				facts = append(facts, forgotten.Named{Session: strings.Clone(row.SessionID), At: row.Time})
 			case row.LineNumber != ours.LineNumber || row.FileName != ours.FileName:
-				facts = append(facts, forgotten.Named{Session: strings.Clone(row.SessionID), At: row.Time, Side: forgotten.SideNobody})
+				facts = append(facts, forgotten.Named{Session: strings.Clone(row.SessionID), At: row.Time,
+					Side: forgotten.SideNobody})
 			}
 		}); err != nil {
 			return nil, err
@@ -199,7 +204,8 @@ func namings(ctx context.Context, l *lake.Lake, who subject, parser *telemetry.P
 }
 
 // filesEver are the data files of a table that any snapshot has, and those in its folder that none has.
-func filesEver(ctx context.Context, l *lake.Lake, definition lake.TableDefinition) (committed, loose []iceberg.DataFile, err error) {
+func filesEver(ctx context.Context, l *lake.Lake,
+	definition lake.TableDefinition) (committed, loose []iceberg.DataFile, err error) {
 	// Listed before the table is loaded: what is committed meanwhile is in the table.
 	there := map[string]LooseFile{}
 	if err := l.Objects.Walk(ctx, l.TableFolder(definition)+"/data", func(object string, size int64) error {
@@ -261,7 +267,8 @@ func noteTouched(l *lake.Lake, erasure, table string, hours map[telemetry.Hour]b
 	for _, date := range before.Dates {
 		dates[date] = true
 	}
-	return l.Objects.WriteJSON(touchedRef(l, erasure, table), touched{slices.Sorted(maps.Keys(hours)), slices.Sorted(maps.Keys(dates))})
+	return l.Objects.WriteJSON(touchedRef(l, erasure, table),
+		touched{slices.Sorted(maps.Keys(hours)), slices.Sorted(maps.Keys(dates))})
 }
 
 // findTouched is what all tables noted.
@@ -269,7 +276,8 @@ func findTouched(l *lake.Lake, erasure string) (hours map[telemetry.Hour]bool, d
 	hours, dates = map[telemetry.Hour]bool{}, map[int32]bool{}
 	for _, definition := range forgotten.Erasable {
 		var each touched
-		if err := l.Objects.ReadJSON(touchedRef(l, erasure, definition.Name), &each); err != nil && !objects.IsMissing(err) {
+		if err := l.Objects.ReadJSON(touchedRef(l, erasure, definition.Name), &each); err != nil &&
+			!objects.IsMissing(err) {
 			return nil, nil, err
 		}
 		for _, hour := range each.Hours {
@@ -282,7 +290,8 @@ func findTouched(l *lake.Lake, erasure string) (hours map[telemetry.Hour]bool, d
 	return hours, dates, nil
 }
 
-// SweepForgotten removes what runs of hours and rounds of gold staged before the erasure: they find it gone, and begin anew.
+// SweepForgotten removes what runs of hours and rounds of gold staged before the erasure: they find it gone, and
+// begin anew.
 func SweepForgotten(ctx context.Context, l *lake.Lake, erasure string) (folders int64, err error) {
 	current, err := forgotten.ErasuresAt(ctx, l)
 	if err != nil {
@@ -318,9 +327,10 @@ func SweepForgotten(ctx context.Context, l *lake.Lake, erasure string) (folders 
 	return folders, nil
 }
 
-// FinishForget notes that the proof held, and drops who was meant. It returns the erasure. ErrStale: hours brought new sessions
-// of the user, which are not gone yet.
-func FinishForget(ctx context.Context, l *lake.Lake, erasureName string, tables []ErasedTable, proof Proof) (forgotten.Erasure, error) {
+// FinishForget notes that the proof held, and drops who was meant. It returns the erasure. ErrStale: hours brought
+// new sessions of the user, which are not gone yet.
+func FinishForget(ctx context.Context, l *lake.Lake, erasureName string, tables []ErasedTable,
+	proof Proof) (forgotten.Erasure, error) {
 	if len(proof.Remains) > 0 {
 		return forgotten.Erasure{}, errors.New("the user is still there")
 	}
@@ -333,8 +343,10 @@ func FinishForget(ctx context.Context, l *lake.Lake, erasureName string, tables 
 		return forgotten.Erasure{}, err
 	}
 	var looked subject
-	if err := l.Objects.ReadJSON(forgotten.ForgetFolder(l, erasureName)+"/"+subjectName, &looked); objects.IsMissing(err) {
-		return forgotten.Erasure{}, fmt.Errorf("%w: another run of the erasure ended, and it was asked for once more", lake.ErrStale)
+	if err := l.Objects.ReadJSON(forgotten.ForgetFolder(l, erasureName)+"/"+subjectName,
+		&looked); objects.IsMissing(err) {
+		return forgotten.Erasure{}, fmt.Errorf("%w: another run of the erasure ended, and it was asked for once more",
+			lake.ErrStale)
 	} else if err != nil {
 		return forgotten.Erasure{}, err
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// TestForgetKilledAnywhere kills the process of an erasure at calls all over it, each time on the same lake. Another process
-// then finishes it, and it ends as one that was left alone.
+// TestForgetKilledAnywhere kills the process of an erasure at calls all over it, each time on the same lake.
+// Another process then finishes it, and it ends as one that was left alone.
 func TestForgetKilledAnywhere(t *testing.T) {
 	if testing.Short() {
 		t.Skip("forgets many times")
@@ -92,7 +92,8 @@ func TestForgetKilledAnywhere(t *testing.T) {
 			t.Errorf("killed at call %d of %d: left behind\n%s", at, calls, strings.Join(found, "\n"))
 		}
 		left := 0
-		in.Must(after.Lake.Objects.Walk(t.Context(), forgotten.ForgetFolder(after.Lake, erasure), func(string, int64) error { left++; return nil }))
+		in.Must(after.Lake.Objects.Walk(t.Context(), forgotten.ForgetFolder(after.Lake, erasure),
+			func(string, int64) error { left++; return nil }))
 		if left > 0 {
 			t.Errorf("killed at call %d of %d: %d documents are left", at, calls, left)
 		}
@@ -102,15 +103,18 @@ func TestForgetKilledAnywhere(t *testing.T) {
 	}
 }
 
-// TestForgetBesideOthers: hours are ingested, gold follows, and the lake is maintained by other processes while users are forgotten.
+// TestForgetBesideOthers: hours are ingested, gold follows, and the lake is maintained by other processes while
+// users are forgotten.
 func TestForgetBesideOthers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	in, hour := forgetWorld(t)
-	in.Put("27T09/a.tsv", laketest.Sighting("27T09:00", "s1", "1.2", "UserId", "p1"), laketest.Sighting("27T09:01", laketest.GoneSession, "1.2"), laketest.Sighting("27T09:02", "s4", "3.1"),
+	in.Put("27T09/a.tsv", laketest.Sighting("27T09:00", "s1", "1.2", "UserId", "p1"),
+		laketest.Sighting("27T09:01", laketest.GoneSession, "1.2"), laketest.Sighting("27T09:02", "s4", "3.1"),
 		laketest.Event("27T09:03", "s2", "Crash", "Message", "where is "+laketest.Gone, "UserId", "p2"))
-	in.Put("27T10/a.tsv", laketest.Login("27T10:00", lateSession, laketest.Gone), laketest.Sighting("27T10:01", lateSession, "1.2"), laketest.Sighting("27T10:02", "s1", "1.3", "UserId", "p1"))
+	in.Put("27T10/a.tsv", laketest.Login("27T10:00", lateSession, laketest.Gone),
+		laketest.Sighting("27T10:01", lateSession, "1.2"), laketest.Sighting("27T10:02", "s1", "1.3", "UserId", "p1"))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var others errgroup.Group
@@ -129,7 +133,8 @@ func TestForgetBesideOthers(t *testing.T) {
 	others.Go(func() error {
 		for ctx.Err() == nil {
 			// The grace keeps what is staged, as it does in earnest.
-			if _, err := laketest.MaintainAll(t.Context(), maintaining.Lake, maintain.Upkeep{Grace: 1 << 40}); err != nil && !objects.IsMissing(err) && !lake.IsConflict(err) && !errors.Is(err, lake.ErrConflict) {
+			if _, err := laketest.MaintainAll(t.Context(), maintaining.Lake, maintain.Upkeep{Grace: 1 << 40}); err !=
+				nil && !objects.IsMissing(err) && !lake.IsConflict(err) && !errors.Is(err, lake.ErrConflict) {
 				return fmt.Errorf("maintain: %w", err)
 			}
 		}
@@ -162,7 +167,8 @@ func TestForgetBesideOthers(t *testing.T) {
 	if found := in.Remains(laketest.Gone, laketest.GoneSession, lateSession); len(found) > 0 {
 		t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
 	}
-	if now := in.GoldRows(""); now[laketest.Gone] != "" || now["p3"] != "" || !strings.Contains(now["p1"], "1.3") || !strings.Contains(now["p2"], "2.1") {
+	if now := in.GoldRows(""); now[laketest.Gone] != "" || now["p3"] != "" || !strings.Contains(now["p1"], "1.3") ||
+		!strings.Contains(now["p2"], "2.1") {
 		t.Errorf("gold is %v", now)
 	}
 	laketest.CheckVerify(t, in.Lake)

@@ -28,7 +28,8 @@ func TestForgetTouchesTheUsersFilesOnly(t *testing.T) {
 		many, measured = n, true
 	}
 	dir := t.TempDir()
-	l, err := lake.Open(t.Context(), lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse"})
+	l, err := lake.Open(t.Context(),
+		lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,8 @@ func TestForgetTouchesTheUsersFilesOnly(t *testing.T) {
 			t.Logf("%s: %d of %d files, %d of %d bytes written anew", erased.Table, gone, len(was), came, all)
 		}
 		// A file an hour of bronze, and a bucket a version of gold.
-		if (erased.Table == lake.BronzeEvents.Name || erased.Table == lake.GoldUsers.Name) && (gone != hours || came > all/4) {
+		if (erased.Table == lake.BronzeEvents.Name || erased.Table == lake.GoldUsers.Name) &&
+			(gone != hours || came > all/4) {
 			t.Errorf("%s: %d of %d files, %d of %d bytes written anew", erased.Table, gone, len(was), came, all)
 		}
 	}
@@ -87,6 +89,7 @@ func TestForgetTouchesTheUsersFilesOnly(t *testing.T) {
 		t.Errorf("%d users are left", len(rows))
 	}
 	if measured {
-		t.Logf("%d users, %d hours: erased and proven in %v, %v of processor time", many, hours, took.Round(time.Millisecond), used.Round(time.Millisecond))
+		t.Logf("%d users, %d hours: erased and proven in %v, %v of processor time", many, hours,
+			took.Round(time.Millisecond), used.Round(time.Millisecond))
 	}
 }

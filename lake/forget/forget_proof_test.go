@@ -17,8 +17,8 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest"
 )
 
-// TestProofUnpacks: packed bytes that spell an id by chance are no remains; the same bytes anywhere else are, and so is what only
-// unpacking shows.
+// TestProofUnpacks: packed bytes that spell an id by chance are no remains; the same bytes anywhere else are, and
+// so is what only unpacking shows.
 func TestProofUnpacks(t *testing.T) {
 	in, _ := forgetWorld(t)
 	erasure, err := forget.BeginForget(t.Context(), in.Lake, laketest.Gone)
@@ -55,12 +55,15 @@ func TestProofUnpacks(t *testing.T) {
 	none := parquet.KeyValueMetadata("k", "v")
 	v1, v2 := parquet.DataPageVersion(1), parquet.DataPageVersion(2)
 
-	// What follows the id in the text is a repeat, which packing leaves out: of the packed text, something else follows.
+	// What follows the id in the text is a repeat, which packing leaves out: of the packed text, something else
+	// follows.
 	spelt := 0
-	for name, packing := range map[string]compress.Codec{"snappy": &parquet.Snappy, "zstd": &parquet.Zstd, "lz4": &parquet.Lz4Raw} {
+	for name, packing := range map[string]compress.Codec{"snappy": &parquet.Snappy, "zstd": &parquet.Zstd,
+		"lz4": &parquet.Lz4Raw} {
 		for n := 8; n < 36; n++ {
 			repeat := "0123456789abcdefghijklmnopqrstuvwxyz"[:n]
-			data := file(packing, []parquet.WriterOption{v1, v2}[n%2], repeat+" !"+laketest.Gone+repeat+" QWERTZUIOPASDFGHJKLYXCVBNM,.-;:_#+*!$%&/()=?")
+			data := file(packing, []parquet.WriterOption{v1, v2}[n%2],
+				repeat+" !"+laketest.Gone+repeat+" QWERTZUIOPASDFGHJKLYXCVBNM,.-;:_#+*!$%&/()=?")
 			chance := false
 			for at := bytes.Index(data, []byte(laketest.Gone)); at >= 0; {
 				chance = chance || !forgotten.InWord(string(data), at+len(laketest.Gone))
@@ -132,7 +135,8 @@ func TestForgetLooseFiles(t *testing.T) {
 	}
 	in.ChunkSize = 1 // each line is a chunk
 	lines := func(session string, last ...string) []string {
-		return append([]string{laketest.Event("27T09:00", session, "Chat"), laketest.Sighting("27T09:01", session, "4.0"), laketest.Login("27T09:02", session, laketest.Gone)}, last...)
+		return append([]string{laketest.Event("27T09:00", session, "Chat"),
+			laketest.Sighting("27T09:01", session, "4.0"), laketest.Login("27T09:02", session, laketest.Gone)}, last...)
 	}
 	in.Put("27T09/a.tsv", lines(loose, laketest.Sighting("27T09:03", "s1", "4.0"))...)
 	die(false)
@@ -140,7 +144,8 @@ func TestForgetLooseFiles(t *testing.T) {
 	in.Put("27T09/a.tsv", lines(loose+"2", laketest.Sighting("27T09:03", "s1", "4.0"))...)
 	die(true, lake.BronzeEvents)
 	// One that names somebody else in a session that the lake knows as the user's alone.
-	in.Put("27T09/a.tsv", lines(loose+"3", laketest.Sighting("27T09:03", laketest.GoneSession, "4.0", "UserId", "p2"))...)
+	in.Put("27T09/a.tsv", lines(loose+"3",
+		laketest.Sighting("27T09:03", laketest.GoneSession, "4.0", "UserId", "p2"))...)
 	die(true)
 	in.Put("27T09/a.tsv", laketest.Sighting("27T09:03", "s1", "4.0"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T09"))

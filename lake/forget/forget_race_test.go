@@ -32,7 +32,8 @@ func TestForgetMeetsStagedHours(t *testing.T) {
 	in, hour := forgetWorld(t)
 	in.Put("27T09/a.tsv", laketest.Sighting("27T09:00", "s1", "1.2", "UserId", "p1"))
 	without := in.Stage(hour + 4)
-	in.Put("27T08/a.tsv", laketest.Sighting("27T08:00", laketest.GoneSession, "1.2"), laketest.Event("27T08:01", "s9", "Chat", "UserId", laketest.Gone))
+	in.Put("27T08/a.tsv", laketest.Sighting("27T08:00", laketest.GoneSession, "1.2"),
+		laketest.Event("27T08:01", "s9", "Chat", "UserId", laketest.Gone))
 	early := in.Stage(hour + 3)
 	erasure, err := forget.BeginForget(t.Context(), in.Lake, laketest.Gone)
 	in.Must(err)
@@ -107,20 +108,23 @@ func TestForgetFailsOldPlans(t *testing.T) {
 	}
 }
 
-// TestForgetLateSessions: a session turns out to be a forgotten user's in a later hour, or in another chunk of its hour.
+// TestForgetLateSessions: a session turns out to be a forgotten user's in a later hour, or in another chunk of its
+// hour.
 func TestForgetLateSessions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	in, hour := forgetWorld(t)
-	in.Put("27T08/a.tsv", laketest.Sighting("27T08:00", lateSession, "1.2"), laketest.DeviceInfo("27T08:01", lateSession, "Gameboy"))
+	in.Put("27T08/a.tsv", laketest.Sighting("27T08:00", lateSession, "1.2"),
+		laketest.DeviceInfo("27T08:01", lateSession, "Gameboy"))
 	in.Ingest(hour + 3)
 	done, _ := in.Forget(laketest.Gone)
 	if !strings.Contains(laketest.DumpHours(t, in.Lake), lateSession) {
 		t.Fatal("the session went before anybody knew")
 	}
 	in.Put("27T09/a.tsv", laketest.Event("27T09:00", lateSession, "Chat"), laketest.Sighting("27T09:01", "s1", "1.2"))
-	in.Put("27T09/b.tsv", laketest.Event("27T09:02", lateSession, "Login", "UserId", laketest.Gone), laketest.Event("27T09:03", lateSession, "Chat"))
+	in.Put("27T09/b.tsv", laketest.Event("27T09:02", lateSession, "Login", "UserId", laketest.Gone),
+		laketest.Event("27T09:03", lateSession, "Chat"))
 	tries, late := in.IngestAgain(hour + 4)
 	if tries != 2 || !slices.Equal(slices.Compact(late), []string{done.ID}) {
 		t.Errorf("%d tries, new sessions of %v", tries, late)
@@ -128,7 +132,8 @@ func TestForgetLateSessions(t *testing.T) {
 	files, err := ledger.Files(t.Context(), in.Lake, hour+4)
 	in.Must(err)
 	for _, file := range files {
-		if want := map[string]int64{"a.tsv": 1, "b.tsv": 2}[file.Key[strings.LastIndexByte(file.Key, '/')+1:]]; file.Erased != want {
+		if want := map[string]int64{"a.tsv": 1,
+			"b.tsv": 2}[file.Key[strings.LastIndexByte(file.Key, '/')+1:]]; file.Erased != want {
 			t.Errorf("%+v", file)
 		}
 	}
@@ -172,14 +177,16 @@ func TestForgetResumes(t *testing.T) {
 	for _, name := range forget.ErasableTables() {
 		// Between two files.
 		ctx, cancel := context.WithCancel(t.Context())
-		if _, err := forget.EraseTable(ctx, in.Lake, erasure, name, telemetry.Options{}, func(int64) { cancel() }); !errors.Is(err, context.Canceled) {
+		if _, err := forget.EraseTable(ctx, in.Lake, erasure, name, telemetry.Options{},
+			func(int64) { cancel() }); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s, cancelled: %v", name, err)
 		}
 		cancel()
 		// After the swap, before the old files are gone.
 		files := in.Lake.Objects.IO
 		in.Lake.Objects.IO = stubborn{files}
-		if _, err := forget.EraseTable(t.Context(), in.Lake, erasure, name, telemetry.Options{}, func(int64) {}); !errors.Is(err, fs.ErrPermission) {
+		if _, err := forget.EraseTable(t.Context(), in.Lake, erasure, name, telemetry.Options{},
+			func(int64) {}); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s, without a right to remove: %v", name, err)
 		}
 		in.Lake.Objects.IO = files
@@ -210,10 +217,12 @@ func TestForgetResumes(t *testing.T) {
 		t.Errorf("%+v", ledger[0])
 	}
 	laketest.CheckVerify(t, in.Lake)
-	if _, err := forget.EraseTable(t.Context(), in.Lake, erasure, lake.GoldUsers.Name, telemetry.Options{}, func(int64) {}); err != nil {
+	if _, err := forget.EraseTable(t.Context(), in.Lake, erasure, lake.GoldUsers.Name, telemetry.Options{},
+		func(int64) {}); err != nil {
 		t.Errorf("once more, when all is done: %v", err)
 	}
-	if _, err := forget.FindSessions(t.Context(), in.Lake, erasure, telemetry.Options{}); !errors.Is(err, lake.ErrNotForgetting) {
+	if _, err := forget.FindSessions(t.Context(), in.Lake, erasure, telemetry.Options{}); !errors.Is(err,
+		lake.ErrNotForgetting) {
 		t.Errorf("who was meant is still known: %v", err)
 	}
 	if _, err := forget.FinishForget(t.Context(), in.Lake, erasure, nil, forget.Proof{}); err != nil {
@@ -222,10 +231,18 @@ func TestForgetResumes(t *testing.T) {
 }
 
 func TestMentions(t *testing.T) {
-	f := forget.Imagine("player-7f3a91c0", []forgotten.Named{{Session: "5e55104a", At: 5, Side: forgotten.SideSubject}, {Session: "5e55104b", At: 5, Side: forgotten.SideSubject}, {Session: "5e55104b", At: 9, Side: forgotten.SideOthers},
-		{Session: "5e55104c", At: 1, Side: forgotten.SideSubject}, {Session: "5e55104c", At: 2, Side: forgotten.SideNobody},
-		{Session: "5e55104d", At: 5, Side: forgotten.SideSubject}, {Session: "5e55104d", At: 7, Side: forgotten.SideNobody}, {Session: "5e55104d", At: 9, Side: forgotten.SideOthers},
-		{Session: "5e55104e", At: 5, Side: forgotten.SideNobody}, {Session: "5e55104e", At: 7, Side: forgotten.SideSubject}, {Session: "5e55104e", At: 9, Side: forgotten.SideOthers}})
+	f := forget.Imagine("player-7f3a91c0",
+		[]forgotten.Named{{Session: "5e55104a", At: 5, Side: forgotten.SideSubject},
+			{Session: "5e55104b", At: 5, Side: forgotten.SideSubject},
+			{Session: "5e55104b", At: 9, Side: forgotten.SideOthers},
+			{Session: "5e55104c", At: 1, Side: forgotten.SideSubject},
+			{Session: "5e55104c", At: 2, Side: forgotten.SideNobody},
+			{Session: "5e55104d", At: 5, Side: forgotten.SideSubject},
+			{Session: "5e55104d", At: 7, Side: forgotten.SideNobody},
+			{Session: "5e55104d", At: 9, Side: forgotten.SideOthers},
+			{Session: "5e55104e", At: 5, Side: forgotten.SideNobody},
+			{Session: "5e55104e", At: 7, Side: forgotten.SideSubject},
+			{Session: "5e55104e", At: 9, Side: forgotten.SideOthers}})
 	g := f.Guard()
 	for text, want := range map[string]string{
 		"player-7f3a91c0":                         "erased",
@@ -247,21 +264,26 @@ func TestMentions(t *testing.T) {
 		fact forgotten.Fact
 		owns bool
 	}{
-		{forgotten.Fact{Session: "5e55104a", User: "", Time: 1 << 50, Device: false, Ends: false}, true}, // the session named nobody else
+		// the session named nobody else
+		{forgotten.Fact{Session: "5e55104a", User: "", Time: 1 << 50, Device: false, Ends: false}, true},
 		{forgotten.Fact{Session: "5e55104a", User: "", Time: 0, Device: true, Ends: false}, true},
 		{forgotten.Fact{Session: "5e55104a", User: "p2", Time: 0, Device: false, Ends: false}, false},
 		{forgotten.Fact{Session: "5e55104b", User: "", Time: 4, Device: false, Ends: false}, true},
 		{forgotten.Fact{Session: "5e55104b", User: "", Time: 8, Device: false, Ends: false}, true},
 		{forgotten.Fact{Session: "5e55104b", User: "", Time: 9, Device: false, Ends: false}, false},
-		{forgotten.Fact{Session: "5e55104b", User: "", Time: 4, Device: true, Ends: false}, false}, // the device is everybody's
+		// the device is everybody's
+		{forgotten.Fact{Session: "5e55104b", User: "", Time: 4, Device: true, Ends: false}, false},
 		{forgotten.Fact{Session: "5e55104b", User: "player-7f3a91c0", Time: 10, Device: true, Ends: false}, true},
 		{forgotten.Fact{Session: "s1", User: "", Time: 5, Device: false, Ends: false}, false},
-		{forgotten.Fact{Session: "5e55104c", User: "", Time: 5, Device: false, Ends: false}, true}, // ended, and named nobody else
+		// ended, and named nobody else
+		{forgotten.Fact{Session: "5e55104c", User: "", Time: 5, Device: false, Ends: false}, true},
 		{forgotten.Fact{Session: "5e55104d", User: "", Time: 6, Device: false, Ends: false}, true},
-		{forgotten.Fact{Session: "5e55104d", User: "", Time: 7, Device: false, Ends: false}, false}, // nobody's until the other one came
+		// nobody's until the other one came
+		{forgotten.Fact{Session: "5e55104d", User: "", Time: 7, Device: false, Ends: false}, false},
 		{forgotten.Fact{Session: "5e55104d", User: "", Time: 8, Device: false, Ends: false}, false},
 		{forgotten.Fact{Session: "5e55104d", User: "", Time: 9, Device: false, Ends: false}, false},
-		{forgotten.Fact{Session: "5e55104e", User: "", Time: 4, Device: false, Ends: false}, true}, // an ending is never taken for what comes next
+		// an ending is never taken for what comes next
+		{forgotten.Fact{Session: "5e55104e", User: "", Time: 4, Device: false, Ends: false}, true},
 		{forgotten.Fact{Session: "5e55104e", User: "", Time: 5, Device: false, Ends: false}, false},
 		{forgotten.Fact{Session: "5e55104e", User: "", Time: 6, Device: false, Ends: false}, false},
 		{forgotten.Fact{Session: "5e55104e", User: "", Time: 7, Device: false, Ends: false}, true},
@@ -270,12 +292,15 @@ func TestMentions(t *testing.T) {
 			t.Errorf("%+v: %v", test.fact, got)
 		}
 	}
-	for id, owns := range map[string]bool{"player-7f3a91c0": true, "session:5e55104a": true, "session:5e55104b": false, "user:player-7f3a91c0": true, "5e55104a": false, "p2": false} {
-		if got := g.OwnsRow(&lake.UserRow{UserID: id, History: []lake.IntervalRow{{ValidFrom: 9, LastSeenAt: 9}}}); got != owns {
+	for id, owns := range map[string]bool{"player-7f3a91c0": true, "session:5e55104a": true, "session:5e55104b": false,
+		"user:player-7f3a91c0": true, "5e55104a": false, "p2": false} {
+		if got := g.OwnsRow(&lake.UserRow{UserID: id,
+			History: []lake.IntervalRow{{ValidFrom: 9, LastSeenAt: 9}}}); got != owns {
 			t.Errorf("the row of %s: %v", id, got)
 		}
 	}
-	if !g.OwnsRow(&lake.UserRow{UserID: "session:5e55104b", History: []lake.IntervalRow{{ValidFrom: 4, LastSeenAt: 8}}}) {
+	if !g.OwnsRow(&lake.UserRow{UserID: "session:5e55104b",
+		History: []lake.IntervalRow{{ValidFrom: 4, LastSeenAt: 8}}}) {
 		t.Error("a row of the user's time alone in a session of several")
 	}
 	var nobody *forgotten.Set
@@ -285,7 +310,8 @@ func TestMentions(t *testing.T) {
 }
 
 func TestNamedAs(t *testing.T) {
-	for user, want := range map[string]string{"p1": "p1", "user:session:x": "session:x", "user:user:x": "user:x", "user:x": "user:x"} {
+	for user, want := range map[string]string{"p1": "p1", "user:session:x": "session:x", "user:user:x": "user:x",
+		"user:x": "user:x"} {
 		if got, err := forget.NamedAs(user); err != nil || got != want {
 			t.Errorf("%s is named %q, %v", user, got, err)
 		}

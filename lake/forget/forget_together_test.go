@@ -16,7 +16,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// TestForgetTwoUsers: in whatever order two are forgotten, both are gone, with the session of both, and nothing of others.
+// TestForgetTwoUsers: in whatever order two are forgotten, both are gone, with the session of both, and nothing of
+// others.
 func TestForgetTwoUsers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -77,11 +78,15 @@ func TestForgetTwoUsers(t *testing.T) {
 			in.Must(err)
 			forgetUser(in, one, two)
 		}
-		if found := in.Remains(laketest.Gone, laketest.Gone2, laketest.GoneSession, laketest.Gone2Session, laketest.BothSession); len(found) > 0 {
+		if found := in.Remains(laketest.Gone, laketest.Gone2, laketest.GoneSession, laketest.Gone2Session,
+			laketest.BothSession); len(found) > 0 {
 			t.Errorf("%s: left behind:\n%s", name, strings.Join(found, "\n"))
 		}
-		if got := laketest.Show(t, in.Lake); !slices.Equal(got, []string{"p2 App/Phone 3.1 27T06:52.. ×1", "p2 App/Phone 3.2 27T07:02.. ×1", "session:s1 App 1.0 27T05:14.. ×1"}) &&
-			!slices.Equal(got, []string{"p2 App/Phone 3.1 27T06:52..27T07:02 ×1", "p2 App/Phone 3.2 27T07:02.. ×1", "session:s1 App 1.0 27T05:14.. ×1"}) {
+		if got := laketest.Show(t, in.Lake); !slices.Equal(got,
+			[]string{"p2 App/Phone 3.1 27T06:52.. ×1", "p2 App/Phone 3.2 27T07:02.. ×1",
+				"session:s1 App 1.0 27T05:14.. ×1"}) &&
+			!slices.Equal(got, []string{"p2 App/Phone 3.1 27T06:52..27T07:02 ×1", "p2 App/Phone 3.2 27T07:02.. ×1",
+				"session:s1 App 1.0 27T05:14.. ×1"}) {
 			t.Errorf("%s: gold is %q", name, got)
 		}
 		laketest.CheckVerify(t, in.Lake)
@@ -120,12 +125,14 @@ func TestForgetOneUserTwice(t *testing.T) {
 	in.Must(err)
 	_, err = forget.FindSessions(t.Context(), in.Lake, erasure, telemetry.Options{})
 	in.Must(err)
-	_, err = forget.EraseTable(t.Context(), in.Lake, erasure, lake.SilverBindings.Name, telemetry.Options{}, func(int64) {})
+	_, err = forget.EraseTable(t.Context(), in.Lake, erasure, lake.SilverBindings.Name, telemetry.Options{},
+		func(int64) {})
 	in.Must(err)
 	// Silver knows the sessions no longer; being asked again must not make the erasure lose them.
 	again, err := forget.BeginForget(t.Context(), in.Lake, laketest.Gone)
 	in.Must(err)
-	if sessions, err := forget.FindSessions(t.Context(), in.Lake, again, telemetry.Options{}); again != erasure || err != nil || sessions != 3 {
+	if sessions, err := forget.FindSessions(t.Context(), in.Lake, again, telemetry.Options{}); again != erasure ||
+		err != nil || sessions != 3 {
 		t.Errorf("erasure %s, then %s with %d sessions, %v", erasure, again, sessions, err)
 	}
 	// The other one comes as far as its proof when the first one ends.
@@ -133,14 +140,16 @@ func TestForgetOneUserTwice(t *testing.T) {
 	tables, proof, err := other.ForgetOnce(erasure)
 	in.Must(err)
 	in.ForgetRest(erasure)
-	if done, err := forget.FinishForget(t.Context(), other.Lake, erasure, tables, proof); err != nil || done.State != forgotten.ErasureDone {
+	if done, err := forget.FinishForget(t.Context(), other.Lake, erasure, tables, proof); err != nil ||
+		done.State != forgotten.ErasureDone {
 		t.Errorf("the second ends with %+v, %v", done, err)
 	}
 	if elsewhere, err := other.ForgetLikeWorkflow(erasure); err != nil || !elsewhere {
 		t.Errorf("when all is done: %v, %v", elsewhere, err)
 	}
 	left := 0
-	in.Must(in.Lake.Objects.Walk(t.Context(), forgotten.ForgetFolder(in.Lake, erasure), func(string, int64) error { left++; return nil }))
+	in.Must(in.Lake.Objects.Walk(t.Context(), forgotten.ForgetFolder(in.Lake, erasure),
+		func(string, int64) error { left++; return nil }))
 	if left > 0 {
 		t.Errorf("%d documents are left in the erasure's folder", left)
 	}
@@ -184,8 +193,10 @@ func TestForgetEscapes(t *testing.T) {
 		laketest.Sighting("27T05:01", "s2", "1.0", "UserId", `player\x2d7f3a91c0`),
 		laketest.Sighting("27T05:02", "s3", "1.0", "UserId", `\U00000070layer-7f3a91c0`),
 		laketest.Sighting("27T05:03", "s4", "1.0", "UserId", `dom\/nick\\new-7f3a`),
-		laketest.Event("27T05:04", "s5", "Crash", "UserId", "p2", "Message", `\tplayer-7f3a91c0\n, {\"id\": \"\\u0070layer-7f3a91c0\"}`),
-		laketest.Event("27T05:05", "s5", "Crash", "UserId", "p2", "Message", `not player-7f3a91c0\u0030 nor \u0030player-7f3a91c0`),
+		laketest.Event("27T05:04", "s5", "Crash", "UserId", "p2", "Message",
+			`\tplayer-7f3a91c0\n, {\"id\": \"\\u0070layer-7f3a91c0\"}`),
+		laketest.Event("27T05:05", "s5", "Crash", "UserId", "p2", "Message",
+			`not player-7f3a91c0\u0030 nor \u0030player-7f3a91c0`),
 		laketest.Event("27T05:06", "s5", "Crash", "UserId", "p2", "Message", `met dom\x2fnick\\new-7f3a.`),
 		`broken: {'UserId': '\u0070layer-7f3a91c0'`,
 		`broken: {'UserId': 'dom\/nick\\new-7f3a'`,
@@ -214,12 +225,14 @@ func TestForgetEscapes(t *testing.T) {
 		in.Forget(name)
 	}
 	want := laketest.DumpHours(t, in.Lake)
-	for _, wanted := range []string{`\\terased\\n, {\\\"id\\\": \\\"erased\\\"}`, `not player-7f3a91c0\\u0030 nor \\u0030player-7f3a91c0`, `met erased.`} {
+	for _, wanted := range []string{`\\terased\\n, {\\\"id\\\": \\\"erased\\\"}`,
+		`not player-7f3a91c0\\u0030 nor \\u0030player-7f3a91c0`, `met erased.`} {
 		if !strings.Contains(want, wanted) {
 			t.Errorf("bronze lacks %s:\n%s", wanted, want)
 		}
 	}
-	for _, lines := range [][]string{{laketest.Dump[lake.RejectRow](t, in.Lake, lake.BronzeRejects), "1"}, {laketest.Dump[lake.SilverRow](t, in.Lake, lake.SilverEvents), "3"}} {
+	for _, lines := range [][]string{{laketest.Dump[lake.RejectRow](t, in.Lake, lake.BronzeRejects), "1"},
+		{laketest.Dump[lake.SilverRow](t, in.Lake, lake.SilverEvents), "3"}} {
 		if got := fmt.Sprint(strings.Count(lines[0], "\n") - 1); got != lines[1] {
 			t.Errorf("%s rows are left, not %s:\n%s", got, lines[1], lines[0])
 		}
@@ -255,7 +268,8 @@ func TestVerifyKnowsTheForgotten(t *testing.T) {
 		rows[0].SessionID = laketest.GoneSession
 		return rows
 	})
-	laketest.Plant(t, in.Lake, lake.SilverBindings, at, func(rows []lake.BindingRow) []lake.BindingRow { rows[0].Value = laketest.Gone; return rows })
+	laketest.Plant(t, in.Lake, lake.SilverBindings, at,
+		func(rows []lake.BindingRow) []lake.BindingRow { rows[0].Value = laketest.Gone; return rows })
 	laketest.Plant(t, in.Lake, lake.GoldUsers, "", func(rows []lake.UserRow) []lake.UserRow {
 		for i := range rows {
 			if rows[i].UserID == "p3" {
@@ -269,7 +283,8 @@ func TestVerifyKnowsTheForgotten(t *testing.T) {
 	for _, definition := range forgotten.Erasable {
 		mentioned := definition.Name == lake.SilverEvents.Name
 		if !slices.ContainsFunc(lines, func(line string) bool {
-			return strings.HasPrefix(line, "6 "+definition.Name+" ") && strings.Contains(line, map[bool]string{true: "mention", false: "1 rows are of"}[mentioned])
+			return strings.HasPrefix(line, "6 "+definition.Name+" ") &&
+				strings.Contains(line, map[bool]string{true: "mention", false: "1 rows are of"}[mentioned])
 		}) {
 			t.Errorf("nothing is said of %s:\n%s", definition.Name, strings.Join(lines, "\n"))
 		}
@@ -279,16 +294,18 @@ func TestVerifyKnowsTheForgotten(t *testing.T) {
 	}
 }
 
-// TestForgetWhatOthersWereGiven: gold gave sightings to others of a session, or to nobody, before an hour told that they are the
-// forgotten one's.
+// TestForgetWhatOthersWereGiven: gold gave sightings to others of a session, or to nobody, before an hour told that
+// they are the forgotten one's.
 func TestForgetWhatOthersWereGiven(t *testing.T) {
 	in := laketest.NewWorld(t)
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:46", "s4", "1.0"),
-		laketest.Login("27T04:50", "s5", "p2"), laketest.Sighting("27T05:10", "s5", "1.0"), laketest.Sighting("27T05:50", "s5", "1.1", "UserId", "p2"),
+		laketest.Login("27T04:50", "s5", "p2"), laketest.Sighting("27T05:10", "s5", "1.0"),
+		laketest.Sighting("27T05:50", "s5", "1.1", "UserId", "p2"),
 		laketest.Sighting("27T05:20", "s6", "1.0"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
 	in.Forget(laketest.Gone)
-	in.Put("27T04/a.tsv", laketest.Login("27T02:34", "s4", laketest.Gone), laketest.Login("27T02:00", "s4", "p2"), laketest.Login("27T05:05", "s5", laketest.Gone))
+	in.Put("27T04/a.tsv", laketest.Login("27T02:34", "s4", laketest.Gone), laketest.Login("27T02:00", "s4", "p2"),
+		laketest.Login("27T05:05", "s5", laketest.Gone))
 	before := laketest.Users(t, in.Lake, "")
 	for _, given := range []string{`"ID":"session:s4"`, `"VersionCount":2`} {
 		if !strings.Contains(before, given) {
@@ -305,7 +322,8 @@ func TestForgetWhatOthersWereGiven(t *testing.T) {
 	if strings.Contains(after, "session:s4") || !strings.Contains(after, "session:s6") {
 		t.Errorf("gold is\n%s", after)
 	}
-	if then := laketest.Users(t, in.Lake, "hour-2022-05-27T05"); strings.Contains(then, "session:s4") || !strings.Contains(then, "session:s6") {
+	if then := laketest.Users(t, in.Lake, "hour-2022-05-27T05"); strings.Contains(then, "session:s4") ||
+		!strings.Contains(then, "session:s6") {
 		t.Errorf("gold was\n%s", then)
 	}
 	laketest.CheckVerify(t, in.Lake)

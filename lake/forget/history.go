@@ -20,13 +20,14 @@ import (
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
-// An erasure rewrites a table's history instead of adding to it: each snapshot keeps its id, its time, its tags and what its
-// summary says, and names files without the user. So tags and the log that gold follows stay, and show what they would have
-// shown had the user never been there. Iceberg has no such operation; but its metadata is a file, and a commit is the swap of
-// the catalog's pointer to it.
+// An erasure rewrites a table's history instead of adding to it: each snapshot keeps its id, its time, its tags and
+// what its summary says, and names files without the user. So tags and the log that gold follows stay, and show
+// what they would have shown had the user never been there. Iceberg has no such operation; but its metadata is a
+// file, and a commit is the swap of the catalog's pointer to it.
 
-// summaryErasure marks the snapshot that an erasure puts on top of the history that it rewrote: the same rows, under another
-// id, so that a commit which was planned on what was there before fails, instead of bringing old files back.
+// summaryErasure marks the snapshot that an erasure puts on top of the history that it rewrote: the same rows,
+// under another id, so that a commit which was planned on what was there before fails, instead of bringing old
+// files back.
 const summaryErasure = "versionlake.erasure"
 
 // manifestEntries is a manifest, read.
@@ -45,8 +46,9 @@ type tableHistory struct {
 }
 
 func ReadHistory(ctx context.Context, l *lake.Lake, loaded *table.Table) (*tableHistory, error) {
-	h := &tableHistory{table: loaded, lists: map[int64][]iceberg.ManifestFile{}, Manifests: map[string]*manifestEntries{},
-		Live: map[string]iceberg.DataFile{}, head: map[string]bool{}}
+	h := &tableHistory{table: loaded, lists: map[int64][]iceberg.ManifestFile{},
+		Manifests: map[string]*manifestEntries{},
+		Live:      map[string]iceberg.DataFile{}, head: map[string]bool{}}
 	for _, snapshot := range loaded.Metadata().Snapshots() {
 		manifests, err := snapshot.Manifests(l.Objects.IO)
 		if err != nil {
@@ -166,8 +168,8 @@ func (r *historyRewriter) write(object string, fill func(*objects.Writer) error)
 	return writer.Publish(object)
 }
 
-// manifest writes a manifest with the files that its own become. One that says that a file was removed which no snapshot has
-// any more does not say so any longer: it holds that file's bounds.
+// manifest writes a manifest with the files that its own become. One that says that a file was removed which no
+// snapshot has any more does not say so any longer: it holds that file's bounds.
 func (r *historyRewriter) manifest(m *manifestEntries) error {
 	changed := false
 	var entries []iceberg.ManifestEntry
@@ -187,7 +189,8 @@ func (r *historyRewriter) manifest(m *manifestEntries) error {
 			}
 		}
 		snapshot, sequence := entry.SnapshotID(), entry.SequenceNum()
-		entries = append(entries, iceberg.NewManifestEntry(entry.Status(), &snapshot, &sequence, entry.FileSequenceNum(), file))
+		entries = append(entries,
+			iceberg.NewManifestEntry(entry.Status(), &snapshot, &sequence, entry.FileSequenceNum(), file))
 		switch entry.Status() {
 		case iceberg.EntryStatusDELETED:
 			counts.removed.add(file)
@@ -213,7 +216,8 @@ func (r *historyRewriter) manifest(m *manifestEntries) error {
 	return err
 }
 
-func (r *historyRewriter) writeManifest(old iceberg.ManifestFile, entries []iceberg.ManifestEntry) (written iceberg.ManifestFile, err error) {
+func (r *historyRewriter) writeManifest(old iceberg.ManifestFile,
+	entries []iceberg.ManifestEntry) (written iceberg.ManifestFile, err error) {
 	metadata := r.history.table.Metadata()
 	spec := metadata.PartitionSpecByID(int(old.PartitionSpecID()))
 	if spec == nil {
@@ -247,8 +251,10 @@ func (r *historyRewriter) writeManifest(old iceberg.ManifestFile, entries []iceb
 		}
 		written = iceberg.NewManifestFile(2, object, w.Size, old.PartitionSpecID(), old.SnapshotID()).
 			SequenceNum(old.SequenceNum(), old.MinSequenceNum()).Partitions(counted.Partitions()).
-			AddedFiles(counted.AddedDataFiles()).ExistingFiles(counted.ExistingDataFiles()).DeletedFiles(counted.DeletedDataFiles()).
-			AddedRows(counted.AddedRows()).ExistingRows(counted.ExistingRows()).DeletedRows(counted.DeletedRows()).Build()
+			AddedFiles(counted.AddedDataFiles()).ExistingFiles(counted.ExistingDataFiles()).DeletedFiles(
+			counted.DeletedDataFiles()).
+			AddedRows(counted.AddedRows()).ExistingRows(counted.ExistingRows()).DeletedRows(
+			counted.DeletedRows()).Build()
 		return nil
 	})
 }
@@ -265,7 +271,8 @@ func (r *historyRewriter) list(snapshot int64) (manifests []iceberg.ManifestFile
 	return manifests, changed
 }
 
-func (r *historyRewriter) writeList(id int64, parent *int64, sequence int64, manifests []iceberg.ManifestFile) (object string, err error) {
+func (r *historyRewriter) writeList(id int64, parent *int64, sequence int64,
+	manifests []iceberg.ManifestFile) (object string, err error) {
 	object = fmt.Sprintf("%s/metadata/snap-%d-0-%s.avro", r.lake.TableFolder(r.table), id, uniqueName())
 	return object, r.write(object, func(w *objects.Writer) error {
 		return iceberg.WriteManifestList(2, w, id, parent, &sequence, 0, manifests)
@@ -307,7 +314,8 @@ func (r *historyRewriter) edit(metadata map[string]any, erasure string) error {
 		return err
 	}
 	summary := map[string]any{"operation": string(table.OpReplace), summaryErasure: erasure}
-	for _, key := range []string{"total-data-files", "total-records", "total-files-size", "total-delete-files", "total-position-deletes", "total-equality-deletes"} {
+	for _, key := range []string{"total-data-files", "total-records", "total-files-size", "total-delete-files",
+		"total-position-deletes", "total-equality-deletes"} {
 		summary[key] = "0"
 	}
 	r.count(head.SnapshotID, summary)
@@ -365,7 +373,8 @@ func uniqueName() string {
 // swapMetadata points the catalog at other metadata, if it still points at what that was made from.
 func swapMetadata(ctx context.Context, l *lake.Lake, loaded *table.Table, location string) error {
 	identifier := loaded.Identifier()
-	result, err := l.Db.ExecContext(ctx, forgotten.Rebind(l, `UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = NULL
+	result, err := l.Db.ExecContext(ctx,
+		forgotten.Rebind(l, `UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = NULL
 		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ? AND metadata_location = ?`),
 		location, l.Config.CatalogName, identifier[0], identifier[1], loaded.MetadataLocation())
 	if err != nil {

@@ -22,9 +22,9 @@ import (
 	"github.com/versionlake/versionlake/lake/sessions"
 )
 
-// rebuildOthers makes the rows of those anew who share a session with the forgotten one, if that changes any. Gold follows
-// silver's log of snapshots, which an erasure rewrites as if what went had never been: where gold had given some of it to others,
-// as it does until an hour names the forgotten one, it would keep that.
+// rebuildOthers makes the rows of those anew who share a session with the forgotten one, if that changes any. Gold
+// follows silver's log of snapshots, which an erasure rewrites as if what went had never been: where gold had given
+// some of it to others, as it does until an hour names the forgotten one, it would keep that.
 func rebuildOthers(ctx context.Context, l *lake.Lake, erasure string) error {
 	users, err := others(ctx, l, erasure)
 	if err != nil || len(users) == 0 {
@@ -41,8 +41,8 @@ func rebuildOthers(ctx context.Context, l *lake.Lake, erasure string) error {
 	}
 }
 
-// others are the users of gold, by user_id, who may have a part in the forgotten one's sessions: whom these name too, and the
-// sessions themselves, each as a user whom nobody knows.
+// others are the users of gold, by user_id, who may have a part in the forgotten one's sessions: whom these name
+// too, and the sessions themselves, each as a user whom nobody knows.
 func others(ctx context.Context, l *lake.Lake, erasure string) (users []string, err error) {
 	who, _, err := readSubject(ctx, l, erasure)
 	if err != nil || len(who.Sessions) == 0 {
@@ -63,21 +63,22 @@ func others(ctx context.Context, l *lake.Lake, erasure string) (users []string, 
 	}
 	var mutex sync.Mutex // files are read side by side
 	found := map[string]bool{}
-	if err := gold.SessionRowsOf(ctx, l, live, gold.BindingSchema, sessions.NewKeySet(keys), func(row parquet.Row) error {
-		b := sessions.BindingOf(row, sessions.RowKept)
-		if b.Kind != 'u' || b.Value == who.User || !ours[b.Session] {
+	if err := gold.SessionRowsOf(ctx, l, live, gold.BindingSchema, sessions.NewKeySet(keys),
+		func(row parquet.Row) error {
+			b := sessions.BindingOf(row, sessions.RowKept)
+			if b.Kind != 'u' || b.Value == who.User || !ours[b.Session] {
+				return nil
+			}
+			anonymous, _ := history.UserID("", b.Session)
+			mutex.Lock()
+			defer mutex.Unlock()
+			found[anonymous] = true
+			if !b.Ends() {
+				named, _ := history.UserID(strings.Clone(b.Value), "")
+				found[named] = true
+			}
 			return nil
-		}
-		anonymous, _ := history.UserID("", b.Session)
-		mutex.Lock()
-		defer mutex.Unlock()
-		found[anonymous] = true
-		if !b.Ends() {
-			named, _ := history.UserID(strings.Clone(b.Value), "")
-			found[named] = true
-		}
-		return nil
-	}); err != nil {
+		}); err != nil {
 		return nil, fmt.Errorf("find who shares sessions with erasure %s: %w", erasure, err)
 	}
 	return slices.Sorted(maps.Keys(found)), nil

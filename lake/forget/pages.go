@@ -14,8 +14,10 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// findInPages reads a file of Parquet from its first byte to its last: packed pages unpacked, all other bytes as they are.
-func findInPages(ctx context.Context, metadata *format.FileMetaData, file io.Reader, size int64, wanted *Needles) (where string, err error) {
+// findInPages reads a file of Parquet from its first byte to its last: packed pages unpacked, all other bytes as
+// they are.
+func findInPages(ctx context.Context, metadata *format.FileMetaData, file io.Reader, size int64,
+	wanted *Needles) (where string, err error) {
 	w := &pageWalk{file: bufio.NewReaderSize(file, int(min(size, streamPiece))), wanted: wanted}
 	for _, chunk := range chunksOf(metadata) {
 		if err := ctx.Err(); err != nil {
@@ -99,7 +101,8 @@ func (w *pageWalk) page(packing format.CompressionCodec) (found bool, err error)
 	var header format.PageHeader
 	var raw bytes.Buffer
 	var protocol thrift.CompactProtocol
-	if err := thrift.NewDecoder(protocol.NewReader(io.TeeReader(io.LimitReader(w.file, maxPageHeader), &raw))).Decode(&header); err != nil {
+	if err := thrift.NewDecoder(protocol.NewReader(io.TeeReader(io.LimitReader(w.file, maxPageHeader),
+		&raw))).Decode(&header); err != nil {
 		return false, fmt.Errorf("read the header of a page at %d: %w", w.at, err)
 	}
 	w.at += int64(raw.Len())

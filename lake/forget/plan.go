@@ -24,7 +24,8 @@ type Plan struct {
 }
 
 // PlanForget says what forgetting a user, by gold's user_id, would touch. It only reads.
-func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetry.Options, progress func(table string, files int64)) (plan Plan, err error) {
+func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetry.Options,
+	progress func(table string, files int64)) (plan Plan, err error) {
 	name, err := NamedAs(user)
 	if err != nil {
 		return plan, err
@@ -46,7 +47,8 @@ func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetr
 	}
 	hours := map[telemetry.Hour]bool{}
 	for _, definition := range forgotten.Erasable {
-		s := &search{eraser: &forgotten.Eraser{Lake: l, Known: known, Parser: parser}, table: definition, become: map[string]forgotten.NewFile{}, clean: map[string]bool{},
+		s := &search{eraser: &forgotten.Eraser{Lake: l, Known: known, Parser: parser}, table: definition,
+			become: map[string]forgotten.NewFile{}, clean: map[string]bool{},
 			tell: func(files int64) { progress(definition.Name, files) }}
 		each, err := planTable(ctx, l, s, hours)
 		if err != nil {
@@ -60,7 +62,8 @@ func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetr
 
 // Imagine is what ops.erasures would know, under a key of the moment.
 func Imagine(user string, facts []forgotten.Named) *forgotten.Set {
-	f := &forgotten.Set{Key: make([]byte, sha256.Size), Users: map[forgotten.IdHash]string{}, Sessions: map[forgotten.IdHash]*forgotten.ForgottenNaming{}, Lengths: []int{len(user)}}
+	f := &forgotten.Set{Key: make([]byte, sha256.Size), Users: map[forgotten.IdHash]string{},
+		Sessions: map[forgotten.IdHash]*forgotten.ForgottenNaming{}, Lengths: []int{len(user)}}
 	rand.Read(f.Key)
 	mac := hmac.New(sha256.New, f.Key)
 	const erasure = "imagined"
@@ -82,7 +85,8 @@ func Imagine(user string, facts []forgotten.Named) *forgotten.Set {
 	return f
 }
 
-func planTable(ctx context.Context, l *lake.Lake, s *search, hours map[telemetry.Hour]bool) (result ErasedTable, err error) {
+func planTable(ctx context.Context, l *lake.Lake, s *search,
+	hours map[telemetry.Hour]bool) (result ErasedTable, err error) {
 	loaded, err := l.Load(ctx, s.table)
 	result = ErasedTable{Table: s.table.Name}
 	if err != nil || loaded.CurrentSnapshot() == nil {

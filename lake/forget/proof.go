@@ -39,12 +39,14 @@ type Remain struct {
 // maxRemains bounds what a proof that fails says.
 const maxRemains = 100
 
-// ProveForgotten looks for the user and the user's sessions in every object of the warehouse: in its name, its bytes as they
-// are, and the unpacked pages, values and bounds of Parquet and blocks of Avro. Bytes of packed pages and blocks count
-// unpacked only: packing leaves repeats out, so that what remains of two texts may stand side by side and spell a third one.
-// It knows the ids by name, and shares nothing with what erased them but that, and what a word is. Only the folders of erasures
-// that are under way are left out, which go with them. progress tells objects read so far.
-func ProveForgotten(ctx context.Context, l *lake.Lake, erasure string, progress func(objects int64)) (proof Proof, err error) {
+// ProveForgotten looks for the user and the user's sessions in every object of the warehouse: in its name, its
+// bytes as they are, and the unpacked pages, values and bounds of Parquet and blocks of Avro. Bytes of packed pages
+// and blocks count unpacked only: packing leaves repeats out, so that what remains of two texts may stand side by
+// side and spell a third one. It knows the ids by name, and shares nothing with what erased them but that, and what
+// a word is. Only the folders of erasures that are under way are left out, which go with them. progress tells
+// objects read so far.
+func ProveForgotten(ctx context.Context, l *lake.Lake, erasure string,
+	progress func(objects int64)) (proof Proof, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("prove erasure %s: %w", erasure, err)
@@ -90,8 +92,8 @@ func ProveForgotten(ctx context.Context, l *lake.Lake, erasure string, progress 
 	return proof, work.Wait()
 }
 
-// Needles are the ids that must not be found. Those shorter than MentionLength are found in every haystack: they count only
-// where they are all of an id's column, or a word of a reject.
+// Needles are the ids that must not be found. Those shorter than MentionLength are found in every haystack: they
+// count only where they are all of an id's column, or a word of a reject.
 type Needles struct {
 	Long    map[string]bool
 	Short   map[string]bool
@@ -266,7 +268,8 @@ func (n *Needles) inStream(ctx context.Context, file io.Reader, size int64) (boo
 }
 
 // findInParquet reads all bytes, all values of all columns of text, and the bounds of their pages.
-func findInParquet(ctx context.Context, l *lake.Lake, object LooseFile, file io.Reader, wanted *Needles) (where string, err error) {
+func findInParquet(ctx context.Context, l *lake.Lake, object LooseFile, file io.Reader,
+	wanted *Needles) (where string, err error) {
 	parsed, closeFile, err := l.OpenParquet(object)
 	if err != nil {
 		return "", err
@@ -282,7 +285,8 @@ func findInParquet(ctx context.Context, l *lake.Lake, object LooseFile, file io.
 			}
 			path := parsed.Schema().Columns()[i]
 			column := path[len(path)-1]
-			found, err := findInChunk(ctx, chunk, func(value parquet.Value) bool { return !value.IsNull() && wanted.inValue(column, value.ByteArray()) })
+			found, err := findInChunk(ctx, chunk,
+				func(value parquet.Value) bool { return !value.IsNull() && wanted.inValue(column, value.ByteArray()) })
 			if err != nil {
 				return "", fmt.Errorf("column %s: %w", strings.Join(path, "."), err)
 			}

@@ -92,9 +92,10 @@ func (s *search) files(ctx context.Context, files map[string]iceberg.DataFile) e
 	return work.Wait()
 }
 
-// EraseTable takes the forgotten out of every version of a table, and removes the files that held them, and all metadata
-// that named those. Versions and tags stay. progress tells files that were read.
-func EraseTable(ctx context.Context, l *lake.Lake, erasure, name string, parsing telemetry.Options, progress func(files int64)) (result ErasedTable, err error) {
+// EraseTable takes the forgotten out of every version of a table, and removes the files that held them, and all
+// metadata that named those. Versions and tags stay. progress tells files that were read.
+func EraseTable(ctx context.Context, l *lake.Lake, erasure, name string, parsing telemetry.Options,
+	progress func(files int64)) (result ErasedTable, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("erase from %s: %w", name, err)
@@ -117,7 +118,8 @@ func EraseTable(ctx context.Context, l *lake.Lake, erasure, name string, parsing
 		if definition.Name == lake.BronzeEvents.Name {
 			e.Late = map[string]*forgotten.LateSessions{}
 		}
-		return &search{eraser: e, table: definition, write: true, become: map[string]forgotten.NewFile{}, clean: map[string]bool{}, tell: progress}, nil
+		return &search{eraser: e, table: definition, write: true, become: map[string]forgotten.NewFile{},
+			clean: map[string]bool{}, tell: progress}, nil
 	}
 	s, err := begin()
 	if err != nil {
@@ -166,8 +168,8 @@ func EraseTable(ctx context.Context, l *lake.Lake, erasure, name string, parsing
 func rewriteHistory(ctx context.Context, l *lake.Lake, erasure string, s *search) (result ErasedTable, err error) {
 	l.Commits[s.table.Name].Lock()
 	defer l.Commits[s.table.Name].Unlock()
-	// Listed before the table is loaded: what is there now and is not named after the swap belongs to nobody, or to a commit
-	// that the swap makes fail. What is written later is left alone.
+	// Listed before the table is loaded: what is there now and is not named after the swap belongs to nobody, or to
+	// a commit that the swap makes fail. What is written later is left alone.
 	var there []LooseFile
 	if err := l.Objects.Walk(ctx, l.TableFolder(s.table), func(object string, size int64) error {
 		there = append(there, LooseFile{Path: object, Size: size})
@@ -210,7 +212,8 @@ func rewriteHistory(ctx context.Context, l *lake.Lake, erasure string, s *search
 		if err := noteTouched(l, erasure, s.table.Name, hours, dates); err != nil {
 			return result, err
 		}
-		rewriter := &historyRewriter{lake: l, table: s.table, history: history, become: s.become, named: map[string]bool{}}
+		rewriter := &historyRewriter{lake: l, table: s.table, history: history, become: s.become,
+			named: map[string]bool{}}
 		location, err := rewriter.run(erasure)
 		if err != nil {
 			return result, err
@@ -241,16 +244,18 @@ func (f LooseFile) FileSizeBytes() int64 { return f.Size }
 
 func (f LooseFile) Count() int64 { return math.MaxInt32 } // nobody knows
 
-// needless are the objects that nothing names and that hold the forgotten, or may: all of the metadata, and what was not
-// finished.
-func needless(ctx context.Context, l *lake.Lake, s *search, there []LooseFile, named map[string]bool) (gone []string, err error) {
+// needless are the objects that nothing names and that hold the forgotten, or may: all of the metadata, and what
+// was not finished.
+func needless(ctx context.Context, l *lake.Lake, s *search, there []LooseFile,
+	named map[string]bool) (gone []string, err error) {
 	folder := l.TableFolder(s.table)
 	loose := map[string]iceberg.DataFile{}
 	for _, object := range there {
 		_, old := s.become[object.Path]
 		switch base := object.Path[strings.LastIndexByte(object.Path, '/')+1:]; {
 		case named[object.Path]:
-		case old, strings.HasPrefix(object.Path, folder+"/metadata/"), strings.HasPrefix(base, objects.TemporaryPrefix), !strings.HasSuffix(base, ".parquet"):
+		case old, strings.HasPrefix(object.Path, folder+"/metadata/"), strings.HasPrefix(base, objects.TemporaryPrefix),
+			!strings.HasSuffix(base, ".parquet"):
 			gone = append(gone, object.Path)
 		default:
 			loose[object.Path] = object
@@ -266,7 +271,9 @@ func needless(ctx context.Context, l *lake.Lake, s *search, there []LooseFile, n
 	}
 	known = known.Of(s.eraser.Known.Chosen)
 	known.Loose = true
-	look := &search{eraser: &forgotten.Eraser{Lake: l, Known: known, Parser: s.eraser.Parser, Versions: s.eraser.Versions}, table: s.table, become: map[string]forgotten.NewFile{}, clean: map[string]bool{}, tell: s.tell}
+	look := &search{eraser: &forgotten.Eraser{Lake: l, Known: known, Parser: s.eraser.Parser,
+		Versions: s.eraser.Versions}, table: s.table, become: map[string]forgotten.NewFile{}, clean: map[string]bool{},
+		tell: s.tell}
 	if err := look.files(ctx, loose); err != nil {
 		return nil, err
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
-// eraseVersions takes the versions out of gold.versions, and out of its history, that nobody has any more: nothing may say what
-// only a forgotten user ran. It comes after silver and gold.users.
+// eraseVersions takes the versions out of gold.versions, and out of its history, that nobody has any more: nothing
+// may say what only a forgotten user ran. It comes after silver and gold.users.
 func eraseVersions(ctx context.Context, l *lake.Lake, erasure string) (err error) {
 	loaded, err := l.Load(ctx, lake.GoldVersions)
 	if err != nil || loaded.CurrentSnapshot() == nil {
@@ -36,7 +36,8 @@ func eraseVersions(ctx context.Context, l *lake.Lake, erasure string) (err error
 		}); err != nil {
 			return err
 		}
-		s := &search{eraser: e, table: lake.GoldVersions, write: true, become: map[string]forgotten.NewFile{}, clean: map[string]bool{}, tell: func(int64) {}}
+		s := &search{eraser: e, table: lake.GoldVersions, write: true, become: map[string]forgotten.NewFile{},
+			clean: map[string]bool{}, tell: func(int64) {}}
 		if _, err = rewriteHistory(ctx, l, erasure, s); err == nil {
 			break
 		}
@@ -47,7 +48,8 @@ func eraseVersions(ctx context.Context, l *lake.Lake, erasure string) (err error
 			return err
 		}
 	}
-	// A round that found one of these just before, and showed it since, needs it back; so does a text that an id was taken out of.
+	// A round that found one of these just before, and showed it since, needs it back; so does a text that an id
+	// was taken out of.
 	staged, err := presentVersions(ctx, l, folder)
 	if err != nil {
 		return err
@@ -91,7 +93,8 @@ func presentVersions(ctx context.Context, l *lake.Lake, folder string) (staged [
 					return c.Add(objects.UnsafeString(row[0].ByteArray()), objects.UnsafeString(row[1].ByteArray()))
 				})
 			} else {
-				err = daily.MovesOf(ctx, l, file, func(key *daily.DayKey, _ int) error { return c.Add(key.Service, key.Version) })
+				err = daily.MovesOf(ctx, l, file,
+					func(key *daily.DayKey, _ int) error { return c.Add(key.Service, key.Version) })
 			}
 			if err != nil {
 				return nil, err

@@ -42,8 +42,9 @@ type Erasure struct {
 	Bytes      int64     `json:"bytes"`
 }
 
-// keyProperty is where the key of the hashes lies: a property of the namespace ops, and so in the catalog's database and
-// not in the warehouse. Who can read files alone can't find out whether a name that they guess was forgotten.
+// keyProperty is where the key of the hashes lies: a property of the namespace ops, and so in the catalog's
+// database and not in the warehouse. Who can read files alone can't find out whether a name that they guess was
+// forgotten.
 const keyProperty = "versionlake.erasure-key"
 
 // ErasureKey reads the key, and makes it where there is none and create says so; nil where there is none.
@@ -53,7 +54,8 @@ func ErasureKey(ctx context.Context, l *lake.Lake, create bool) ([]byte, error) 
 		key := make([]byte, sha256.Size)
 		rand.Read(key)
 		// Of two that make one at once, the first wins.
-		if _, err := l.Db.ExecContext(ctx, Rebind(l, `INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value)
+		if _, err := l.Db.ExecContext(ctx,
+			Rebind(l, `INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value)
 			VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`), append(args, hex.EncodeToString(key))...); err != nil {
 			return nil, fmt.Errorf("make the key of erasures: %w", err)
 		}
@@ -69,7 +71,8 @@ func ErasureKey(ctx context.Context, l *lake.Lake, create bool) ([]byte, error) 
 	}
 	key, err := hex.DecodeString(text)
 	if err != nil || len(key) != sha256.Size {
-		return nil, fmt.Errorf("the key of erasures, property %s of namespace %s, is damaged: restore the catalog's database", keyProperty, lake.OpsErasures.Identifier()[0])
+		return nil, fmt.Errorf("the key of erasures, property %s of namespace %s, is damaged: restore the "+
+			"catalog's database", keyProperty, lake.OpsErasures.Identifier()[0])
 	}
 	return key, nil
 }
@@ -87,12 +90,14 @@ func Load(ctx context.Context, l *lake.Lake) (*Set, error) {
 	if head == nil {
 		return &Set{}, nil
 	}
-	f := &Set{Snapshot: head.SnapshotID, Users: map[IdHash]string{}, Sessions: map[IdHash]*ForgottenNaming{}, Done: map[string]bool{}}
+	f := &Set{Snapshot: head.SnapshotID, Users: map[IdHash]string{}, Sessions: map[IdHash]*ForgottenNaming{},
+		Done: map[string]bool{}}
 	if f.Key, err = ErasureKey(ctx, l, false); err != nil {
 		return nil, err
 	}
 	if f.Key == nil {
-		return nil, fmt.Errorf("%s has rows, and their key is gone from the catalog's database: restore it", lake.OpsErasures.Name)
+		return nil, fmt.Errorf("%s has rows, and their key is gone from the catalog's database: restore it",
+			lake.OpsErasures.Name)
 	}
 	files, err := lake.LiveFiles(ctx, loaded)
 	if err != nil {
@@ -120,7 +125,9 @@ func Load(ctx context.Context, l *lake.Lake) (*Set, error) {
 		case row.FirstAt == nil:
 			f.AddRun(id, row.ErasureID, nil)
 		default:
-			f.AddRun(id, row.ErasureID, &namedRun{first: *row.FirstAt, last: *row.LastAt, subject: row.Subject, ends: row.State == sessionEnded})
+			f.AddRun(id, row.ErasureID,
+				&namedRun{first: *row.FirstAt, last: *row.LastAt, subject: row.Subject,
+					ends: row.State == sessionEnded})
 		}
 	}
 	slices.Sort(f.Lengths)
@@ -174,7 +181,8 @@ func Erasures(ctx context.Context, l *lake.Lake) ([]Erasure, error) {
 	for i := range erasures {
 		erasures[i].Sessions = int64(len(sessions[erasures[i].ID]))
 	}
-	slices.SortFunc(erasures, func(a, b Erasure) int { return cmp.Or(a.BegunAt.Compare(b.BegunAt), strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(erasures,
+		func(a, b Erasure) int { return cmp.Or(a.BegunAt.Compare(b.BegunAt), strings.Compare(a.ID, b.ID)) })
 	return erasures, nil
 }
 
@@ -186,9 +194,11 @@ type Named struct {
 }
 
 // ChangeErasure rewrites what is known of one erasure, whose rows are its own partition.
-func ChangeErasure(ctx context.Context, l *lake.Lake, erasure string, edit func([]lake.ErasureRow) ([]lake.ErasureRow, error)) error {
+func ChangeErasure(ctx context.Context, l *lake.Lake, erasure string,
+	edit func([]lake.ErasureRow) ([]lake.ErasureRow, error)) error {
 	return l.Commit(ctx, lake.OpsErasures, func(loaded *table.Table) (*lake.Change, error) {
-		live, err := lake.LiveFiles(ctx, loaded, table.WithRowFilter(iceberg.EqualTo(iceberg.Reference("erasure_id"), erasure)))
+		live, err := lake.LiveFiles(ctx, loaded,
+			table.WithRowFilter(iceberg.EqualTo(iceberg.Reference("erasure_id"), erasure)))
 		if err != nil {
 			return nil, err
 		}
@@ -200,7 +210,8 @@ func ChangeErasure(ctx context.Context, l *lake.Lake, erasure string, edit func(
 			return nil, err
 		}
 		slices.SortFunc(rows, func(a, b lake.ErasureRow) int {
-			return cmp.Or(-strings.Compare(a.Kind, b.Kind), strings.Compare(a.Hash, b.Hash), cmp.Compare(firstAt(&a), firstAt(&b)))
+			return cmp.Or(-strings.Compare(a.Kind, b.Kind), strings.Compare(a.Hash, b.Hash),
+				cmp.Compare(firstAt(&a), firstAt(&b)))
 		})
 		writer, err := lake.NewDataWriter[lake.ErasureRow](l, lake.OpsErasures, lake.Partition{
 			Folder: "erasure_id=" + erasure, Values: map[int]any{lake.PartitionFieldID: erasure},
@@ -241,12 +252,14 @@ func RememberUser(ctx context.Context, l *lake.Lake, user IdHash, length int) er
 				return rows, nil
 			}
 		}
-		return append(rows, lake.ErasureRow{ErasureID: user.String(), Kind: ForgottenUser, Hash: user.String(), Length: int64(length),
-			State: ErasureBegun, RecordedAt: time.Now().UnixMicro()}), nil
+		return append(rows, lake.ErasureRow{ErasureID: user.String(), Kind: ForgottenUser, Hash: user.String(),
+			Length: int64(length),
+			State:  ErasureBegun, RecordedAt: time.Now().UnixMicro()}), nil
 	})
 }
 
-// RememberSessions adds what sessions of an erasure said about whose they are; again if it has work to do because of them.
+// RememberSessions adds what sessions of an erasure said about whose they are; again if it has work to do because
+// of them.
 func RememberSessions(ctx context.Context, l *lake.Lake, erasure string, facts []Named, again bool) error {
 	key, err := ErasureKey(ctx, l, true)
 	if err != nil || len(facts) == 0 {
@@ -273,7 +286,8 @@ func RememberSessions(ctx context.Context, l *lake.Lake, erasure string, facts [
 			}
 			if row.FirstAt != nil {
 				side := sideOf(row.Subject, row.State == sessionEnded)
-				bySession[row.Hash] = append(facts, Named{At: *row.FirstAt, Side: side}, Named{At: *row.LastAt, Side: side})
+				bySession[row.Hash] = append(facts, Named{At: *row.FirstAt, Side: side},
+					Named{At: *row.LastAt, Side: side})
 			}
 		}
 		now := time.Now().UnixMicro()
@@ -286,7 +300,8 @@ func RememberSessions(ctx context.Context, l *lake.Lake, erasure string, facts [
 				if run.ends {
 					state = sessionEnded
 				}
-				kept = append(kept, lake.ErasureRow{ErasureID: erasure, Kind: ForgottenSession, Hash: hash, Length: lengths[hash],
+				kept = append(kept, lake.ErasureRow{ErasureID: erasure, Kind: ForgottenSession, Hash: hash,
+					Length:  lengths[hash],
 					FirstAt: &run.first, LastAt: &run.last, Subject: run.subject, State: state, RecordedAt: now})
 			}
 		}
@@ -304,7 +319,8 @@ func RunsOfNames(facts []Named) (runs []namedRun) {
 			runs[last].last = f.At
 			continue
 		}
-		runs = append(runs, namedRun{first: f.At, last: f.At, subject: f.Side == SideSubject, ends: f.Side == SideNobody})
+		runs = append(runs, namedRun{first: f.At, last: f.At, subject: f.Side == SideSubject,
+			ends: f.Side == SideNobody})
 	}
 	return runs
 }

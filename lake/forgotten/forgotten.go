@@ -105,8 +105,8 @@ func (f *Set) AddRun(session IdHash, erasure string, run *namedRun) {
 	s.runs = append(s.runs, *run)
 }
 
-// Settle finds out who else was named, once all runs of all sessions are known. Others of one erasure may be the user of
-// another one.
+// Settle finds out who else was named, once all runs of all sessions are known. Others of one erasure may be the
+// user of another one.
 func (f *Set) Settle() {
 	for _, s := range f.Sessions {
 		s.Shared, s.owners = false, nil
@@ -117,7 +117,8 @@ func (f *Set) Settle() {
 				case run.ends: // it names nobody else: the session may still be whole
 					binding.Transaction = 2 // the end of what was named by the same line
 				case run.subject:
-					binding.Value, binding.Transaction = ForgottenUser, 1 // of two at one moment, the forgotten one counts
+					// of two at one moment, the forgotten one counts
+					binding.Value, binding.Transaction = ForgottenUser, 1
 				case slices.ContainsFunc(s.runs, func(other namedRun) bool {
 					return other.subject && other.erasure != run.erasure && other.first <= at && at <= other.last
 				}):
@@ -213,30 +214,32 @@ type Fact struct {
 	Ends          bool // from here on the session is nobody's
 }
 
-// Owns tells whether an event is a forgotten user's. In a session of several users, what tells the device is everybody's.
+// Owns tells whether an event is a forgotten user's. In a session of several users, what tells the device is
+// everybody's.
 func (g *Guard) Owns(f Fact) bool {
 	if g == nil {
 		return false
 	}
 	s := g.Look(f.Session).Session
 	if f.User != "" {
-		// A session of forgotten users alone goes whole with any of them. In a file that nobody has, others may be named in it
-		// of whom the lake never learnt.
+		// A session of forgotten users alone goes whole with any of them. In a file that nobody has, others may be
+		// named in it of whom the lake never learnt.
 		erasure := g.Look(f.User).erasure
 		return g.counts(erasure) || (erasure != "" || g.Loose) && s != nil && !s.Shared
 	}
 	return s != nil && (!s.Shared || !f.Device) && s.owns(f.Time)
 }
 
-// OwnsRow tells whether a row of gold is a forgotten user's. One that is nobody's is, where all of it was seen in the forgotten one's
-// time of its session: that is from before an hour named that one.
+// OwnsRow tells whether a row of gold is a forgotten user's. One that is nobody's is, where all of it was seen in
+// the forgotten one's time of its session: that is from before an hour named that one.
 func (g *Guard) OwnsRow(row *lake.UserRow) bool {
 	if g == nil {
 		return false
 	}
 	if session, anonymous := strings.CutPrefix(row.UserID, "session:"); anonymous {
 		s := g.Look(session).Session
-		return s != nil && !slices.ContainsFunc(row.History, func(i lake.IntervalRow) bool { return !s.owns(i.ValidFrom) || !s.owns(i.LastSeenAt) })
+		return s != nil && !slices.ContainsFunc(row.History,
+			func(i lake.IntervalRow) bool { return !s.owns(i.ValidFrom) || !s.owns(i.LastSeenAt) })
 	}
 	return g.counts(g.Look(strings.TrimPrefix(row.UserID, "user:")).erasure)
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// What is staged must not hold the forgotten, though a user may be forgotten while an hour is staged, and a new session may
-// turn out to be a forgotten user's only by its last line. So what was staged is looked at again before it counts: by the
-// step, once its files can be seen by an erasure that begins now; and by each table's commit.
+// What is staged must not hold the forgotten, though a user may be forgotten while an hour is staged, and a new
+// session may turn out to be a forgotten user's only by its last line. So what was staged is looked at again before
+// it counts: by the step, once its files can be seen by an erasure that begins now; and by each table's commit.
 
-// LateSessions are new sessions of a forgotten user, as a chunk finds them. They lie in the warehouse until the user was
-// forgotten once more, since earlier hours may hold lines of theirs.
+// LateSessions are new sessions of a forgotten user, as a chunk finds them. They lie in the warehouse until the
+// user was forgotten once more, since earlier hours may hold lines of theirs.
 type LateSessions struct {
 	User     string   `json:"user"`
 	Sessions []string `json:"sessions"`
@@ -100,9 +100,10 @@ func RememberLate(ctx context.Context, l *lake.Lake, late map[string]*LateSessio
 	return again, nil
 }
 
-// Stale tells whether staged files hold somebody who was forgotten since a snapshot of ops.erasures. Without a parser, lines
-// of bronze are known by their sessions only; the hour's silver tells the rest.
-func Stale(ctx context.Context, l *lake.Lake, since int64, files []lake.DataFile, parser *telemetry.Parser) (bool, error) {
+// Stale tells whether staged files hold somebody who was forgotten since a snapshot of ops.erasures. Without a
+// parser, lines of bronze are known by their sessions only; the hour's silver tells the rest.
+func Stale(ctx context.Context, l *lake.Lake, since int64, files []lake.DataFile,
+	parser *telemetry.Parser) (bool, error) {
 	now, err := ErasuresAt(ctx, l)
 	if err != nil || now == since {
 		return false, err
@@ -139,9 +140,10 @@ func StaleIf(stale bool) error {
 	return nil
 }
 
-// WithdrawIfStale removes files that are stale. They were published before: an erasure that is remembered after the look at
-// ops.erasures finds them in the warehouse.
-func WithdrawIfStale(ctx context.Context, l *lake.Lake, since int64, files []lake.DataFile, parser *telemetry.Parser) (bool, error) {
+// WithdrawIfStale removes files that are stale. They were published before: an erasure that is remembered after the
+// look at ops.erasures finds them in the warehouse.
+func WithdrawIfStale(ctx context.Context, l *lake.Lake, since int64, files []lake.DataFile,
+	parser *telemetry.Parser) (bool, error) {
 	stale, err := Stale(ctx, l, since, files, parser)
 	if err != nil || !stale {
 		return false, err

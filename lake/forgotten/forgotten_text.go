@@ -11,7 +11,8 @@ import (
 
 // Where ids of the forgotten stand in texts: rejects, bodies and attributes of others.
 
-// mention finds the first id of a forgotten user, or of a session of theirs alone, in a text; only ids of so many bytes.
+// mention finds the first id of a forgotten user, or of a session of theirs alone, in a text; only ids of so many
+// bytes.
 func (g *Guard) mention(text string, from, shortest int) (start, end int, found bool) {
 	for start = from; start < len(text); start++ {
 		if within := InWord(text, start); within {
@@ -57,7 +58,8 @@ func (g *Guard) Redact(text string) string {
 	}
 	var ids [][2]int
 	EachPlain(text, func(plain string, places []int) bool {
-		for start, end, found := g.mention(plain, 0, MentionLength); found; start, end, found = g.mention(plain, end, MentionLength) {
+		for start, end, found := g.mention(plain, 0, MentionLength); found; start, end, found = g.mention(plain, end,
+			MentionLength) {
 			if places == nil {
 				ids = append(ids, [2]int{start, end})
 			} else {
@@ -87,9 +89,9 @@ func (g *Guard) Redact(text string) string {
 // unescapings bounds how often escapes are undone that may be escaped themselves, as JSON within a string is.
 const unescapings = 8
 
-// EachPlain hands out a text as it is, and without its escapes, as often as there are some: \u0070layer is player to whoever
-// reads the body. An id may hold a backslash of its own, so that none of these will do alone. places are where the bytes of a
-// text, and its end, lie in the first one; nil: it is that. Until each wants no more.
+// EachPlain hands out a text as it is, and without its escapes, as often as there are some: \u0070layer is player
+// to whoever reads the body. An id may hold a backslash of its own, so that none of these will do alone. places are
+// where the bytes of a text, and its end, lie in the first one; nil: it is that. Until each wants no more.
 func EachPlain(text string, each func(plain string, places []int) (more bool)) {
 	var places []int
 	for level := 0; each(text, places) && level < unescapings && strings.IndexByte(text, '\\') >= 0; level++ {
@@ -122,8 +124,8 @@ func GoesOn(text string, at int) bool {
 // LongestEscape is about how long one character may be that is escaped some times.
 const LongestEscape = 64
 
-// InWord tells whether a place in a text, between two bytes, lies within one word. Dots, dashes and the like are part of a
-// word that goes on behind them: p-1 does not mention p.
+// InWord tells whether a place in a text, between two bytes, lies within one word. Dots, dashes and the like are
+// part of a word that goes on behind them: p-1 does not mention p.
 func InWord(text string, at int) bool {
 	if at <= 0 || at >= len(text) {
 		return false

@@ -53,17 +53,20 @@ func (f *NewFile) Touches(file iceberg.DataFile) map[telemetry.Hour]bool {
 type edit[T any] func(row *T) (keep, changed bool)
 
 // Holds tells whether a data file has a row that goes or changes.
-func (e *Eraser) Holds(ctx context.Context, definition lake.TableDefinition, file iceberg.DataFile) (held bool, err error) {
+func (e *Eraser) Holds(ctx context.Context, definition lake.TableDefinition,
+	file iceberg.DataFile) (held bool, err error) {
 	_, held, err = e.look(ctx, definition, file, e.Late == nil)
 	return held, err
 }
 
 // Count also counts the rows that go.
-func (e *Eraser) Count(ctx context.Context, definition lake.TableDefinition, file iceberg.DataFile) (gone NewFile, held bool, err error) {
+func (e *Eraser) Count(ctx context.Context, definition lake.TableDefinition,
+	file iceberg.DataFile) (gone NewFile, held bool, err error) {
 	return e.look(ctx, definition, file, false)
 }
 
-func (e *Eraser) look(ctx context.Context, definition lake.TableDefinition, file iceberg.DataFile, stop bool) (gone NewFile, held bool, err error) {
+func (e *Eraser) look(ctx context.Context, definition lake.TableDefinition, file iceberg.DataFile,
+	stop bool) (gone NewFile, held bool, err error) {
 	if definition.Name == lake.GoldVersions.Name {
 		return Look(ctx, e.Lake, file, e.version, stop)
 	}
@@ -93,9 +96,11 @@ func (e *Eraser) Rewrite(ctx context.Context, definition lake.TableDefinition, f
 	guard := e.Known.Guard()
 	switch definition.Name {
 	case lake.BronzeEvents.Name:
-		return rewrite(ctx, e.Lake, definition, file, e.event(guard), func(row *lake.EventRow) int { return len(row.BodyMessage) + 128 }, nil)
+		return rewrite(ctx, e.Lake, definition, file, e.event(guard),
+			func(row *lake.EventRow) int { return len(row.BodyMessage) + 128 }, nil)
 	case lake.BronzeRejects.Name:
-		return rewrite(ctx, e.Lake, definition, file, reject(guard), func(row *lake.RejectRow) int { return len(row.RawLine) + 64 }, nil)
+		return rewrite(ctx, e.Lake, definition, file, reject(guard),
+			func(row *lake.RejectRow) int { return len(row.RawLine) + 64 }, nil)
 	case lake.SilverEvents.Name:
 		return rewrite(ctx, e.Lake, definition, file, silverEvent(guard), func(*lake.SilverRow) int { return 256 },
 			func(row *lake.SilverRow) (at, reach int64) { return row.Time, lake.Reaches[0] })
@@ -106,17 +111,21 @@ func (e *Eraser) Rewrite(ctx context.Context, definition lake.TableDefinition, f
 		return rewrite(ctx, e.Lake, definition, file, binding(guard), func(*lake.BindingRow) int { return 128 },
 			func(row *lake.BindingRow) (at, reach int64) { return row.Time, lake.Reaches[2] })
 	case lake.GoldVersions.Name:
-		return rewrite(ctx, e.Lake, definition, file, e.version, func(row *lake.VersionRow) int { return 64 + 4*len(row.SortKey) }, nil)
+		return rewrite(ctx, e.Lake, definition, file, e.version,
+			func(row *lake.VersionRow) int { return 64 + 4*len(row.SortKey) }, nil)
 	case lake.GoldUsers.Name:
-		return rewrite(ctx, e.Lake, definition, file, user(guard), func(row *lake.UserRow) int { return 256 + 96*len(row.History) }, nil)
+		return rewrite(ctx, e.Lake, definition, file, user(guard),
+			func(row *lake.UserRow) int { return 256 + 96*len(row.History) }, nil)
 	}
 	return NewFile{}, fmt.Errorf("nothing of %s is of users", definition.Name)
 }
 
 // Erasable are the tables that hold users.
-var Erasable = []lake.TableDefinition{lake.BronzeEvents, lake.BronzeRejects, lake.SilverEvents, lake.SilverSightings, lake.SilverBindings, lake.GoldUsers}
+var Erasable = []lake.TableDefinition{lake.BronzeEvents, lake.BronzeRejects, lake.SilverEvents, lake.SilverSightings,
+	lake.SilverBindings, lake.GoldUsers}
 
-func Look[T any](ctx context.Context, l *lake.Lake, file iceberg.DataFile, of edit[T], stop bool) (gone NewFile, held bool, err error) {
+func Look[T any](ctx context.Context, l *lake.Lake, file iceberg.DataFile, of edit[T],
+	stop bool) (gone NewFile, held bool, err error) {
 	gone.hours = map[telemetry.Hour]bool{}
 	err = lake.ScanRows(ctx, l, file, func(rows []T) error {
 		for i := range rows {
@@ -136,32 +145,34 @@ func Look[T any](ctx context.Context, l *lake.Lake, file iceberg.DataFile, of ed
 	return gone, held, err
 }
 
-func rewrite[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition, file iceberg.DataFile, of edit[T], size func(*T) int, counts func(*T) (at, reach int64)) (result NewFile, err error) {
+func rewrite[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition, file iceberg.DataFile,
+	of edit[T], size func(*T) int, counts func(*T) (at, reach int64)) (result NewFile, err error) {
 	result.Dates, result.hours = map[int32]bool{}, map[telemetry.Hour]bool{}
 	folder := strings.TrimPrefix(file.FilePath(), l.TableFolder(definition)+"/data/")
 	at := lake.Partition{Folder: folder[:max(strings.LastIndexByte(folder, '/'), 0)], Values: file.Partition()}
 	var kept []T
-	result.File, err = lake.WriteAnew(ctx, l, definition, at, file, func(writer *lake.DataWriter[T], rows []T) (same bool, err error) {
-		kept, same = kept[:0], true
-		bytes := 0
-		for i := range rows {
-			keep, changed := of(&rows[i])
-			same = same && keep && !changed
-			if keep {
-				kept = append(kept, rows[i])
-				bytes += size(&rows[i])
-			} else {
-				result.note(&rows[i])
-				if counts != nil {
-					at, reach := counts(&rows[i])
-					for date := lake.DateOf(at - reach); date <= lake.DateOf(at+reach); date++ {
-						result.Dates[date] = true
+	result.File, err = lake.WriteAnew(ctx, l, definition, at, file,
+		func(writer *lake.DataWriter[T], rows []T) (same bool, err error) {
+			kept, same = kept[:0], true
+			bytes := 0
+			for i := range rows {
+				keep, changed := of(&rows[i])
+				same = same && keep && !changed
+				if keep {
+					kept = append(kept, rows[i])
+					bytes += size(&rows[i])
+				} else {
+					result.note(&rows[i])
+					if counts != nil {
+						at, reach := counts(&rows[i])
+						for date := lake.DateOf(at - reach); date <= lake.DateOf(at+reach); date++ {
+							result.Dates[date] = true
+						}
 					}
 				}
 			}
-		}
-		return same, writer.Append(kept, bytes)
-	})
+			return same, writer.Append(kept, bytes)
+		})
 	return result, err
 }
 
@@ -190,7 +201,8 @@ func (e *Eraser) event(g *Guard) edit[lake.EventRow] {
 			return false, true
 		}
 		if e.Parser == nil { // whether sessions are told apart by service is not known here
-			if f.Session = objects.UnsafeString(telemetry.SessionOfService([]byte(row.ServiceName), []byte(row.SessionID))); g.Owns(f) {
+			if f.Session = objects.UnsafeString(telemetry.SessionOfService([]byte(row.ServiceName),
+				[]byte(row.SessionID))); g.Owns(f) {
 				return false, true
 			}
 		}
@@ -235,8 +247,10 @@ func silverEvent(g *Guard) edit[lake.SilverRow] {
 			Device: row.EventName == telemetry.KindDeviceInfo.String() && row.Device != ""}) {
 			return false, true
 		}
-		return true, g.RedactAll(&row.ServiceName, &row.Device, &row.Version, &row.OS, &row.Model, &row.Memory, &row.Target, &row.Status, &row.Duration,
-			&row.Feature, &row.Code, &row.Severity, &row.Message, &row.Source, &row.Campaign, &row.Experiment, &row.Variant)
+		return true, g.RedactAll(&row.ServiceName, &row.Device, &row.Version, &row.OS, &row.Model, &row.Memory,
+			&row.Target, &row.Status, &row.Duration,
+			&row.Feature, &row.Code, &row.Severity, &row.Message, &row.Source, &row.Campaign, &row.Experiment,
+			&row.Variant)
 	}
 }
 

@@ -28,13 +28,15 @@ type Again struct {
 	Users []string `json:"-"`
 }
 
-// filesAgain are the files of silver.sightings, or their parts, that hold the hours, as of what the round takes gold to.
+// filesAgain are the files of silver.sightings, or their parts, that hold the hours, as of what the round takes
+// gold to.
 func filesAgain(ctx context.Context, l *lake.Lake, a Again, c silverChange) (files []iceberg.DataFile, err error) {
 	if !c.base.Known || c.toSightings == 0 {
 		return nil, nil // all are made anew
 	}
 	for _, hours := range a.Hours {
-		live, err := lake.LiveFiles(ctx, c.sightings, table.WithSnapshotID(c.toSightings), lake.HoursBetween(hours.From, hours.To))
+		live, err := lake.LiveFiles(ctx, c.sightings, table.WithSnapshotID(c.toSightings),
+			lake.HoursBetween(hours.From, hours.To))
 		if err != nil {
 			return nil, err
 		}

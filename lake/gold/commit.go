@@ -26,10 +26,11 @@ type Committed struct {
 	Waiting []lake.Run `json:"waiting,omitempty"`
 }
 
-// CommitUsers makes the merged buckets visible in one snapshot, together with a tag for each hour of runs that it shows:
-// hour-2022-05-27T05, and .2, .3 for an hour that is redone with another result. Called again with the same plan it
-// returns the same commit. ErrConflict: gold moved since the plan; plan again.
-func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged, runs []lake.Run) (result Committed, err error) {
+// CommitUsers makes the merged buckets visible in one snapshot, together with a tag for each hour of runs that it
+// shows: hour-2022-05-27T05, and .2, .3 for an hour that is redone with another result. Called again with the same
+// plan it returns the same commit. ErrConflict: gold moved since the plan; plan again.
+func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
+	runs []lake.Run) (result Committed, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("commit users: %w", err)
@@ -66,7 +67,8 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged, 
 			head = snapshot.SnapshotID
 		}
 		if head != staged.Head {
-			return nil, fmt.Errorf("%w: gold.users is at snapshot %d, planned at %d", lake.ErrConflict, head, staged.Head)
+			return nil, fmt.Errorf("%w: gold.users is at snapshot %d, planned at %d", lake.ErrConflict, head,
+				staged.Head)
 		}
 		c := *wanted
 		if len(c.Add)+len(c.Remove) == 0 {
@@ -162,8 +164,10 @@ func usersChange(l *lake.Lake, staged *StagedUsers, merged []Merged) (*lake.Chan
 	return wanted, err
 }
 
-// visibleRuns divides runs into those that the plan reflects and those that still wait; changed are those that moved silver.
-func visibleRuns(ctx context.Context, l *lake.Lake, staged *StagedUsers, runs []lake.Run) (visible, waiting []lake.Run, changed map[lake.Run]bool, err error) {
+// visibleRuns divides runs into those that the plan reflects and those that still wait; changed are those that
+// moved silver.
+func visibleRuns(ctx context.Context, l *lake.Lake, staged *StagedUsers,
+	runs []lake.Run) (visible, waiting []lake.Run, changed map[lake.Run]bool, err error) {
 	changed = map[lake.Run]bool{}
 	ahead, aheadOfHour := map[lake.Run]bool{}, map[telemetry.Hour]bool{}
 	for _, part := range [...]struct {
@@ -213,7 +217,8 @@ func redone(ctx context.Context, l *lake.Lake, runs []lake.Run) (map[lake.Run]bo
 	if err != nil {
 		return nil, err
 	}
-	old := slices.DeleteFunc(slices.Clone(runs), func(run lake.Run) bool { return time.Since(run.Hour.End()) < l.TagAge(TagOf(run)) })
+	old := slices.DeleteFunc(slices.Clone(runs),
+		func(run lake.Run) bool { return time.Since(run.Hour.End()) < l.TagAge(TagOf(run)) })
 	if len(old) == 0 || ledger.KnownSince(gold) == 0 {
 		return nil, nil
 	}
@@ -236,9 +241,9 @@ func redone(ctx context.Context, l *lake.Lake, runs []lake.Run) (map[lake.Run]bo
 	return redone, nil
 }
 
-// newTags names the hours that a commit shows. An hour keeps its first tag; a rerun that moved rows gets the next number,
-// one that moved none gets nothing: a reader could not tell the difference. A first tag that expired does not come back: it
-// would say that today's was known then.
+// newTags names the hours that a commit shows. An hour keeps its first tag; a rerun that moved rows gets the next
+// number, one that moved none gets nothing: a reader could not tell the difference. A first tag that expired does
+// not come back: it would say that today's was known then.
 func newTags(loaded *table.Table, visible []lake.Run, changed, redone map[lake.Run]bool) []string {
 	taken := map[string]bool{}
 	for name := range loaded.Metadata().Refs() {
@@ -290,7 +295,8 @@ func tagsOf(loaded *table.Table, snapshot int64, runs []lake.Run) []string {
 }
 
 // silverFiles are the files that a plan reflects.
-func silverFiles(ctx context.Context, l *lake.Lake, staged *StagedUsers) (sightings, bindings []iceberg.DataFile, err error) {
+func silverFiles(ctx context.Context, l *lake.Lake,
+	staged *StagedUsers) (sightings, bindings []iceberg.DataFile, err error) {
 	for _, part := range [...]struct {
 		definition lake.TableDefinition
 		snapshot   int64
@@ -304,7 +310,8 @@ func silverFiles(ctx context.Context, l *lake.Lake, staged *StagedUsers) (sighti
 			return nil, nil, err
 		}
 		if loaded.SnapshotByID(part.snapshot) == nil {
-			return nil, nil, fmt.Errorf("%w: snapshot %d of %s was expired", lake.ErrConflict, part.snapshot, part.definition.Name)
+			return nil, nil, fmt.Errorf("%w: snapshot %d of %s was expired", lake.ErrConflict, part.snapshot,
+				part.definition.Name)
 		}
 		if *part.files, err = lake.LiveFiles(ctx, loaded, table.WithSnapshotID(part.snapshot)); err != nil {
 			return nil, nil, err

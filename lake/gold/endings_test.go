@@ -29,39 +29,70 @@ func TestEndings(t *testing.T) {
 	late := func(at string) map[string][]string { return map[string][]string{"27T07/a.tsv": {at}} }
 	laketest.TellStories(t, telemetry.Options{}, []laketest.Story{
 		{Name: "a login of nobody", Steps: []laketest.StoryStep{
-			{Name: "", Files: map[string][]string{"27T05/a.tsv": {laketest.Login("27T05:00", "s1", "p1"), laketest.Sighting("27T05:10", "s1", "1.0"), laketest.LoginOfNobody("27T05:20", "s1"), laketest.Sighting("27T05:30", "s1", "2.0")}},
+			{Name: "", Files: map[string][]string{
+				"27T05/a.tsv": {laketest.Login("27T05:00", "s1", "p1"), laketest.Sighting("27T05:10", "s1", "1.0"),
+					laketest.LoginOfNobody("27T05:20", "s1"), laketest.Sighting("27T05:30", "s1", "2.0")}},
 				Want: []string{"p1 App 1.0 27T05:10.. ×1", "session:s1 App 2.0 27T05:30.. ×1"}},
-			{Name: "the next one", Files: map[string][]string{"27T06/a.tsv": {laketest.Login("27T06:00", "s1", "p2"), laketest.Sighting("27T06:10", "s1", "3.0")}},
-				Want: []string{"p1 App 1.0 27T05:10.. ×1", "p2 App 3.0 27T06:10.. ×1", "session:s1 App 2.0 27T05:30.. ×1"}},
+			{Name: "the next one",
+				Files: map[string][]string{
+					"27T06/a.tsv": {laketest.Login("27T06:00", "s1", "p2"),
+						laketest.Sighting("27T06:10", "s1", "3.0")}},
+				Want: []string{"p1 App 1.0 27T05:10.. ×1", "p2 App 3.0 27T06:10.. ×1",
+					"session:s1 App 2.0 27T05:30.. ×1"}},
 			{Name: "an ending that comes late", Files: late(laketest.Logout("27T05:05", "s1")),
-				Want: []string{"p2 App 3.0 27T06:10.. ×1", "session:s1 App 1.0 27T05:10..27T05:30 ×1", "session:s1 App 2.0 27T05:30.. ×1"}},
+				Want: []string{"p2 App 3.0 27T06:10.. ×1", "session:s1 App 1.0 27T05:10..27T05:30 ×1",
+					"session:s1 App 2.0 27T05:30.. ×1"}},
 			{Name: "and is taken back", Files: map[string][]string{"27T07/a.tsv": nil},
-				Want: []string{"p1 App 1.0 27T05:10.. ×1", "p2 App 3.0 27T06:10.. ×1", "session:s1 App 2.0 27T05:30.. ×1"}},
+				Want: []string{"p1 App 1.0 27T05:10.. ×1", "p2 App 3.0 27T06:10.. ×1",
+					"session:s1 App 2.0 27T05:30.. ×1"}},
 		}},
 		{Name: "a logout that names its user", Steps: []laketest.StoryStep{
-			{Name: "binds backwards", Files: map[string][]string{"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Logout("27T05:20", "s1", "UserId", "p1"), laketest.Sighting("27T05:20", "s1", "1.5"), laketest.Sighting("27T05:30", "s1", "2.0")}},
-				Want: []string{"p1 App 1.0 27T05:10.. ×1", "session:s1 App 1.5 27T05:20..27T05:30 ×1", "session:s1 App 2.0 27T05:30.. ×1"}},
+			{Name: "binds backwards",
+				Files: map[string][]string{
+					"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0"),
+						laketest.Logout("27T05:20", "s1", "UserId", "p1"), laketest.Sighting("27T05:20", "s1", "1.5"),
+						laketest.Sighting("27T05:30", "s1", "2.0")}},
+				Want: []string{"p1 App 1.0 27T05:10.. ×1", "session:s1 App 1.5 27T05:20..27T05:30 ×1",
+					"session:s1 App 2.0 27T05:30.. ×1"}},
 			{Name: "and wins over a later one", Files: late(laketest.Login("27T07:00", "s1", "p2")),
-				Want: []string{"p1 App 1.0 27T05:10.. ×1", "session:s1 App 1.5 27T05:20..27T05:30 ×1", "session:s1 App 2.0 27T05:30.. ×1"}},
-			{Name: "of nobody now", Files: map[string][]string{"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Logout("27T05:20", "s1"), laketest.Sighting("27T05:30", "s1", "2.0")}},
+				Want: []string{"p1 App 1.0 27T05:10.. ×1", "session:s1 App 1.5 27T05:20..27T05:30 ×1",
+					"session:s1 App 2.0 27T05:30.. ×1"}},
+			{Name: "of nobody now",
+				Files: map[string][]string{
+					"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Logout("27T05:20", "s1"),
+						laketest.Sighting("27T05:30", "s1", "2.0")}},
 				Want: []string{"p2 App 1.0 27T05:10.. ×1", "session:s1 App 2.0 27T05:30.. ×1"}},
 		}},
 		{Name: "endings ahead are passed over", Steps: []laketest.StoryStep{
-			{Name: "", Files: map[string][]string{"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Logout("27T05:20", "s1"), laketest.LoginOfNobody("27T05:30", "s1"), laketest.Logout("27T05:40", "s1"), laketest.Login("27T06:00", "s1", "p1")}},
+			{Name: "", Files: map[string][]string{
+				"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Logout("27T05:20", "s1"),
+					laketest.LoginOfNobody("27T05:30", "s1"), laketest.Logout("27T05:40", "s1"),
+					laketest.Login("27T06:00", "s1", "p1")}},
 				Want: []string{"p1 App 1.0 27T05:10.. ×1"}},
-			{Name: "but not the edge of the window", Files: map[string][]string{"26T05/a.tsv": {laketest.Sighting("26T05:59", "s1", "0.9"), laketest.Sighting("26T06:00", "s1", "0.95")}},
-				Want: []string{"p1 App 0.95 26T06:00..27T05:10 ×1", "p1 App 1.0 27T05:10.. ×1", "session:s1 App 0.9 26T05:59.. ×1"}},
+			{Name: "but not the edge of the window",
+				Files: map[string][]string{
+					"26T05/a.tsv": {laketest.Sighting("26T05:59", "s1", "0.9"),
+						laketest.Sighting("26T06:00", "s1", "0.95")}},
+				Want: []string{"p1 App 0.95 26T06:00..27T05:10 ×1", "p1 App 1.0 27T05:10.. ×1",
+					"session:s1 App 0.9 26T05:59.. ×1"}},
 		}},
 		{Name: "an ending counts a day", Steps: []laketest.StoryStep{
-			{Name: "", Files: map[string][]string{"26T05/a.tsv": {laketest.Logout("26T06:00", "s1")}, "27T05/a.tsv": {laketest.Sighting("27T06:00", "s1", "1.0"), laketest.Sighting("27T06:01", "s1", "1.1"), laketest.Login("27T07:00", "s1", "p1")}},
+			{Name: "", Files: map[string][]string{"26T05/a.tsv": {laketest.Logout("26T06:00", "s1")},
+				"27T05/a.tsv": {laketest.Sighting("27T06:00", "s1", "1.0"), laketest.Sighting("27T06:01", "s1", "1.1"),
+					laketest.Login("27T07:00", "s1", "p1")}},
 				Want: []string{"p1 App 1.1 27T06:01.. ×1", "session:s1 App 1.0 27T06:00.. ×1"}},
 		}},
 		{Name: "the body's own user wins, and the device stays", Steps: []laketest.StoryStep{
-			{Name: "", Files: map[string][]string{"27T05/a.tsv": {laketest.DeviceInfo("27T05:00", "s1", "D1"), laketest.Login("27T05:01", "s1", "p1"), laketest.Logout("27T05:10", "s1"), laketest.Sighting("27T05:20", "s1", "1.0", "UserId", "p2"), laketest.Sighting("27T05:15", "s1", "1.0")}},
+			{Name: "", Files: map[string][]string{
+				"27T05/a.tsv": {laketest.DeviceInfo("27T05:00", "s1", "D1"), laketest.Login("27T05:01", "s1", "p1"),
+					laketest.Logout("27T05:10", "s1"), laketest.Sighting("27T05:20", "s1", "1.0", "UserId", "p2"),
+					laketest.Sighting("27T05:15", "s1", "1.0")}},
 				Want: []string{"p2 App/D1 1.0 27T05:20.. ×1", "session:s1 App/D1 1.0 27T05:15.. ×1"}},
 		}},
 		{Name: "a login in the wrong words is one of nobody", Steps: []laketest.StoryStep{
-			{Name: "", Files: map[string][]string{"27T05/a.tsv": {laketest.Login("27T05:00", "s1", "p1"), laketest.Login("27T05:10", "s1", " NULL "), laketest.Sighting("27T05:20", "s1", "1.0")}},
+			{Name: "", Files: map[string][]string{
+				"27T05/a.tsv": {laketest.Login("27T05:00", "s1", "p1"), laketest.Login("27T05:10", "s1", " NULL "),
+					laketest.Sighting("27T05:20", "s1", "1.0")}},
 				Want: []string{"session:s1 App 1.0 27T05:20.. ×1"}},
 		}},
 	})
@@ -70,28 +101,44 @@ func TestEndings(t *testing.T) {
 // TestWithoutSession: lines whose session is a placeholder have nothing to do with each other.
 func TestWithoutSession(t *testing.T) {
 	laketest.TellStories(t, telemetry.Options{}, []laketest.Story{{Name: "placeholders", Steps: []laketest.StoryStep{
-		{Name: "nobody's lines are rejected", Files: map[string][]string{"27T05/a.tsv": {laketest.Login("27T05:00", "null", "p1"), laketest.DeviceInfo("27T05:01", "null", "D1"), laketest.Sighting("27T05:10", "null", "9.9"),
-			laketest.Sighting("27T05:11", "None", "1.0", "UserId", "p2"), laketest.Sighting("27T05:12", "N/A", "1.1", "UserId", "p3", "Device", "D3")}},
+		{Name: "nobody's lines are rejected",
+			Files: map[string][]string{
+				"27T05/a.tsv": {laketest.Login("27T05:00", "null", "p1"), laketest.DeviceInfo("27T05:01", "null", "D1"),
+					laketest.Sighting("27T05:10", "null", "9.9"),
+					laketest.Sighting("27T05:11", "None", "1.0", "UserId", "p2"),
+					laketest.Sighting("27T05:12", "N/A", "1.1", "UserId", "p3", "Device", "D3")}},
 			Want: []string{"p2 App 1.0 27T05:11.. ×1", "p3 App/D3 1.1 27T05:12.. ×1"}},
-		{Name: "others bind nothing", Files: map[string][]string{"27T06/a.tsv": {laketest.Event("27T06:00", "null", "DeviceInfo", "UserId", "p2", "Device", "D2"), laketest.Event("27T06:00", "nan", "Notification", "UserId", "p2", "Status", "Sent"),
-			laketest.Logout("27T05:00", "null", "UserId", "p3"), laketest.Sighting("27T06:10", "null", "1.2", "UserId", "p2"), laketest.Event("27T06:11", "null", "SessionEnd", "UserId", "p4", "Duration", "5")}},
-			Want: []string{"p2 App 1.0 27T05:11..27T06:10 ×1", "p2 App 1.2 27T06:10.. ×1", "p3 App/D3 1.1 27T05:12.. ×1"}},
-		{Name: "a retry is one", Files: map[string][]string{"27T07/a.tsv": {laketest.Sighting("27T07:10", "null", "1.3", "UserId", "p2"), laketest.Sighting("27T07:10", "nil", "1.3", "UserId", "p2")}},
-			Want: []string{"p2 App 1.0 27T05:11..27T06:10 ×1", "p2 App 1.2 27T06:10..27T07:10 ×1", "p2 App 1.3 27T07:10.. ×1", "p3 App/D3 1.1 27T05:12.. ×1"}},
-		{Name: "and goes with its file", Files: map[string][]string{"27T05/a.tsv": nil, "27T07/a.tsv": nil}, Want: []string{"p2 App 1.2 27T06:10.. ×1"}},
+		{Name: "others bind nothing",
+			Files: map[string][]string{
+				"27T06/a.tsv": {laketest.Event("27T06:00", "null", "DeviceInfo", "UserId", "p2", "Device", "D2"),
+					laketest.Event("27T06:00", "nan", "Notification", "UserId", "p2", "Status", "Sent"),
+					laketest.Logout("27T05:00", "null", "UserId", "p3"),
+					laketest.Sighting("27T06:10", "null", "1.2", "UserId", "p2"),
+					laketest.Event("27T06:11", "null", "SessionEnd", "UserId", "p4", "Duration", "5")}},
+			Want: []string{"p2 App 1.0 27T05:11..27T06:10 ×1", "p2 App 1.2 27T06:10.. ×1",
+				"p3 App/D3 1.1 27T05:12.. ×1"}},
+		{Name: "a retry is one",
+			Files: map[string][]string{"27T07/a.tsv": {laketest.Sighting("27T07:10", "null", "1.3", "UserId", "p2"),
+				laketest.Sighting("27T07:10", "nil", "1.3", "UserId", "p2")}},
+			Want: []string{"p2 App 1.0 27T05:11..27T06:10 ×1", "p2 App 1.2 27T06:10..27T07:10 ×1",
+				"p2 App 1.3 27T07:10.. ×1", "p3 App/D3 1.1 27T05:12.. ×1"}},
+		{Name: "and goes with its file", Files: map[string][]string{"27T05/a.tsv": nil, "27T07/a.tsv": nil},
+			Want: []string{"p2 App 1.2 27T06:10.. ×1"}},
 	}}})
 }
 
 // TestDailyWithoutSession: an event without a session tells no other's version or device, and counts for no session.
 func TestDailyWithoutSession(t *testing.T) {
 	in := laketest.NewWorld(t)
-	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "null", "1.0", "UserId", "p1", "Device", "D1"), laketest.Event("27T05:11", "null", "FeatureUsed", "UserId", "p2", "Feature", "f"),
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "null", "1.0", "UserId", "p1", "Device", "D1"),
+		laketest.Event("27T05:11", "null", "FeatureUsed", "UserId", "p2", "Feature", "f"),
 		laketest.Sighting("27T05:12", "s1", "1.0", "UserId", "p3", "Device", "D1"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
 	in.Daily()
 	got := []string{}
 	for _, row := range laketest.RowsOf[lake.VersionDailyRow](t, in.Lake, lake.GoldVersionDaily) {
-		got = append(got, fmt.Sprintf("%q %q users %d sessions %d", row.Version, row.Device, row.ActiveUsers, row.Sessions))
+		got = append(got, fmt.Sprintf("%q %q users %d sessions %d", row.Version, row.Device, row.ActiveUsers,
+			row.Sessions))
 	}
 	slices.Sort(got)
 	if want := []string{`"" "" users 1 sessions 0`, `"1.0" "D1" users 2 sessions 1`}; !slices.Equal(got, want) {
@@ -107,28 +154,39 @@ func ofService(service, line string) string {
 // TestSessionsByService: ids that count up are told apart where the setting says so.
 func TestSessionsByService(t *testing.T) {
 	files := map[string][]string{"27T05/a.tsv": {
-		laketest.Login("27T05:00", "1", "p1"), laketest.Sighting("27T05:10", "1", "1.0"), ofService("a/b", laketest.Login("27T05:00", "1", "p2")), ofService("a/b", laketest.DeviceInfo("27T05:01", "1", "D")),
-		ofService("a/b", laketest.Sighting("27T05:12", "1", "1.0")), ofService("a", laketest.Sighting("27T05:11", "b/1", "2.0")), ofService("a/b", laketest.Logout("27T05:20", "1")), ofService("a/b", laketest.Sighting("27T05:30", "1", "3.0")),
+		laketest.Login("27T05:00", "1", "p1"), laketest.Sighting("27T05:10", "1", "1.0"),
+		ofService("a/b", laketest.Login("27T05:00", "1", "p2")),
+		ofService("a/b", laketest.DeviceInfo("27T05:01", "1", "D")),
+		ofService("a/b", laketest.Sighting("27T05:12", "1", "1.0")),
+		ofService("a", laketest.Sighting("27T05:11", "b/1", "2.0")), ofService("a/b", laketest.Logout("27T05:20", "1")),
+		ofService("a/b", laketest.Sighting("27T05:30", "1", "3.0")),
 		laketest.Sighting("27T05:31", "1", "3.0"),
 	}}
-	laketest.TellStories(t, telemetry.Options{}, []laketest.Story{{Name: "together", Steps: []laketest.StoryStep{{Name: "", Files: files, Want: []string{
-		"p2 App/D 1.0 27T05:10.. ×1", "p2 a/b/D 1.0 27T05:12.. ×1", "session:1 a/b/D 3.0 27T05:30.. ×1", "session:1 App/D 3.0 27T05:31.. ×1", "session:b/1 a 2.0 27T05:11.. ×1",
-	}}}}})
-	laketest.TellStories(t, telemetry.Options{SessionsByService: true}, []laketest.Story{{Name: "apart", Steps: []laketest.StoryStep{{Name: "", Files: files, Want: []string{
-		"p1 App 1.0 27T05:10..27T05:31 ×1", "p1 App 3.0 27T05:31.. ×1", "p2 a/b/D 1.0 27T05:12.. ×1", "session:a%2Fb/1 a/b/D 3.0 27T05:30.. ×1", "session:a/b/1 a 2.0 27T05:11.. ×1",
-	}}}}})
+	laketest.TellStories(t, telemetry.Options{},
+		[]laketest.Story{{Name: "together", Steps: []laketest.StoryStep{{Name: "", Files: files, Want: []string{
+			"p2 App/D 1.0 27T05:10.. ×1", "p2 a/b/D 1.0 27T05:12.. ×1", "session:1 a/b/D 3.0 27T05:30.. ×1",
+			"session:1 App/D 3.0 27T05:31.. ×1", "session:b/1 a 2.0 27T05:11.. ×1",
+		}}}}})
+	laketest.TellStories(t, telemetry.Options{SessionsByService: true},
+		[]laketest.Story{{Name: "apart", Steps: []laketest.StoryStep{{Name: "", Files: files, Want: []string{
+			"p1 App 1.0 27T05:10..27T05:31 ×1", "p1 App 3.0 27T05:31.. ×1", "p2 a/b/D 1.0 27T05:12.. ×1",
+			"session:a%2Fb/1 a/b/D 3.0 27T05:30.. ×1", "session:a/b/1 a 2.0 27T05:11.. ×1",
+		}}}}})
 }
 
 // TestForgetBySessionsOfServices: a forgotten user's session of one service says nothing of another service's.
 func TestForgetBySessionsOfServices(t *testing.T) {
 	in := laketest.NewWorld(t)
 	in.Parsing = telemetry.Options{SessionsByService: true}
-	in.Put("27T05/a.tsv", laketest.Login("27T05:00", "12345678", laketest.Gone), laketest.Sighting("27T05:10", "12345678", "1.0"), laketest.Event("27T05:11", "12345678", "Chat"),
-		ofService("Other", laketest.Sighting("27T05:10", "12345678", "1.0")), ofService("Other", laketest.Event("27T05:11", "12345678", "Chat")))
+	in.Put("27T05/a.tsv", laketest.Login("27T05:00", "12345678", laketest.Gone),
+		laketest.Sighting("27T05:10", "12345678", "1.0"), laketest.Event("27T05:11", "12345678", "Chat"),
+		ofService("Other", laketest.Sighting("27T05:10", "12345678", "1.0")),
+		ofService("Other", laketest.Event("27T05:11", "12345678", "Chat")))
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	in.Ingest(hour)
 	in.ForgetAs(laketest.Gone)
-	if got := laketest.Show(t, in.Lake); !slices.Equal(got, []string{"session:Other/12345678 Other 1.0 27T05:10.. ×1"}) {
+	if got := laketest.Show(t, in.Lake); !slices.Equal(got,
+		[]string{"session:Other/12345678 Other 1.0 27T05:10.. ×1"}) {
 		t.Errorf("gold is %q", got)
 	}
 	rows, err := ledger.Hours(t.Context(), in.Lake, hour, hour+1)
@@ -144,18 +202,28 @@ func TestForgetBySessionsOfServices(t *testing.T) {
 	}
 }
 
-// TestForgetWithEndings: what came after somebody else's end is nobody's, and stays; a session that named nobody else goes whole.
+// TestForgetWithEndings: what came after somebody else's end is nobody's, and stays; a session that named nobody
+// else goes whole.
 func TestForgetWithEndings(t *testing.T) {
 	in := laketest.NewWorld(t)
 	in.Put("27T05/a.tsv",
-		laketest.Login("27T05:00", laketest.GoneSession, laketest.Gone), laketest.DeviceInfo("27T05:01", laketest.GoneSession, "D"), laketest.Sighting("27T05:10", laketest.GoneSession, "1.0"), laketest.Logout("27T05:20", laketest.GoneSession), laketest.Sighting("27T05:30", laketest.GoneSession, "2.0"),
-		laketest.Login("27T05:00", "s1", laketest.Gone), laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Logout("27T05:20", "s1"), laketest.Sighting("27T05:30", "s1", "2.0"), laketest.Login("27T05:40", "s1", "p1"), laketest.Sighting("27T05:50", "s1", "3.0"),
-		laketest.Login("27T05:00", "s2", "p2"), laketest.Login("27T05:10", "s2", laketest.Gone), laketest.Sighting("27T05:11", "s2", "1.0"), laketest.Logout("27T05:20", "s2", "UserId", laketest.Gone), laketest.Event("27T05:21", "s2", "Chat"),
-		laketest.Sighting("27T05:40", "null", "4.0", "UserId", laketest.Gone), laketest.Sighting("27T05:41", "null", "4.0", "UserId", "p3"))
+		laketest.Login("27T05:00", laketest.GoneSession, laketest.Gone),
+		laketest.DeviceInfo("27T05:01", laketest.GoneSession, "D"),
+		laketest.Sighting("27T05:10", laketest.GoneSession, "1.0"), laketest.Logout("27T05:20", laketest.GoneSession),
+		laketest.Sighting("27T05:30", laketest.GoneSession, "2.0"),
+		laketest.Login("27T05:00", "s1", laketest.Gone), laketest.Sighting("27T05:10", "s1", "1.0"),
+		laketest.Logout("27T05:20", "s1"), laketest.Sighting("27T05:30", "s1", "2.0"),
+		laketest.Login("27T05:40", "s1", "p1"), laketest.Sighting("27T05:50", "s1", "3.0"),
+		laketest.Login("27T05:00", "s2", "p2"), laketest.Login("27T05:10", "s2", laketest.Gone),
+		laketest.Sighting("27T05:11", "s2", "1.0"), laketest.Logout("27T05:20", "s2", "UserId", laketest.Gone),
+		laketest.Event("27T05:21", "s2", "Chat"),
+		laketest.Sighting("27T05:40", "null", "4.0", "UserId", laketest.Gone),
+		laketest.Sighting("27T05:41", "null", "4.0", "UserId", "p3"))
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	in.Ingest(hour)
 	if got, want := laketest.Show(t, in.Lake), []string{
-		laketest.Gone + " App 1.0 27T05:10..27T05:40 ×2", laketest.Gone + " App/D 1.0 27T05:10.. ×1", laketest.Gone + " App 4.0 27T05:40.. ×1", "p1 App 3.0 27T05:50.. ×1", "p3 App 4.0 27T05:41.. ×1",
+		laketest.Gone + " App 1.0 27T05:10..27T05:40 ×2", laketest.Gone + " App/D 1.0 27T05:10.. ×1", laketest.Gone +
+			" App 4.0 27T05:40.. ×1", "p1 App 3.0 27T05:50.. ×1", "p3 App 4.0 27T05:41.. ×1",
 		"session:" + laketest.GoneSession + " App/D 2.0 27T05:30.. ×1", "session:s1 App 2.0 27T05:30.. ×1",
 	}; !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
 		t.Fatalf("gold is\n%q, not\n%q", got, want)
@@ -177,9 +245,12 @@ func TestForgetWithEndings(t *testing.T) {
 // TestBronzeOfOlderRules: lines that newer rules reject stay in bronze, and give no silver.
 func TestBronzeOfOlderRules(t *testing.T) {
 	in := laketest.NewWorld(t)
-	in.Parsing = telemetry.Options{Catalogue: telemetry.Catalogue{Absent: []string{}}, MaxPast: 200 * 365 * 24 * time.Hour}
-	in.Put("27T05/a.tsv", laketest.Login("27T05:00", "null", "p1"), laketest.Sighting("27T05:10", "null", "9.9"), laketest.Sighting("27T05:11", "s1", "1.0"),
-		strings.Replace(laketest.Sighting("27T05:12", "s2", "2.0", "UserId", "p2"), "2022", "1970", 1), laketest.Sighting("27T05:13", "s3", "1.0", "UserId", "null"))
+	in.Parsing = telemetry.Options{Catalogue: telemetry.Catalogue{Absent: []string{}},
+		MaxPast: 200 * 365 * 24 * time.Hour}
+	in.Put("27T05/a.tsv", laketest.Login("27T05:00", "null", "p1"), laketest.Sighting("27T05:10", "null", "9.9"),
+		laketest.Sighting("27T05:11", "s1", "1.0"),
+		strings.Replace(laketest.Sighting("27T05:12", "s2", "2.0", "UserId", "p2"), "2022", "1970", 1),
+		laketest.Sighting("27T05:13", "s3", "1.0", "UserId", "null"))
 	in.Put("27T06/a.tsv", laketest.Sighting("27T06:00", "null", "9.9"))
 	for _, hour := range []string{"2022-05-27T05", "2022-05-27T06"} {
 		in.Ingest(laketest.HourAt(t, hour))
@@ -200,14 +271,16 @@ func TestBronzeOfOlderRules(t *testing.T) {
 		runs = append(runs, run)
 	}
 	in.Gold(runs...)
-	if got, want := laketest.Show(t, in.Lake), []string{"session:s1 App 1.0 27T05:11.. ×1", "session:s3 App 1.0 27T05:13.. ×1"}; !slices.Equal(got, want) {
+	if got, want := laketest.Show(t, in.Lake), []string{"session:s1 App 1.0 27T05:11.. ×1",
+		"session:s3 App 1.0 27T05:13.. ×1"}; !slices.Equal(got, want) {
 		t.Errorf("gold is %q, not %q", got, want)
 	}
 	if rows := laketest.RowsOf[lake.EventRow](t, in.Lake, lake.BronzeEvents); len(rows) != 6 {
 		t.Errorf("bronze has %d rows", len(rows))
 	}
 	checked := laketest.CheckVerify(t, in.Lake)
-	for _, note := range []string{"2022-05-27T05: 1 lines of bronze would be rejected today (past)", "2022-05-27T05: 1 lines of bronze would be rejected today (session)"} {
+	for _, note := range []string{"2022-05-27T05: 1 lines of bronze would be rejected today (past)",
+		"2022-05-27T05: 1 lines of bronze would be rejected today (session)"} {
 		if !slices.ContainsFunc(checked.Notes, func(text string) bool { return strings.Contains(text, note) }) {
 			t.Errorf("verify notes %q, and not %s", checked.Notes, note)
 		}
@@ -215,12 +288,14 @@ func TestBronzeOfOlderRules(t *testing.T) {
 
 	// That no line has a name is no newer rule, but the wrong names of events.
 	catalogue := telemetry.Catalogue{Attributes: map[string][]string{"Name": {"Event"}}}
-	if _, _, err := in.SilverAgain(laketest.HourAt(t, "2022-05-27T05"), telemetry.Options{Catalogue: catalogue}); !errors.Is(err, hours.ErrNoBronze) {
+	if _, _, err := in.SilverAgain(laketest.HourAt(t, "2022-05-27T05"),
+		telemetry.Options{Catalogue: catalogue}); !errors.Is(err, hours.ErrNoBronze) {
 		t.Errorf("with the wrong names of events: %v", err)
 	}
 }
 
-// TestColumnsThatWereRequired: files in which session_id and value could not be NULL are read as before, by both ways of reading.
+// TestColumnsThatWereRequired: files in which session_id and value could not be NULL are read as before, by both
+// ways of reading.
 func TestColumnsThatWereRequired(t *testing.T) {
 	in := laketest.NewWorld(t)
 	type olderBinding struct {
@@ -238,17 +313,21 @@ func TestColumnsThatWereRequired(t *testing.T) {
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	writer, err := lake.NewDataWriter[olderBinding](in.Lake, lake.SilverBindings, lake.DayOf(hour))
 	in.Must(err)
-	in.Must(writer.Append([]olderBinding{{SessionKey: 7, SessionID: "s", Kind: "user", Value: "p1", Time: 5, FileName: "f", LineNumber: 3}, {SessionKey: 8, SessionID: "t", Kind: "device", Value: "D"}}, 0))
+	in.Must(writer.Append([]olderBinding{
+		{SessionKey: 7, SessionID: "s", Kind: "user", Value: "p1", Time: 5, FileName: "f", LineNumber: 3},
+		{SessionKey: 8, SessionID: "t", Kind: "device", Value: "D"}}, 0))
 	file, err := writer.Close("older")
 	in.Must(err)
 	entry, err := in.Lake.Entry(*file, lake.SilverBindings)
 	in.Must(err)
 	got := []string{}
-	in.Must(forget.EachRowOf(t.Context(), in.Lake, entry, func(row *lake.BindingRow) { got = append(got, row.SessionID+row.Kind+row.Value) }))
-	in.Must(gold.BindingRows(t.Context(), in.Lake, []iceberg.DataFile{entry}, sessions.RowKept, nil, func(row sessions.SessionRow) error {
-		got = append(got, row.Session+string(row.Kind)+row.Value)
-		return nil
-	}))
+	in.Must(forget.EachRowOf(t.Context(), in.Lake, entry,
+		func(row *lake.BindingRow) { got = append(got, row.SessionID+row.Kind+row.Value) }))
+	in.Must(gold.BindingRows(t.Context(), in.Lake, []iceberg.DataFile{entry}, sessions.RowKept, nil,
+		func(row sessions.SessionRow) error {
+			got = append(got, row.Session+string(row.Kind)+row.Value)
+			return nil
+		}))
 	schema := parquet.SchemaOf(lake.BindingRow{})
 	copied, err := lake.NewDataWriter[any](in.Lake, lake.SilverBindings, lake.DayOf(hour), schema)
 	in.Must(err)
@@ -257,8 +336,10 @@ func TestColumnsThatWereRequired(t *testing.T) {
 	in.Must(err)
 	entry, err = in.Lake.Entry(*file, lake.SilverBindings)
 	in.Must(err)
-	in.Must(forget.EachRowOf(t.Context(), in.Lake, entry, func(row *lake.BindingRow) { got = append(got, "copied "+row.SessionID+row.Kind+row.Value) }))
-	if want := []string{"suserp1", "tdeviceD", "sup1", "tdD", "copied suserp1", "copied tdeviceD"}; !slices.Equal(got, want) {
+	in.Must(forget.EachRowOf(t.Context(), in.Lake, entry,
+		func(row *lake.BindingRow) { got = append(got, "copied "+row.SessionID+row.Kind+row.Value) }))
+	if want := []string{"suserp1", "tdeviceD", "sup1", "tdD", "copied suserp1", "copied tdeviceD"}; !slices.Equal(got,
+		want) {
 		t.Errorf("read as %q, not %q", got, want)
 	}
 }
@@ -266,15 +347,19 @@ func TestColumnsThatWereRequired(t *testing.T) {
 // TestEndingsComeLast: in whatever order the rows of a line come, it names its user first and then ends the session.
 func TestEndingsComeLast(t *testing.T) {
 	row := func(value string, state byte, line int64) *sessions.SessionRow {
-		return &sessions.SessionRow{Key: 1, Session: "s", Kind: 'u', Value: value, State: state, Time: 5, File: "f", Line: line}
+		return &sessions.SessionRow{Key: 1, Session: "s", Kind: 'u', Value: value, State: state, Time: 5, File: "f",
+			Line: line}
 	}
-	all := []*sessions.SessionRow{row("p1", sessions.RowKept, 1), row("", sessions.RowKept, 1), row("p2", sessions.RowAdded, 2), row("", sessions.RowAdded, 2), row("", sessions.RowRemoved, 3), row("p3", sessions.RowAdded, 3)}
+	all := []*sessions.SessionRow{row("p1", sessions.RowKept, 1), row("", sessions.RowKept, 1),
+		row("p2", sessions.RowAdded, 2), row("", sessions.RowAdded, 2), row("", sessions.RowRemoved, 3),
+		row("p3", sessions.RowAdded, 3)}
 	for range 100 {
 		rows := slices.Clone(all)
 		rand.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 		slices.SortFunc(rows, (*sessions.SessionRow).Compare)
 		s := sessions.NewSession(rows)
-		for name, bindings := range map[string]history.Bindings{"p1 – –": s.Before.Users, "p1 – p2 – p3": s.After.Users} {
+		for name, bindings := range map[string]history.Bindings{"p1 – –": s.Before.Users,
+			"p1 – p2 – p3": s.After.Users} {
 			var got []string
 			for _, binding := range bindings {
 				if binding.Ends != (binding.Value == "") {

@@ -19,7 +19,8 @@ import (
 )
 
 func TestSettledPrefix(t *testing.T) {
-	// Logs are written as run names; a capital is a run that the ledger has, "-" is a snapshot of nobody's (compaction).
+	// Logs are written as run names; a capital is a run that the ledger has, "-" is a snapshot of nobody's
+	// (compaction).
 	entries := func(text string) (log []ledger.LogEntry) {
 		for i, run := range strings.Fields(text) {
 			entry := ledger.LogEntry{Snapshot: int64(i + 1)}
@@ -93,7 +94,8 @@ func TestGoldWaitsForHalfHours(t *testing.T) {
 			if !slices.Equal(commit.Tags, []string{"hour-2022-05-27T05"}) || !slices.Equal(commit.Waiting, runs[1:]) {
 				t.Errorf("commit %+v", commit)
 			}
-			if got, want := laketest.Show(t, in.Lake), []string{"session:s1 App 1.0 27T05:10.. ×1"}; !slices.Equal(got, want) {
+			if got, want := laketest.Show(t, in.Lake), []string{"session:s1 App 1.0 27T05:10.. ×1"}; !slices.Equal(got,
+				want) {
 				t.Errorf("gold is %q", got)
 			}
 			// The crash is mended between plan and commit: the hour waits for the next round.
@@ -109,7 +111,8 @@ func TestGoldWaitsForHalfHours(t *testing.T) {
 				t.Errorf("commit %+v", commit)
 			}
 			commit = in.Gold(commit.Waiting...)
-			if !slices.Equal(commit.Tags, []string{"hour-2022-05-27T06", "hour-2022-05-27T07"}) || len(commit.Waiting) != 0 {
+			if !slices.Equal(commit.Tags, []string{"hour-2022-05-27T06", "hour-2022-05-27T07"}) ||
+				len(commit.Waiting) != 0 {
 				t.Errorf("commit %+v", commit)
 			}
 			laketest.CheckGold(t, in)
@@ -148,7 +151,8 @@ func TestCommitUsersTwice(t *testing.T) {
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Login("27T05:11", "s1", "p1"))
 	in.Put("27T06/a.tsv", laketest.Login("27T06:11", "s1", "p1")) // moves silver, and nobody's row
 	in.Put("27T08/a.tsv", laketest.Sighting("27T08:10", "s1", "1.1"))
-	for i, tag := range []string{"hour-2022-05-27T05", "hour-2022-05-27T06", "hour-2022-05-27T07", "hour-2022-05-27T08"} {
+	for i, tag := range []string{"hour-2022-05-27T05", "hour-2022-05-27T06", "hour-2022-05-27T07",
+		"hour-2022-05-27T08"} {
 		run, _ := in.Silver(hour + telemetry.Hour(i))
 		plan, merged := in.MergeGold()
 		first, err := gold.CommitUsers(t.Context(), in.Lake, plan, merged, []lake.Run{run})
@@ -159,7 +163,8 @@ func TestCommitUsersTwice(t *testing.T) {
 		if !slices.Equal(first.Tags, []string{tag}) || fmt.Sprint(again) != fmt.Sprint(first) {
 			t.Errorf("first %+v, then %+v", first, again)
 		}
-		if idsNow, tagsNow := laketest.Snapshots(t, in.Lake, lake.GoldUsers); !slices.Equal(idsNow, ids) || !slices.Equal(tagsNow, tags) {
+		if idsNow, tagsNow := laketest.Snapshots(t, in.Lake, lake.GoldUsers); !slices.Equal(idsNow, ids) ||
+			!slices.Equal(tagsNow, tags) {
 			t.Errorf("%s: snapshots %v and tags %v, then %v and %v", tag, ids, tags, idsNow, tagsNow)
 		}
 	}
@@ -180,7 +185,8 @@ func TestGoldConflict(t *testing.T) {
 	second, _ := in.Silver(hour + 1)
 	in.Gold(first, second)
 	want := laketest.Users(t, in.Lake, "")
-	if _, err := gold.CommitUsers(t.Context(), in.Lake, plan, merged, []lake.Run{first}); !errors.Is(err, lake.ErrConflict) {
+	if _, err := gold.CommitUsers(t.Context(), in.Lake, plan, merged, []lake.Run{first}); !errors.Is(err,
+		lake.ErrConflict) {
 		t.Errorf("a plan that was overtaken: %v", err)
 	}
 	if laketest.Users(t, in.Lake, "") != want {
@@ -195,7 +201,8 @@ func TestTwoGoldWriters(t *testing.T) {
 	var staged []laketest.StagedHour
 	for i := range 4 {
 		at := fmt.Sprintf("27T%02d", 5+i)
-		in.Put(at+"/a.tsv", laketest.Sighting(at+":10", "s1", fmt.Sprintf("1.%d", i)), laketest.Login(at+":11", "s1", fmt.Sprintf("p%d", i%2)), laketest.Sighting(at+":12", "s2", "2.0"))
+		in.Put(at+"/a.tsv", laketest.Sighting(at+":10", "s1", fmt.Sprintf("1.%d", i)),
+			laketest.Login(at+":11", "s1", fmt.Sprintf("p%d", i%2)), laketest.Sighting(at+":12", "s2", "2.0"))
 		staged = append(staged, in.Stage(hour+telemetry.Hour(i)))
 	}
 	other := in.Reopen()
@@ -226,7 +233,8 @@ func TestTwoGoldWriters(t *testing.T) {
 func TestGoldFollowsPastCompaction(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
-	one, two := laketest.Sighting("27T05:10", "s1", "1.0", "UserId", "p1"), laketest.Sighting("27T05:20", "s2", "1.1", "UserId", "p2")
+	one, two := laketest.Sighting("27T05:10", "s1", "1.0", "UserId", "p1"), laketest.Sighting("27T05:20", "s2", "1.1",
+		"UserId", "p2")
 	in.Put("27T04/a.tsv", laketest.Sighting("27T04:10", "s3", "0.9"), laketest.DeviceInfo("27T04:11", "s1", "D"))
 	in.Put("27T05/a.tsv", one)
 	in.Silver(hour - 1)
@@ -243,7 +251,8 @@ func TestGoldFollowsPastCompaction(t *testing.T) {
 	laketest.Compact[lake.SightingRow](t, in.Lake, lake.SilverSightings)
 	laketest.Compact[lake.BindingRow](t, in.Lake, lake.SilverBindings)
 	// p2 came before the compaction and is still there after it: in one file that came, and in one that went.
-	in.Put("27T05/a.tsv", one, two, "", laketest.DeviceInfo("27T05:09", "s2", "E"), laketest.Sighting("27T05:30", "s4", "1.2"))
+	in.Put("27T05/a.tsv", one, two, "", laketest.DeviceInfo("27T05:09", "s2", "E"),
+		laketest.Sighting("27T05:30", "s4", "1.2"))
 	run, _ := in.Silver(hour)
 	if commit := in.Gold(run); len(commit.Waiting) > 0 {
 		t.Errorf("commit %+v", commit)
@@ -255,7 +264,8 @@ func TestGoldFollowsPastCompaction(t *testing.T) {
 func TestGoldStartsAnew(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
-	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Sighting("27T05:11", "s2", "1.0"), laketest.Sighting("27T05:12", "s3", "1.0"), laketest.Sighting("27T05:13", "s4", "1.0"))
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Sighting("27T05:11", "s2", "1.0"),
+		laketest.Sighting("27T05:12", "s3", "1.0"), laketest.Sighting("27T05:13", "s4", "1.0"))
 	in.Put("27T06/a.tsv", laketest.Login("27T06:10", "s1", "p1"))
 	in.Ingest(hour)
 	loaded, err := in.Lake.Load(t.Context(), lake.GoldUsers)
@@ -282,7 +292,8 @@ func TestBucketsAreTheTables(t *testing.T) {
 	in := laketest.NewWorld(t)
 	for i := range 12 {
 		at := fmt.Sprintf("27T%02d", 5+i)
-		in.Put(at+"/a.tsv", laketest.Sighting(at+":10", fmt.Sprintf("s%d", i), "1.0"), laketest.Login(at+":11", fmt.Sprintf("s%d", i/2), "p"+at))
+		in.Put(at+"/a.tsv", laketest.Sighting(at+":10", fmt.Sprintf("s%d", i), "1.0"),
+			laketest.Login(at+":11", fmt.Sprintf("s%d", i/2), "p"+at))
 	}
 	for i, buckets := range []int{4, 1, 0, 100} {
 		in.Lake.Config.Buckets = buckets
@@ -300,7 +311,8 @@ func TestLongAlikeIDs(t *testing.T) {
 	in := laketest.NewWorld(t)
 	var lines []string
 	for i := range 4000 {
-		lines = append(lines, laketest.Sighting("27T05:10", fmt.Sprintf("%s%05d", strings.Repeat("long-", 100), i), "1.0"))
+		lines = append(lines, laketest.Sighting("27T05:10", fmt.Sprintf("%s%05d", strings.Repeat("long-", 100), i),
+			"1.0"))
 	}
 	in.Put("27T05/a.tsv", lines...)
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
@@ -339,7 +351,8 @@ func TestLongAlikeIDs(t *testing.T) {
 // every session whose login falls into the next one.
 func TestSessionBecomesKnown(t *testing.T) {
 	in := laketest.NewWorld(t)
-	in.Put("27T05/a.tsv", laketest.Sighting("27T05:59", "s1", "1.0"), laketest.Sighting("27T05:10", "s2", "1.0"), laketest.Login("27T05:09", "s2", "p1"))
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:59", "s1", "1.0"), laketest.Sighting("27T05:10", "s2", "1.0"),
+		laketest.Login("27T05:09", "s2", "p1"))
 	in.Put("27T06/a.tsv", laketest.Login("27T06:00", "s1", "p1"), laketest.Sighting("27T06:01", "s1", "1.1"))
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	in.Ingest(hour)

@@ -29,7 +29,8 @@ type StagedMerge struct {
 
 // MergeUsers rewrites some buckets: rows that only grow are appended to, users that need all their sightings are left
 // out and counted as late. progress tells rows written so far.
-func MergeUsers(ctx context.Context, l *lake.Lake, plan Plan, buckets []int, progress func(rows int64)) (result Merged, err error) {
+func MergeUsers(ctx context.Context, l *lake.Lake, plan Plan, buckets []int,
+	progress func(rows int64)) (result Merged, err error) {
 	var staged StagedUsers
 	if err := ReadRound(l, plan.Ref, &staged); err != nil {
 		return Merged{}, err
@@ -44,7 +45,8 @@ func MergeUsers(ctx context.Context, l *lake.Lake, plan Plan, buckets []int, pro
 }
 
 // mergeBuckets writes buckets one after the other; rows are those written.
-func mergeBuckets(ctx context.Context, l *lake.Lake, staged *StagedUsers, buckets []int, progress func(int64)) (merged StagedMerge, rows int64, err error) {
+func mergeBuckets(ctx context.Context, l *lake.Lake, staged *StagedUsers, buckets []int,
+	progress func(int64)) (merged StagedMerge, rows int64, err error) {
 	for _, bucket := range buckets {
 		m := &bucketMerge{lake: l, bucket: bucket, told: rows, progress: progress}
 		file, err := m.run(ctx, staged)
@@ -89,7 +91,8 @@ func (m *bucketMerge) run(ctx context.Context, staged *StagedUsers) (file *lake.
 		}
 		defer func() { err = errors.Join(err, old.close()) }()
 	}
-	if m.writer, err = lake.NewDataWriter[lake.UserRow](m.lake, lake.GoldUsers, lake.BucketOf("user_id", m.bucket)); err != nil {
+	if m.writer, err = lake.NewDataWriter[lake.UserRow](m.lake, lake.GoldUsers,
+		lake.BucketOf("user_id", m.bucket)); err != nil {
 		return nil, err
 	}
 	if err := m.merge(ctx, old, deltas); err != nil {
@@ -193,7 +196,8 @@ func (m *bucketMerge) add(row parquet.Row) error {
 		}
 		at := len(m.texts)
 		m.texts = append(m.texts, value.ByteArray()...)
-		own[i] = parquet.ByteArrayValue(m.texts[at:]).Level(value.RepetitionLevel(), value.DefinitionLevel(), value.Column())
+		own[i] = parquet.ByteArrayValue(m.texts[at:]).Level(value.RepetitionLevel(), value.DefinitionLevel(),
+			value.Column())
 	}
 	if m.rows = append(m.rows, own); len(m.rows) < 256 {
 		return nil

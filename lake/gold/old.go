@@ -99,7 +99,9 @@ func (f *oldFile) load(count int64) error {
 			break
 		}
 	}
-	slices.SortFunc(all, func(a, b parquet.Row) int { return bytes.Compare(a[leafUserID].ByteArray(), b[leafUserID].ByteArray()) })
+	slices.SortFunc(all, func(a, b parquet.Row) int {
+		return bytes.Compare(a[leafUserID].ByteArray(), b[leafUserID].ByteArray())
+	})
 	f.batch, f.n, f.done = all, len(all), len(all) == 0
 	return nil
 }

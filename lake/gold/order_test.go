@@ -28,7 +28,8 @@ func TestSeedExample(t *testing.T) {
 	in.Must(err)
 	since := time.Date(2021, 12, 24, 11, 31, 19, 459e6, time.UTC).UnixMicro()
 	want := []history.Interval{{
-		Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.22.03", ValidFrom: since, Open: true, LastSeenAt: since, Sightings: 1,
+		Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.22.03", ValidFrom: since, Open: true,
+		LastSeenAt: since, Sightings: 1,
 	}}
 	if !found || !slices.Equal(user.History, want) {
 		t.Errorf("user = %+v, %v", user, found)
@@ -58,7 +59,8 @@ func TestOrderOfHoursDoesNotMatter(t *testing.T) {
 					in.Gold(run)
 				}
 			}
-			if got, want := laketest.Users(t, in.Lake, ""), laketest.NaiveSource(t, in); got != want || len(got) < 1000 {
+			if got, want := laketest.Users(t, in.Lake, ""), laketest.NaiveSource(t, in); got != want ||
+				len(got) < 1000 {
 				t.Errorf("%d bytes of users differ from the %d that the source says", len(got), len(want))
 			}
 		})

@@ -23,7 +23,8 @@ import (
 // Plan says which buckets of gold.users must follow which changes of silver.
 type Plan struct {
 	Ref string `json:"ref"`
-	// Groups are buckets, to be merged by one MergeUsers each; empty when no row of silver has moved since the last commit.
+	// Groups are buckets, to be merged by one MergeUsers each; empty when no row of silver has moved since the last
+	// commit.
 	Groups [][]int `json:"groups"`
 	// Rebuild: gold starts anew (the first commit, or its base was expired).
 	Rebuild bool  `json:"rebuild"`
@@ -45,8 +46,8 @@ type StagedUsers struct {
 	Old       map[int][]lake.DataFile `json:"old"`                // gold's files by bucket, those to be replaced
 }
 
-// Merging is spread over activities of about this many bytes of rows and changes each: small tables need only one, an hour
-// of 200,000 users keeps several workers busy. How many files a round writes does not depend on it.
+// Merging is spread over activities of about this many bytes of rows and changes each: small tables need only one,
+// an hour of 200,000 users keeps several workers busy. How many files a round writes does not depend on it.
 const mergeGroupBytes = 4 << 20
 
 // RoundFolder is where a round of the gold writer stages its work.
@@ -54,8 +55,8 @@ func RoundFolder(l *lake.Lake, round string) string {
 	return l.Objects.Root + "/" + hours.StagingName + "/users/" + round
 }
 
-// ReadRound reads a plan of gold or of the daily aggregates back. ErrConflict: it was taken away, for it may hold a user who was
-// forgotten, or as one that was given up; plan again.
+// ReadRound reads a plan of gold or of the daily aggregates back. ErrConflict: it was taken away, for it may hold a
+// user who was forgotten, or as one that was given up; plan again.
 func ReadRound(l *lake.Lake, ref string, staged any) error {
 	err := l.Objects.ReadJSON(ref, staged)
 	if objects.IsMissing(err) {
@@ -65,9 +66,10 @@ func ReadRound(l *lake.Lake, ref string, staged any) error {
 }
 
 // PlanUsers reads what changed in silver since the snapshots that gold reflects and stages the changes by bucket
-// (docs/ARCHITECTURE.md, Gold). round is unique per attempt of the gold writer. again are users to be made anew, whether or
-// not silver changed. progress tells rows read so far, from several goroutines.
-func PlanUsers(ctx context.Context, l *lake.Lake, round string, again Again, progress func(read int64)) (plan Plan, err error) {
+// (docs/ARCHITECTURE.md, Gold). round is unique per attempt of the gold writer. again are users to be made anew,
+// whether or not silver changed. progress tells rows read so far, from several goroutines.
+func PlanUsers(ctx context.Context, l *lake.Lake, round string, again Again,
+	progress func(read int64)) (plan Plan, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("plan round %s of gold: %w", round, err)
@@ -78,7 +80,8 @@ func PlanUsers(ctx context.Context, l *lake.Lake, round string, again Again, pro
 		return Plan{}, err
 	}
 	staged := StagedUsers{
-		Round: round, Sightings: c.toSightings, Bindings: c.toBindings, Rebuild: !c.base.Known, Old: map[int][]lake.DataFile{},
+		Round: round, Sightings: c.toSightings, Bindings: c.toBindings, Rebuild: !c.base.Known,
+		Old: map[int][]lake.DataFile{},
 	}
 	if head := c.gold.CurrentSnapshot(); head != nil {
 		staged.Head = head.SnapshotID
@@ -102,7 +105,8 @@ func PlanUsers(ctx context.Context, l *lake.Lake, round string, again Again, pro
 	if err != nil {
 		return Plan{}, err
 	}
-	plan = Plan{Ref: RoundFolder(l, round) + "/plan.json", Rebuild: staged.Rebuild, Changes: runs.changes.Load(), HalfCommitted: c.HalfCommitted}
+	plan = Plan{Ref: RoundFolder(l, round) + "/plan.json", Rebuild: staged.Rebuild, Changes: runs.changes.Load(),
+		HalfCommitted: c.HalfCommitted}
 	plan.Groups = staged.groups(touched)
 	return plan, l.Objects.WriteJSON(plan.Ref, staged)
 }
@@ -233,11 +237,13 @@ func SilverChanges(ctx context.Context, l *lake.Lake, again Again) (c silverChan
 
 // Moved tells whether silver changed at all.
 func (c *silverChange) Moved() bool {
-	return len(c.sightingFiles.Added)+len(c.sightingFiles.Removed)+len(c.bindingFiles.Added)+len(c.bindingFiles.Removed) > 0
+	return len(c.sightingFiles.Added)+len(c.sightingFiles.Removed)+len(c.bindingFiles.Added)+
+		len(c.bindingFiles.Removed) > 0
 }
 
 // stageChanges joins the changed rows with what else is known of their sessions and writes what follows for users.
-func stageChanges(ctx context.Context, l *lake.Lake, c silverChange, runs *runWriter, versions *versionCollector, progress func(int64)) error {
+func stageChanges(ctx context.Context, l *lake.Lake, c silverChange, runs *runWriter, versions *versionCollector,
+	progress func(int64)) error {
 	for _, user := range c.users {
 		if err := runs.add(userDelta{user: user, kind: deltaLate}); err != nil {
 			return err
@@ -285,7 +291,8 @@ func stageChanges(ctx context.Context, l *lake.Lake, c silverChange, runs *runWr
 }
 
 // sessionRows reads changed files of both tables.
-func sessionRows(ctx context.Context, l *lake.Lake, sightings, bindings ledger.ChangedFiles, each func(sessions.SessionRow) error) error {
+func sessionRows(ctx context.Context, l *lake.Lake, sightings, bindings ledger.ChangedFiles,
+	each func(sessions.SessionRow) error) error {
 	for _, part := range [...]struct {
 		files []iceberg.DataFile
 		state byte
@@ -305,9 +312,10 @@ func sessionRows(ctx context.Context, l *lake.Lake, sightings, bindings ledger.C
 	return nil
 }
 
-// addContext adds the rows that stayed, of the sessions that changed: unnamed are those with sightings that name no user or
-// device, bound those with bindings.
-func addContext(ctx context.Context, l *lake.Lake, c silverChange, j *sessions.Join, unnamed, bound sessions.SessionSet) error {
+// addContext adds the rows that stayed, of the sessions that changed: unnamed are those with sightings that name no
+// user or device, bound those with bindings.
+func addContext(ctx context.Context, l *lake.Lake, c silverChange, j *sessions.Join,
+	unnamed, bound sessions.SessionSet) error {
 	both := sessions.NewKeySet(slices.Concat(unnamed.Keys, bound.Keys))
 	near := sessions.Span{
 		Low:  min(unnamed.Times.Low, lake.SaturatingAdd(bound.Times.Low, -lake.WindowMicros)),
@@ -320,7 +328,8 @@ func addContext(ctx context.Context, l *lake.Lake, c silverChange, j *sessions.J
 	if err := BindingRows(ctx, l, kept, sessions.RowKept, both, j.Add); err != nil {
 		return err
 	}
-	kept, err = KeptFiles(ctx, c.sightings, c.toSightings, c.sightingFiles.Added, bound.Times.Widened(lake.WindowMicros), lake.SightingTimeField)
+	kept, err = KeptFiles(ctx, c.sightings, c.toSightings, c.sightingFiles.Added,
+		bound.Times.Widened(lake.WindowMicros), lake.SightingTimeField)
 	if err != nil {
 		return err
 	}
@@ -332,14 +341,17 @@ func addContext(ctx context.Context, l *lake.Lake, c silverChange, j *sessions.J
 	})
 }
 
-// KeptFiles are the live files of a snapshot, or their parts, that did not just come, and that may hold event times of a span. A
-// client may be late by any time, but not ahead of its hour by more than parsing lets it: so the manifests of hours long before
-// the span stay closed, and a round costs no more in an old lake than in a young one.
-func KeptFiles(ctx context.Context, loaded *table.Table, snapshot int64, added []iceberg.DataFile, near sessions.Span, timeField int) ([]iceberg.DataFile, error) {
+// KeptFiles are the live files of a snapshot, or their parts, that did not just come, and that may hold event times
+// of a span. A client may be late by any time, but not ahead of its hour by more than parsing lets it: so the
+// manifests of hours long before the span stay closed, and a round costs no more in an old lake than in a young
+// one.
+func KeptFiles(ctx context.Context, loaded *table.Table, snapshot int64, added []iceberg.DataFile, near sessions.Span,
+	timeField int) ([]iceberg.DataFile, error) {
 	if snapshot == 0 || near.Low > near.High {
 		return nil, nil
 	}
-	first := telemetry.HourOf(time.UnixMicro(lake.SaturatingAdd(near.Low, -telemetry.LargestMaxFuture.Microseconds()))) - 1
+	first := telemetry.HourOf(time.UnixMicro(lake.SaturatingAdd(near.Low,
+		-telemetry.LargestMaxFuture.Microseconds()))) - 1
 	live, err := lake.LiveFiles(ctx, loaded, table.WithSnapshotID(snapshot), table.WithRowFilter(
 		iceberg.GreaterThanEqual(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(first.Date()))))
 	if err != nil {
@@ -363,15 +375,19 @@ func KeptFiles(ctx context.Context, loaded *table.Table, snapshot int64, added [
 	return near.Within(kept, timeField), nil
 }
 
-// SightingRows streams files of silver.sightings; only the sessions in keys, unless nil. Several files are read at once:
-// each must be safe for that. Texts live until each returns.
-func SightingRows(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, state byte, keys sessions.KeySet, each func(sessions.SessionRow) error) error {
-	return SessionRowsOf(ctx, l, files, sightingSchema, keys, func(row parquet.Row) error { return each(sessions.SightingOf(row, state)) })
+// SightingRows streams files of silver.sightings; only the sessions in keys, unless nil. Several files are read at
+// once: each must be safe for that. Texts live until each returns.
+func SightingRows(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, state byte, keys sessions.KeySet,
+	each func(sessions.SessionRow) error) error {
+	return SessionRowsOf(ctx, l, files, sightingSchema,
+		keys, func(row parquet.Row) error { return each(sessions.SightingOf(row, state)) })
 }
 
 // BindingRows does the same for silver.bindings.
-func BindingRows(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, state byte, keys sessions.KeySet, each func(sessions.SessionRow) error) error {
-	return SessionRowsOf(ctx, l, files, BindingSchema, keys, func(row parquet.Row) error { return each(sessions.BindingOf(row, state)) })
+func BindingRows(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, state byte, keys sessions.KeySet,
+	each func(sessions.SessionRow) error) error {
+	return SessionRowsOf(ctx, l, files, BindingSchema,
+		keys, func(row parquet.Row) error { return each(sessions.BindingOf(row, state)) })
 }
 
 var (
@@ -380,7 +396,8 @@ var (
 )
 
 // SessionRowsOf streams files whose first column is the session key.
-func SessionRowsOf(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, schema *parquet.Schema, keys sessions.KeySet, each func(parquet.Row) error) error {
+func SessionRowsOf(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, schema *parquet.Schema,
+	keys sessions.KeySet, each func(parquet.Row) error) error {
 	if keys != nil && len(keys) == 0 {
 		return nil
 	}
@@ -429,7 +446,8 @@ func deltas(s *sessions.Session, emit func(userDelta) error) error {
 			after, is := s.After.Resolve(row)
 			switch {
 			case before != after:
-				changes = []userDelta{{user: before, kind: deltaLeft, sighting: was}, {user: after, kind: deltaCame, sighting: is}}
+				changes = []userDelta{{user: before, kind: deltaLeft, sighting: was},
+					{user: after, kind: deltaCame, sighting: is}}
 			case was != is:
 				changes = []userDelta{{user: after, kind: deltaLate}}
 			}

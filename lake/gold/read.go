@@ -16,7 +16,8 @@ import (
 )
 
 // User reads one user's row; false when the version knows no such user.
-func User(ctx context.Context, l *lake.Lake, version lake.Version, id string) (user history.User, found bool, err error) {
+func User(ctx context.Context, l *lake.Lake, version lake.Version,
+	id string) (user history.User, found bool, err error) {
 	files, _, err := UserFiles(ctx, l, version, iceberg.EqualTo(iceberg.Reference("user_id"), id))
 	if err != nil {
 		return history.User{}, false, err
@@ -30,7 +31,8 @@ func User(ctx context.Context, l *lake.Lake, version lake.Version, id string) (u
 	return history.User{}, false, nil
 }
 
-func UserFiles(ctx context.Context, l *lake.Lake, version lake.Version, filter iceberg.BooleanExpression) ([]iceberg.DataFile, *table.Table, error) {
+func UserFiles(ctx context.Context, l *lake.Lake, version lake.Version,
+	filter iceberg.BooleanExpression) ([]iceberg.DataFile, *table.Table, error) {
 	loaded, err := l.Load(ctx, lake.GoldUsers)
 	if err != nil {
 		return nil, nil, err

@@ -17,7 +17,8 @@ import (
 )
 
 // RebuildUsers recomputes the late users of a round from sightings and bindings; progress tells rows read so far.
-func RebuildUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged, progress func(rows int64)) (result Merged, err error) {
+func RebuildUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
+	progress func(rows int64)) (result Merged, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("rebuild late users of gold: %w", err)
@@ -69,7 +70,8 @@ var (
 )
 
 // stageLate finds all sightings of the late users as silver now stands, and joins them with their sessions' bindings.
-func stageLate(ctx context.Context, l *lake.Lake, staged *StagedUsers, late map[string]bool, runs *runWriter, progress func(int64)) error {
+func stageLate(ctx context.Context, l *lake.Lake, staged *StagedUsers, late map[string]bool, runs *runWriter,
+	progress func(int64)) error {
 	sightings, bindings, err := silverFiles(ctx, l, staged)
 	if err != nil {
 		return err
@@ -108,7 +110,8 @@ func stageLate(ctx context.Context, l *lake.Lake, staged *StagedUsers, late map[
 	}
 	if err := SessionRowsOf(ctx, l, sightings, namedSchema, nil, func(row parquet.Row) error {
 		key := row[0].Int64()
-		collect(&wanted, key, mayBeLate(key, objects.UnsafeString(row[1].ByteArray()), objects.UnsafeString(row[2].ByteArray())))
+		collect(&wanted, key, mayBeLate(key, objects.UnsafeString(row[1].ByteArray()),
+			objects.UnsafeString(row[2].ByteArray())))
 		return nil
 	}); err != nil {
 		return err

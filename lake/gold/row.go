@@ -104,7 +104,8 @@ func userOf(row parquet.Row, text func(parquet.Value) string) (history.User, err
 	}
 	u := history.User{
 		ID: text(row[leafUserID]), Kind: text(row[leafUserKind]), FirstSeenAt: row[leafFirstSeenAt].Int64(),
-		LastSeenAt: row[leafLastSeenAt].Int64(), CurrentService: text(row[leafCurrentService]), CurrentDevice: text(row[leafCurrentDevice]),
+		LastSeenAt: row[leafLastSeenAt].Int64(), CurrentService: text(row[leafCurrentService]),
+		CurrentDevice:    text(row[leafCurrentDevice]),
 		CurrentHasDevice: !row[leafCurrentDevice].IsNull(), CurrentVersion: text(row[leafCurrentVersion]),
 		CurrentSince: row[leafCurrentSince].Int64(), PreviousVersion: text(row[leafPreviousVersion]),
 		HasPreviousVersion: !row[leafPreviousVersion].IsNull(), VersionCount: row[leafVersionCount].Int64(),
@@ -114,9 +115,11 @@ func userOf(row parquet.Row, text func(parquet.Value) string) (history.User, err
 	for i := range u.History {
 		at := func(leaf int) parquet.Value { return row[leafHistory+(leaf-leafHistory)*n+i] }
 		u.History[i] = history.Interval{
-			Service: text(at(leafService)), Device: text(at(leafDevice)), HasDevice: !at(leafDevice).IsNull(), Version: text(at(leafVersion)),
-			ValidFrom: at(leafValidFrom).Int64(), Open: at(leafValidTo).IsNull(), LastSeenAt: at(leafIntervalLastSeenAt).Int64(),
-			Sightings: at(leafSightings).Int64(), NotComparable: at(leafIsDowngrade).IsNull(),
+			Service: text(at(leafService)), Device: text(at(leafDevice)), HasDevice: !at(leafDevice).IsNull(),
+			Version:   text(at(leafVersion)),
+			ValidFrom: at(leafValidFrom).Int64(), Open: at(leafValidTo).IsNull(),
+			LastSeenAt: at(leafIntervalLastSeenAt).Int64(),
+			Sightings:  at(leafSightings).Int64(), NotComparable: at(leafIsDowngrade).IsNull(),
 		}
 		u.History[i].IsDowngrade = !u.History[i].NotComparable && at(leafIsDowngrade).Boolean()
 		if !u.History[i].Open {

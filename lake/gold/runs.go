@@ -250,7 +250,8 @@ type bucketDeltas struct{ readers []*runReader }
 func (b *bucketDeltas) Len() int { return len(b.readers) }
 
 func (b *bucketDeltas) Less(i, j int) bool {
-	return cmp.Or(strings.Compare(b.readers[i].next.user, b.readers[j].next.user), cmp.Compare(b.readers[i].order, b.readers[j].order)) < 0
+	return cmp.Or(strings.Compare(b.readers[i].next.user, b.readers[j].next.user),
+		cmp.Compare(b.readers[i].order, b.readers[j].order)) < 0
 }
 
 func (b *bucketDeltas) Swap(i, j int) { b.readers[i], b.readers[j] = b.readers[j], b.readers[i] }
@@ -274,7 +275,8 @@ func openBucket(o *objects.Store, runs []sortedRun, bucket int) (*bucketDeltas, 
 		if err != nil {
 			return nil, errors.Join(err, b.close())
 		}
-		r := &runReader{file: file, reader: bufio.NewReaderSize(io.NewSectionReader(file, at[0], at[1]), 1<<16), order: order}
+		r := &runReader{file: file, reader: bufio.NewReaderSize(io.NewSectionReader(file, at[0], at[1]), 1<<16),
+			order: order}
 		if err := r.advance(); err != nil {
 			return nil, errors.Join(fmt.Errorf("read %s: %w", run.Path, err), file.Close(), b.close())
 		}

@@ -29,7 +29,8 @@ func TestSortedRuns(t *testing.T) {
 			if d.kind == deltaLate {
 				want[user].late = true
 			} else {
-				d.sighting = history.Sighting{Service: "é", Version: fmt.Sprint(i), Time: r.Int64() - r.Int64(), Transaction: -1, File: "f", Line: int64(1000*n + i)}
+				d.sighting = history.Sighting{Service: "é", Version: fmt.Sprint(i), Time: r.Int64() - r.Int64(),
+					Transaction: -1, File: "f", Line: int64(1000*n + i)}
 				if r.IntN(2) == 0 {
 					d.sighting.Device, d.sighting.HasDevice = "d", true
 				}
@@ -73,7 +74,8 @@ func TestSortedRuns(t *testing.T) {
 			byLine := func(a, b history.Sighting) int { return cmp.Compare(a.Line, b.Line) }
 			slices.SortFunc(change.came, byLine)
 			slices.SortFunc(change.left, byLine)
-			if w := want[change.user]; change.late != w.late || !slices.Equal(change.came, w.came) || !slices.Equal(change.left, w.left) {
+			if w := want[change.user]; change.late != w.late || !slices.Equal(change.came, w.came) ||
+				!slices.Equal(change.left, w.left) {
 				t.Errorf("%q is %+v, not %+v", change.user, change, w)
 			}
 		}
@@ -102,7 +104,8 @@ func TestSortedRuns(t *testing.T) {
 func openLake(t *testing.T) *lake.Lake {
 	t.Helper()
 	dir := t.TempDir()
-	l, err := lake.Open(t.Context(), lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse", Buckets: 4})
+	l, err := lake.Open(t.Context(),
+		lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse", Buckets: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,8 @@ func TestUnsortedFile(t *testing.T) {
 			in.Must(closeFile())
 			slices.Reverse(rows)
 			bucket := file.Partition()[lake.PartitionFieldID].(int32)
-			writer, err := lake.NewDataWriter[lake.UserRow](in.Lake, lake.GoldUsers, lake.BucketOf("user_id", int(bucket)))
+			writer, err := lake.NewDataWriter[lake.UserRow](in.Lake, lake.GoldUsers,
+				lake.BucketOf("user_id", int(bucket)))
 			in.Must(err)
 			in.Must(writer.WriteRaw(rows))
 			written, err := writer.Close("rewritten")
@@ -85,8 +86,8 @@ func TestUnsortedFile(t *testing.T) {
 	}
 }
 
-// TestOldManifestsStayClosed: the files of a session are found among those of its time, without opening manifests of hours long
-// before. Such a manifest is taken away: only who looks into its time misses it.
+// TestOldManifestsStayClosed: the files of a session are found among those of its time, without opening manifests
+// of hours long before. Such a manifest is taken away: only who looks into its time misses it.
 func TestOldManifestsStayClosed(t *testing.T) {
 	in := laketest.NewWorld(t)
 	root := strings.TrimPrefix(in.Source.String(), "file://")
@@ -95,7 +96,8 @@ func TestOldManifestsStayClosed(t *testing.T) {
 	for _, hour := range []telemetry.Hour{old, now} {
 		name := fmt.Sprintf("%s.tsv", hour)
 		in.Must(os.MkdirAll(filepath.Join(root, hour.Folder()), 0o755))
-		line := "Telemetry\t" + hour.Start().Format(time.RFC3339) + "\tApp\ts1\t20\t{'Name': 'SoftwareVersion', 'Version': '1.0'}\n"
+		line := "Telemetry\t" + hour.Start().Format(time.RFC3339) +
+			"\tApp\ts1\t20\t{'Name': 'SoftwareVersion', 'Version': '1.0'}\n"
 		in.Must(os.WriteFile(filepath.Join(root, hour.Folder(), name), []byte(line), 0o644))
 		in.Ingest(hour)
 	}
@@ -111,7 +113,8 @@ func TestOldManifestsStayClosed(t *testing.T) {
 	}
 	near := func(hour telemetry.Hour) ([]iceberg.DataFile, error) {
 		at := hour.Start().UnixMicro()
-		return gold.KeptFiles(t.Context(), loaded, head.SnapshotID, nil, sessions.Span{Low: at, High: at}.Widened(lake.WindowMicros), lake.SightingTimeField)
+		return gold.KeptFiles(t.Context(), loaded, head.SnapshotID, nil,
+			sessions.Span{Low: at, High: at}.Widened(lake.WindowMicros), lake.SightingTimeField)
 	}
 	if files, err := near(now); err != nil || len(files) != 1 {
 		t.Errorf("there are %d files, %v", len(files), err)

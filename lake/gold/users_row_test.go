@@ -14,11 +14,14 @@ import (
 func TestUserRowForm(t *testing.T) {
 	to := int64(20)
 	stored := lake.UserRow{
-		UserID: "p1", UserKind: "user", FirstSeenAt: 10, LastSeenAt: 30, CurrentService: "ClientApp", CurrentVersion: "1.23",
-		CurrentSince: 20, PreviousVersion: "1.22.03", VersionCount: 2,
+		UserID: "p1", UserKind: "user", FirstSeenAt: 10, LastSeenAt: 30, CurrentService: "ClientApp",
+		CurrentVersion: "1.23",
+		CurrentSince:   20, PreviousVersion: "1.22.03", VersionCount: 2,
 		History: []lake.IntervalRow{
-			{Service: "ClientApp", Version: "1.22.03", ValidFrom: 10, ValidTo: &to, LastSeenAt: 12, Sightings: 3, IsDowngrade: new(false)},
-			{Service: "ClientApp", Device: "Gameboy", Version: "1.23", ValidFrom: 20, LastSeenAt: 30, Sightings: 1, IsDowngrade: new(true)},
+			{Service: "ClientApp", Version: "1.22.03", ValidFrom: 10, ValidTo: &to, LastSeenAt: 12, Sightings: 3,
+				IsDowngrade: new(false)},
+			{Service: "ClientApp", Device: "Gameboy", Version: "1.23", ValidFrom: 20, LastSeenAt: 30, Sightings: 1,
+				IsDowngrade: new(true)},
 			{Service: "ClientApp", Device: "Watch", Version: "odd", ValidFrom: 20, LastSeenAt: 30, Sightings: 1},
 		},
 	}
@@ -27,8 +30,10 @@ func TestUserRowForm(t *testing.T) {
 		CurrentSince: 20, PreviousVersion: "1.22.03", HasPreviousVersion: true, VersionCount: 2,
 		History: []history.Interval{
 			{Service: "ClientApp", Version: "1.22.03", ValidFrom: 10, ValidTo: 20, LastSeenAt: 12, Sightings: 3},
-			{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.23", ValidFrom: 20, Open: true, LastSeenAt: 30, Sightings: 1, IsDowngrade: true},
-			{Service: "ClientApp", Device: "Watch", HasDevice: true, Version: "odd", ValidFrom: 20, Open: true, LastSeenAt: 30, Sightings: 1, NotComparable: true},
+			{Service: "ClientApp", Device: "Gameboy", HasDevice: true, Version: "1.23", ValidFrom: 20, Open: true,
+				LastSeenAt: 30, Sightings: 1, IsDowngrade: true},
+			{Service: "ClientApp", Device: "Watch", HasDevice: true, Version: "odd", ValidFrom: 20, Open: true,
+				LastSeenAt: 30, Sightings: 1, NotComparable: true},
 		},
 	}
 	want := UserSchema.Deconstruct(nil, &stored)
@@ -47,7 +52,8 @@ func TestUserRowForm(t *testing.T) {
 
 func sameLevels(a, b parquet.Row) bool {
 	for i := range a {
-		if a[i].RepetitionLevel() != b[i].RepetitionLevel() || a[i].DefinitionLevel() != b[i].DefinitionLevel() || a[i].Column() != b[i].Column() {
+		if a[i].RepetitionLevel() != b[i].RepetitionLevel() || a[i].DefinitionLevel() != b[i].DefinitionLevel() ||
+			a[i].Column() != b[i].Column() {
 			return false
 		}
 	}

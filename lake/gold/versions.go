@@ -128,7 +128,8 @@ func EachVersion(o *objects.Store, paths []string, each func(lake.VersionName) e
 
 func VersionRowOf(name lake.VersionName) lake.VersionRow {
 	key := history.KeyOf(name.Service, name.Version)
-	return lake.VersionRow{Service: name.Service, Version: name.Version, Class: key.Class, RankKey: key.Rank, SortKey: key.Sort}
+	return lake.VersionRow{Service: name.Service, Version: name.Version, Class: key.Class, RankKey: key.Rank,
+		SortKey: key.Sort}
 }
 
 // versionsKnown is how many versions are remembered, at some 16 bytes each.
@@ -153,8 +154,8 @@ func has(k *lake.KnownVersions, o *objects.Store, location string, staged []stri
 	return err == nil, err
 }
 
-// EnsureVersions sees to it that gold.versions has the staged versions, with their right keys; exact: and no others. It commits
-// nothing where it has. found is where the table's metadata lay then.
+// EnsureVersions sees to it that gold.versions has the staged versions, with their right keys; exact: and no
+// others. It commits nothing where it has. found is where the table's metadata lay then.
 func EnsureVersions(ctx context.Context, l *lake.Lake, staged []string, exact bool) (found string, err error) {
 	if len(staged) == 0 && !exact {
 		return "", nil
@@ -183,8 +184,8 @@ func EnsureVersions(ctx context.Context, l *lake.Lake, staged []string, exact bo
 	return found, err
 }
 
-// KeepVersions does so once more, after gold.users has shown the versions: an erasure may have taken one away since they were found.
-// Gold that was made anew has no others.
+// KeepVersions does so once more, after gold.users has shown the versions: an erasure may have taken one away since
+// they were found. Gold that was made anew has no others.
 func KeepVersions(ctx context.Context, l *lake.Lake, staged *StagedUsers, found string) error {
 	if len(staged.Versions) == 0 && !staged.Rebuild {
 		return nil
@@ -201,7 +202,8 @@ func KeepVersions(ctx context.Context, l *lake.Lake, staged *StagedUsers, found 
 func metadataOf(ctx context.Context, l *lake.Lake, definition lake.TableDefinition) (location string, err error) {
 	identifier := definition.Identifier()
 	err = l.Db.QueryRowContext(ctx, forgotten.Rebind(l, `SELECT metadata_location FROM iceberg_tables
-		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`), l.Config.CatalogName, identifier[0], identifier[1]).Scan(&location)
+		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`), l.Config.CatalogName, identifier[0],
+		identifier[1]).Scan(&location)
 	if err != nil {
 		return "", fmt.Errorf("look for %s in the catalog: %w", definition.Name, err)
 	}
@@ -268,8 +270,9 @@ func (u *versionsUpdate) change(ctx context.Context, loaded *table.Table) (*lake
 	return &lake.Change{Remove: replaced, Add: added, Fresh: len(replaced) == 0}, nil
 }
 
-// replaced are the files whose rows are written anew, together with some new ones: those with wrong rows, and those that are not
-// much larger than what is written anyway, so that there are few files however many rounds add to them.
+// replaced are the files whose rows are written anew, together with some new ones: those with wrong rows, and those
+// that are not much larger than what is written anyway, so that there are few files however many rounds add to
+// them.
 func (u *versionsUpdate) replaced(live []iceberg.DataFile, rows int64) (files []iceberg.DataFile) {
 	slices.SortFunc(live, func(a, b iceberg.DataFile) int {
 		return cmp.Or(cmp.Compare(a.Count(), b.Count()), strings.Compare(a.FilePath(), b.FilePath()))
@@ -309,7 +312,8 @@ func (u *versionsUpdate) write(ctx context.Context, replaced []iceberg.DataFile)
 }
 
 // each hands out the rows of a new file.
-func (u *versionsUpdate) each(ctx context.Context, replaced []iceberg.DataFile, add func(lake.VersionName) error) error {
+func (u *versionsUpdate) each(ctx context.Context, replaced []iceberg.DataFile,
+	add func(lake.VersionName) error) error {
 	if u.exact { // all is written from what is staged
 		clear(u.rows)
 		for hash := range u.missing {

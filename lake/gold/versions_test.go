@@ -53,7 +53,8 @@ func keys(t testing.TB, l *lake.Lake) (rows []string, files, snapshots int) {
 func TestVersionsOfGold(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
-	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.9"), laketest.Sighting("27T05:20", "s1", "3f2a1bc"), laketest.Sighting("27T05:30", "s2", "1.9"))
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.9"), laketest.Sighting("27T05:20", "s1", "3f2a1bc"),
+		laketest.Sighting("27T05:30", "s2", "1.9"))
 	in.Put("27T06/a.tsv", laketest.Sighting("27T06:10", "s1", "1.9"), laketest.Login("27T06:11", "s2", "p2"))
 	in.Put("27T07/a.tsv", laketest.Sighting("27T07:10", "s1", "1.10"))
 	want := []string{"App 1.9", "App 3f2a1bc"}
@@ -99,8 +100,8 @@ func TestVersionsStayInFewFiles(t *testing.T) {
 	}
 }
 
-// A lake that was made before there was this table gets all rows once gold is made anew, and a table that another program
-// damaged is mended.
+// A lake that was made before there was this table gets all rows once gold is made anew, and a table that another
+// program damaged is mended.
 func TestVersionsAreMended(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
@@ -117,7 +118,8 @@ func TestVersionsAreMended(t *testing.T) {
 	if rows, _, _ := keys(t, in.Lake); !slices.Equal(rows, []string{"App 1.9", "App 2.0"}) {
 		t.Fatalf("%q", rows)
 	}
-	laketest.PlantDaily(t, in.Lake, lake.GoldVersions, func(rows []lake.VersionRow) []lake.VersionRow { rows[0].SortKey = ""; return rows })
+	laketest.PlantDaily(t, in.Lake, lake.GoldVersions,
+		func(rows []lake.VersionRow) []lake.VersionRow { rows[0].SortKey = ""; return rows })
 	in.Ingest(hour + 1)
 	if rows, _, _ := keys(t, in.Lake); len(rows) != 2 {
 		t.Fatalf("%q", rows)
@@ -146,17 +148,21 @@ func TestManyVersions(t *testing.T) {
 	if rows, files, snapshots := keys(t, in.Lake); len(rows) != 1000 || files != 1 || snapshots != 1 {
 		t.Fatalf("%d rows in %d files, %d snapshots", len(rows), files, snapshots)
 	}
-	if key := history.KeyOf("svc", "1.9"); gold.VersionRowOf(lake.VersionName{Service: "svc", Version: "1.9"}).SortKey != key.Sort {
+	if key := history.KeyOf("svc",
+		"1.9"); gold.VersionRowOf(lake.VersionName{Service: "svc", Version: "1.9"}).SortKey != key.Sort {
 		t.Fatal(key)
 	}
 }
 
-// What only a forgotten user ran is in no version of the table, and in no object of the lake; nor is an id in a version's text.
+// What only a forgotten user ran is in no version of the table, and in no object of the lake; nor is an id in a
+// version's text.
 func TestVersionsOfTheForgotten(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
-	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", laketest.GoneSession, "7.7.7-private", "UserId", laketest.Gone), laketest.Sighting("27T05:20", "s1", "1.9"))
-	in.Put("27T06/a.tsv", laketest.Sighting("27T06:10", laketest.GoneSession, "1.9", "UserId", laketest.Gone), laketest.Sighting("27T06:20", "s1", "1.10 for "+laketest.Gone))
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", laketest.GoneSession, "7.7.7-private", "UserId", laketest.Gone),
+		laketest.Sighting("27T05:20", "s1", "1.9"))
+	in.Put("27T06/a.tsv", laketest.Sighting("27T06:10", laketest.GoneSession, "1.9", "UserId", laketest.Gone),
+		laketest.Sighting("27T06:20", "s1", "1.10 for "+laketest.Gone))
 	in.Put("27T07/a.tsv", laketest.Sighting("27T07:10", "s1", "1.11"))
 	for i := range 3 {
 		in.Ingest(hour + telemetry.Hour(i))
@@ -170,22 +176,23 @@ func TestVersionsOfTheForgotten(t *testing.T) {
 		t.Fatalf("%q in %d snapshots; want %q", rows, snapshots, want)
 	}
 	// No file of the table has the version, whatever names it.
-	in.Must(in.Lake.Objects.Walk(t.Context(), in.Lake.TableFolder(lake.GoldVersions), func(object string, size int64) error {
-		file, err := in.Lake.Objects.Open(object)
-		in.Must(err)
-		defer file.Close()
-		data, err := io.ReadAll(file)
-		in.Must(err)
-		if strings.HasSuffix(object, ".parquet") {
-			old, err := parquet.Read[lake.VersionRow](bytes.NewReader(data), size)
+	in.Must(in.Lake.Objects.Walk(t.Context(), in.Lake.TableFolder(lake.GoldVersions),
+		func(object string, size int64) error {
+			file, err := in.Lake.Objects.Open(object)
 			in.Must(err)
-			data = fmt.Append(data, old)
-		}
-		if bytes.Contains(data, []byte("7.7.7-private")) || bytes.Contains(data, []byte(laketest.Gone)) {
-			t.Errorf("%s still has the version", object)
-		}
-		return nil
-	}))
+			defer file.Close()
+			data, err := io.ReadAll(file)
+			in.Must(err)
+			if strings.HasSuffix(object, ".parquet") {
+				old, err := parquet.Read[lake.VersionRow](bytes.NewReader(data), size)
+				in.Must(err)
+				data = fmt.Append(data, old)
+			}
+			if bytes.Contains(data, []byte("7.7.7-private")) || bytes.Contains(data, []byte(laketest.Gone)) {
+				t.Errorf("%s still has the version", object)
+			}
+			return nil
+		}))
 	laketest.CheckVerify(t, in.Lake)
 	// An hour that brings the version back is shown with its key.
 	in.Put("27T08/a.tsv", laketest.Sighting("27T08:10", "s1", "7.7.7-private"))
@@ -202,10 +209,13 @@ func TestVerifyOfVersions(t *testing.T) {
 		plant func([]lake.VersionRow) []lake.VersionRow
 		want  string
 	}{
-		{"a lost row", func(rows []lake.VersionRow) []lake.VersionRow { return rows[1:] }, "is in a history, and has no row"},
+		{"a lost row", func(rows []lake.VersionRow) []lake.VersionRow { return rows[1:] },
+			"is in a history, and has no row"},
 		{"two rows", func(rows []lake.VersionRow) []lake.VersionRow { return append(rows, rows[0]) }, "has two rows"},
-		{"a wrong key", func(rows []lake.VersionRow) []lake.VersionRow { rows[0].RankKey = "1"; return rows }, `and should have "#"`},
-		{"a wrong class", func(rows []lake.VersionRow) []lake.VersionRow { rows[0].Class = ""; return rows }, `and should have "#"`},
+		{"a wrong key", func(rows []lake.VersionRow) []lake.VersionRow { rows[0].RankKey = "1"; return rows },
+			`and should have "#"`},
+		{"a wrong class", func(rows []lake.VersionRow) []lake.VersionRow { rows[0].Class = ""; return rows },
+			`and should have "#"`},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			in := laketest.PlantedWorld(t)
@@ -217,7 +227,8 @@ func TestVerifyOfVersions(t *testing.T) {
 				return nil
 			})
 			in.Must(err)
-			if len(found) != 1 || !strings.HasPrefix(found[0], "1 gold.versions: ") || !strings.Contains(found[0], fault.want) {
+			if len(found) != 1 || !strings.HasPrefix(found[0], "1 gold.versions: ") ||
+				!strings.Contains(found[0], fault.want) {
 				t.Errorf("%q", found)
 			}
 		})
@@ -228,7 +239,8 @@ func TestVerifyOfVersions(t *testing.T) {
 func TestRowsOfOlderRules(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
-	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.10"), laketest.Sighting("27T05:20", "s1", "1.9"), laketest.Sighting("27T05:30", "s1", "1.10"))
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.10"), laketest.Sighting("27T05:20", "s1", "1.9"),
+		laketest.Sighting("27T05:30", "s1", "1.10"))
 	in.Ingest(hour)
 	in.Daily()
 	want := laketest.Users(t, in.Lake, "")
@@ -258,10 +270,13 @@ func TestRowsOfOlderRules(t *testing.T) {
 		History         []oldInterval `parquet:"history,list,id(11)" parquet-element:",id(12)"`
 	}
 	plantOld(t, in.Lake, lake.GoldUsers, func(row lake.UserRow) oldUser {
-		old := oldUser{row.UserID, row.UserKind, row.FirstSeenAt, row.LastSeenAt, row.CurrentService, row.CurrentDevice, row.CurrentVersion,
+		old := oldUser{row.UserID, row.UserKind, row.FirstSeenAt, row.LastSeenAt, row.CurrentService, row.CurrentDevice,
+			row.CurrentVersion,
 			row.CurrentSince, row.PreviousVersion, row.VersionCount, nil}
 		for _, i := range row.History {
-			old.History = append(old.History, oldInterval{i.Service, i.Device, i.Version, i.ValidFrom, i.ValidTo, i.LastSeenAt, i.Sightings, *i.IsDowngrade})
+			old.History = append(old.History,
+				oldInterval{i.Service, i.Device, i.Version, i.ValidFrom, i.ValidTo, i.LastSeenAt, i.Sightings,
+					*i.IsDowngrade})
 		}
 		return old
 	})
@@ -271,7 +286,8 @@ func TestRowsOfOlderRules(t *testing.T) {
 	version, err := in.Lake.Version(t.Context(), "")
 	in.Must(err)
 	user, found, err := gold.User(t.Context(), in.Lake, version, "session:s1")
-	if err != nil || !found || len(user.History) != 3 || !user.History[1].IsDowngrade || user.History[1].NotComparable || user.History[2].IsDowngrade {
+	if err != nil || !found || len(user.History) != 3 || !user.History[1].IsDowngrade ||
+		user.History[1].NotComparable || user.History[2].IsDowngrade {
 		t.Fatalf("%+v, %t, %v", user, found, err)
 	}
 	// Rows that nothing changes are copied into new files, in their new form.
@@ -294,7 +310,8 @@ func TestRowsOfOlderRules(t *testing.T) {
 		DowngradesOutside int64  `parquet:"downgrades_out,id(24)"`
 	}
 	plantOld(t, in.Lake, lake.GoldVersionDaily, func(row lake.VersionDailyRow) oldDaily {
-		return oldDaily{row.Date, row.Service, row.Version, row.Device, row.NewInstallations, row.UpgradesIn, row.DowngradesOut}
+		return oldDaily{row.Date, row.Service, row.Version, row.Device, row.NewInstallations, row.UpgradesIn,
+			row.DowngradesOut}
 	})
 	loaded, err := in.Lake.Load(t.Context(), lake.GoldVersionDaily)
 	in.Must(err)
@@ -303,7 +320,8 @@ func TestRowsOfOlderRules(t *testing.T) {
 	rows, err := lake.ReadRows[lake.VersionDailyRow](t.Context(), in.Lake, live)
 	in.Must(err)
 	for _, row := range rows {
-		if _, counts := daily.VersionPart(&row); counts[lake.CountOtherMovesIn] != 0 || counts[lake.CountOtherMovesOut] != 0 {
+		if _, counts := daily.VersionPart(&row); counts[lake.CountOtherMovesIn] != 0 ||
+			counts[lake.CountOtherMovesOut] != 0 {
 			t.Errorf("%+v", row)
 		}
 	}
@@ -338,7 +356,8 @@ func plantOld[T, Old any](t *testing.T, l *lake.Lake, definition lake.TableDefin
 			// Another name, since writers are kept for a table's rows.
 			before := definition
 			before.Name = definition.Name + "_before"
-			writer, err := lake.NewDataWriter[Old](l, before, lake.Partition{Folder: "planted", Values: file.Partition()})
+			writer, err := lake.NewDataWriter[Old](l, before,
+				lake.Partition{Folder: "planted", Values: file.Partition()})
 			if err != nil {
 				return nil, err
 			}
@@ -397,7 +416,8 @@ func TestPairsInGold(t *testing.T) {
 		for n, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")[1:] {
 			cells := strings.Split(line, "\t")
 			older, newer, relation := cells[len(cells)-3], cells[len(cells)-2], cells[len(cells)-1]
-			if older == newer || strings.Contains(older+newer, `\`) || strings.TrimSpace(older) == "" || strings.TrimSpace(newer) == "" {
+			if older == newer || strings.Contains(older+newer, `\`) || strings.TrimSpace(older) == "" ||
+				strings.TrimSpace(newer) == "" {
 				continue
 			}
 			for _, way := range []struct{ name, first, second, want string }{
@@ -405,7 +425,8 @@ func TestPairsInGold(t *testing.T) {
 				{"back", newer, older, map[string]string{"<": "!", "=": "", "?": "?"}[relation]},
 			} {
 				user := fmt.Sprintf("%s-%d-%s", file, n, way.name)
-				lines = append(lines, laketest.Sighting("27T05:10", user, way.first, "UserId", user), laketest.Sighting("27T05:20", user, way.second, "UserId", user))
+				lines = append(lines, laketest.Sighting("27T05:10", user, way.first, "UserId", user),
+					laketest.Sighting("27T05:20", user, way.second, "UserId", user))
 				wanted[user] = way.want
 			}
 		}

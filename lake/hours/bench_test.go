@@ -56,7 +56,8 @@ func BenchmarkDaily(b *testing.B) {
 	for b.Loop() {
 		for _, definition := range lake.DailyTables {
 			in.Must(in.Lake.Commit(b.Context(), definition, func(loaded *table.Table) (*lake.Change, error) {
-				return &lake.Change{Updates: []table.Update{table.NewRemovePropertiesUpdate([]string{lake.PropertyRound, lake.PropertyRules})}}, nil
+				return &lake.Change{Updates: []table.Update{
+					table.NewRemovePropertiesUpdate([]string{lake.PropertyRound, lake.PropertyRules})}}, nil
 			}))
 		}
 		start := time.Now()

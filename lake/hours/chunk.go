@@ -62,12 +62,13 @@ type ChunkFiles struct {
 	Shuffle objects.Shuffled    `json:"shuffle"`
 }
 
-// StageChunk parses chunk n of a plan and writes its bronze files, its rejects and its share of silver, uncommitted.
-// progress is called now and then with what was read so far. A file whose compression is torn, or that can't be opened,
-// is left out whole and named in the result; the rows of its last good version stay. Lines of forgotten users are counted, and left
-// out. Errors: source.ErrChanged, source.ErrNotFound when
-// a file is no longer the one that was listed; ErrStale.
-func StageChunk(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan, n int, src source.Source, parser *telemetry.Parser, progress func(ChunkCounts)) (StagedChunk, error) {
+// StageChunk parses chunk n of a plan and writes its bronze files, its rejects and its share of silver,
+// uncommitted. progress is called now and then with what was read so far. A file whose compression is torn, or that
+// can't be opened, is left out whole and named in the result; the rows of its last good version stay. Lines of
+// forgotten users are counted, and left out. Errors: source.ErrChanged, source.ErrNotFound when a file is no longer
+// the one that was listed; ErrStale.
+func StageChunk(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan, n int, src source.Source,
+	parser *telemetry.Parser, progress func(ChunkCounts)) (StagedChunk, error) {
 	var staged StagedPlan
 	if err := readPlan(l, plan, &staged); err != nil {
 		return StagedChunk{}, err
@@ -89,7 +90,8 @@ func StageChunk(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan, 
 		result, err := c.stage(ctx, n, bad)
 		var torn *tornFile
 		if errors.As(err, &torn) && !errors.Is(err, source.ErrChanged) {
-			// What was read before the fault is not trusted, and already mixed with its neighbours: start over without it.
+			// What was read before the fault is not trusted, and already mixed with its neighbours: start over
+			// without it.
 			bad[torn.file] = torn.cause.Error()
 			continue
 		}
@@ -348,9 +350,11 @@ func (c *chunkStage) line(line *telemetry.Line, file int, counts *ChunkCounts) e
 		}
 	}
 	batch.rows = append(batch.rows, lake.EventRow{
-		Category: objects.UnsafeString(event.Category), BodyMessage: objects.UnsafeString(event.Body), SessionID: objects.UnsafeString(event.SessionID),
-		TransactionID: objects.UnsafeString(event.TransactionID), ServiceName: objects.UnsafeString(event.ServiceName), EventName: c.keep(event.Name, text),
-		Time: event.Time, FileName: c.plan.Files[file].Key, LineNumber: line.Number,
+		Category: objects.UnsafeString(event.Category), BodyMessage: objects.UnsafeString(event.Body),
+		SessionID:     objects.UnsafeString(event.SessionID),
+		TransactionID: objects.UnsafeString(event.TransactionID), ServiceName: objects.UnsafeString(event.ServiceName),
+		EventName: c.keep(event.Name, text),
+		Time:      event.Time, FileName: c.plan.Files[file].Key, LineNumber: line.Number,
 		IngestDate: c.run.Hour.Date(), IngestHourOfDay: c.run.Hour.OfDay(),
 	})
 	if len(c.arena) >= arenaSize {

@@ -22,8 +22,8 @@ var ErrNoBronze = errors.New("bronze does not hold the hour")
 // bronzeExpansion is how much text a byte of a bronze file holds, roughly.
 const bronzeExpansion = 8
 
-// StageSilverPlan keeps the plan of a run that makes an hour's silver from its bronze, in chunks of about chunkBytes of plain
-// text. Its chunks and sections are staged as those of files are. Errors: ErrNoBronze.
+// StageSilverPlan keeps the plan of a run that makes an hour's silver from its bronze, in chunks of about
+// chunkBytes of plain text. Its chunks and sections are staged as those of files are. Errors: ErrNoBronze.
 func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes int64) (plan HourPlan, err error) {
 	defer func() {
 		if err != nil {
@@ -61,7 +61,8 @@ func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes
 		return HourPlan{}, err
 	}
 	if events := lake.CountOf(live); events != rows[0].Events {
-		return HourPlan{}, fmt.Errorf("%w: it has %d rows of the hour, and %d lines were accepted; ingest it from the source",
+		return HourPlan{}, fmt.Errorf("%w: it has %d rows of the hour, and %d lines were accepted; ingest it "+
+			"from the source",
 			ErrNoBronze, events, rows[0].Events)
 	}
 	text, waiting := int64(0), int64(0)
@@ -84,8 +85,10 @@ func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes
 	return plan, l.Objects.WriteJSON(plan.Ref, staged)
 }
 
-// stageBronze reads chunk n of such a plan: the rows of bronze are lines that were accepted, and go the same way to silver.
-func stageBronze(ctx context.Context, l *lake.Lake, run lake.Run, plan *StagedPlan, n int, parser *telemetry.Parser, progress func(ChunkCounts)) (result StagedChunk, err error) {
+// stageBronze reads chunk n of such a plan: the rows of bronze are lines that were accepted, and go the same way to
+// silver.
+func stageBronze(ctx context.Context, l *lake.Lake, run lake.Run, plan *StagedPlan, n int, parser *telemetry.Parser,
+	progress func(ChunkCounts)) (result StagedChunk, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("read chunk %d of hour %s from bronze: %w", n, run.Hour, err)
@@ -120,7 +123,8 @@ func stageBronze(ctx context.Context, l *lake.Lake, run lake.Run, plan *StagedPl
 	}
 	if b.nameless > 0 && b.counts.Passed == b.counts.Events {
 		shuffle.Object.Abort()
-		return StagedChunk{}, fmt.Errorf("%w: none of %d lines would be accepted, %d of them have no name by these names of events (--events); "+
+		return StagedChunk{}, fmt.Errorf("%w: none of %d lines would be accepted, %d of them have no name by "+
+			"these names of events (--events); "+
 			"correct them, or ingest the hour from the source", ErrNoBronze, b.counts.Events, b.nameless)
 	}
 	name := fmt.Sprintf("%s-%05d-%d", lake.ShortID(run.ID), n, time.Now().UnixNano())
@@ -152,7 +156,8 @@ func (b *bronzeStage) row(row *lake.EventRow) error {
 	b.counts.Bytes += int64(len(row.BodyMessage))
 	b.counts.Lines++
 	b.counts.Events++
-	if reason := row.Parse(b.parser, event); reason != "" { // by newer rules, or other settings: the line stays in bronze
+	// by newer rules, or other settings: the line stays in bronze
+	if reason := row.Parse(b.parser, event); reason != "" {
 		b.counts.Passed++
 		if reason == telemetry.ReasonName {
 			b.nameless++
@@ -167,7 +172,8 @@ func (b *bronzeStage) row(row *lake.EventRow) error {
 	if err != nil {
 		return err
 	}
-	return b.shuffle.Add(objects.SessionSection(int64(xxhash.Sum64(event.Session)), b.plan.Sections), func(buffer []byte) []byte {
-		return appendCandidate(buffer, event, file, row.LineNumber)
-	})
+	return b.shuffle.Add(objects.SessionSection(int64(xxhash.Sum64(event.Session)), b.plan.Sections),
+		func(buffer []byte) []byte {
+			return appendCandidate(buffer, event, file, row.LineNumber)
+		})
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// Rows that stay though their file is gone or bad are written once more, in data files of their own and in the order of files and
-// lines, whatever the order in which bronze has them: so the same rows give the same bytes with every run. From there they go the way
-// of all events to silver.
+// Rows that stay though their file is gone or bad are written once more, in data files of their own and in the
+// order of files and lines, whatever the order in which bronze has them: so the same rows give the same bytes with
+// every run. From there they go the way of all events to silver.
 
 // keptSection is about how many bytes of text are put in order in memory at once.
 const keptSection = 8 << 20
@@ -82,8 +82,8 @@ func (k *keeping) add(place int, line int64, encode func([]byte) []byte) error {
 	return k.spill.Add(k.section(place, line), encode)
 }
 
-// each hands out the rows in the order of files and lines; they live until it returns. Of two rows of one line, which only a run that
-// was given up half-way can have left, the event counts.
+// each hands out the rows in the order of files and lines; they live until it returns. Of two rows of one line,
+// which only a run that was given up half-way can have left, the event counts.
 func (k *keeping) each(ctx context.Context, each func(*keptRow) error) error {
 	var rows []keptRow
 	section := func(data []byte) error {
@@ -96,7 +96,8 @@ func (k *keeping) each(ctx context.Context, each func(*keptRow) error) error {
 			return errors.New("rows that stay were spilled, and came back damaged")
 		}
 		slices.SortStableFunc(rows, func(a, b keptRow) int {
-			return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.line, b.line), cmp.Compare(rejectOrder(a.reject), rejectOrder(b.reject)))
+			return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.line, b.line),
+				cmp.Compare(rejectOrder(a.reject), rejectOrder(b.reject)))
 		})
 		for i := range rows {
 			if i > 0 && rows[i-1].place == rows[i].place && rows[i-1].line == rows[i].line {
@@ -138,7 +139,8 @@ func rejectOrder(set bool) int {
 func appendKeptEvent(buffer []byte, place int, row *lake.EventRow) []byte {
 	buffer = appendKeptHead(buffer, false, place, row.LineNumber)
 	buffer = binary.AppendVarint(buffer, row.Time)
-	for _, text := range [...]string{row.Category, row.BodyMessage, row.SessionID, row.TransactionID, row.ServiceName, row.EventName} {
+	for _, text := range [...]string{row.Category, row.BodyMessage, row.SessionID, row.TransactionID, row.ServiceName,
+		row.EventName} {
 		buffer = objects.AppendText(buffer, text)
 	}
 	return buffer
@@ -166,7 +168,8 @@ func decodeKeptRow(d *objects.Decoder) (row keptRow) {
 	}
 	e := &row.event
 	e.Time, e.LineNumber = d.Varint(), row.line
-	for _, text := range [...]*string{&e.Category, &e.BodyMessage, &e.SessionID, &e.TransactionID, &e.ServiceName, &e.EventName} {
+	for _, text := range [...]*string{&e.Category, &e.BodyMessage, &e.SessionID, &e.TransactionID, &e.ServiceName,
+		&e.EventName} {
 		*text = d.Text()
 	}
 	return row
@@ -199,7 +202,8 @@ func (c *chunkStage) keepRows(ctx context.Context, places []int) (err error) {
 		return err
 	}
 	c.kept = &chunkStage{
-		lake: c.lake, run: c.run, plan: c.plan, parser: c.parser, guard: c.guard, shuffle: c.shuffle, counts: c.counts, late: c.late,
+		lake: c.lake, run: c.run, plan: c.plan, parser: c.parser, guard: c.guard, shuffle: c.shuffle, counts: c.counts,
+		late: c.late,
 	}
 	if err := c.kept.openBronze(); err != nil {
 		return err
@@ -225,7 +229,8 @@ func (c *chunkStage) keepRows(ctx context.Context, places []int) (err error) {
 }
 
 // gatherKept reads the rows of a table of bronze that may be of the files.
-func gatherKept[T any](ctx context.Context, c *chunkStage, definition lake.TableDefinition, k *keeping, each func(*T) error) error {
+func gatherKept[T any](ctx context.Context, c *chunkStage, definition lake.TableDefinition, k *keeping,
+	each func(*T) error) error {
 	at := c.plan.From[definition.Name]
 	if at == 0 {
 		return nil
@@ -235,10 +240,12 @@ func gatherKept[T any](ctx context.Context, c *chunkStage, definition lake.Table
 		return err
 	}
 	if ledger.IsDropped(loaded, c.run.Hour) {
-		return fmt.Errorf("%w: the rows of %s of hour %s were dropped meanwhile", lake.ErrDropped, definition.Name, c.run.Hour)
+		return fmt.Errorf("%w: the rows of %s of hour %s were dropped meanwhile", lake.ErrDropped, definition.Name,
+			c.run.Hour)
 	}
 	if loaded.SnapshotByID(at) == nil {
-		return fmt.Errorf("%w: the version of %s that the hour was planned on was expired meanwhile", lake.ErrStale, definition.Name)
+		return fmt.Errorf("%w: the version of %s that the hour was planned on was expired meanwhile", lake.ErrStale,
+			definition.Name)
 	}
 	live, err := c.lake.HourFiles(ctx, loaded, c.run.Hour, table.WithSnapshotID(at))
 	if err != nil {
@@ -268,8 +275,8 @@ func gatherKept[T any](ctx context.Context, c *chunkStage, definition lake.Table
 	return nil
 }
 
-// decodeKeptRow writes a row once more, without what is of users who were forgotten meanwhile. An event that this program or these names
-// of events would reject stays in bronze, and comes to nothing in silver.
+// decodeKeptRow writes a row once more, without what is of users who were forgotten meanwhile. An event that this
+// program or these names of events would reject stays in bronze, and comes to nothing in silver.
 func (c *chunkStage) keptRow(row *keptRow, counts *ChunkCounts) error {
 	name := c.plan.Files[row.place].Key
 	if row.reject {
@@ -314,7 +321,8 @@ func (c *chunkStage) keptRow(row *keptRow, counts *ChunkCounts) error {
 			}
 		}
 	}
-	for _, text := range [...]*string{&e.Category, &e.BodyMessage, &e.SessionID, &e.TransactionID, &e.ServiceName, &e.EventName} {
+	for _, text := range [...]*string{&e.Category, &e.BodyMessage, &e.SessionID, &e.TransactionID, &e.ServiceName,
+		&e.EventName} {
 		start := len(c.arena)
 		c.arena = append(c.arena, *text...)
 		*text = objects.UnsafeString(c.arena[start:])
@@ -327,12 +335,13 @@ func (c *chunkStage) keptRow(row *keptRow, counts *ChunkCounts) error {
 	return nil
 }
 
-// KeptCounts are a file's counts, of which some rows were found: lines that are missing went with a user who was forgotten. Where
-// none was, a run that was given up half-way left other rows than ops.files says, and those count.
+// KeptCounts are a file's counts, of which some rows were found: lines that are missing went with a user who was
+// forgotten. Where none was, a run that was given up half-way left other rows than ops.files says, and those count.
 func (p *StagedPlan) KeptCounts(place int, found ChunkCounts) ChunkCounts {
 	good := p.Good[place]
 	rows := found.Events + found.Rejects
-	counts := ChunkCounts{Events: found.Events, Rejects: found.Rejects, Blanks: good.Blanks, Lines: good.Lines, Erased: good.Lines - good.Blanks - rows}
+	counts := ChunkCounts{Events: found.Events, Rejects: found.Rejects, Blanks: good.Blanks, Lines: good.Lines,
+		Erased: good.Lines - good.Blanks - rows}
 	if whole := rows+found.Erased == good.Events+good.Rejects; counts.Erased < 0 || !whole && p.Erasures == 0 {
 		counts.Erased = good.Erased + found.Erased
 		counts.Lines = rows + counts.Blanks + counts.Erased

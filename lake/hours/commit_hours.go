@@ -27,10 +27,12 @@ type StagedHour struct {
 	StartedAt time.Time      `json:"started_at"`
 }
 
-// CommitHour makes the run visible: bronze, rejects, silver, the files, and last the ledger's row. Called again with the same run
-// it finishes what a crash left and returns the same row. Unchanged tables are left alone. ErrConflict: another run of the hour
-// ended meanwhile, which may have seen newer files: list the hour again. ErrStale: stage the hour anew.
-func CommitHour(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan, chunks []StagedChunk, silver []StagedSilver, startedAt time.Time) (ledger.Hour, error) {
+// CommitHour makes the run visible: bronze, rejects, silver, the files, and last the ledger's row. Called again
+// with the same run it finishes what a crash left and returns the same row. Unchanged tables are left alone.
+// ErrConflict: another run of the hour ended meanwhile, which may have seen newer files: list the hour again.
+// ErrStale: stage the hour anew.
+func CommitHour(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan, chunks []StagedChunk,
+	silver []StagedSilver, startedAt time.Time) (ledger.Hour, error) {
 	staged := StagedHour{Run: run, Plan: plan, Chunks: chunks, Silver: silver, StartedAt: startedAt}
 	rows, left, err := CommitHours(ctx, l, []StagedHour{staged})
 	if err == nil {
@@ -42,10 +44,11 @@ func CommitHour(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan, 
 	return rows[0], nil
 }
 
-// CommitHours is CommitHour for runs of several hours that share an id: each table takes one snapshot for all of them. Hours
-// that can't be committed are left out, with the reason, and don't keep back the others; no row is returned for them. ErrStale:
-// stage all of them anew.
-func CommitHours(ctx context.Context, l *lake.Lake, staged []StagedHour) (rows []ledger.Hour, left map[telemetry.Hour]error, err error) {
+// CommitHours is CommitHour for runs of several hours that share an id: each table takes one snapshot for all of
+// them. Hours that can't be committed are left out, with the reason, and don't keep back the others; no row is
+// returned for them. ErrStale: stage all of them anew.
+func CommitHours(ctx context.Context, l *lake.Lake,
+	staged []StagedHour) (rows []ledger.Hour, left map[telemetry.Hour]error, err error) {
 	c := NewHoursCommit(l)
 	done, err := c.Begin(ctx, staged)
 	if err != nil {
@@ -67,21 +70,24 @@ func CommitHours(ctx context.Context, l *lake.Lake, staged []StagedHour) (rows [
 	return rows, c.left, nil
 }
 
-// HoursCommit is the commit of some hours. Their runs may meet others of the same hours, each of which replaces in one table
-// after the other what it finds. So that an hour is never of two runs, the ledger's row is only written once every table is
-// known to have been left alone since this commit saw its own there; the ledger's commits come one after the other.
+// HoursCommit is the commit of some hours. Their runs may meet others of the same hours, each of which replaces in
+// one table after the other what it finds. So that an hour is never of two runs, the ledger's row is only written
+// once every table is known to have been left alone since this commit saw its own there; the ledger's commits come
+// one after the other.
 type HoursCommit struct {
 	lake  *lake.Lake
 	id    string
 	Hours []*committingHour
-	rows  []ledger.Hour             // that the ledger has
-	left  map[telemetry.Hour]error  // out, and why
-	seen  map[string]int64          // by table: the snapshot up to which others' runs were looked at
-	rests map[string]*lake.DataFile // of days' files, by what they are the rest of: a commit that is tried again writes them once
+	rows  []ledger.Hour            // that the ledger has
+	left  map[telemetry.Hour]error // out, and why
+	seen  map[string]int64         // by table: the snapshot up to which others' runs were looked at
+	// of days' files, by what they are the rest of: a commit that is tried again writes them once
+	rests map[string]*lake.DataFile
 }
 
 func NewHoursCommit(l *lake.Lake) *HoursCommit {
-	return &HoursCommit{lake: l, left: map[telemetry.Hour]error{}, seen: map[string]int64{}, rests: map[string]*lake.DataFile{}}
+	return &HoursCommit{lake: l, left: map[telemetry.Hour]error{}, seen: map[string]int64{},
+		rests: map[string]*lake.DataFile{}}
 }
 
 type committingHour struct {
@@ -146,7 +152,8 @@ func errOvertaken(run lake.Run) error {
 	return fmt.Errorf("%w: another run of hour %s ended since this one listed its files", lake.ErrConflict, run.Hour)
 }
 
-// overtaken tells that another run of the hour came into the ledger after this one had begun to list, and before its own row.
+// overtaken tells that another run of the hour came into the ledger after this one had begun to list, and before
+// its own row.
 func overtaken(ledgerTable *table.Table, hour StagedHour) bool {
 	if hour.Plan.Ledger == 0 {
 		return false
@@ -187,7 +194,8 @@ func (c *HoursCommit) Gather(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Where silver is made from bronze, or nothing but the ledger changes, the counts are those of the ledger, which an erasure changes.
+	// Where silver is made from bronze, or nothing but the ledger changes, the counts are those of the ledger,
+	// which an erasure changes.
 	return forgotten.StaleIf(slices.ContainsFunc(c.Hours, func(hour *committingHour) bool {
 		return (hour.result.plan.Bronze != nil || hour.result.plan.Noted != nil) && hour.result.plan.Erasures != now
 	}))
@@ -210,8 +218,8 @@ func (c *HoursCommit) Commit(ctx context.Context) error {
 	return fmt.Errorf("%w: %w %d times", lake.ErrConflict, ErrInterfered, interferences)
 }
 
-// of are the hours whose rows in a table the commit replaces: where silver is made from bronze, bronze stays as it is; where all
-// files are gone, everything does.
+// of are the hours whose rows in a table the commit replaces: where silver is made from bronze, bronze stays as it
+// is; where all files are gone, everything does.
 func (c *HoursCommit) of(definition lake.TableDefinition) []*committingHour {
 	return slices.DeleteFunc(c.going(), func(hour *committingHour) bool {
 		if hour.result.plan.Noted != nil {
@@ -223,11 +231,12 @@ func (c *HoursCommit) of(definition lake.TableDefinition) []*committingHour {
 
 // going are the hours that were not left out so far.
 func (c *HoursCommit) going() []*committingHour {
-	return slices.DeleteFunc(slices.Clone(c.Hours), func(hour *committingHour) bool { return c.left[hour.Run.Hour] != nil })
+	return slices.DeleteFunc(slices.Clone(c.Hours),
+		func(hour *committingHour) bool { return c.left[hour.Run.Hour] != nil })
 }
 
-// Replace makes the staged files the whole content of the hours in a table, and notes whether that took a commit, now or before
-// a crash.
+// Replace makes the staged files the whole content of the hours in a table, and notes whether that took a commit,
+// now or before a crash.
 func (c *HoursCommit) Replace(ctx context.Context, definition lake.TableDefinition) error {
 	hours := c.of(definition)
 	if len(hours) == 0 {
@@ -295,7 +304,8 @@ type replacement struct {
 }
 
 func (c *HoursCommit) Replacement(definition lake.TableDefinition) *replacement {
-	return &replacement{lake: c.lake, definition: definition, id: c.id, days: map[string][]*lake.PartOfFile{}, rests: c.rests}
+	return &replacement{lake: c.lake, definition: definition, id: c.id, days: map[string][]*lake.PartOfFile{},
+		rests: c.rests}
 }
 
 func (r *replacement) Hour(hour telemetry.Hour, live []iceberg.DataFile, files []lake.DataFile) error {
@@ -356,7 +366,8 @@ func (r *replacement) rest(ctx context.Context, gone *lake.PartOfFile) (iceberg.
 }
 
 // FilesOf are the live files of hours, or their parts that are of one.
-func FilesOf(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, loaded *table.Table, hours []*committingHour) (map[telemetry.Hour][]iceberg.DataFile, error) {
+func FilesOf(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, loaded *table.Table,
+	hours []*committingHour) (map[telemetry.Hour][]iceberg.DataFile, error) {
 	live := map[telemetry.Hour][]iceberg.DataFile{}
 	first, last := hours[0].Run.Hour, hours[0].Run.Hour
 	for _, hour := range hours {

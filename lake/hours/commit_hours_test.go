@@ -23,20 +23,23 @@ func threeHours(t *testing.T) (in *laketest.Ingester, hours []telemetry.Hour) {
 	in.Put("27T23/a.tsv", laketest.Sighting("27T23:10", "s1", "1.1"), "broken")
 	in.Silver(first)
 	in.Ingest(first + 1)
-	in.Put("27T23/a.tsv", laketest.Sighting("27T23:20", "s1", "1.2"), laketest.Login("27T23:21", "s2", "p2"), "broken", "too")
+	in.Put("27T23/a.tsv", laketest.Sighting("27T23:20", "s1", "1.2"), laketest.Login("27T23:21", "s2", "p2"),
+		"broken", "too")
 	in.Put("28T00/a.tsv", laketest.Sighting("28T00:10", "s2", "1.0"), laketest.Sighting("28T00:11", "s3", "7.0"))
 	in.Put("28T00/b.tsv", laketest.DeviceInfo("28T00:12", "s3", "D1"))
 	return in, []telemetry.Hour{first, first + 1, first + 2}
 }
 
-// TestHoursTogether commits hours together, undisturbed and again after crashes, and one by one: the tables are the same.
+// TestHoursTogether commits hours together, undisturbed and again after crashes, and one by one: the tables are the
+// same.
 func TestHoursTogether(t *testing.T) {
 	in, hourList := threeHours(t)
 	for _, hour := range hourList {
 		in.Silver(hour)
 	}
 	in.Gold()
-	want := laketest.DumpHours(t, in.Lake) + laketest.Users(t, in.Lake, "") + fmt.Sprint(in.FileStates(hourList[1]), in.FileStates(hourList[2]))
+	want := laketest.DumpHours(t, in.Lake) + laketest.Users(t, in.Lake, "") +
+		fmt.Sprint(in.FileStates(hourList[1]), in.FileStates(hourList[2]))
 
 	for _, done := range laketest.Quickly(0, 1, 4, 6, 7) { // after so many commits: 6: the files too, 7: the ledger too
 		t.Run(fmt.Sprintf("after %d commits", done), func(t *testing.T) {
@@ -58,7 +61,8 @@ func TestHoursTogether(t *testing.T) {
 			for range 2 {
 				again, left, err := hours.CommitHours(t.Context(), in.Lake, staged)
 				in.Must(err)
-				if len(left) > 0 || len(again) != 3 || again[0].Changed || !again[1].Changed || !again[2].Changed || again[1].Rejects != 2 {
+				if len(left) > 0 || len(again) != 3 || again[0].Changed || !again[1].Changed || !again[2].Changed ||
+					again[1].Rejects != 2 {
 					t.Fatalf("the rows are %+v, left out %v", again, left)
 				}
 				if rows != nil && !slices.Equal(rows, again) {
@@ -73,10 +77,12 @@ func TestHoursTogether(t *testing.T) {
 			}
 			shown := in.Gold(staged[0].Run, staged[1].Run, staged[2].Run)
 			// The first hour had no tag, the second moves rows, the third is new.
-			if tags := []string{"hour-2022-05-27T22", "hour-2022-05-27T23.2", "hour-2022-05-28T00"}; !slices.Equal(shown.Tags, tags) {
+			if tags := []string{"hour-2022-05-27T22", "hour-2022-05-27T23.2",
+				"hour-2022-05-28T00"}; !slices.Equal(shown.Tags, tags) {
 				t.Errorf("tags %v", shown.Tags)
 			}
-			if got := laketest.DumpHours(t, in.Lake) + laketest.Users(t, in.Lake, "") + fmt.Sprint(in.FileStates(hourList[1]), in.FileStates(hourList[2])); got != want {
+			if got := laketest.DumpHours(t, in.Lake) + laketest.Users(t, in.Lake, "") +
+				fmt.Sprint(in.FileStates(hourList[1]), in.FileStates(hourList[2])); got != want {
 				t.Errorf("the tables are\n%s\nand hour by hour\n%s", got, want)
 			}
 			laketest.CheckGold(t, in)
@@ -86,8 +92,8 @@ func TestHoursTogether(t *testing.T) {
 	}
 }
 
-// TestRunsMeet lets another run of an hour commit between two commits of hours that go together, at every place. The hour is
-// never of both, and who may have seen the older files is told so.
+// TestRunsMeet lets another run of an hour commit between two commits of hours that go together, at every place.
+// The hour is never of both, and who may have seen the older files is told so.
 func TestRunsMeet(t *testing.T) {
 	for _, done := range laketest.Quickly(0, 1, 4, 5, 6) {
 		for _, whole := range []bool{true, false} { // whether the other run ends, or is given up after two tables
@@ -98,14 +104,16 @@ func TestRunsMeet(t *testing.T) {
 				if done > len(lake.HourTables) {
 					in.Must(commit.RecordFiles(t.Context()))
 				}
-				in.Put("27T23/a.tsv", laketest.Sighting("27T23:30", "s1", "3.0"), laketest.Login("27T23:31", "s2", "p3"), "one", "two", "three")
+				in.Put("27T23/a.tsv", laketest.Sighting("27T23:30", "s1", "3.0"),
+					laketest.Login("27T23:31", "s2", "p3"), "one", "two", "three")
 				if other := in.Stage(hourList[1]); whole {
 					_, err := in.CommitHour(other)
 					in.Must(err)
 				} else {
 					in.CommitTables(other, lake.BronzeEvents, lake.SilverBindings)
 				}
-				// Some go on where they were, and find out before they write into the ledger; others are tried again as a whole.
+				// Some go on where they were, and find out before they write into the ledger; others are tried
+				// again as a whole.
 				if done%2 == 1 {
 					for _, definition := range lake.HourTables[min(done, len(lake.HourTables)):] {
 						in.Must(commit.Replace(t.Context(), definition))
@@ -176,7 +184,8 @@ func TestRunsInSummary(t *testing.T) {
 	if _, found := lake.RunSnapshot(loaded, staged[0].Run); found {
 		t.Error("an hour that did not change has a snapshot")
 	}
-	if size := len(strings.Join(strings.Fields(loaded.CurrentSnapshot().Summary.Properties[lake.SummaryHours]), "")); size != 2*len("2022-05-27T23") {
+	if size := len(strings.Join(strings.Fields(loaded.CurrentSnapshot().Summary.Properties[lake.SummaryHours]),
+		"")); size != 2*len("2022-05-27T23") {
 		t.Errorf("%d bytes of hours", size)
 	}
 }

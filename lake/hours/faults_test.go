@@ -19,14 +19,15 @@ import (
 	"github.com/versionlake/versionlake/testserver"
 )
 
-// throughFaults takes hours, a rerun and maintenance through a lake whose steps fail, and does as Temporal does: each step
-// again until it is done. What is in the lake must then be what a sound one has. sound ends the faults.
+// throughFaults takes hours, a rerun and maintenance through a lake whose steps fail, and does as Temporal does:
+// each step again until it is done. What is in the lake must then be what a sound one has. sound ends the faults.
 func throughFaults(t *testing.T, l *lake.Lake, sound func()) {
 	t.Helper()
 	write := func(in *laketest.Ingester) {
 		for n, at := range []string{"27T05", "27T06"} {
 			in.ManyChunks(at, 3)
-			in.Put(at+"/login.tsv", laketest.Login(at+":01", "s27T05-0-1", "p7"), laketest.Sighting(at+":02", "s1", fmt.Sprintf("1.%d", n)), "broken")
+			in.Put(at+"/login.tsv", laketest.Login(at+":01", "s27T05-0-1", "p7"),
+				laketest.Sighting(at+":02", "s1", fmt.Sprintf("1.%d", n)), "broken")
 		}
 	}
 	first := laketest.HourAt(t, "2022-05-27T05")
@@ -41,7 +42,8 @@ func throughFaults(t *testing.T, l *lake.Lake, sound func()) {
 	write(in)
 	failures := map[string]int{}
 	in.Failed = func(err error) {
-		if errors.Is(err, objects.ErrConfig) || errors.Is(err, lake.ErrNoLake) || errors.Is(err, lake.ErrConflict) || len(failures) > 500 {
+		if errors.Is(err, objects.ErrConfig) || errors.Is(err, lake.ErrNoLake) || errors.Is(err, lake.ErrConflict) ||
+			len(failures) > 500 {
 			t.Fatal(err)
 		}
 		failures[err.Error()]++
@@ -58,7 +60,8 @@ func throughFaults(t *testing.T, l *lake.Lake, sound func()) {
 	if len(failures) < 5 {
 		t.Errorf("only these steps failed: %v", failures)
 	}
-	if got, want := laketest.Users(t, l, "")+laketest.DumpHours(t, l), laketest.Users(t, plain.Lake, "")+laketest.DumpHours(t, plain.Lake); got != want {
+	if got, want := laketest.Users(t, l, "")+laketest.DumpHours(t, l), laketest.Users(t, plain.Lake, "")+
+		laketest.DumpHours(t, plain.Lake); got != want {
 		t.Errorf("the tables are\n%s\nand without faults\n%s", got, want)
 	}
 	laketest.CheckVerify(t, l)
@@ -71,7 +74,8 @@ func TestFaultyDisk(t *testing.T) {
 		t.Skip("does everything several times")
 	}
 	dir := t.TempDir()
-	l, err := lake.Open(t.Context(), lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse", Buckets: 2})
+	l, err := lake.Open(t.Context(),
+		lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse", Buckets: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,12 +100,14 @@ func TestFaultyServers(t *testing.T) {
 		if sound.Load() || rand.IntN(40) > 0 {
 			return testserver.NoFault
 		}
-		return []testserver.Fault{testserver.Refused, testserver.FailsLate, testserver.Cut, testserver.Torn, testserver.Slow}[rand.IntN(5)]
+		return []testserver.Fault{testserver.Refused, testserver.FailsLate, testserver.Cut, testserver.Torn,
+			testserver.Slow}[rand.IntN(5)]
 	})
 	t.Setenv("AWS_ENDPOINT_URL_S3", faulty.Endpoint)
 	database, gate := testserver.PostgresBehind(t, testserver.Postgres(t))
 	sound.Store(true)
-	l, err := lake.Open(t.Context(), lake.Config{Catalog: database, Warehouse: "s3://" + bucket + "/lake", Buckets: 2, Scratch: t.TempDir()})
+	l, err := lake.Open(t.Context(),
+		lake.Config{Catalog: database, Warehouse: "s3://" + bucket + "/lake", Buckets: 2, Scratch: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,8 @@ import (
 func TestHourTwiceIsTheSame(t *testing.T) {
 	in := laketest.NewWorld(t)
 	in.Put("27T05/a.tsv", laketest.Login("27T05:01", "s1", "p1"), laketest.Sighting("27T05:10", "s1", "1.0"), "broken")
-	in.Put("27T05/b.tsv", laketest.Sighting("27T05:20", "s2", "1.1"), laketest.Event("27T05:21", "s2", "FeatureUsed", "Feature", "f"))
+	in.Put("27T05/b.tsv", laketest.Sighting("27T05:20", "s2", "1.1"),
+		laketest.Event("27T05:21", "s2", "FeatureUsed", "Feature", "f"))
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	type state struct {
 		rows, gold string
@@ -58,7 +59,8 @@ func TestHourTwiceIsTheSame(t *testing.T) {
 		t.Error("the second run says that it changed something")
 	}
 	in.Gold(second)
-	if got := look(); got.rows != want.rows || got.gold != want.gold || !slices.Equal(got.ids, want.ids) || !slices.Equal(got.tags, want.tags) {
+	if got := look(); got.rows != want.rows || got.gold != want.gold || !slices.Equal(got.ids, want.ids) ||
+		!slices.Equal(got.tags, want.tags) {
 		t.Errorf("after the second run\n%+v\nis not\n%+v", got, want)
 	}
 
@@ -73,7 +75,8 @@ func TestHourTwiceIsTheSame(t *testing.T) {
 	}
 	in.Must(work.Wait())
 	in.Gold(staged[0].Run, staged[1].Run, staged[2].Run)
-	if got := look(); got.rows != want.rows || got.gold != want.gold || !slices.Equal(got.ids, want.ids) || !slices.Equal(got.tags, want.tags) {
+	if got := look(); got.rows != want.rows || got.gold != want.gold || !slices.Equal(got.ids, want.ids) ||
+		!slices.Equal(got.tags, want.tags) {
 		t.Errorf("after three runs at once\n%+v\nis not\n%+v", got, want)
 	}
 	ledger, err := ledger.Runs(t.Context(), in.Lake, hour, hour+1)
@@ -108,15 +111,20 @@ func TestHourFollowsItsFiles(t *testing.T) {
 		{"one more", func() { in.Put("27T05/b.tsv", "", laketest.Sighting("27T05:20", "s2", "1.1")) },
 			ledger.HourComplete, []string{"a.tsv=read:2", "b.tsv=read:1"}, []string{"a.tsv:1", "a.tsv:2", "b.tsv:2"}},
 		{"changed", func() { in.Put("27T05/a.tsv", laketest.Sighting("27T05:30", "s1", "2.0")) },
-			ledger.HourComplete, []string{"a.tsv=read:1", "a.tsv=replaced:2", "b.tsv=read:1"}, []string{"a.tsv:1", "b.tsv:2"}},
+			ledger.HourComplete, []string{"a.tsv=read:1", "a.tsv=replaced:2", "b.tsv=read:1"},
+			[]string{"a.tsv:1", "b.tsv:2"}},
 		{"only rejects", func() { in.Put("27T05/b.tsv", "broken") },
-			ledger.HourComplete, []string{"a.tsv=read:1", "a.tsv=replaced:2", "b.tsv=read:0", "b.tsv=replaced:1"}, []string{"a.tsv:1"}},
+			ledger.HourComplete, []string{"a.tsv=read:1", "a.tsv=replaced:2", "b.tsv=read:0", "b.tsv=replaced:1"},
+			[]string{"a.tsv:1"}},
 		{"removed", func() { in.Put("27T05/b.tsv") },
-			ledger.HourComplete, []string{"a.tsv=read:1", "a.tsv=replaced:2", "b.tsv=removed:0", "b.tsv=removed:1"}, []string{"a.tsv:1"}},
+			ledger.HourComplete, []string{"a.tsv=read:1", "a.tsv=replaced:2", "b.tsv=removed:0", "b.tsv=removed:1"},
+			[]string{"a.tsv:1"}},
 		{"emptied", func() { in.Put("27T05/a.tsv") },
-			ledger.HourEmpty, []string{"a.tsv=removed:1", "a.tsv=removed:2", "b.tsv=removed:0", "b.tsv=removed:1"}, nil},
+			ledger.HourEmpty, []string{"a.tsv=removed:1", "a.tsv=removed:2", "b.tsv=removed:0", "b.tsv=removed:1"},
+			nil},
 		{"back again", func() { in.Put("27T05/a.tsv", laketest.Sighting("27T05:30", "s1", "2.0")) },
-			ledger.HourComplete, nil, []string{"a.tsv:1"}}, // whether its version is a known one, the store's tags decide
+			// whether its version is a known one, the store's tags decide
+			ledger.HourComplete, nil, []string{"a.tsv:1"}},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			step.change()
@@ -130,7 +138,8 @@ func TestHourFollowsItsFiles(t *testing.T) {
 			var bronze []string
 			for _, row := range laketest.RowsOf[lake.EventRow](t, in.Lake, lake.BronzeEvents) {
 				if row.IngestHourOfDay == 5 {
-					bronze = append(bronze, fmt.Sprintf("%s:%d", row.FileName[strings.LastIndexByte(row.FileName, '/')+1:], row.LineNumber))
+					bronze = append(bronze,
+						fmt.Sprintf("%s:%d", row.FileName[strings.LastIndexByte(row.FileName, '/')+1:], row.LineNumber))
 				}
 			}
 			slices.Sort(bronze)
@@ -155,7 +164,8 @@ func TestCommitHourAfterCrash(t *testing.T) {
 	}
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	before := []string{laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Login("27T05:11", "s1", "p1"), "broken"}
-	after := []string{laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Login("27T05:11", "s1", "p2"), laketest.Sighting("27T05:12", "s2", "3.0"), "also broken"}
+	after := []string{laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Login("27T05:11", "s1", "p2"),
+		laketest.Sighting("27T05:12", "s2", "3.0"), "also broken"}
 	world := func() (*laketest.Ingester, laketest.StagedHour) {
 		in := laketest.NewWorld(t)
 		in.Put("27T05/a.tsv", before...)
@@ -172,7 +182,8 @@ func TestCommitHourAfterCrash(t *testing.T) {
 	row, err := in.CommitHour(staged)
 	in.Must(err)
 	in.Gold(staged.Run)
-	wantRow, wantRows, wantGold, wantFiles := counts(row), laketest.DumpHours(t, in.Lake), laketest.Users(t, in.Lake, ""), in.FileStates(hour)
+	wantRow, wantRows, wantGold, wantFiles := counts(row), laketest.DumpHours(t, in.Lake), laketest.Users(t, in.Lake,
+		""), in.FileStates(hour)
 
 	tables := lake.HourTables
 	for _, done := range []int{1, 4, 5, 6, 7} { // 6: the files too, 7: the ledger too
@@ -207,7 +218,8 @@ func TestCommitHourAfterCrash(t *testing.T) {
 			if shown := in.Gold(staged.Run); !slices.Equal(shown.Tags, []string{"hour-2022-05-27T05.2"}) {
 				t.Errorf("tags %v", shown.Tags)
 			}
-			if laketest.DumpHours(t, in.Lake) != wantRows || laketest.Users(t, in.Lake, "") != wantGold || !slices.Equal(in.FileStates(hour), wantFiles) {
+			if laketest.DumpHours(t, in.Lake) != wantRows || laketest.Users(t, in.Lake, "") != wantGold ||
+				!slices.Equal(in.FileStates(hour), wantFiles) {
 				t.Error("the tables differ from those of an undisturbed run")
 			}
 			laketest.CheckGold(t, in)
@@ -231,7 +243,8 @@ func TestRunGivenUp(t *testing.T) {
 	if !row.Changed {
 		t.Error("the run that brought the bindings says that it changed nothing")
 	}
-	if commit := in.Gold(later, again); !slices.Equal(commit.Tags, []string{"hour-2022-05-27T05", "hour-2022-05-27T06"}) || len(commit.Waiting) > 0 {
+	if commit := in.Gold(later, again); !slices.Equal(commit.Tags,
+		[]string{"hour-2022-05-27T05", "hour-2022-05-27T06"}) || len(commit.Waiting) > 0 {
 		t.Errorf("gold does not show both hours: %+v", commit)
 	}
 	laketest.CheckGold(t, in)
@@ -350,7 +363,8 @@ func TestEveryLineIsAccountedFor(t *testing.T) {
 			}
 			if row.Reason != reasons[n] || row.LineNumber != 1 || row.ByteOffset != 0 || string(row.RawLine) != want ||
 				row.ByteLength != int64(len(broken[n]))+min(1, events[row.FileName]) {
-				t.Errorf("%.60q: reason %s, not %s; line %d, offset %d, length %d", broken[n], row.Reason, reasons[n], row.LineNumber, row.ByteOffset, row.ByteLength)
+				t.Errorf("%.60q: reason %s, not %s; line %d, offset %d, length %d", broken[n], row.Reason, reasons[n],
+					row.LineNumber, row.ByteOffset, row.ByteLength)
 			}
 		}
 	}
@@ -362,11 +376,14 @@ func TestEveryLineIsAccountedFor(t *testing.T) {
 	var lines int64
 	for _, row := range rows {
 		name := row.Key[strings.LastIndexByte(row.Key, '/')+1:]
-		if row.Lines != wantLines[name] || row.Events != wantEvents[name] || row.Rejects != wantRejects[name] || row.Blanks != wantBlanks[name] {
-			t.Errorf("ops.files says %+v, not %d lines = %d events + %d rejects + %d blanks", row, wantLines[name], wantEvents[name], wantRejects[name], wantBlanks[name])
+		if row.Lines != wantLines[name] || row.Events != wantEvents[name] || row.Rejects != wantRejects[name] ||
+			row.Blanks != wantBlanks[name] {
+			t.Errorf("ops.files says %+v, not %d lines = %d events + %d rejects + %d blanks", row, wantLines[name],
+				wantEvents[name], wantRejects[name], wantBlanks[name])
 		}
 		if row.Events != events[row.Key] || row.Rejects != rejects[row.Key] {
-			t.Errorf("%s: %d events and %d rejects in bronze, ops.files says %d and %d", row.Key, events[row.Key], rejects[row.Key], row.Events, row.Rejects)
+			t.Errorf("%s: %d events and %d rejects in bronze, ops.files says %d and %d", row.Key, events[row.Key],
+				rejects[row.Key], row.Events, row.Rejects)
 		}
 		bad := strings.HasPrefix(name, "torn")
 		if (row.Note != "") != strings.HasPrefix(name, "noted") {
@@ -392,10 +409,13 @@ func TestEveryLineIsAccountedFor(t *testing.T) {
 func TestChunksDoNotMatter(t *testing.T) {
 	var lines []string
 	for i := range 25 {
-		lines = append(lines, laketest.Sighting(fmt.Sprintf("27T05:%02d", i), fmt.Sprintf("s%d", i%7), fmt.Sprintf("1.%d", i%5)), "broken "+strconv.Itoa(i), "")
-		lines = append(lines, laketest.Login(fmt.Sprintf("27T05:%02d", i), fmt.Sprintf("s%d", i%7), fmt.Sprintf("p%d", i%3)))
+		lines = append(lines, laketest.Sighting(fmt.Sprintf("27T05:%02d", i), fmt.Sprintf("s%d", i%7),
+			fmt.Sprintf("1.%d", i%5)), "broken "+strconv.Itoa(i), "")
+		lines = append(lines, laketest.Login(fmt.Sprintf("27T05:%02d", i), fmt.Sprintf("s%d", i%7),
+			fmt.Sprintf("p%d", i%3)))
 		lines = append(lines, lines[len(lines)-1]) // a client's retry, perhaps in another chunk
-		lines = append(lines, fmt.Sprintf("Telemetry 2022-05-27T05:%02d:00Z App s%d 3 \\\r\n{'Name': 'Other', 'N': %d}\r", i, i%7, i))
+		lines = append(lines,
+			fmt.Sprintf("Telemetry 2022-05-27T05:%02d:00Z App s%d 3 \\\r\n{'Name': 'Other', 'N': %d}\r", i, i%7, i))
 	}
 	want, wantGold := "", ""
 	for _, size := range []int64{1 << 20, 4096, 511, 64} {
@@ -423,7 +443,8 @@ func TestHourCancelled(t *testing.T) {
 	staged := in.Stage(hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := hours.CommitHour(ctx, in.Lake, staged.Run, staged.Plan, staged.Chunks, staged.Silver, hour.Start()); err == nil {
+	if _, err := hours.CommitHour(ctx, in.Lake, staged.Run, staged.Plan, staged.Chunks, staged.Silver,
+		hour.Start()); err == nil {
 		t.Error("a cancelled commit succeeded")
 	}
 	_, err := in.CommitHour(staged)
@@ -432,7 +453,8 @@ func TestHourCancelled(t *testing.T) {
 	laketest.CheckGold(t, in)
 }
 
-// TestFileChangesUnderway: a chunk is of the files that were listed or of none, and an attempt that is repeated counts once.
+// TestFileChangesUnderway: a chunk is of the files that were listed or of none, and an attempt that is repeated
+// counts once.
 func TestFileChangesUnderway(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
@@ -465,9 +487,11 @@ func TestFileChangesUnderway(t *testing.T) {
 	if _, err := stage(0); !errors.Is(err, source.ErrNotFound) {
 		t.Errorf("a file that went: %v", err)
 	}
-	silver, err := hours.StageSilver(t.Context(), in.Lake, run, plan, []hours.StagedChunk{again}, hours.Sections{From: 0, To: len(again.SectionBytes)}, func(int) {})
+	silver, err := hours.StageSilver(t.Context(), in.Lake, run, plan, []hours.StagedChunk{again},
+		hours.Sections{From: 0, To: len(again.SectionBytes)}, func(int) {})
 	in.Must(err)
-	row, err := hours.CommitHour(t.Context(), in.Lake, run, plan, []hours.StagedChunk{again}, []hours.StagedSilver{silver}, time.Now())
+	row, err := hours.CommitHour(t.Context(), in.Lake, run, plan, []hours.StagedChunk{again},
+		[]hours.StagedSilver{silver}, time.Now())
 	in.Must(err)
 	if row.Events != 1 || len(laketest.RowsOf[lake.EventRow](t, in.Lake, lake.BronzeEvents)) != 1 {
 		t.Errorf("the ledger says %+v", row)
@@ -476,7 +500,8 @@ func TestFileChangesUnderway(t *testing.T) {
 	if left := laketest.Leftovers(t, strings.TrimPrefix(in.Lake.Config.Warehouse, "file://")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	if _, err := hours.StagePlan(t.Context(), in.Lake, run, "", source.Listing{Files: []source.File{{Key: "b"}, {Key: "a"}}}, nil); err == nil {
+	if _, err := hours.StagePlan(t.Context(), in.Lake,
+		run, "", source.Listing{Files: []source.File{{Key: "b"}, {Key: "a"}}}, nil); err == nil {
 		t.Error("a plan out of order was kept")
 	}
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// History outlives its source: a file that was read, and is gone or bad now, keeps the rows, rejects and blank lines of its last
-// good version. What that was is said by the hour's last run that ended; one that was given up half-way never happened.
+// History outlives its source: a file that was read, and is gone or bad now, keeps the rows, rejects and blank
+// lines of its last good version. What that was is said by the hour's last run that ended; one that was given up
+// half-way never happened.
 
 const (
 	// keptRowBytes is about how much text a row of bronze stands for.
@@ -27,7 +28,8 @@ const (
 
 // keptPlan is what a plan says of files whose rows stay.
 type keptPlan struct {
-	// Good are the last good versions of files that were read before, by their place: where a file is gone or bad, its rows stay.
+	// Good are the last good versions of files that were read before, by their place: where a file is gone or bad,
+	// its rows stay.
 	Good map[int]ledger.File `json:"good,omitempty"`
 	// Gone are the places of the files that left the source.
 	Gone map[int]bool `json:"gone,omitempty"`
@@ -101,7 +103,8 @@ func before(ctx context.Context, l *lake.Lake, hour telemetry.Hour) (before hour
 }
 
 // filesAt are the rows that ops.files had of an hour in a snapshot.
-func filesAt(ctx context.Context, l *lake.Lake, files *table.Table, at int64, hour telemetry.Hour) ([]ledger.File, error) {
+func filesAt(ctx context.Context, l *lake.Lake, files *table.Table, at int64,
+	hour telemetry.Hour) ([]ledger.File, error) {
 	if at == 0 {
 		return nil, nil
 	}
@@ -142,8 +145,8 @@ func listedKeys(listing source.Listing) map[string]bool {
 	return listed
 }
 
-// keep adds to a plan, whose files are known, what stays of earlier runs, and returns about how much text that is. note: where all files
-// are gone, that is all that has to be done.
+// keep adds to a plan, whose files are known, what stays of earlier runs, and returns about how much text that is.
+// note: where all files are gone, that is all that has to be done.
 func (p *StagedPlan) keep(before hourBefore, listing source.Listing, note bool) (text int64) {
 	p.Good, p.Gone = map[int]ledger.File{}, map[int]bool{}
 	listed := listedKeys(listing)
@@ -171,7 +174,8 @@ func (p *StagedPlan) keep(before hourBefore, listing source.Listing, note bool) 
 		}
 	}
 	if len(p.Good) > 0 {
-		p.From = map[string]int64{lake.BronzeEvents.Name: before.from[lake.BronzeEvents.Name], lake.BronzeRejects.Name: before.from[lake.BronzeRejects.Name]}
+		p.From = map[string]int64{lake.BronzeEvents.Name: before.from[lake.BronzeEvents.Name],
+			lake.BronzeRejects.Name: before.from[lake.BronzeRejects.Name]}
 	}
 	if len(listed) == 0 && before.row != nil && before.row.State != ledger.HourEmpty {
 		p.Was = before.row.State
@@ -187,8 +191,8 @@ func (p *StagedPlan) keep(before hourBefore, listing source.Listing, note bool) 
 	return text
 }
 
-// KeptFiles are the files of hours in [from, to) that left the source, or are bad, and whose rows stay: the first most of them, by
-// hour and key.
+// KeptFiles are the files of hours in [from, to) that left the source, or are bad, and whose rows stay: the first
+// most of them, by hour and key.
 func KeptFiles(ctx context.Context, l *lake.Lake, from, to telemetry.Hour, most int) (kept []ledger.File, err error) {
 	rows, err := ledger.Hours(ctx, l, from, to)
 	if err != nil {
@@ -221,7 +225,8 @@ func (c *HoursCommit) met(ctx context.Context, hour *committingHour) (bool, erro
 		}
 		entries, _ := ledger.Since(loaded, hour.result.plan.Heads[definition.Name])
 		for _, entry := range entries {
-			if slices.ContainsFunc(entry.Runs, func(run lake.Run) bool { return run.ID != c.id && run.Hour == hour.Run.Hour }) {
+			if slices.ContainsFunc(entry.Runs,
+				func(run lake.Run) bool { return run.ID != c.id && run.Hour == hour.Run.Hour }) {
 				return true, nil
 			}
 		}
@@ -229,8 +234,8 @@ func (c *HoursCommit) met(ctx context.Context, hour *committingHour) (bool, erro
 	return false, nil
 }
 
-// refreshNoted reads again what the ledger says of hours that stay as they are: an erasure may have corrected it since they were
-// planned.
+// refreshNoted reads again what the ledger says of hours that stay as they are: an erasure may have corrected it
+// since they were planned.
 func (c *HoursCommit) refreshNoted(ctx context.Context) error {
 	for _, hour := range c.going() {
 		if hour.result.plan.Noted == nil {
@@ -275,7 +280,8 @@ func (c *HoursCommit) leaveMet(ctx context.Context) error {
 	return nil
 }
 
-// mayHold tells whether a data file's bounds of the column of file names leave room for one of some names, which are in order.
+// mayHold tells whether a data file's bounds of the column of file names leave room for one of some names, which
+// are in order.
 func mayHold(file iceberg.DataFile, column int, names []string) bool {
 	low, high := file.LowerBoundValues()[column], file.UpperBoundValues()[column]
 	if low == nil || high == nil {

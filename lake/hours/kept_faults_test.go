@@ -15,14 +15,17 @@ import (
 	"github.com/versionlake/versionlake/lake/ledger"
 )
 
-// TestForgottenDontComeBackWithKeptRows: who was forgotten is not in rows that stay, whenever that was, and the counts tell.
+// TestForgottenDontComeBackWithKeptRows: who was forgotten is not in rows that stay, whenever that was, and the
+// counts tell.
 func TestForgottenDontComeBackWithKeptRows(t *testing.T) {
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	world := func(t *testing.T) *laketest.Ingester {
 		in := laketest.NewWorld(t)
-		in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", laketest.GoneSession, "1.0"), laketest.Sighting("27T05:11", "s1", "1.0", "UserId", "p1"), "broken, of "+laketest.Gone, "",
+		in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", laketest.GoneSession, "1.0"),
+			laketest.Sighting("27T05:11", "s1", "1.0", "UserId", "p1"), "broken, of "+laketest.Gone, "",
 			laketest.Login("27T05:12", laketest.GoneSession, laketest.Gone))
-		in.Put("27T05/b.tsv", laketest.Sighting("27T05:20", "s2", "2.0"), laketest.Event("27T05:21", "s2", "Issue", "Message", "said "+laketest.Gone))
+		in.Put("27T05/b.tsv", laketest.Sighting("27T05:20", "s2", "2.0"),
+			laketest.Event("27T05:21", "s2", "Issue", "Message", "said "+laketest.Gone))
 		in.Put("27T06/a.tsv", laketest.Sighting("27T06:10", "s1", "1.1", "UserId", "p1"))
 		in.Ingest(hour)
 		in.Ingest(hour + 1)
@@ -37,7 +40,8 @@ func TestForgottenDontComeBackWithKeptRows(t *testing.T) {
 		if got := laketest.DumpHours(t, in.Lake) + laketest.Users(t, in.Lake, ""); got != want {
 			t.Errorf("the tables are\n%s\nand should be\n%s", got, want)
 		}
-		if row := in.LedgerRow(hour); row.Lines != 7 || row.Events != 3 || row.Rejects != 0 || row.Blanks != 1 || row.Erased != 3 || row.GoneFiles != gone {
+		if row := in.LedgerRow(hour); row.Lines != 7 || row.Events != 3 || row.Rejects != 0 || row.Blanks != 1 ||
+			row.Erased != 3 || row.GoneFiles != gone {
 			t.Errorf("the ledger says %+v", row)
 		}
 		laketest.CheckVerify(t, in.Lake)
@@ -91,8 +95,8 @@ func TestForgottenDontComeBackWithKeptRows(t *testing.T) {
 	}
 }
 
-// TestKeptRowsAfterACrash: a run that dies between two commits never happened. What it read of files that went meanwhile does not count,
-// and what it took out stays.
+// TestKeptRowsAfterACrash: a run that dies between two commits never happened. What it read of files that went
+// meanwhile does not count, and what it took out stays.
 func TestKeptRowsAfterACrash(t *testing.T) {
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	for _, done := range laketest.Quickly(1, 2, 3, 5, 6) { // 6: the files too
@@ -154,7 +158,8 @@ func TestKeptRowsAfterACrash(t *testing.T) {
 				next, row := in.Silver(hour)
 				in.Gold(next)
 				in.Daily()
-				if got := laketest.DumpAll(t, in.Lake); got != want || row.GoneFiles != 4 || row.State != ledger.HourComplete {
+				if got := laketest.DumpAll(t, in.Lake); got != want || row.GoneFiles != 4 ||
+					row.State != ledger.HourComplete {
 					t.Errorf("the ledger says %+v, the tables are\n%s\nand were\n%s", row, got, want)
 				}
 				laketest.CheckVerify(t, in.Lake)
@@ -163,8 +168,8 @@ func TestKeptRowsAfterACrash(t *testing.T) {
 	}
 }
 
-// TestNotedHourMeetsARun: where all files are gone nothing but the ledger changes; a run that read them before, and commits meanwhile,
-// is found.
+// TestNotedHourMeetsARun: where all files are gone nothing but the ledger changes; a run that read them before, and
+// commits meanwhile, is found.
 func TestNotedHourMeetsARun(t *testing.T) {
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	for _, done := range laketest.Quickly(0, 1, 3, 5, 6, 7) {
@@ -186,7 +191,8 @@ func TestNotedHourMeetsARun(t *testing.T) {
 			if done > len(lake.HourTables)+1 {
 				in.Must(commit.RecordHours(t.Context()))
 			}
-			if _, err := in.CommitHour(noted); (done > 0) != errors.Is(err, lake.ErrConflict) || done == 0 && err != nil {
+			if _, err := in.CommitHour(noted); (done > 0) != errors.Is(err, lake.ErrConflict) || done == 0 &&
+				err != nil {
 				t.Errorf("after %d commits of another run: %v", done, err)
 			}
 			if _, err := in.CommitHour(other); err != nil && !errors.Is(err, lake.ErrConflict) {
@@ -195,8 +201,9 @@ func TestNotedHourMeetsARun(t *testing.T) {
 			next, row := in.Silver(hour)
 			in.Gold(next)
 			laketest.CheckVerify(t, in.Lake)
-			if rows := laketest.RowsOf[lake.SightingRow](t, in.Lake, lake.SilverSightings); row.GoneFiles != 4 || done > 0 &&
-				!slices.ContainsFunc(rows, func(row lake.SightingRow) bool { return row.Version == "9.9" }) {
+			if rows := laketest.RowsOf[lake.SightingRow](t, in.Lake, lake.SilverSightings); row.GoneFiles != 4 ||
+				done > 0 &&
+					!slices.ContainsFunc(rows, func(row lake.SightingRow) bool { return row.Version == "9.9" }) {
 				t.Errorf("the ledger says %+v, and silver has %+v", row, rows)
 			}
 		})

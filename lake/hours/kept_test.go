@@ -45,9 +45,13 @@ func (s archiving) List(ctx context.Context, hour telemetry.Hour) (source.Listin
 func leavingWorld(t *testing.T) *laketest.Ingester {
 	in := laketest.NewWorld(t)
 	in.Put("27T04/a.tsv", laketest.Login("27T04:50", "s1", "p1"))
-	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"), "broken of a", "", laketest.Sighting("27T05:20", "s1", "1.1"), laketest.Event("27T05:30", "s1", "Other"))
-	in.Put("27T05/b.tsv", laketest.Sighting("27T05:20", "s1", "1.1"), laketest.Sighting("27T05:40", "s2", "2.0", "UserId", "p2", "Device", "D"), "broken of b")
-	in.PutBytes("27T05/c.tsv.gz", laketest.Gzipped(t, laketest.Sighting("27T05:15", "s1", "1.05")+"\n\n"+laketest.DeviceInfo("27T05:16", "s2", "E")+"\n"))
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"), "broken of a", "",
+		laketest.Sighting("27T05:20", "s1", "1.1"), laketest.Event("27T05:30", "s1", "Other"))
+	in.Put("27T05/b.tsv", laketest.Sighting("27T05:20", "s1", "1.1"),
+		laketest.Sighting("27T05:40", "s2", "2.0", "UserId", "p2", "Device", "D"), "broken of b")
+	in.PutBytes("27T05/c.tsv.gz",
+		laketest.Gzipped(t, laketest.Sighting("27T05:15", "s1", "1.05")+
+			"\n\n"+laketest.DeviceInfo("27T05:16", "s2", "E")+"\n"))
 	in.Put("27T05/d.tsv", "broken of d")
 	in.Put("27T06/a.tsv", laketest.Sighting("27T06:10", "s1", "1.2"), laketest.Sighting("27T06:11", "s2", "2.1"))
 	for n := range telemetry.Hour(3) {
@@ -57,7 +61,8 @@ func leavingWorld(t *testing.T) *laketest.Ingester {
 	return in
 }
 
-// TestRowsOutliveTheirFiles: whatever becomes of files, what they held stays, in every table, and a second run makes no snapshot.
+// TestRowsOutliveTheirFiles: whatever becomes of files, what they held stays, in every table, and a second run
+// makes no snapshot.
 func TestRowsOutliveTheirFiles(t *testing.T) {
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	remove := func(names ...string) func(*testing.T, *laketest.Ingester) {
@@ -106,21 +111,29 @@ func TestRowsOutliveTheirFiles(t *testing.T) {
 	}{
 		{"one gone", remove("a.tsv"), ledger.HourComplete, 1, instead("a.tsv=gone:3")},
 		{"one of rejects only", remove("d.tsv"), ledger.HourComplete, 1, instead("d.tsv=gone:0")},
-		{"most gone", remove("a.tsv", "b.tsv", "c.tsv.gz"), ledger.HourComplete, 3, instead("a.tsv=gone:3", "b.tsv=gone:2", "c.tsv.gz=gone:2")},
-		{"the folder gone", func(_ *testing.T, in *laketest.Ingester) { in.Must(os.RemoveAll(filepath.Dir(in.Path("27T05/a.tsv")))) }, ledger.HourComplete, 4,
+		{"most gone", remove("a.tsv", "b.tsv", "c.tsv.gz"), ledger.HourComplete,
+			3, instead("a.tsv=gone:3", "b.tsv=gone:2", "c.tsv.gz=gone:2")},
+		{"the folder gone", func(_ *testing.T,
+			in *laketest.Ingester) {
+			in.Must(os.RemoveAll(filepath.Dir(in.Path("27T05/a.tsv"))))
+		}, ledger.HourComplete, 4,
 			[]string{"a.tsv=gone:3", "b.tsv=gone:2", "c.tsv.gz=gone:2", "d.tsv=gone:0"}},
 		{"the folder gone, and noted", func(_ *testing.T, in *laketest.Ingester) {
 			in.NoteGone = true
 			in.Must(os.RemoveAll(filepath.Dir(in.Path("27T05/a.tsv"))))
 		}, ledger.HourComplete, 4, []string{"a.tsv=gone:3", "b.tsv=gone:2", "c.tsv.gz=gone:2", "d.tsv=gone:0"}},
-		{"torn", overwrite("c.tsv.gz", []byte("\x1f\x8b\x08torn")), ledger.HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
-		{"torn in its middle", overwrite("c.tsv.gz", laketest.Gzipped(t, strings.Repeat("x", 9999))[:40]), ledger.HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
+		{"torn", overwrite("c.tsv.gz", []byte("\x1f\x8b\x08torn")), ledger.HourDegraded,
+			0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
+		{"torn in its middle", overwrite("c.tsv.gz", laketest.Gzipped(t, strings.Repeat("x", 9999))[:40]),
+			ledger.HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
 		{"of no bytes", overwrite("a.tsv", nil), ledger.HourDegraded, 0, instead("a.tsv=bad:3", "a.tsv=replaced:3")},
-		{"packed nothing", overwrite("c.tsv.gz", laketest.Gzipped(t, "")), ledger.HourDegraded, 0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
+		{"packed nothing", overwrite("c.tsv.gz", laketest.Gzipped(t, "")), ledger.HourDegraded,
+			0, instead("c.tsv.gz=bad:2", "c.tsv.gz=replaced:2")},
 		{"refused", refuse("", "a.tsv"), ledger.HourDegraded, 0, instead("a.tsv=bad:3")},
 		{"refused, by another tag", refuse("refused", "a.tsv", "b.tsv"), ledger.HourDegraded, 0,
 			instead("a.tsv=bad:3", "a.tsv=replaced:3", "b.tsv=bad:2", "b.tsv=replaced:2")},
-		{"all refused", refuse("", "a.tsv", "b.tsv", "c.tsv.gz", "d.tsv"), ledger.HourDegraded, 0, []string{"a.tsv=bad:3", "b.tsv=bad:2", "c.tsv.gz=bad:2", "d.tsv=bad:0"}},
+		{"all refused", refuse("", "a.tsv", "b.tsv", "c.tsv.gz", "d.tsv"), ledger.HourDegraded,
+			0, []string{"a.tsv=bad:3", "b.tsv=bad:2", "c.tsv.gz=bad:2", "d.tsv=bad:0"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -132,11 +145,14 @@ func TestRowsOutliveTheirFiles(t *testing.T) {
 				run, row := in.Silver(hour)
 				in.Gold(run)
 				in.Daily()
-				if row.State != test.state || row.GoneFiles != test.gone || row.Files != 4 || row.Changed || row.BadFiles != int64(strings.Count(fmt.Sprint(test.files), "=bad:")) {
+				if row.State != test.state || row.GoneFiles != test.gone || row.Files != 4 || row.Changed ||
+					row.BadFiles != int64(strings.Count(fmt.Sprint(test.files), "=bad:")) {
 					t.Errorf("the ledger says %+v", row)
 				}
-				if row.Lines != before.Lines || row.Events != before.Events || row.Rejects != before.Rejects || row.Blanks != before.Blanks ||
-					row.Silver != before.Silver || row.Sightings != before.Sightings || row.Bindings != before.Bindings {
+				if row.Lines != before.Lines || row.Events != before.Events || row.Rejects != before.Rejects ||
+					row.Blanks != before.Blanks ||
+					row.Silver != before.Silver || row.Sightings != before.Sightings ||
+					row.Bindings != before.Bindings {
 					t.Errorf("the ledger says %+v, and said %+v", row, before)
 				}
 				if got := in.FileStates(hour); !slices.Equal(got, test.files) {
@@ -166,8 +182,8 @@ func TestRowsOutliveTheirFiles(t *testing.T) {
 	}
 }
 
-// TestFilesComeBack: a file that returns takes the place of its kept rows, also by the same tag; one that changed has its new ones; what
-// --remove-gone took out does not come back by itself.
+// TestFilesComeBack: a file that returns takes the place of its kept rows, also by the same tag; one that changed
+// has its new ones; what --remove-gone took out does not come back by itself.
 func TestFilesComeBack(t *testing.T) {
 	in := leavingWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
@@ -190,7 +206,8 @@ func TestFilesComeBack(t *testing.T) {
 
 	// One goes, another changes, and a third comes.
 	in.Put("27T05/a.tsv")
-	in.Put("27T05/b.tsv", laketest.Sighting("27T05:40", "s2", "2.0", "UserId", "p2", "Device", "D"), laketest.Sighting("27T05:50", "s2", "2.05", "UserId", "p2", "Device", "D"))
+	in.Put("27T05/b.tsv", laketest.Sighting("27T05:40", "s2", "2.0", "UserId", "p2", "Device", "D"),
+		laketest.Sighting("27T05:50", "s2", "2.05", "UserId", "p2", "Device", "D"))
 	in.Put("27T05/e.tsv", laketest.Sighting("27T05:55", "s3", "3.0"))
 	if row := ingest(); row.GoneFiles != 1 || row.Files != 5 || row.Events != 8 || !row.Changed {
 		t.Errorf("one gone, one changed and one new: %+v", row)
@@ -204,7 +221,8 @@ func TestFilesComeBack(t *testing.T) {
 	// Renamed: the rows are there twice in bronze, and once in silver.
 	before := laketest.Users(t, in.Lake, "")
 	in.Must(os.Rename(in.Path("27T05/b.tsv"), in.Path("27T05/b2.tsv")))
-	if row := ingest(); row.GoneFiles != 1 || row.Events != 8 || row.Changed && laketest.Users(t, in.Lake, "") != before {
+	if row := ingest(); row.GoneFiles != 1 || row.Events != 8 || row.Changed &&
+		laketest.Users(t, in.Lake, "") != before {
 		t.Errorf("renamed: %+v", row)
 	}
 	in.RemoveGone = true
@@ -275,18 +293,24 @@ func TestLargeFilesStay(t *testing.T) {
 	laketest.CheckVerify(t, in.Lake)
 }
 
-// TestKeptCounts: nothing is counted that is not there, and what is missing went with a forgotten user, if anybody was forgotten.
+// TestKeptCounts: nothing is counted that is not there, and what is missing went with a forgotten user, if anybody
+// was forgotten.
 func TestKeptCounts(t *testing.T) {
 	good := ledger.File{Lines: 10, Events: 6, Rejects: 2, Blanks: 1, Erased: 1}
 	for _, test := range []struct {
 		erasures      int64
 		found, counts hours.ChunkCounts
 	}{
-		{0, hours.ChunkCounts{Events: 6, Rejects: 2}, hours.ChunkCounts{Lines: 10, Events: 6, Rejects: 2, Blanks: 1, Erased: 1}},
-		{7, hours.ChunkCounts{Events: 4, Rejects: 1}, hours.ChunkCounts{Lines: 10, Events: 4, Rejects: 1, Blanks: 1, Erased: 4}},
-		{7, hours.ChunkCounts{Events: 4, Rejects: 1, Erased: 3}, hours.ChunkCounts{Lines: 10, Events: 4, Rejects: 1, Blanks: 1, Erased: 4}},
-		{0, hours.ChunkCounts{Events: 4, Rejects: 1}, hours.ChunkCounts{Lines: 7, Events: 4, Rejects: 1, Blanks: 1, Erased: 1}},
-		{7, hours.ChunkCounts{Events: 20, Rejects: 1}, hours.ChunkCounts{Lines: 23, Events: 20, Rejects: 1, Blanks: 1, Erased: 1}},
+		{0, hours.ChunkCounts{Events: 6, Rejects: 2},
+			hours.ChunkCounts{Lines: 10, Events: 6, Rejects: 2, Blanks: 1, Erased: 1}},
+		{7, hours.ChunkCounts{Events: 4, Rejects: 1},
+			hours.ChunkCounts{Lines: 10, Events: 4, Rejects: 1, Blanks: 1, Erased: 4}},
+		{7, hours.ChunkCounts{Events: 4, Rejects: 1, Erased: 3},
+			hours.ChunkCounts{Lines: 10, Events: 4, Rejects: 1, Blanks: 1, Erased: 4}},
+		{0, hours.ChunkCounts{Events: 4, Rejects: 1},
+			hours.ChunkCounts{Lines: 7, Events: 4, Rejects: 1, Blanks: 1, Erased: 1}},
+		{7, hours.ChunkCounts{Events: 20, Rejects: 1},
+			hours.ChunkCounts{Lines: 23, Events: 20, Rejects: 1, Blanks: 1, Erased: 1}},
 	} {
 		plan := &hours.StagedPlan{Erasures: test.erasures}
 		plan.Good = map[int]ledger.File{3: good}

@@ -24,7 +24,8 @@ func TestSilverFromBronze(t *testing.T) {
 		in.Must(err)
 		_, row, err := in.SilverAgain(hour+i, telemetry.Options{})
 		in.Must(err)
-		if row.Changed || row.State != before[0].State || row.Lines != before[0].Lines || row.Sightings != before[0].Sightings {
+		if row.Changed || row.State != before[0].State || row.Lines != before[0].Lines ||
+			row.Sightings != before[0].Sightings {
 			t.Errorf("silver of an hour that did not change: %+v, was %+v", row, before[0])
 		}
 	}
@@ -45,7 +46,8 @@ func TestSilverFromBronze(t *testing.T) {
 		run, row, err := in.SilverAgain(hour, telemetry.Options{})
 		in.Must(err)
 		in.Gold(run)
-		if got := laketest.Users(t, in.Lake, ""); !row.Changed || got != wantGold || laketest.DumpHours(t, in.Lake) != want {
+		if got := laketest.Users(t, in.Lake, ""); !row.Changed || got != wantGold ||
+			laketest.DumpHours(t, in.Lake) != want {
 			t.Errorf("changed: %v; gold is\n%s\nand not\n%s", row.Changed, got, wantGold)
 		}
 		laketest.CheckVerify(t, in.Lake)
@@ -63,12 +65,15 @@ func TestSilverFromBronze(t *testing.T) {
 
 func TestSilverNeedsBronze(t *testing.T) {
 	in := laketest.PlantedWorld(t)
-	if _, _, err := in.SilverAgain(laketest.HourAt(t, "2022-05-26T00"), telemetry.Options{}); !errors.Is(err, hours.ErrNoBronze) || !strings.Contains(err.Error(), "never ingested") {
+	if _, _, err := in.SilverAgain(laketest.HourAt(t, "2022-05-26T00"), telemetry.Options{}); !errors.Is(err,
+		hours.ErrNoBronze) || !strings.Contains(err.Error(), "never ingested") {
 		t.Errorf("an hour that was never ingested: %v", err)
 	}
 	want := laketest.Dump[lake.SightingRow](t, in.Lake, lake.SilverSightings)
-	laketest.Plant(t, in.Lake, lake.BronzeEvents, "2022-05-27T05", func(rows []lake.EventRow) []lake.EventRow { return rows[1:] })
-	if _, _, err := in.SilverAgain(laketest.HourAt(t, "2022-05-27T05"), telemetry.Options{}); !errors.Is(err, hours.ErrNoBronze) {
+	laketest.Plant(t, in.Lake, lake.BronzeEvents, "2022-05-27T05",
+		func(rows []lake.EventRow) []lake.EventRow { return rows[1:] })
+	if _, _, err := in.SilverAgain(laketest.HourAt(t, "2022-05-27T05"), telemetry.Options{}); !errors.Is(err,
+		hours.ErrNoBronze) {
 		t.Errorf("an hour that bronze holds in part: %v", err)
 	}
 	if laketest.Dump[lake.SightingRow](t, in.Lake, lake.SilverSightings) != want {
@@ -146,10 +151,12 @@ func TestEmptyHoursInBulk(t *testing.T) {
 	}
 	sorted, err := ledger.SortEmpty(ctx, in.Lake, without, newest)
 	in.Must(err)
-	if want := []telemetry.Hour{laketest.HourAt(t, "2022-05-27T08"), laketest.HourAt(t, "2022-05-27T10")}; !slices.Equal(sorted.Occupied, want) {
+	if want := []telemetry.Hour{laketest.HourAt(t, "2022-05-27T08"),
+		laketest.HourAt(t, "2022-05-27T10")}; !slices.Equal(sorted.Occupied, want) {
 		t.Errorf("occupied are %v", sorted.Occupied)
 	}
-	if !slices.Equal(sorted.Known, []telemetry.Hour{laketest.HourAt(t, "2022-05-27T07")}) || len(sorted.Unknown) != int(to-from)-5 {
+	if !slices.Equal(sorted.Known, []telemetry.Hour{laketest.HourAt(t, "2022-05-27T07")}) ||
+		len(sorted.Unknown) != int(to-from)-5 {
 		t.Errorf("known are %v, unknown %d", sorted.Known, len(sorted.Unknown))
 	}
 
@@ -173,7 +180,8 @@ func TestEmptyHoursInBulk(t *testing.T) {
 	for _, row := range rows {
 		states[row.State]++
 	}
-	if len(rows) != int(to-from) || states[ledger.HourEmpty] != int(to-from)-4 || states[ledger.HourComplete] != 3 || states[ledger.HourDegraded] != 1 {
+	if len(rows) != int(to-from) || states[ledger.HourEmpty] != int(to-from)-4 || states[ledger.HourComplete] != 3 ||
+		states[ledger.HourDegraded] != 1 {
 		t.Errorf("%d rows for %d hours: %v", len(rows), to-from, states)
 	}
 	laketest.CheckVerify(t, in.Lake)

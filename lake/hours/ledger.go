@@ -25,7 +25,8 @@ type hourResult struct {
 }
 
 func gather(l *lake.Lake, staged StagedHour) (*hourResult, error) {
-	result := &hourResult{counts: map[int]ChunkCounts{}, bad: map[int]string{}, notes: map[int]string{}, files: map[string][]lake.DataFile{}}
+	result := &hourResult{counts: map[int]ChunkCounts{}, bad: map[int]string{}, notes: map[int]string{},
+		files: map[string][]lake.DataFile{}}
 	if err := readPlan(l, staged.Plan, &result.plan); err != nil {
 		return nil, err
 	}
@@ -115,14 +116,18 @@ func (r *hourResult) fileRows(run lake.Run) []ledger.File {
 	for i, file := range r.plan.Files {
 		counts := r.counts[i]
 		if good, kept := r.plan.Good[i]; kept && r.plan.Noted != nil {
-			counts = ChunkCounts{Lines: good.Lines, Events: good.Events, Rejects: good.Rejects, Blanks: good.Blanks, Erased: good.Erased}
+			counts = ChunkCounts{Lines: good.Lines, Events: good.Events, Rejects: good.Rejects, Blanks: good.Blanks,
+				Erased: good.Erased}
 		}
 		rows[i] = ledger.File{
-			Hour: run.Hour, Key: file.Key, ETag: file.ETag, Size: file.Size, State: ledger.FileRead, Note: r.notes[i], RunID: run.ID,
-			Lines: counts.Lines, Events: counts.Events, Rejects: counts.Rejects, Blanks: counts.Blanks, Erased: counts.Erased,
+			Hour: run.Hour, Key: file.Key, ETag: file.ETag, Size: file.Size, State: ledger.FileRead, Note: r.notes[i],
+			RunID: run.ID,
+			Lines: counts.Lines, Events: counts.Events, Rejects: counts.Rejects, Blanks: counts.Blanks,
+			Erased: counts.Erased,
 		}
 		if reason, bad := r.bad[i]; bad {
-			rows[i].State, rows[i].Error, rows[i].Note, rows[i].RowsKept = ledger.FileBad, reason, "", counts.Events+counts.Rejects
+			rows[i].State, rows[i].Error, rows[i].Note, rows[i].RowsKept = ledger.FileBad, reason, "", counts.Events+
+				counts.Rejects
 		}
 		if r.plan.Gone[i] {
 			rows[i].State, rows[i].Note = ledger.FileGone, r.plan.Good[i].Note
@@ -130,7 +135,8 @@ func (r *hourResult) fileRows(run lake.Run) []ledger.File {
 	}
 	for _, passed := range r.plan.Passed {
 		rows = append(rows, ledger.File{
-			Hour: run.Hour, Key: passed.Key, ETag: passed.ETag, Size: passed.Size, State: ledger.FilePassed, Error: passed.Why, RunID: run.ID,
+			Hour: run.Hour, Key: passed.Key, ETag: passed.ETag, Size: passed.Size, State: ledger.FilePassed,
+			Error: passed.Why, RunID: run.ID,
 		})
 	}
 	return rows
@@ -153,8 +159,10 @@ func mergeFileRows(known []lake.FileRow, rows []ledger.File) []lake.FileRow {
 			runID = before.RunID
 		}
 		merged[at] = lake.FileRow{
-			FileName: row.Key, ETag: row.ETag, Size: row.Size, State: row.State, Error: row.Error, Note: row.Note, Lines: row.Lines,
-			Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, Erased: row.Erased, RowsKept: row.RowsKept, RunID: runID,
+			FileName: row.Key, ETag: row.ETag, Size: row.Size, State: row.State, Error: row.Error, Note: row.Note,
+			Lines:  row.Lines,
+			Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, Erased: row.Erased, RowsKept: row.RowsKept,
+			RunID:      runID,
 			IngestDate: row.Hour.Date(), IngestHourOfDay: row.Hour.OfDay(),
 		}
 	}
@@ -248,7 +256,8 @@ func (c *HoursCommit) RecordHours(ctx context.Context) error {
 	hours := make([]telemetry.Hour, len(going))
 	for i, hour := range going {
 		row := hour.result.row(hour.Run, hour.Silver)
-		for _, definition := range [...]lake.TableDefinition{lake.SilverEvents, lake.SilverSightings, lake.SilverBindings} {
+		for _, definition := range [...]lake.TableDefinition{lake.SilverEvents, lake.SilverSightings,
+			lake.SilverBindings} {
 			row.Changed = row.Changed || hour.Changed[definition.Name]
 		}
 		row.StartedAt = hour.StartedAt.UTC().Truncate(time.Microsecond)
@@ -288,9 +297,10 @@ func (c *HoursCommit) RecordHours(ctx context.Context) error {
 	return nil
 }
 
-// ledgerRows reads the rows that runs wrote before, if they did. Their snapshot tells, unless they began so long ago that it may
-// have been expired.
-func ledgerRows(ctx context.Context, l *lake.Lake, ledgerTable *table.Table, staged []StagedHour) (rows []ledger.Hour, err error) {
+// ledgerRows reads the rows that runs wrote before, if they did. Their snapshot tells, unless they began so long
+// ago that it may have been expired.
+func ledgerRows(ctx context.Context, l *lake.Lake, ledgerTable *table.Table,
+	staged []StagedHour) (rows []ledger.Hour, err error) {
 	const clocks = time.Hour // by which those of two machines may differ
 	known := ledger.KnownSince(ledgerTable)
 	found := map[telemetry.Hour]bool{} // whether the ledger must have the row

@@ -51,8 +51,8 @@ func (r refused) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestOneBadFile: what can't be opened is left out whole and named, whether that is seen when the hour is listed, when the file is
-// opened, or while it is read. The rest of the hour is in, and doing it again changes nothing.
+// TestOneBadFile: what can't be opened is left out whole and named, whether that is seen when the hour is listed,
+// when the file is opened, or while it is read. The rest of the hour is in, and doing it again changes nothing.
 func TestOneBadFile(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
@@ -68,7 +68,8 @@ func TestOneBadFile(t *testing.T) {
 		plain := in.Source
 		in.Source = refusing{plain, "archived.tsv", from}
 		run, row := in.Silver(hour)
-		if row.State != ledger.HourDegraded || row.Files != 5 || row.BadFiles != 3 || row.PassedOver != 2 || row.Lines != 2 {
+		if row.State != ledger.HourDegraded || row.Files != 5 || row.BadFiles != 3 || row.PassedOver != 2 ||
+			row.Lines != 2 {
 			t.Errorf("%s: the ledger says %+v", name, row)
 		}
 		in.Gold(run)
@@ -97,7 +98,8 @@ func TestOneBadFile(t *testing.T) {
 		}
 		in.Source = plain
 	}
-	_, err := verify.Run(t.Context(), in.Lake, verify.Options{}, func(d verify.Difference) error { t.Errorf("difference: %+v", d); return nil })
+	_, err := verify.Run(t.Context(), in.Lake, verify.Options{},
+		func(d verify.Difference) error { t.Errorf("difference: %+v", d); return nil })
 	in.Must(err)
 	status, err := status.Read(t.Context(), in.Lake)
 	in.Must(err)
@@ -118,7 +120,8 @@ func TestOneBadFile(t *testing.T) {
 	if slices.ContainsFunc(files, func(f ledger.File) bool { return strings.HasSuffix(f.Key, ".pdf") }) {
 		t.Errorf("files are %+v", files)
 	}
-	_, err = verify.Run(t.Context(), in.Lake, verify.Options{}, func(d verify.Difference) error { t.Errorf("difference: %+v", d); return nil })
+	_, err = verify.Run(t.Context(), in.Lake, verify.Options{},
+		func(d verify.Difference) error { t.Errorf("difference: %+v", d); return nil })
 	in.Must(err)
 }
 
@@ -131,11 +134,13 @@ func TestCutFileTurnsUnreadable(t *testing.T) {
 	in.Must(err)
 	file := listing.Files[0]
 	run := lake.Run{Hour: hour, ID: "cut"}
-	plan, err := hours.StagePlan(t.Context(), in.Lake, run, "", listing, []hours.Chunk{{Pieces: []hours.Piece{{File: file, Length: file.Size, Line: 1}}}})
+	plan, err := hours.StagePlan(t.Context(), in.Lake, run, "", listing,
+		[]hours.Chunk{{Pieces: []hours.Piece{{File: file, Length: file.Size, Line: 1}}}})
 	in.Must(err)
 	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
 	in.Must(err)
-	_, err = hours.StageChunk(t.Context(), in.Lake, run, plan, 0, refusing{in.Source, "a.tsv", 0}, parser, func(hours.ChunkCounts) {})
+	_, err = hours.StageChunk(t.Context(), in.Lake, run, plan, 0, refusing{in.Source, "a.tsv", 0}, parser,
+		func(hours.ChunkCounts) {})
 	if err == nil || !strings.Contains(err.Error(), source.ErrChanged.Error()) {
 		t.Errorf("a cut file that can't be read: %v", err)
 	}

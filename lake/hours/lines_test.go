@@ -15,8 +15,8 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest"
 )
 
-// TestHoursOfLines ingests hours that real clients sent, as far as who, when and what a body says go, and wants the users of
-// expected.jsonl from them, by both implementations.
+// TestHoursOfLines ingests hours that real clients sent, as far as who, when and what a body says go, and wants the
+// users of expected.jsonl from them, by both implementations.
 func TestHoursOfLines(t *testing.T) {
 	for _, name := range []string{"ids", "clocks", "bodies"} {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +63,8 @@ func expectedIntervals(t *testing.T, name string) (lines []string) {
 			if i.ValidTo != nil {
 				to = i.ValidTo.Format(time.RFC3339Nano)
 			}
-			lines = append(lines, fmt.Sprint(user.UserID, i.Service, device, i.Version, i.ValidFrom.Format(time.RFC3339Nano), to))
+			lines = append(lines, fmt.Sprint(user.UserID, i.Service, device, i.Version,
+				i.ValidFrom.Format(time.RFC3339Nano), to))
 		}
 	}
 	slices.Sort(lines)
@@ -88,7 +89,8 @@ func intervalsOf(t *testing.T, l *lake.Lake) (lines []string) {
 			if !i.Open {
 				to = time.UnixMicro(i.ValidTo).UTC().Format(time.RFC3339Nano)
 			}
-			lines = append(lines, fmt.Sprint(user.ID, i.Service, device, i.Version, time.UnixMicro(i.ValidFrom).UTC().Format(time.RFC3339Nano), to))
+			lines = append(lines, fmt.Sprint(user.ID, i.Service, device,
+				i.Version, time.UnixMicro(i.ValidFrom).UTC().Format(time.RFC3339Nano), to))
 		}
 	}
 	slices.Sort(lines)

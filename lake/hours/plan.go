@@ -40,7 +40,8 @@ type HourPlan struct {
 	Chunks int    `json:"chunks"`
 	// Kept is about how many bytes of text the files had whose rows stay.
 	Kept int64 `json:"kept,omitempty"`
-	// Ledger is the ledger's snapshot before the hour was listed, -1 where it had none; 0: other runs of the hour are not looked for.
+	// Ledger is the ledger's snapshot before the hour was listed, -1 where it had none; 0: other runs of the hour
+	// are not looked for.
 	Ledger int64 `json:"ledger,omitempty"`
 	// LeftOut names the first files that can't be opened, and why.
 	LeftOut []string `json:"left_out,omitempty"`
@@ -60,13 +61,15 @@ type StagedPlan struct {
 	// Bronze, where silver is made from bronze: the ledger's row that bronze goes back to.
 	Bronze *ledger.Hour `json:"bronze,omitempty"`
 	keptPlan
-	// Erasures is the snapshot of ops.erasures that the run began with: what is staged may hold who was forgotten since.
+	// Erasures is the snapshot of ops.erasures that the run began with: what is staged may hold who was forgotten
+	// since.
 	Erasures int64 `json:"erasures,omitempty"`
 }
 
 // place finds a file's place in the plan's files.
 func (p *StagedPlan) place(key string) (int, error) {
-	place, found := slices.BinarySearchFunc(p.Files, key, func(file source.File, key string) int { return strings.Compare(file.Key, key) })
+	place, found := slices.BinarySearchFunc(p.Files,
+		key, func(file source.File, key string) int { return strings.Compare(file.Key, key) })
 	if !found {
 		return 0, fmt.Errorf("the plan does not list %s", key)
 	}
@@ -90,19 +93,22 @@ func LedgerNow(ctx context.Context, l *lake.Lake) (int64, error) {
 	return cmp.Or(lake.HeadOf(loaded), -1), nil
 }
 
-// StagePlan keeps the plan of a run: what it listed, by key, and the chunks that the files were cut into. Files that were read
-// before and are gone or bad now keep their rows. ErrDropped: the hour must not be ingested again.
-func StagePlan(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
+// StagePlan keeps the plan of a run: what it listed, by key, and the chunks that the files were cut into. Files
+// that were read before and are gone or bad now keep their rows. ErrDropped: the hour must not be ingested again.
+func StagePlan(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing,
+	chunks []Chunk) (HourPlan, error) {
 	return stagePlan(ctx, l, run, sourceURL, listing, chunks, keepGone)
 }
 
 // StageNote is StagePlan of an hour of which nothing but the ledger changes, where all its files are gone.
-func StageNote(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
+func StageNote(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing,
+	chunks []Chunk) (HourPlan, error) {
 	return stagePlan(ctx, l, run, sourceURL, listing, chunks, noteGone)
 }
 
 // StageRemoval is StagePlan where the rows of files that are gone or bad shall go.
-func StageRemoval(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing, chunks []Chunk) (HourPlan, error) {
+func StageRemoval(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing,
+	chunks []Chunk) (HourPlan, error) {
 	return stagePlan(ctx, l, run, sourceURL, listing, chunks, removeGone)
 }
 
@@ -115,7 +121,8 @@ const (
 	removeGone                  // their rows go, and so do those of bad files
 )
 
-func stagePlan(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing, chunks []Chunk, gone goneFiles) (HourPlan, error) {
+func stagePlan(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing,
+	chunks []Chunk, gone goneFiles) (HourPlan, error) {
 	if err := ledger.RefuseDropped(ctx, l, run); err != nil {
 		return HourPlan{}, err
 	}
@@ -127,7 +134,8 @@ func stagePlan(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string
 		return HourPlan{}, err
 	}
 	staged := StagedPlan{
-		Source: sourceURL, Files: slices.Clone(listing.Files), Chunks: slices.Clone(chunks), Passed: listing.Passed, PassedOver: listing.PassedOver, Erasures: erasures,
+		Source: sourceURL, Files: slices.Clone(listing.Files), Chunks: slices.Clone(chunks), Passed: listing.Passed,
+		PassedOver: listing.PassedOver, Erasures: erasures,
 	}
 	for _, bad := range listing.Bad {
 		staged.Files = append(staged.Files, bad.File)
@@ -173,7 +181,8 @@ func stagePlan(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string
 	return plan, l.Objects.WriteJSON(plan.Ref, staged)
 }
 
-// readPlan reads a run's plan back. ErrStale: it was taken away, since the run may have staged someone who was forgotten.
+// readPlan reads a run's plan back. ErrStale: it was taken away, since the run may have staged someone who was
+// forgotten.
 func readPlan(l *lake.Lake, plan HourPlan, staged *StagedPlan) error {
 	err := l.Objects.ReadJSON(plan.Ref, staged)
 	if objects.IsMissing(err) {

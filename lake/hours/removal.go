@@ -27,8 +27,8 @@ type Removal struct {
 	Named   []ledger.File `json:"files_named"`
 }
 
-// LostFiles are those of an hour's files whose rows stay only because nobody asked for them to go: they are not listed (any more), or
-// are listed as bad.
+// LostFiles are those of an hour's files whose rows stay only because nobody asked for them to go: they are not
+// listed (any more), or are listed as bad.
 func LostFiles(known []ledger.File, listed source.Listing) (lost []ledger.File) {
 	good := map[string]source.File{}
 	for _, file := range listed.Files {
@@ -106,7 +106,8 @@ func usersOf(ctx context.Context, l *lake.Lake, files map[telemetry.Hour]map[str
 }
 
 // bindingsOf are the users that some sessions named within a time.
-func bindingsOf(ctx context.Context, l *lake.Lake, sessions map[string][]int64, near sessions.Span) (map[string]history.Bindings, error) {
+func bindingsOf(ctx context.Context, l *lake.Lake, sessions map[string][]int64,
+	near sessions.Span) (map[string]history.Bindings, error) {
 	bindings := map[string]history.Bindings{}
 	if len(sessions) == 0 {
 		return bindings, nil

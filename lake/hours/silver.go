@@ -107,7 +107,8 @@ type Sections struct {
 	To   int `json:"to"`
 }
 
-// GroupSections divides the sections of staged chunks into even pieces of work of about size bytes each; nil when nothing waits.
+// GroupSections divides the sections of staged chunks into even pieces of work of about size bytes each; nil when
+// nothing waits.
 func GroupSections(chunks []StagedChunk, size int64) []Sections {
 	var sizes []int64
 	for _, chunk := range chunks {
@@ -162,8 +163,10 @@ type silverStage struct {
 	bindingRows  []lake.BindingRow
 }
 
-// StageSilver gathers some sections of all chunks, drops exact repeats, and writes the hour's silver files for them, uncommitted.
-func StageSilver(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan, chunks []StagedChunk, sections Sections, progress func(done int)) (result StagedSilver, err error) {
+// StageSilver gathers some sections of all chunks, drops exact repeats, and writes the hour's silver files for
+// them, uncommitted.
+func StageSilver(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan, chunks []StagedChunk,
+	sections Sections, progress func(done int)) (result StagedSilver, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("build silver of hour %s: %w", run.Hour, err)
@@ -184,13 +187,16 @@ func StageSilver(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan,
 	defer shuffles.Close()
 
 	s := &silverStage{run: run, plan: &staged}
-	if s.events, err = lake.NewDataWriter[lake.SilverRow](l, lake.SilverEvents, lake.SilverEvents.At(run.Hour)); err != nil {
+	if s.events, err = lake.NewDataWriter[lake.SilverRow](l, lake.SilverEvents,
+		lake.SilverEvents.At(run.Hour)); err != nil {
 		return StagedSilver{}, err
 	}
-	if s.sightings, err = lake.NewDataWriter[lake.SightingRow](l, lake.SilverSightings, lake.SilverSightings.At(run.Hour)); err != nil {
+	if s.sightings, err = lake.NewDataWriter[lake.SightingRow](l, lake.SilverSightings,
+		lake.SilverSightings.At(run.Hour)); err != nil {
 		return StagedSilver{}, err
 	}
-	if s.bindings, err = lake.NewDataWriter[lake.BindingRow](l, lake.SilverBindings, lake.SilverBindings.At(run.Hour)); err != nil {
+	if s.bindings, err = lake.NewDataWriter[lake.BindingRow](l, lake.SilverBindings,
+		lake.SilverBindings.At(run.Hour)); err != nil {
 		return StagedSilver{}, err
 	}
 	defer func() {
@@ -243,7 +249,8 @@ func (s *silverStage) section(candidates []candidate) error {
 		if c.kind != telemetry.KindOther {
 			s.eventRows = append(s.eventRows, s.eventRow(c))
 		}
-		if version := c.attributes[telemetry.AttributeVersion]; c.kind == telemetry.KindSoftwareVersion && version != "" {
+		if version := c.attributes[telemetry.AttributeVersion]; c.kind == telemetry.KindSoftwareVersion &&
+			version != "" {
 			s.sightingRows = append(s.sightingRows, s.sightingRow(c, version))
 		}
 		if c.session == "" {
@@ -288,14 +295,20 @@ func repeats(earlier []*candidate, c *candidate) bool {
 func (s *silverStage) eventRow(c *candidate) lake.SilverRow {
 	a := &c.attributes
 	return lake.SilverRow{
-		EventName: c.kind.String(), SessionID: c.session, Transaction: c.transaction, ServiceName: c.service, Time: c.time,
-		UserID: a[telemetry.AttributeUser], Device: a[telemetry.AttributeDevice], Version: a[telemetry.AttributeVersion],
-		OS: a[telemetry.AttributeOS], Model: a[telemetry.AttributeModel], Memory: a[telemetry.AttributeMemory],
-		Target: a[telemetry.AttributeTarget], Status: a[telemetry.AttributeStatus], Duration: a[telemetry.AttributeDuration],
-		Feature: a[telemetry.AttributeFeature], Code: a[telemetry.AttributeCode], Severity: a[telemetry.AttributeSeverity],
-		Message: a[telemetry.AttributeMessage], Source: a[telemetry.AttributeSource], Campaign: a[telemetry.AttributeCampaign],
+		EventName: c.kind.String(), SessionID: c.session, Transaction: c.transaction, ServiceName: c.service,
+		Time:   c.time,
+		UserID: a[telemetry.AttributeUser], Device: a[telemetry.AttributeDevice],
+		Version: a[telemetry.AttributeVersion],
+		OS:      a[telemetry.AttributeOS], Model: a[telemetry.AttributeModel], Memory: a[telemetry.AttributeMemory],
+		Target: a[telemetry.AttributeTarget], Status: a[telemetry.AttributeStatus],
+		Duration: a[telemetry.AttributeDuration],
+		Feature:  a[telemetry.AttributeFeature], Code: a[telemetry.AttributeCode],
+		Severity: a[telemetry.AttributeSeverity],
+		Message:  a[telemetry.AttributeMessage], Source: a[telemetry.AttributeSource],
+		Campaign:   a[telemetry.AttributeCampaign],
 		Experiment: a[telemetry.AttributeExperiment], Variant: a[telemetry.AttributeVariant],
-		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(), IngestHourOfDay: s.run.Hour.OfDay(),
+		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(),
+		IngestHourOfDay: s.run.Hour.OfDay(),
 	}
 }
 
@@ -303,14 +316,16 @@ func (s *silverStage) sightingRow(c *candidate, version string) lake.SightingRow
 	return lake.SightingRow{
 		SessionKey: c.key, SessionID: c.session, UserID: c.attributes[telemetry.AttributeUser], ServiceName: c.service,
 		Device: c.attributes[telemetry.AttributeDevice], Version: version, Time: c.time, Transaction: c.transaction,
-		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(), IngestHourOfDay: s.run.Hour.OfDay(),
+		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(),
+		IngestHourOfDay: s.run.Hour.OfDay(),
 	}
 }
 
 func (s *silverStage) bindingRow(c *candidate, kind, value string) lake.BindingRow {
 	return lake.BindingRow{
 		SessionKey: c.key, SessionID: c.session, Kind: kind, Value: value, Time: c.time, Transaction: c.transaction,
-		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(), IngestHourOfDay: s.run.Hour.OfDay(),
+		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(),
+		IngestHourOfDay: s.run.Hour.OfDay(),
 	}
 }
 
@@ -323,7 +338,8 @@ func (s *silverStage) close(l *lake.Lake, run lake.Run, sections Sections) (Stag
 	result := StagedSilver{Events: s.events.Written, Sightings: s.sightings.Written, Bindings: s.bindings.Written}
 	name := fmt.Sprintf("%s-s%04d-%d", lake.ShortID(run.ID), sections.From, time.Now().UnixNano())
 	staged := &s.staged
-	for _, closeFile := range []func(string) (*lake.DataFile, error){s.events.Close, s.sightings.Close, s.bindings.Close} {
+	for _, closeFile := range []func(string) (*lake.DataFile, error){s.events.Close, s.sightings.Close,
+		s.bindings.Close} {
 		file, err := closeFile(name)
 		if err != nil {
 			return StagedSilver{}, err

@@ -34,7 +34,8 @@ func (in *Ingester) Timed(b *testing.B, hour telemetry.Hour) {
 		work.Go(func() (err error) {
 			parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
 			if err == nil {
-				chunks[n], err = hours.StageChunk(ctx, in.Lake, run, plan, n, in.Source, parser, func(hours.ChunkCounts) {})
+				chunks[n], err = hours.StageChunk(ctx, in.Lake, run, plan, n, in.Source,
+					parser, func(hours.ChunkCounts) {})
 			}
 			return err
 		})
@@ -82,5 +83,6 @@ func (in *Ingester) Timed(b *testing.B, hour telemetry.Hour) {
 	commit, err := gold.CommitUsers(ctx, in.Lake, users, merged, []lake.Run{run})
 	in.Must(err)
 	lap("gold")
-	b.Logf("%s chunks %d, sections %d, changes %d, late %d, users %d", hour, len(chunks), len(sections), users.Changes, late, commit.Users)
+	b.Logf("%s chunks %d, sections %d, changes %d, late %d, users %d", hour, len(chunks), len(sections), users.Changes,
+		late, commit.Users)
 }

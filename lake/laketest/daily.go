@@ -17,7 +17,8 @@ func (in *Ingester) CountDaily() (daily.Plan, []daily.CountedDates) {
 	var plan daily.Plan
 	in.Do(func() (err error) {
 		in.runs++ // a refresh is one attempt
-		plan, err = daily.PlanDaily(ctx, in.Lake, fmt.Sprintf("daily%05d-%d", in.runs, time.Now().UnixNano()), func(int64) {})
+		plan, err = daily.PlanDaily(ctx, in.Lake, fmt.Sprintf("daily%05d-%d", in.runs, time.Now().UnixNano()),
+			func(int64) {})
 		return err
 	})
 	var counted []daily.CountedDates
@@ -56,7 +57,8 @@ func (in *Ingester) anyDaily(r *rand.Rand) {
 	case 1:
 		plan, counted := in.CountDaily()
 		in.Daily()
-		if _, err := daily.CommitDaily(in.TB.Context(), in.Lake, plan, counted); err != nil && !errors.Is(err, lake.ErrConflict) {
+		if _, err := daily.CommitDaily(in.TB.Context(), in.Lake, plan, counted); err != nil &&
+			!errors.Is(err, lake.ErrConflict) {
 			in.TB.Errorf("a refresh that was overtaken: %v", err)
 		}
 	default:

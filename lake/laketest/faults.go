@@ -33,7 +33,8 @@ type Faults struct {
 
 func init() {
 	icebergio.Unregister("file")
-	icebergio.Register("file", func(context.Context, *url.URL, map[string]string) (icebergio.IO, error) { return faultyFS{}, nil })
+	icebergio.Register("file",
+		func(context.Context, *url.URL, map[string]string) (icebergio.IO, error) { return faultyFS{}, nil })
 }
 
 // fails tells whether a call is to fail, and if so whether after its effect.

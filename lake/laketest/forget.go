@@ -36,16 +36,21 @@ func (in *Ingester) FillForgetWorld() (hour telemetry.Hour) {
 		"a line that is none, of somebody else",
 		Event("27T05:12", "s2", "Crash", "Message", "no friend "+Gone+" found", "UserId", "p2"))
 	in.Put("27T06/a.tsv",
-		Login("27T06:00", GoneSession, Gone), DeviceInfo("27T06:01", GoneSession, "Gameboy"), Sighting("27T06:02", "s1", "1.1"),
-		Login("27T06:10", shared2, Gone), DeviceInfo("27T06:11", shared2, "Tablet"), Sighting("27T06:12", shared2, "2.0"),
+		Login("27T06:00", GoneSession, Gone), DeviceInfo("27T06:01", GoneSession, "Gameboy"),
+		Sighting("27T06:02", "s1", "1.1"),
+		Login("27T06:10", shared2, Gone), DeviceInfo("27T06:11", shared2, "Tablet"),
+		Sighting("27T06:12", shared2, "2.0"),
 		Login("27T06:20", shared2, "p2"), Sighting("27T06:22", shared2, "2.1"))
-	in.Put("27T07/a.tsv", Sighting("27T07:00", "s3", "1.0", "UserId", Gone), Sighting("27T07:01", "s4", "3.0", "UserId", "p3"))
+	in.Put("27T07/a.tsv", Sighting("27T07:00", "s3", "1.0", "UserId", Gone),
+		Sighting("27T07:01", "s4", "3.0", "UserId", "p3"))
 	for i := range 3 {
 		in.Ingest(hour + telemetry.Hour(i))
 	}
 	// An hour that is replaced: what it was stays readable in the snapshots.
-	in.Put("27T05/a.tsv", Sighting("27T05:01", "s1", "1.0"), Login("27T05:02", "s1", "p1"), Sighting("27T05:10", GoneSession, "1.0"),
-		Event("27T05:11", GoneSession, "Chat", "Text", "hello"), "a line that is none, of 'UserId': '"+Gone+"'", "a line that is none, of somebody else",
+	in.Put("27T05/a.tsv", Sighting("27T05:01", "s1", "1.0"), Login("27T05:02", "s1", "p1"),
+		Sighting("27T05:10", GoneSession, "1.0"),
+		Event("27T05:11", GoneSession, "Chat", "Text", "hello"), "a line that is none, of 'UserId': '"+Gone+"'",
+		"a line that is none, of somebody else",
 		Event("27T05:12", "s2", "Crash", "Message", "no friend "+Gone+" found", "UserId", "p2"))
 	in.Ingest(hour)
 	return hour
@@ -83,8 +88,8 @@ func (in *Ingester) ForgetRest(erasure string) (forgotten.Erasure, []forget.Eras
 	return done, tables
 }
 
-// Remains looks for texts in every object of the warehouse and in the catalog: in names, in bytes with and without escapes, and in
-// decoded Parquet. Avro is decoded by the library. It shares nothing with the proof.
+// Remains looks for texts in every object of the warehouse and in the catalog: in names, in bytes with and without
+// escapes, and in decoded Parquet. Avro is decoded by the library. It shares nothing with the proof.
 func (in *Ingester) Remains(texts ...string) (found []string) {
 	in.TB.Helper()
 	has := func(data []byte) bool {
@@ -133,7 +138,8 @@ func (in *Ingester) Remains(texts ...string) (found []string) {
 			found = append(found, path)
 		}
 	}
-	for _, query := range []string{"SELECT metadata_location, previous_metadata_location FROM iceberg_tables", "SELECT property_key, property_value FROM iceberg_namespace_properties"} {
+	for _, query := range []string{"SELECT metadata_location, previous_metadata_location FROM iceberg_tables",
+		"SELECT property_key, property_value FROM iceberg_namespace_properties"} {
 		rows, err := in.Lake.Db.QueryContext(in.TB.Context(), query)
 		in.Must(err)
 		for rows.Next() {
@@ -156,7 +162,8 @@ func (in *Ingester) Remains(texts ...string) (found []string) {
 		for path, manifest := range history.Manifests {
 			for _, entry := range manifest.Entries {
 				text := entry.DataFile().FilePath()
-				for _, bounds := range []map[int][]byte{entry.DataFile().LowerBoundValues(), entry.DataFile().UpperBoundValues()} {
+				for _, bounds := range []map[int][]byte{entry.DataFile().LowerBoundValues(),
+					entry.DataFile().UpperBoundValues()} {
 					for _, value := range bounds {
 						text += "\n" + string(value)
 					}

@@ -26,7 +26,8 @@ func (in *Ingester) PutUsers(hour telemetry.Hour, users, files, n int) {
 		out := bufio.NewWriterSize(f, 1<<20)
 		for user := file; user < users; user += files {
 			at := hour.Start().Add(time.Duration(user%3600000) * time.Millisecond)
-			fmt.Fprintf(out, "Telemetry\t%s\tApp\tS%d-%d\t1\t{'Name': 'SoftwareVersion', 'Version': '1.%d.%d', 'Device': 'PC', 'UserId': '%016x'}\n",
+			fmt.Fprintf(out, "Telemetry\t%s\tApp\tS%d-%d\t1\t{'Name': 'SoftwareVersion', 'Version': '1.%d.%d', "+
+				"'Device': 'PC', 'UserId': '%016x'}\n",
 				at.Format("2006-01-02T15:04:05.000Z"), hour, user, n, user%17, user)
 		}
 		in.Must(out.Flush())
@@ -34,8 +35,8 @@ func (in *Ingester) PutUsers(hour telemetry.Hour, users, files, n int) {
 	}
 }
 
-// FilesHolding are the data files of all versions of all tables with their sizes, and which of them hold a user: found by
-// opening each, and looking at every text.
+// FilesHolding are the data files of all versions of all tables with their sizes, and which of them hold a user:
+// found by opening each, and looking at every text.
 func (in *Ingester) FilesHolding(user string) (files map[string]map[string]int64, holding map[string]bool) {
 	in.TB.Helper()
 	files, holding = map[string]map[string]int64{}, map[string]bool{}
@@ -53,7 +54,8 @@ func (in *Ingester) FilesHolding(user string) (files map[string]map[string]int64
 		for _, path := range slices.Sorted(maps.Keys(history.Live)) {
 			file := history.Live[path]
 			files[definition.Name][path] = file.FileSizeBytes()
-			where, err := forget.FindIn(in.TB.Context(), in.Lake, forget.LooseFile{Path: path, Size: file.FileSizeBytes()}, wanted)
+			where, err := forget.FindIn(in.TB.Context(), in.Lake,
+				forget.LooseFile{Path: path, Size: file.FileSizeBytes()}, wanted)
 			in.Must(err)
 			holding[path] = strings.TrimSpace(where) != ""
 		}

@@ -12,13 +12,19 @@ import (
 // FillTogetherWorld is a world of two users of whom each has a session alone, one with the other, and one with others.
 func (in *Ingester) FillTogetherWorld() (hour telemetry.Hour) {
 	in.TB.Helper()
-	in.Put("27T05/a.tsv", Sighting("27T05:10", GoneSession, "1.0"), Sighting("27T05:11", Gone2Session, "1.0"), Sighting("27T05:12", BothSession, "1.0"),
+	in.Put("27T05/a.tsv", Sighting("27T05:10", GoneSession, "1.0"), Sighting("27T05:11", Gone2Session, "1.0"),
+		Sighting("27T05:12", BothSession, "1.0"),
 		Sighting("27T05:13", threeSession, "1.0"), Sighting("27T05:14", "s1", "1.0"))
-	in.Put("27T06/a.tsv", Login("27T06:00", GoneSession, Gone), Login("27T06:01", Gone2Session, Gone2), Login("27T06:10", BothSession, Gone),
-		DeviceInfo("27T06:11", BothSession, "Tablet"), Sighting("27T06:12", BothSession, "2.0"), Login("27T06:20", BothSession, Gone2), Sighting("27T06:22", BothSession, "2.1"),
-		Login("27T06:30", threeSession, Gone), Login("27T06:40", threeSession, Gone2), Sighting("27T06:42", threeSession, "3.0"),
-		Login("27T06:50", threeSession, "p2"), DeviceInfo("27T06:51", threeSession, "Phone"), Sighting("27T06:52", threeSession, "3.1"))
-	in.Put("27T07/a.tsv", Sighting("27T07:00", BothSession, "2.2"), Event("27T07:01", BothSession, "Chat"), Sighting("27T07:02", threeSession, "3.2"),
+	in.Put("27T06/a.tsv", Login("27T06:00", GoneSession, Gone), Login("27T06:01", Gone2Session, Gone2),
+		Login("27T06:10", BothSession, Gone),
+		DeviceInfo("27T06:11", BothSession, "Tablet"), Sighting("27T06:12", BothSession, "2.0"),
+		Login("27T06:20", BothSession, Gone2), Sighting("27T06:22", BothSession, "2.1"),
+		Login("27T06:30", threeSession, Gone), Login("27T06:40", threeSession, Gone2),
+		Sighting("27T06:42", threeSession, "3.0"),
+		Login("27T06:50", threeSession, "p2"), DeviceInfo("27T06:51", threeSession, "Phone"),
+		Sighting("27T06:52", threeSession, "3.1"))
+	in.Put("27T07/a.tsv", Sighting("27T07:00", BothSession, "2.2"), Event("27T07:01", BothSession, "Chat"),
+		Sighting("27T07:02", threeSession, "3.2"),
 		Event("27T07:03", "s9", "Crash", "Message", Gone+" met "+Gone2, "UserId", "p2"))
 	hour = HourAt(in.TB, "2022-05-27T05")
 	for i := range 3 {
@@ -27,8 +33,8 @@ func (in *Ingester) FillTogetherWorld() (hour telemetry.Hour) {
 	return hour
 }
 
-// ForgetLikeWorkflow takes the steps as ForgetUser does, again and again while the proof finds the user. It tells whether another
-// run ended the erasure.
+// ForgetLikeWorkflow takes the steps as ForgetUser does, again and again while the proof finds the user. It tells
+// whether another run ended the erasure.
 func (in *Ingester) ForgetLikeWorkflow(erasure string) (elsewhere bool, err error) {
 	in.TB.Helper()
 	var remains []forget.Remain
@@ -58,7 +64,8 @@ func (in *Ingester) ForgetLikeWorkflow(erasure string) (elsewhere bool, err erro
 func (in *Ingester) retry(step func() error) {
 	in.TB.Helper()
 	for range 50 {
-		if err := step(); err == nil || errors.Is(err, lake.ErrStale) || errors.Is(err, lake.ErrNotForgetting) || in.TB.Context().Err() != nil {
+		if err := step(); err == nil || errors.Is(err, lake.ErrStale) || errors.Is(err, lake.ErrNotForgetting) ||
+			in.TB.Context().Err() != nil {
 			return
 		}
 	}
@@ -71,7 +78,8 @@ func (in *Ingester) ForgetOnce(erasure string) (tables []forget.ErasedTable, pro
 		if err == nil {
 			in.retry(func() error {
 				var erased forget.ErasedTable
-				if erased, err = forget.EraseTable(ctx, in.Lake, erasure, name, telemetry.Options{}, func(int64) {}); err == nil {
+				if erased, err = forget.EraseTable(ctx, in.Lake, erasure, name, telemetry.Options{},
+					func(int64) {}); err == nil {
 					tables = append(tables, erased)
 				}
 				return err

@@ -17,9 +17,11 @@ func (in *Ingester) FileStates(hour telemetry.Hour) []string {
 	states := []string{}
 	for _, row := range rows {
 		if row.Lines != row.Events+row.Rejects+row.Blanks {
-			in.TB.Errorf("%s: %d lines, %d events, %d rejects, %d blanks", row.Key, row.Lines, row.Events, row.Rejects, row.Blanks)
+			in.TB.Errorf("%s: %d lines, %d events, %d rejects, %d blanks", row.Key, row.Lines, row.Events, row.Rejects,
+				row.Blanks)
 		}
-		states = append(states, fmt.Sprintf("%s=%s:%d", row.Key[strings.LastIndexByte(row.Key, '/')+1:], row.State, row.Events))
+		states = append(states, fmt.Sprintf("%s=%s:%d", row.Key[strings.LastIndexByte(row.Key, '/')+1:],
+			row.State, row.Events))
 	}
 	slices.Sort(states)
 	return states

@@ -54,7 +54,8 @@ func Shared(t *testing.T, folder string) string {
 func NewLake(t testing.TB) *lake.Lake {
 	t.Helper()
 	dir := t.TempDir()
-	l, err := lake.Open(t.Context(), lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse", Buckets: 4})
+	l, err := lake.Open(t.Context(),
+		lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse", Buckets: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,8 @@ func (in *Ingester) Do(step func() error) {
 func (in *Ingester) try(step func() error) error {
 	in.TB.Helper()
 	err := step()
-	for ; err != nil && !errors.Is(err, lake.ErrStale) && !errors.Is(err, hours.ErrNoBronze) && in.Failed != nil; err = step() {
+	for ; err != nil && !errors.Is(err, lake.ErrStale) && !errors.Is(err, hours.ErrNoBronze) &&
+		in.Failed != nil; err = step() {
 		in.Failed(err)
 	}
 	return err
@@ -152,16 +154,19 @@ func (in *Ingester) tryStage(run lake.Run) (s StagedHour, err error) {
 	var listing source.Listing
 	in.Do(func() (err error) { listing, err = in.Source.List(ctx, hour); return err })
 	chunks := in.Cut(listing.Files)
-	plan := func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan, error) {
+	plan := func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan,
+		error) {
 		return hours.StagePlan(ctx, in.Lake, a1, a2, a3, a4)
 	}
 	switch {
 	case in.RemoveGone:
-		plan = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan, error) {
+		plan = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan,
+			error) {
 			return hours.StageRemoval(ctx, in.Lake, a1, a2, a3, a4)
 		}
 	case in.NoteGone:
-		plan = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan, error) {
+		plan = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan,
+			error) {
 			return hours.StageNote(ctx, in.Lake, a1, a2, a3, a4)
 		}
 	}
@@ -243,7 +248,9 @@ func (in *Ingester) Cut(files []source.File) []hours.Chunk {
 			if i+1 < len(starts) {
 				length = starts[i+1].Offset - start.Offset
 			}
-			chunks = append(chunks, hours.Chunk{Pieces: []hours.Piece{{File: file, Offset: start.Offset, Length: length, Line: start.Line}}})
+			chunks = append(chunks,
+				hours.Chunk{Pieces: []hours.Piece{
+					{File: file, Offset: start.Offset, Length: length, Line: start.Line}}})
 		}
 	}
 	return chunks
@@ -262,7 +269,8 @@ func (in *Ingester) MergeAgain(again gold.Again) (gold.Plan, []gold.Merged) {
 	var plan gold.Plan
 	in.Do(func() (err error) {
 		in.runs++ // a round is one attempt
-		plan, err = gold.PlanUsers(ctx, in.Lake, fmt.Sprintf("round%05d-%d", in.runs, time.Now().UnixNano()), again, func(int64) {})
+		plan, err = gold.PlanUsers(ctx, in.Lake, fmt.Sprintf("round%05d-%d", in.runs, time.Now().UnixNano()), again,
+			func(int64) {})
 		return err
 	})
 	var merged []gold.Merged

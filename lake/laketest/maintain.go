@@ -43,10 +43,12 @@ func Compact[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition)
 	rewrite := transaction.NewRewrite(nil)
 	for n, file := range files {
 		var rows []T
-		if err := lake.ScanRows(ctx, l, file, func(batch []T) error { rows = append(rows, batch...); return nil }); err != nil {
+		if err := lake.ScanRows(ctx, l, file,
+			func(batch []T) error { rows = append(rows, batch...); return nil }); err != nil {
 			t.Fatal(err)
 		}
-		writer, err := lake.NewDataWriter[T](l, definition, lake.Partition{Folder: "compacted", Values: file.Partition()})
+		writer, err := lake.NewDataWriter[T](l, definition,
+			lake.Partition{Folder: "compacted", Values: file.Partition()})
 		if err == nil {
 			err = writer.Append(rows, 0)
 		}
@@ -95,7 +97,8 @@ type Footprint struct {
 }
 
 func (f Footprint) String() string {
-	return fmt.Sprintf("%d data files, %d manifests and lists, %d metadata files, %d kB of metadata", f.Data, f.Manifests, f.Metadata, f.MetadataBytes>>10)
+	return fmt.Sprintf("%d data files, %d manifests and lists, %d metadata files, %d kB of metadata",
+		f.Data, f.Manifests, f.Metadata, f.MetadataBytes>>10)
 }
 
 func FootprintOf(t testing.TB, l *lake.Lake) (f Footprint) {
@@ -149,7 +152,8 @@ func MonthLines(hour string, file int) []string {
 	var lines []string
 	for i := range 5 {
 		session := fmt.Sprintf("s%s-%d-%d", hour, file, i)
-		lines = append(lines, Sighting(fmt.Sprintf("%s:%02d", hour, 10+i), session, "1."+hour[:2]), Event(fmt.Sprintf("%s:%02d", hour, 20+i), session, "Click"))
+		lines = append(lines, Sighting(fmt.Sprintf("%s:%02d", hour, 10+i), session, "1."+hour[:2]),
+			Event(fmt.Sprintf("%s:%02d", hour, 20+i), session, "Click"))
 		if i%2 == 0 {
 			lines = append(lines, Login(fmt.Sprintf("%s:%02d", hour, 30+i), session, fmt.Sprintf("p%d-%d", file, i)))
 		}
@@ -179,7 +183,8 @@ func (in *Ingester) IngestBeside(hour telemetry.Hour) {
 func Leftovers(t testing.TB, folder string) (left []string) {
 	t.Helper()
 	if err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && (strings.Contains(path, "_staging") || strings.HasPrefix(entry.Name(), ".versionlake-")) {
+		if err == nil && !entry.IsDir() &&
+			(strings.Contains(path, "_staging") || strings.HasPrefix(entry.Name(), ".versionlake-")) {
 			left = append(left, path)
 		}
 		return err

@@ -40,8 +40,8 @@ type PlanRun struct {
 	Waiting []lake.Run // that gold was not seen to show
 	late    []string   // erasures of which hours brought new sessions
 	Truth   *truth
-	// lost are hours that a run left half-way, whose snapshots, by which verify knows them, were expired since. Of these it rightly
-	// complains, until the hour is ingested.
+	// lost are hours that a run left half-way, whose snapshots, by which verify knows them, were expired since. Of
+	// these it rightly complains, until the hour is ingested.
 	Lost map[telemetry.Hour]bool
 }
 
@@ -255,7 +255,8 @@ func (p *PlanRun) do(step PlanStep) {
 			p.Waiting = append(slices.Clip(p.Waiting), run)
 		}
 	case "users": // from silver: those of a range of hours, or all
-		plan, merged := in.MergeAgain(gold.Again{All: r.IntN(3) == 0, Hours: []gold.HourRange{{From: hour, To: hour + 1 + telemetry.Hour(r.IntN(3))}}})
+		plan, merged := in.MergeAgain(gold.Again{All: r.IntN(3) == 0,
+			Hours: []gold.HourRange{{From: hour, To: hour + 1 + telemetry.Hour(r.IntN(3))}}})
 		p.Waiting = in.CommitGold(plan, merged, p.Waiting...).Waiting
 	case "gold":
 		p.Gold()
@@ -266,14 +267,17 @@ func (p *PlanRun) do(step PlanStep) {
 		before, _ := Snapshots(in.TB, in.Lake, lake.GoldUsers)
 		p.Gold()
 		after, _ := Snapshots(in.TB, in.Lake, lake.GoldUsers)
-		if _, err := gold.CommitUsers(ctx, in.Lake, plan, merged, nil); len(after) > len(before) && !errors.Is(err, lake.ErrConflict) {
+		if _, err := gold.CommitUsers(ctx, in.Lake, plan, merged, nil); len(after) > len(before) &&
+			!errors.Is(err, lake.ErrConflict) {
 			in.TB.Errorf("a round that was overtaken: %v", err)
 		}
 	case "compact":
-		if ids, _ := Snapshots(in.TB, in.Lake, lake.SilverSightings); len(ids) > 0 && len(RowsOf[lake.SightingRow](in.TB, in.Lake, lake.SilverSightings)) > 0 {
+		if ids, _ := Snapshots(in.TB, in.Lake, lake.SilverSightings); len(ids) > 0 &&
+			len(RowsOf[lake.SightingRow](in.TB, in.Lake, lake.SilverSightings)) > 0 {
 			Compact[lake.SightingRow](in.TB, in.Lake, lake.SilverSightings)
 		}
-		if ids, _ := Snapshots(in.TB, in.Lake, lake.SilverBindings); len(ids) > 0 && len(RowsOf[lake.BindingRow](in.TB, in.Lake, lake.SilverBindings)) > 0 {
+		if ids, _ := Snapshots(in.TB, in.Lake, lake.SilverBindings); len(ids) > 0 &&
+			len(RowsOf[lake.BindingRow](in.TB, in.Lake, lake.SilverBindings)) > 0 {
 			Compact[lake.BindingRow](in.TB, in.Lake, lake.SilverBindings)
 		}
 	case "reopen": // another process goes on
@@ -316,7 +320,11 @@ func (p *PlanRun) together(hour telemetry.Hour, r *rand.Rand) {
 	var left map[telemetry.Hour]error
 	err := error(lake.ErrStale)
 	if !stale {
-		err = in.try(func() (err error) { _, left, err = hours.CommitHours(in.TB.Context(), in.Lake, staged); return err })
+		err = in.try(func() (err error) {
+			_,
+				left, err = hours.CommitHours(in.TB.Context(), in.Lake, staged)
+			return err
+		})
 	}
 	if !errors.Is(err, lake.ErrStale) {
 		in.Must(err)

@@ -13,13 +13,14 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// truth is what bronze must have of each file of a plan: the lines of its last good version that a run read which reached the ledger. It
-// follows the files on the disk and the ledger, and nothing else.
+// truth is what bronze must have of each file of a plan: the lines of its last good version that a run read which
+// reached the ledger. It follows the files on the disk and the ledger, and nothing else.
 type truth struct {
 	forget bool // lines of the forgotten go: not followed
 	files  map[string][]byte
 	staged map[lake.Run]stagedTruth
-	// unsure are hours of which a run that was given up left something, and of which no snapshot tells any more what was there before.
+	// unsure are hours of which a run that was given up left something, and of which no snapshot tells any more
+	// what was there before.
 	unsure map[telemetry.Hour]bool
 }
 
@@ -31,7 +32,8 @@ type stagedTruth struct {
 }
 
 func NewTruth(forget bool) *truth {
-	return &truth{forget: forget, files: map[string][]byte{}, staged: map[lake.Run]stagedTruth{}, unsure: map[telemetry.Hour]bool{}}
+	return &truth{forget: forget, files: map[string][]byte{}, staged: map[lake.Run]stagedTruth{},
+		unsure: map[telemetry.Hour]bool{}}
 }
 
 // follow takes in the runs that reached the ledger since.
@@ -100,7 +102,8 @@ func (f *truth) Check(t testing.TB, p *PlanRun) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Fatalf("bronze has\n%s\nand the last good versions of the files\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Fatalf("bronze has\n%s\nand the last good versions of the files\n%s", strings.Join(got, "\n"),
+			strings.Join(want, "\n"))
 	}
 }
 
@@ -133,7 +136,8 @@ func VerifiedAs(t testing.TB, l *lake.Lake, parsing telemetry.Options) ([]string
 	t.Helper()
 	lines := []string{}
 	checked, err := verify.Run(t.Context(), l, verify.Options{Parsing: parsing}, func(d verify.Difference) error {
-		lines = append(lines, fmt.Sprintf("%d %s %s %s %s %s: %s", d.Rule, d.Table, d.Version, d.Hour, d.File, d.User, d.Text))
+		lines = append(lines, fmt.Sprintf("%d %s %s %s %s %s: %s", d.Rule, d.Table, d.Version, d.Hour, d.File, d.User,
+			d.Text))
 		return nil
 	})
 	if err != nil {

@@ -30,7 +30,8 @@ func CheckInstalledBase(t testing.TB, l *lake.Lake) {
 		if at[row.Date] == nil {
 			at[row.Date] = map[key]int64{}
 		}
-		at[row.Date][key{row.Service, row.Version, row.Device}] = row.NewInstallations + row.UpgradesIn + row.DowngradesIn - row.UpgradesOut - row.DowngradesOut
+		at[row.Date][key{row.Service, row.Version, row.Device}] = row.NewInstallations + row.UpgradesIn +
+			row.DowngradesIn - row.UpgradesOut - row.DowngradesOut
 	}
 	users := RowsOf[lake.UserRow](t, l, lake.GoldUsers)
 	base := map[key]int64{}
@@ -49,12 +50,14 @@ func CheckInstalledBase(t testing.TB, l *lake.Lake) {
 		}
 		for key, n := range base {
 			if n != want[key] {
-				t.Errorf("at the end of %s, %v is installed %d times, and by gold.version_daily %d", lake.FormatDate(date), key, want[key], n)
+				t.Errorf("at the end of %s, %v is installed %d times, and by gold.version_daily %d",
+					lake.FormatDate(date), key, want[key], n)
 			}
 			delete(want, key)
 		}
 		for key, n := range want {
-			t.Errorf("at the end of %s, %v is installed %d times, and not by gold.version_daily", lake.FormatDate(date), key, n)
+			t.Errorf("at the end of %s, %v is installed %d times, and not by gold.version_daily", lake.FormatDate(date),
+				key, n)
 		}
 	}
 }
@@ -71,7 +74,8 @@ func PlantDaily[T any](t *testing.T, l *lake.Lake, definition lake.TableDefiniti
 		if err != nil {
 			return nil, err
 		}
-		writer, err := lake.NewDataWriter[T](l, definition, lake.Partition{Folder: "planted", Values: live[0].Partition()})
+		writer, err := lake.NewDataWriter[T](l, definition,
+			lake.Partition{Folder: "planted", Values: live[0].Partition()})
 		if err != nil {
 			return nil, err
 		}
@@ -98,7 +102,8 @@ func smallWorldLines(r *rand.Rand, lines []string) []string {
 
 // DumpAll is every row of bronze, silver and gold.
 func DumpAll(t testing.TB, l *lake.Lake) string {
-	return UsersNow(t, l) + DumpHours(t, l) + Dump[lake.VersionDailyRow](t, l, lake.GoldVersionDaily) + Dump[lake.EventDailyRow](t, l, lake.GoldEventDaily)
+	return UsersNow(t, l) + DumpHours(t, l) + Dump[lake.VersionDailyRow](t, l, lake.GoldVersionDaily) +
+		Dump[lake.EventDailyRow](t, l, lake.GoldEventDaily)
 }
 
 // UsersNow is gold; empty where nobody has come into it yet.
@@ -133,7 +138,8 @@ func CheckVersions(t testing.TB, l *lake.Lake) {
 			}
 			last = user.ID
 			checkIntervals(t, user)
-			if one, found, err := gold.User(t.Context(), l, version, user.ID); err != nil || !found || Marshal(t, one) != Marshal(t, user) {
+			if one, found, err := gold.User(t.Context(), l, version, user.ID); err != nil || !found ||
+				Marshal(t, one) != Marshal(t, user) {
 				t.Errorf("version %+v: user %q alone is %+v, %v, %v", version, user.ID, one, found, err)
 			}
 		}
@@ -149,8 +155,10 @@ func checkIntervals(t testing.TB, user history.User) {
 	before := map[[2]string]history.Interval{}
 	for _, i := range user.History {
 		at := [2]string{i.Service, i.Device}
-		// The last sighting may share the microsecond at which the next version begins: of two at one moment, the last counts.
-		if b, ok := before[at]; ok && (b.Open || b.ValidTo != i.ValidFrom || b.Version == i.Version || b.LastSeenAt > i.ValidFrom) {
+		// The last sighting may share the microsecond at which the next version begins: of two at one moment, the
+		// last counts.
+		if b, ok := before[at]; ok &&
+			(b.Open || b.ValidTo != i.ValidFrom || b.Version == i.Version || b.LastSeenAt > i.ValidFrom) {
 			t.Errorf("user %q: %+v is followed by %+v", user.ID, b, i)
 		}
 		if !i.Open && i.ValidTo <= i.ValidFrom || i.Sightings < 1 || i.LastSeenAt < i.ValidFrom {
@@ -184,9 +192,11 @@ func CheckVerify(t testing.TB, l *lake.Lake) verify.Verified {
 // PlantedWorld is a small lake in which all is well: three hours, bad lines, a torn file, a session that becomes known.
 func PlantedWorld(t testing.TB) *Ingester {
 	in := NewWorld(t)
-	in.Put("27T05/a.tsv", Sighting("27T05:10", "s1", "1.0"), Sighting("27T05:20", "s1", "1.1"), Sighting("27T05:20", "s1", "1.1"), "broken", "",
+	in.Put("27T05/a.tsv", Sighting("27T05:10", "s1", "1.0"), Sighting("27T05:20", "s1", "1.1"),
+		Sighting("27T05:20", "s1", "1.1"), "broken", "",
 		Sighting("27T05:15", "s2", "1.0", "UserId", "p2", "Device", "D"), Event("27T05:30", "s2", "Other"))
-	in.Put("27T06/a.tsv", Login("27T06:10", "s1", "p1"), DeviceInfo("27T06:10", "s1", "E"), Sighting("27T06:40", "s1", "1.0"))
+	in.Put("27T06/a.tsv", Login("27T06:10", "s1", "p1"), DeviceInfo("27T06:10", "s1", "E"),
+		Sighting("27T06:40", "s1", "1.0"))
 	in.PutBytes("27T06/b.tsv.gz", []byte("\x1f\x8b\x08torn"))
 	in.Put("27T08/a.tsv", Event("27T08:00", "s3", "Notification", "Target", "1.2"))
 	for _, hour := range []string{"2022-05-27T05", "2022-05-27T06", "2022-05-27T07", "2022-05-27T08"} {
@@ -207,7 +217,8 @@ func Plant[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition, h
 	}
 }
 
-func planted[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition, loaded *table.Table, hour string, alter func([]T) []T) (*lake.Change, error) {
+func planted[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition, loaded *table.Table, hour string,
+	alter func([]T) []T) (*lake.Change, error) {
 	live, err := lake.LiveFiles(t.Context(), loaded)
 	if err != nil {
 		return nil, err
@@ -226,7 +237,8 @@ func planted[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition,
 				if int32(place.Values[lake.PartitionFieldID].(iceberg.Date)) != HourAt(t, hour).Date() {
 					continue
 				}
-			} else if first, last, err := definition.HoursOf(file); err != nil || HourAt(t, hour) < first || HourAt(t, hour) > last {
+			} else if first, last, err := definition.HoursOf(file); err != nil || HourAt(t, hour) < first ||
+				HourAt(t, hour) > last {
 				continue
 			}
 		}
@@ -286,7 +298,8 @@ func CheckSays(t *testing.T, lines, patterns []string) {
 		}
 	}
 	for _, line := range lines {
-		if !slices.ContainsFunc(patterns, func(pattern string) bool { return regexp.MustCompile(pattern).MatchString(line) }) {
+		if !slices.ContainsFunc(patterns,
+			func(pattern string) bool { return regexp.MustCompile(pattern).MatchString(line) }) {
 			t.Errorf("not meant: %s", line)
 		}
 	}

@@ -131,7 +131,8 @@ func Marshal(t testing.TB, value any) string {
 // DumpHours is every row of bronze and silver, sorted.
 func DumpHours(t testing.TB, l *lake.Lake) string {
 	t.Helper()
-	return Dump[lake.EventRow](t, l, lake.BronzeEvents) + Dump[lake.RejectRow](t, l, lake.BronzeRejects) + Dump[lake.SilverRow](t, l, lake.SilverEvents) +
+	return Dump[lake.EventRow](t, l, lake.BronzeEvents) + Dump[lake.RejectRow](t, l, lake.BronzeRejects) +
+		Dump[lake.SilverRow](t, l, lake.SilverEvents) +
 		Dump[lake.SightingRow](t, l, lake.SilverSightings) + Dump[lake.BindingRow](t, l, lake.SilverBindings)
 }
 
@@ -157,7 +158,8 @@ func Snapshots(t testing.TB, l *lake.Lake, definition lake.TableDefinition) (ids
 // Naive recomputes gold from silver's rows by brute force, in the form of users.
 func Naive(t testing.TB, l *lake.Lake) string {
 	t.Helper()
-	return naiveGold(t, RowsOf[lake.SightingRow](t, l, lake.SilverSightings), RowsOf[lake.BindingRow](t, l, lake.SilverBindings))
+	return naiveGold(t, RowsOf[lake.SightingRow](t, l, lake.SilverSightings),
+		RowsOf[lake.BindingRow](t, l, lake.SilverBindings))
 }
 
 // NaiveSource recomputes gold from the lines of all hours in the source: the whole path again, in the simplest way.
@@ -173,7 +175,8 @@ func NaiveSource(t testing.TB, in *Ingester) string {
 }
 
 // sourceFacts finds the sightings and bindings of an hour's files.
-func sourceFacts(t testing.TB, in *Ingester, hour telemetry.Hour) (sightings []lake.SightingRow, bindings []lake.BindingRow) {
+func sourceFacts(t testing.TB, in *Ingester,
+	hour telemetry.Hour) (sightings []lake.SightingRow, bindings []lake.BindingRow) {
 	t.Helper()
 	parsing := in.Parsing
 	parsing.Hour = hour
@@ -206,16 +209,21 @@ func sourceFacts(t testing.TB, in *Ingester, hour telemetry.Hour) (sightings []l
 			}
 			seen[repeat] = true
 			value := func(a telemetry.Attribute) string { text, _ := e.Attribute(a); return string(text) }
-			user, device, version := value(telemetry.AttributeUser), value(telemetry.AttributeDevice), value(telemetry.AttributeVersion)
+			user, device, version := value(telemetry.AttributeUser), value(telemetry.AttributeDevice), value(
+				telemetry.AttributeVersion)
 			if e.Kind == telemetry.KindSoftwareVersion && version != "" {
-				sightings = append(sightings, lake.SightingRow{SessionID: string(e.Session), UserID: user, ServiceName: string(e.ServiceName), Device: device,
-					Version: version, Time: e.Time, Transaction: e.Transaction, FileName: file.Key, LineNumber: line.Number})
+				sightings = append(sightings,
+					lake.SightingRow{SessionID: string(e.Session), UserID: user, ServiceName: string(e.ServiceName),
+						Device:  device,
+						Version: version, Time: e.Time, Transaction: e.Transaction, FileName: file.Key,
+						LineNumber: line.Number})
 			}
 			if len(e.Session) == 0 {
 				continue
 			}
-			binding := lake.BindingRow{SessionID: string(e.Session), Kind: "user", Value: user, Time: e.Time, Transaction: e.Transaction,
-				FileName: file.Key, LineNumber: line.Number}
+			binding := lake.BindingRow{SessionID: string(e.Session), Kind: "user", Value: user, Time: e.Time,
+				Transaction: e.Transaction,
+				FileName:    file.Key, LineNumber: line.Number}
 			if user != "" {
 				bindings = append(bindings, binding)
 			}
@@ -260,8 +268,9 @@ func naiveGold(t testing.TB, sightings []lake.SightingRow, bindings []lake.Bindi
 			device = naiveBinding(s, bySession[s.SessionID], "device")
 		}
 		id, _ := history.UserID(user, s.SessionID)
-		users[id] = append(users[id], history.Sighting{Service: s.ServiceName, Device: device, HasDevice: device != "", Version: s.Version,
-			Time: s.Time, Transaction: s.Transaction, File: s.FileName, Line: s.LineNumber})
+		users[id] = append(users[id],
+			history.Sighting{Service: s.ServiceName, Device: device, HasDevice: device != "", Version: s.Version,
+				Time: s.Time, Transaction: s.Transaction, File: s.FileName, Line: s.LineNumber})
 	}
 	var text bytes.Buffer
 	for _, id := range slices.Sorted(maps.Keys(users)) {
@@ -289,7 +298,8 @@ func naiveBinding(s lake.SightingRow, bindings []lake.BindingRow, kind string) s
 	}
 	order := func(a, b lake.BindingRow) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction),
-			strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber), strings.Compare(b.Value, a.Value))
+			strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber),
+			strings.Compare(b.Value, a.Value))
 	}
 	switch {
 	case len(before) > 0:

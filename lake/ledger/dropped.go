@@ -84,6 +84,7 @@ func RefuseIfDropped(ctx context.Context, l *lake.Lake, dropped *table.Table, ru
 		return err
 	}
 	before, _ := DroppedBefore(dropped)
-	return fmt.Errorf("%w: the rows of %s before %s were dropped, and hour %s would bring some back: it can't be ingested again",
+	return fmt.Errorf("%w: the rows of %s before %s were dropped, and hour %s would bring some back: it can't be "+
+		"ingested again",
 		lake.ErrDropped, lake.TableName(dropped), before, run.Hour)
 }

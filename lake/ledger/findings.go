@@ -28,9 +28,9 @@ type Finding struct {
 	RunID string `json:"run_id"`
 }
 
-// CompareFiles compares an hour's files with what was read of it, by key, etag and size; false if nothing differs. Times
-// don't count: a file that was written again with the same contents may keep its etag or not. What is known to be gone is no
-// news, unless removeGone says that its rows shall go, and with them those of bad files.
+// CompareFiles compares an hour's files with what was read of it, by key, etag and size; false if nothing differs.
+// Times don't count: a file that was written again with the same contents may keep its etag or not. What is known
+// to be gone is no news, unless removeGone says that its rows shall go, and with them those of bad files.
 func CompareFiles(known []File, listed source.Listing, removeGone bool) (f Finding, differs bool) {
 	present := map[string]File{}
 	for _, row := range known {
@@ -43,7 +43,8 @@ func CompareFiles(known []File, listed source.Listing, removeGone bool) (f Findi
 		switch {
 		case !ok || row.State == FileGone:
 			f.Added++
-		case row.ETag != file.ETag || row.Size != file.Size, bad && row.State == FileRead, removeGone && row.RowsKept > 0:
+		case row.ETag != file.ETag || row.Size != file.Size, bad && row.State == FileRead, removeGone &&
+			row.RowsKept > 0:
 			f.Changed++
 		}
 		delete(present, file.Key)
@@ -92,7 +93,8 @@ func RecordFindings(ctx context.Context, l *lake.Lake, runID string, findings []
 	days := map[int32][]lake.FindingRow{}
 	for _, f := range findings {
 		days[f.Hour.Date()] = append(days[f.Hour.Date()], lake.FindingRow{
-			HourStart: f.Hour.Start().UnixMicro(), FoundAt: f.FoundAt.UnixMicro(), State: f.State, Added: f.Added, Changed: f.Changed,
+			HourStart: f.Hour.Start().UnixMicro(), FoundAt: f.FoundAt.UnixMicro(), State: f.State, Added: f.Added,
+			Changed: f.Changed,
 			Removed: f.Removed, Gone: f.Gone, Note: f.Note, RunID: runID, IngestDate: f.Hour.Date(),
 		})
 	}
@@ -126,7 +128,8 @@ func Findings(ctx context.Context, l *lake.Lake) ([]Finding, error) {
 	findings := make([]Finding, len(stored))
 	for i, row := range stored {
 		findings[i] = Finding{
-			Hour: telemetry.HourOf(time.UnixMicro(row.HourStart)), FoundAt: time.UnixMicro(row.FoundAt).UTC(), State: row.State,
+			Hour: telemetry.HourOf(time.UnixMicro(row.HourStart)), FoundAt: time.UnixMicro(row.FoundAt).UTC(),
+			State: row.State,
 			Added: row.Added, Changed: row.Changed, Removed: row.Removed, Gone: row.Gone,
 			Note: row.Note, RunID: row.RunID,
 		}

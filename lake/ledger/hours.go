@@ -16,13 +16,14 @@ const HourUnknown = "unknown"
 
 func FileOf(r *lake.FileRow, hour telemetry.Hour) File {
 	return File{
-		Hour: hour, Key: r.FileName, ETag: r.ETag, Size: r.Size, State: r.State, Error: r.Error, Note: r.Note, Lines: r.Lines,
+		Hour: hour, Key: r.FileName, ETag: r.ETag, Size: r.Size, State: r.State, Error: r.Error, Note: r.Note,
+		Lines:  r.Lines,
 		Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased, RowsKept: r.RowsKept, RunID: r.RunID,
 	}
 }
 
-// Stays tells whether the present version of a file that left the source is kept. Of a bad file without rows nothing is, unless the
-// whole hour left: that keeps its state and its counts.
+// Stays tells whether the present version of a file that left the source is kept. Of a bad file without rows
+// nothing is, unless the whole hour left: that keeps its state and its counts.
 func (r *File) Stays(nothingListed bool) bool {
 	return r.State != FileBad || r.Lines > 0 || nothingListed
 }
@@ -40,8 +41,9 @@ const (
 	FileBad      = "bad"      // left out whole; the rows of its last good version stay, if it has one
 	FileGone     = "gone"     // left the source; its rows stay
 	FileReplaced = "replaced" // a newer version was read
-	FileRemoved  = "removed"  // left the source, or was bad, and its rows were taken out because somebody asked for that
-	FilePassed   = "passed"   // not read: no telemetry by its name
+	// left the source, or was bad, and its rows were taken out because somebody asked for that
+	FileRemoved = "removed"
+	FilePassed  = "passed" // not read: no telemetry by its name
 )
 
 // Hour is a row of ops.hours: one run of an hour.
@@ -97,7 +99,8 @@ func (r *File) Present() bool {
 func (r Hour) Stored() lake.HourRow {
 	return lake.HourRow{
 		HourStart: r.Hour.Start().UnixMicro(), RunID: r.RunID, State: r.State, Source: r.Source, Files: r.Files,
-		BadFiles: r.BadFiles, GoneFiles: r.GoneFiles, PassedOver: r.PassedOver, Bytes: r.Bytes, Lines: r.Lines, Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased,
+		BadFiles: r.BadFiles, GoneFiles: r.GoneFiles, PassedOver: r.PassedOver, Bytes: r.Bytes, Lines: r.Lines,
+		Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased,
 		Silver: r.Silver, Sightings: r.Sightings, Bindings: r.Bindings, Rules: r.Rules, Changed: r.Changed,
 		StartedAt: r.StartedAt.UnixMicro(), FinishedAt: r.FinishedAt.UnixMicro(), IngestDate: r.Hour.Date(),
 	}
@@ -156,9 +159,11 @@ func RunsOf(ctx context.Context, l *lake.Lake, loaded *table.Table, from, to tel
 			continue
 		}
 		rows = append(rows, Hour{
-			Hour: hour, RunID: row.RunID, State: row.State, Source: row.Source, Files: row.Files, BadFiles: row.BadFiles,
+			Hour: hour, RunID: row.RunID, State: row.State, Source: row.Source, Files: row.Files,
+			BadFiles:  row.BadFiles,
 			GoneFiles: row.GoneFiles, PassedOver: row.PassedOver,
-			Bytes: row.Bytes, Lines: row.Lines, Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, Erased: row.Erased, Silver: row.Silver,
+			Bytes: row.Bytes, Lines: row.Lines, Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks,
+			Erased: row.Erased, Silver: row.Silver,
 			Sightings: row.Sightings, Bindings: row.Bindings, Rules: row.Rules, Changed: row.Changed,
 			StartedAt: time.UnixMicro(row.StartedAt).UTC(), FinishedAt: time.UnixMicro(row.FinishedAt).UTC(),
 		})

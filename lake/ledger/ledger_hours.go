@@ -15,7 +15,8 @@ import (
 )
 
 // Occupied finds those of some hours, in their order, that have a row in one of the tables, whatever the ledger says.
-func Occupied(ctx context.Context, l *lake.Lake, asked []telemetry.Hour, tables ...lake.TableDefinition) (map[telemetry.Hour]bool, error) {
+func Occupied(ctx context.Context, l *lake.Lake, asked []telemetry.Hour,
+	tables ...lake.TableDefinition) (map[telemetry.Hour]bool, error) {
 	hours := map[telemetry.Hour]bool{}
 	for _, definition := range tables {
 		loaded, err := l.Load(ctx, definition)
@@ -50,17 +51,19 @@ func Occupied(ctx context.Context, l *lake.Lake, asked []telemetry.Hour, tables 
 type EmptyHours struct {
 	Known   []telemetry.Hour // the ledger says so already
 	Unknown []telemetry.Hour // the ledger does not know them: RecordEmpty can say so
-	// Occupied have rows, of files that are gone or of a run that was given up half-way: a run of the hour notes the ones as gone, and
-	// takes the others out.
+	// Occupied have rows, of files that are gone or of a run that was given up half-way: a run of the hour notes
+	// the ones as gone, and takes the others out.
 	Occupied []telemetry.Hour
 }
 
 // SortEmpty says what the lake has of hours without files. newest are the ledger's newest rows of their range.
-func SortEmpty(ctx context.Context, l *lake.Lake, hours []telemetry.Hour, newest map[telemetry.Hour]Hour) (sorted EmptyHours, err error) {
+func SortEmpty(ctx context.Context, l *lake.Lake, hours []telemetry.Hour,
+	newest map[telemetry.Hour]Hour) (sorted EmptyHours, err error) {
 	if len(hours) == 0 {
 		return sorted, nil
 	}
-	rows, err := Occupied(ctx, l, hours, lake.BronzeEvents, lake.BronzeRejects, lake.SilverEvents, lake.SilverSightings, lake.SilverBindings)
+	rows, err := Occupied(ctx, l, hours, lake.BronzeEvents, lake.BronzeRejects, lake.SilverEvents, lake.SilverSightings,
+		lake.SilverBindings)
 	if err != nil {
 		return sorted, fmt.Errorf("look for rows of hours without files: %w", err)
 	}
@@ -81,9 +84,11 @@ func SortEmpty(ctx context.Context, l *lake.Lake, hours []telemetry.Hour, newest
 	return sorted, nil
 }
 
-// RecordEmpty writes hours without files into the ledger, all in one commit. at is when their listing began: a run that
-// found a file in one of them ends later, and its row is the newer one. Hours that the ledger knows by now are left alone.
-func RecordEmpty(ctx context.Context, l *lake.Lake, runID, source string, hours []telemetry.Hour, at time.Time) (err error) {
+// RecordEmpty writes hours without files into the ledger, all in one commit. at is when their listing began: a run
+// that found a file in one of them ends later, and its row is the newer one. Hours that the ledger knows by now are
+// left alone.
+func RecordEmpty(ctx context.Context, l *lake.Lake, runID, source string, hours []telemetry.Hour,
+	at time.Time) (err error) {
 	if len(hours) == 0 {
 		return nil
 	}
@@ -104,7 +109,8 @@ func RecordEmpty(ctx context.Context, l *lake.Lake, runID, source string, hours 
 	days := map[int32][]lake.HourRow{}
 	for _, hour := range hours {
 		if !in[hour] {
-			row := Hour{Hour: hour, RunID: runID, State: HourEmpty, Source: source, Rules: lake.Rules, StartedAt: moment, FinishedAt: moment}
+			row := Hour{Hour: hour, RunID: runID, State: HourEmpty, Source: source, Rules: lake.Rules,
+				StartedAt: moment, FinishedAt: moment}
 			days[hour.Date()] = append(days[hour.Date()], row.Stored())
 		}
 	}
@@ -122,8 +128,10 @@ func RecordEmpty(ctx context.Context, l *lake.Lake, runID, source string, hours 
 const partsAtOnce = 8
 
 // WriteDays writes a file for each day, of a table that is partitioned by day.
-func WriteDays[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition, days map[int32][]T, name string) (files []lake.DataFile, err error) {
-	written, err := WriteParts(ctx, l, definition, days, func(day int32) lake.Partition { return lake.DayOf(lake.FirstHour(day)) }, name)
+func WriteDays[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition, days map[int32][]T,
+	name string) (files []lake.DataFile, err error) {
+	written, err := WriteParts(ctx, l, definition, days,
+		func(day int32) lake.Partition { return lake.DayOf(lake.FirstHour(day)) }, name)
 	for _, each := range written {
 		files = append(files, each...)
 	}
@@ -131,7 +139,8 @@ func WriteDays[T any](ctx context.Context, l *lake.Lake, definition lake.TableDe
 }
 
 // WriteParts writes a file for each partition that has rows.
-func WriteParts[K comparable, T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition, parts map[K][]T, at func(K) lake.Partition, name string) (map[K][]lake.DataFile, error) {
+func WriteParts[K comparable, T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition,
+	parts map[K][]T, at func(K) lake.Partition, name string) (map[K][]lake.DataFile, error) {
 	written := make(map[K][]lake.DataFile, len(parts))
 	var mutex sync.Mutex
 	work, ctx := errgroup.WithContext(ctx)

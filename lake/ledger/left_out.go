@@ -12,13 +12,14 @@ import (
 const (
 	// LeftOutTold is how many files a step names that it leaves out.
 	LeftOutTold = 10
-	// leftOutHours and leftOutDays bound what Status looks at: so many of the newest hours with such files, and the newest days.
+	// leftOutHours and leftOutDays bound what Status looks at: so many of the newest hours with such files, and the
+	// newest days.
 	leftOutHours = 100
 	leftOutDays  = 7
 )
 
-// LeftOutFiles are what of some hours is not in the lake: files that are bad, files that were read in part, and what was passed over.
-// They are in order of hour and name.
+// LeftOutFiles are what of some hours is not in the lake: files that are bad, files that were read in part, and
+// what was passed over. They are in order of hour and name.
 func LeftOutFiles(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) ([]File, error) {
 	files, err := FilesBetween(ctx, l, from, to)
 	if err != nil {

@@ -21,8 +21,9 @@ type Base struct {
 	Known               bool // false: gold must be rebuilt
 }
 
-// GoldBase finds the commit that gold's head goes back to. Compaction makes snapshots without our keys, which move no
-// row; anything else without them was not ours, and then gold starts anew, as it does where its rows are of older rules.
+// GoldBase finds the commit that gold's head goes back to. Compaction makes snapshots without our keys, which move
+// no row; anything else without them was not ours, and then gold starts anew, as it does where its rows are of
+// older rules.
 func GoldBase(gold *table.Table) Base {
 	if number, err := lake.RulesOf(gold); err != nil || number != lake.Rules {
 		return Base{}
@@ -31,7 +32,8 @@ func GoldBase(gold *table.Table) Base {
 		if b := BaseOf(snapshot); b.Known {
 			return b
 		}
-		if snapshot.Summary == nil || snapshot.Summary.Operation != table.OpReplace || snapshot.ParentSnapshotID == nil {
+		if snapshot.Summary == nil || snapshot.Summary.Operation != table.OpReplace ||
+			snapshot.ParentSnapshotID == nil {
 			return Base{}
 		}
 		snapshot = gold.SnapshotByID(*snapshot.ParentSnapshotID)
@@ -60,7 +62,8 @@ type LogEntry struct {
 
 // Since lists the snapshots after the base, oldest first; false when the base is no longer an ancestor.
 func Since(loaded *table.Table, after int64) (entries []LogEntry, ok bool) {
-	for snapshot := loaded.CurrentSnapshot(); snapshot != nil; snapshot = loaded.SnapshotByID(*snapshot.ParentSnapshotID) {
+	for snapshot := loaded.CurrentSnapshot(); snapshot !=
+		nil; snapshot = loaded.SnapshotByID(*snapshot.ParentSnapshotID) {
 		if snapshot.SnapshotID == after {
 			slices.Reverse(entries)
 			return entries, true
@@ -76,8 +79,9 @@ func Since(loaded *table.Table, after int64) (entries []LogEntry, ok bool) {
 	return entries, after == 0
 }
 
-// SettledPrefix cuts logs so that every run is in whole or not at all: an hour commits its tables one after the other, and
-// gold must not see one without the other. A run is settled when the ledger has it, or a later run of its hour.
+// SettledPrefix cuts logs so that every run is in whole or not at all: an hour commits its tables one after the
+// other, and gold must not see one without the other. A run is settled when the ledger has it, or a later run of
+// its hour.
 func SettledPrefix(settled settled, logs ...[]LogEntry) (cuts []int) {
 	cuts = make([]int, len(logs))
 	for i, entries := range logs {
@@ -140,8 +144,8 @@ func UnsettledHours(entries []LogEntry, settled settled) []string {
 	return slices.Compact(hours)
 }
 
-// ledger knows which runs are over: it has their row, or that of a run of the same hour that ended later (its own was given
-// up half-way, and what it left is part of what the later one found).
+// ledger knows which runs are over: it has their row, or that of a run of the same hour that ended later (its own
+// was given up half-way, and what it left is part of what the later one found).
 type ledger struct {
 	lake    *lake.Lake
 	hours   *table.Table
@@ -155,7 +159,8 @@ func OpenLedger(ctx context.Context, l *lake.Lake) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := &ledger{lake: l, hours: hours, since: KnownSince(hours), runs: map[lake.Run]bool{}, lastEnd: map[telemetry.Hour]int64{}}
+	known := &ledger{lake: l, hours: hours, since: KnownSince(hours), runs: map[lake.Run]bool{},
+		lastEnd: map[telemetry.Hour]int64{}}
 	for _, snapshot := range hours.Metadata().Snapshots() {
 		for _, run := range lake.RunsIn(&snapshot) {
 			known.runs[run] = true
@@ -209,13 +214,15 @@ func KnownSince(loaded *table.Table) int64 {
 	return 0
 }
 
-// ChangedFiles are the files of a silver table, or their parts, that came and went between two snapshots; compaction is passed over.
+// ChangedFiles are the files of a silver table, or their parts, that came and went between two snapshots;
+// compaction is passed over.
 type ChangedFiles struct {
 	Added, Removed []iceberg.DataFile
 }
 
 // ChangesBetween reads the log from one snapshot (0: from the beginning) to another.
-func ChangesBetween(ctx context.Context, l *lake.Lake, loaded *table.Table, from, to int64) (changes ChangedFiles, err error) {
+func ChangesBetween(ctx context.Context, l *lake.Lake, loaded *table.Table,
+	from, to int64) (changes ChangedFiles, err error) {
 	if to == 0 || from == to {
 		return changes, nil
 	}
@@ -240,7 +247,8 @@ func ChangesBetween(ctx context.Context, l *lake.Lake, loaded *table.Table, from
 }
 
 // readChangelog gathers the files that came and went, at a cost that grows with the change alone.
-func readChangelog(ctx context.Context, loaded *table.Table, from, to int64, added, removed map[string]iceberg.DataFile) error {
+func readChangelog(ctx context.Context, loaded *table.Table, from, to int64,
+	added, removed map[string]iceberg.DataFile) error {
 	tasks, err := loaded.NewIncrementalChangelogScan().FromSnapshotExclusive(from).ToSnapshot(to).PlanFiles(ctx)
 	if err != nil {
 		return fmt.Errorf("read the log of %v from %d to %d: %w", loaded.Identifier(), from, to, err)
@@ -275,8 +283,10 @@ func rewritten(loaded *table.Table, from, to int64) bool {
 	return compacted && changed
 }
 
-// CompareFiles compares the files of two snapshots: right whatever happened in between, and as slow as the table is large.
-func compareFiles(ctx context.Context, loaded *table.Table, from, to int64, added, removed map[string]iceberg.DataFile) error {
+// CompareFiles compares the files of two snapshots: right whatever happened in between, and as slow as the table is
+// large.
+func compareFiles(ctx context.Context, loaded *table.Table, from, to int64,
+	added, removed map[string]iceberg.DataFile) error {
 	before, err := lake.LiveFiles(ctx, loaded, table.WithSnapshotID(from))
 	if err != nil {
 		return err
@@ -298,15 +308,18 @@ func compareFiles(ctx context.Context, loaded *table.Table, from, to int64, adde
 	return nil
 }
 
-// cancelUnchanged takes out of what came and went each hour that is the same before and after: compaction, or the replacement of
-// another hour of its day, put it into another file.
-func cancelUnchanged(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, added, removed map[string]iceberg.DataFile) (changes ChangedFiles, err error) {
+// cancelUnchanged takes out of what came and went each hour that is the same before and after: compaction, or the
+// replacement of another hour of its day, put it into another file.
+func cancelUnchanged(ctx context.Context, l *lake.Lake, definition lake.TableDefinition,
+	added, removed map[string]iceberg.DataFile) (changes ChangedFiles, err error) {
 	sides := [...]struct {
 		files map[string]iceberg.DataFile
 		to    *[]iceberg.DataFile
 		hours map[telemetry.Hour][]lake.HourRows
-	}{{added, &changes.Added, map[telemetry.Hour][]lake.HourRows{}}, {removed, &changes.Removed, map[telemetry.Hour][]lake.HourRows{}}}
-	moved := slices.ContainsFunc(slices.Collect(maps.Keys(added)), lake.IsCompacted) || slices.ContainsFunc(slices.Collect(maps.Keys(removed)), lake.IsCompacted)
+	}{{added, &changes.Added, map[telemetry.Hour][]lake.HourRows{}},
+		{removed, &changes.Removed, map[telemetry.Hour][]lake.HourRows{}}}
+	moved := slices.ContainsFunc(slices.Collect(maps.Keys(added)), lake.IsCompacted) ||
+		slices.ContainsFunc(slices.Collect(maps.Keys(removed)), lake.IsCompacted)
 	for _, side := range sides {
 		for _, file := range side.files {
 			if !moved {
@@ -341,9 +354,10 @@ func cancelUnchanged(ctx context.Context, l *lake.Lake, definition lake.TableDef
 	return changes, nil
 }
 
-// EndedBefore is the last snapshot of a table in which all runs of an hour had ended. half: some run committed since, and did not
-// end. Where that snapshot was expired, what the head has is the best that is left.
-func (k *ledger) EndedBefore(ctx context.Context, loaded *table.Table, hour telemetry.Hour) (at int64, half bool, err error) {
+// EndedBefore is the last snapshot of a table in which all runs of an hour had ended. half: some run committed
+// since, and did not end. Where that snapshot was expired, what the head has is the best that is left.
+func (k *ledger) EndedBefore(ctx context.Context, loaded *table.Table,
+	hour telemetry.Hour) (at int64, half bool, err error) {
 	entries, _ := Since(loaded, 0)
 	for i := range entries {
 		entries[i].Runs = slices.DeleteFunc(entries[i].Runs, func(run lake.Run) bool { return run.Hour != hour })

@@ -26,7 +26,8 @@ const (
 
 // compact puts the small files of a partition together, the same rows in the same order. A file that went meanwhile,
 // with a rerun of its hour, is left alone.
-func compact(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, u Upkeep, progress func(done string)) (saving Saving, err error) {
+func compact(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, u Upkeep,
+	progress func(done string)) (saving Saving, err error) {
 	saving = Saving{Table: definition.Name, Step: StepCompact, What: "files"}
 	loaded, err := l.Load(ctx, definition)
 	if err != nil {
@@ -68,7 +69,8 @@ type Compacted struct {
 	To   *lake.DataFile
 }
 
-func CommitCompacted(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, batch []Compacted, saving *Saving) error {
+func CommitCompacted(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, batch []Compacted,
+	saving *Saving) error {
 	before := *saving
 	return l.Commit(ctx, definition, func(loaded *table.Table) (*lake.Change, error) {
 		live, err := lake.LiveFiles(ctx, loaded)
@@ -97,9 +99,11 @@ func CommitCompacted(ctx context.Context, l *lake.Lake, definition lake.TableDef
 	})
 }
 
-// CompactGroups finds what is worth being put together: files of one partition, in order. Of a table that is partitioned by day
-// these are the files of an hour while its day is among the newest ones, which are still written to, and later all of the day.
-func CompactGroups(definition lake.TableDefinition, live []iceberg.DataFile, openDays int) (groups [][]iceberg.DataFile) {
+// CompactGroups finds what is worth being put together: files of one partition, in order. Of a table that is
+// partitioned by day these are the files of an hour while its day is among the newest ones, which are still written
+// to, and later all of the day.
+func CompactGroups(definition lake.TableDefinition, live []iceberg.DataFile,
+	openDays int) (groups [][]iceberg.DataFile) {
 	if definition.Compact == lake.CompactNever {
 		return nil
 	}
@@ -112,7 +116,8 @@ func CompactGroups(definition lake.TableDefinition, live []iceberg.DataFile, ope
 	least := map[string]int{}
 	for _, file := range live {
 		place, fewest := fmt.Sprint(file.Partition()), compactFiles
-		if day, ok := file.Partition()[lake.PartitionFieldID].(iceberg.Date); ok && slices.Equal(definition.Partition, lake.DayPartition) {
+		if day, ok := file.Partition()[lake.PartitionFieldID].(iceberg.Date); ok &&
+			slices.Equal(definition.Partition, lake.DayPartition) {
 			if first, last, err := definition.HoursOf(file); err == nil && int(newest-day) < openDays {
 				place += fmt.Sprint(first, last)
 			} else {
@@ -142,7 +147,8 @@ func CompactGroups(definition lake.TableDefinition, live []iceberg.DataFile, ope
 		}
 		end()
 	}
-	slices.SortFunc(groups, func(a, b []iceberg.DataFile) int { return strings.Compare(a[0].FilePath(), b[0].FilePath()) })
+	slices.SortFunc(groups,
+		func(a, b []iceberg.DataFile) int { return strings.Compare(a[0].FilePath(), b[0].FilePath()) })
 	return groups
 }
 
@@ -153,7 +159,8 @@ func cluster(file string) string {
 }
 
 // CompactGroup writes the rows of files into one, hour by hour.
-func CompactGroup(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, group []iceberg.DataFile) (*lake.DataFile, error) {
+func CompactGroup(ctx context.Context, l *lake.Lake, definition lake.TableDefinition,
+	group []iceberg.DataFile) (*lake.DataFile, error) {
 	var all []lake.HourRows
 	for _, file := range group {
 		parts, err := l.ByHour(ctx, definition, file)

@@ -1,3 +1,3 @@
-// Package maintain keeps a lake small: it puts files together, rewrites manifests, expires snapshots, sweeps away what nothing
-// names, and drops old hours (docs/ARCHITECTURE.md, Maintenance).
+// Package maintain keeps a lake small: it puts files together, rewrites manifests, expires snapshots, sweeps away
+// what nothing names, and drops old hours (docs/ARCHITECTURE.md, Maintenance).
 package maintain

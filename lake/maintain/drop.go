@@ -16,13 +16,14 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// DropBefore drops a layer's rows of all hours before one, in a commit a table, and remembers it: those hours are not
-// ingested again. Their bytes go when the snapshots that show them are expired. ErrConflict: the daily aggregates have not
-// counted all events yet; nothing was dropped.
+// DropBefore drops a layer's rows of all hours before one, in a commit a table, and remembers it: those hours are
+// not ingested again. Their bytes go when the snapshots that show them are expired. ErrConflict: the daily
+// aggregates have not counted all events yet; nothing was dropped.
 func DropBefore(ctx context.Context, l *lake.Lake, layer string, before telemetry.Hour, dryRun bool) ([]Saving, error) {
 	tables, ok := ledger.Layers[layer]
 	if !ok {
-		return nil, fmt.Errorf("%w: there is no layer %q to be dropped, only %s and %s", objects.ErrConfig, layer, ledger.LayerBronze, ledger.LayerEvents)
+		return nil, fmt.Errorf("%w: there is no layer %q to be dropped, only %s and %s", objects.ErrConfig,
+			layer, ledger.LayerBronze, ledger.LayerEvents)
 	}
 	var savings []Saving
 	for _, definition := range tables {
@@ -43,7 +44,8 @@ func DropBefore(ctx context.Context, l *lake.Lake, layer string, before telemetr
 			saving.Before, saving.After, saving.Bytes = int64(live), int64(live-len(old)), bytesOf(old)
 			wanted := &lake.Change{Remove: old, Summary: iceberg.Properties{ledger.PropertyDropped: before.String()}}
 			if until, ok := ledger.DroppedBefore(loaded); !ok || until < before {
-				wanted.Updates = []table.Update{table.NewSetPropertiesUpdate(iceberg.Properties{ledger.PropertyDropped: before.String()})}
+				wanted.Updates = []table.Update{
+					table.NewSetPropertiesUpdate(iceberg.Properties{ledger.PropertyDropped: before.String()})}
 			}
 			return wanted, nil
 		})
@@ -55,8 +57,8 @@ func DropBefore(ctx context.Context, l *lake.Lake, layer string, before telemetr
 	return savings, nil
 }
 
-// freezeDaily lets the daily aggregates keep what they counted of events that are about to go. ErrConflict: they have not counted
-// all of them yet.
+// freezeDaily lets the daily aggregates keep what they counted of events that are about to go. ErrConflict: they
+// have not counted all of them yet.
 func freezeDaily(ctx context.Context, l *lake.Lake, before telemetry.Hour) error {
 	events, err := l.Load(ctx, lake.SilverEvents)
 	if err != nil {
@@ -74,7 +76,8 @@ func freezeDaily(ctx context.Context, l *lake.Lake, before telemetry.Hour) error
 }
 
 // checkFrozen refuses to drop events that came since their dates were frozen. ErrConflict: freeze again.
-func checkFrozen(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, old []iceberg.DataFile, dryRun bool) error {
+func checkFrozen(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, old []iceberg.DataFile,
+	dryRun bool) error {
 	if definition.Name != lake.SilverEvents.Name || len(old) == 0 || dryRun {
 		return nil
 	}
@@ -107,7 +110,8 @@ func dayAfter(files []iceberg.DataFile) (int32, error) {
 }
 
 // filesBefore are the live files of the hours before one, and the number of all live files.
-func filesBefore(ctx context.Context, loaded *table.Table, before telemetry.Hour) (old []iceberg.DataFile, live int, err error) {
+func filesBefore(ctx context.Context, loaded *table.Table,
+	before telemetry.Hour) (old []iceberg.DataFile, live int, err error) {
 	files, err := lake.LiveFiles(ctx, loaded)
 	if err != nil {
 		return nil, 0, err

@@ -11,14 +11,15 @@ import (
 	"github.com/versionlake/versionlake/lake"
 )
 
-// follower is a table that says which snapshot of another table it reflects: 0 stands for none, before all others. One that is
-// to be made anew from what there is reflects nothing, and needs no log.
+// follower is a table that says which snapshot of another table it reflects: 0 stands for none, before all others.
+// One that is to be made anew from what there is reflects nothing, and needs no log.
 type follower struct {
 	table    lake.TableDefinition
 	reflects func(follower *table.Table) (snapshot int64, known bool)
 }
 
-// followers are what reads a table's log of snapshots: expiry keeps the snapshot that they have reached, and all after it.
+// followers are what reads a table's log of snapshots: expiry keeps the snapshot that they have reached, and all
+// after it.
 func followers(definition lake.TableDefinition) (all []follower) {
 	daily := func(snapshot func(lake.DailyState) int64) {
 		for _, each := range lake.DailyTables {
@@ -49,9 +50,10 @@ type expiry struct {
 	tags      []string
 }
 
-// expire drops the snapshots of a table that are older than an age, and the tags that are older than their own. The files
-// stay until sweep removes them.
-func expire(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, age time.Duration, dryRun bool) (snapshots, tags Saving, err error) {
+// expire drops the snapshots of a table that are older than an age, and the tags that are older than their own. The
+// files stay until sweep removes them.
+func expire(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, age time.Duration,
+	dryRun bool) (snapshots, tags Saving, err error) {
 	snapshots = Saving{Table: definition.Name, Step: StepExpire, What: "snapshots"}
 	tags = Saving{Table: definition.Name, Step: StepExpire, What: "tags"}
 	// The followers first: they only move on.
@@ -107,7 +109,8 @@ func inSummary(key string) func(*table.Table) (int64, bool) {
 // lastChange is the newest snapshot of a table that is not a compaction.
 func lastChange(loaded *table.Table) *table.Snapshot {
 	snapshot := loaded.CurrentSnapshot()
-	for snapshot != nil && snapshot.Summary != nil && snapshot.Summary.Operation == table.OpReplace && snapshot.ParentSnapshotID != nil {
+	for snapshot != nil && snapshot.Summary != nil && snapshot.Summary.Operation == table.OpReplace &&
+		snapshot.ParentSnapshotID != nil {
 		snapshot = loaded.SnapshotByID(*snapshot.ParentSnapshotID)
 	}
 	return snapshot
@@ -121,7 +124,8 @@ func expired(loaded *table.Table, reached []int64, now time.Time, age time.Durat
 	keep := map[int64]bool{}
 	for name, ref := range loaded.Metadata().Refs() {
 		snapshot := loaded.SnapshotByID(ref.SnapshotID)
-		if ref.SnapshotRefType == table.TagRef && snapshot != nil && ref.MaxRefAgeMs != nil && now.UnixMilli()-snapshot.TimestampMs > *ref.MaxRefAgeMs {
+		if ref.SnapshotRefType == table.TagRef && snapshot != nil && ref.MaxRefAgeMs != nil &&
+			now.UnixMilli()-snapshot.TimestampMs > *ref.MaxRefAgeMs {
 			found.tags = append(found.tags, name)
 			continue
 		}
@@ -132,7 +136,8 @@ func expired(loaded *table.Table, reached []int64, now time.Time, age time.Durat
 	ancestry := ancestors(loaded)
 	needed := 0 // how many, from the head back
 	for i, snapshot := range ancestry {
-		if i == 0 || snapshot.TimestampMs >= oldest || lake.TableName(loaded) == lake.GoldUsers.Name && snapshot.SnapshotID == last.SnapshotID {
+		if i == 0 || snapshot.TimestampMs >= oldest || lake.TableName(loaded) == lake.GoldUsers.Name &&
+			snapshot.SnapshotID == last.SnapshotID {
 			needed = i + 1
 		}
 	}
@@ -164,7 +169,8 @@ func expired(loaded *table.Table, reached []int64, now time.Time, age time.Durat
 
 // ancestors are the snapshots that lead to the head, from it back to the oldest that is still there.
 func ancestors(loaded *table.Table) (ancestry []table.Snapshot) {
-	for snapshot := loaded.CurrentSnapshot(); snapshot != nil; snapshot = loaded.SnapshotByID(*snapshot.ParentSnapshotID) {
+	for snapshot := loaded.CurrentSnapshot(); snapshot !=
+		nil; snapshot = loaded.SnapshotByID(*snapshot.ParentSnapshotID) {
 		ancestry = append(ancestry, *snapshot)
 		if snapshot.ParentSnapshotID == nil {
 			break

@@ -34,13 +34,14 @@ type Saving struct {
 const (
 	// DefaultSnapshotAge is how long a snapshot of gold can be read that no tag names.
 	DefaultSnapshotAge = 48 * time.Hour
-	// logAge is the same for all other tables, where nobody travels: a run that is tried again finds what it committed. Every
-	// commit reads and writes the list of all snapshots.
+	// logAge is the same for all other tables, where nobody travels: a run that is tried again finds what it
+	// committed. Every commit reads and writes the list of all snapshots.
 	logAge = 6 * time.Hour
-	// DefaultGrace is how long a file that nothing names is left alone. It must be longer than any step of a run or round,
-	// the longest of which may take 12 hours, and than any query.
+	// DefaultGrace is how long a file that nothing names is left alone. It must be longer than any step of a run or
+	// round, the longest of which may take 12 hours, and than any query.
 	DefaultGrace = 24 * time.Hour
-	// DefaultOpenDays is how many of the newest days late hours still come to as a rule: each takes its rows out of its day's file.
+	// DefaultOpenDays is how many of the newest days late hours still come to as a rule: each takes its rows out of
+	// its day's file.
 	DefaultOpenDays = 2
 )
 
@@ -61,9 +62,11 @@ func TableNames() []string {
 	return names
 }
 
-// MaintainTable compacts a table, rewrites its manifests, expires its snapshots and tags, and sweeps its files. It may be
-// called while anything else reads and writes the table, and again after a crash at any point. progress tells what is done.
-func MaintainTable(ctx context.Context, l *lake.Lake, name string, u Upkeep, progress func(done string)) (savings []Saving, err error) {
+// MaintainTable compacts a table, rewrites its manifests, expires its snapshots and tags, and sweeps its files. It
+// may be called while anything else reads and writes the table, and again after a crash at any point. progress
+// tells what is done.
+func MaintainTable(ctx context.Context, l *lake.Lake, name string, u Upkeep,
+	progress func(done string)) (savings []Saving, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("maintain %s: %w", name, err)
@@ -100,7 +103,8 @@ func MaintainTable(ctx context.Context, l *lake.Lake, name string, u Upkeep, pro
 }
 
 // change commits what plan says, or only plans it.
-func change(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, dryRun bool, plan func(*table.Table) (*lake.Change, error)) error {
+func change(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, dryRun bool,
+	plan func(*table.Table) (*lake.Change, error)) error {
 	if !dryRun {
 		return l.Commit(ctx, definition, plan)
 	}

@@ -46,7 +46,8 @@ type day struct {
 }
 
 func (d day) String() string {
-	return fmt.Sprintf("%s, %d live; an hour's commits: %d opens, %d kB of metadata, %s, %s of processors", d.Footprint, d.live, d.cost.opens, d.cost.bytes>>10,
+	return fmt.Sprintf("%s, %d live; an hour's commits: %d opens, %d kB of metadata, %s, %s of processors", d.Footprint,
+		d.live, d.cost.opens, d.cost.bytes>>10,
 		d.commit.Round(time.Millisecond), d.cpu.Round(time.Millisecond))
 }
 
@@ -87,9 +88,10 @@ func (f countingFS) WriteFile(name string, data []byte) error {
 	return f.LocalFS.WriteFile(name, data)
 }
 
-// TestMonth ingests hour after hour, with maintenance once a day and without: with it, the lake stays small, and the hours'
-// commits as cheap as they were. VERSIONLAKE_DAYS=30 makes it a month of 24 hours a day. It runs in a process of its own,
-// since it has another clock, and pools of the libraries do not take what was made under another one.
+// TestMonth ingests hour after hour, with maintenance once a day and without: with it, the lake stays small, and
+// the hours' commits as cheap as they were. VERSIONLAKE_DAYS=30 makes it a month of 24 hours a day. It runs in a
+// process of its own, since it has another clock, and pools of the libraries do not take what was made under
+// another one.
 func TestMonth(t *testing.T) {
 	if testing.Short() {
 		t.Skip("ingests dozens of hours")
@@ -114,7 +116,8 @@ func TestMonth(t *testing.T) {
 	}
 	fs := countingFS{opens: new(atomic.Int64), bytes: new(atomic.Int64)}
 	icebergio.Unregister("file")
-	icebergio.Register("file", func(context.Context, *url.URL, map[string]string) (icebergio.IO, error) { return fs, nil })
+	icebergio.Register("file",
+		func(context.Context, *url.URL, map[string]string) (icebergio.IO, error) { return fs, nil })
 	var with, without []day
 	synctest.Test(t, func(t *testing.T) { with, without = month(t, fs, days, hours, keptDays) })
 	for i := range with {
@@ -132,9 +135,9 @@ func TestMonth(t *testing.T) {
 			t.Errorf("%s: %d, more than %d", what, is, most)
 		}
 	}
-	// While its rows are kept, an hour has four files: two of bronze.events, one of rejects, one of silver.events. The newest two
-	// days have four an hour in silver.sightings, silver.bindings and the ledger; a day before them has four. Gold has a few in each
-	// of its buckets, and a month of daily aggregates two.
+	// While its rows are kept, an hour has four files: two of bronze.events, one of rejects, one of silver.events.
+	// The newest two days have four an hour in silver.sightings, silver.bindings and the ledger; a day before them
+	// has four. Gold has a few in each of its buckets, and a month of daily aggregates two.
 	kept := min(days, keptDays+1) * hours
 	within("live files", last.live, 4*kept+4*maintain.DefaultOpenDays*hours+4*(days-maintain.DefaultOpenDays)+32)
 	within("live files of the days since", last.live-settled.live, 4*(days-1-since)+8)
@@ -148,14 +151,15 @@ func TestMonth(t *testing.T) {
 	// Without maintenance all of it grows: in a few days to more than what it is at the end with it.
 	within("bytes of metadata, twice", 2*int(last.MetadataBytes), int(unkept.MetadataBytes))
 	within("bytes that commits read and write, twice", 2*int(last.cost.bytes), int(unkept.cost.bytes))
-	within("bytes that commits read and write without maintenance, at half of the time", int(without[len(without)/2].cost.bytes)*5/4, int(unkept.cost.bytes))
+	within("bytes that commits read and write without maintenance, at half of the time",
+		int(without[len(without)/2].cost.bytes)*5/4, int(unkept.cost.bytes))
 }
 
 // unkeptHours is how long the lake without maintenance is compared: it becomes slow.
 const unkeptHours = 96
 
-// month ingests days of hours into two lakes, one with maintenance and one without, by turns and by a clock that jumps. Where there
-// is maintenance, bronze and silver.events are kept for some days.
+// month ingests days of hours into two lakes, one with maintenance and one without, by turns and by a clock that
+// jumps. Where there is maintenance, bronze and silver.events are kept for some days.
 func month(t *testing.T, fs countingFS, days, hours, keptDays int) (with, without []day) {
 	maintained, unkept := laketest.NewWorld(t), laketest.NewWorld(t)
 	first := laketest.HourAt(t, "2022-05-01T00")
@@ -176,7 +180,8 @@ func month(t *testing.T, fs countingFS, days, hours, keptDays int) (with, withou
 			_, err := maintain.DropBefore(t.Context(), maintained.Lake, layer, until-telemetry.Hour(24*keptDays), false)
 			maintained.Must(err)
 		}
-		maintained.Maintain(maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace, OpenDays: maintain.DefaultOpenDays})
+		maintained.Maintain(maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace,
+			OpenDays: maintain.DefaultOpenDays})
 		with = append(with, today[0].day(t, maintained.Lake))
 		if compared {
 			without = append(without, today[1].day(t, unkept.Lake))
@@ -222,7 +227,8 @@ func (m *dayMeter) day(t testing.TB, l *lake.Lake) day {
 	slices.Sort(m.took)
 	slices.Sort(m.cpu)
 	return day{
-		Footprint: laketest.FootprintOf(t, l), live: liveCount(t, l), commit: m.took[len(m.took)/2], cpu: m.cpu[len(m.cpu)/2],
+		Footprint: laketest.FootprintOf(t, l), live: liveCount(t, l), commit: m.took[len(m.took)/2],
+		cpu:  m.cpu[len(m.cpu)/2],
 		cost: ioCost{m.cost.opens / hours, m.cost.bytes / hours},
 	}
 }

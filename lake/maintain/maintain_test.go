@@ -64,7 +64,8 @@ func TestMaintenanceChangesNoAnswer(t *testing.T) {
 	if row.Changed {
 		t.Error("a rerun of unchanged files replaced what was compacted")
 	}
-	if commit := in.Gold(run); !slices.Equal(commit.Tags, nil) && strings.Contains(strings.Join(commit.Tags, " "), ".2") {
+	if commit := in.Gold(run); !slices.Equal(commit.Tags, nil) &&
+		strings.Contains(strings.Join(commit.Tags, " "), ".2") {
 		t.Errorf("and got the tags %v", commit.Tags)
 	}
 	if ids, _ := laketest.Snapshots(t, in.Lake, lake.GoldUsers); len(ids) > len(snapshotsBefore) {
@@ -79,8 +80,8 @@ func TestMaintenanceChangesNoAnswer(t *testing.T) {
 	laketest.CheckVersions(t, in.Lake)
 }
 
-// TestExpiryWaitsForGold: whatever the ages, silver's snapshots that gold has not reached stay, and runs stay settled when
-// the ledger's snapshots are gone.
+// TestExpiryWaitsForGold: whatever the ages, silver's snapshots that gold has not reached stay, and runs stay
+// settled when the ledger's snapshots are gone.
 func TestExpiryWaitsForGold(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
@@ -108,7 +109,8 @@ func TestExpiryWaitsForGold(t *testing.T) {
 	}
 	laketest.CheckGold(t, in)
 	in.Maintain(laketest.MaintainNow)
-	if ids, _ := laketest.Snapshots(t, in.Lake, lake.SilverSightings); len(ids) > 2 { // that which gold reflects, and manifests written anew
+	// that which gold reflects, and manifests written anew
+	if ids, _ := laketest.Snapshots(t, in.Lake, lake.SilverSightings); len(ids) > 2 {
 		t.Errorf("%d snapshots of sightings are left once gold has them", len(ids))
 	}
 	laketest.CheckGold(t, in)
@@ -153,7 +155,8 @@ func TestTagsExpire(t *testing.T) {
 	if _, tags := laketest.Snapshots(t, in.Lake, lake.GoldUsers); !slices.Equal(tags, []string{"hour-2022-05-27T23"}) {
 		t.Errorf("tags %v", tags)
 	}
-	if _, err := in.Lake.Version(t.Context(), "hour-2022-05-27T05"); !errors.Is(err, lake.ErrUnknownVersion) || !strings.Contains(err.Error(), "expired") {
+	if _, err := in.Lake.Version(t.Context(), "hour-2022-05-27T05"); !errors.Is(err, lake.ErrUnknownVersion) ||
+		!strings.Contains(err.Error(), "expired") {
 		t.Errorf("an expired tag: %v", err)
 	}
 	// A redone hour does not get it back, as if today's were what was known then.
@@ -161,7 +164,8 @@ func TestTagsExpire(t *testing.T) {
 		t.Errorf("a rerun that changed nothing has the tags %v", commit.Tags)
 	}
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "0.9"))
-	if commit := in.Ingest(laketest.HourAt(t, "2022-05-27T05")); !slices.Equal(commit.Tags, []string{"hour-2022-05-27T05.2"}) {
+	if commit := in.Ingest(laketest.HourAt(t, "2022-05-27T05")); !slices.Equal(commit.Tags,
+		[]string{"hour-2022-05-27T05.2"}) {
 		t.Errorf("a rerun has the tags %v", commit.Tags)
 	}
 	laketest.CheckGold(t, in)
@@ -177,12 +181,15 @@ func TestDroppedHours(t *testing.T) {
 		in.Ingest(hour + telemetry.Hour(n))
 	}
 	staged := in.Stage(hour)
-	gold, sightings := laketest.Users(t, in.Lake, ""), len(laketest.RowsOf[lake.SightingRow](t, in.Lake, lake.SilverSightings))
-	if _, err := maintain.DropBefore(t.Context(), in.Lake, ledger.LayerEvents, hour+1, false); !errors.Is(err, lake.ErrConflict) {
+	gold, sightings := laketest.Users(t,
+		in.Lake, ""), len(laketest.RowsOf[lake.SightingRow](t, in.Lake, lake.SilverSightings))
+	if _, err := maintain.DropBefore(t.Context(), in.Lake, ledger.LayerEvents, hour+1, false); !errors.Is(err,
+		lake.ErrConflict) {
 		t.Errorf("events were dropped that the daily aggregates have not counted: %v", err)
 	}
 	in.Daily()
-	days := laketest.Dump[lake.VersionDailyRow](t, in.Lake, lake.GoldVersionDaily) + laketest.Dump[lake.EventDailyRow](t, in.Lake, lake.GoldEventDaily)
+	days := laketest.Dump[lake.VersionDailyRow](t, in.Lake, lake.GoldVersionDaily) +
+		laketest.Dump[lake.EventDailyRow](t, in.Lake, lake.GoldEventDaily)
 	for range 2 {
 		for _, layer := range []string{ledger.LayerBronze, ledger.LayerEvents} {
 			_, err := maintain.DropBefore(t.Context(), in.Lake, layer, hour+1, false)
@@ -200,13 +207,15 @@ func TestDroppedHours(t *testing.T) {
 	if n := len(laketest.RowsOf[lake.RejectRow](t, in.Lake, lake.BronzeRejects)); n != 2 {
 		t.Errorf("%d rejects of two hours", n)
 	}
-	if laketest.Users(t, in.Lake, "") != gold || len(laketest.RowsOf[lake.SightingRow](t, in.Lake, lake.SilverSightings)) != sightings {
+	if laketest.Users(t, in.Lake, "") != gold ||
+		len(laketest.RowsOf[lake.SightingRow](t, in.Lake, lake.SilverSightings)) != sightings {
 		t.Error("gold or what it is made from changed")
 	}
 	if _, err := in.CommitHour(staged); !errors.Is(err, lake.ErrDropped) {
 		t.Errorf("a dropped hour was committed: %v", err)
 	}
-	if _, err := hours.StagePlan(t.Context(), in.Lake, lake.Run{Hour: hour, ID: "again"}, "x", source.Listing{}, nil); !errors.Is(err, lake.ErrDropped) {
+	if _, err := hours.StagePlan(t.Context(), in.Lake, lake.Run{Hour: hour, ID: "again"}, "x", source.Listing{},
+		nil); !errors.Is(err, lake.ErrDropped) {
 		t.Errorf("a dropped hour was planned: %v", err)
 	}
 	if _, err := maintain.DropBefore(t.Context(), in.Lake, "gold", hour, false); !errors.Is(err, objects.ErrConfig) {
@@ -214,7 +223,8 @@ func TestDroppedHours(t *testing.T) {
 	}
 	in.Ingest(hour + 1)
 	in.Daily()
-	if laketest.Dump[lake.VersionDailyRow](t, in.Lake, lake.GoldVersionDaily)+laketest.Dump[lake.EventDailyRow](t, in.Lake, lake.GoldEventDaily) != days {
+	if laketest.Dump[lake.VersionDailyRow](t, in.Lake, lake.GoldVersionDaily)+
+		laketest.Dump[lake.EventDailyRow](t, in.Lake, lake.GoldEventDaily) != days {
 		t.Error("the daily aggregates changed")
 	}
 	in.Maintain(laketest.MaintainNow)
@@ -225,7 +235,8 @@ func TestDroppedHours(t *testing.T) {
 	if checked := laketest.CheckVerify(t, in.Lake); len(checked.Notes) != 3 {
 		t.Errorf("notes %q", checked.Notes)
 	}
-	laketest.Plant(t, in.Lake, lake.SilverSightings, hour.String(), func(rows []lake.SightingRow) []lake.SightingRow { return rows[1:] })
+	laketest.Plant(t, in.Lake, lake.SilverSightings, hour.String(),
+		func(rows []lake.SightingRow) []lake.SightingRow { return rows[1:] })
 	if lines, _ := laketest.Verified(t, in.Lake); len(lines) == 0 {
 		t.Error("verify does not miss a sighting of a dropped hour")
 	}
@@ -253,7 +264,8 @@ func TestDropBesideACommit(t *testing.T) {
 	laketest.CheckVerify(t, in.Lake)
 }
 
-// TestSweepKeepsWhatIsStaged: a run that staged long ago and commits late finds its files, one that was given up does not.
+// TestSweepKeepsWhatIsStaged: a run that staged long ago and commits late finds its files, one that was given up
+// does not.
 func TestSweepKeepsWhatIsStaged(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
@@ -325,7 +337,8 @@ func TestMaintenanceBesideIngestion(t *testing.T) {
 	work.Go(func() error {
 		for ctx.Err() == nil {
 			// Every step but for what a file's name needs a moment to be written down: staged is not yet named.
-			if _, err := laketest.MaintainAll(t.Context(), other.Lake, maintain.Upkeep{Grace: time.Minute}); err != nil {
+			if _, err := laketest.MaintainAll(t.Context(), other.Lake,
+				maintain.Upkeep{Grace: time.Minute}); err != nil {
 				return err
 			}
 			time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond)
@@ -347,7 +360,8 @@ func TestMaintenanceBesideIngestion(t *testing.T) {
 	laketest.CheckVersions(t, in.Lake)
 }
 
-// TestMaintenanceStopped gives maintenance up at any point, again and again: all can be read, and the next one finishes.
+// TestMaintenanceStopped gives maintenance up at any point, again and again: all can be read, and the next one
+// finishes.
 func TestMaintenanceStopped(t *testing.T) {
 	if testing.Short() {
 		t.Skip("stops maintenance at every step")
@@ -378,7 +392,8 @@ func TestMaintenanceStopped(t *testing.T) {
 	}
 }
 
-// TestSweepOfAnotherCatalogsTables: a second catalog of the same warehouse names none of its files, and must not remove them.
+// TestSweepOfAnotherCatalogsTables: a second catalog of the same warehouse names none of its files, and must not
+// remove them.
 func TestSweepOfAnotherCatalogsTables(t *testing.T) {
 	in := laketest.NewWorld(t)
 	in.ManyChunks("27T05", 2)
@@ -389,7 +404,8 @@ func TestSweepOfAnotherCatalogsTables(t *testing.T) {
 	other, err := lake.Open(t.Context(), config)
 	in.Must(err)
 	defer other.Close()
-	if _, err := laketest.MaintainAll(t.Context(), other, laketest.MaintainNow); !errors.Is(err, objects.ErrConfig) || !strings.Contains(err.Error(), "another catalog") {
+	if _, err := laketest.MaintainAll(t.Context(), other, laketest.MaintainNow); !errors.Is(err, objects.ErrConfig) ||
+		!strings.Contains(err.Error(), "another catalog") {
 		t.Errorf("swept: %v", err)
 	}
 	laketest.CheckGold(t, in)
@@ -403,7 +419,8 @@ func TestCompactionCopiesRows(t *testing.T) {
 		for i := range 300 + 500*n {
 			at := fmt.Sprintf("27T05:%02d", i%60)
 			session := fmt.Sprintf("s%d-%d", n, i)
-			lines = append(lines, laketest.Sighting(at, session, fmt.Sprintf("1.%d", i)), laketest.Event(at, session, "Click", "Text", strings.Repeat(fmt.Sprint(i), 50)))
+			lines = append(lines, laketest.Sighting(at, session, fmt.Sprintf("1.%d", i)),
+				laketest.Event(at, session, "Click", "Text", strings.Repeat(fmt.Sprint(i), 50)))
 		}
 		in.Put(fmt.Sprintf("27T05/%d.tsv", n), lines...)
 	}

@@ -15,14 +15,15 @@ import (
 // manifestsKept is how many manifests a table without dates may have before they are written anew as few.
 const manifestsKept = 8
 
-// DaysApart is how many of a table's newest days have a manifest of their own: a commit looks for the files of its hour in
-// that of its day, and would read all hours of the month in that of its month.
+// DaysApart is how many of a table's newest days have a manifest of their own: a commit looks for the files of its
+// hour in that of its day, and would read all hours of the month in that of its month.
 const DaysApart = 7
 
-// rewriteManifests gives each month of a table one manifest (more if it is large), each of its newest days likewise, and a
-// table without dates few: planning a read opens those of the dates in question, and a commit that replaces an hour writes
-// those anew, not all.
-func rewriteManifests(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, dryRun bool) (saving Saving, err error) {
+// rewriteManifests gives each month of a table one manifest (more if it is large), each of its newest days
+// likewise, and a table without dates few: planning a read opens those of the dates in question, and a commit that
+// replaces an hour writes those anew, not all.
+func rewriteManifests(ctx context.Context, l *lake.Lake, definition lake.TableDefinition,
+	dryRun bool) (saving Saving, err error) {
 	saving = Saving{Table: definition.Name, Step: StepManifests, What: "manifests"}
 	err = change(ctx, l, definition, dryRun, func(loaded *table.Table) (*lake.Change, error) {
 		head := loaded.CurrentSnapshot()
@@ -39,7 +40,8 @@ func rewriteManifests(ctx context.Context, l *lake.Lake, definition lake.TableDe
 			return nil, nil
 		}
 		saving.After += int64(periods - len(scattered))
-		options := []table.RewriteManifestsOpt{table.WithRewriteManifestPredicate(func(m iceberg.ManifestFile) bool { return scattered[m.FilePath()] })}
+		options := []table.RewriteManifestsOpt{
+			table.WithRewriteManifestPredicate(func(m iceberg.ManifestFile) bool { return scattered[m.FilePath()] })}
 		if len(definition.Partition) > 0 {
 			newest := newestDay(manifests)
 			options = append(options, table.WithRewriteManifestClusterBy(func(file iceberg.DataFile) any {
@@ -53,7 +55,8 @@ func rewriteManifests(ctx context.Context, l *lake.Lake, definition lake.TableDe
 }
 
 // scatteredManifests are those to be written anew, and the number of periods in them, as far as their bounds tell.
-func scatteredManifests(definition lake.TableDefinition, manifests []iceberg.ManifestFile) (scattered map[string]bool, periods int) {
+func scatteredManifests(definition lake.TableDefinition,
+	manifests []iceberg.ManifestFile) (scattered map[string]bool, periods int) {
 	scattered = map[string]bool{}
 	if len(definition.Partition) == 0 {
 		if len(manifests) > manifestsKept {

@@ -20,11 +20,13 @@ import (
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
-// sweep removes the files in a table's folder that nothing names: what expired snapshots leave behind, metadata that was
-// superseded, and what lost races and attempts that were given up wrote. A file goes when it was found so for as long as
-// grace: who reads an old snapshot, or writes what is not committed yet, has that time. When each file was first found is
-// kept in the warehouse, since a file's own age says nothing about when its snapshot was expired.
-func sweep(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, grace time.Duration, dryRun bool, progress func(string)) (removed, waiting Saving, err error) {
+// sweep removes the files in a table's folder that nothing names: what expired snapshots leave behind, metadata
+// that was superseded, and what lost races and attempts that were given up wrote. A file goes when it was found so
+// for as long as grace: who reads an old snapshot, or writes what is not committed yet, has that time. When each
+// file was first found is kept in the warehouse, since a file's own age says nothing about when its snapshot was
+// expired.
+func sweep(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, grace time.Duration, dryRun bool,
+	progress func(string)) (removed, waiting Saving, err error) {
 	removed = Saving{Table: definition.Name, Step: StepSweep, What: "files"}
 	waiting = Saving{Table: definition.Name, Step: StepSweep, What: "files waiting"}
 	unnamed, files, owner, err := unnamedFiles(ctx, l, definition, progress)
@@ -78,16 +80,19 @@ type notes struct {
 	Found map[string]int64 `json:"found"`           // seconds since 1970, by name in the table's folder
 }
 
-// awaitGrace tells which names were found long enough ago, and when each of all was first found. Where another table was
-// swept before, that of another catalog may be the living one: to it, all files of this one's are alive.
-func awaitGrace(l *lake.Lake, what, owner string, names map[string]int64, grace time.Duration) (due []string, since notes, err error) {
+// awaitGrace tells which names were found long enough ago, and when each of all was first found. Where another
+// table was swept before, that of another catalog may be the living one: to it, all files of this one's are alive.
+func awaitGrace(l *lake.Lake, what, owner string, names map[string]int64,
+	grace time.Duration) (due []string, since notes, err error) {
 	var before notes
 	if err := l.Objects.ReadJSON(sweepNotes(l, what), &before); err != nil && !objects.IsMissing(err) {
 		return nil, since, err
 	}
 	if before.Table != "" && before.Table != owner {
-		return nil, since, fmt.Errorf("%w: the folder of %s is that of table %s, and the catalog knows it as %s: another catalog uses this warehouse, "+
-			"or the table was made anew; if so, delete %s", objects.ErrConfig, what, before.Table, owner, sweepNotes(l, what))
+		return nil, since, fmt.Errorf("%w: the folder of %s is that of table %s, and the catalog knows it as %s: "+
+			"another catalog uses this warehouse, "+
+			"or the table was made anew; if so, delete %s", objects.ErrConfig, what, before.Table,
+			owner, sweepNotes(l, what))
 	}
 	now := time.Now()
 	since = notes{Table: owner, Found: map[string]int64{}}
@@ -105,9 +110,11 @@ func awaitGrace(l *lake.Lake, what, owner string, names map[string]int64, grace 
 	return due, since, nil
 }
 
-// unnamedFiles lists a table's folder, and leaves out what any snapshot, the metadata, or the staged work of a run or round
-// names. The order matters: a file that is committed meanwhile is staged in the second step, or named in the third.
-func unnamedFiles(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, progress func(string)) (unnamed map[string]int64, files int, owner string, err error) {
+// unnamedFiles lists a table's folder, and leaves out what any snapshot, the metadata, or the staged work of a run
+// or round names. The order matters: a file that is committed meanwhile is staged in the second step, or named in
+// the third.
+func unnamedFiles(ctx context.Context, l *lake.Lake, definition lake.TableDefinition,
+	progress func(string)) (unnamed map[string]int64, files int, owner string, err error) {
 	folder := l.TableFolder(definition)
 	unnamed = map[string]int64{}
 	if err := l.Objects.Walk(ctx, folder, func(object string, size int64) error {
@@ -142,8 +149,8 @@ func unnamedFiles(ctx context.Context, l *lake.Lake, definition lake.TableDefini
 	return unnamed, files, loaded.Metadata().TableUUID().String(), err
 }
 
-// namedFiles calls each for every file that a table's metadata needs: its own, lists of manifests, manifests, data files.
-// A file may come more than once.
+// namedFiles calls each for every file that a table's metadata needs: its own, lists of manifests, manifests, data
+// files. A file may come more than once.
 func namedFiles(ctx context.Context, l *lake.Lake, loaded *table.Table, each func(object string)) error {
 	metadata := loaded.Metadata()
 	each(loaded.MetadataLocation())
@@ -169,7 +176,8 @@ func namedFiles(ctx context.Context, l *lake.Lake, loaded *table.Table, each fun
 		named(snapshot.ManifestList)
 		manifests, err := snapshot.Manifests(l.Objects.IO)
 		if err != nil {
-			return errors.Join(fmt.Errorf("read the manifests of %s, snapshot %d: %w", lake.TableName(loaded), snapshot.SnapshotID, err), work.Wait())
+			return errors.Join(fmt.Errorf("read the manifests of %s, snapshot %d: %w", lake.TableName(loaded),
+				snapshot.SnapshotID, err), work.Wait())
 		}
 		for _, manifest := range manifests {
 			if seen[manifest.FilePath()] {
@@ -206,7 +214,8 @@ func stagedFiles(ctx context.Context, l *lake.Lake, each func(object string)) er
 		return err
 	}
 	for _, document := range documents {
-		if err := objectsIn(l, document, each); err != nil && !objects.IsMissing(err) { // its run ended: what it named is committed, or given up
+		// its run ended: what it named is committed, or given up
+		if err := objectsIn(l, document, each); err != nil && !objects.IsMissing(err) {
 			return err
 		}
 		if err := ctx.Err(); err != nil {
@@ -239,7 +248,8 @@ func objectsIn(l *lake.Lake, document string, each func(object string)) error {
 
 // SweepStaging removes what runs and rounds staged that no longer run, once they were found so for as long as grace.
 // running tells whether the work in a folder of _staging still runs: hour-2022-05-27T05/RUN, or users/ROUND of gold.
-func SweepStaging(ctx context.Context, l *lake.Lake, grace time.Duration, running func(folder string) (bool, error), dryRun bool) (saving Saving, err error) {
+func SweepStaging(ctx context.Context, l *lake.Lake, grace time.Duration, running func(folder string) (bool, error),
+	dryRun bool) (saving Saving, err error) {
 	saving = Saving{Table: hours.StagingName, Step: StepSweep, What: "folders"}
 	root := l.Objects.Root + "/" + hours.StagingName
 	folders := map[string]int64{}

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Lanes are as many of a thing as there are processors, each zero at first, so that goroutines that fill them need not wait
-// for each other.
+// Lanes are as many of a thing as there are processors, each zero at first, so that goroutines that fill them need
+// not wait for each other.
 type Lanes[T any] []lane[T]
 
 type lane[T any] struct {

@@ -42,8 +42,8 @@ func walkLocal(ctx context.Context, folder, local string, each func(string, int6
 	})
 }
 
-// walkBucket lists by pages of the bucket. Iceberg's own walk lists folder by folder, which for a table of hours takes a
-// request an hour.
+// walkBucket lists by pages of the bucket. Iceberg's own walk lists folder by folder, which for a table of hours
+// takes a request an hour.
 func (o *Store) walkBucket(ctx context.Context, folder string, each func(string, int64) error) error {
 	files, ok := o.IO.(*blobfs.FileIO)
 	if !ok {
@@ -74,7 +74,8 @@ func (o *Store) RemoveAll(ctx context.Context, folder string) error {
 		return nil
 	}
 	var names []string
-	if err := o.Walk(ctx, folder, func(object string, _ int64) error { names = append(names, object); return nil }); err != nil {
+	if err := o.Walk(ctx, folder,
+		func(object string, _ int64) error { names = append(names, object); return nil }); err != nil {
 		return err
 	}
 	return o.Remove(ctx, names)

@@ -35,10 +35,12 @@ func Open(ctx context.Context, warehouse, scratch string, properties map[string]
 	root := strings.TrimRight(warehouse, "/")
 	location, err := url.Parse(root)
 	if err != nil || location.User != nil { // the text may hold a secret: it is not repeated
-		return nil, fmt.Errorf("%w: the warehouse is neither file:///absolute/folder nor s3://bucket/prefix; credentials do not belong in it: set AWS_ACCESS_KEY_ID or AWS_PROFILE", ErrConfig)
+		return nil, fmt.Errorf("%w: the warehouse is neither file:///absolute/folder nor s3://bucket/prefix; "+
+			"credentials do not belong in it: set AWS_ACCESS_KEY_ID or AWS_PROFILE", ErrConfig)
 	}
 	if (location.Scheme != "file" && location.Scheme != "s3") || (location.Scheme == "s3") != (location.Host != "") {
-		return nil, fmt.Errorf("%w: the warehouse %q is neither file:///absolute/folder nor s3://bucket/prefix", ErrConfig, warehouse)
+		return nil, fmt.Errorf("%w: the warehouse %q is neither file:///absolute/folder nor s3://bucket/prefix",
+			ErrConfig, warehouse)
 	}
 	// An S3 I/O keeps its context for every request to come: the end of Open's must not end them.
 	files, err := icebergio.LoadFS(context.WithoutCancel(ctx), properties, root)
@@ -205,7 +207,8 @@ var (
 
 func UnsafeString(bytes []byte) string { return unsafe.String(unsafe.SliceData(bytes), len(bytes)) }
 
-// ReadBuffer is the size of the pieces in which a column is read: of a remote file larger, since a request costs more than its bytes.
+// ReadBuffer is the size of the pieces in which a column is read: of a remote file larger, since a request costs
+// more than its bytes.
 func (o *Store) ReadBuffer(file iceberg.DataFile) int {
 	most := int64(1 << 20)
 	if o.LocalPath(file.FilePath()) != "" {

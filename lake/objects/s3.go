@@ -11,11 +11,12 @@ import (
 	"github.com/versionlake/versionlake/source"
 )
 
-// Iceberg's S3 I/O takes its retries from no property, only from a configuration in the context, which every load of a table
-// would have to carry.
+// Iceberg's S3 I/O takes its retries from no property, only from a configuration in the context, which every load
+// of a table would have to carry.
 func init() {
 	icebergio.Unregister("s3")
-	icebergio.Register("s3", func(ctx context.Context, location *url.URL, properties map[string]string) (icebergio.IO, error) {
+	icebergio.Register("s3", func(ctx context.Context, location *url.URL, properties map[string]string) (icebergio.IO,
+		error) {
 		settings, err := source.AWSConfig(ctx)
 		if err != nil {
 			return nil, err

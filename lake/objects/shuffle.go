@@ -11,8 +11,8 @@ import (
 )
 
 // A shuffle divides records into sections by their session, so that all of a session come together again whatever
-// chunk or file they came from. One object, blocks of one section each. shuffleBytes is the memory for blocks that fill,
-// however many sections there are; blocks are not let become so small that they pack badly.
+// chunk or file they came from. One object, blocks of one section each. shuffleBytes is the memory for blocks that
+// fill, however many sections there are; blocks are not let become so small that they pack badly.
 const (
 	shuffleBytes = 4 << 20
 	minBlockSize = 4 << 10

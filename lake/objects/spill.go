@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Spill takes records to local disk, so that those of a section come together again. Memory is blocks that fill while it is
-// written, and one section per processor while it is read.
+// Spill takes records to local disk, so that those of a section come together again. Memory is blocks that fill
+// while it is written, and one section per processor while it is read.
 type Spill struct {
 	Scratch  *Store
 	Folder   string
@@ -56,8 +56,8 @@ func (s *Spill) Open() (Shuffles, error) {
 	return s.Scratch.OpenShuffles(written)
 }
 
-// Each ends the writing and hands out the records of every section. Several sections are worked on at once: worker is called
-// once for each goroutine, so that what it returns may keep buffers.
+// Each ends the writing and hands out the records of every section. Several sections are worked on at once: worker
+// is called once for each goroutine, so that what it returns may keep buffers.
 func (s *Spill) Each(ctx context.Context, worker func() func(data []byte) error) error {
 	spilled, err := s.Open()
 	if err != nil {

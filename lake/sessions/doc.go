@@ -1,3 +1,3 @@
-// Package sessions brings the sightings and bindings of each session together, and says what they mean for users and devices
-// (docs/ARCHITECTURE.md, Identity).
+// Package sessions brings the sightings and bindings of each session together, and says what they mean for users
+// and devices (docs/ARCHITECTURE.md, Identity).
 package sessions

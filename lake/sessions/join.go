@@ -46,16 +46,20 @@ type SessionRow struct {
 
 func SightingOf(row parquet.Row, state byte) SessionRow {
 	return SessionRow{
-		Key: row[0].Int64(), Session: objects.UnsafeString(row[1].ByteArray()), State: state, Kind: 's', User: objects.UnsafeString(row[2].ByteArray()),
-		Service: objects.UnsafeString(row[3].ByteArray()), Device: objects.UnsafeString(row[4].ByteArray()), Value: objects.UnsafeString(row[5].ByteArray()), Time: row[6].Int64(),
+		Key: row[0].Int64(), Session: objects.UnsafeString(row[1].ByteArray()), State: state, Kind: 's',
+		User:    objects.UnsafeString(row[2].ByteArray()),
+		Service: objects.UnsafeString(row[3].ByteArray()), Device: objects.UnsafeString(row[4].ByteArray()),
+		Value: objects.UnsafeString(row[5].ByteArray()), Time: row[6].Int64(),
 		transaction: row[7].Int64(), File: objects.UnsafeString(row[8].ByteArray()), Line: row[9].Int64(),
 	}
 }
 
 func BindingOf(row parquet.Row, state byte) SessionRow {
 	return SessionRow{
-		Key: row[0].Int64(), Session: objects.UnsafeString(row[1].ByteArray()), State: state, Kind: row[2].ByteArray()[0], Value: objects.UnsafeString(row[3].ByteArray()),
-		Time: row[4].Int64(), transaction: row[5].Int64(), File: objects.UnsafeString(row[6].ByteArray()), Line: row[7].Int64(),
+		Key: row[0].Int64(), Session: objects.UnsafeString(row[1].ByteArray()), State: state,
+		Kind: row[2].ByteArray()[0], Value: objects.UnsafeString(row[3].ByteArray()),
+		Time: row[4].Int64(), transaction: row[5].Int64(), File: objects.UnsafeString(row[6].ByteArray()),
+		Line: row[7].Int64(),
 	}
 }
 
@@ -123,7 +127,8 @@ func (r *SessionRow) same(other *SessionRow) bool {
 func (r *SessionRow) Ends() bool { return r.Kind == 'u' && r.Value == "" }
 
 func (r *SessionRow) Binding() history.Binding {
-	return history.Binding{Value: r.Value, Ends: r.Ends(), Time: r.Time, Transaction: r.transaction, File: r.File, Line: r.Line}
+	return history.Binding{Value: r.Value, Ends: r.Ends(), Time: r.Time, Transaction: r.transaction, File: r.File,
+		Line: r.Line}
 }
 
 // Join brings the rows of each session together and says what they mean for users.
@@ -145,8 +150,8 @@ func (j *Join) Add(row SessionRow) error {
 	return j.Spill.Add(objects.SessionSection(row.Key, j.Sections), row.append)
 }
 
-// Sessions hands every session's rows to each, sorted by kind and the order of events. Several sections are worked on at
-// once: each must be safe for that.
+// Sessions hands every session's rows to each, sorted by kind and the order of events. Several sections are worked
+// on at once: each must be safe for that.
 func (j *Join) Sessions(ctx context.Context, each func([]*SessionRow) error) error {
 	return j.Spill.Each(ctx, func() func([]byte) error {
 		var rows []SessionRow

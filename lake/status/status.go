@@ -63,7 +63,8 @@ type Status struct {
 	DailyBehind bool `json:"daily_behind"`
 	// HalfCommitted are hours whose run is between its silver commits, or was given up there: gold stops before them.
 	HalfCommitted []string `json:"half_committed"`
-	// BadFiles, PassedOver: of all hours. LeftOut names those of the newest days and hours, and files that were read in part.
+	// BadFiles, PassedOver: of all hours. LeftOut names those of the newest days and hours, and files that were
+	// read in part.
 	BadFiles   int64            `json:"bad_files"`
 	PassedOver int64            `json:"passed_over"`
 	LeftOut    []ledger.File    `json:"left_out"`
@@ -138,7 +139,8 @@ func Read(ctx context.Context, l *lake.Lake) (status Status, err error) {
 		}
 		each := TableStatus{Name: definition.Name, Snapshots: len(loaded.Metadata().Snapshots())}
 		if snapshot := loaded.CurrentSnapshot(); snapshot != nil && snapshot.Summary != nil {
-			for key, value := range map[string]*int64{"total-records": &each.Rows, "total-data-files": &each.Files, "total-files-size": &each.Bytes} {
+			for key, value := range map[string]*int64{"total-records": &each.Rows, "total-data-files": &each.Files,
+				"total-files-size": &each.Bytes} {
 				*value, _ = strconv.ParseInt(snapshot.Summary.Properties[key], 10, 64)
 			}
 		}

@@ -14,8 +14,8 @@ import (
 	"github.com/versionlake/versionlake/lake"
 )
 
-// Rule 1, once more: the daily aggregates are made again from the silver and the gold that they reflect, by the definitions of
-// docs/METRICS.md, and compared row by row.
+// Rule 1, once more: the daily aggregates are made again from the silver and the gold that they reflect, by the
+// definitions of docs/METRICS.md, and compared row by row.
 
 // dailyFact is what concerns one date.
 type dailyFact struct {
@@ -43,10 +43,12 @@ func (v *Verifier) verifyDaily(ctx context.Context) error {
 		return nil
 	}
 	if ahead, _ := lake.DailyStateOf(daily[lake.GoldEventDaily.Name]); ahead != state {
-		v.note("a refresh of the daily aggregates is half committed: gold.event_daily reflects other snapshots than gold.version_daily, and is not compared")
+		v.note("a refresh of the daily aggregates is half committed: gold.event_daily reflects other snapshots " +
+			"than gold.version_daily, and is not compared")
 		delete(daily, lake.GoldEventDaily.Name)
 	}
-	facts, err := v.newPartitions(lake.CountOf(slices.Concat(slices.Collect(maps.Values(v.files[lake.SilverEvents.Name]))...)))
+	facts, err := v.newPartitions(
+		lake.CountOf(slices.Concat(slices.Collect(maps.Values(v.files[lake.SilverEvents.Name]))...)))
 	if err != nil {
 		return err
 	}
@@ -71,7 +73,9 @@ func (v *Verifier) verifyDaily(ctx context.Context) error {
 		maps.Copy(waiting, erased)
 	}
 	if len(waiting) > 0 {
-		v.note("%d dates of the daily aggregates wait to be counted anew since a user was forgotten, and are not compared", len(waiting))
+		v.note(
+			"%d dates of the daily aggregates wait to be counted anew since a user was forgotten, and are not compared",
+			len(waiting))
 	}
 	for part := range facts.files {
 		v.progress("comparing the daily aggregates", part, len(facts.files), "parts")
@@ -89,7 +93,8 @@ func (v *Verifier) verifyDaily(ctx context.Context) error {
 			if waiting[date] {
 				continue
 			}
-			if err := v.compareDay(date, dates[date], date < frozen, daily[lake.GoldEventDaily.Name] != nil); err != nil {
+			if err := v.compareDay(date, dates[date], date < frozen,
+				daily[lake.GoldEventDaily.Name] != nil); err != nil {
 				return err
 			}
 		}
@@ -98,13 +103,15 @@ func (v *Verifier) verifyDaily(ctx context.Context) error {
 }
 
 // dailyFacts finds all that is to be counted, as of a state; false if that state is gone.
-func (v *Verifier) dailyFacts(ctx context.Context, state lake.DailyState, add func(dailyFact) error) (complete bool, err error) {
+func (v *Verifier) dailyFacts(ctx context.Context, state lake.DailyState,
+	add func(dailyFact) error) (complete bool, err error) {
 	var files [4][]iceberg.DataFile
 	var lags []string
 	for i, part := range []struct {
 		definition lake.TableDefinition
 		snapshot   int64
-	}{{lake.SilverEvents, state.Events}, {lake.SilverSightings, state.Sightings}, {lake.SilverBindings, state.Bindings}, {lake.GoldUsers, state.Users}} {
+	}{{lake.SilverEvents, state.Events}, {lake.SilverSightings, state.Sightings}, {lake.SilverBindings, state.Bindings},
+		{lake.GoldUsers, state.Users}} {
 		loaded, err := v.Lake.Load(ctx, part.definition)
 		if err != nil {
 			return false, err
@@ -116,7 +123,8 @@ func (v *Verifier) dailyFacts(ctx context.Context, state lake.DailyState, add fu
 			continue
 		}
 		if loaded.SnapshotByID(part.snapshot) == nil {
-			v.note("the daily aggregates reflect snapshot %d of %s, which was expired: they can't be compared before their next refresh", part.snapshot, part.definition.Name)
+			v.note("the daily aggregates reflect snapshot %d of %s, which was expired: they can't be compared "+
+				"before their next refresh", part.snapshot, part.definition.Name)
 			return false, nil
 		}
 		if files[i], err = lake.LiveFiles(ctx, loaded, table.WithSnapshotID(part.snapshot)); err != nil {
@@ -129,20 +137,22 @@ func (v *Verifier) dailyFacts(ctx context.Context, state lake.DailyState, add fu
 	if err := v.plainEvents(ctx, files[0], files[1], files[2], add); err != nil {
 		return false, err
 	}
-	return true, eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldUsers.Name}, files[3], func(row *lake.UserRow) error {
-		for i, interval := range row.History {
-			move := plainMove{Service: interval.Service, Device: interval.Device, After: interval.Version, Anonymous: row.UserKind == "session"}
-			for _, earlier := range row.History[:i] {
-				if earlier.Service == interval.Service && earlier.Device == interval.Device {
-					move.Before = earlier.Version // the last one stays
+	return true, eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldUsers.Name}, files[3],
+		func(row *lake.UserRow) error {
+			for i, interval := range row.History {
+				move := plainMove{Service: interval.Service, Device: interval.Device, After: interval.Version,
+					Anonymous: row.UserKind == "session"}
+				for _, earlier := range row.History[:i] {
+					if earlier.Service == interval.Service && earlier.Device == interval.Device {
+						move.Before = earlier.Version // the last one stays
+					}
+				}
+				if err := add(dailyFact{Date: plainDate(interval.ValidFrom), Move: &move}); err != nil {
+					return err
 				}
 			}
-			if err := add(dailyFact{Date: plainDate(interval.ValidFrom), Move: &move}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+			return nil
+		})
 }
 
 // dailyAsIs adds the rows that there are.
@@ -151,17 +161,19 @@ func (v *Verifier) dailyAsIs(ctx context.Context, daily map[string]*table.Table,
 	if err != nil {
 		return err
 	}
-	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}, files, func(row *lake.VersionDailyRow) error {
-		return add(dailyFact{Date: row.Date, Version: row})
-	}); err != nil || daily[lake.GoldEventDaily.Name] == nil {
+	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}, files,
+		func(row *lake.VersionDailyRow) error {
+			return add(dailyFact{Date: row.Date, Version: row})
+		}); err != nil || daily[lake.GoldEventDaily.Name] == nil {
 		return err
 	}
 	if files, err = lake.LiveFiles(ctx, daily[lake.GoldEventDaily.Name]); err != nil {
 		return err
 	}
-	return eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldEventDaily.Name}, files, func(row *lake.EventDailyRow) error {
-		return add(dailyFact{Date: row.Date, Daily: row})
-	})
+	return eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldEventDaily.Name},
+		files, func(row *lake.EventDailyRow) error {
+			return add(dailyFact{Date: row.Date, Daily: row})
+		})
 }
 
 // compareDay counts a date anew, set by set, and compares. Of a frozen date only moves can be counted.
@@ -171,7 +183,8 @@ func (v *Verifier) compareDay(date int32, day *plainDay, frozen, both bool) erro
 	for _, row := range day.versions {
 		key := fmt.Sprintf("%q %q %q", row.Service, row.Version, row.Device)
 		if _, twice := is[key]; twice {
-			if err := v.differ(Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}, "%s has two rows of %s", lake.FormatDate(date), key); err != nil {
+			if err := v.differ(Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}, "%s has two rows of %s",
+				lake.FormatDate(date), key); err != nil {
 				return err
 			}
 		}
@@ -196,7 +209,8 @@ func (v *Verifier) compareDay(date int32, day *plainDay, frozen, both bool) erro
 			}
 		}
 		if len(texts) > 0 {
-			if err := v.differ(Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}, "%s %s: %s", lake.FormatDate(date), key, strings.Join(texts, "; ")); err != nil {
+			if err := v.differ(Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}, "%s %s: %s",
+				lake.FormatDate(date), key, strings.Join(texts, "; ")); err != nil {
 				return err
 			}
 		}
@@ -217,10 +231,12 @@ func (v *Verifier) compareEvents(date int32, is, want []lake.EventDailyRow) erro
 		count[row]--
 	}
 	for row, n := range count {
-		text := fmt.Sprintf("%s %q %q %q %s %q %q: %d events, %d users, %d sessions", lake.FormatDate(date), row.Service, row.Version, row.Device, row.EventName,
+		text := fmt.Sprintf("%s %q %q %q %s %q %q: %d events, %d users, %d sessions", lake.FormatDate(date),
+			row.Service, row.Version, row.Device, row.EventName,
 			row.Name, row.Detail, row.Events, row.Users, row.Sessions)
 		if n != 0 {
-			if err := v.differ(Difference{Rule: 1, Table: lake.GoldEventDaily.Name}, "%s, %s", text, map[bool]string{true: "which should not be", false: "which is not there, and should be there"}[n > 0]); err != nil {
+			if err := v.differ(Difference{Rule: 1, Table: lake.GoldEventDaily.Name}, "%s, %s", text,
+				map[bool]string{true: "which should not be", false: "which is not there, and should be there"}[n > 0]); err != nil {
 				return err
 			}
 		}

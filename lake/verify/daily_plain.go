@@ -28,7 +28,8 @@ type plainMove struct {
 }
 
 // plainEvents finds the user, the device and the version of every event.
-func (v *Verifier) plainEvents(ctx context.Context, events, sightings, bindings []iceberg.DataFile, add func(dailyFact) error) error {
+func (v *Verifier) plainEvents(ctx context.Context, events, sightings, bindings []iceberg.DataFile,
+	add func(dailyFact) error) error {
 	type fact struct {
 		Event    *lake.SilverRow
 		Sighting *lake.SightingRow
@@ -44,19 +45,22 @@ func (v *Verifier) plainEvents(ctx context.Context, events, sightings, bindings 
 		return err
 	}
 	defer sessions.close()
-	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.SilverEvents.Name}, events, func(row *lake.SilverRow) error {
-		return sessions.add(row.SessionID, fact{Event: row})
-	}); err != nil {
+	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.SilverEvents.Name}, events,
+		func(row *lake.SilverRow) error {
+			return sessions.add(row.SessionID, fact{Event: row})
+		}); err != nil {
 		return err
 	}
-	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.SilverSightings.Name}, sightings, func(row *lake.SightingRow) error {
-		return sessions.add(row.SessionID, fact{Sighting: row})
-	}); err != nil {
+	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.SilverSightings.Name}, sightings,
+		func(row *lake.SightingRow) error {
+			return sessions.add(row.SessionID, fact{Sighting: row})
+		}); err != nil {
 		return err
 	}
-	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.SilverBindings.Name}, bindings, func(row *lake.BindingRow) error {
-		return sessions.add(row.SessionID, fact{Binding: row})
-	}); err != nil {
+	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.SilverBindings.Name}, bindings,
+		func(row *lake.BindingRow) error {
+			return sessions.add(row.SessionID, fact{Binding: row})
+		}); err != nil {
 		return err
 	}
 	for part := range sessions.files {
@@ -102,7 +106,9 @@ func (v *Verifier) plainEvents(ctx context.Context, events, sightings, bindings 
 				var versions, devices []lake.BindingRow
 				for _, sighting := range s.sightings {
 					if id != "" && sighting.ServiceName == event.ServiceName {
-						fact := lake.BindingRow{Value: sighting.Version, Time: sighting.Time, Transaction: sighting.Transaction, FileName: sighting.FileName, LineNumber: sighting.LineNumber}
+						fact := lake.BindingRow{Value: sighting.Version, Time: sighting.Time,
+							Transaction: sighting.Transaction, FileName: sighting.FileName,
+							LineNumber: sighting.LineNumber}
 						versions = append(versions, fact)
 						if fact.Value = sighting.Device; fact.Value == "" {
 							fact.Value = plainHeld(s.bindings["device"], sighting.Time)
@@ -116,7 +122,8 @@ func (v *Verifier) plainEvents(ctx context.Context, events, sightings, bindings 
 				if event.Version == "" {
 					event.Version = plainHeld(versions, event.Time)
 				}
-				if err := add(dailyFact{Date: plainDate(event.Time), Event: &plainEvent{User: user, Session: id, Event: event}}); err != nil {
+				if err := add(dailyFact{Date: plainDate(event.Time),
+					Event: &plainEvent{User: user, Session: id, Event: event}}); err != nil {
 					return err
 				}
 			}
@@ -137,7 +144,8 @@ func plainUserAt(bindings []lake.BindingRow, time int64) string {
 		if binding.Time > time || time-binding.Time > plainWindow {
 			continue
 		}
-		if before == nil || cmp.Or(cmp.Compare(binding.Time, before.Time), cmp.Compare(binding.Transaction, before.Transaction), strings.Compare(binding.FileName, before.FileName),
+		if before == nil || cmp.Or(cmp.Compare(binding.Time, before.Time),
+			cmp.Compare(binding.Transaction, before.Transaction), strings.Compare(binding.FileName, before.FileName),
 			cmp.Compare(binding.LineNumber, before.LineNumber), -strings.Compare(binding.Value, before.Value)) > 0 {
 			before = binding
 		}
@@ -148,11 +156,13 @@ func plainUserAt(bindings []lake.BindingRow, time int64) string {
 	return plainHeld(named, time)
 }
 
-// plainHeld is the value of the last fact at or before a moment, else of the first after it, no further away than a day.
+// plainHeld is the value of the last fact at or before a moment, else of the first after it, no further away than a
+// day.
 func plainHeld(facts []lake.BindingRow, time int64) string {
 	var before, after *lake.BindingRow
 	order := func(a, b *lake.BindingRow) int {
-		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction), strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber))
+		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction),
+			strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber))
 	}
 	for i := range facts {
 		fact := &facts[i]
@@ -221,7 +231,8 @@ func (d *plainDay) count(date int32) (versions []lake.VersionDailyRow, events []
 		key := [3]string{service, version, device}
 		if rows[key] == nil {
 			rows[key] = &lake.VersionDailyRow{
-				Date: date, Service: service, Version: version, Device: device, OtherMovesIn: new(int64), OtherMovesOut: new(int64),
+				Date: date, Service: service, Version: version, Device: device, OtherMovesIn: new(int64),
+				OtherMovesOut: new(int64),
 			}
 		}
 		return rows[key]
@@ -243,7 +254,8 @@ func (d *plainDay) count(date int32) (versions []lake.VersionDailyRow, events []
 		}
 		d.countHappened(at, &e.Event)
 
-		key := lake.EventDailyRow{Date: date, Service: at.Service, Version: at.Version, Device: at.Device, EventName: e.Event.EventName}
+		key := lake.EventDailyRow{Date: date, Service: at.Service, Version: at.Version, Device: at.Device,
+			EventName: e.Event.EventName}
 		key.Name, key.Detail = plainAbout(&e.Event)
 		if daily[key] == nil {
 			copied := key
@@ -281,7 +293,8 @@ func (d *plainDay) count(date int32) (versions []lake.VersionDailyRow, events []
 	}
 	for _, move := range d.moves {
 		after := row(move.Service, move.After, move.Device)
-		order, _ := history.CompareVersions(move.Service, move.After, move.Before) // 0: not comparable, or of equal rank
+		// 0: not comparable, or of equal rank
+		order, _ := history.CompareVersions(move.Service, move.After, move.Before)
 		switch {
 		case move.Before == "":
 			after.NewInstallations++

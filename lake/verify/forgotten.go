@@ -13,8 +13,8 @@ import (
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
-// Rule 6: no row of a table is a forgotten user's, or mentions one, as far as the keyed hashes tell. What is in older versions,
-// and in objects that no table names, the proof of an erasure looked at.
+// Rule 6: no row of a table is a forgotten user's, or mentions one, as far as the keyed hashes tell. What is in
+// older versions, and in objects that no table names, the proof of an erasure looked at.
 
 func (v *Verifier) verifyForgotten(ctx context.Context) error {
 	known, err := forgotten.Load(ctx, v.Lake)
@@ -50,7 +50,8 @@ func (v *Verifier) verifyForgotten(ctx context.Context) error {
 			if !v.chosen(hour) {
 				continue
 			}
-			if err := v.verifyNobody(ctx, e, definition, Difference{Hour: hour.String()}, v.files[definition.Name][hour]); err != nil {
+			if err := v.verifyNobody(ctx, e, definition, Difference{Hour: hour.String()},
+				v.files[definition.Name][hour]); err != nil {
 				return err
 			}
 		}
@@ -58,7 +59,8 @@ func (v *Verifier) verifyForgotten(ctx context.Context) error {
 	return nil
 }
 
-func (v *Verifier) verifyNobody(ctx context.Context, e *forgotten.Eraser, definition lake.TableDefinition, where Difference, files []iceberg.DataFile) error {
+func (v *Verifier) verifyNobody(ctx context.Context, e *forgotten.Eraser, definition lake.TableDefinition,
+	where Difference, files []iceberg.DataFile) error {
 	where.Rule, where.Table = 6, definition.Name
 	rows, mentioned := int64(0), false
 	for _, file := range files {
@@ -77,5 +79,6 @@ func (v *Verifier) verifyNobody(ctx context.Context, e *forgotten.Eraser, defini
 	default:
 		return nil
 	}
-	return v.differ(where, "%s: another program wrote them, or a backup was restored; run versionlake forget for these users again", text)
+	return v.differ(where, "%s: another program wrote them, or a backup was restored; run versionlake forget for "+
+		"these users again", text)
 }

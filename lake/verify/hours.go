@@ -32,13 +32,16 @@ func (v *Verifier) verifyLedger(ctx context.Context) error {
 			runs[row.RunID] = true
 			where.Rule = 2
 			if row.Lines != row.Events+row.Rejects+row.Blanks+row.Erased {
-				if err := v.differ(where, "run %s: %d lines are not %d events + %d rejects + %d blanks + %d erased", row.RunID, row.Lines, row.Events, row.Rejects,
+				if err := v.differ(where, "run %s: %d lines are not %d events + %d rejects + %d blanks + %d erased",
+					row.RunID, row.Lines, row.Events, row.Rejects,
 					row.Blanks, row.Erased); err != nil {
 					return err
 				}
 			}
-			if want := stateOf(row); row.State != want && !(want == ledger.HourComplete && row.State == ledger.HourDegraded && row.GoneFiles == row.Files) {
-				if err := v.differ(where, "run %s is %s, and with %d files, %d of them bad, should be %s", row.RunID, row.State, row.Files, row.BadFiles, want); err != nil {
+			if want := stateOf(row); row.State != want &&
+				!(want == ledger.HourComplete && row.State == ledger.HourDegraded && row.GoneFiles == row.Files) {
+				if err := v.differ(where, "run %s is %s, and with %d files, %d of them bad, should be %s", row.RunID,
+					row.State, row.Files, row.BadFiles, want); err != nil {
 					return err
 				}
 			}
@@ -73,12 +76,14 @@ func (v *Verifier) verifyHours(ctx context.Context) error {
 		}
 	}
 	unsettled := v.Unsettled()
-	chosen := slices.DeleteFunc(slices.Sorted(maps.Keys(hours)), func(hour telemetry.Hour) bool { return !v.chosen(hour) })
+	chosen := slices.DeleteFunc(slices.Sorted(maps.Keys(hours)),
+		func(hour telemetry.Hour) bool { return !v.chosen(hour) })
 	for n, hour := range chosen {
 		v.progress("comparing bronze, silver and the ledger", n, len(chosen), "hours")
 		if since, half := unsettled[hour]; half {
 			if age := time.Since(since); age > halfCommittedFor {
-				if err := v.differ(Difference{Rule: 3, Hour: hour.String(), Table: lake.OpsHours.Name}, "half committed since %s: no run of the hour has ended since; ingest it again",
+				if err := v.differ(Difference{Rule: 3, Hour: hour.String(), Table: lake.OpsHours.Name},
+					"half committed since %s: no run of the hour has ended since; ingest it again",
 					since.UTC().Format(time.RFC3339)); err != nil {
 					return err
 				}
@@ -125,13 +130,15 @@ func (v *Verifier) verifyHour(ctx context.Context, hour telemetry.Hour) error {
 	if h.ledger == nil {
 		for _, definition := range verifiedTables {
 			if rows := lake.CountOf(v.files[definition.Name][hour]); rows > 0 {
-				if err := v.differ(h.in(definition, 3), "%d rows of an hour that the ledger does not know", rows); err != nil {
+				if err := v.differ(h.in(definition, 3), "%d rows of an hour that the ledger does not know",
+					rows); err != nil {
 					return err
 				}
 			}
 		}
 	}
-	for _, step := range []func(context.Context, *verifiedHour) error{v.verifyDropped, v.verifyFiles, v.verifyBronze, v.verifyFileCounts} {
+	for _, step := range []func(context.Context, *verifiedHour) error{v.verifyDropped, v.verifyFiles, v.verifyBronze,
+		v.verifyFileCounts} {
 		if err := step(ctx, h); err != nil {
 			return err
 		}
@@ -161,7 +168,8 @@ func (v *Verifier) noteOlderSilver() {
 		return
 	}
 	v.note("the silver of %d hours was made by older rules, and would be different by today's in %d of them: "+
-		"versionlake reprocess --layer silver makes it anew from bronze; lines that were rejected then are read by reprocessing from the source",
+		"versionlake reprocess --layer silver makes it anew from bronze; lines that were rejected then are read "+
+		"by reprocessing from the source",
 		v.older.hours, v.older.other)
 }
 
@@ -203,65 +211,74 @@ func (v *Verifier) verifyFiles(ctx context.Context, h *verifiedHour) error {
 	versions := map[version]bool{}
 	var sum ledger.Hour
 	passed := int64(0)
-	if err := eachRow(ctx, v, h.in(lake.OpsFiles, 2), v.files[lake.OpsFiles.Name][h.hour], func(row *lake.FileRow) error {
-		v.checked.Files++
-		where := h.at(lake.OpsFiles, 2, strings.Clone(row.FileName), 0)
-		if versions[version{row.FileName, row.ETag}] {
-			if err := v.differ(where, "version %s has two rows", row.ETag); err != nil {
-				return err
-			}
-		}
-		versions[version{strings.Clone(row.FileName), strings.Clone(row.ETag)}] = true
-		if row.Lines != row.Events+row.Rejects+row.Blanks+row.Erased {
-			if err := v.differ(where, "%d lines are not %d events + %d rejects + %d blanks + %d erased", row.Lines, row.Events, row.Rejects, row.Blanks,
-				row.Erased); err != nil {
-				return err
-			}
-		}
-		switch row.State {
-		case ledger.FileRead, ledger.FileBad, ledger.FileGone:
-			if _, twice := h.files[row.FileName]; twice {
-				return v.differ(where, "two versions of the file count as the present one")
-			}
-			if kept := row.Events + row.Rejects; row.State == ledger.FileBad && row.RowsKept != kept {
-				if err := v.differ(where, "rows_kept says %d of a bad file, of which %d rows are counted", row.RowsKept, kept); err != nil {
+	if err := eachRow(ctx, v, h.in(lake.OpsFiles, 2), v.files[lake.OpsFiles.Name][h.hour],
+		func(row *lake.FileRow) error {
+			v.checked.Files++
+			where := h.at(lake.OpsFiles, 2, strings.Clone(row.FileName), 0)
+			if versions[version{row.FileName, row.ETag}] {
+				if err := v.differ(where, "version %s has two rows", row.ETag); err != nil {
 					return err
 				}
 			}
-			copied := *row
-			copied.FileName = where.File
-			h.files[copied.FileName] = copied
-			sum.Files, sum.Bytes = sum.Files+1, sum.Bytes+row.Size
-			switch row.State {
-			case ledger.FileBad:
-				sum.BadFiles++
-			case ledger.FileGone:
-				sum.GoneFiles++
+			versions[version{strings.Clone(row.FileName), strings.Clone(row.ETag)}] = true
+			if row.Lines != row.Events+row.Rejects+row.Blanks+row.Erased {
+				if err := v.differ(where, "%d lines are not %d events + %d rejects + %d blanks + %d erased", row.Lines,
+					row.Events, row.Rejects, row.Blanks,
+					row.Erased); err != nil {
+					return err
+				}
 			}
-			sum.Lines, sum.Events, sum.Rejects, sum.Blanks = sum.Lines+row.Lines, sum.Events+row.Events, sum.Rejects+row.Rejects, sum.Blanks+row.Blanks
-			sum.Erased += row.Erased
-		case ledger.FilePassed:
-			passed++
-		case ledger.FileReplaced, ledger.FileRemoved:
-		default:
-			return v.differ(where, "state %q is none of read, gone, bad, replaced, removed and passed", row.State)
-		}
-		return nil
-	}); err != nil || h.ledger == nil {
+			switch row.State {
+			case ledger.FileRead, ledger.FileBad, ledger.FileGone:
+				if _, twice := h.files[row.FileName]; twice {
+					return v.differ(where, "two versions of the file count as the present one")
+				}
+				if kept := row.Events + row.Rejects; row.State == ledger.FileBad && row.RowsKept != kept {
+					if err := v.differ(where, "rows_kept says %d of a bad file, of which %d rows are counted",
+						row.RowsKept,
+						kept); err != nil {
+						return err
+					}
+				}
+				copied := *row
+				copied.FileName = where.File
+				h.files[copied.FileName] = copied
+				sum.Files, sum.Bytes = sum.Files+1, sum.Bytes+row.Size
+				switch row.State {
+				case ledger.FileBad:
+					sum.BadFiles++
+				case ledger.FileGone:
+					sum.GoneFiles++
+				}
+				sum.Lines, sum.Events, sum.Rejects, sum.Blanks = sum.Lines+row.Lines, sum.Events+
+					row.Events, sum.Rejects+
+					row.Rejects, sum.Blanks+row.Blanks
+				sum.Erased += row.Erased
+			case ledger.FilePassed:
+				passed++
+			case ledger.FileReplaced, ledger.FileRemoved:
+			default:
+				return v.differ(where, "state %q is none of read, gone, bad, replaced, removed and passed", row.State)
+			}
+			return nil
+		}); err != nil || h.ledger == nil {
 		return err
 	}
 	for _, figure := range []struct {
 		name        string
 		ledger, sum int64
 	}{
-		{"files", h.ledger.Files, sum.Files}, {"bad files", h.ledger.BadFiles, sum.BadFiles}, {"bytes", h.ledger.Bytes, sum.Bytes},
-		{"lines", h.ledger.Lines, sum.Lines}, {"events", h.ledger.Events, sum.Events}, {"rejects", h.ledger.Rejects, sum.Rejects},
+		{"files", h.ledger.Files, sum.Files}, {"bad files", h.ledger.BadFiles, sum.BadFiles}, {"bytes", h.ledger.Bytes,
+			sum.Bytes},
+		{"lines", h.ledger.Lines, sum.Lines}, {"events", h.ledger.Events, sum.Events}, {"rejects", h.ledger.Rejects,
+			sum.Rejects},
 		{"blanks", h.ledger.Blanks, sum.Blanks}, {"erased lines", h.ledger.Erased, sum.Erased},
 		{"files that are gone", h.ledger.GoneFiles, sum.GoneFiles},
 		{"files passed over, of which the first thousand are named,", min(h.ledger.PassedOver, 1000), passed},
 	} {
 		if figure.ledger != figure.sum {
-			if err := v.differ(h.in(lake.OpsHours, 2), "the ledger says %d %s, and the rows of ops.files make %d", figure.ledger, figure.name, figure.sum); err != nil {
+			if err := v.differ(h.in(lake.OpsHours, 2), "the ledger says %d %s, and the rows of ops.files make %d",
+				figure.ledger, figure.name, figure.sum); err != nil {
 				return err
 			}
 		}
@@ -271,17 +288,19 @@ func (v *Verifier) verifyFiles(ctx context.Context, h *verifiedHour) error {
 
 // verifyBronze finds rows that lie in the wrong hour, and lines that have more than one row.
 func (v *Verifier) verifyBronze(ctx context.Context, h *verifiedHour) error {
-	err := eachRow(ctx, v, h.in(lake.BronzeEvents, 2), v.files[lake.BronzeEvents.Name][h.hour], func(row *lake.EventPlace) error {
-		v.checked.Events++
-		return v.bronzeRow(h, lake.BronzeEvents, row)
-	})
+	err := eachRow(ctx, v, h.in(lake.BronzeEvents, 2), v.files[lake.BronzeEvents.Name][h.hour],
+		func(row *lake.EventPlace) error {
+			v.checked.Events++
+			return v.bronzeRow(h, lake.BronzeEvents, row)
+		})
 	if err != nil {
 		return err
 	}
-	return eachRow(ctx, v, h.in(lake.BronzeRejects, 2), v.files[lake.BronzeRejects.Name][h.hour], func(row *lake.RejectPlace) error {
-		v.checked.Rejects++
-		return v.bronzeRow(h, lake.BronzeRejects, (*lake.EventPlace)(row))
-	})
+	return eachRow(ctx, v, h.in(lake.BronzeRejects, 2), v.files[lake.BronzeRejects.Name][h.hour],
+		func(row *lake.RejectPlace) error {
+			v.checked.Rejects++
+			return v.bronzeRow(h, lake.BronzeRejects, (*lake.EventPlace)(row))
+		})
 }
 
 func (v *Verifier) bronzeRow(h *verifiedHour, definition lake.TableDefinition, row *lake.EventPlace) error {
@@ -296,7 +315,8 @@ func (v *Verifier) bronzeRow(h *verifiedHour, definition lake.TableDefinition, r
 		lines.rejects++
 	}
 	if row.IngestDate != h.hour.Date() || row.IngestHourOfDay != h.hour.OfDay() {
-		if err := v.differ(h.at(definition, 3, row.FileName, row.LineNumber), "the row's columns say another hour than its partition: day %d, hour %d",
+		if err := v.differ(h.at(definition, 3, row.FileName, row.LineNumber),
+			"the row's columns say another hour than its partition: day %d, hour %d",
 			row.IngestDate, row.IngestHourOfDay); err != nil {
 			return err
 		}
@@ -324,13 +344,16 @@ func (v *Verifier) verifyFileCounts(ctx context.Context, h *verifiedHour) error 
 		}
 		var err error
 		if !read && h.ledger != nil {
-			err = v.differ(h.at(lake.BronzeEvents, 2, name, 0), "%d events and %d rejects of a file that ops.files does not have as read", lines.events, lines.rejects)
+			err = v.differ(h.at(lake.BronzeEvents, 2, name, 0),
+				"%d events and %d rejects of a file that ops.files does not have as read", lines.events, lines.rejects)
 		}
 		if err == nil && read && row.Events != lines.events && !v.dropped(h, lake.BronzeEvents) {
-			err = v.differ(h.at(lake.BronzeEvents, 2, name, 0), "ops.files says %d events, bronze has %d", row.Events, lines.events)
+			err = v.differ(h.at(lake.BronzeEvents, 2, name, 0), "ops.files says %d events, bronze has %d", row.Events,
+				lines.events)
 		}
 		if err == nil && read && row.Rejects != lines.rejects && !v.dropped(h, lake.BronzeRejects) {
-			err = v.differ(h.at(lake.BronzeRejects, 2, name, 0), "ops.files says %d rejects, bronze has %d", row.Rejects, lines.rejects)
+			err = v.differ(h.at(lake.BronzeRejects, 2, name, 0), "ops.files says %d rejects, bronze has %d",
+				row.Rejects, lines.rejects)
 		}
 		if err != nil {
 			return err

@@ -11,8 +11,9 @@ import (
 	"github.com/versionlake/versionlake/lake"
 )
 
-// Rule 1, of the keys that order versions: each version of a history has one row in gold.versions, and every row has the keys that
-// follow from it. What rows are too many is no fault: the table is a dictionary, and keeps versions whose sightings went.
+// Rule 1, of the keys that order versions: each version of a history has one row in gold.versions, and every row
+// has the keys that follow from it. What rows are too many is no fault: the table is a dictionary, and keeps
+// versions whose sightings went.
 
 // keyFact is a version that a history has, or a row of gold.versions.
 type keyFact struct {
@@ -50,9 +51,10 @@ func (v *Verifier) verifyKeys(ctx context.Context) error {
 	}
 	defer facts.close()
 	add := func(fact keyFact) error { return facts.add(fact.Service+"\x00"+fact.Version, fact) }
-	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldVersions.Name}, rows, func(row *lake.VersionRow) error {
-		return add(keyFact{row.Service, row.Version, row})
-	}); err != nil {
+	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldVersions.Name},
+		rows, func(row *lake.VersionRow) error {
+			return add(keyFact{row.Service, row.Version, row})
+		}); err != nil {
 		return err
 	}
 	told := map[uint64]bool{}
@@ -99,7 +101,8 @@ func (v *Verifier) compareKeys(ctx context.Context, facts *partitions, part int)
 		}
 		want := history.KeyOf(fact.Service, fact.Version)
 		if is := *fact.Row; is.SortKey != want.Sort || is.RankKey != want.Rank || is.Class != want.Class {
-			return v.differ(where, "version %q of %q has the keys %q, %q, %q and should have %q, %q, %q", fact.Version, fact.Service,
+			return v.differ(where, "version %q of %q has the keys %q, %q, %q and should have %q, %q, %q", fact.Version,
+				fact.Service,
 				is.Class, is.RankKey, is.SortKey, want.Class, want.Rank, want.Sort)
 		}
 		return nil
@@ -114,7 +117,8 @@ func (v *Verifier) compareKeys(ctx context.Context, facts *partitions, part int)
 	}
 	slices.SortFunc(missing, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
 	for _, version := range missing {
-		if err := v.differ(where, "version %q of %q is in a history, and has no row", version[1], version[0]); err != nil {
+		if err := v.differ(where, "version %q of %q is in a history, and has no row", version[1],
+			version[0]); err != nil {
 			return err
 		}
 	}

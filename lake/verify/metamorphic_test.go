@@ -16,8 +16,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// smallWorld makes up the files of a few hours: few users, sessions and devices, so that everything meets everything. One of
-// the users is to be forgotten, and is in three of the sessions.
+// smallWorld makes up the files of a few hours: few users, sessions and devices, so that everything meets
+// everything. One of the users is to be forgotten, and is in three of the sessions.
 func smallWorld(r *rand.Rand) map[string][]string {
 	files := map[string][]string{}
 	pick := func(texts ...string) string { return texts[r.IntN(len(texts))] }
@@ -54,8 +54,10 @@ func smallWorld(r *rand.Rand) map[string][]string {
 						line = laketest.Logout(at, session, "UserId", named("p1", "p2", "p3"))
 					}
 				case 13: // without a session
-					if line = laketest.Sighting(at, pick("null", "N/A"), pick("1.0", "1.1"), attributes...); r.IntN(2) == 0 {
-						line = laketest.Event(at, "none", pick("Login", "Notification", "DeviceInfo", "Logout"), "UserId", pick("p1", laketest.Gone), "Device", "D1")
+					if line = laketest.Sighting(at, pick("null", "N/A"), pick("1.0", "1.1"),
+						attributes...); r.IntN(2) == 0 {
+						line = laketest.Event(at, "none", pick("Login", "Notification", "DeviceInfo", "Logout"),
+							"UserId", pick("p1", laketest.Gone), "Device", "D1")
 					}
 				case 0:
 					line = laketest.Login(at, session, named("p1", "p2", "p3"))
@@ -64,11 +66,16 @@ func smallWorld(r *rand.Rand) map[string][]string {
 				case 2:
 					line = laketest.Event(at, session, "Other", attributes...)
 				case 3:
-					line = laketest.Event(at, session, "Notification", append(attributes, "Target", "1.10", "Status", pick("Sent", "Shown", "Accepted", "Failed", "Odd"))...)
+					line = laketest.Event(at, session, "Notification",
+						append(attributes, "Target", "1.10",
+							"Status", pick("Sent", "Shown", "Accepted", "Failed", "Odd"))...)
 				case 4:
-					line = laketest.Event(at, session, "SessionEnd", append(attributes, "Duration", pick("0.5", "60", "-1", "x", "1e9"))...)
+					line = laketest.Event(at, session, "SessionEnd",
+						append(attributes, "Duration", pick("0.5", "60", "-1", "x", "1e9"))...)
 				case 5:
-					line = laketest.Event(at, session, pick("Issue", "Crash", "FeatureUsed", "Install"), append(attributes, "Feature", pick("f", "g"), "Code", "c", "Message", "of "+pick(laketest.Gone, laketest.GoneSession, "p1"))...)
+					line = laketest.Event(at, session, pick("Issue", "Crash", "FeatureUsed", "Install"),
+						append(attributes, "Feature", pick("f", "g"), "Code", "c", "Message",
+							"of "+pick(laketest.Gone, laketest.GoneSession, "p1"))...)
 				case 6:
 					line = "broken, of " + pick(laketest.Gone, laketest.GoneSession, "s1")
 				default:
@@ -83,12 +90,13 @@ func smallWorld(r *rand.Rand) map[string][]string {
 	return files
 }
 
-// TestAnyPlanGivesTheSameGold takes random worlds through random plans: hours in any order, runs repeated, given up and killed at
-// any call, faults of disk and source, files that go, are changed, torn or emptied, and come back, what is gone taken out, hours made again by layer, silver compacted, the lake
-// maintained, rounds of gold overtaken, processes begun anew, a user forgotten in between. Every row of bronze, silver and gold must
-// then be that of the plain order, and so must every answer of the views of trino/, which read these tables and ops.hours alone:
-// asking Trino itself for each plan would take minutes. VERSIONLAKE_SEED repeats a run, VERSIONLAKE_PLANS says how many plans
-// there are. A plan that fails is shrunk.
+// TestAnyPlanGivesTheSameGold takes random worlds through random plans: hours in any order, runs repeated, given up
+// and killed at any call, faults of disk and source, files that go, are changed, torn or emptied, and come back,
+// what is gone taken out, hours made again by layer, silver compacted, the lake maintained, rounds of gold
+// overtaken, processes begun anew, a user forgotten in between. Every row of bronze, silver and gold must then be
+// that of the plain order, and so must every answer of the views of trino/, which read these tables and ops.hours
+// alone: asking Trino itself for each plan would take minutes. VERSIONLAKE_SEED repeats a run, VERSIONLAKE_PLANS
+// says how many plans there are. A plan that fails is shrunk.
 func TestAnyPlanGivesTheSameGold(t *testing.T) {
 	number := func(variable string, otherwise uint64) uint64 {
 		if text := os.Getenv(variable); text != "" {
@@ -121,7 +129,8 @@ func TestAnyPlanGivesTheSameGold(t *testing.T) {
 				t.Skip("a world without a sighting")
 			}
 			run := func(steps []laketest.PlanStep) string {
-				_, failure := attempt(t, func(t testing.TB) string { anyPlan(t, world, steps, forget, plain); return "" })
+				_, failure := attempt(t,
+					func(t testing.TB) string { anyPlan(t, world, steps, forget, plain); return "" })
 				return failure
 			}
 			failure = run(steps)
@@ -134,7 +143,8 @@ func TestAnyPlanGivesTheSameGold(t *testing.T) {
 					steps = less
 				}
 			}
-			t.Errorf("VERSIONLAKE_SEED=%d VERSIONLAKE_PLANS=1\n%d steps are enough: %+v\nat first: %s\nthen: %s", seed, len(steps), steps, failure, run(steps))
+			t.Errorf("VERSIONLAKE_SEED=%d VERSIONLAKE_PLANS=1\n%d steps are enough: %+v\nat first: %s\nthen: %s",
+				seed, len(steps), steps, failure, run(steps))
 		})
 	}
 }
@@ -190,9 +200,11 @@ func inPlainOrder(t testing.TB, world map[string][]string, forget bool) string {
 	return laketest.DumpAll(t, in.Lake)
 }
 
-// anyPlan takes a world through the steps of a plan, ends with all files as they should be, and wants what the plain order gave.
+// anyPlan takes a world through the steps of a plan, ends with all files as they should be, and wants what the
+// plain order gave.
 func anyPlan(t testing.TB, world map[string][]string, steps []laketest.PlanStep, forget bool, plain string) {
-	p := &laketest.PlanRun{In: laketest.NewWorld(t), World: world, Spoilt: map[string]bool{}, Lost: map[telemetry.Hour]bool{}, Truth: laketest.NewTruth(forget)}
+	p := &laketest.PlanRun{In: laketest.NewWorld(t), World: world, Spoilt: map[string]bool{},
+		Lost: map[telemetry.Hour]bool{}, Truth: laketest.NewTruth(forget)}
 	for name, lines := range world {
 		p.In.Put(name, lines...)
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/versionlake/versionlake/lake"
 )
 
-// The rules of docs/ARCHITECTURE.md, sections Identity and History, once more and to the letter. Only the order of versions
-// is shared with package history: it is a definition.
+// The rules of docs/ARCHITECTURE.md, sections Identity and History, once more and to the letter. Only the order of
+// versions is shared with package history: it is a definition.
 
 // plainSession is all that silver has of one session.
 type plainSession struct {
@@ -39,7 +39,8 @@ func (s *plainSession) resolve() []plainSighting {
 	for kind, bindings := range s.bindings {
 		slices.SortFunc(bindings, func(a, b lake.BindingRow) int {
 			return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction),
-				strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber), -strings.Compare(a.Value, b.Value))
+				strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber),
+				-strings.Compare(a.Value, b.Value))
 		})
 		for _, binding := range bindings {
 			if binding.Value != "" {
@@ -83,8 +84,9 @@ func (s *plainSession) resolve() []plainSighting {
 			user = "user:" + user
 		}
 		resolved[i] = plainSighting{
-			User: user, Service: row.ServiceName, Device: device, Version: row.Version, Time: row.Time, Transaction: row.Transaction,
-			File: row.FileName, Line: row.LineNumber,
+			User: user, Service: row.ServiceName, Device: device, Version: row.Version, Time: row.Time,
+			Transaction: row.Transaction,
+			File:        row.FileName, Line: row.LineNumber,
 		}
 	}
 	return resolved
@@ -115,13 +117,15 @@ func plainUser(id string, sightings []plainSighting) *lake.UserRow {
 
 // plainOrder: by the start, then service, then device; no device is "", which comes first.
 func plainOrder(a, b lake.IntervalRow) int {
-	return cmp.Or(cmp.Compare(a.ValidFrom, b.ValidFrom), strings.Compare(a.Service, b.Service), strings.Compare(a.Device, b.Device))
+	return cmp.Or(cmp.Compare(a.ValidFrom, b.ValidFrom), strings.Compare(a.Service, b.Service),
+		strings.Compare(a.Device, b.Device))
 }
 
 // plainIntervals: runs of one version, less those during which the next one began, and what then is equal joined.
 func plainIntervals(service string, seen []plainSighting) (intervals []lake.IntervalRow) {
 	slices.SortFunc(seen, func(a, b plainSighting) int {
-		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction), strings.Compare(a.File, b.File),
+		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction),
+			strings.Compare(a.File, b.File),
 			cmp.Compare(a.Line, b.Line), strings.Compare(a.Version, b.Version))
 	})
 	var runs []lake.IntervalRow
@@ -131,7 +135,8 @@ func plainIntervals(service string, seen []plainSighting) (intervals []lake.Inte
 			runs[last].Sightings++
 			continue
 		}
-		runs = append(runs, lake.IntervalRow{Version: s.Version, ValidFrom: s.Time, LastSeenAt: s.Time, Sightings: 1, IsDowngrade: new(false)})
+		runs = append(runs, lake.IntervalRow{Version: s.Version, ValidFrom: s.Time, LastSeenAt: s.Time, Sightings: 1,
+			IsDowngrade: new(false)})
 	}
 	for i, run := range runs {
 		if i+1 < len(runs) && runs[i+1].ValidFrom == run.ValidFrom {
@@ -174,7 +179,8 @@ func plainSummary(row *lake.UserRow) {
 	row.CurrentService, row.CurrentDevice, row.CurrentVersion, row.CurrentSince = current.Service, current.Device, current.Version, current.ValidFrom
 	row.PreviousVersion = ""
 	for _, interval := range row.History {
-		if interval.Service == current.Service && interval.Device == current.Device && interval.ValidFrom < current.ValidFrom {
+		if interval.Service == current.Service && interval.Device == current.Device &&
+			interval.ValidFrom < current.ValidFrom {
 			row.PreviousVersion = interval.Version // the last one stays
 		}
 	}

@@ -74,7 +74,8 @@ func (v *Verifier) verifySilver(ctx context.Context, h *verifiedHour) error {
 	today := map[telemetry.Reason]int64{}
 	var found [3]int64
 	for pass := range passes {
-		p := &silverPass{wanted: map[silverPlace]fingerprint{}, repeats: map[fingerprint]silverPlace{}, names: map[string]string{}}
+		p := &silverPass{wanted: map[silverPlace]fingerprint{}, repeats: map[fingerprint]silverPlace{},
+			names: map[string]string{}}
 		chosen := func(time int64) bool { return passes == 1 || uint64(time)*0x9E3779B97F4A7C15>>32%passes == pass }
 		var event telemetry.Event
 		if err := eachRow(ctx, v, h.in(lake.BronzeEvents, 2), bronze, func(row *lake.EventRow) error {
@@ -90,16 +91,19 @@ func (v *Verifier) verifySilver(ctx context.Context, h *verifiedHour) error {
 		}
 	}
 	for _, reason := range slices.Sorted(maps.Keys(today)) {
-		v.note("hour %s: %d lines of bronze would be rejected today (%s): they give no silver", h.hour, today[reason], reason)
+		v.note("hour %s: %d lines of bronze would be rejected today (%s): they give no silver", h.hour, today[reason],
+			reason)
 	}
-	v.checked.Silver, v.checked.Sightings, v.checked.Bindings = v.checked.Silver+found[0], v.checked.Sightings+found[1], v.checked.Bindings+found[2]
+	v.checked.Silver, v.checked.Sightings, v.checked.Bindings = v.checked.Silver+found[0], v.checked.Sightings+
+		found[1], v.checked.Bindings+found[2]
 	if h.ledger == nil {
 		return nil
 	}
 	for i, want := range []int64{h.ledger.Silver, h.ledger.Sightings, h.ledger.Bindings} {
 		definition := []lake.TableDefinition{lake.SilverEvents, lake.SilverSightings, lake.SilverBindings}[i]
 		if found[i] != want && !v.dropped(h, definition) {
-			if err := v.differ(h.in(definition, 2), "the ledger says %d rows, there are %d", want, found[i]); err != nil {
+			if err := v.differ(h.in(definition, 2), "the ledger says %d rows, there are %d", want,
+				found[i]); err != nil {
 				return err
 			}
 		}
@@ -109,12 +113,14 @@ func (v *Verifier) verifySilver(ctx context.Context, h *verifiedHour) error {
 
 // expect notes the rows of silver that follow from a row of bronze. today counts, by reason, those that newer rules,
 // or other settings, would reject: they give none.
-func (v *Verifier) expect(h *verifiedHour, p *silverPass, parser *telemetry.Parser, event *telemetry.Event, row *lake.EventRow, today map[telemetry.Reason]int64) error {
+func (v *Verifier) expect(h *verifiedHour, p *silverPass, parser *telemetry.Parser, event *telemetry.Event,
+	row *lake.EventRow, today map[telemetry.Reason]int64) error {
 	where := h.at(lake.BronzeEvents, 2, row.FileName, row.LineNumber)
 	if row.ServiceName == "" || row.SessionID == "" {
 		return v.differ(where, "the row can't be an accepted line: %s", telemetry.ReasonFields)
 	}
-	event.ServiceName, event.SessionID, event.TransactionID = []byte(row.ServiceName), []byte(row.SessionID), []byte(row.TransactionID)
+	event.ServiceName, event.SessionID, event.TransactionID = []byte(row.ServiceName), []byte(row.SessionID), []byte(
+		row.TransactionID)
 	event.Body = []byte(row.BodyMessage)
 	switch reason := cmp.Or(parser.CheckTime(row.Time), parser.ParseBody(event)); reason {
 	case "":
@@ -157,10 +163,12 @@ func (v *Verifier) expect(h *verifiedHour, p *silverPass, parser *telemetry.Pars
 	p.repeats[repeat] = place
 	want := func(kind byte, row fingerprint) { p.wanted[silverPlace{kind, place.file, place.line}] = row }
 	if event.Kind != telemetry.KindOther && !v.dropped(h, lake.SilverEvents) {
-		want(placeEvent, fingerprintOf(append([]string{event.Kind.String(), session, row.ServiceName}, a[:]...), event.Transaction, row.Time))
+		want(placeEvent, fingerprintOf(append([]string{event.Kind.String(), session, row.ServiceName}, a[:]...),
+			event.Transaction, row.Time))
 	}
 	if event.Kind == telemetry.KindSoftwareVersion && version != "" {
-		want(placeSighting, fingerprintOf([]string{session, user, row.ServiceName, device, version}, event.Transaction, row.Time))
+		want(placeSighting, fingerprintOf([]string{session, user, row.ServiceName, device, version}, event.Transaction,
+			row.Time))
 	}
 	if session == "" {
 		return nil // what has no session can't say whose it is
@@ -178,50 +186,64 @@ func (v *Verifier) expect(h *verifiedHour, p *silverPass, parser *telemetry.Pars
 }
 
 // compareSilver ticks off what silver has, and then finds what it lacks. found counts the rows of the three tables.
-func (v *Verifier) compareSilver(ctx context.Context, h *verifiedHour, p *silverPass, chosen func(int64) bool, found *[3]int64) error {
+func (v *Verifier) compareSilver(ctx context.Context, h *verifiedHour, p *silverPass, chosen func(int64) bool,
+	found *[3]int64) error {
 	limit := map[string]int{}
-	if err := eachRow(ctx, v, h.in(lake.SilverEvents, 1), v.files[lake.SilverEvents.Name][h.hour], func(row *lake.SilverRow) error {
-		if !chosen(row.Time) {
-			return nil
-		}
-		found[0]++
-		is := fingerprintOf([]string{row.EventName, row.SessionID, row.ServiceName, row.UserID, row.Version, row.Device, row.OS, row.Model, row.Memory, row.Target,
-			row.Status, row.Duration, row.Feature, row.Code, row.Severity, row.Message, row.Source, row.Campaign, row.Experiment, row.Variant}, row.Transaction, row.Time)
-		return v.tick(h, p, lake.SilverEvents, limit, silverPlace{placeEvent, row.FileName, row.LineNumber}, is, row.IngestDate, row.IngestHourOfDay)
-	}); err != nil {
+	if err := eachRow(ctx, v, h.in(lake.SilverEvents, 1), v.files[lake.SilverEvents.Name][h.hour],
+		func(row *lake.SilverRow) error {
+			if !chosen(row.Time) {
+				return nil
+			}
+			found[0]++
+			is := fingerprintOf([]string{row.EventName, row.SessionID, row.ServiceName, row.UserID, row.Version,
+				row.Device,
+				row.OS, row.Model, row.Memory, row.Target,
+				row.Status, row.Duration, row.Feature, row.Code, row.Severity, row.Message, row.Source, row.Campaign,
+				row.Experiment, row.Variant}, row.Transaction, row.Time)
+			return v.tick(h, p, lake.SilverEvents, limit, silverPlace{placeEvent, row.FileName, row.LineNumber},
+				is, row.IngestDate, row.IngestHourOfDay)
+		}); err != nil {
 		return err
 	}
-	if err := eachRow(ctx, v, h.in(lake.SilverSightings, 1), v.files[lake.SilverSightings.Name][h.hour], func(row *lake.SightingRow) error {
-		if !chosen(row.Time) {
-			return nil
-		}
-		found[1]++
-		if err := v.sessionKey(h, lake.SilverSightings, row.SessionID, row.SessionKey, row.FileName, row.LineNumber); err != nil {
-			return err
-		}
-		is := fingerprintOf([]string{row.SessionID, row.UserID, row.ServiceName, row.Device, row.Version}, row.Transaction, row.Time)
-		return v.tick(h, p, lake.SilverSightings, limit, silverPlace{placeSighting, row.FileName, row.LineNumber}, is, row.IngestDate, row.IngestHourOfDay)
-	}); err != nil {
+	if err := eachRow(ctx, v, h.in(lake.SilverSightings, 1), v.files[lake.SilverSightings.Name][h.hour],
+		func(row *lake.SightingRow) error {
+			if !chosen(row.Time) {
+				return nil
+			}
+			found[1]++
+			if err := v.sessionKey(h, lake.SilverSightings, row.SessionID, row.SessionKey, row.FileName,
+				row.LineNumber); err != nil {
+				return err
+			}
+			is := fingerprintOf([]string{row.SessionID, row.UserID, row.ServiceName, row.Device, row.Version},
+				row.Transaction, row.Time)
+			return v.tick(h, p, lake.SilverSightings, limit,
+				silverPlace{placeSighting, row.FileName, row.LineNumber}, is,
+				row.IngestDate, row.IngestHourOfDay)
+		}); err != nil {
 		return err
 	}
-	if err := eachRow(ctx, v, h.in(lake.SilverBindings, 1), v.files[lake.SilverBindings.Name][h.hour], func(row *lake.BindingRow) error {
-		if !chosen(row.Time) {
-			return nil
-		}
-		found[2]++
-		if err := v.sessionKey(h, lake.SilverBindings, row.SessionID, row.SessionKey, row.FileName, row.LineNumber); err != nil {
-			return err
-		}
-		kind := byte(placeUserBinding)
-		switch {
-		case row.Kind == lake.BindingDevice:
-			kind = placeDeviceBinding
-		case row.Value == "":
-			kind = placeEnding
-		}
-		is := fingerprintOf([]string{row.SessionID, row.Value}, row.Transaction, row.Time)
-		return v.tick(h, p, lake.SilverBindings, limit, silverPlace{kind, row.FileName, row.LineNumber}, is, row.IngestDate, row.IngestHourOfDay)
-	}); err != nil {
+	if err := eachRow(ctx, v, h.in(lake.SilverBindings, 1), v.files[lake.SilverBindings.Name][h.hour],
+		func(row *lake.BindingRow) error {
+			if !chosen(row.Time) {
+				return nil
+			}
+			found[2]++
+			if err := v.sessionKey(h, lake.SilverBindings, row.SessionID, row.SessionKey, row.FileName,
+				row.LineNumber); err != nil {
+				return err
+			}
+			kind := byte(placeUserBinding)
+			switch {
+			case row.Kind == lake.BindingDevice:
+				kind = placeDeviceBinding
+			case row.Value == "":
+				kind = placeEnding
+			}
+			is := fingerprintOf([]string{row.SessionID, row.Value}, row.Transaction, row.Time)
+			return v.tick(h, p, lake.SilverBindings, limit, silverPlace{kind, row.FileName, row.LineNumber},
+				is, row.IngestDate, row.IngestHourOfDay)
+		}); err != nil {
 		return err
 	}
 	lacking := slices.SortedFunc(maps.Keys(p.wanted), func(a, b silverPlace) int {
@@ -229,24 +251,30 @@ func (v *Verifier) compareSilver(ctx context.Context, h *verifiedHour, p *silver
 	})
 	for _, place := range lacking {
 		definition := map[byte]lake.TableDefinition{placeEvent: lake.SilverEvents, placeSighting: lake.SilverSightings,
-			placeUserBinding: lake.SilverBindings, placeEnding: lake.SilverBindings, placeDeviceBinding: lake.SilverBindings}[place.kind]
-		if err := v.differSilver(h, definition, limit, place, "bronze has the line, and silver lacks its row"); err != nil {
+			placeUserBinding: lake.SilverBindings, placeEnding: lake.SilverBindings,
+			placeDeviceBinding: lake.SilverBindings}[place.kind]
+		if err := v.differSilver(h, definition, limit, place,
+			"bronze has the line, and silver lacks its row"); err != nil {
 			return err
 		}
 	}
 	return v.beyondLimit(h, limit)
 }
 
-func (v *Verifier) sessionKey(h *verifiedHour, definition lake.TableDefinition, session string, key int64, file string, line int64) error {
+func (v *Verifier) sessionKey(h *verifiedHour, definition lake.TableDefinition, session string, key int64, file string,
+	line int64) error {
 	if want := int64(xxhash.Sum64String(session)); key != want {
-		return v.differ(h.at(definition, 1, file, line), "session_key is %d, and the hash of session %q is %d", key, session, want)
+		return v.differ(h.at(definition, 1, file, line), "session_key is %d, and the hash of session %q is %d", key,
+			session, want)
 	}
 	return nil
 }
 
-func (v *Verifier) tick(h *verifiedHour, p *silverPass, definition lake.TableDefinition, limit map[string]int, place silverPlace, is fingerprint, date, hourOfDay int32) error {
+func (v *Verifier) tick(h *verifiedHour, p *silverPass, definition lake.TableDefinition, limit map[string]int,
+	place silverPlace, is fingerprint, date, hourOfDay int32) error {
 	if date != h.hour.Date() || hourOfDay != h.hour.OfDay() {
-		if err := v.differSilver(h, definition, limit, place, "the row's columns say another hour than its partition"); err != nil {
+		if err := v.differSilver(h, definition, limit, place,
+			"the row's columns say another hour than its partition"); err != nil {
 			return err
 		}
 	}
@@ -257,17 +285,20 @@ func (v *Verifier) tick(h *verifiedHour, p *silverPass, definition lake.TableDef
 	delete(p.wanted, place)
 	switch {
 	case !ok:
-		return v.differSilver(h, definition, limit, place, "silver has a row too many: the line is not in bronze, makes no such row, or has two of them")
+		return v.differSilver(h, definition, limit, place, "silver has a row too many: the line is not in "+
+			"bronze, makes no such row, or has two of them")
 	case want != is:
 		return v.differSilver(h, definition, limit, place, "the row is not what follows from the line in bronze")
 	}
 	return nil
 }
 
-// differencesPerTable bounds what is said of one hour of one table of silver: with other names of events, all rows differ.
+// differencesPerTable bounds what is said of one hour of one table of silver: with other names of events, all rows
+// differ.
 const differencesPerTable = 100
 
-func (v *Verifier) differSilver(h *verifiedHour, definition lake.TableDefinition, limit map[string]int, place silverPlace, text string) error {
+func (v *Verifier) differSilver(h *verifiedHour, definition lake.TableDefinition, limit map[string]int,
+	place silverPlace, text string) error {
 	if limit[definition.Name]++; limit[definition.Name] > differencesPerTable {
 		v.checked.Differences++
 		return nil
@@ -279,7 +310,8 @@ func (v *Verifier) beyondLimit(h *verifiedHour, limit map[string]int) error {
 	for _, definition := range []lake.TableDefinition{lake.SilverEvents, lake.SilverSightings, lake.SilverBindings} {
 		if more := limit[definition.Name] - differencesPerTable; more > 0 {
 			v.checked.Differences--
-			if err := v.differ(h.in(definition, 1), "and %s more rows of this hour; was it ingested with other names of events (--events)?", fmt.Sprint(more)); err != nil {
+			if err := v.differ(h.in(definition, 1), "and %s more rows of this hour; was it ingested with other "+
+				"names of events (--events)?", fmt.Sprint(more)); err != nil {
 				return err
 			}
 		}

@@ -22,7 +22,8 @@ import (
 )
 
 // Rule 1: gold.users is made again from the sightings and bindings that its head reflects, and compared row by row.
-// First all rows of a session are brought together to find each sighting's user and device, then all sightings of a user.
+// First all rows of a session are brought together to find each sighting's user and device, then all sightings of a
+// user.
 
 // plainSighting is a sighting whose user and device are known.
 type plainSighting struct {
@@ -47,7 +48,8 @@ func (v *Verifier) verifyUsers(ctx context.Context) error {
 			continue
 		}
 		if loaded.SnapshotByID(part.snapshot) == nil {
-			return v.differ(Difference{Rule: 1, Table: lake.GoldUsers.Name}, "gold reflects snapshot %d of %s, which is gone: it can't be compared, and will be made anew",
+			return v.differ(Difference{Rule: 1, Table: lake.GoldUsers.Name},
+				"gold reflects snapshot %d of %s, which is gone: it can't be compared, and will be made anew",
 				part.snapshot, part.definition.Name)
 		}
 		if files[i], err = lake.LiveFiles(ctx, loaded, table.WithSnapshotID(part.snapshot)); err != nil {
@@ -66,13 +68,15 @@ func (v *Verifier) verifyUsers(ctx context.Context) error {
 func (v *Verifier) reflected() (*ledger.Base, error) {
 	head := v.gold.CurrentSnapshot()
 	if head == nil {
-		if rows := lake.CountOf(slices.Concat(slices.Collect(maps.Values(v.files[lake.SilverSightings.Name]))...)); rows > 0 {
+		if rows := lake.CountOf(
+			slices.Concat(slices.Collect(maps.Values(v.files[lake.SilverSightings.Name]))...)); rows > 0 {
 			v.note("gold.users has no snapshot yet: all of silver is ahead of it")
 		}
 		return nil, nil
 	}
 	if number, err := lake.RulesOf(v.gold); err != nil || number != lake.Rules {
-		v.note("gold.users was made by older rules (%d, now %d): it was not compared; the next round makes it anew", number, lake.Rules)
+		v.note("gold.users was made by older rules (%d, now %d): it was not compared; the next round makes it anew",
+			number, lake.Rules)
 		return nil, err
 	}
 	// What another program did on top of the last commit of ours is looked at as if it were ours.
@@ -95,14 +99,16 @@ func (v *Verifier) reflected() (*ledger.Base, error) {
 	}{{lake.SilverSightings, reflects.Sightings}, {lake.SilverBindings, reflects.Bindings}} {
 		loaded := v.tables[part.definition.Name]
 		var ahead []string
-		for snapshot := loaded.CurrentSnapshot(); snapshot != nil && snapshot.SnapshotID != part.reached; snapshot = parentOf(loaded, snapshot) {
+		for snapshot := loaded.CurrentSnapshot(); snapshot != nil &&
+			snapshot.SnapshotID != part.reached; snapshot = parentOf(loaded, snapshot) {
 			if snapshot.Summary != nil && snapshot.Summary.Operation != table.OpReplace {
 				hours := snapshot.Summary.Properties[lake.SummaryHours]
 				ahead = append(ahead, hours[strings.LastIndexByte(hours, ' ')+1:])
 			}
 		}
 		if len(ahead) > 0 {
-			v.note("gold lags: %d snapshots of %s are ahead of it, the last of hour %s; it is compared with silver as of what it reflects",
+			v.note("gold lags: %d snapshots of %s are ahead of it, the last of hour %s; it is compared with "+
+				"silver as of what it reflects",
 				len(ahead), part.definition.Name, ahead[0])
 		}
 	}
@@ -117,20 +123,23 @@ func parentOf(loaded *table.Table, snapshot *table.Snapshot) *table.Snapshot {
 }
 
 // resolveSightings spills all sightings by user, each with its user and device.
-func (v *Verifier) resolveSightings(ctx context.Context, sightings, bindings []iceberg.DataFile) (users *partitions, err error) {
+func (v *Verifier) resolveSightings(ctx context.Context, sightings,
+	bindings []iceberg.DataFile) (users *partitions, err error) {
 	sessions, err := v.newPartitions(lake.CountOf(sightings) + lake.CountOf(bindings))
 	if err != nil {
 		return nil, err
 	}
 	defer sessions.close()
-	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.SilverBindings.Name}, bindings, func(row *lake.BindingRow) error {
-		return sessions.add(row.SessionID, sessionFact{Binding: *row})
-	}); err != nil {
+	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.SilverBindings.Name}, bindings,
+		func(row *lake.BindingRow) error {
+			return sessions.add(row.SessionID, sessionFact{Binding: *row})
+		}); err != nil {
 		return nil, err
 	}
-	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.SilverSightings.Name}, sightings, func(row *lake.SightingRow) error {
-		return sessions.add(row.SessionID, sessionFact{Sighting: *row})
-	}); err != nil {
+	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.SilverSightings.Name}, sightings,
+		func(row *lake.SightingRow) error {
+			return sessions.add(row.SessionID, sessionFact{Sighting: *row})
+		}); err != nil {
 		return nil, err
 	}
 	if users, err = v.newPartitions(lake.CountOf(sightings)); err != nil {
@@ -229,7 +238,8 @@ func (v *Verifier) compareUsers(ctx context.Context, users *partitions) error {
 		}
 		for _, id := range slices.Sorted(maps.Keys(sightings)) {
 			if _, found := rows[id]; !found {
-				if err := v.differ(Difference{Rule: 1, Table: lake.GoldUsers.Name, User: id}, "the user has %d sightings in silver, and no row in gold", len(sightings[id])); err != nil {
+				if err := v.differ(Difference{Rule: 1, Table: lake.GoldUsers.Name, User: id},
+					"the user has %d sightings in silver, and no row in gold", len(sightings[id])); err != nil {
 					return err
 				}
 			}
@@ -281,7 +291,8 @@ func (v *Verifier) newPartitions(facts int64) (*partitions, error) {
 			return nil, fmt.Errorf("make a spill: %w", err)
 		}
 		buffer := bufio.NewWriterSize(file, 64<<10)
-		p.files, p.buffers, p.encoders = append(p.files, file), append(p.buffers, buffer), append(p.encoders, gob.NewEncoder(buffer))
+		p.files, p.buffers, p.encoders = append(p.files, file), append(p.buffers, buffer), append(p.encoders,
+			gob.NewEncoder(buffer))
 	}
 	return p, nil
 }

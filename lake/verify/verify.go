@@ -18,14 +18,14 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// Verify is the second implementation of what the lake computes, and the check of its rules. It is plain on purpose: it
-// shares the tables and the readers of rows with the rest of this package, and nothing of the joins, runs and merges that
-// it checks. It may be slower; its memory is bounded by passes and by spills to local disk.
+// Verify is the second implementation of what the lake computes, and the check of its rules. It is plain on
+// purpose: it shares the tables and the readers of rows with the rest of this package, and nothing of the joins,
+// runs and merges that it checks. It may be slower; its memory is bounded by passes and by spills to local disk.
 
 // Options say what to check; the zero value is everything.
 type Options struct {
-	// From and To bound the hours whose bronze, silver and ledger are compared: [From, To), everything when both are zero.
-	// Gold is always checked as a whole.
+	// From and To bound the hours whose bronze, silver and ledger are compared: [From, To), everything when both
+	// are zero. Gold is always checked as a whole.
 	From, To telemetry.Hour
 	// Parsing is what the hours were ingested with; its Hour is not looked at.
 	Parsing telemetry.Options
@@ -68,7 +68,8 @@ func Run(ctx context.Context, l *lake.Lake, options Options, report func(Differe
 	if options.From == 0 && options.To == 0 {
 		v.Options.From, v.Options.To = math.MinInt32, math.MaxInt32
 	}
-	for _, step := range []func(context.Context) error{v.Load, v.verifyLedger, v.verifyHours, v.verifyVersions, v.verifyTags, v.verifyUsers, v.verifyKeys, v.verifyDaily, v.verifyForgotten} {
+	for _, step := range []func(context.Context) error{v.Load, v.verifyLedger, v.verifyHours, v.verifyVersions,
+		v.verifyTags, v.verifyUsers, v.verifyKeys, v.verifyDaily, v.verifyForgotten} {
 		if err := step(ctx); err != nil {
 			return v.checked, fmt.Errorf("verify: %w", err)
 		}
@@ -82,17 +83,21 @@ type Verifier struct {
 	report  func(Difference) error
 	checked Verified
 
-	// The state that is checked. Gold and the ledger are loaded first: what came after them is ahead, and known as such.
+	// The state that is checked. Gold and the ledger are loaded first: what came after them is ahead, and known as
+	// such.
 	gold   *table.Table
 	ledger map[telemetry.Hour][]ledger.Hour // every run, oldest first
-	ended  map[lake.Run]bool                // runs that committed to the ledger, whether or not their rows are still there
+	// runs that committed to the ledger, whether or not their rows are still there
+	ended  map[lake.Run]bool
 	tables map[string]*table.Table
-	older  struct{ hours, other int }                       // whose silver is of older rules; that today's would make differently
-	files  map[string]map[telemetry.Hour][]iceberg.DataFile // by table and hour; of a day's file, the hour's part
+	// whose silver is of older rules; that today's would make differently
+	older struct{ hours, other int }
+	files map[string]map[telemetry.Hour][]iceberg.DataFile // by table and hour; of a day's file, the hour's part
 }
 
 // verifiedTables are those whose rows belong to hours.
-var verifiedTables = []lake.TableDefinition{lake.BronzeEvents, lake.BronzeRejects, lake.SilverEvents, lake.SilverSightings, lake.SilverBindings, lake.OpsFiles}
+var verifiedTables = []lake.TableDefinition{lake.BronzeEvents, lake.BronzeRejects, lake.SilverEvents,
+	lake.SilverSightings, lake.SilverBindings, lake.OpsFiles}
 
 func (v *Verifier) Load(ctx context.Context) (err error) {
 	v.progress("reading the ledger", 0, 0, "")
@@ -167,7 +172,8 @@ func (v *Verifier) differ(where Difference, format string, args ...any) error {
 }
 
 // eachRow streams the rows of files. A file that is named by a table and is not there is a difference, and no rows.
-func eachRow[T any](ctx context.Context, v *Verifier, where Difference, files []iceberg.DataFile, each func(*T) error) error {
+func eachRow[T any](ctx context.Context, v *Verifier, where Difference, files []iceberg.DataFile,
+	each func(*T) error) error {
 	for _, file := range files {
 		err := lake.ScanRows(ctx, v.Lake, file, func(rows []T) error {
 			for i := range rows {

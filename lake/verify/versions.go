@@ -48,7 +48,8 @@ func (v *Verifier) verifyVersions(ctx context.Context) error {
 				continue
 			}
 			read[file.FilePath()] = true
-			if err := eachRow(ctx, v, where, []iceberg.DataFile{file}, func(row *lake.UserRow) error { return v.verifyRow(where, row, int(at), bucket(row.UserID)) }); err != nil {
+			if err := eachRow(ctx, v, where, []iceberg.DataFile{file},
+				func(row *lake.UserRow) error { return v.verifyRow(where, row, int(at), bucket(row.UserID)) }); err != nil {
 				return err
 			}
 		}
@@ -152,7 +153,8 @@ func (v *Verifier) verifyOneRow(ctx context.Context, where Difference, files []i
 func (v *Verifier) verifyRow(where Difference, row *lake.UserRow, lies, belongs int) error {
 	where.User = strings.Clone(row.UserID)
 	if lies != belongs {
-		if err := v.differ(where, "the row lies in bucket %d and belongs into %d, where readers look for it", lies, belongs); err != nil {
+		if err := v.differ(where, "the row lies in bucket %d and belongs into %d, where readers look for it",
+			lies, belongs); err != nil {
 			return err
 		}
 	}
@@ -257,7 +259,8 @@ func (v *Verifier) verifyTags(ctx context.Context) error {
 			// The hour moved no row, or was there already: the tag went to what was the head when it was ready.
 			ready := v.ledger[hour][0].FinishedAt
 			if end, over := until[at]; over && end.Before(ready.Add(-clockSkew)) {
-				fault = fmt.Sprintf("the tag points at snapshot %d, which does not show the hour: it was replaced at %s, and the hour was ready at %s",
+				fault = fmt.Sprintf("the tag points at snapshot %d, which does not show the hour: it was "+
+					"replaced at %s, and the hour was ready at %s",
 					at, end.UTC().Format(time.RFC3339Nano), ready.Format(time.RFC3339Nano))
 			}
 		}
@@ -284,11 +287,14 @@ func (v *Verifier) verifyReflected(ctx context.Context) error {
 		for _, part := range []struct {
 			definition    lake.TableDefinition
 			before, after int64
-		}{{lake.SilverSightings, before.Sightings, after.Sightings}, {lake.SilverBindings, before.Bindings, after.Bindings}} {
+		}{{lake.SilverSightings, before.Sightings, after.Sightings},
+			{lake.SilverBindings, before.Bindings, after.Bindings}} {
 			loaded := v.tables[part.definition.Name]
 			from, to := loaded.SnapshotByID(part.before), loaded.SnapshotByID(part.after)
-			if from != nil && to != nil && to.SequenceNumber < from.SequenceNumber || part.before != 0 && part.after == 0 {
-				if err := v.differ(Difference{Rule: 1, Table: lake.GoldUsers.Name, Version: fmt.Sprint(snapshot.SnapshotID)},
+			if from != nil && to != nil && to.SequenceNumber < from.SequenceNumber || part.before != 0 &&
+				part.after == 0 {
+				if err := v.differ(Difference{Rule: 1, Table: lake.GoldUsers.Name,
+					Version: fmt.Sprint(snapshot.SnapshotID)},
 					"it reflects snapshot %d of %s, which is older than snapshot %d that the version before it reflects",
 					part.after, part.definition.Name, part.before); err != nil {
 					return err

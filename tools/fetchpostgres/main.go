@@ -28,8 +28,8 @@ func fetch(version, folder string) error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	// The library has no call that only fetches. Starting the server goes on to fail where that is not allowed, as for root,
-	// so what counts is whether the binaries run.
+	// The library has no call that only fetches. Starting the server goes on to fail where that is not allowed, as
+	// for root, so what counts is whether the binaries run.
 	server := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
 		Version(embeddedpostgres.PostgresVersion(version)).
 		BinariesPath(folder).
