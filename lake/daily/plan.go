@@ -9,7 +9,6 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 )
 
@@ -59,7 +58,7 @@ func (s *stagedDaily) months(events bool) map[int32]bool {
 const countGroupBytes = 256 << 20
 
 func dailyFolder(l *lake.Lake, round string) string {
-	return l.Objects.Root + "/" + hours.StagingName + "/daily/" + round
+	return l.StagingFolder() + "/daily/" + round
 }
 
 // findSource is the state of the lake that a plan looks at.
@@ -165,8 +164,6 @@ func findSource(ctx context.Context, l *lake.Lake) (s dailySource, err error) {
 	return s, nil
 }
 
-var EventTimeField = lake.SilverEvents.FieldID("event_timestamp_utc")
-
 // groups divides the months of a plan into pieces of work of about the same size.
 func (s *dailySource) groups(ctx context.Context, staged *stagedDaily) (groups [][]int32, err error) {
 	if len(staged.Dates) == 0 {
@@ -179,7 +176,7 @@ func (s *dailySource) groups(ctx context.Context, staged *stagedDaily) (groups [
 			return nil, err
 		}
 		for _, file := range files {
-			low, _ := lake.Bounds(file, EventTimeField)
+			low, _ := lake.Bounds(file, lake.EventTimeField)
 			sizes[lake.MonthOf(lake.DateOf(low))] += file.FileSizeBytes()
 		}
 	}

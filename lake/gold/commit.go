@@ -37,7 +37,7 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 		}
 	}()
 	var staged StagedUsers
-	if err := ReadRound(l, plan.Ref, &staged); err != nil {
+	if err := l.ReadStaged(plan.Ref, &staged); err != nil {
 		return Committed{}, err
 	}
 	wanted, err := usersChange(l, &staged, merged)
@@ -326,5 +326,5 @@ func DropRound(ctx context.Context, l *lake.Lake, plan Plan) error {
 	if err := l.Objects.ReadJSON(plan.Ref, &staged); err != nil {
 		return err
 	}
-	return l.Objects.RemoveAll(ctx, RoundFolder(l, staged.Round))
+	return l.Objects.RemoveAll(ctx, roundFolder(l, staged.Round))
 }

@@ -32,7 +32,7 @@ type StagedMerge struct {
 func MergeUsers(ctx context.Context, l *lake.Lake, plan Plan, buckets []int,
 	progress func(rows int64)) (result Merged, err error) {
 	var staged StagedUsers
-	if err := ReadRound(l, plan.Ref, &staged); err != nil {
+	if err := l.ReadStaged(plan.Ref, &staged); err != nil {
 		return Merged{}, err
 	}
 	merged, rows, err := mergeBuckets(ctx, l, &staged, buckets, progress)
@@ -40,7 +40,7 @@ func MergeUsers(ctx context.Context, l *lake.Lake, plan Plan, buckets []int,
 		return Merged{}, err
 	}
 	result.Users, result.Late = rows, int64(len(merged.Late))
-	result.Ref = fmt.Sprintf("%s/merge-%d-%d.json", RoundFolder(l, staged.Round), buckets[0], time.Now().UnixNano())
+	result.Ref = fmt.Sprintf("%s/merge-%d-%d.json", roundFolder(l, staged.Round), buckets[0], time.Now().UnixNano())
 	return result, l.Objects.WriteJSON(result.Ref, merged)
 }
 

@@ -3,21 +3,15 @@ package gold
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
-	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
-	"github.com/parquet-go/parquet-go"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/sessions"
-	"github.com/versionlake/versionlake/telemetry"
 )
 
 // Plan says which buckets of gold.users must follow which changes of silver.
@@ -50,19 +44,9 @@ type StagedUsers struct {
 // an hour of 200,000 users keeps several workers busy. How many files a round writes does not depend on it.
 const mergeGroupBytes = 4 << 20
 
-// RoundFolder is where a round of the gold writer stages its work.
-func RoundFolder(l *lake.Lake, round string) string {
-	return l.Objects.Root + "/" + hours.StagingName + "/users/" + round
-}
-
-// ReadRound reads a plan of gold or of the daily aggregates back. ErrConflict: it was taken away, for it may hold a
-// user who was forgotten, or as one that was given up; plan again.
-func ReadRound(l *lake.Lake, ref string, staged any) error {
-	err := l.Objects.ReadJSON(ref, staged)
-	if objects.IsMissing(err) {
-		return fmt.Errorf("%w: what the round staged is gone: %w", lake.ErrConflict, err)
-	}
-	return err
+// roundFolder is where a round of the gold writer stages its work.
+func roundFolder(l *lake.Lake, round string) string {
+	return l.StagingFolder() + "/users/" + round
 }
 
 // PlanUsers reads what changed in silver since the snapshots that gold reflects and stages the changes by bucket
@@ -89,8 +73,8 @@ func PlanUsers(ctx context.Context, l *lake.Lake, round string, again Again,
 	if staged.Buckets, err = lake.BucketsOf(c.gold.Spec()); err != nil {
 		return Plan{}, err
 	}
-	runs := newRunWriter(l.Objects, RoundFolder(l, round), lake.BucketFunc(staged.Buckets))
-	versions := NewVersionCollector(l.Objects, RoundFolder(l, round))
+	runs := newRunWriter(l.Objects, roundFolder(l, round), lake.BucketFunc(staged.Buckets))
+	versions := NewVersionCollector(l.Objects, roundFolder(l, round))
 	if err := stageChanges(ctx, l, c, runs, versions, progress); err != nil {
 		return Plan{}, err
 	}
@@ -105,7 +89,7 @@ func PlanUsers(ctx context.Context, l *lake.Lake, round string, again Again,
 	if err != nil {
 		return Plan{}, err
 	}
-	plan = Plan{Ref: RoundFolder(l, round) + "/plan.json", Rebuild: staged.Rebuild, Changes: runs.changes.Load(),
+	plan = Plan{Ref: roundFolder(l, round) + "/plan.json", Rebuild: staged.Rebuild, Changes: runs.changes.Load(),
 		HalfCommitted: c.HalfCommitted}
 	plan.Groups = staged.groups(touched)
 	return plan, l.Objects.WriteJSON(plan.Ref, staged)
@@ -273,7 +257,7 @@ func stageChanges(ctx context.Context, l *lake.Lake, c silverChange, runs *runWr
 	if err := sessionRows(ctx, l, c.sightingFiles, c.bindingFiles, changed); err != nil {
 		return err
 	}
-	if err := SightingRows(ctx, l, c.again, sessions.RowAgain, nil, changed); err != nil {
+	if err := (sessions.Reader{Lake: l}).Sightings(ctx, c.again, sessions.RowAgain, changed); err != nil {
 		return err
 	}
 	if c.base.Known {
@@ -293,23 +277,17 @@ func stageChanges(ctx context.Context, l *lake.Lake, c silverChange, runs *runWr
 // sessionRows reads changed files of both tables.
 func sessionRows(ctx context.Context, l *lake.Lake, sightings, bindings ledger.ChangedFiles,
 	each func(sessions.SessionRow) error) error {
-	for _, part := range [...]struct {
-		files []iceberg.DataFile
-		state byte
-	}{{sightings.Added, sessions.RowAdded}, {sightings.Removed, sessions.RowRemoved}} {
-		if err := SightingRows(ctx, l, part.files, part.state, nil, each); err != nil {
-			return err
-		}
+	r := sessions.Reader{Lake: l}
+	if err := r.Sightings(ctx, sightings.Added, sessions.RowAdded, each); err != nil {
+		return err
 	}
-	for _, part := range [...]struct {
-		files []iceberg.DataFile
-		state byte
-	}{{bindings.Added, sessions.RowAdded}, {bindings.Removed, sessions.RowRemoved}} {
-		if err := BindingRows(ctx, l, part.files, part.state, nil, each); err != nil {
-			return err
-		}
+	if err := r.Sightings(ctx, sightings.Removed, sessions.RowRemoved, each); err != nil {
+		return err
 	}
-	return nil
+	if err := r.Bindings(ctx, bindings.Added, sessions.RowAdded, each); err != nil {
+		return err
+	}
+	return r.Bindings(ctx, bindings.Removed, sessions.RowRemoved, each)
 }
 
 // addContext adds the rows that stayed, of the sessions that changed: unnamed are those with sightings that name no
@@ -321,112 +299,25 @@ func addContext(ctx context.Context, l *lake.Lake, c silverChange, j *sessions.J
 		Low:  min(unnamed.Times.Low, lake.SaturatingAdd(bound.Times.Low, -lake.WindowMicros)),
 		High: max(unnamed.Times.High, lake.SaturatingAdd(bound.Times.High, lake.WindowMicros)),
 	}.Widened(lake.WindowMicros)
-	kept, err := KeptFiles(ctx, c.bindings, c.toBindings, c.bindingFiles.Added, near, lake.BindingTimeField)
+	kept, err := sessions.FilesNear(ctx, c.bindings, c.toBindings, near, c.bindingFiles.Added)
 	if err != nil {
 		return err
 	}
-	if err := BindingRows(ctx, l, kept, sessions.RowKept, both, j.Add); err != nil {
+	if err := (sessions.Reader{Lake: l, Keys: both}).Bindings(ctx, kept, sessions.RowKept, j.Add); err != nil {
 		return err
 	}
-	kept, err = KeptFiles(ctx, c.sightings, c.toSightings, c.sightingFiles.Added,
-		bound.Times.Widened(lake.WindowMicros), lake.SightingTimeField)
+	kept, err = sessions.FilesNear(ctx, c.sightings, c.toSightings, bound.Times.Widened(lake.WindowMicros),
+		c.sightingFiles.Added)
 	if err != nil {
 		return err
 	}
-	return SightingRows(ctx, l, kept, sessions.RowKept, bound.Keys, func(row sessions.SessionRow) error {
+	reader := sessions.Reader{Lake: l, Keys: bound.Keys}
+	return reader.Sightings(ctx, kept, sessions.RowKept, func(row sessions.SessionRow) error {
 		if row.User != "" && row.Device != "" {
 			return nil
 		}
 		return j.Add(row)
 	})
-}
-
-// KeptFiles are the live files of a snapshot, or their parts, that did not just come, and that may hold event times
-// of a span. A client may be late by any time, but not ahead of its hour by more than parsing lets it: so the
-// manifests of hours long before the span stay closed, and a round costs no more in an old lake than in a young
-// one.
-func KeptFiles(ctx context.Context, loaded *table.Table, snapshot int64, added []iceberg.DataFile, near sessions.Span,
-	timeField int) ([]iceberg.DataFile, error) {
-	if snapshot == 0 || near.Low > near.High {
-		return nil, nil
-	}
-	first := telemetry.HourOf(time.UnixMicro(lake.SaturatingAdd(near.Low,
-		-telemetry.LargestMaxFuture.Microseconds()))) - 1
-	live, err := lake.LiveFiles(ctx, loaded, table.WithSnapshotID(snapshot), table.WithRowFilter(
-		iceberg.GreaterThanEqual(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(first.Date()))))
-	if err != nil {
-		return nil, err
-	}
-	came := map[string]iceberg.DataFile{}
-	for _, file := range added {
-		came[file.FilePath()] = file
-	}
-	var kept []iceberg.DataFile
-	for _, file := range live {
-		just, ok := came[file.FilePath()]
-		if !ok {
-			kept = append(kept, file)
-		} else if part, ok := just.(*lake.PartOfFile); ok {
-			if others := part.Others(); others != nil {
-				kept = append(kept, others)
-			}
-		}
-	}
-	return near.Within(kept, timeField), nil
-}
-
-// SightingRows streams files of silver.sightings; only the sessions in keys, unless nil. Several files are read at
-// once: each must be safe for that. Texts live until each returns.
-func SightingRows(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, state byte, keys sessions.KeySet,
-	each func(sessions.SessionRow) error) error {
-	return SessionRowsOf(ctx, l, files, sightingSchema,
-		keys, func(row parquet.Row) error { return each(sessions.SightingOf(row, state)) })
-}
-
-// BindingRows does the same for silver.bindings.
-func BindingRows(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, state byte, keys sessions.KeySet,
-	each func(sessions.SessionRow) error) error {
-	return SessionRowsOf(ctx, l, files, BindingSchema,
-		keys, func(row parquet.Row) error { return each(sessions.BindingOf(row, state)) })
-}
-
-var (
-	sightingSchema = parquet.SchemaOf(lake.SightingRow{})
-	BindingSchema  = parquet.SchemaOf(lake.BindingRow{})
-)
-
-// SessionRowsOf streams files whose first column is the session key.
-func SessionRowsOf(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, schema *parquet.Schema,
-	keys sessions.KeySet, each func(parquet.Row) error) error {
-	if keys != nil && len(keys) == 0 {
-		return nil
-	}
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
-	for _, file := range files {
-		work.Go(func() error {
-			if keys == nil {
-				return l.ScanRaw(ctx, file, schema, each)
-			}
-			if low, high := lake.Bounds(file, 1); !keys.Overlaps(low, high) {
-				return nil
-			}
-			return l.EachGroup(file, func(group lake.RowGroup) error {
-				found, err := sessions.AnySession(ctx, group, keys)
-				if err != nil || !found {
-					return err
-				}
-				wanted := sessions.KeyCursor{Set: keys}
-				return group.Scan(ctx, schema, func(row parquet.Row) error {
-					if !wanted.Contains(row[0].Int64()) {
-						return nil
-					}
-					return each(row)
-				})
-			})
-		})
-	}
-	return work.Wait()
 }
 
 // deltas says what a session's changes mean for users.

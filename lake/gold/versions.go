@@ -16,7 +16,6 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/sessions"
 )
@@ -201,7 +200,7 @@ func KeepVersions(ctx context.Context, l *lake.Lake, staged *StagedUsers, found 
 // metadataOf asks the catalog where a table's metadata lies, without reading it.
 func metadataOf(ctx context.Context, l *lake.Lake, definition lake.TableDefinition) (location string, err error) {
 	identifier := definition.Identifier()
-	err = l.Db.QueryRowContext(ctx, forgotten.Rebind(l, `SELECT metadata_location FROM iceberg_tables
+	err = l.Db.QueryRowContext(ctx, l.Rebind(`SELECT metadata_location FROM iceberg_tables
 		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`), l.Config.CatalogName, identifier[0],
 		identifier[1]).Scan(&location)
 	if err != nil {

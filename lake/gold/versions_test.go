@@ -129,7 +129,7 @@ func TestVersionsAreMended(t *testing.T) {
 // A collector stages what does not fit into its memory.
 func TestManyVersions(t *testing.T) {
 	in := laketest.NewWorld(t)
-	c := gold.NewVersionCollector(in.Lake.Objects, gold.RoundFolder(in.Lake, "many"))
+	c := gold.NewVersionCollector(in.Lake.Objects, in.Lake.StagingFolder()+"/users/many")
 	long := strings.Repeat("x", 40_000)
 	for i := range 1000 {
 		for range 2 {
@@ -390,7 +390,7 @@ func TestVersionsBesideAnErasure(t *testing.T) {
 	in.Silver(hour + 1)
 	plan, _ := in.MergeGold()
 	var staged gold.StagedUsers
-	in.Must(gold.ReadRound(in.Lake, plan.Ref, &staged))
+	in.Must(in.Lake.ReadStaged(plan.Ref, &staged))
 	found, err := gold.EnsureVersions(t.Context(), in.Lake, staged.Versions, staged.Rebuild)
 	in.Must(err)
 	if found == "" || staged.Rebuild {
