@@ -53,7 +53,7 @@ type reprocessRange struct {
 	all      bool
 	from, to telemetry.Hour
 	next     telemetry.Hour // to be surveyed
-	again    gold.Again     // where gold alone is done again
+	again    gold.Remake     // where gold alone is done again
 	progress HoursProgress
 	hours    *hoursRunner
 }
@@ -82,7 +82,7 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 		return err
 	}
 	w.progress.Hours = int(w.to - w.from)
-	w.again = gold.Again{All: w.all}
+	w.again = gold.Remake{All: w.all}
 	if !w.all {
 		w.again.Hours = []gold.HourRange{{From: w.from, To: w.to}}
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/ledger"
 )
 
 // Plan says which dates of the daily aggregates must be counted anew.
@@ -61,17 +60,6 @@ func dailyFolder(l *lake.Lake, round string) string {
 	return l.StagingFolder() + "/daily/" + round
 }
 
-// findSource is the state of the lake that a plan looks at.
-type dailySource struct {
-	daily         map[string]*table.Table // by name
-	silver        [3]*table.Table         // in the order of SilverTables
-	users         *table.Table
-	base, to      lake.DailyState
-	known         bool // false: everything is counted anew
-	frozen        int32
-	halfCommitted []string
-}
-
 // PlanDaily finds the dates whose counts may have changed since the daily aggregates were refreshed
 // (docs/ARCHITECTURE.md, Daily aggregates). round is unique per attempt. progress tells rows read so far, from
 // several goroutines.
@@ -112,56 +100,6 @@ func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(re
 		return Plan{}, err
 	}
 	return plan, l.Objects.WriteJSON(plan.Ref, staged)
-}
-
-func findSource(ctx context.Context, l *lake.Lake) (s dailySource, err error) {
-	s.daily = map[string]*table.Table{}
-	for _, definition := range lake.DailyTables {
-		if s.daily[definition.Name], err = l.Load(ctx, definition); err != nil {
-			return s, err
-		}
-	}
-	last := s.daily[lake.GoldVersionDaily.Name]
-	if s.frozen, err = lake.FrozenBefore(last); err != nil {
-		return s, err
-	}
-	s.base, s.known = lake.DailyStateOf(last)
-	if s.users, err = l.Load(ctx, lake.GoldUsers); err != nil {
-		return s, err
-	}
-	s.to.Users = lake.HeadOf(s.users)
-	// The ledger first: a run that it has is whole in what is read after it.
-	known, err := ledger.OpenLedger(ctx, l)
-	if err != nil {
-		return s, err
-	}
-	var logs [3][]ledger.LogEntry
-	for i, definition := range lake.SilverTables {
-		if s.silver[i], err = l.Load(ctx, definition); err != nil {
-			return s, err
-		}
-		var ok bool
-		logs[i], ok = ledger.Since(s.silver[i], s.base.Of()[i])
-		s.known = s.known && ok
-	}
-	if !s.known {
-		s.base = lake.DailyState{}
-		for i := range logs {
-			logs[i], _ = ledger.Since(s.silver[i], 0)
-		}
-	}
-	if err := known.Learn(ctx, slices.Concat(logs[:]...)); err != nil {
-		return s, err
-	}
-	s.halfCommitted = ledger.UnsettledHours(slices.Concat(logs[:]...), known.Settled)
-	reached := s.base.Of()
-	for i, cut := range ledger.SettledPrefix(known.Settled, logs[:]...) {
-		if cut > 0 {
-			reached[i] = logs[i][cut-1].Snapshot
-		}
-	}
-	s.to.Events, s.to.Sightings, s.to.Bindings = reached[0], reached[1], reached[2]
-	return s, nil
 }
 
 // groups divides the months of a plan into pieces of work of about the same size.

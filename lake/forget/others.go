@@ -85,7 +85,7 @@ func others(ctx context.Context, l *lake.Lake, erasure string) (users []string, 
 // rebuildRound is a round of gold in one process. ErrConflict: another writer committed first.
 func rebuildRound(ctx context.Context, l *lake.Lake, round string, users []string) (err error) {
 	silent := func(int64) {}
-	plan, err := gold.PlanUsers(ctx, l, round, gold.Again{Users: users}, silent)
+	plan, err := gold.PlanUsers(ctx, l, round, gold.Remake{Users: users}, silent)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ type StagedMerge struct {
 // out and counted as late. progress tells rows written so far.
 func MergeUsers(ctx context.Context, l *lake.Lake, plan Plan, buckets []int,
 	progress func(rows int64)) (result Merged, err error) {
-	var staged StagedUsers
+	var staged stagedRound
 	if err := l.ReadStaged(plan.Ref, &staged); err != nil {
 		return Merged{}, err
 	}
@@ -45,7 +45,7 @@ func MergeUsers(ctx context.Context, l *lake.Lake, plan Plan, buckets []int,
 }
 
 // mergeBuckets writes buckets one after the other; rows are those written.
-func mergeBuckets(ctx context.Context, l *lake.Lake, staged *StagedUsers, buckets []int,
+func mergeBuckets(ctx context.Context, l *lake.Lake, staged *stagedRound, buckets []int,
 	progress func(int64)) (merged StagedMerge, rows int64, err error) {
 	for _, bucket := range buckets {
 		m := &bucketMerge{lake: l, bucket: bucket, told: rows, progress: progress}
@@ -78,7 +78,7 @@ type bucketMerge struct {
 	row    parquet.Row // scratch
 }
 
-func (m *bucketMerge) run(ctx context.Context, staged *StagedUsers) (file *lake.DataFile, err error) {
+func (m *bucketMerge) run(ctx context.Context, staged *stagedRound) (file *lake.DataFile, err error) {
 	deltas, err := openBucket(m.lake.Objects, staged.Runs, m.bucket)
 	if err != nil {
 		return nil, err

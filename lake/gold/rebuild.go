@@ -24,7 +24,7 @@ func RebuildUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 			err = fmt.Errorf("rebuild late users of gold: %w", err)
 		}
 	}()
-	var staged StagedUsers
+	var staged stagedRound
 	if err := l.ReadStaged(plan.Ref, &staged); err != nil {
 		return Merged{}, err
 	}
@@ -46,7 +46,7 @@ func RebuildUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 	if err := runs.flush(); err != nil {
 		return Merged{}, err
 	}
-	alone := StagedUsers{Round: staged.Round, Runs: runs.runs}
+	alone := stagedRound{Round: staged.Round, Runs: runs.runs}
 	all, rows, err := mergeBuckets(ctx, l, &alone, slices.Sorted(maps.Keys(touchedBy(runs.runs))), progress)
 	if err != nil {
 		return Merged{}, err
@@ -70,7 +70,7 @@ var (
 )
 
 // stageLate finds all sightings of the late users as silver now stands, and joins them with their sessions' bindings.
-func stageLate(ctx context.Context, l *lake.Lake, staged *StagedUsers, late map[string]bool, runs *runWriter,
+func stageLate(ctx context.Context, l *lake.Lake, staged *stagedRound, late map[string]bool, runs *runWriter,
 	progress func(int64)) error {
 	sightings, bindings, err := silverFiles(ctx, l, staged)
 	if err != nil {

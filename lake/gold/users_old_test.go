@@ -15,7 +15,6 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/lake/sessions"
