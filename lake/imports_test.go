@@ -26,8 +26,10 @@ var imports = map[string]string{
 	"status":    "objects lake ledger sessions hours gold daily",
 	"maintain":  "objects lake ledger hours daily",
 	"forget":    "objects lake ledger forgotten sessions hours gold daily maintain",
-	// It shares nothing with what it checks but rows and their readers, the ledger's rows, and whose a row is.
-	"verify":   "objects lake ledger forgotten",
+	// The second implementation: it shares nothing with what it checks but rows and their readers, the ledger's rows,
+	// and whose a row is.
+	"plain":    "lake",
+	"verify":   "objects lake ledger forgotten plain",
 	"laketest": "objects lake ledger forgotten sessions hours gold daily status maintain forget verify",
 }
 

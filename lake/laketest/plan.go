@@ -130,9 +130,9 @@ func (m *Mortal) Outlives(step func()) (ended bool) {
 
 // half are the hours whose newest run did not end, as far as snapshots tell.
 func (p *PlanRun) half() map[telemetry.Hour]time.Time {
-	v := &verify.Verifier{Lake: p.In.Lake, Options: verify.Options{From: -1 << 31, To: 1<<31 - 1}}
-	p.In.Must(v.Load(p.In.TB.Context()))
-	return v.Unsettled()
+	half, err := verify.HalfCommitted(p.In.TB.Context(), p.In.Lake)
+	p.In.Must(err)
+	return half
 }
 
 // Verify wants no difference, unless an hour is lost, or an erasure is half-way.
