@@ -12,6 +12,8 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 )
 
 // keptAnswer is a command line with what it wrote to stdout.
@@ -53,11 +55,11 @@ func TestKeptLake(t *testing.T) {
 	require.Len(t, hours, 1)
 	_, late := in.IngestAgain(hours[0])
 	for _, erasure := range late { // as the hour's workflow asks for
-		_, err := in.ForgetLikeWorkflow(erasure)
+		_, err := forgetting.LikeWorkflow(in, erasure)
 		require.NoError(t, err)
 	}
 	in.Daily()
-	laketest.CheckVerify(t, l)
+	checks.Verify(t, l)
 	for _, answer := range answers {
 		if strings.Contains(answer.command, "--as-of") {
 			ask(answer)
@@ -66,5 +68,5 @@ func TestKeptLake(t *testing.T) {
 	rows := in.GoldRows("")
 	require.Contains(t, rows["late-owner"], "1.11", "the later hour was not read")
 	require.NotContains(t, rows, "forgotten-3c9a11")
-	require.Empty(t, in.Remains("forgotten-3c9a11"))
+	require.Empty(t, forgetting.Remains(in, "forgotten-3c9a11"))
 }
