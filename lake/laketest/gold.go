@@ -17,11 +17,11 @@ import (
 // MergeGold takes a round of gold as far as its commit.
 func (in *Ingester) MergeGold() (gold.Plan, []gold.Merged) {
 	in.TB.Helper()
-	return in.MergeAgain(gold.Again{})
+	return in.MergeAgain(gold.Remake{})
 }
 
 // MergeAgain does so with users that are made anew.
-func (in *Ingester) MergeAgain(again gold.Again) (gold.Plan, []gold.Merged) {
+func (in *Ingester) MergeAgain(again gold.Remake) (gold.Plan, []gold.Merged) {
 	in.TB.Helper()
 	ctx := in.TB.Context()
 	var plan gold.Plan
@@ -107,7 +107,7 @@ func (in *Ingester) CommitTablesOf(staged []hours.StagedHour, definitions ...lak
 func (in *Ingester) Follow(ctx context.Context, runs []lake.Run) error {
 	for round := 0; len(runs) > 0 && round < 50; round++ {
 		in.runs++
-		plan, err := gold.PlanUsers(ctx, in.Lake, fmt.Sprintf("%s-round%d", runs[0].ID, in.runs), gold.Again{},
+		plan, err := gold.PlanUsers(ctx, in.Lake, fmt.Sprintf("%s-round%d", runs[0].ID, in.runs), gold.Remake{},
 			func(int64) {})
 		if err != nil {
 			return err
@@ -188,7 +188,7 @@ func (in *Ingester) GoldVersions() map[string]map[string]string {
 func (in *Ingester) ReadForGold() (changes, read int64) {
 	in.TB.Helper()
 	in.runs++
-	plan, err := gold.PlanUsers(in.TB.Context(), in.Lake, fmt.Sprintf("look%05d", in.runs), gold.Again{},
+	plan, err := gold.PlanUsers(in.TB.Context(), in.Lake, fmt.Sprintf("look%05d", in.runs), gold.Remake{},
 		func(rows int64) { read = max(read, rows) })
 	in.Must(err)
 	in.Must(gold.DropRound(in.TB.Context(), in.Lake, plan))
@@ -198,7 +198,7 @@ func (in *Ingester) ReadForGold() (changes, read int64) {
 // Anew makes gold from nothing but silver.
 func (in *Ingester) Anew() gold.Committed {
 	in.TB.Helper()
-	plan, merged := in.MergeAgain(gold.Again{All: true})
+	plan, merged := in.MergeAgain(gold.Remake{All: true})
 	return in.CommitGold(plan, merged)
 }
 
