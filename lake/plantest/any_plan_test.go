@@ -1,4 +1,4 @@
-package verify_test
+package plantest_test
 
 import (
 	"fmt"
@@ -13,82 +13,10 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/telemetry"
 )
-
-// smallWorld makes up the files of a few hours: few users, sessions and devices, so that everything meets
-// everything. One of the users is to be forgotten, and is in three of the sessions.
-func smallWorld(r *rand.Rand) map[string][]string {
-	files := map[string][]string{}
-	pick := func(texts ...string) string { return texts[r.IntN(len(texts))] }
-	for hour := range 5 {
-		for file := range r.IntN(3) {
-			name := fmt.Sprintf("27T%02d/%c.tsv", 4+hour, 'a'+file)
-			for range 1 + r.IntN(6) {
-				// Late by up to three hours, early by one, now and then a day off: across the window's edge.
-				day, clock := 27, (4+hour)*60+r.IntN(60)-r.IntN(4)*60+r.IntN(2)*60
-				if r.IntN(8) == 0 {
-					day--
-				}
-				at := fmt.Sprintf("%dT%02d:%02d", day, clock/60, clock%60)
-				session := pick("s1", "s2", "s3", "s4", laketest.GoneSession)
-				named := func(others ...string) string {
-					if session != "s1" && session != "s2" && r.IntN(2) == 0 {
-						return pick(laketest.Gone, `\u0070layer-7f3a91c0`)
-					}
-					return pick(others...)
-				}
-				attributes := []string{}
-				if r.IntN(4) == 0 {
-					attributes = append(attributes, "UserId", named("p1", "p2", "session:s1"))
-				}
-				if r.IntN(3) == 0 {
-					attributes = append(attributes, "Device", pick("D1", "D2"))
-				}
-				line := ""
-				switch r.IntN(14) {
-				case 11:
-					line = laketest.LoginOfNobody(at, session)
-				case 12:
-					if line = laketest.Logout(at, session); r.IntN(2) == 0 {
-						line = laketest.Logout(at, session, "UserId", named("p1", "p2", "p3"))
-					}
-				case 13: // without a session
-					if line = laketest.Sighting(at, pick("null", "N/A"), pick("1.0", "1.1"),
-						attributes...); r.IntN(2) == 0 {
-						line = laketest.Event(at, "none", pick("Login", "Notification", "DeviceInfo", "Logout"),
-							"UserId", pick("p1", laketest.Gone), "Device", "D1")
-					}
-				case 0:
-					line = laketest.Login(at, session, named("p1", "p2", "p3"))
-				case 1:
-					line = laketest.DeviceInfo(at, session, pick("D1", "D2"))
-				case 2:
-					line = laketest.Event(at, session, "Other", attributes...)
-				case 3:
-					line = laketest.Event(at, session, "Notification",
-						append(attributes, "Target", "1.10",
-							"Status", pick("Sent", "Shown", "Accepted", "Failed", "Odd"))...)
-				case 4:
-					line = laketest.Event(at, session, "SessionEnd",
-						append(attributes, "Duration", pick("0.5", "60", "-1", "x", "1e9"))...)
-				case 5:
-					line = laketest.Event(at, session, pick("Issue", "Crash", "FeatureUsed", "Install"),
-						append(attributes, "Feature", pick("f", "g"), "Code", "c", "Message",
-							"of "+pick(laketest.Gone, laketest.GoneSession, "p1"))...)
-				case 6:
-					line = "broken, of " + pick(laketest.Gone, laketest.GoneSession, "s1")
-				default:
-					line = laketest.Sighting(at, session, pick("1.0", "1.1", "1.10"), attributes...)
-				}
-				for range 1 + r.IntN(8)/7 {
-					files[name] = append(files[name], line)
-				}
-			}
-		}
-	}
-	return files
-}
 
 // TestAnyPlanGivesTheSameGold takes random worlds through random plans: hours in any order, runs repeated, given up
 // and killed at any call, faults of disk and source, files that go, are changed, torn or emptied, and come back,
@@ -128,7 +56,7 @@ func TestAnyPlanGivesTheSameGold(t *testing.T) {
 			if plain == "" {
 				t.Skip("a world without a sighting")
 			}
-			run := func(steps []laketest.PlanStep) string {
+			run := func(steps []PlanStep) string {
 				_, failure := attempt(t,
 					func(t testing.TB) string { anyPlan(t, world, steps, forget, plain); return "" })
 				return failure
@@ -193,18 +121,18 @@ func inPlainOrder(t testing.TB, world map[string][]string, forget bool) string {
 		return ""
 	}
 	if forget {
-		in.Forget(laketest.Gone)
+		forgetting.Forget(in, laketest.Gone)
 	}
 	in.Daily()
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 	return laketest.DumpAll(t, in.Lake)
 }
 
 // anyPlan takes a world through the steps of a plan, ends with all files as they should be, and wants what the
 // plain order gave.
-func anyPlan(t testing.TB, world map[string][]string, steps []laketest.PlanStep, forget bool, plain string) {
-	p := &laketest.PlanRun{In: laketest.NewWorld(t), World: world, Spoilt: map[string]bool{},
-		Lost: map[telemetry.Hour]bool{}, Truth: laketest.NewTruth(forget)}
+func anyPlan(t testing.TB, world map[string][]string, steps []PlanStep, forget bool, plain string) {
+	p := &PlanRun{In: laketest.NewWorld(t), World: world, Spoilt: map[string]bool{},
+		Lost: map[telemetry.Hour]bool{}, Truth: NewTruth(forget)}
 	for name, lines := range world {
 		p.In.Put(name, lines...)
 	}
@@ -239,17 +167,17 @@ func anyPlan(t testing.TB, world map[string][]string, steps []laketest.PlanStep,
 	if got := laketest.DumpAll(t, p.In.Lake); got != plain {
 		t.Errorf("the tables are\n%s\nand in the plain order\n%s", got, plain)
 	}
-	if got, want := laketest.UsersNow(t, p.In.Lake), laketest.Naive(t, p.In.Lake); got != want {
+	if got, want := laketest.UsersNow(t, p.In.Lake), checks.Naive(t, p.In.Lake); got != want {
 		t.Errorf("gold is\n%s\nand silver says\n%s", got, want)
 	}
 	if forget {
-		if found := p.In.Remains(laketest.Gone); len(found) > 0 {
+		if found := forgetting.Remains(p.In, laketest.Gone); len(found) > 0 {
 			t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
 		}
 	} else {
-		laketest.CheckGold(t, p.In)
+		checks.Gold(t, p.In)
 	}
-	laketest.CheckVerify(t, p.In.Lake)
-	laketest.CheckVersions(t, p.In.Lake)
-	laketest.CheckInstalledBase(t, p.In.Lake)
+	checks.Verify(t, p.In.Lake)
+	checks.Versions(t, p.In.Lake)
+	checks.InstalledBase(t, p.In.Lake)
 }

@@ -1,4 +1,4 @@
-package laketest
+package forgetting
 
 import (
 	"bytes"
@@ -15,56 +15,19 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
-	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-const (
-	Gone        = "player-7f3a91c0"
-	GoneSession = "5e55104a0000beef"
-	shared2     = "5e55104b0000cafe" // first the one, then p2
-)
-
-func (in *Ingester) FillForgetWorld() (hour telemetry.Hour) {
-	in.TB.Helper()
-	hour = HourAt(in.TB, "2022-05-27T05")
-	in.Put("27T05/a.tsv",
-		Sighting("27T05:01", "s1", "1.0"), Login("27T05:02", "s1", "p1"),
-		Sighting("27T05:10", GoneSession, "1.0"), Event("27T05:11", GoneSession, "Chat", "Text", "hello"),
-		"Telemetry\tbroken\tApp\t"+GoneSession+"\t1\t{'Name': 'Login'}",
-		"a line that is none, of 'UserId': '"+Gone+"'",
-		"a line that is none, of somebody else",
-		Event("27T05:12", "s2", "Crash", "Message", "no friend "+Gone+" found", "UserId", "p2"))
-	in.Put("27T06/a.tsv",
-		Login("27T06:00", GoneSession, Gone), DeviceInfo("27T06:01", GoneSession, "Gameboy"),
-		Sighting("27T06:02", "s1", "1.1"),
-		Login("27T06:10", shared2, Gone), DeviceInfo("27T06:11", shared2, "Tablet"),
-		Sighting("27T06:12", shared2, "2.0"),
-		Login("27T06:20", shared2, "p2"), Sighting("27T06:22", shared2, "2.1"))
-	in.Put("27T07/a.tsv", Sighting("27T07:00", "s3", "1.0", "UserId", Gone),
-		Sighting("27T07:01", "s4", "3.0", "UserId", "p3"))
-	for i := range 3 {
-		in.Ingest(hour + telemetry.Hour(i))
-	}
-	// An hour that is replaced: what it was stays readable in the snapshots.
-	in.Put("27T05/a.tsv", Sighting("27T05:01", "s1", "1.0"), Login("27T05:02", "s1", "p1"),
-		Sighting("27T05:10", GoneSession, "1.0"),
-		Event("27T05:11", GoneSession, "Chat", "Text", "hello"), "a line that is none, of 'UserId': '"+Gone+"'",
-		"a line that is none, of somebody else",
-		Event("27T05:12", "s2", "Crash", "Message", "no friend "+Gone+" found", "UserId", "p2"))
-	in.Ingest(hour)
-	return hour
-}
-
 // Forget takes all steps, one after the other.
-func (in *Ingester) Forget(user string) (forgotten.Erasure, []forget.ErasedTable) {
+func Forget(in *laketest.Ingester, user string) (forgotten.Erasure, []forget.ErasedTable) {
 	in.TB.Helper()
 	erasure, err := forget.BeginForget(in.TB.Context(), in.Lake, user)
 	in.Must(err)
-	return in.ForgetRest(erasure)
+	return Rest(in, erasure)
 }
 
-func (in *Ingester) ForgetRest(erasure string) (forgotten.Erasure, []forget.ErasedTable) {
+func Rest(in *laketest.Ingester, erasure string) (forgotten.Erasure, []forget.ErasedTable) {
 	in.TB.Helper()
 	ctx := in.TB.Context()
 	_, err := forget.FindSessions(ctx, in.Lake, erasure, telemetry.Options{})
@@ -90,7 +53,7 @@ func (in *Ingester) ForgetRest(erasure string) (forgotten.Erasure, []forget.Eras
 
 // Remains looks for texts in every object of the warehouse and in the catalog: in names, in bytes with and without
 // escapes, and in decoded Parquet. Avro is decoded by the library. It shares nothing with the proof.
-func (in *Ingester) Remains(texts ...string) (found []string) {
+func Remains(in *laketest.Ingester, texts ...string) (found []string) {
 	in.TB.Helper()
 	has := func(data []byte) bool {
 		plain, _ := telemetry.Unescape(data)
@@ -180,40 +143,89 @@ func (in *Ingester) Remains(texts ...string) (found []string) {
 	return found
 }
 
-// GoldRows are the rows of a version of gold, by user.
-func (in *Ingester) GoldRows(version string) map[string]string {
+// As forgets a user of a lake whose lines are read as in.parsing says.
+func As(in *laketest.Ingester, user string) {
 	in.TB.Helper()
-	at, err := in.Lake.Version(in.TB.Context(), version)
+	ctx := in.TB.Context()
+	erasure, err := forget.BeginForget(ctx, in.Lake, user)
 	in.Must(err)
-	rows := map[string]string{}
-	for user, err := range gold.Users(in.TB.Context(), in.Lake, at) {
+	_, err = forget.FindSessions(ctx, in.Lake, erasure, in.Parsing)
+	in.Must(err)
+	for _, name := range forget.ErasableTables() {
+		_, err := forget.EraseTable(ctx, in.Lake, erasure, name, in.Parsing, func(int64) {})
 		in.Must(err)
-		if _, twice := rows[user.ID]; twice {
-			in.TB.Errorf("%s has two rows in %q", user.ID, version)
-		}
-		rows[user.ID] = Marshal(in.TB, user)
 	}
-	return rows
+	in.Must(forget.RecountErased(ctx, in.Lake, erasure))
+	proof, err := forget.ProveForgotten(ctx, in.Lake, erasure, func(int64) {})
+	in.Must(err)
+	_, err = forget.FinishForget(ctx, in.Lake, erasure, nil, proof)
+	in.Must(err)
 }
 
-// GoldVersions are all snapshots and tags of gold, with their rows.
-func (in *Ingester) GoldVersions() map[string]map[string]string {
+// LikeWorkflow takes the steps as ForgetUser does, again and again while the proof finds the user. It tells
+// whether another run ended the erasure.
+func LikeWorkflow(in *laketest.Ingester, erasure string) (elsewhere bool, err error) {
 	in.TB.Helper()
-	versions := map[string]map[string]string{}
-	ids, tags := Snapshots(in.TB, in.Lake, lake.GoldUsers)
-	for _, id := range ids {
-		versions[fmt.Sprint(id)] = in.GoldRows(fmt.Sprint(id))
+	var remains []forget.Remain
+	for range 5 {
+		tables, proof, err := Once(in, erasure)
+		remains = proof.Remains
+		if err == nil && len(proof.Remains) == 0 {
+			retry(in, func() error {
+				_, err = forget.FinishForget(in.TB.Context(), in.Lake, erasure, tables, proof)
+				return err
+			})
+		}
+		switch {
+		case errors.Is(err, lake.ErrNotForgetting):
+			_, err := forget.EndedErasure(in.TB.Context(), in.Lake, erasure)
+			return true, err
+		case err != nil && !errors.Is(err, lake.ErrStale):
+			return false, err
+		case err == nil && len(proof.Remains) == 0:
+			return false, nil
+		}
 	}
-	for _, tag := range tags {
-		versions[tag] = in.GoldRows(tag)
-	}
-	return versions
+	return false, fmt.Errorf("after five tries the proof finds %+v", remains)
 }
 
-// The other one who is forgotten, and sessions of both.
-const (
-	Gone2        = "player-b2d0c4e6"
-	Gone2Session = "6e66204a0000beef"
-	BothSession  = "6e66204b0000cafe" // the one, then the other
-	threeSession = "6e66204c0000f00d" // both, and p2
-)
+// retry is what Temporal does with a step that fails: once more, unless that can't help.
+func retry(in *laketest.Ingester, step func() error) {
+	in.TB.Helper()
+	for range 50 {
+		if err := step(); err == nil || errors.Is(err, lake.ErrStale) || errors.Is(err, lake.ErrNotForgetting) ||
+			in.TB.Context().Err() != nil {
+			return
+		}
+	}
+}
+
+func Once(in *laketest.Ingester, erasure string) (tables []forget.ErasedTable, proof forget.Proof, err error) {
+	ctx := in.TB.Context()
+	retry(in, func() error { _, err = forget.FindSessions(ctx, in.Lake, erasure, telemetry.Options{}); return err })
+	for _, name := range forget.ErasableTables() {
+		if err == nil {
+			retry(in, func() error {
+				var erased forget.ErasedTable
+				if erased, err = forget.EraseTable(ctx, in.Lake, erasure, name, telemetry.Options{},
+					func(int64) {}); err == nil {
+					tables = append(tables, erased)
+				}
+				return err
+			})
+		}
+	}
+	for _, step := range []func() error{
+		func() error { return forget.RecountErased(ctx, in.Lake, erasure) },
+		func() error { _, err := forget.SweepForgotten(ctx, in.Lake, erasure); return err },
+		func() (err error) {
+			proof, err = forget.ProveForgotten(ctx, in.Lake, erasure, func(int64) {})
+			return err
+		},
+	} {
+		if err == nil {
+			retry(in, func() error { err = step(); return err })
+		}
+	}
+	return tables, proof, err
+}

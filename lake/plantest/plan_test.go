@@ -1,4 +1,4 @@
-package laketest
+package plantest_test
 
 import (
 	"bytes"
@@ -14,10 +14,16 @@ import (
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/faults"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/telemetry"
@@ -34,7 +40,7 @@ type PlanStep struct {
 
 // PlanRun is a lake on its way through a plan.
 type PlanRun struct {
-	In      *Ingester
+	In      *laketest.Ingester
 	World   map[string][]string
 	Spoilt  map[string]bool
 	Waiting []lake.Run // that gold was not seen to show
@@ -46,7 +52,7 @@ type PlanRun struct {
 }
 
 func (p *PlanRun) Hour(n int) telemetry.Hour {
-	return HourAt(p.In.TB, "2022-05-27T04") + telemetry.Hour(n)
+	return laketest.HourAt(p.In.TB, "2022-05-27T04") + telemetry.Hour(n)
 }
 
 // Take takes a step. One whose process dies is not taken again; the next one finds what it left.
@@ -74,25 +80,25 @@ func (p *PlanRun) befallen(t testing.TB, step PlanStep) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	r := rand.New(rand.NewPCG(step.N, 3))
-	befalls := &Faults{Random: r, Die: cancel}
+	befalls := &faults.Faults{Random: r, Die: cancel}
 	in := *sound
-	process := &Mortal{TB: t, Ctx: ctx}
-	in.TB, in.Source = process, faultySource{sound.Source, befalls}
+	process := &faults.Mortal{TB: t, Ctx: ctx}
+	in.TB, in.Source = process, faults.Source{Source: sound.Source, Faults: befalls}
 	if step.How == "killed" {
 		befalls.Left = 1 + r.IntN(1<<(2+r.IntN(9)))
 	} else {
 		befalls.Share = 30
 		in.Failed = func(err error) {
-			if process.failures++; process.failures > 200 || errors.Is(err, lake.ErrConflict) {
+			if process.Failures++; process.Failures > 200 || errors.Is(err, lake.ErrConflict) {
 				process.Fatal(err)
 			}
 		}
 	}
 	root := strings.TrimPrefix(sound.Lake.Config.Warehouse, "file://")
-	FaultsBelow.Store(root, befalls)
+	faults.Below.Store(root, befalls)
 	p.In = &in
 	ended := process.Outlives(func() { p.do(step) })
-	FaultsBelow.Delete(root)
+	faults.Below.Delete(root)
 	if !ended {
 		p.Waiting = before.Waiting
 		in.TB = t
@@ -101,38 +107,11 @@ func (p *PlanRun) befallen(t testing.TB, step PlanStep) {
 	p.In.TB, p.In.Source, p.In.Failed = t, sound.Source, nil
 }
 
-// Mortal is the testing.TB of a process that may die: a failure ends the process, not the test.
-type Mortal struct {
-	testing.TB
-	Ctx      context.Context
-	failures int
-}
-
-func (m *Mortal) Context() context.Context { return m.Ctx }
-
-func (m *Mortal) Errorf(string, ...any) {}
-
-func (m *Mortal) Error(...any) {}
-
-func (m *Mortal) Fatalf(string, ...any) { panic(m) }
-
-func (m *Mortal) Fatal(...any) { panic(m) }
-
-func (m *Mortal) Outlives(step func()) (ended bool) {
-	defer func() {
-		if r := recover(); r != nil && r != any(m) {
-			panic(r)
-		}
-	}()
-	step()
-	return m.Ctx.Err() == nil
-}
-
 // half are the hours whose newest run did not end, as far as snapshots tell.
 func (p *PlanRun) half() map[telemetry.Hour]time.Time {
-	v := &verify.Verifier{Lake: p.In.Lake, Options: verify.Options{From: -1 << 31, To: 1<<31 - 1}}
-	p.In.Must(v.Load(p.In.TB.Context()))
-	return v.Unsettled()
+	half, err := verify.HalfCommitted(p.In.TB.Context(), p.In.Lake)
+	p.In.Must(err)
+	return half
 }
 
 // Verify wants no difference, unless an hour is lost, or an erasure is half-way.
@@ -141,8 +120,8 @@ func (p *PlanRun) Verify(t testing.TB) {
 	erasures, err := forgotten.Erasures(t.Context(), p.In.Lake)
 	p.In.Must(err)
 	begun := slices.ContainsFunc(erasures, func(e forgotten.Erasure) bool { return e.State != forgotten.ErasureDone })
-	if ids, _ := Snapshots(t, p.In.Lake, lake.GoldUsers); len(ids) > 0 && len(p.Lost) == 0 && !begun {
-		CheckVerify(t, p.In.Lake)
+	if ids, _ := laketest.Snapshots(t, p.In.Lake, lake.GoldUsers); len(ids) > 0 && len(p.Lost) == 0 && !begun {
+		checks.Verify(t, p.In.Lake)
 	}
 	p.Truth.Check(t, p)
 }
@@ -156,10 +135,10 @@ func (p *PlanRun) Mend(name string) {
 func (p *PlanRun) Ingest(hour telemetry.Hour) {
 	p.In.TB.Helper()
 	for range 5 {
-		s, err := p.stage(lake.Run{Hour: hour, ID: p.In.newRun()})
+		s, err := p.stage(lake.Run{Hour: hour, ID: p.In.NewRun()})
 		p.noteLate(s.Chunks)
 		if err == nil {
-			err = p.In.try(func() error { _, err := p.In.CommitHour(s); return err })
+			err = p.In.Try(func() error { _, err := p.In.CommitHour(s); return err })
 		}
 		p.In.Do(func() error { return hours.DropStaging(p.In.TB.Context(), p.In.Lake, s.Run) })
 		if errors.Is(err, lake.ErrStale) {
@@ -187,8 +166,11 @@ func (p *PlanRun) noteLate(chunks []hours.StagedChunk) {
 func (p *PlanRun) Forget() {
 	p.In.TB.Helper()
 	var erasure string
-	p.In.Do(func() (err error) { erasure, err = forget.BeginForget(p.In.TB.Context(), p.In.Lake, Gone); return err })
-	_, err := p.In.ForgetLikeWorkflow(erasure)
+	p.In.Do(func() (err error) {
+		erasure, err = forget.BeginForget(p.In.TB.Context(), p.In.Lake, laketest.Gone)
+		return err
+	})
+	_, err := forgetting.LikeWorkflow(p.In, erasure)
 	p.In.Must(err)
 }
 
@@ -237,10 +219,10 @@ func (p *PlanRun) do(step PlanStep) {
 			p.Mend(step.File)
 		}
 	case "die": // a run that dies half-way and is given up: the next run of the hour finds what it left
-		s, err := p.stage(lake.Run{Hour: hour, ID: in.newRun()})
+		s, err := p.stage(lake.Run{Hour: hour, ID: in.NewRun()})
 		p.noteLate(s.Chunks)
 		if err == nil {
-			err = in.tryCommitTables([]hours.StagedHour{s.Ready()}, lake.HourTables[:1+r.IntN(len(lake.HourTables))]...)
+			err = in.TryCommitTables([]hours.StagedHour{s.Ready()}, lake.HourTables[:1+r.IntN(len(lake.HourTables))]...)
 		}
 		if !errors.Is(err, lake.ErrStale) {
 			in.Must(err)
@@ -261,31 +243,31 @@ func (p *PlanRun) do(step PlanStep) {
 	case "gold":
 		p.Gold()
 	case "daily":
-		in.anyDaily(r)
+		anyDaily(in, r)
 	case "overtake": // a round that another one overtakes
 		plan, merged := in.MergeGold()
-		before, _ := Snapshots(in.TB, in.Lake, lake.GoldUsers)
+		before, _ := laketest.Snapshots(in.TB, in.Lake, lake.GoldUsers)
 		p.Gold()
-		after, _ := Snapshots(in.TB, in.Lake, lake.GoldUsers)
+		after, _ := laketest.Snapshots(in.TB, in.Lake, lake.GoldUsers)
 		if _, err := gold.CommitUsers(ctx, in.Lake, plan, merged, nil); len(after) > len(before) &&
 			!errors.Is(err, lake.ErrConflict) {
 			in.TB.Errorf("a round that was overtaken: %v", err)
 		}
 	case "compact":
-		if ids, _ := Snapshots(in.TB, in.Lake, lake.SilverSightings); len(ids) > 0 &&
-			len(RowsOf[lake.SightingRow](in.TB, in.Lake, lake.SilverSightings)) > 0 {
-			Compact[lake.SightingRow](in.TB, in.Lake, lake.SilverSightings)
+		if ids, _ := laketest.Snapshots(in.TB, in.Lake, lake.SilverSightings); len(ids) > 0 &&
+			len(laketest.RowsOf[lake.SightingRow](in.TB, in.Lake, lake.SilverSightings)) > 0 {
+			laketest.Compact[lake.SightingRow](in.TB, in.Lake, lake.SilverSightings)
 		}
-		if ids, _ := Snapshots(in.TB, in.Lake, lake.SilverBindings); len(ids) > 0 &&
-			len(RowsOf[lake.BindingRow](in.TB, in.Lake, lake.SilverBindings)) > 0 {
-			Compact[lake.BindingRow](in.TB, in.Lake, lake.SilverBindings)
+		if ids, _ := laketest.Snapshots(in.TB, in.Lake, lake.SilverBindings); len(ids) > 0 &&
+			len(laketest.RowsOf[lake.BindingRow](in.TB, in.Lake, lake.SilverBindings)) > 0 {
+			laketest.Compact[lake.BindingRow](in.TB, in.Lake, lake.SilverBindings)
 		}
 	case "reopen": // another process goes on
 		p.In = in.Reopen()
 	case "maintain": // all that need not be kept goes, and what a round has staged when it is overtaken
-		upkeep := maintain.Upkeep{OpenDays: r.IntN(2)} // all hours are of one day
+		settings := maintain.Upkeep{OpenDays: r.IntN(2)} // all hours are of one day
 		plan, merged := in.MergeGold()
-		in.Do(func() error { _, err := MaintainAll(ctx, in.Lake, upkeep); return err })
+		in.Do(func() error { _, err := upkeep.All(ctx, in.Lake, settings); return err })
 		if _, err := gold.CommitUsers(ctx, in.Lake, plan, merged, nil); !errors.Is(err, lake.ErrConflict) {
 			in.TB.Errorf("a round whose staged work was swept: %v", err)
 		}
@@ -302,7 +284,7 @@ func (p *PlanRun) together(hour telemetry.Hour, r *rand.Rand) {
 		hourList = append(hourList, p.Hour(n))
 	}
 	slices.Sort(hourList)
-	id := in.newRun()
+	id := in.NewRun()
 	var staged []hours.StagedHour
 	stale := false
 	for _, each := range hourList {
@@ -312,7 +294,7 @@ func (p *PlanRun) together(hour telemetry.Hour, r *rand.Rand) {
 		staged = append(staged, s.Ready())
 	}
 	if !stale && r.IntN(2) == 0 {
-		stale = in.tryCommitTables(staged, lake.HourTables[:1+r.IntN(len(lake.HourTables))]...) != nil
+		stale = in.TryCommitTables(staged, lake.HourTables[:1+r.IntN(len(lake.HourTables))]...) != nil
 	}
 	if r.IntN(2) == 0 {
 		p.Ingest(hour)
@@ -320,7 +302,7 @@ func (p *PlanRun) together(hour telemetry.Hour, r *rand.Rand) {
 	var left map[telemetry.Hour]error
 	err := error(lake.ErrStale)
 	if !stale {
-		err = in.try(func() (err error) {
+		err = in.Try(func() (err error) {
 			_,
 				left, err = hours.CommitHours(in.TB.Context(), in.Lake, staged)
 			return err
@@ -345,7 +327,7 @@ func (p *PlanRun) together(hour telemetry.Hour, r *rand.Rand) {
 }
 
 // stage stages an hour, and notes what its files hold.
-func (p *PlanRun) stage(run lake.Run) (StagedHour, error) {
+func (p *PlanRun) stage(run lake.Run) (laketest.StagedHour, error) {
 	found := stagedTruth{good: map[string][]byte{}, removeGone: p.In.RemoveGone}
 	folder := filepath.Dir(p.In.Path(fmt.Sprintf("27T%02d/x", run.Hour.OfDay())))
 	files, _ := os.ReadDir(folder)
@@ -361,5 +343,24 @@ func (p *PlanRun) stage(run lake.Run) (StagedHour, error) {
 	}
 	p.Truth.staged[run] = found
 	p.In.NoteGone = len(p.Truth.staged)%2 == 0
-	return p.In.tryStage(run)
+	return p.In.TryStage(run)
+}
+
+// anyDaily refreshes them, or dies between the commits of the two tables, or is overtaken.
+func anyDaily(in *laketest.Ingester, r *rand.Rand) {
+	in.TB.Helper()
+	switch r.IntN(4) {
+	case 0:
+		plan, counted := in.CountDaily()
+		in.Must(in.HalfCommitDaily(plan, counted))
+	case 1:
+		plan, counted := in.CountDaily()
+		in.Daily()
+		if _, err := daily.CommitDaily(in.TB.Context(), in.Lake, plan, counted); err != nil &&
+			!errors.Is(err, lake.ErrConflict) {
+			in.TB.Errorf("a refresh that was overtaken: %v", err)
+		}
+	default:
+		in.Daily()
+	}
 }

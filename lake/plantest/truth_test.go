@@ -1,4 +1,4 @@
-package laketest
+package plantest_test
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/ledger"
-	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -37,9 +37,10 @@ func NewTruth(forget bool) *truth {
 }
 
 // follow takes in the runs that reached the ledger since.
-func (f *truth) follow(in *Ingester) {
+func (f *truth) follow(in *laketest.Ingester) {
 	in.TB.Helper()
-	rows, err := ledger.Runs(in.TB.Context(), in.Lake, HourAt(in.TB, "2022-05-27T00"), HourAt(in.TB, "2022-05-28T00"))
+	rows, err := ledger.Runs(in.TB.Context(), in.Lake, laketest.HourAt(in.TB, "2022-05-27T00"),
+		laketest.HourAt(in.TB, "2022-05-28T00"))
 	in.Must(err)
 	slices.SortStableFunc(rows, func(a, b ledger.Hour) int { return a.FinishedAt.Compare(b.FinishedAt) })
 	for _, row := range rows {
@@ -89,12 +90,12 @@ func (f *truth) Check(t testing.TB, p *PlanRun) {
 			want = append(want, f.lines(t, hour)...)
 		}
 	}
-	for _, row := range RowsOf[lake.EventRow](t, p.In.Lake, lake.BronzeEvents) {
+	for _, row := range laketest.RowsOf[lake.EventRow](t, p.In.Lake, lake.BronzeEvents) {
 		if !skip(lake.HourOfRow(row.IngestDate, row.IngestHourOfDay)) {
 			got = append(got, fmt.Sprintf("%s:%d %s", row.FileName, row.LineNumber, row.BodyMessage))
 		}
 	}
-	for _, row := range RowsOf[lake.RejectRow](t, p.In.Lake, lake.BronzeRejects) {
+	for _, row := range laketest.RowsOf[lake.RejectRow](t, p.In.Lake, lake.BronzeRejects) {
 		if !skip(lake.HourOfRow(row.IngestDate, row.IngestHourOfDay)) {
 			got = append(got, fmt.Sprintf("%s:%d %s", row.FileName, row.LineNumber, row.RawLine))
 		}
@@ -129,22 +130,4 @@ func (f *truth) lines(t testing.TB, hour telemetry.Hour) (lines []string) {
 		}
 	}
 	return lines
-}
-
-// VerifiedAs is verified of a lake whose lines are read in another way.
-func VerifiedAs(t testing.TB, l *lake.Lake, parsing telemetry.Options) ([]string, verify.Verified) {
-	t.Helper()
-	lines := []string{}
-	checked, err := verify.Run(t.Context(), l, verify.Options{Parsing: parsing}, func(d verify.Difference) error {
-		lines = append(lines, fmt.Sprintf("%d %s %s %s %s %s: %s", d.Rule, d.Table, d.Version, d.Hour, d.File, d.User,
-			d.Text))
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if checked.Differences != int64(len(lines)) {
-		t.Errorf("%d differences are counted, and these are told: %q", checked.Differences, lines)
-	}
-	return lines, checked
 }

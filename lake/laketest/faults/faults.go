@@ -1,4 +1,4 @@
-package laketest
+package faults
 
 import (
 	"context"
@@ -16,10 +16,10 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// faultyFS is Iceberg's local file system; below the roots in FaultsBelow, a part of its calls fails.
+// faultyFS is Iceberg's local file system; below the roots in Below, a part of its calls fails.
 type faultyFS struct{ icebergio.LocalFS }
 
-var FaultsBelow sync.Map // root → *faults
+var Below sync.Map // root → *faults
 
 // Faults are what befalls the calls to a warehouse.
 type Faults struct {
@@ -39,7 +39,7 @@ func init() {
 
 // fails tells whether a call is to fail, and if so whether after its effect.
 func fails(name string) (fails, late bool) {
-	FaultsBelow.Range(func(root, of any) bool {
+	Below.Range(func(root, of any) bool {
 		if strings.HasPrefix(strings.TrimPrefix(name, "file://"), root.(string)+"/") {
 			fails, late = of.(*Faults).call()
 		}
@@ -63,21 +63,21 @@ func (f *Faults) call() (fails, late bool) {
 	return f.Random.IntN(1000) < f.Share, f.Random.IntN(2) == 0
 }
 
-// faultySource fails as the warehouse does, and now and then a file changes between the list and the read.
-type faultySource struct {
+// Source fails as the warehouse does, and now and then a file changes between the list and the read.
+type Source struct {
 	source.Source
-	faults *Faults
+	Faults *Faults
 }
 
-func (s faultySource) List(ctx context.Context, hour telemetry.Hour) (source.Listing, error) {
-	if fails, _ := s.faults.call(); fails {
+func (s Source) List(ctx context.Context, hour telemetry.Hour) (source.Listing, error) {
+	if fails, _ := s.Faults.call(); fails {
 		return source.Listing{}, fmt.Errorf("list %s: %w", hour, syscall.EIO)
 	}
 	return s.Source.List(ctx, hour)
 }
 
-func (s faultySource) Open(ctx context.Context, file source.File, offset, length int64) (io.ReadCloser, error) {
-	fails, late := s.faults.call()
+func (s Source) Open(ctx context.Context, file source.File, offset, length int64) (io.ReadCloser, error) {
+	fails, late := s.Faults.call()
 	if fails && !late {
 		return nil, fmt.Errorf("open %s: %w", file.Key, source.ErrChanged)
 	}

@@ -1,4 +1,4 @@
-package laketest
+package checks
 
 import (
 	"slices"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -26,32 +27,32 @@ func TellStories(t *testing.T, parsing telemetry.Options, stories []Story) {
 	for _, story := range stories {
 		t.Run(story.Name, func(t *testing.T) {
 			t.Parallel()
-			in := NewWorld(t)
+			in := laketest.NewWorld(t)
 			in.RemoveGone = true
 			in.Parsing = parsing
 			for _, step := range story.Steps {
 				hours := map[telemetry.Hour]bool{}
 				for name, lines := range step.Files {
 					in.Put(name, lines...)
-					hours[HourAt(t, "2022-05-"+name[:5])] = true
+					hours[laketest.HourAt(t, "2022-05-"+name[:5])] = true
 				}
-				before, _ := Snapshots(t, in.Lake, lake.GoldUsers)
+				before, _ := laketest.Snapshots(t, in.Lake, lake.GoldUsers)
 				var runs []lake.Run
 				for hour := range hours { // in any order
 					run, _ := in.Silver(hour)
 					runs = append(runs, run)
 				}
 				in.Gold(runs...)
-				if after, _ := Snapshots(t, in.Lake, lake.GoldUsers); len(after) > len(before)+1 {
+				if after, _ := laketest.Snapshots(t, in.Lake, lake.GoldUsers); len(after) > len(before)+1 {
 					t.Errorf("%s: %d commits of gold", step.Name, len(after)-len(before))
 				}
-				if ids, _ := Snapshots(t, in.Lake, lake.GoldUsers); len(ids) == 0 {
+				if ids, _ := laketest.Snapshots(t, in.Lake, lake.GoldUsers); len(ids) == 0 {
 					continue // nobody was sighted yet
 				}
-				if got := Show(t, in.Lake); !slices.Equal(got, step.Want) {
+				if got := laketest.Show(t, in.Lake); !slices.Equal(got, step.Want) {
 					t.Fatalf("%s: gold is\n%q, not\n%q", step.Name, got, step.Want)
 				}
-				CheckGold(t, in)
+				Gold(t, in)
 			}
 			in.Daily()
 			if lines, _ := VerifiedAs(t, in.Lake, parsing); len(lines) > 0 {
