@@ -16,6 +16,7 @@ var (
 	described   = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|")
 	tool        = regexp.MustCompile(`(?m)^\t\S+/([\w-]+)$`)
 	mapped      = regexp.MustCompile("(?m)^\\| `([\\w./-]+)/` \\|")
+	filed       = regexp.MustCompile("`([a-z][\\w.-]*/[\\w./*-]+\\.(?:go|py|sh))`")
 	linked      = regexp.MustCompile(`(?m)(?:^|[^!])\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)`) // images are not links
 )
 
@@ -107,7 +108,8 @@ func TestProgramsDoc(t *testing.T) {
 	}
 }
 
-// TestMap holds the map of CONTRIBUTING.md against the folders: those at the top, and all with Go in them.
+// TestMap holds the map of CONTRIBUTING.md against the folders: those at the top, and all with Go in them. The files that
+// it names must be there.
 func TestMap(t *testing.T) {
 	named := map[string]bool{}
 	for _, row := range mapped.FindAllStringSubmatch(read(t, "CONTRIBUTING.md"), -1) {
@@ -115,6 +117,11 @@ func TestMap(t *testing.T) {
 		named[row[1]], named[top] = true, true
 		if _, err := os.Stat(row[1]); err != nil {
 			t.Errorf("CONTRIBUTING.md has %s in its map: %v", row[1], err)
+		}
+	}
+	for _, file := range filed.FindAllStringSubmatch(read(t, "CONTRIBUTING.md"), -1) {
+		if found, err := filepath.Glob(file[1]); err != nil || len(found) == 0 {
+			t.Errorf("CONTRIBUTING.md names %s, which is not there", file[1])
 		}
 	}
 	ignored := read(t, ".gitignore")
