@@ -1,4 +1,4 @@
-# What is needed: Go, Python 3 with pip, Java and Maven, make, git. Everything else is put into .tools/ here, by tools/install.sh.
+# What is needed: Go, Python 3 with pip, Java and Maven, make, git. tools/install.sh puts all else into .tools/ here.
 
 INSTALL := tools/install.sh
 BIN     := .tools/bin

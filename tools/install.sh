@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what demo, tests and checks run, pinned, into .tools/ of this checkout and nowhere else.
 #
-#   tools/install.sh [NAME...]     temporal versitygw postgres golangci-lint workflowcheck python jdk trino jdbc; all when none is named
+#   tools/install.sh [NAME...]     of the tools that are listed at the end; all when none is named
 #
-# What is there in the right version is left alone, offline too. A tool counts as there only when its stamp says so, and the
-# stamp is written last, so an interrupted installation is done again.
+# What is there in the right version is left alone, offline too. A tool counts as there only when its stamp says so, and
+# the stamp is written last, so an interrupted installation is done again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD/.tools
@@ -17,7 +17,7 @@ SQLITE_JDBC=3.51.1.0  # lets Trino read the local catalog
 TRINO_JDBC=484        # what Tableau, DBeaver and other Java programs connect with
 ECJ=3.42.0            # a Java compiler that needs no more than a Java runtime, for the test of the driver
 MAVEN_DEPENDENCY=3.9.0
-# Programs in Go are pinned by tools/go.mod.
+# Programs in Go are pinned by tools/go.mod: go -C tools get -tool PACKAGE@VERSION, then go -C tools mod tidy.
 
 # Nobody's settings for Python or Go shall reach what is installed here.
 export PIP_USER=0 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONNOUSERSITE=1
@@ -58,7 +58,8 @@ python() {
 	cat >"$1/bin/python" <<-END
 		#!/bin/sh
 		# Python with the packages of tools/requirements.txt.
-		PYTHONPATH="\$(cd "\$(dirname "\$0")/.." && pwd)/python" exec "$(python3 -c 'import sys; print(sys.executable)')" -s "\$@"
+		PYTHONPATH="\$(cd "\$(dirname "\$0")/.." && pwd)/python" \\
+			exec "$(python3 -c 'import sys; print(sys.executable)')" -s "\$@"
 	END
 	chmod +x "$1/bin/python"
 }
@@ -89,17 +90,22 @@ jdbc() {
 	rm -rf "$1/fetched" "$root/maven"
 }
 
-# maven FOLDER GROUP:ARTIFACT:VERSION:TYPE SHA256: fetches a file into FOLDER/fetched and says which in $fetched. Maven's own
-# copies stay in .tools/maven until Trino is there, so that an installation that was interrupted does not fetch them again.
+# maven FOLDER GROUP:ARTIFACT:VERSION:TYPE SHA256: fetches a file into FOLDER/fetched and says which in $fetched. Maven's
+# own copies stay in .tools/maven until Trino is there, so that an installation that was interrupted does not fetch them
+# again.
 maven() {
 	local group artifact version type quiet=()
-	command -v mvn >/dev/null || { echo "tools: Trino and its driver come through Maven: install Maven with Java 8 or newer, and try again" >&2; return 1; }
+	if ! command -v mvn >/dev/null; then
+		echo "tools: Trino and its driver come through Maven: install Maven with Java 8 or newer, and try again" >&2
+		return 1
+	fi
 	IFS=: read -r group artifact version type <<<"$2"
 	fetched=$1/fetched/$artifact-$version.$type
 	echo "tools: fetching $2"
 	[ -t 1 ] || quiet=(--quiet --batch-mode) # on a terminal, Maven shows how far it is
 	mvn ${quiet[@]+"${quiet[@]}"} --strict-checksums -Dmaven.repo.local="$root/maven" \
-		"org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY:copy" -Dartifact="$2" -DoutputDirectory="$1/fetched"
+		"org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY:copy" \
+		-Dartifact="$2" -DoutputDirectory="$1/fetched"
 	python3 - "$fetched" "$3" <<-'END'
 		import hashlib, sys
 		digest = hashlib.sha256()

@@ -21,7 +21,8 @@ const (
 	maxCircle  = 9
 )
 
-// moreImports are the packages that put the others together, with how many of ours each may import; "cmd/" is all below it.
+// moreImports are the packages that put the others together, with how many of ours each may import; "cmd/" is all below
+// it.
 var moreImports = map[string]int{
 	"cmd/":          100,
 	"worker":        100,
