@@ -18,9 +18,7 @@ var known = map[string]int{
 	"lake/verify lines":      2591,
 	"lake/verify circle":     10,
 	"lake/laketest lines":    2819,
-	"workflows lines":        2600,
-	"workflows imports":      12,
-	"cmd/versionlake lines":  4317,
+	"cmd/versionlake lines":  4318,
 	"cmd/versionlake circle": 27,
 }
 
