@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forget"
-	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -42,7 +42,7 @@ func (in *Ingester) FilesHolding(user string) (files map[string]map[string]int64
 	files, holding = map[string]map[string]int64{}, map[string]bool{}
 	wanted := &forget.Needles{Long: map[string]bool{}, Short: map[string]bool{}}
 	wanted.Add(user)
-	for _, definition := range forgotten.Erasable {
+	for _, definition := range lake.UserTables {
 		loaded, err := in.Lake.Load(in.TB.Context(), definition)
 		in.Must(err)
 		files[definition.Name] = map[string]int64{}

@@ -1,4 +1,4 @@
-package lake
+package columnar
 
 import (
 	"math/bits"

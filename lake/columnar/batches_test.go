@@ -1,4 +1,4 @@
-package lake_test
+package columnar_test
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/columnar"
 	"github.com/versionlake/versionlake/lake/laketest"
 )
 
@@ -52,9 +53,9 @@ func wantedNulls(rows []sparseRow) (want []string) {
 }
 
 func TestOptionalTexts(t *testing.T) {
-	texts := lake.OptionalTexts[sparseRow]()
+	texts := columnar.OptionalTexts[sparseRow]()
 	require.Len(t, texts, 2)
-	safe := func(rows []sparseRow) int { return lake.SafeBatch(rows, texts) }
+	safe := func(rows []sparseRow) int { return columnar.SafeBatch(rows, texts) }
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.SampledFrom([]string{"", "x"})
 		if rapid.Bool().Draw(t, "sparse") {
