@@ -34,5 +34,6 @@ func TestNothingElseWrites(t *testing.T) {
 		}
 		return err
 	}))
-	require.Equal(t, []string{"main.go: code := program.Execute(ctx, os.Args[1:], os.Stdout, os.Stderr, groups...)"}, found)
+	require.Equal(t, []string{"main.go: code := program.Execute(ctx, os.Args[1:], os.Stdout, os.Stderr, groups...)"},
+		found)
 }

@@ -25,8 +25,8 @@ func newAt(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "at USER TIME",
 		Short: "The version in effect at a moment, in each of the user's installations",
-		Long: `at prints which version each installation of a user (service and device) ran at a moment: by what is known now, or
-by what was known when a tag, a snapshot or a time was the newest.
+		Long: `at prints which version each installation of a user (service and device) ran at a moment: by what is
+known now, or by what was known when a tag, a snapshot or a time was the newest.
 
 It reads the lake and needs no Temporal. With --output json there is one object an installation.`,
 		Example: `  versionlake at p1 2021-12-24T12:00:00Z
@@ -71,8 +71,8 @@ func (o *At) Run(ctx context.Context) error {
 	}
 	intervals := user.At(o.Time.UnixMicro())
 	if len(intervals) == 0 {
-		o.Stderr.Printf("%s was first seen at %s: no version is known at %s\n", user.ID, output.Micros(user.FirstSeenAt),
-			output.Instant(o.Time))
+		o.Stderr.Printf("%s was first seen at %s: no version is known at %s\n", user.ID,
+			output.Micros(user.FirstSeenAt), output.Instant(o.Time))
 		return nil
 	}
 	p := o.NewPrinter("SERVICE", "DEVICE", "VERSION", "FROM", "TO")

@@ -32,8 +32,9 @@ func newDaily(s *settings.Settings) *cobra.Command {
 		Short: "Versions day by day: active users, installations, upgrades, sessions, issues",
 		Long: `daily prints gold.version_daily, summed over devices. docs/METRICS.md says what each number counts.
 
-The tables follow each hour within a minute or so. --refresh brings them up to date first; which Temporal server that uses
-is as for versionlake ingest. Without it, daily reads the lake and needs no Temporal.`,
+The tables follow each hour within a minute or so. --refresh brings them up to date first; which
+Temporal server that uses is as for versionlake ingest. Without it, daily reads the lake and needs no
+Temporal.`,
 		Example: `  versionlake daily --from 2022-05-01 --to 2022-06-01
   versionlake daily --refresh --output json`,
 		Args: cobra.NoArgs,

@@ -28,11 +28,13 @@ func newHistory(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history USER | --all",
 		Short: "The versions that a user, or everyone, ran, and when",
-		Long: `history prints the intervals of a user, or of all users in the order of their ids: which version was in effect in each
-installation (service and device), from when, and until when. A user whom nobody named is session:<SessionId>.
+		Long: `history prints the intervals of a user, or of all users in the order of their ids: which version was in
+effect in each installation (service and device), from when, and until when. A user whom nobody named is
+session:<SessionId>.
 
-A version that is older than the one before it in its installation is marked as a downgrade, and one that can't be compared with
-it as not comparable (docs/VERSIONS.md). With --output json, is_downgrade is true, false or null, and there is one object a user.
+A version that is older than the one before it in its installation is marked as a downgrade, and one
+that can't be compared with it as not comparable (docs/VERSIONS.md). With --output json, is_downgrade is
+true, false or null, and there is one object a user.
 
 It reads the lake and needs no Temporal.`,
 		Example: `  versionlake history p1
@@ -135,8 +137,8 @@ type Interval struct {
 
 func intervalOf(i *history.Interval) Interval {
 	interval := Interval{
-		Service: i.Service, Version: i.Version, ValidFrom: output.Micros(i.ValidFrom), LastSeenAt: output.Micros(i.LastSeenAt),
-		Sightings: i.Sightings,
+		Service: i.Service, Version: i.Version, ValidFrom: output.Micros(i.ValidFrom),
+		LastSeenAt: output.Micros(i.LastSeenAt), Sightings: i.Sightings,
 	}
 	if i.HasDevice {
 		interval.Device = &i.Device
@@ -185,5 +187,6 @@ func intervalCells(i *history.Interval) []any {
 	if !i.Open {
 		to = output.Micros(i.ValidTo)
 	}
-	return []any{output.OrDash(i.Service), output.OrDash(i.Device), i.Version, output.Micros(i.ValidFrom), output.OrDash(to)}
+	return []any{output.OrDash(i.Service), output.OrDash(i.Device), i.Version, output.Micros(i.ValidFrom),
+		output.OrDash(to)}
 }

@@ -32,13 +32,14 @@ func newSQL(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sql QUERY",
 		Short: "Ask the lake in SQL, through Trino",
-		Long: `sql sends a query to Trino and prints what it answers. Names without a schema are those of the views, and tables are named
-gold.users, ops.hours and so on; docs/SQL.md has queries to begin with. Times are UTC. What is too wide for the terminal is best
-read through less -S, or with --output json.
+		Long: `sql sends a query to Trino and prints what it answers. Names without a schema are those of the views,
+and tables are named gold.users, ops.hours and so on; docs/SQL.md has queries to begin with. Times are
+UTC. What is too wide for the terminal is best read through less -S, or with --output json.
 
-It asks the Trino that versionlake trino up has started on the same --dir, or the one that --trino names.`,
+It asks the Trino that versionlake trino up has started on the same --dir, or the one that --trino
+names.`,
 		Example: `  versionlake sql "SELECT * FROM version_intervals WHERE user_id = 'p1' ORDER BY valid_from"
-  versionlake sql "SELECT output.Count(*) FROM gold.users FOR VERSION AS OF 'hour-2022-05-27T05'" --output json
+  versionlake sql "SELECT count(*) FROM gold.users FOR VERSION AS OF 'hour-2022-05-27T05'" --output json
   versionlake sql "SELECT * FROM users" | less -S`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -18,7 +18,8 @@ func TestHostileAnswers(t *testing.T) {
 	db, err := sql.Open("sqlite", ":memory:")
 	require.NoError(t, err)
 	defer db.Close()
-	const query = "SELECT 'x\n\u202e\x1by' AS \"a\x1b[2J\n\", '生' AS 生命, 5 AS b UNION ALL SELECT 'split\\nrow', NULL, 1.5"
+	const query = "SELECT 'x\n\u202e\x1by' AS \"a\x1b[2J\n\", '生' AS 生命, 5 AS b " +
+		"UNION ALL SELECT 'split\\nrow', NULL, 1.5"
 	for format, wanted := range map[string]string{
 		output.Table: " a\\x1b[2J\\n      生命    b\n───────────────────────────\n" +
 			" x\\n\\u202e\\x1by  生      5\n split\\\\nrow     –     1.5\n",

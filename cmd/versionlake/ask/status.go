@@ -36,11 +36,12 @@ func newStatus(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "What the lake holds: a summary, the ledger of its hours, or the versions that can be asked for",
-		Long: `status sums up the lake. --hours prints the ledger instead, the last run of each hour, and --versions the snapshots of
-gold.users that --as-of can name, newest first. --findings prints the hours whose files reconcile found to differ from
-those that were read, newest first, and --gone the files that left the source, or are bad now, and whose rows stay. --files names
-the files that are not in the lake, and why: those that are bad, those that were read in part, and what lay beside the files and was
-passed over. It reads the lake and needs no Temporal.`,
+		Long: `status sums up the lake. --hours prints the ledger instead, the last run of each hour, and --versions
+the snapshots of gold.users that --as-of can name, newest first. --findings prints the hours whose files
+reconcile found to differ from those that were read, newest first, and --gone the files that left the
+source, or are bad now, and whose rows stay. --files names the files that are not in the lake, and why:
+those that are bad, those that were read in part, and what lay beside the files and was passed over. It
+reads the lake and needs no Temporal.`,
 		Example: `  versionlake status
   versionlake status --hours --from 2022-05-27T00 --to 2022-05-28T00
   versionlake status --findings
@@ -148,9 +149,8 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 			output.Count(status.Lines, "line"), status.Rejects)
 	}
 	if status.Latest.SnapshotID != 0 {
-		o.Stdout.Printf("%s as of %s, snapshot %d%s\n", output.Count(status.Users, "user"), output.Instant(status.Latest.CommittedAt),
-			status.Latest.SnapshotID,
-			output.Tags(status.Latest.Tags))
+		o.Stdout.Printf("%s as of %s, snapshot %d%s\n", output.Count(status.Users, "user"),
+			output.Instant(status.Latest.CommittedAt), status.Latest.SnapshotID, output.Tags(status.Latest.Tags))
 	}
 	if len(status.HalfCommitted) > 0 {
 		o.Stdout.Printf("half committed: %s; an hour that no longer runs must be ingested again\n",
@@ -173,7 +173,8 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 	o.Stdout.Printf("\n")
 	p := o.NewPrinter("TABLE", "ROWS", "FILES", "BYTES", "SNAPSHOTS")
 	for _, table := range status.Tables {
-		if err := p.Add(table, table.Name, table.Rows, table.Files, output.Size(table.Bytes), table.Snapshots); err != nil {
+		if err := p.Add(table, table.Name, table.Rows, table.Files, output.Size(table.Bytes),
+			table.Snapshots); err != nil {
 			return err
 		}
 	}

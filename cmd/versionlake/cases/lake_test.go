@@ -126,7 +126,8 @@ func (l *caseLake) startWorker() error {
 	ended := make(chan error, 1)
 	go func() {
 		args := append([]string{"worker", "--no-schedule", "--dir", l.dir, "--source", l.source}, l.flags...)
-		if code := program.Execute(ctx, args, io.Discard, l.log, commands...); code != program.ExitOK && ctx.Err() == nil {
+		code := program.Execute(ctx, args, io.Discard, l.log, commands...)
+		if code != program.ExitOK && ctx.Err() == nil {
 			ended <- fmt.Errorf("the worker ended with %d: %s", code, l.log)
 		}
 		close(ended)

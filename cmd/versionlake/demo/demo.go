@@ -37,8 +37,9 @@ func newDemo(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show all of it on made-up data, in a temporary folder",
-		Long: `demo makes up two days of telemetry, ingests them through a local Temporal server, and asks the questions that
-versionlake is for, each with the command that one would type. It takes less than a minute and leaves nothing behind.`,
+		Long: `demo makes up two days of telemetry, ingests them through a local Temporal server, and asks the
+questions that versionlake is for, each with the command that one would type. It takes less than a
+minute and leaves nothing behind.`,
 		Example: `  versionlake demo
   versionlake demo --keep    # and look around afterwards
   versionlake demo --trino   # and ask the same in SQL`,

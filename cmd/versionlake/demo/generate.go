@@ -26,9 +26,9 @@ func newGenerate(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate DIR",
 		Short: "Write believable telemetry from a seed number",
-		Long: `generate writes hours of made-up telemetry below a folder, as DIR/2022/05/27/05/part-000.tsv: releases that roll out in
-stages, users with several devices, downgrades, late clients, wrong clocks, retries and broken lines. The same options
-give the same bytes.`,
+		Long: `generate writes hours of made-up telemetry below a folder, as DIR/2022/05/27/05/part-000.tsv: releases
+that roll out in stages, users with several devices, downgrades, late clients, wrong clocks, retries and
+broken lines. The same options give the same bytes.`,
 		Example: `  versionlake generate telemetry --hours 24 --users 10000
   versionlake generate telemetry --demo
   versionlake generate telemetry --benchmark --hours 2`,
@@ -85,8 +85,8 @@ func (o *generateWorld) run(ctx context.Context) error {
 		return fmt.Errorf("generate telemetry in %s: %w", o.folder, err)
 	}
 	p := o.NewPrinter("HOURS", "FILES", "BYTES", "LINES", "BAD", "REPEATED")
-	if err := p.Add(generated(summary), summary.Hours, summary.Files, output.Size(summary.Bytes), summary.Lines, summary.Bad,
-		summary.Repeated); err != nil {
+	if err := p.Add(generated(summary), summary.Hours, summary.Files, output.Size(summary.Bytes),
+		summary.Lines, summary.Bad, summary.Repeated); err != nil {
 		return err
 	}
 	return p.Flush()

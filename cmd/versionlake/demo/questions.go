@@ -29,18 +29,19 @@ WHERE user_id = '%s' AND valid_from <= %s AND %[2]s < valid_until`, user, moment
 		{"And by what was known before the late file",
 			fmt.Sprintf(`SELECT h.service, h.device, h.version, h.valid_from, h.valid_to
 FROM gold.users FOR VERSION AS OF '%s' AS u
-CROSS JOIN UNNEST(u.history) AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade)
+CROSS JOIN UNNEST(u.history) AS h `+
+				`(service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade)
 WHERE u.user_id = '%s' AND h.valid_from <= %s AND (h.valid_to IS NULL OR %[3]s < h.valid_to)`, before, user, moment),
 			&ask.At{User: user, Time: d.facts.Asked, AsOf: before}},
 		{"The versions of a product, the oldest first, with the users who run each now",
-			fmt.Sprintf(`SELECT v.version, v.first_seen_at, output.Count(u.user_id) AS users_now
+			fmt.Sprintf(`SELECT v.version, v.first_seen_at, count(u.user_id) AS users_now
 FROM versions AS v
 LEFT JOIN users AS u ON u.current_service = v.service AND u.current_version = v.version AND u.user_kind = 'user'
 WHERE v.service = '%s'
 GROUP BY v.version, v.version_rank, v.first_seen_at
 ORDER BY v.version_rank`, d.facts.Service), nil},
 		{"Who would be hit if everything older than " + d.facts.After + " were shut down: a number for each device",
-			fmt.Sprintf(`SELECT i.device, output.Count(DISTINCT i.user_id) AS users
+			fmt.Sprintf(`SELECT i.device, count(DISTINCT i.user_id) AS users
 FROM version_intervals AS i
 JOIN versions AS v ON v.service = i.service AND v.version = i.version
 JOIN versions AS kept ON kept.service = i.service AND kept.version_class = v.version_class AND kept.version = '%s'
@@ -48,8 +49,8 @@ WHERE i.service = '%s' AND i.user_kind = 'user' AND i.valid_to IS NULL AND v.ver
 GROUP BY i.device
 ORDER BY users DESC, i.device`, d.facts.After, d.facts.Service), nil},
 		{"The versions day by day: such trends stay when the events themselves are dropped",
-			fmt.Sprintf(
-				`SELECT date_utc, version, active_users, upgrades_in, sessions, round(issues_per_thousand_users) AS issues_per_thousand, installed
+			fmt.Sprintf(`SELECT date_utc, version, active_users, upgrades_in, sessions, `+
+				`round(issues_per_thousand_users) AS issues_per_thousand, installed
 FROM version_trend
 WHERE service = '%s' AND active_users >= 10
 ORDER BY date_utc, version_rank`, d.facts.Service), nil},

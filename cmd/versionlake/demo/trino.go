@@ -132,9 +132,9 @@ func (d *demo) compareDays(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return compare(ctx, d, "versionlake daily", told, `SELECT date_utc AS date, service, coalesce(version, '') AS version,
-active_users AS users, new_installations, upgrades_in, upgrades_out, downgrades_in, downgrades_out,
-other_moves_in, other_moves_out, sessions, issues FROM version_trend`)
+	return compare(ctx, d, "versionlake daily", told, `SELECT date_utc AS date, service,
+coalesce(version, '') AS version, active_users AS users, new_installations, upgrades_in, upgrades_out,
+downgrades_in, downgrades_out, other_moves_in, other_moves_out, sessions, issues FROM version_trend`)
 }
 
 func (d *demo) compareHours(ctx context.Context) error {
@@ -151,8 +151,9 @@ func (d *demo) compareHours(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return compare(ctx, d, "versionlake status --hours", told, `SELECT date_format(hour_utc, '%Y-%m-%dT%H') AS hour, state,
-lines, events, rejects FROM ingest_hours ORDER BY 1`)
+	return compare(ctx, d, "versionlake status --hours", told,
+		`SELECT date_format(hour_utc, '%Y-%m-%dT%H') AS hour, state, lines, events, rejects
+FROM ingest_hours ORDER BY 1`)
 }
 
 // answers runs a command with --output json, and reads what it prints.

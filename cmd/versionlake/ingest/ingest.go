@@ -39,12 +39,13 @@ func newIngest(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ingest HOUR",
 		Short: "Bring the files of an hour into the lake, now",
-		Long: `ingest brings the files of an hour into the lake, whatever the lake had of that hour before, and waits until gold.users
-shows it. The work is the Temporal workflow hour-HOUR. Files that left the source, or are bad now, keep the rows of their last good
-version; --remove-gone takes them out, after saying how many rows and users that concerns.
+		Long: `ingest brings the files of an hour into the lake, whatever the lake had of that hour before, and waits
+until gold.users shows it. The work is the Temporal workflow hour-HOUR. Files that left the source, or
+are bad now, keep the rows of their last good version; --remove-gone takes them out, after saying how
+many rows and users that concerns.
 
-It uses the Temporal server that TEMPORAL_ADDRESS or Temporal's configuration file names; else that of a running
-versionlake dev on the same --dir; else one of its own while it runs, with its state in --dir.`,
+It uses the Temporal server that TEMPORAL_ADDRESS or Temporal's configuration file names; else that of a
+running versionlake dev on the same --dir; else one of its own while it runs, with its state in --dir.`,
 		Example: `  versionlake ingest 2022-05-27T05 --source /data/telemetry
   versionlake ingest 2022-05-27T05 --source s3://telemetry/service-logs --output json
   TEMPORAL_ADDRESS=temporal:7233 versionlake ingest 2022-05-27T05 --detach`,
@@ -53,7 +54,7 @@ versionlake dev on the same --dir; else one of its own while it runs, with its s
 			if o.Hour, err = usage.Hour("the hour", args[0]); err != nil {
 				return err
 			}
-			if err := o.removal.validate(); err != nil {
+			if err := o.validate(); err != nil {
 				return err
 			}
 			return o.run(cmd.Context())

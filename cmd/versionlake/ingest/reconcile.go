@@ -29,11 +29,12 @@ func newReconcile(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reconcile --from HOUR --to HOUR | --date DAY",
 		Short: "List past hours again, and ingest those whose files are not the ones that were read",
-		Long: `reconcile lists the hours from --from up to, but without, --to again, and compares their files with those that were read,
-by name, etag and size. It ingests the hours of which files were added, changed or are gone, those that were never
-ingested though they have files, and those that are degraded. All others it leaves alone, and so hours whose rows were
-dropped by retention. The rows of files that are gone stay: --remove-gone takes them out, after saying how many rows and users that
-concerns. Workers do this by themselves for the last days; versionlake status tells what was found.`,
+		Long: `reconcile lists the hours from --from up to, but without, --to again, and compares their files with
+those that were read, by name, etag and size. It ingests the hours of which files were added, changed or
+are gone, those that were never ingested though they have files, and those that are degraded. All others
+it leaves alone, and so hours whose rows were dropped by retention. The rows of files that are gone
+stay: --remove-gone takes them out, after saying how many rows and users that concerns. Workers do this
+by themselves for the last days; versionlake status tells what was found.`,
 		Example: `  versionlake reconcile --from 2022-05-01 --to 2022-06-01 --source /data/telemetry
   versionlake reconcile --date 2022-05-27`,
 		Args: cobra.NoArgs,
@@ -41,7 +42,7 @@ concerns. Workers do this by themselves for the last days; versionlake status te
 			if o.from, o.to, err = window.Parse(); err != nil {
 				return err
 			}
-			if err := o.removal.validate(); err != nil {
+			if err := o.validate(); err != nil {
 				return err
 			}
 			return o.run(cmd.Context())

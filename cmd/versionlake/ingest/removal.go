@@ -121,8 +121,8 @@ func printRemoval(stderr *terminal.Output, plan hours.Removal) {
 		stderr.Printf("  and %d more\n", more)
 	}
 	stderr.Printf("--remove-gone takes out %s of %s in %s, with sightings of %s\n",
-		output.Count(plan.Events+plan.Rejects, "row"), output.Count(plan.Files, "file"), output.Count(plan.Hours, "hour"),
-		output.Count(plan.Users, "user"))
+		output.Count(plan.Events+plan.Rejects, "row"), output.Count(plan.Files, "file"),
+		output.Count(plan.Hours, "hour"), output.Count(plan.Users, "user"))
 }
 
 // tellGone says what left the source, beside the command's own output.

@@ -16,6 +16,8 @@ import (
 
 // TestRemoveGone: files that left the source stay in the lake until somebody says that their rows shall go, and has
 // seen what that is.
+//
+//nolint:funlen // the story of one lake, in which each step counts on those before it
 func TestRemoveGone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Temporal server")

@@ -43,16 +43,19 @@ func newReprocess(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reprocess --from HOUR --to HOUR | --date DAY | --all",
 		Short: "Bring every hour of a range into the lake again",
-		Long: `reprocess ingests every hour from --from up to, but without, --to, some at once, and shows them in gold together. A day
-such as 2022-05-27 may stand for its first hour, and --date for all hours of a day. Hours without files are recorded as
-empty, many at once. Files that left the source, or are bad now, keep the rows of their last good version; --remove-gone takes them
-out, after saying how many rows and users that concerns. An hour that fails does not stop the others; they are listed at the end, and the command then fails.
+		Long: `reprocess ingests every hour from --from up to, but without, --to, some at once, and shows them in gold
+together. A day such as 2022-05-27 may stand for its first hour, and --date for all hours of a day.
+Hours without files are recorded as empty, many at once. Files that left the source, or are bad now,
+keep the rows of their last good version; --remove-gone takes them out, after saying how many rows and
+users that concerns. An hour that fails does not stop the others; they are listed at the end, and the
+command then fails.
 
---layer says where to start: bronze is everything, from the source; silver makes silver from the lines that bronze has, as
-after a change of --events; gold makes the users anew that silver has sightings of in these hours.
+--layer says where to start: bronze is everything, from the source; silver makes silver from the lines
+that bronze has, as after a change of --events; gold makes the users anew that silver has sightings of
+in these hours.
 
-Interrupting the command cancels the range; hours that were done stay done, and --resume goes on with the others. The work
-is a Temporal workflow; which server it uses is as for versionlake ingest.`,
+Interrupting the command cancels the range; hours that were done stay done, and --resume goes on with
+the others. The work is a Temporal workflow; which server it uses is as for versionlake ingest.`,
 		Example: `  versionlake reprocess --from 2022-05-27T00 --to 2022-05-28T00 --source /data/telemetry
   versionlake reprocess --date 2022-05-27 --source /data/telemetry
   versionlake reprocess --from 2022-05-01 --to 2022-06-01 --layer silver
@@ -67,7 +70,7 @@ is a Temporal workflow; which server it uses is as for versionlake ingest.`,
 			if !slices.Contains(layers, o.Layer) {
 				return usage.Errorf("--layer %q is none of %s", o.Layer, strings.Join(layers, ", "))
 			}
-			if err := o.removal.validate(); err != nil {
+			if err := o.validate(); err != nil {
 				return err
 			}
 			if o.removeGone && o.Layer != activities.LayerBronze {

@@ -17,10 +17,12 @@ func NewRoot(stdout, stderr *terminal.Output, groups ...Commands) *cobra.Command
 	root := &cobra.Command{
 		Use:   "versionlake",
 		Short: "Which software version did a user run at a given moment, and what was known about it at the time?",
-		Long: `versionlake derives the history of the software versions that users run from hourly telemetry files, keeps it in
-Apache Iceberg tables with one row per user, and answers from it. Temporal makes the work durable.
+		Long: `versionlake derives the history of the software versions that users run from hourly telemetry files,
+keeps it in Apache Iceberg tables with one row per user, and answers from it. Temporal makes the work
+durable.
 
-Hours are written 2022-05-27T05, times 2021-12-24T11:31:19.459Z, both UTC. Where a range has an end, it is exclusive.`,
+Hours are written 2022-05-27T05, times 2021-12-24T11:31:19.459Z, both UTC. Where a range has an end, it
+is exclusive.`,
 		Example: `  versionlake demo
   versionlake ingest 2022-05-27T05 --source s3://telemetry/service-logs
   versionlake at p1 2022-05-27T22:00:00Z --as-of hour-2022-05-27T23`,

@@ -28,8 +28,9 @@ func newDev(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run a local Temporal server with its UI, a worker and the hourly schedule, until interrupted",
-		Long: `dev runs all of versionlake on this machine: a Temporal server with its UI, a worker, the hourly schedule, an SQLite
-catalog and a warehouse in a folder, with all their state in --dir. Other commands on the same --dir use it.`,
+		Long: `dev runs all of versionlake on this machine: a Temporal server with its UI, a worker, the hourly
+schedule, an SQLite catalog and a warehouse in a folder, with all their state in --dir. Other commands
+on the same --dir use it.`,
 		Example: `  versionlake dev --source /data/telemetry
   versionlake dev --dir /var/lib/versionlake --source s3://telemetry/service-logs --ui-port 8080`,
 		Args: cobra.NoArgs,

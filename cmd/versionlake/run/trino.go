@@ -27,12 +27,13 @@ func newTrino(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trino up|down|status|views",
 		Short: "Serve the lake to SQL: run a local Trino over it, and make the views",
-		Long: `trino up starts a Trino server over the lake, with the lake as its catalog "versionlake", and makes the views that
-docs/SQL.md and docs/METRICS.md tell of. It answers on this machine only, to anyone on it, and goes on until trino down; its
-configuration, log and state are in the folder trino of --dir. In a checkout of versionlake, it is installed first where it
-is missing: half a gigabyte, once.
+		Long: `trino up starts a Trino server over the lake, with the lake as its catalog "versionlake", and makes the
+views that docs/SQL.md and docs/METRICS.md tell of. It answers on this machine only, to anyone on it,
+and goes on until trino down; its configuration, log and state are in the folder trino of --dir. In a
+checkout of versionlake, it is installed first where it is missing: half a gigabyte, once.
 
-trino views makes the views, or replaces them by those of this program, in the Trino of --dir or the one that --trino names.`,
+trino views makes the views, or replaces them by those of this program, in the Trino of --dir or the one
+that --trino names.`,
 		Example: `  versionlake trino up
   versionlake sql "SELECT * FROM users LIMIT 10"
   versionlake trino views --trino https://trino.example.com

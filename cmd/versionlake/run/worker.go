@@ -31,11 +31,13 @@ func newWorker(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Run a worker for a Temporal server, until interrupted",
-		Long: `worker takes steps from a Temporal server and works on them. Any number of them may run, on any machines that reach the
-source, the warehouse and the catalog. It also registers the search attributes Hour and Status, and the hourly schedule.
+		Long: `worker takes steps from a Temporal server and works on them. Any number of them may run, on any machines
+that reach the source, the warehouse and the catalog. It also registers the search attributes Hour and
+Status, and the hourly schedule.
 
-The server is named by TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and so on, or by Temporal's configuration file. On SIGTERM
-a worker takes no more steps, and ends those that run. One that can't reach the server, the catalog or the warehouse waits.`,
+The server is named by TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and so on, or by Temporal's configuration
+file. On SIGTERM a worker takes no more steps, and ends those that run. One that can't reach the server,
+the catalog or the warehouse waits.`,
 		Example: `  TEMPORAL_ADDRESS=temporal:7233 versionlake worker --source s3://telemetry/service-logs \
     --warehouse s3://lake/versions --catalog postgres://versionlake@db/catalog`,
 		Args: cobra.NoArgs,

@@ -16,6 +16,8 @@ import (
 )
 
 // TestOwnServer: on a fresh machine, one command brings an hour in, and others answer.
+//
+//nolint:funlen // one lake goes through all of it: each server of its own takes seconds to start
 func TestOwnServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Temporal server")
@@ -37,8 +39,9 @@ func TestOwnServer(t *testing.T) {
 	code, stdout, stderr = run(t, "history", "--all", "--dir", dir, "--output", "json")
 	require.Equal(t, program.ExitOK, code, stderr)
 	require.Equal(t,
-		`{"user_id":"session:28E9","user_kind":"session","history":[{"service":"ClientApp","device":"Gameboy","version":"1.22.03",`+
-			`"valid_from":"2021-12-24T11:31:19.459Z","valid_to":null,"last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1,"is_downgrade":false}]}`+"\n", stdout)
+		`{"user_id":"session:28E9","user_kind":"session","history":[{"service":"ClientApp","device":"Gameboy",`+
+			`"version":"1.22.03","valid_from":"2021-12-24T11:31:19.459Z","valid_to":null,`+
+			`"last_seen_at":"2021-12-24T11:31:19.459Z","sightings":1,"is_downgrade":false}]}`+"\n", stdout)
 
 	code, stdout, stderr = run(t, "at", "session:28E9", "2021-12-24T11:31:19.459Z", "--dir", dir, "--as-of",
 		"hour-2021-12-24T11")
@@ -71,7 +74,8 @@ func TestOwnServer(t *testing.T) {
 	code, stdout, stderr = run(t, "verify", "--dir", dir, "--events", events, "--output", "json")
 	require.Equal(t, program.ExitError, code)
 	require.Contains(t, stdout,
-		`{"rule":1,"table":"silver.sightings","hour":"2021-12-24T11","file":"2021/12/24/11/a.tsv:1","text":"silver has a row too many`)
+		`{"rule":1,"table":"silver.sightings","hour":"2021-12-24T11","file":"2021/12/24/11/a.tsv:1",`+
+			`"text":"silver has a row too many`)
 	require.Contains(t, stdout, `"differences":2,`)
 	require.Contains(t, stderr, "2 differences found")
 

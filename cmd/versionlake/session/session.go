@@ -141,8 +141,8 @@ func sameSource(ctx context.Context, s *settings.Settings, state devState) error
 		return err
 	}
 	if wanted.String() != state.Source {
-		return usage.Errorf("process %d works on %s with the source %s; stop it to use %s", state.PID, s.Dir, state.Source,
-			wanted)
+		return usage.Errorf("process %d works on %s with the source %s; stop it to use %s", state.PID, s.Dir,
+			state.Source, wanted)
 	}
 	return nil
 }

@@ -51,14 +51,13 @@ func (s *Settings) AddFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.Dir, "dir", ".versionlake",
 		"folder of the local catalog, warehouse and Temporal state [VERSIONLAKE_DIR]")
-	flags.StringVar(&s.Source, "source",
-		"", "where the telemetry files lie: a folder, or s3://bucket/prefix [VERSIONLAKE_SOURCE]")
+	flags.StringVar(&s.Source, "source", "",
+		"where the telemetry files lie: a folder, or s3://bucket/prefix [VERSIONLAKE_SOURCE]")
 	flags.StringArrayVar(&s.layouts, "layout", nil,
 		"the folders of hours in the source; may be repeated (default "+source.DefaultLayout+
 			") [VERSIONLAKE_LAYOUT, separated by commas]")
 	flags.StringSliceVar(&s.endings, "endings", nil, "the endings of files that are read, before .gz, .zst or "+
-		".bz2, see docs/EVENTS.md (default "+
-		strings.Join(source.DefaultEndings, ",")+") [VERSIONLAKE_ENDINGS]")
+		".bz2, see docs/EVENTS.md (default "+strings.Join(source.DefaultEndings, ",")+") [VERSIONLAKE_ENDINGS]")
 	flags.StringVar(&s.warehouse, "warehouse", "", "where the tables lie: file:///folder or s3://bucket/prefix; "+
 		"by default in --dir [VERSIONLAKE_WAREHOUSE]")
 	flags.StringVar(&s.catalog, "catalog", "", "the Iceberg catalog: sqlite:///file or "+
@@ -66,7 +65,8 @@ func (s *Settings) AddFlags(root *cobra.Command) {
 	flags.StringVar(&s.events, "events", "", "JSON file with the names that the telemetry has for events and "+
 		"attributes, see docs/EVENTS.md [VERSIONLAKE_EVENTS]")
 	flags.DurationVar(&s.maxFuture, "max-future", telemetry.DefaultMaxFuture,
-		"how far beyond the end of its hour an event may lie; one that lies further is rejected [VERSIONLAKE_MAX_FUTURE]")
+		"how far beyond the end of its hour an event may lie; one that lies further is rejected "+
+			"[VERSIONLAKE_MAX_FUTURE]")
 	flags.DurationVar(&s.maxPast, "max-past", telemetry.DefaultMaxPast,
 		"how far before its hour an event may lie; one that lies further is rejected [VERSIONLAKE_MAX_PAST]")
 	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, "+
@@ -95,7 +95,7 @@ var Variables = map[string]string{
 // listVariables are those whose values are lists, separated by commas.
 var listVariables = map[string]string{"layout": "VERSIONLAKE_LAYOUT", "endings": "VERSIONLAKE_ENDINGS"}
 
-// Read takes over the variables once cmd's flags are parsed, and checks what can be checked without looking at the lake.
+// Read takes over the variables once cmd's flags are parsed, and checks what can be checked without the lake.
 func (s *Settings) Read(cmd *cobra.Command) error {
 	if err := s.readVariables(cmd); err != nil {
 		return err

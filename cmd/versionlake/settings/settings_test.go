@@ -49,11 +49,12 @@ func TestSourceSettings(t *testing.T) {
 
 	t.Setenv("VERSIONLAKE_LAYOUT", "{YYYY}/{MM}/{DD}")
 	var usage *usage.Error
-	err = (&Settings{Streams: output.Streams{Format: output.Table}, maxPast: telemetry.DefaultMaxPast}).validate()
+	table := output.Streams{Format: output.Table}
+	err = (&Settings{Streams: table, maxPast: telemetry.DefaultMaxPast}).validate()
 	require.ErrorAs(t, err, &usage)
 	require.ErrorIs(t, err, source.ErrConfig)
 	require.ErrorContains(t, err, "has no {HH}")
 	require.ErrorContains(t,
-		(&Settings{Streams: output.Streams{Format: output.Table}, maxPast: telemetry.DefaultMaxPast, layouts: []string{source.DefaultLayout},
+		(&Settings{Streams: table, maxPast: telemetry.DefaultMaxPast, layouts: []string{source.DefaultLayout},
 			endings: []string{".gz"}}).validate(), "--endings")
 }

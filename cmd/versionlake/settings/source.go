@@ -50,8 +50,8 @@ func (s *Settings) OpenSource(ctx context.Context) (source.Source, error) {
 	case s.ReadsNoSource:
 		return source.None(), nil
 	}
-	return nil, usage.Errorf("the source is missing: name the folder or the s3://bucket/prefix of the telemetry files " +
-		"with --source or VERSIONLAKE_SOURCE")
+	return nil, usage.Errorf("the source is missing: name the folder or the s3://bucket/prefix of the telemetry " +
+		"files with --source or VERSIONLAKE_SOURCE")
 }
 
 // Parsing is how lines are read, whatever their hour.

@@ -30,18 +30,21 @@ func newForget(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "forget USER | --list",
 		Short: "Erase a user from every version of every table, for good",
-		Long: `forget says what would be erased of a user, and with --yes erases it: the user's lines, those of the sessions that named the
-user, rejects that mention either, and the user's row, in every snapshot. Tags and snapshots stay, and show what they would
-have shown without the user. A session that named several users is split by time. Lines of others that mention the id stay,
-with the word "erased" in its place.
+		Long: `forget says what would be erased of a user, and with --yes erases it: the user's lines, those of the
+sessions that named the user, rejects that mention either, and the user's row, in every snapshot. Tags
+and snapshots stay, and show what they would have shown without the user. A session that named several
+users is split by time. Lines of others that mention the id stay, with the word "erased" in its place.
 
-It ends with a proof: every object of the warehouse is read. The lake then remembers keyed hashes of the ids alone, and what
-the source still has of the user is left out when hours are read again; ops.files counts those lines as erased.
+It ends with a proof: every object of the warehouse is read. The lake then remembers keyed hashes of the
+ids alone, and what the source still has of the user is left out when hours are read again; ops.files
+counts those lines as erased.
 
-What lies outside of the warehouse is not touched: the source's files, copies, backups, and logs of other programs.
+What lies outside of the warehouse is not touched: the source's files, copies, backups, and logs of
+other programs.
 
-The work is a Temporal workflow, which does not learn the user's id; which server it uses is as for versionlake ingest.
-Queries that run at that moment may fail, since files go; they succeed when asked again.`,
+The work is a Temporal workflow, which does not learn the user's id; which server it uses is as for
+versionlake ingest. Queries that run at that moment may fail, since files go; they succeed when asked
+again.`,
 		Example: `  versionlake forget p1                # what it would touch; nothing is changed
   versionlake forget p1 --yes
   versionlake forget --list`,
@@ -103,8 +106,8 @@ func (o *forgetUser) printErasure(p *output.Printer, e forgotten.Erasure) error 
 	if !e.FinishedAt.IsZero() {
 		finished = output.Instant(e.FinishedAt)
 	}
-	return p.Add(e, e.ID, e.State, output.Instant(e.BegunAt), output.OrDash(finished), e.Sessions, e.Rows, e.Files, e.Objects,
-		output.Size(e.Bytes))
+	return p.Add(e, e.ID, e.State, output.Instant(e.BegunAt), output.OrDash(finished), e.Sessions, e.Rows, e.Files,
+		e.Objects, output.Size(e.Bytes))
 }
 
 // plan says what would be erased.
@@ -168,8 +171,7 @@ func (o *forgetUser) forget(ctx context.Context) (err error) {
 		return err
 	}
 	options := client.StartWorkflowOptions{ID: forgotten.ForgetName(erasure), StaticSummary: "forget a user"}
-	run, err := c.Start(ctx, options, workflows.ForgetUser,
-		workflows.ForgetInput{Erasure: erasure})
+	run, err := c.Start(ctx, options, workflows.ForgetUser, workflows.ForgetInput{Erasure: erasure})
 	if err != nil {
 		return err
 	}

@@ -28,11 +28,12 @@ func newMaintain(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "maintain",
 		Short: "Keep the lake small and quick, now",
-		Long: `maintain puts small files together, rewrites manifests, expires snapshots and tags that are older than they are kept, and
-removes files that nothing names any more. It may run beside ingestion. Workers do the same once a day.
+		Long: `maintain puts small files together, rewrites manifests, expires snapshots and tags that are older than
+they are kept, and removes files that nothing names any more. It may run beside ingestion. Workers do
+the same once a day.
 
-With --drop-before it first drops the rows of bronze and of silver.events of all hours before a time, for good: those
-hours can't be ingested again. Sightings and bindings stay, and gold with them.
+With --drop-before it first drops the rows of bronze and of silver.events of all hours before a time,
+for good: those hours can't be ingested again. Sightings and bindings stay, and gold with them.
 
 The work is the Temporal workflow maintain; which server it uses is as for versionlake ingest.`,
 		Example: `  versionlake maintain --dry-run

@@ -25,13 +25,14 @@ func newVerify(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Compute the tables again in another, plain way, and print where they differ",
-		Long: `verify makes gold.users again from silver, and silver from bronze, by a second and simple implementation, and checks
-that the ledger, the rows and the tags agree. It prints a line for each difference, and at the end what was checked; the
-exit code is 1 if there is any. What gold has not taken in yet is no difference: gold is compared with silver as of what
-it reflects.
+		Long: `verify makes gold.users again from silver, and silver from bronze, by a second and simple
+implementation, and checks that the ledger, the rows and the tags agree. It prints a line for each
+difference, and at the end what was checked; the exit code is 1 if there is any. What gold has not taken
+in yet is no difference: gold is compared with silver as of what it reflects.
 
-It only reads the lake, needs no Temporal, and may run beside ingestion. It reads every table whole, save with --from and
---to, or --date, which bound the hours of bronze and silver; and it needs room in TMPDIR, about as much as silver has rows.`,
+It only reads the lake, needs no Temporal, and may run beside ingestion. It reads every table whole,
+save with --from and --to, or --date, which bound the hours of bronze and silver; and it needs room in
+TMPDIR, about as much as silver has rows.`,
 		Example: `  versionlake verify
   versionlake verify --from 2022-05-27T00 --to 2022-05-28T00
   versionlake verify --output json`,
@@ -114,11 +115,12 @@ func printVerified(s *settings.Settings, p *output.Printer, checked verify.Verif
 		s.Stdout.Printf("note: %s\n", note)
 	}
 	s.Stdout.Printf("checked %s: %s of files; %s and %s in bronze; %s, %s and %s in silver\n",
-		output.Count(checked.Hours, "hour"), output.Count(checked.Files, "version"), output.Count(checked.Events, "event"),
-		output.Count(checked.Rejects, "reject"),
-		output.Count(checked.Silver, "event"), output.Count(checked.Sightings, "sighting"), output.Count(checked.Bindings, "binding"))
+		output.Count(checked.Hours, "hour"), output.Count(checked.Files, "version"),
+		output.Count(checked.Events, "event"), output.Count(checked.Rejects, "reject"),
+		output.Count(checked.Silver, "event"), output.Count(checked.Sightings, "sighting"),
+		output.Count(checked.Bindings, "binding"))
 	return s.Stdout.Printf("checked gold: %s; %s with %s; %s of daily aggregates\n%s\n",
-		output.Count(checked.Users, "user"), output.Count(checked.Versions, "version"), output.Count(checked.Tags, "tag"),
-		output.Count(checked.Daily, "row"),
+		output.Count(checked.Users, "user"), output.Count(checked.Versions, "version"),
+		output.Count(checked.Tags, "tag"), output.Count(checked.Daily, "row"),
 		output.Count(checked.Differences, "difference"))
 }

@@ -42,7 +42,8 @@ func Complete(cmd *cobra.Command, flag string, values ...string) {
 
 // AddAges adds the ages that maintenance goes by.
 func AddAges(cmd *cobra.Command, snapshotAge, grace *string) {
-	cmd.Flags().StringVar(snapshotAge, "snapshot-age", "", "how long snapshots can be read that no tag names (default 48h)")
-	cmd.Flags().StringVar(grace, "grace", "", "how long files are left alone that nothing names; longer than any query "+
-		"(default 24h)")
+	cmd.Flags().StringVar(snapshotAge, "snapshot-age", "",
+		"how long snapshots can be read that no tag names (default 48h)")
+	cmd.Flags().StringVar(grace, "grace", "",
+		"how long files are left alone that nothing names; longer than any query (default 24h)")
 }
