@@ -11,14 +11,14 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/ask"
 	"github.com/versionlake/versionlake/cmd/versionlake/demo"
-	"github.com/versionlake/versionlake/cmd/versionlake/ingest"
+	"github.com/versionlake/versionlake/cmd/versionlake/intake"
 	"github.com/versionlake/versionlake/cmd/versionlake/program"
 	"github.com/versionlake/versionlake/cmd/versionlake/run"
 	"github.com/versionlake/versionlake/cmd/versionlake/upkeep"
 )
 
 // groups are all commands.
-var groups = []program.Commands{ask.Commands, ingest.Commands, run.Commands, upkeep.Commands, demo.Commands}
+var groups = []program.Commands{ask.Commands, intake.Commands, run.Commands, upkeep.Commands, demo.Commands}
 
 func main() {
 	tuneMemory()

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/ask"
-	"github.com/versionlake/versionlake/cmd/versionlake/ingest"
+	"github.com/versionlake/versionlake/cmd/versionlake/intake"
 	"github.com/versionlake/versionlake/cmd/versionlake/program"
 	"github.com/versionlake/versionlake/cmd/versionlake/run"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
@@ -43,7 +43,7 @@ type caseLake struct {
 const patience = 2 * time.Minute
 
 // commands are those that the cases take.
-var commands = []program.Commands{ask.Commands, ingest.Commands, run.Commands, upkeep.Commands}
+var commands = []program.Commands{ask.Commands, intake.Commands, run.Commands, upkeep.Commands}
 
 // newCaseLake copies the source of a case. The worker starts with the first command that ingests.
 func newCaseLake(t *testing.T, folder string, flags ...string) *caseLake {

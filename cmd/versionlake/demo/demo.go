@@ -13,7 +13,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/cmd/versionlake/ask"
-	"github.com/versionlake/versionlake/cmd/versionlake/ingest"
+	"github.com/versionlake/versionlake/cmd/versionlake/intake"
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/session"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
@@ -160,7 +160,7 @@ func (d *demo) showLateFile(ctx context.Context, before telemetry.Hour) error {
 		return fmt.Errorf("make up the late file: %w", err)
 	}
 	d.command("ingest %s", d.facts.LateHour)
-	hour := &ingest.Ingest{Settings: d.Settings, Hour: d.facts.LateHour}
+	hour := &intake.Hour{Settings: d.Settings, Hour: d.facts.LateHour}
 	if _, err := hour.Start(ctx, d.session); err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (d *demo) at(ctx context.Context, moment time.Time, asOf string) error {
 }
 
 func (d *demo) reprocess(ctx context.Context, from, to telemetry.Hour) error {
-	hours := &ingest.Reprocess{Settings: d.Settings, From: from, To: to, Layer: activities.LayerBronze,
+	hours := &intake.Reprocess{Settings: d.Settings, From: from, To: to, Layer: activities.LayerBronze,
 		Parallel: demoParallel}
 	result, err := hours.Start(ctx, d.session)
 	if err != nil {

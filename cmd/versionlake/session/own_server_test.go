@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/ask"
-	"github.com/versionlake/versionlake/cmd/versionlake/ingest"
+	"github.com/versionlake/versionlake/cmd/versionlake/intake"
 	"github.com/versionlake/versionlake/cmd/versionlake/program"
 	"github.com/versionlake/versionlake/cmd/versionlake/programtest"
 	"github.com/versionlake/versionlake/cmd/versionlake/upkeep"
@@ -22,7 +22,7 @@ func TestOwnServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Temporal server")
 	}
-	run := programtest.Groups{ask.Commands, ingest.Commands, upkeep.Commands}.Run
+	run := programtest.Groups{ask.Commands, intake.Commands, upkeep.Commands}.Run
 	root := t.TempDir()
 	source, dir := filepath.Join(root, "a source"), filepath.Join(root, "a lake")
 	folder := filepath.Join(source, "2021", "12", "24", "11")

@@ -1,5 +1,5 @@
-// Package ingest has the commands that bring hours into the lake.
-package ingest
+// Package intake has the commands that bring hours into the lake.
+package intake
 
 import (
 	"context"
@@ -24,8 +24,8 @@ func Commands(s *settings.Settings) []*cobra.Command {
 	return []*cobra.Command{newIngest(s), newReprocess(s), newReconcile(s)}
 }
 
-// Ingest brings the files of an hour into the lake.
-type Ingest struct {
+// Hour brings the files of an hour into the lake.
+type Hour struct {
 	*settings.Settings
 	Hour telemetry.Hour
 
@@ -35,7 +35,7 @@ type Ingest struct {
 }
 
 func newIngest(s *settings.Settings) *cobra.Command {
-	o := &Ingest{Settings: s}
+	o := &Hour{Settings: s}
 	cmd := &cobra.Command{
 		Use:   "ingest HOUR",
 		Short: "Bring the files of an hour into the lake, now",
@@ -67,7 +67,7 @@ running versionlake dev on the same --dir; else one of its own while it runs, wi
 	return cmd
 }
 
-func (o *Ingest) run(ctx context.Context) (err error) {
+func (o *Hour) run(ctx context.Context) (err error) {
 	if goOn, err := o.confirm(ctx, o.Settings, o.Hour, o.Hour+1); !goOn || err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (o *Ingest) run(ctx context.Context) (err error) {
 }
 
 // Start starts the hour, and waits for it unless told to detach.
-func (o *Ingest) Start(ctx context.Context, c *session.Session) (result workflows.IngestResult, err error) {
+func (o *Hour) Start(ctx context.Context, c *session.Session) (result workflows.IngestResult, err error) {
 	input := workflows.IngestInput{Hour: o.Hour.String(), ChunkBytes: o.chunkBytes, Parallel: o.parallel,
 		RemoveGone: o.removeGone}
 	options := client.StartWorkflowOptions{

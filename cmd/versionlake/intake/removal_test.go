@@ -1,4 +1,4 @@
-package ingest_test
+package intake_test
 
 import (
 	"os"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/ask"
-	"github.com/versionlake/versionlake/cmd/versionlake/ingest"
+	"github.com/versionlake/versionlake/cmd/versionlake/intake"
 	"github.com/versionlake/versionlake/cmd/versionlake/program"
 	"github.com/versionlake/versionlake/cmd/versionlake/programtest"
 	"github.com/versionlake/versionlake/cmd/versionlake/upkeep"
@@ -22,7 +22,7 @@ func TestRemoveGone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Temporal server")
 	}
-	run := programtest.Groups{ask.Commands, ingest.Commands, upkeep.Commands}.Run
+	run := programtest.Groups{ask.Commands, intake.Commands, upkeep.Commands}.Run
 	root := t.TempDir()
 	source, dir := filepath.Join(root, "source"), filepath.Join(root, "lake")
 	folder := func(hour string) string { return filepath.Join(source, "2022", "05", "27", hour) }
