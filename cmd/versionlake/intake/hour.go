@@ -17,6 +17,7 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
 )
 
 // Commands are those of this package.
@@ -100,14 +101,14 @@ func (o *Hour) run(ctx context.Context) (err error) {
 }
 
 // Start starts the hour, and waits for it unless told to detach.
-func (o *Hour) Start(ctx context.Context, c *session.Session) (result workflows.IngestResult, err error) {
-	input := workflows.IngestInput{Hour: o.Hour.String(), ChunkBytes: o.chunkBytes, Parallel: o.parallel,
+func (o *Hour) Start(ctx context.Context, c *session.Session) (result ingest.HourResult, err error) {
+	input := ingest.HourInput{Hour: o.Hour.String(), ChunkBytes: o.chunkBytes, Parallel: o.parallel,
 		RemoveGone: o.removeGone}
 	options := client.StartWorkflowOptions{
-		ID: workflows.HourWorkflowID(o.Hour), StaticSummary: "hour " + o.Hour.String(),
+		ID: ingest.HourWorkflowID(o.Hour), StaticSummary: "hour " + o.Hour.String(),
 		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(o.Hour.String())),
 	}
-	run, err := c.Start(ctx, options, workflows.IngestHour, input)
+	run, err := c.Start(ctx, options, ingest.IngestHour, input)
 	if err != nil {
 		return result, err
 	}
@@ -116,7 +117,7 @@ func (o *Hour) Start(ctx context.Context, c *session.Session) (result workflows.
 		return result, nil
 	}
 	err = c.Wait(ctx, o.Hour.String(), run, &result, func(ctx context.Context, p terminal.Progress) []string {
-		var now workflows.IngestProgress
+		var now ingest.HourProgress
 		if c.Progress(ctx, run, &now) {
 			p.Update(now.Status, int64(now.ChunksDone), int64(now.Chunks), "chunks")
 		}

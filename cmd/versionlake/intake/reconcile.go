@@ -12,7 +12,7 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/telemetry"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 type reconcile struct {
@@ -50,7 +50,7 @@ by themselves for the last days; versionlake status tells what was found.`,
 	}
 	window.AddFlags(cmd)
 	o.removal.addFlags(cmd)
-	cmd.Flags().IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel,
+	cmd.Flags().IntVar(&o.parallel, "parallel", ranges.DefaultParallel,
 		"workflows at once, each of an hour or of some small ones")
 	o.work.addFlags(cmd, "return once it is started")
 	return cmd
@@ -65,12 +65,12 @@ func (o *reconcile) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	input := workflows.ReconcileInput{From: o.from.String(), To: o.to.String(), Degraded: true, Parallel: o.parallel,
+	input := ranges.ReconcileInput{From: o.from.String(), To: o.to.String(), Degraded: true, Parallel: o.parallel,
 		ChunkBytes: o.chunkBytes, RemoveGone: o.removeGone}
 	run, err := c.Start(ctx, client.StartWorkflowOptions{
-		ID:            workflows.ReconcileWorkflowID(o.from, o.to),
+		ID:            ranges.ReconcileWorkflowID(o.from, o.to),
 		StaticSummary: fmt.Sprintf("compare %d hours from %s to %s with the source", o.to-o.from, o.from, o.to),
-	}, workflows.Reconcile, input)
+	}, ranges.Reconcile, input)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (o *reconcile) run(ctx context.Context) (err error) {
 		c.TellStarted(run)
 		return nil
 	}
-	var result workflows.ReconcileProgress
+	var result ranges.ReconcileProgress
 	if err := waitForHours(ctx, c, run, &result); err != nil {
 		return err
 	}

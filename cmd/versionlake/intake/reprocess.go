@@ -21,7 +21,7 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/telemetry"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 // Reprocess brings a range of hours into the lake again.
@@ -85,7 +85,7 @@ the others. The work is a Temporal workflow; which server it uses is as for vers
 	o.removal.addFlags(cmd)
 	flags.StringVar(&o.Layer, "layer", activities.LayerBronze, "where to start: bronze (from the source), silver "+
 		"(from bronze) or gold (from silver)")
-	flags.IntVar(&o.Parallel, "parallel", workflows.DefaultHoursParallel,
+	flags.IntVar(&o.Parallel, "parallel", ranges.DefaultParallel,
 		"workflows at once, each of an hour or of some small ones")
 	flags.BoolVar(&o.resume, "resume", false,
 		"go on with this range where it was given up, or wait for it where it runs")
@@ -121,7 +121,7 @@ func (o *Reprocess) run(ctx context.Context) (err error) {
 }
 
 // printRange prints how a range of hours went.
-func printRange(s *settings.Settings, p workflows.HoursProgress) error {
+func printRange(s *settings.Settings, p ranges.Progress) error {
 	out := s.NewPrinter("HOURS", "DONE", "EMPTY", "DEGRADED", "FAILED", "LINES", "REJECTS")
 	if err := out.Add(p, p.Hours, p.Done, p.Empty, p.Degraded, p.Failed, p.Lines, p.Rejects); err != nil {
 		return err
@@ -133,13 +133,13 @@ func printRange(s *settings.Settings, p workflows.HoursProgress) error {
 }
 
 // Start starts the range, or goes on with it, and waits for it unless told to detach.
-func (o *Reprocess) Start(ctx context.Context, c *session.Session) (result workflows.HoursProgress, err error) {
-	input := workflows.ReprocessInput{Layer: o.Layer, Parallel: o.Parallel, ChunkBytes: o.chunkBytes,
+func (o *Reprocess) Start(ctx context.Context, c *session.Session) (result ranges.Progress, err error) {
+	input := ranges.ReprocessInput{Layer: o.Layer, Parallel: o.Parallel, ChunkBytes: o.chunkBytes,
 		RemoveGone: o.removeGone}
-	options := client.StartWorkflowOptions{ID: workflows.AllWorkflowID, StaticSummary: "every hour"}
+	options := client.StartWorkflowOptions{ID: ranges.AllWorkflowID, StaticSummary: "every hour"}
 	if !o.all {
 		input.From, input.To = o.From.String(), o.To.String()
-		options.ID = workflows.RangeWorkflowID(o.From, o.To)
+		options.ID = ranges.RangeWorkflowID(o.From, o.To)
 		options.StaticSummary = fmt.Sprintf("%d hours from %s to %s", o.To-o.From, o.From, o.To)
 	}
 	var run client.WorkflowRun
@@ -155,7 +155,7 @@ func (o *Reprocess) Start(ctx context.Context, c *session.Session) (result workf
 			since = time.Now()
 		}
 		options.Memo = map[string]any{memoSince: since}
-		if run, err = c.Start(ctx, options, workflows.ReprocessRange, input); err != nil {
+		if run, err = c.Start(ctx, options, ranges.ReprocessRange, input); err != nil {
 			return result, err
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/session"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/terminal"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 // work is how hours are worked on: in steps of which size, how many at once, and whether anybody waits.
@@ -35,7 +35,7 @@ func (w *work) connect(ctx context.Context, s *settings.Settings) (*session.Sess
 // waitForHours waits for a workflow that runs many hours, and gives its result.
 func waitForHours(ctx context.Context, c *session.Session, run client.WorkflowRun, result any) error {
 	return c.Wait(ctx, run.GetID(), run, result, func(ctx context.Context, p terminal.Progress) []string {
-		var now workflows.HoursProgress
+		var now ranges.Progress
 		if c.Progress(ctx, run, &now) {
 			status := fmt.Sprintf("%d failed", now.Failed)
 			if len(now.Running) == 0 && now.Gold > 0 {

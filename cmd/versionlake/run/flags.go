@@ -5,12 +5,12 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/worker"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
 )
 
 func addScheduleFlags(cmd *cobra.Command, o *worker.ScheduleOptions) {
 	flags := cmd.Flags()
-	flags.DurationVar(&o.Delay, "delay", workflows.DefaultDelay, "after its end, until an hour is ingested")
+	flags.DurationVar(&o.Delay, "delay", ingest.DefaultDelay, "after its end, until an hour is ingested")
 	flags.StringVar(&o.Maintain.KeepBronze, "keep-bronze", "", "drop rows of bronze this long after their hour, "+
 		"such as 2160h; for ever when empty [VERSIONLAKE_KEEP_BRONZE]")
 	flags.StringVar(&o.Maintain.KeepEvents, "keep-events", "", "the same for silver.events [VERSIONLAKE_KEEP_EVENTS]")

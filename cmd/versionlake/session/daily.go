@@ -10,7 +10,7 @@ import (
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/worker"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/writers"
 )
 
 // RefreshDaily brings the daily aggregates up to date, and waits for that.
@@ -19,12 +19,12 @@ func (c *Session) RefreshDaily(ctx context.Context) (commit daily.Committed, err
 		activities.DailyRequest{Now: true},
 		client.StartWorkflowOptions{ID: activities.DailyWorkflowID, TaskQueue: worker.TaskQueue,
 			StaticSummary: activities.DailySummary},
-		workflows.DailyWriter, workflows.DailyInput{})
+		writers.DailyWriter, writers.DailyInput{})
 	if err != nil {
 		return commit, fmt.Errorf("ask for a refresh of the daily aggregates on %s: %w", c.Where, err)
 	}
 	err = c.Wait(ctx, run.GetID(), run, &commit, func(ctx context.Context, p terminal.Progress) []string {
-		var now workflows.DailyProgress
+		var now writers.DailyProgress
 		if c.Progress(ctx, run, &now) {
 			p.Update(now.Status, int64(now.Done), int64(now.Groups), "groups of months")
 		}

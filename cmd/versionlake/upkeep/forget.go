@@ -14,7 +14,7 @@ import (
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/terminal"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/erasure"
 )
 
 type forgetUser struct {
@@ -166,12 +166,12 @@ func (o *forgetUser) forget(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	erasure, err := forget.BeginForget(ctx, l, o.user)
+	hash, err := forget.BeginForget(ctx, l, o.user)
 	if err = errors.Join(err, l.Close()); err != nil {
 		return err
 	}
-	options := client.StartWorkflowOptions{ID: forgotten.ForgetName(erasure), StaticSummary: "forget a user"}
-	run, err := c.Start(ctx, options, workflows.ForgetUser, workflows.ForgetInput{Erasure: erasure})
+	options := client.StartWorkflowOptions{ID: forgotten.ForgetName(hash), StaticSummary: "forget a user"}
+	run, err := c.Start(ctx, options, erasure.ForgetUser, erasure.Input{Erasure: hash})
 	if err != nil {
 		return err
 	}
@@ -179,9 +179,9 @@ func (o *forgetUser) forget(ctx context.Context) (err error) {
 		c.TellStarted(run)
 		return nil
 	}
-	var result workflows.ForgetResult
+	var result erasure.Result
 	if err := c.Wait(ctx, "forget", run, &result, func(ctx context.Context, p terminal.Progress) []string {
-		var now workflows.ForgetProgress
+		var now erasure.Progress
 		if c.Progress(ctx, run, &now) {
 			p.Update(now.Status, int64(len(now.Tables)), int64(now.Of), "tables")
 		}

@@ -13,12 +13,12 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/terminal"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/maintenance"
 )
 
 type maintain struct {
 	*settings.Settings
-	input   workflows.MaintainInput
+	input   maintenance.Input
 	workers int
 	detach  bool
 }
@@ -72,8 +72,8 @@ func (o *maintain) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	options := client.StartWorkflowOptions{ID: workflows.MaintainWorkflowID, StaticSummary: "maintenance, by hand"}
-	run, err := c.Start(ctx, options, workflows.Maintain, o.input)
+	options := client.StartWorkflowOptions{ID: maintenance.WorkflowID, StaticSummary: "maintenance, by hand"}
+	run, err := c.Start(ctx, options, maintenance.Maintain, o.input)
 	if err != nil {
 		return err
 	}
@@ -81,9 +81,9 @@ func (o *maintain) run(ctx context.Context) (err error) {
 		c.TellStarted(run)
 		return nil
 	}
-	var result workflows.MaintainResult
+	var result maintenance.Result
 	if err := c.Wait(ctx, "maintain", run, &result, func(ctx context.Context, p terminal.Progress) []string {
-		var now workflows.MaintainResult
+		var now maintenance.Result
 		if c.Progress(ctx, run, &now) {
 			p.Update(now.Status, 0, 0, "steps")
 		}
