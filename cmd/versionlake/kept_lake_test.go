@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/versionlake/versionlake/cmd/versionlake/programtest"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
@@ -41,7 +40,7 @@ func TestKeptLake(t *testing.T) {
 	require.Greater(t, len(answers), 50)
 	ask := func(a keptAnswer) {
 		t.Helper()
-		_, said, _ := programtest.Groups(groups).Run(t, append(strings.Fields(a.command), "--dir", filepath.Join(dir, "lake"))...)
+		_, said, _ := execute(t, append(strings.Fields(a.command), "--dir", filepath.Join(dir, "lake"))...)
 		require.Equal(t, a.said, said, a.command)
 	}
 	for _, answer := range answers {
