@@ -185,6 +185,8 @@ func TestLocalWithoutRights(t *testing.T) {
 }
 
 // On S3 an object may be refused, archived, or locked by its key, while all else can be read.
+//
+//nolint:cyclop // it tries every fault with every kind of object
 func TestS3BadObjects(t *testing.T) {
 	server := testserver.S3(t)
 	server.Setenv(t)

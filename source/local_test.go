@@ -69,6 +69,7 @@ func TestLocalFolderVanishes(t *testing.T) {
 	}
 }
 
+//nolint:cyclop // links are added one after the other, and after each all ways to read are tried
 func TestLocalLinks(t *testing.T) {
 	dir := t.TempDir()
 	b := localBackend(dir)

@@ -59,8 +59,8 @@ func TestCatalogueJSON(t *testing.T) {
 		}
 		p := newParser(t, Options{Catalogue: c, Hour: HourOf(date(2021, 12, 24, 11))})
 		for body, want := range map[string]string{
-			`{'Name': 'AppStarted', 'AppVersion': 2, 'Version': 1, 'account_id': 'a', 'Memory': 5, 'OS': 'x'}`: "SoftwareVersion " +
-				"[UserId=a Version=2 OS=x]",
+			`{'Name': 'AppStarted', 'AppVersion': 2, 'Version': 1, ` +
+				`'account_id': 'a', 'Memory': 5, 'OS': 'x'}`: "SoftwareVersion [UserId=a Version=2 OS=x]",
 			`{'Event': 'Crash', 'PlayerId': 'b'}`:                                  "Issue [UserId=b]",
 			`{'Event': 'Crash', 'Name': nan, 'account_id': 'c', 'UserId': 'NONE'}`: "Issue [UserId=c]",
 			`{'Event': 'a', 'Name': 'Crash', 'account_id': 'c', 'PlayerId': 'b'}`:  "Issue [UserId=b]",

@@ -260,6 +260,7 @@ func TestScanAndParseAllocations(t *testing.T) {
 	}
 }
 
+//nolint:cyclop // it asks all that holds of any line
 func FuzzParse(f *testing.F) {
 	for _, body := range []string{
 		`{'Name': 'SoftwareVersion', 'Version': 1.22.03, 'Device': 'Gameboy'}`,
