@@ -45,6 +45,7 @@ func TestForgetOnServers(t *testing.T) {
 	testForget(t, laketest.NewIngester(t, l, t.TempDir()))
 }
 
+//nolint:cyclop // each branch is one thing that must hold after the erasure
 func testForget(t *testing.T, in *laketest.Ingester) {
 	hour := fillForgetWorld(in)
 	in.Daily()

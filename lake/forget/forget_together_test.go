@@ -29,6 +29,8 @@ const (
 
 // TestForgetTwoUsers: in whatever order two are forgotten, both are gone, with the session of both, and nothing of
 // others.
+//
+//nolint:cyclop // a story that is told step by step reads best in one piece
 func TestForgetTwoUsers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
