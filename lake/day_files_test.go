@@ -79,7 +79,7 @@ func checkSpans(t testing.TB, l *lake.Lake, want ...string) {
 
 // TestHourInADaysFile: an hour is as well off in its day's file as in one of its own.
 //
-//nolint:cyclop // a story that is told step by step reads best in one piece
+//nolint:cyclop,funlen // a story that is told step by step reads best in one piece
 func TestHourInADaysFile(t *testing.T) {
 	in, hours := oneDay(t)
 	checkSpans(t, in.Lake, "05-05", "05-10")
@@ -321,7 +321,8 @@ func TestGoldLooksIntoTheRestOfADay(t *testing.T) {
 	upkeep.Maintain(in, maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge})
 	in.Put("27T07/a.tsv", laketest.Sighting("27T07:10", "s1", "1.1"), laketest.Login("27T07:20", "s1", "p2"))
 	in.Silver(first + 2)
-	upkeep.Maintain(in, maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge}) // the hour comes in one file with them
+	// the hour comes in one file with them
+	upkeep.Maintain(in, maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge})
 	in.Gold()
 	if got, want := laketest.Show(t, in.Lake), []string{"p1 App 1.0 27T05:10..27T07:10 ×1",
 		"p1 App 1.1 27T07:10.. ×1"}; !slices.Equal(got, want) {

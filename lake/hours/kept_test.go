@@ -66,7 +66,7 @@ func leavingWorld(t *testing.T) *laketest.Ingester {
 // TestRowsOutliveTheirFiles: whatever becomes of files, what they held stays, in every table, and a second run
 // makes no snapshot.
 //
-//nolint:cyclop // a story that is told step by step reads best in one piece
+//nolint:cyclop,funlen // a story that is told step by step reads best in one piece
 func TestRowsOutliveTheirFiles(t *testing.T) {
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	remove := func(names ...string) func(*testing.T, *laketest.Ingester) {
