@@ -19,6 +19,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/schema"
 	"github.com/versionlake/versionlake/lake/status"
 	"github.com/versionlake/versionlake/lake/verify"
 )
@@ -132,7 +133,7 @@ func TestExistingLake(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if later, err := definition.LaterSchema(loaded.Schema()); later != nil || err != nil {
+		if later, err := schema.Later(loaded.Schema(), definition.Schema()); later != nil || err != nil {
 			t.Errorf("%s lacks columns, %v:\n%s", definition.Name, err, loaded.Schema())
 		}
 	}

@@ -16,7 +16,9 @@ import (
 // imports are the packages of the lake, from the ground up, with those that each may import.
 var imports = map[string]string{
 	"objects":     "",
-	"lake":        "objects",
+	"schema":      "",
+	"columnar":    "",
+	"lake":        "objects schema columnar",
 	"ledger":      "objects lake",
 	"forgotten":   "objects lake ledger",
 	"sessions":    "objects lake ledger",

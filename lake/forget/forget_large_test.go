@@ -14,7 +14,6 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forget"
-	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/telemetry"
@@ -130,7 +129,7 @@ func filesHolding(in *laketest.Ingester, user string) (files map[string]map[stri
 	files, holding = map[string]map[string]int64{}, map[string]bool{}
 	wanted := &forget.Needles{Long: map[string]bool{}, Short: map[string]bool{}}
 	wanted.Add(user)
-	for _, definition := range forgotten.Erasable {
+	for _, definition := range lake.UserTables {
 		loaded, err := in.Lake.Load(in.TB.Context(), definition)
 		in.Must(err)
 		files[definition.Name] = map[string]int64{}

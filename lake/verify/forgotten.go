@@ -37,8 +37,8 @@ func (v *verifier) verifyForgotten(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for n, definition := range forgotten.Erasable {
-		v.progress("looking for forgotten users", n, len(forgotten.Erasable), "tables")
+	for n, definition := range lake.UserTables {
+		v.progress("looking for forgotten users", n, len(lake.UserTables), "tables")
 		if definition.Name == lake.GoldUsers.Name {
 			if err := v.verifyNobody(ctx, e, definition, Difference{}, gold); err != nil {
 				return err
