@@ -114,8 +114,6 @@ type dayEvent struct {
 	ended int64 // seconds, see endedAfter
 }
 
-func anonymous(user string) bool { return strings.HasPrefix(user, history.KindSession+":") }
-
 // events counts the events of the dates.
 func (c *dayCounting) events(ctx context.Context, state lake.DailyState, progress func(int64)) error {
 	span := sessions.Span{Low: math.MaxInt64, High: math.MinInt64}
@@ -414,7 +412,7 @@ func (c *dayCounting) users(ctx context.Context, users *objects.Spill) error {
 					if same && each.key == before.key {
 						continue
 					}
-					if err := countUser(*tally, &each.key, &before.key, same, anonymous(each.user)); err != nil {
+					if err := countUser(*tally, &each.key, &before.key, same, history.KindOf(each.user) == history.KindSession); err != nil {
 						return err
 					}
 					before = each
