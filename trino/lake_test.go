@@ -44,7 +44,7 @@ func newWorldIn(t testing.TB, config trino.Lake) *world {
 	var err error
 	w.Lake, err = lake.Open(t.Context(), lake.Config{Catalog: w.config.Catalog, Warehouse: w.config.Warehouse})
 	require.NoError(t, err)
-	t.Cleanup(func() { w.Lake.Close() })
+	t.Cleanup(func() { w.Close() })
 	w.source, err = source.Open(t.Context(), w.folder)
 	require.NoError(t, err)
 	w.trino = testserver.TrinoDB(t, w.config)

@@ -1,58 +1,63 @@
-package workflows
+// Package ranges tells the stories of many hours: a range that is done again, and past hours that are compared with
+// their source.
+package ranges
 
 import (
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
+	"github.com/versionlake/versionlake/workflows/writers"
 )
 
 const (
-	// DefaultHoursParallel is how many hours of a range run at once.
-	DefaultHoursParallel = 4
-	maxHoursParallel     = 100
+	// DefaultParallel is how many hours of a range run at once.
+	DefaultParallel = 4
+	maxParallel     = 100
 	// hoursFound is how many hours are looked for at once, and then run.
 	hoursFound = 200
 	// maxChildren bounds the history of one run of a workflow that has hours as children: after so many it looks
 	// for no more.
 	maxChildren = 200
-	// Gold is asked for so many hours together, or so many bytes of their files.
-	goldHours = 500
-	goldBytes = 4 << 30
 	// failuresKept bounds what is remembered of hours that failed; the others are counted.
 	failuresKept = 200
 )
 
-// HoursProgress is how far a workflow is that runs many hours. It answers ProgressQuery.
-type HoursProgress struct {
-	Hours    int           `json:"hours"` // in the range
-	Done     int           `json:"done"`
-	Ran      int           `json:"ran"`      // of those done: read, and not just recorded as empty
-	Empty    int           `json:"empty"`    // of those done
-	Degraded int           `json:"degraded"` // of those done
-	Before   int           `json:"before"`   // of those done: by the range that this one resumes
-	Lines    int64         `json:"lines"`
-	Rejects  int64         `json:"rejects"`
-	Failed   int           `json:"failed"`
-	Failures []HourFailure `json:"failures,omitempty"` // the first of them
-	LeftOut  []string      `json:"left_out,omitempty"` // the first files that were left out, or read in part, and why
-	Running  []string      `json:"running,omitempty"`  // workflows
-	Gold     int           `json:"waiting_for_gold"`   // hours that gold is still to show
+// surveyHours is the step that finds the hours to run: it lists years.
+var surveyHours = workflows.LongStep(6 * time.Hour)
+
+// Progress is how far a workflow is that runs many hours. It answers workflows.ProgressQuery.
+type Progress struct {
+	Hours    int       `json:"hours"` // in the range
+	Done     int       `json:"done"`
+	Ran      int       `json:"ran"`      // of those done: read, and not just recorded as empty
+	Empty    int       `json:"empty"`    // of those done
+	Degraded int       `json:"degraded"` // of those done
+	Before   int       `json:"before"`   // of those done: by the range that this one resumes
+	Lines    int64     `json:"lines"`
+	Rejects  int64     `json:"rejects"`
+	Failed   int       `json:"failed"`
+	Failures []Failure `json:"failures,omitempty"` // the first of them
+	LeftOut  []string  `json:"left_out,omitempty"` // the first files that were left out, or read in part, and why
+	Running  []string  `json:"running,omitempty"`  // workflows
+	Gold     int       `json:"waiting_for_gold"`   // hours that gold is still to show
 	// GoneFiles are files, of the hours that ran, that left the source and whose rows stay.
 	GoneFiles int64 `json:"gone_files,omitempty"`
 }
 
-// HourFailure is an hour that could not be ingested.
-type HourFailure struct {
+// Failure is an hour that could not be ingested.
+type Failure struct {
 	Hour  string `json:"hour"`
 	Error string `json:"error"`
 }
@@ -60,28 +65,25 @@ type HourFailure struct {
 // hoursRunner runs hours in child workflows, a bounded number at once, and asks gold for many of them together. An
 // hour that fails does not stop the others.
 type hoursRunner struct {
-	input    IngestInput // of each hour, save the hour
+	input    ingest.HourInput // of each hour, save the hour
 	parallel int
-	progress *HoursProgress
+	progress *Progress
 
-	gold    *goldClient
-	pending []lake.Run // done, and to be shown by gold
-	bytes   int64      // of their files
-	asked   int        // requests to gold
-	started int        // workflows, by this run of this one
+	gold    *writers.GoldClient
+	started int // workflows, by this run of this one
 }
 
-func newHoursRunner(ctx workflow.Context, progress *HoursProgress, parallel int,
-	input IngestInput) (*hoursRunner, error) {
-	if parallel < 0 || parallel > maxHoursParallel {
+func newHoursRunner(ctx workflow.Context, progress *Progress, parallel int,
+	input ingest.HourInput) (*hoursRunner, error) {
+	if parallel < 0 || parallel > maxParallel {
 		return nil, activities.BadInput(fmt.Sprintf("parallel %d: give the number of hours at once, up to %d", parallel,
-			maxHoursParallel), nil)
+			maxParallel), nil)
 	}
 	if parallel == 0 {
-		parallel = DefaultHoursParallel
+		parallel = DefaultParallel
 	}
 	input.LeaveGold = true
-	return &hoursRunner{input: input, parallel: parallel, progress: progress, gold: newGoldClient(ctx)}, nil
+	return &hoursRunner{input: input, parallel: parallel, progress: progress, gold: writers.NewGoldClient(ctx)}, nil
 }
 
 // full tells that the history of this run of the workflow is long enough.
@@ -110,7 +112,7 @@ func (r *hoursRunner) divide(hours []telemetry.Hour) [][]telemetry.Hour {
 	if len(hours) == 0 {
 		return nil
 	}
-	shares := max(r.parallel, (len(hours)+maxTogether-1)/maxTogether)
+	shares := max(r.parallel, (len(hours)+ingest.MaxTogether-1)/ingest.MaxTogether)
 	return slices.Collect(slices.Chunk(hours, (len(hours)+shares-1)/shares))
 }
 
@@ -134,9 +136,9 @@ func (r *hoursRunner) spread(ctx workflow.Context, n int, work func(workflow.Con
 
 // runHours runs hours together, and returns those that are left.
 func (r *hoursRunner) runHours(ctx workflow.Context, hours []telemetry.Hour) (left []telemetry.Hour) {
-	r.start(ctx, HoursWorkflowID(hours))
-	result, err := runHours(ctx, hours, r.input)
-	r.end(HoursWorkflowID(hours))
+	r.start(ctx, ingest.HoursWorkflowID(hours))
+	result, err := ingest.RunHours(ctx, hours, r.input)
+	r.end(ingest.HoursWorkflowID(hours))
 	switch {
 	case err == nil:
 		r.finished(ctx, result)
@@ -154,11 +156,11 @@ func (r *hoursRunner) runHours(ctx workflow.Context, hours []telemetry.Hour) (le
 }
 
 func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
-	r.start(ctx, HourWorkflowID(hour))
+	r.start(ctx, ingest.HourWorkflowID(hour))
 	input := r.input
 	input.Hour = hour.String()
-	result, err := runHour(ctx, hour, input)
-	r.end(HourWorkflowID(hour))
+	result, err := ingest.RunHour(ctx, hour, input)
+	r.end(ingest.HourWorkflowID(hour))
 	switch {
 	case err == nil:
 		row := result.Hour
@@ -200,23 +202,22 @@ func (r *hoursRunner) finished(ctx workflow.Context, result activities.Committed
 	p.Degraded += result.Degraded
 	p.LeftOut = append(p.LeftOut, result.LeftOut...)
 	p.LeftOut = p.LeftOut[:min(len(p.LeftOut), activities.MostLeftOut)]
-	r.pending = append(r.pending, runsOf(result)...)
-	if r.bytes += result.Bytes; len(r.pending) >= goldHours || r.bytes >= goldBytes {
-		r.askGold(ctx)
+	if r.gold.Pend(activities.RunsOf(result.Hours, result.RunID), result.Bytes); r.gold.Due() {
+		r.gold.Ask(ctx)
 	}
 }
 
 // before takes in hours that were done already, but that gold may not have been asked for.
-func (r *hoursRunner) before(runs []lake.Run) {
-	r.progress.Done += len(runs)
-	r.progress.Before += len(runs)
-	r.pending = append(r.pending, runs...)
+func (r *hoursRunner) before(survey activities.Survey) {
+	r.progress.Done += len(survey.Done)
+	r.progress.Before += len(survey.Done)
+	r.gold.Pend(survey.Done, 0)
 }
 
 func (r *hoursRunner) failed(hour telemetry.Hour, err error) {
 	r.progress.Failed++
 	if len(r.progress.Failures) < failuresKept {
-		r.progress.Failures = append(r.progress.Failures, HourFailure{Hour: hour.String(), Error: cause(err)})
+		r.progress.Failures = append(r.progress.Failures, Failure{Hour: hour.String(), Error: workflows.Cause(err)})
 	}
 }
 
@@ -233,35 +234,17 @@ func (r *hoursRunner) refused(folders []source.RefusedFolder) {
 	}
 }
 
-// askGold asks for the hours that are done, and does not wait: the next hours can run while gold works.
-func (r *hoursRunner) askGold(ctx workflow.Context) {
-	if len(r.pending) == 0 {
-		return
-	}
-	runs := r.pending
-	r.pending, r.bytes = nil, 0
-	r.asked++
-	// The answer is known by a run of its own, since an hour may be in two requests.
-	info := workflow.GetInfo(ctx).WorkflowExecution
-	request := activities.GoldRequest{Run: lake.Run{Hour: runs[0].Hour, ID: fmt.Sprintf("%s.%d", info.RunID, r.asked)},
-		Runs: runs}
-	if err := r.gold.request(ctx, request); err != nil {
-		workflow.GetLogger(ctx).Error("gold was not asked for hours that are in silver: whatever asks next "+
-			"brings them along", "error", err)
-	}
-}
-
 // runRange does as much of a range as fits into one run of its workflow, settles, and says how that ended. goOn
 // gives the error that continues the workflow as new, or nil at the end of the range.
 func (r *hoursRunner) runRange(ctx workflow.Context, work func(workflow.Context) error, goOn func() error) error {
-	setStatus(ctx, "running")
+	workflows.SetStatus(ctx, "running")
 	r.tell(ctx)
 	err := work(ctx)
 	if settled := r.settle(ctx); err == nil {
 		err = settled
 	}
 	if ctx.Err() != nil {
-		setStatus(ctx, statusCanceled)
+		workflows.SetStatus(ctx, workflows.StatusCanceled)
 		return ctx.Err()
 	}
 	if err == nil {
@@ -271,34 +254,30 @@ func (r *hoursRunner) runRange(ctx workflow.Context, work func(workflow.Context)
 		err = r.progress.failure()
 	}
 	if err != nil {
-		setStatus(ctx, statusFailed)
+		workflows.SetStatus(ctx, workflows.StatusFailed)
 		return err
 	}
-	setStatus(ctx, ledger.HourComplete)
+	workflows.SetStatus(ctx, ledger.HourComplete)
 	return nil
 }
 
 // settle returns once gold shows all hours that are done. A workflow that is cancelled asks, and does not wait.
 func (r *hoursRunner) settle(ctx workflow.Context) error {
-	r.askGold(ctx)
+	r.gold.Ask(ctx)
 	r.tell(ctx)
-	err := r.gold.wait(ctx)
+	err := r.gold.Wait(ctx)
 	r.tell(ctx)
 	return err
 }
 
 // tell says how far the workflow is.
 func (r *hoursRunner) tell(ctx workflow.Context) {
-	r.gold.answered()
-	r.progress.Gold = len(r.pending)
-	for _, request := range r.gold.waiting {
-		r.progress.Gold += len(request.Shown())
-	}
+	r.progress.Gold = r.gold.Unshown()
 	workflow.SetCurrentDetails(ctx, r.progress.table())
 }
 
 // failure names the hours to be done again; nil where none failed.
-func (p *HoursProgress) failure() error {
+func (p *Progress) failure() error {
 	if p.Failed == 0 {
 		return nil
 	}
@@ -315,7 +294,7 @@ func (p *HoursProgress) failure() error {
 }
 
 // table is the progress for people, as the Temporal UI shows it.
-func (p *HoursProgress) table() string {
+func (p *Progress) table() string {
 	text := fmt.Sprintf(
 		"**%d of %d hours done**, %d failed\n\n| running | waiting for gold | empty | degraded | lines | rejects "+
 			"|\n|---|---|---|---|---|---|\n| %s | %d | %d | %d | %d | %d |\n",
@@ -323,12 +302,5 @@ func (p *HoursProgress) table() string {
 	for _, failure := range p.Failures {
 		text += fmt.Sprintf("\n- **%s** %s", failure.Hour, failure.Error)
 	}
-	return text + tellLeftOut(p.LeftOut)
-}
-
-// setStatus sets the search attribute that lists of workflows show.
-func setStatus(ctx workflow.Context, status string) {
-	if err := workflow.UpsertTypedSearchAttributes(ctx, StatusAttribute.ValueSet(status)); err != nil {
-		workflow.GetLogger(ctx).Warn("can't set the status", "status", status, "error", err)
-	}
+	return text + workflows.LeftOut(p.LeftOut)
 }

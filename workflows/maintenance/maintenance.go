@@ -1,4 +1,5 @@
-package workflows
+// Package maintenance is the story that keeps the lake small: it drops, compacts, expires and sweeps.
+package maintenance
 
 import (
 	"fmt"
@@ -14,16 +15,23 @@ import (
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows"
 )
 
-// MaintainWorkflowID: there is one maintenance at a time, so its workflow has one id.
-const MaintainWorkflowID = "maintain"
+// WorkflowID: there is one maintenance at a time, so its workflow has one id.
+const WorkflowID = "maintain"
 
 // maintainParallel is how many tables are maintained at once: ingestion comes first.
 const maintainParallel = 2
 
-// MaintainInput starts Maintain; {} is enough. Durations are written as 48h.
-type MaintainInput struct {
+var (
+	tableNames = workflows.Step{StartToClose: 30 * time.Second} // local
+	// Maintenance gives up after half an hour of failing: the next one goes on where it ended.
+	maintainTable = workflows.Step{StartToClose: 12 * time.Hour, Heartbeat: workflows.Heartbeat, Attempts: 30}
+)
+
+// Input starts Maintain; {} is enough. Durations are written as 48h.
+type Input struct {
 	// drop bronze and silver.events of hours that ended by then: RFC 3339
 	DropBefore  string `json:"drop_before,omitempty"`
 	KeepBronze  string `json:"keep_bronze,omitempty"`  // how long rows of bronze are kept; for ever when empty
@@ -33,8 +41,8 @@ type MaintainInput struct {
 	DryRun      bool   `json:"dry_run,omitempty"`
 }
 
-// MaintainResult is what was saved; it also answers ProgressQuery.
-type MaintainResult struct {
+// Result is what was saved; it also answers workflows.ProgressQuery.
+type Result struct {
 	Status  string            `json:"status"`
 	Savings []maintain.Saving `json:"savings"`
 	Failed  []string          `json:"failed,omitempty"`
@@ -43,10 +51,10 @@ type MaintainResult struct {
 // Maintain drops what is older than it is kept, compacts tables, expires snapshots and tags, and removes what
 // nothing names any more. A table that fails does not stop the others: the workflow fails at the end, and the next
 // one tries again.
-func Maintain(ctx workflow.Context, input MaintainInput) (MaintainResult, error) {
+func Maintain(ctx workflow.Context, input Input) (Result, error) {
 	w := &maintenance{}
 	if err := w.setup(ctx, input); err != nil {
-		return MaintainResult{}, err
+		return Result{}, err
 	}
 	return w.run(ctx)
 }
@@ -55,10 +63,10 @@ type maintenance struct {
 	steps  *activities.Maintain // names the activities; never called here
 	drops  []activities.DropInput
 	upkeep maintain.Upkeep
-	result MaintainResult
+	result Result
 }
 
-func (w *maintenance) setup(ctx workflow.Context, input MaintainInput) error {
+func (w *maintenance) setup(ctx workflow.Context, input Input) error {
 	w.upkeep = maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace,
 		OpenDays: maintain.DefaultOpenDays, DryRun: input.DryRun}
 	var keepBronze, keepEvents time.Duration
@@ -91,8 +99,8 @@ func (w *maintenance) setup(ctx workflow.Context, input MaintainInput) error {
 				activities.DropInput{Layer: layer, Before: telemetry.HourOf(before), DryRun: input.DryRun})
 		}
 	}
-	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
-		func() (MaintainResult, error) { return w.result, nil },
+	return workflow.SetQueryHandlerWithOptions(ctx, workflows.ProgressQuery,
+		func() (Result, error) { return w.result, nil },
 		workflow.QueryHandlerOptions{Description: "What maintenance does, and what it saved so far"})
 }
 
@@ -104,29 +112,29 @@ func (w *maintenance) keep(ctx workflow.Context, layer string, age time.Duration
 	}
 }
 
-func (w *maintenance) run(ctx workflow.Context) (MaintainResult, error) {
+func (w *maintenance) run(ctx workflow.Context) (Result, error) {
 	for _, drop := range w.drops {
 		w.describe(ctx, "dropping hours")
 		var savings []maintain.Saving
-		dropping := maintainTable.with(ctx, fmt.Sprintf("drop %s before %s", drop.Layer, drop.Before))
+		dropping := maintainTable.With(ctx, fmt.Sprintf("drop %s before %s", drop.Layer, drop.Before))
 		err := workflow.ExecuteActivity(dropping, w.steps.DropHours, drop).Get(ctx, &savings)
 		w.done(ctx, "drop "+drop.Layer, savings, err)
 	}
 	w.describe(ctx, "sweeping staged work")
 	var staging maintain.Saving
-	err := workflow.ExecuteActivity(maintainTable.with(ctx, "remove staged work of what no longer runs"),
+	err := workflow.ExecuteActivity(maintainTable.With(ctx, "remove staged work of what no longer runs"),
 		w.steps.SweepStaging, w.upkeep).Get(ctx, &staging)
 	w.done(ctx, "sweep staging", []maintain.Saving{staging}, err)
 	var tables []string
-	if err := workflow.ExecuteLocalActivity(requestGold.local(ctx, "list the tables"), w.steps.TableNames).Get(ctx,
+	if err := workflow.ExecuteLocalActivity(tableNames.Local(ctx, "list the tables"), w.steps.TableNames).Get(ctx,
 		&tables); err != nil {
 		return w.result, err
 	}
 	w.describe(ctx, "maintaining tables")
-	if _, err := fanOut(ctx, len(tables), maintainParallel, func(ctx workflow.Context, i int) (none struct{}, _ error) {
+	if _, err := workflows.FanOut(ctx, len(tables), maintainParallel, func(ctx workflow.Context, i int) (none struct{}, _ error) {
 		var savings []maintain.Saving
 		input := activities.MaintainTableInput{Table: tables[i], Upkeep: w.upkeep}
-		err := workflow.ExecuteActivity(maintainTable.with(ctx, "compact, expire and sweep "+tables[i]),
+		err := workflow.ExecuteActivity(maintainTable.With(ctx, "compact, expire and sweep "+tables[i]),
 			w.steps.MaintainTable, input).Get(ctx, &savings)
 		w.done(ctx, tables[i], savings, err)
 		return none, ctx.Err()
@@ -134,7 +142,7 @@ func (w *maintenance) run(ctx workflow.Context) (MaintainResult, error) {
 		return w.result, err
 	}
 	if len(w.result.Failed) > 0 {
-		w.describe(ctx, statusFailed)
+		w.describe(ctx, workflows.StatusFailed)
 		text := "part of the maintenance failed, and is tried again by the next one:\n" +
 			strings.Join(w.result.Failed, "\n")
 		return w.result, temporal.NewNonRetryableApplicationError(text, "MaintenanceFailed", nil, w.result)
@@ -145,7 +153,7 @@ func (w *maintenance) run(ctx workflow.Context) (MaintainResult, error) {
 
 func (w *maintenance) done(ctx workflow.Context, what string, savings []maintain.Saving, err error) {
 	if err != nil {
-		w.result.Failed = append(w.result.Failed, what+": "+cause(err))
+		w.result.Failed = append(w.result.Failed, what+": "+workflows.Cause(err))
 	} else {
 		w.result.Savings = append(w.result.Savings, savings...)
 	}
@@ -169,9 +177,9 @@ func (w *maintenance) describe(ctx workflow.Context, doing string) {
 }
 
 // ScheduledMaintenance is what the daily schedule starts: maintenance under its one id, unless it runs already.
-func ScheduledMaintenance(ctx workflow.Context, input MaintainInput) error {
+func ScheduledMaintenance(ctx workflow.Context, input Input) error {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            MaintainWorkflowID,
+		WorkflowID:            WorkflowID,
 		StaticSummary:         "daily maintenance",
 		WaitForCancellation:   true,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,

@@ -1,4 +1,4 @@
-package workflows_test
+package writers_test
 
 import (
 	"context"
@@ -12,20 +12,21 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake/daily"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/workflowstest"
+	"github.com/versionlake/versionlake/workflows/writers"
 )
 
 // plans records when refreshes begin, in seconds since the start.
 func plans(env *testsuite.TestWorkflowEnvironment) *[]int {
 	var began []int
 	start := env.Now()
-	env.OnActivity(dailySteps.PlanDaily, mock.Anything).Return(func(context.Context) (daily.Plan, error) {
+	env.OnActivity(workflowstest.DailySteps.PlanDaily, mock.Anything).Return(func(context.Context) (daily.Plan, error) {
 		began = append(began, int(env.Now().Sub(start).Seconds()))
 		return daily.Plan{Ref: "plan", Groups: [][]int32{{628}, {629}}, Dates: 2, First: "2022-05-31",
 			Last: "2022-06-01"}, nil
 	})
-	env.OnActivity(dailySteps.CountDates, mock.Anything, mock.Anything).Return(daily.CountedDates{Ref: "counted"}, nil)
-	env.OnActivity(dailySteps.DropDaily, mock.Anything, mock.Anything).Return(nil)
+	env.OnActivity(workflowstest.DailySteps.CountDates, mock.Anything, mock.Anything).Return(daily.CountedDates{Ref: "counted"}, nil)
+	env.OnActivity(workflowstest.DailySteps.DropDaily, mock.Anything, mock.Anything).Return(nil)
 	return &began
 }
 
@@ -49,16 +50,16 @@ func TestDailyWaitsForMoreHoursUnlessToldNotTo(t *testing.T) {
 			map[time.Duration]activities.DailyRequest{0: {}, 40 * time.Second: {Now: true}}, []int{30, 90}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			env := environment(t)
+			env := workflowstest.Environment(t)
 			began := plans(env)
-			env.OnActivity(dailySteps.CommitDaily, mock.Anything,
+			env.OnActivity(workflowstest.DailySteps.CommitDaily, mock.Anything,
 				mock.MatchedBy(func(input activities.CommitDailyInput) bool {
 					return len(input.Counted) == 2
 				})).Return(daily.Committed{Dates: 2, Versions: 7}, nil).After(time.Minute)
 			for after, request := range test.asked {
 				ask(env, after, request)
 			}
-			env.ExecuteWorkflow(workflows.DailyWriter, workflows.DailyInput{})
+			env.ExecuteWorkflow(writers.DailyWriter, writers.DailyInput{})
 			require.NoError(t, env.GetWorkflowError())
 			var commit daily.Committed
 			require.NoError(t, env.GetWorkflowResult(&commit))
@@ -69,12 +70,12 @@ func TestDailyWaitsForMoreHoursUnlessToldNotTo(t *testing.T) {
 }
 
 func TestDailyPlansAgainAfterAConflict(t *testing.T) {
-	env := environment(t)
+	env := workflowstest.Environment(t)
 	began := plans(env)
-	env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.Anything).Return(daily.Committed{},
+	env.OnActivity(workflowstest.DailySteps.CommitDaily, mock.Anything, mock.Anything).Return(daily.Committed{},
 		temporal.NewNonRetryableApplicationError("another refresh was first", activities.ErrorConflict, nil)).Once()
-	env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.Anything).Return(daily.Committed{}, nil).Once()
-	env.ExecuteWorkflow(workflows.DailyWriter, workflows.DailyInput{})
+	env.OnActivity(workflowstest.DailySteps.CommitDaily, mock.Anything, mock.Anything).Return(daily.Committed{}, nil).Once()
+	env.ExecuteWorkflow(writers.DailyWriter, writers.DailyInput{})
 	require.NoError(t, env.GetWorkflowError())
 	require.Len(t, *began, 2)
 }

@@ -1,4 +1,5 @@
-package workflows
+// Package erasure is the story of a user who is forgotten: taken out of every version of every table, and proven so.
+package erasure
 
 import (
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/workflows"
 )
 
 // ErrorRemains is the type of a failure of ForgetUser: the user is still in some object after all tries.
@@ -23,22 +25,31 @@ const maxErasings = 5
 // forgetPause is how often an hour asks whether the erasure that it waits for has ended.
 const forgetPause = 15 * time.Second
 
-// ForgetInput starts ForgetUser. The erasure is the keyed hash that `versionlake forget` made of the user's id,
+// The steps of an erasure.
+var (
+	findSessions   = workflows.LongStep(6 * time.Hour)  // reads all bindings
+	eraseTable     = workflows.LongStep(24 * time.Hour) // reads all of a table
+	recountErased  = workflows.LongStep(6 * time.Hour)
+	proveForgotten = workflows.LongStep(24 * time.Hour) // reads the whole warehouse
+	finishForget   = workflows.LongStep(time.Hour)
+)
+
+// Input starts ForgetUser. The erasure is the keyed hash that `versionlake forget` made of the user's id,
 // which never comes to Temporal.
-type ForgetInput struct {
+type Input struct {
 	Erasure string `json:"erasure"`
 }
 
-// ForgetProgress answers ProgressQuery.
-type ForgetProgress struct {
+// Progress answers workflows.ProgressQuery.
+type Progress struct {
 	Status   string               `json:"status"`
 	Sessions int64                `json:"sessions"`
 	Tables   []forget.ErasedTable `json:"tables"`
 	Of       int                  `json:"of"` // tables
 }
 
-// ForgetResult is the erasure, and what it did to each table.
-type ForgetResult struct {
+// Result is the erasure, and what it did to each table.
+type Result struct {
 	Erasure forgotten.Erasure    `json:"erasure"`
 	Tables  []forget.ErasedTable `json:"tables"`
 	// Elsewhere: another run of the same erasure ended first, and its proof is the one that counts.
@@ -47,19 +58,19 @@ type ForgetResult struct {
 
 // ForgetUser takes a user out of every version of every table, and proves it. Whoever starts it has remembered the user
 // before. It may be started again at any time: what is done already is found done.
-func ForgetUser(ctx workflow.Context, input ForgetInput) (ForgetResult, error) {
+func ForgetUser(ctx workflow.Context, input Input) (Result, error) {
 	w := &forgetUser{erasure: input.Erasure}
 	if input.Erasure == "" {
-		return ForgetResult{}, activities.BadInput("the erasure is missing: start this with `versionlake forget USER`",
+		return Result{}, activities.BadInput("the erasure is missing: start this with `versionlake forget USER`",
 			nil)
 	}
-	if err := workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
-		func() (ForgetProgress, error) { return w.progress, nil },
+	if err := workflow.SetQueryHandlerWithOptions(ctx, workflows.ProgressQuery,
+		func() (Progress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "How far the erasure is"}); err != nil {
-		return ForgetResult{}, err
+		return Result{}, err
 	}
 	result, err := w.run(ctx)
-	if isType(err, activities.ErrorNotForgetting) {
+	if workflows.IsType(err, activities.ErrorNotForgetting) {
 		return w.ended(ctx)
 	}
 	return result, err
@@ -69,10 +80,10 @@ type forgetUser struct {
 	steps    *activities.Forget // names the activities; never called here
 	erasure  string
 	tables   []forget.ErasedTable // over all tries
-	progress ForgetProgress
+	progress Progress
 }
 
-func (w *forgetUser) run(ctx workflow.Context) (result ForgetResult, err error) {
+func (w *forgetUser) run(ctx workflow.Context) (result Result, err error) {
 	w.progress.Of = len(forget.ErasableTables())
 	for try := 1; ; try++ {
 		if err := w.erase(ctx); err != nil {
@@ -80,13 +91,13 @@ func (w *forgetUser) run(ctx workflow.Context) (result ForgetResult, err error) 
 		}
 		w.describe(ctx, "reading every object of the warehouse, for the proof")
 		var proof forget.Proof
-		proving := proveForgotten.with(ctx, "look for the user in every object")
+		proving := proveForgotten.With(ctx, "look for the user in every object")
 		if err := workflow.ExecuteActivity(proving, w.steps.ProveForgotten, w.erasure).Get(ctx, &proof); err != nil {
 			return result, err
 		}
 		if len(proof.Remains) == 0 {
 			result, err := w.finish(ctx, proof)
-			if !isType(err, activities.ErrorForgotten) {
+			if !workflows.IsType(err, activities.ErrorForgotten) {
 				return result, err
 			}
 			workflow.GetLogger(ctx).Info("hours brought new sessions of the user: erasing once more")
@@ -108,7 +119,7 @@ func (w *forgetUser) run(ctx workflow.Context) (result ForgetResult, err error) 
 func (w *forgetUser) erase(ctx workflow.Context) error {
 	w.progress.Tables = nil
 	w.describe(ctx, "finding sessions")
-	finding := findSessions.with(ctx, "find the user's sessions")
+	finding := findSessions.With(ctx, "find the user's sessions")
 	if err := workflow.ExecuteActivity(finding, w.steps.FindSessions, w.erasure).Get(ctx,
 		&w.progress.Sessions); err != nil {
 		return err
@@ -116,7 +127,7 @@ func (w *forgetUser) erase(ctx workflow.Context) error {
 	for _, name := range forget.ErasableTables() {
 		w.describe(ctx, "erasing from "+name)
 		var erased forget.ErasedTable
-		erasing := eraseTable.with(ctx, "erase from "+name)
+		erasing := eraseTable.With(ctx, "erase from "+name)
 		input := activities.EraseInput{Erasure: w.erasure, Table: name}
 		if err := workflow.ExecuteActivity(erasing, w.steps.EraseTable, input).Get(ctx, &erased); err != nil {
 			return err
@@ -125,12 +136,12 @@ func (w *forgetUser) erase(ctx workflow.Context) error {
 		w.tables = append(w.tables, erased)
 	}
 	w.describe(ctx, "counting lines again")
-	counting := recountErased.with(ctx, "let the ledger follow")
+	counting := recountErased.With(ctx, "let the ledger follow")
 	return workflow.ExecuteActivity(counting, w.steps.RecountErased, w.erasure).Get(ctx, nil)
 }
 
-func (w *forgetUser) finish(ctx workflow.Context, proof forget.Proof) (result ForgetResult, err error) {
-	finishing := finishForget.with(ctx, fmt.Sprintf("%d objects hold nothing of the user: note it", proof.Objects))
+func (w *forgetUser) finish(ctx workflow.Context, proof forget.Proof) (result Result, err error) {
+	finishing := finishForget.With(ctx, fmt.Sprintf("%d objects hold nothing of the user: note it", proof.Objects))
 	input := activities.FinishInput{Erasure: w.erasure, Tables: w.tables, Proof: proof}
 	if err := workflow.ExecuteActivity(finishing, w.steps.FinishForget, input).Get(ctx, &result.Erasure); err != nil {
 		return result, err
@@ -142,8 +153,8 @@ func (w *forgetUser) finish(ctx workflow.Context, proof forget.Proof) (result Fo
 }
 
 // ended is the end where another run took the user out meanwhile, as of a second Temporal that works on the same lake.
-func (w *forgetUser) ended(ctx workflow.Context) (result ForgetResult, err error) {
-	ending := finishForget.with(ctx, "see how another run ended")
+func (w *forgetUser) ended(ctx workflow.Context) (result Result, err error) {
+	ending := finishForget.With(ctx, "see how another run ended")
 	if err := workflow.ExecuteActivity(ending, w.steps.EndedErasure, w.erasure).Get(ctx, &result.Erasure); err != nil {
 		return result, err
 	}
@@ -164,8 +175,8 @@ func (w *forgetUser) describe(ctx workflow.Context, doing string) {
 	workflow.SetCurrentDetails(ctx, text)
 }
 
-// forgetAgain lets new sessions of forgotten users be taken out of the hours that came before. That goes on by itself.
-func forgetAgain(ctx workflow.Context, erasures []string) error {
+// Again lets new sessions of forgotten users be taken out of the hours that came before. That goes on by itself.
+func Again(ctx workflow.Context, erasures []string) error {
 	for _, erasure := range erasures {
 		ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 			WorkflowID:            forgotten.ForgetName(erasure),
@@ -174,7 +185,7 @@ func forgetAgain(ctx workflow.Context, erasures []string) error {
 			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		})
 		for {
-			child := workflow.ExecuteChildWorkflow(ctx, ForgetUser, ForgetInput{Erasure: erasure})
+			child := workflow.ExecuteChildWorkflow(ctx, ForgetUser, Input{Erasure: erasure})
 			err := child.GetChildWorkflowExecution().Get(ctx, nil)
 			if err == nil {
 				break

@@ -1,4 +1,4 @@
-package workflows
+package ranges
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
 )
 
 // ReprocessInput starts ReprocessRange: {"from": "2022-05-27T00", "to": "2022-05-28T00"} is enough; to is
@@ -17,16 +17,16 @@ import (
 type ReprocessInput struct {
 	From       string `json:"from,omitempty"`
 	To         string `json:"to,omitempty"`
-	Parallel   int    `json:"parallel,omitempty"`    // hours at once; DefaultHoursParallel when zero
+	Parallel   int    `json:"parallel,omitempty"`    // hours at once; DefaultParallel when zero
 	Layer      string `json:"layer,omitempty"`       // activities.LayerBronze when empty: everything, from the source
-	ChunkBytes int64  `json:"chunk_bytes,omitempty"` // as in IngestInput
-	RemoveGone bool   `json:"remove_gone,omitempty"` // as in IngestInput
+	ChunkBytes int64  `json:"chunk_bytes,omitempty"` // as in ingest.HourInput
+	RemoveGone bool   `json:"remove_gone,omitempty"` // as in ingest.HourInput
 	// Since: an hour whose last run began then or later is done. So a range that was given up is resumed.
 	Since time.Time `json:"since,omitzero"`
 
 	// Next and Progress are how far earlier runs of the same range came, when the workflow continues as new.
-	Next     string         `json:"next,omitempty"`
-	Progress *HoursProgress `json:"progress,omitempty"`
+	Next     string    `json:"next,omitempty"`
+	Progress *Progress `json:"progress,omitempty"`
 }
 
 // AllWorkflowID is the id of the workflow that does every hour again.
@@ -38,10 +38,10 @@ func RangeWorkflowID(from, to telemetry.Hour) string { return fmt.Sprintf("range
 // ReprocessRange ingests every hour in [from, to) again, a bounded number at once, and shows them in gold together.
 // Hours without files are recorded in the ledger without a workflow of their own. An hour that fails does not stop
 // the others: the workflow fails at the end, and names it.
-func ReprocessRange(ctx workflow.Context, input ReprocessInput) (HoursProgress, error) {
+func ReprocessRange(ctx workflow.Context, input ReprocessInput) (Progress, error) {
 	w := &reprocessRange{}
 	if err := w.setup(ctx, input); err != nil {
-		return HoursProgress{}, err
+		return Progress{}, err
 	}
 	return w.run(ctx)
 }
@@ -53,8 +53,7 @@ type reprocessRange struct {
 	all      bool
 	from, to telemetry.Hour
 	next     telemetry.Hour // to be surveyed
-	again    gold.Remake     // where gold alone is done again
-	progress HoursProgress
+	progress Progress
 	hours    *hoursRunner
 }
 
@@ -68,10 +67,9 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 	case "", activities.LayerBronze, activities.LayerSilver, activities.LayerGold:
 	default:
 		return activities.BadInput(fmt.Sprintf("layer %q: a range is done again from %s, which is everything, %s or %s",
-			input.Layer,
-			activities.LayerBronze, activities.LayerSilver, activities.LayerGold), nil)
+			input.Layer, activities.LayerBronze, activities.LayerSilver, activities.LayerGold), nil)
 	}
-	if err := refuseRemoval(input.RemoveGone, input.Layer); err != nil {
+	if err := ingest.RefuseRemoval(input.RemoveGone, input.Layer); err != nil {
 		return err
 	}
 	w.input = input
@@ -82,16 +80,12 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 		return err
 	}
 	w.progress.Hours = int(w.to - w.from)
-	w.again = gold.Remake{All: w.all}
-	if !w.all {
-		w.again.Hours = []gold.HourRange{{From: w.from, To: w.to}}
-	}
 	if w.hours, err = newHoursRunner(ctx, &w.progress, input.Parallel,
-		IngestInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone}); err != nil {
+		ingest.HourInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone}); err != nil {
 		return err
 	}
-	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
-		func() (HoursProgress, error) { return w.progress, nil },
+	return workflow.SetQueryHandlerWithOptions(ctx, workflows.ProgressQuery,
+		func() (Progress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "How far the range is, and which hours failed"})
 }
 
@@ -124,7 +118,7 @@ func parseNext(text string, from telemetry.Hour) (telemetry.Hour, error) {
 	return next, nil
 }
 
-func (w *reprocessRange) run(ctx workflow.Context) (HoursProgress, error) {
+func (w *reprocessRange) run(ctx workflow.Context) (Progress, error) {
 	err := w.hours.runRange(ctx, w.reprocess, func() error {
 		if w.next == w.to {
 			return nil
@@ -153,7 +147,7 @@ func (w *reprocessRange) reprocess(ctx workflow.Context) error {
 		}
 		w.progress.Done += survey.Empty
 		w.progress.Empty += survey.Empty
-		w.hours.before(survey.Done)
+		w.hours.before(survey)
 		w.hours.refused(survey.Refused)
 		w.hours.run(ctx, survey.Hours)
 		w.next = survey.Until
@@ -163,8 +157,8 @@ func (w *reprocessRange) reprocess(ctx workflow.Context) error {
 
 // findSpan finds out which hours all hours are. Later runs of the workflow are told.
 func (w *reprocessRange) findSpan(ctx workflow.Context) error {
-	var span gold.HourRange
-	finding := surveyHours.with(ctx, "find the first and the last hour")
+	var span activities.Span
+	finding := surveyHours.With(ctx, "find the first and the last hour")
 	if err := workflow.ExecuteActivity(finding, w.steps.SpanHours, activities.SpanInput{Layer: w.input.Layer}).Get(ctx,
 		&span); err != nil {
 		return err
@@ -179,19 +173,14 @@ func (w *reprocessRange) findSpan(ctx workflow.Context) error {
 func (w *reprocessRange) survey(ctx workflow.Context) (survey activities.Survey, err error) {
 	input := activities.SurveyInput{From: w.next, To: w.to, Layer: w.input.Layer, Since: w.input.Since,
 		Limit: hoursFound}
-	ctx = surveyHours.with(ctx, fmt.Sprintf("find the hours with files from %s on", w.next))
+	ctx = surveyHours.With(ctx, fmt.Sprintf("find the hours with files from %s on", w.next))
 	err = workflow.ExecuteActivity(ctx, w.steps.SurveyHours, input).Get(ctx, &survey)
 	return survey, err
 }
 
 // goldAgain makes the users anew that have a sighting in the range.
 func (w *reprocessRange) goldAgain(ctx workflow.Context) error {
-	info := workflow.GetInfo(ctx).WorkflowExecution
-	request := activities.GoldRequest{Run: lake.Run{Hour: w.from, ID: info.RunID}, Again: &w.again}
-	if err := w.hours.gold.request(ctx, request); err != nil {
-		return err
-	}
-	if err := w.hours.gold.wait(ctx); err != nil {
+	if err := w.hours.gold.MakeAnew(ctx, w.from, w.to, w.all); err != nil {
 		return err
 	}
 	w.progress.Done, w.next = w.progress.Hours, w.to

@@ -1,4 +1,4 @@
-package workflows
+package writers
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/workflows"
 )
 
 const (
@@ -20,12 +21,20 @@ const (
 	dailyParallel = 16
 )
 
+// The steps of a refresh.
+var (
+	// reads all histories, and all of silver the first time
+	planDaily   = workflows.LongStep(6 * time.Hour)
+	countDates  = workflows.LongStep(6 * time.Hour)
+	commitDaily = workflows.LongStep(time.Hour)
+)
+
 // DailyInput starts DailyWriter; nothing, or {}, to refresh at once.
 type DailyInput struct {
 	Rounds int `json:"rounds,omitempty"` // that runs before this one had
 }
 
-// DailyProgress answers ProgressQuery.
+// DailyProgress answers workflows.ProgressQuery.
 type DailyProgress struct {
 	Status string `json:"status"`
 	Dates  int    `json:"dates"`  // of the present refresh
@@ -41,7 +50,7 @@ func DailyWriter(ctx workflow.Context, input DailyInput) (daily.Committed, error
 	w := &dailyWriter{requests: workflow.GetSignalChannelWithOptions(ctx, activities.DailySignal,
 		workflow.SignalChannelOptions{Description: "Silver or gold moved on"})}
 	w.progress.Rounds = input.Rounds
-	if err := workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
+	if err := workflow.SetQueryHandlerWithOptions(ctx, workflows.ProgressQuery,
 		func() (DailyProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "What the writer of the daily aggregates does"}); err != nil {
 		return daily.Committed{}, err
@@ -64,7 +73,7 @@ func (w *dailyWriter) run(ctx workflow.Context) (commit daily.Committed, err err
 			return commit, err
 		}
 		w.asked, w.now = false, false
-		if commit, err = w.refresh(ctx); isType(err, activities.ErrorConflict) {
+		if commit, err = w.refresh(ctx); workflows.IsType(err, activities.ErrorConflict) {
 			w.asked, w.now = true, true
 		} else if err != nil {
 			return commit, err
@@ -112,7 +121,7 @@ func (w *dailyWriter) refresh(ctx workflow.Context) (commit daily.Committed, err
 	w.progress.Dates, w.progress.Groups, w.progress.Done = 0, 0, 0
 	w.status(ctx, "planning")
 	var plan daily.Plan
-	if err := workflow.ExecuteActivity(planDaily.with(ctx, "find the dates that changed"), w.steps.PlanDaily).Get(ctx,
+	if err := workflow.ExecuteActivity(planDaily.With(ctx, "find the dates that changed"), w.steps.PlanDaily).Get(ctx,
 		&plan); err != nil {
 		return commit, err
 	}
@@ -123,9 +132,9 @@ func (w *dailyWriter) refresh(ctx workflow.Context) (commit daily.Committed, err
 	}()
 	w.progress.Dates, w.progress.Groups = plan.Dates, len(plan.Groups)
 	w.status(ctx, "counting "+datesOf(plan))
-	counted, err := fanOut(ctx, len(plan.Groups), dailyParallel,
+	counted, err := workflows.FanOut(ctx, len(plan.Groups), dailyParallel,
 		func(ctx workflow.Context, i int) (result daily.CountedDates, err error) {
-			ctx = countDates.with(ctx, fmt.Sprintf("count dates, group %d of %d", i+1, len(plan.Groups)))
+			ctx = countDates.With(ctx, fmt.Sprintf("count dates, group %d of %d", i+1, len(plan.Groups)))
 			input := activities.CountDatesInput{Plan: plan, Months: plan.Groups[i]}
 			if err := workflow.ExecuteActivity(ctx, w.steps.CountDates, input).Get(ctx, &result); err != nil {
 				return result, err
@@ -139,7 +148,7 @@ func (w *dailyWriter) refresh(ctx workflow.Context) (commit daily.Committed, err
 	}
 	w.status(ctx, "committing "+datesOf(plan))
 	input := activities.CommitDailyInput{Plan: plan, Counted: counted}
-	err = workflow.ExecuteActivity(commitDaily.with(ctx, "commit "+datesOf(plan)), w.steps.CommitDaily, input).Get(ctx,
+	err = workflow.ExecuteActivity(commitDaily.With(ctx, "commit "+datesOf(plan)), w.steps.CommitDaily, input).Get(ctx,
 		&commit)
 	if err != nil {
 		return commit, err
@@ -168,7 +177,7 @@ func datesOf(plan daily.Plan) string {
 }
 
 func (w *dailyWriter) drop(ctx workflow.Context, plan daily.Plan) error {
-	dropping := dropRound.local(ctx, "remove what was staged")
+	dropping := dropRound.Local(ctx, "remove what was staged")
 	if err := workflow.ExecuteLocalActivity(dropping, w.steps.DropDaily, plan).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "plan", plan.Ref, "error", err)
 	}

@@ -1,4 +1,4 @@
-package workflows
+package writers
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/workflows"
 )
 
 const (
@@ -29,6 +30,17 @@ const (
 	goldFirstPause = 2 * time.Second
 )
 
+// The steps of a round.
+var (
+	planUsers    = workflows.LongStep(6 * time.Hour) // reads all of silver when gold starts anew
+	mergeUsers   = workflows.LongStep(2 * time.Hour)
+	rebuildUsers = workflows.LongStep(12 * time.Hour) // reads all sightings
+	commitUsers  = workflows.LongStep(time.Hour)
+	requestDaily = workflows.Step{StartToClose: 30 * time.Second, Attempts: 5} // local; the next round asks again
+	// It is local, and tried three times only: maintenance sweeps what stays.
+	dropRound = workflows.Step{StartToClose: 10 * time.Minute, Attempts: 3}
+)
+
 // GoldAnswer tells an hour which commit of gold.users shows it.
 type GoldAnswer struct {
 	Run        lake.Run `json:"run"`
@@ -43,7 +55,7 @@ type GoldInput struct {
 	Answered []GoldAnswer             `json:"answered,omitempty"`
 }
 
-// GoldProgress answers ProgressQuery.
+// GoldProgress answers workflows.ProgressQuery.
 type GoldProgress struct {
 	Status  string   `json:"status"`
 	Waiting []string `json:"waiting"` // hours
@@ -77,7 +89,7 @@ func (w *goldWriter) setup(ctx workflow.Context, input GoldInput) error {
 	w.waiting, w.answered, w.pause = input.Waiting, input.Answered, goldFirstPause
 	w.requests = workflow.GetSignalChannelWithOptions(ctx, activities.GoldSignal,
 		workflow.SignalChannelOptions{Description: "An hour is in silver and asks to be shown"})
-	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
+	return workflow.SetQueryHandlerWithOptions(ctx, workflows.ProgressQuery,
 		func() (GoldProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "What the gold writer does, and which hours wait"})
 }
@@ -148,7 +160,7 @@ func (w *goldWriter) awaitRequest(ctx workflow.Context, timeout time.Duration, s
 func (w *goldWriter) round(ctx workflow.Context) error {
 	batch := w.batch()
 	plan, commit, err := w.commit(ctx, batch)
-	if isType(err, activities.ErrorConflict) {
+	if workflows.IsType(err, activities.ErrorConflict) {
 		// Another writer, perhaps maintenance, moved gold: plan again on what is there now.
 		return w.drop(ctx, plan)
 	}
@@ -188,7 +200,7 @@ func (w *goldWriter) commit(ctx workflow.Context,
 		}
 	}
 	w.status(ctx, "planning")
-	planning := planUsers.with(ctx, "find the users who changed, for "+hoursOf(batch))
+	planning := planUsers.With(ctx, "find the users who changed, for "+hoursOf(batch))
 	if err := workflow.ExecuteActivity(planning, w.steps.PlanUsers, plans).Get(ctx, &plan); err != nil {
 		return plan, commit, err
 	}
@@ -197,7 +209,7 @@ func (w *goldWriter) commit(ctx workflow.Context,
 		return plan, commit, err
 	}
 	w.status(ctx, "committing")
-	committing := commitUsers.with(ctx, "commit and tag "+hoursOf(batch))
+	committing := commitUsers.With(ctx, "commit and tag "+hoursOf(batch))
 	input := activities.CommitUsersInput{Plan: plan, Merged: merged, Runs: runs}
 	err = workflow.ExecuteActivity(committing, w.steps.CommitUsers, input).Get(ctx, &commit)
 	return plan, commit, err
@@ -208,8 +220,8 @@ func (w *goldWriter) merge(ctx workflow.Context, plan gold.Plan) ([]gold.Merged,
 	groups := len(plan.Groups)
 	done := 0
 	w.status(ctx, fmt.Sprintf("merging %d groups of buckets", groups))
-	merged, err := fanOut(ctx, groups, goldParallel, func(ctx workflow.Context, i int) (result gold.Merged, err error) {
-		ctx = mergeUsers.with(ctx, fmt.Sprintf("merge users, group %d of %d", i+1, groups))
+	merged, err := workflows.FanOut(ctx, groups, goldParallel, func(ctx workflow.Context, i int) (result gold.Merged, err error) {
+		ctx = mergeUsers.With(ctx, fmt.Sprintf("merge users, group %d of %d", i+1, groups))
 		input := activities.MergeInput{Plan: plan, Buckets: plan.Groups[i]}
 		if err := workflow.ExecuteActivity(ctx, w.steps.MergeUsers, input).Get(ctx, &result); err != nil {
 			return result, err
@@ -230,7 +242,7 @@ func (w *goldWriter) merge(ctx workflow.Context, plan gold.Plan) ([]gold.Merged,
 	}
 	w.status(ctx, fmt.Sprintf("rebuilding %d users", late))
 	var rebuilt gold.Merged
-	ctx = rebuildUsers.with(ctx, fmt.Sprintf("rebuild %d users whose past changed", late))
+	ctx = rebuildUsers.With(ctx, fmt.Sprintf("rebuild %d users whose past changed", late))
 	input := activities.RebuildInput{Plan: plan, Merged: merged}
 	if err := workflow.ExecuteActivity(ctx, w.steps.RebuildUsers, input).Get(ctx, &rebuilt); err != nil {
 		return nil, err
@@ -303,14 +315,14 @@ func (w *goldWriter) askDaily(ctx workflow.Context) {
 	if workflow.GetVersion(ctx, "daily aggregates", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 		return
 	}
-	asking := requestDaily.local(ctx, "ask for a refresh of the daily aggregates")
+	asking := requestDaily.Local(ctx, "ask for a refresh of the daily aggregates")
 	if err := workflow.ExecuteLocalActivity(asking, w.daily.RequestDaily).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Warn("the daily aggregates are not asked to follow before the next round", "error", err)
 	}
 }
 
 func (w *goldWriter) drop(ctx workflow.Context, plan gold.Plan) error {
-	dropping := dropRound.local(ctx, "remove what was staged")
+	dropping := dropRound.Local(ctx, "remove what was staged")
 	if err := workflow.ExecuteLocalActivity(dropping, w.steps.DropRound, plan).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "plan", plan.Ref, "error", err)
 	}

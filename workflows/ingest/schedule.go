@@ -1,4 +1,4 @@
-package workflows
+package ingest
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows"
 )
 
 // ScheduleMinute is when, within each hour, the schedule starts the run that is about that very hour. The middle of the
@@ -69,7 +70,7 @@ func (w *scheduledHour) setup(ctx workflow.Context, input ScheduledInput) error 
 	if at.Minute() != ScheduleMinute || at.Second() != 0 {
 		w.hour = telemetry.HourOf(at.Add(-time.Hour - w.delay))
 	}
-	return workflow.UpsertTypedSearchAttributes(ctx, HourAttribute.ValueSet(w.hour.String()))
+	return workflow.UpsertTypedSearchAttributes(ctx, workflows.HourAttribute.ValueSet(w.hour.String()))
 }
 
 func (w *scheduledHour) run(ctx workflow.Context) error {
@@ -79,19 +80,19 @@ func (w *scheduledHour) run(ctx workflow.Context) error {
 		return w.leave(ctx, due)
 	}
 	workflow.SetCurrentDetails(ctx, "ingests hour "+w.hour.String())
-	_, err := runHour(ctx, w.hour, IngestInput{Hour: w.hour.String()})
-	return noteNoHours(ctx, w.hour, err)
+	_, err := RunHour(ctx, w.hour, HourInput{Hour: w.hour.String()})
+	return NoteNoHours(ctx, w.hour, err)
 }
 
-// noteNoHours makes a finding of a source in which not one folder of an hour is, and a schedule ends well then. Any
+// NoteNoHours makes a finding of a source in which not one folder of an hour is, and a schedule ends well then. Any
 // other error stays what it is.
-func noteNoHours(ctx workflow.Context, hour telemetry.Hour, err error) error {
-	if !isType(err, activities.ErrorNoHours) {
+func NoteNoHours(ctx workflow.Context, hour telemetry.Hour, err error) error {
+	if !workflows.IsType(err, activities.ErrorNoHours) {
 		return err
 	}
-	workflow.SetCurrentDetails(ctx, "**nothing was changed**: "+cause(err))
+	workflow.SetCurrentDetails(ctx, "**nothing was changed**: "+workflows.Cause(err))
 	var steps *activities.Ingest
-	ctx = surveyHours.with(ctx, "note that the source has no hours")
+	ctx = noteNoHours.With(ctx, "note that the source has no hours")
 	return workflow.ExecuteActivity(ctx, steps.NoteNoHours, hour).Get(ctx, nil)
 }
 
@@ -100,7 +101,7 @@ func (w *scheduledHour) leave(ctx workflow.Context, due time.Time) error {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            "await-" + w.hour.String(),
 		StaticSummary:         fmt.Sprintf("ingest hour %s once it is over", w.hour),
-		TypedSearchAttributes: temporal.NewSearchAttributes(HourAttribute.ValueSet(w.hour.String())),
+		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(w.hour.String())),
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 	})
@@ -113,18 +114,18 @@ func (w *scheduledHour) leave(ctx workflow.Context, due time.Time) error {
 }
 
 // AwaitHour waits until an hour is due, and ingests it.
-func AwaitHour(ctx workflow.Context, input AwaitInput) (IngestResult, error) {
+func AwaitHour(ctx workflow.Context, input AwaitInput) (HourResult, error) {
 	hour, err := telemetry.ParseHour(input.Hour)
 	if err != nil {
-		return IngestResult{}, activities.BadInput(
+		return HourResult{}, activities.BadInput(
 			fmt.Sprintf("hour %q: give the UTC hour of a folder, such as 2022-05-27T05", input.Hour), err)
 	}
 	if wait := input.Until.Sub(workflow.Now(ctx)); wait > 0 {
 		over := workflow.TimerOptions{Summary: "until hour " + hour.String() + " is over"}
 		if err := workflow.NewTimerWithOptions(ctx, wait, over).Get(ctx, nil); err != nil {
-			return IngestResult{}, err
+			return HourResult{}, err
 		}
 	}
-	result, err := runHour(ctx, hour, IngestInput{Hour: input.Hour})
-	return result, noteNoHours(ctx, hour, err)
+	result, err := RunHour(ctx, hour, HourInput{Hour: input.Hour})
+	return result, NoteNoHours(ctx, hour, err)
 }

@@ -1,4 +1,4 @@
-package workflows
+package ingest
 
 import (
 	"fmt"
@@ -7,25 +7,26 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
-	"github.com/versionlake/versionlake/terminal"
+	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/erasure"
+	"github.com/versionlake/versionlake/workflows/writers"
 )
 
-// maxTogether is how many hours go together at most: the work of a step that is lost with a worker, and the size of
+// MaxTogether is how many hours go together at most: the work of a step that is lost with a worker, and the size of
 // its result.
-const maxTogether = 50
+const MaxTogether = 50
 
 // HoursInput starts IngestHours: {"hours": ["2022-05-27T05", "2022-05-27T06"]} is enough.
 type HoursInput struct {
 	Hours      []string `json:"hours"`
-	ChunkBytes int64    `json:"chunk_bytes,omitempty"` // as in IngestInput
-	Layer      string   `json:"layer,omitempty"`       // as in IngestInput
-	LeaveGold  bool     `json:"leave_gold,omitempty"`  // as in IngestInput
-	RemoveGone bool     `json:"remove_gone,omitempty"` // as in IngestInput
-	NoteGone   bool     `json:"note_gone,omitempty"`   // as in IngestInput
+	ChunkBytes int64    `json:"chunk_bytes,omitempty"` // as in HourInput
+	Layer      string   `json:"layer,omitempty"`       // as in HourInput
+	LeaveGold  bool     `json:"leave_gold,omitempty"`  // as in HourInput
+	RemoveGone bool     `json:"remove_gone,omitempty"` // as in HourInput
+	NoteGone   bool     `json:"note_gone,omitempty"`   // as in HourInput
 }
 
 // HoursWorkflowID is the id of the workflow that ingests hours together, named by the first and the last of them.
@@ -49,14 +50,14 @@ type ingestHours struct {
 
 	input HoursInput
 	hours []telemetry.Hour
-	runs  []lake.Run // that staged something
+	ids   []string // of the runs that staged something
 	// leftOut are files, and why.
 	leftOut []string
 }
 
 func (w *ingestHours) setup(ctx workflow.Context, input HoursInput) error {
-	if len(input.Hours) == 0 || len(input.Hours) > maxTogether {
-		return activities.BadInput(fmt.Sprintf("%d hours: give up to %d", len(input.Hours), maxTogether), nil)
+	if len(input.Hours) == 0 || len(input.Hours) > MaxTogether {
+		return activities.BadInput(fmt.Sprintf("%d hours: give up to %d", len(input.Hours), MaxTogether), nil)
 	}
 	for i, text := range input.Hours {
 		hour, err := telemetry.ParseHour(text)
@@ -67,7 +68,7 @@ func (w *ingestHours) setup(ctx workflow.Context, input HoursInput) error {
 		w.hours = append(w.hours, hour)
 	}
 	w.input = input
-	return workflow.UpsertTypedSearchAttributes(ctx, StatusAttribute.ValueSet(statusIngesting))
+	return workflow.UpsertTypedSearchAttributes(ctx, workflows.StatusAttribute.ValueSet(workflows.StatusIngesting))
 }
 
 func (w *ingestHours) run(ctx workflow.Context) (activities.CommittedHours, error) {
@@ -75,11 +76,11 @@ func (w *ingestHours) run(ctx workflow.Context) (activities.CommittedHours, erro
 	w.dropStaging(ctx)
 	switch {
 	case err == nil:
-		setStatus(ctx, ledger.HourComplete)
+		workflows.SetStatus(ctx, ledger.HourComplete)
 	case temporal.IsCanceledError(err):
-		setStatus(ctx, statusCanceled)
+		workflows.SetStatus(ctx, workflows.StatusCanceled)
 	default:
-		setStatus(ctx, statusFailed)
+		workflows.SetStatus(ctx, workflows.StatusFailed)
 	}
 	return result, err
 }
@@ -92,21 +93,13 @@ func (w *ingestHours) ingest(ctx workflow.Context) (result activities.CommittedH
 	result.Left = append(staged.Left, result.Left...)
 	w.leftOut = result.LeftOut
 	w.describe(ctx, "done", result.Left)
-	if err := forgetAgain(ctx, staged.Late); err != nil || w.input.LeaveGold || len(result.Hours) == 0 {
+	if err := erasure.Again(ctx, staged.Late); err != nil || w.input.LeaveGold || len(result.Hours) == 0 {
 		return result, err
 	}
-	setStatus(ctx, statusGold)
-	runs := runsOf(result)
-	_, err = newGoldClient(ctx).show(ctx, activities.GoldRequest{Run: runs[0], Runs: runs})
+	workflows.SetStatus(ctx, workflows.StatusGold)
+	runs := activities.RunsOf(result.Hours, result.RunID)
+	_, err = writers.NewGoldClient(ctx).Show(ctx, activities.GoldRequest{Run: runs[0], Runs: runs})
 	return result, err
-}
-
-func runsOf(result activities.CommittedHours) []lake.Run {
-	runs := make([]lake.Run, len(result.Hours))
-	for i, hour := range result.Hours {
-		runs[i] = lake.Run{Hour: hour, ID: result.RunID}
-	}
-	return runs
 }
 
 // stageAndCommit begins again when a user is forgotten whom the hours may hold.
@@ -118,18 +111,16 @@ func (w *ingestHours) stageAndCommit(ctx workflow.Context) (
 		input := activities.HoursInput{Hours: w.hours, ChunkBytes: w.input.ChunkBytes, Listing: listing,
 			Layer: w.input.Layer, StartedAt: startedAt,
 			RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone}
-		reading := stageHours.with(ctx, fmt.Sprintf("read %d hours from %s on", len(w.hours), w.hours[0]))
+		reading := stageHours.With(ctx, fmt.Sprintf("read %d hours from %s on", len(w.hours), w.hours[0]))
 		if err := workflow.ExecuteActivity(reading, w.steps.StageHours, input).Get(ctx, &staged); err != nil {
 			return staged, result, err
 		}
-		for _, hour := range w.hours {
-			w.runs = append(w.runs, lake.Run{Hour: hour, ID: staged.RunID})
-		}
+		w.ids = append(w.ids, staged.RunID)
 		if len(staged.Hours) == 0 {
 			return staged, result, nil
 		}
 		result, err = w.commit(ctx, staged.Hours)
-		if !isType(err, activities.ErrorForgotten) {
+		if !workflows.IsType(err, activities.ErrorForgotten) {
 			return staged, result, err
 		}
 		workflow.GetLogger(ctx).Info("reading the hours again", "listing", listing, "because", err)
@@ -145,21 +136,22 @@ func (w *ingestHours) commit(ctx workflow.Context,
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	w.describe(ctx, "committing", nil)
-	ctx = commitHour.with(ctx, fmt.Sprintf("commit %d hours", len(hours)))
+	ctx = commitHour.With(ctx, fmt.Sprintf("commit %d hours", len(hours)))
 	err = workflow.ExecuteActivity(ctx, w.steps.CommitHours, hours).Get(ctx, &result)
 	return result, err
 }
 
 // dropStaging removes what the runs staged.
 func (w *ingestHours) dropStaging(ctx workflow.Context) {
-	if len(w.runs) == 0 {
+	if len(w.ids) == 0 {
 		return
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	ctx = dropStaging.local(ctx, "remove what was staged")
-	if err := workflow.ExecuteLocalActivity(ctx, w.steps.DropStagedHours, w.runs).Get(ctx, nil); err != nil {
-		workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "runs", len(w.runs),
+	ctx = dropStaging.Local(ctx, "remove what was staged")
+	if err := workflow.ExecuteLocalActivity(ctx, w.steps.DropStagedHours,
+		activities.RunsOf(w.hours, w.ids...)).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "runs", w.ids,
 			"error", err)
 	}
 }
@@ -171,7 +163,7 @@ func (w *ingestHours) describe(ctx workflow.Context, doing string, left []activi
 		text += fmt.Sprintf(", of which %d are ingested one by one:\n", len(left))
 	}
 	for _, hour := range left {
-		text += fmt.Sprintf("\n- **%s** %s", hour.Hour, terminal.Clean(hour.Why))
+		text += workflows.Item("**"+hour.Hour.String()+"**", hour.Why)
 	}
-	workflow.SetCurrentDetails(ctx, text+"\n"+tellLeftOut(w.leftOut))
+	workflow.SetCurrentDetails(ctx, text+"\n"+workflows.LeftOut(w.leftOut))
 }

@@ -1,4 +1,6 @@
-package workflows
+// Package ingest tells the story of an hour, from its files to its tag in gold: by itself, together with others that
+// are small, and as the schedule asks for it.
+package ingest
 
 import (
 	"fmt"
@@ -9,11 +11,12 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/versionlake/versionlake/activities"
-	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
-	"github.com/versionlake/versionlake/terminal"
+	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/erasure"
+	"github.com/versionlake/versionlake/workflows/writers"
 )
 
 const (
@@ -30,8 +33,20 @@ const (
 	maxSilver   = 64
 )
 
-// IngestInput starts IngestHour: {"hour": "2022-05-27T05"} is enough.
-type IngestInput struct {
+// The steps of an hour.
+var (
+	listHour    = workflows.LongStep(time.Hour) // reads large files whole, to cut them
+	stageHours  = workflows.LongStep(time.Hour)
+	parseChunk  = workflows.LongStep(time.Hour)
+	buildSilver = workflows.LongStep(time.Hour)
+	commitHour  = workflows.LongStep(time.Hour) // may wait for other hours' commits
+	// It is local, and tried three times only: maintenance sweeps what stays.
+	dropStaging = workflows.Step{StartToClose: 10 * time.Minute, Attempts: 3}
+	noteNoHours = workflows.LongStep(6 * time.Hour)
+)
+
+// HourInput starts IngestHour: {"hour": "2022-05-27T05"} is enough.
+type HourInput struct {
 	Hour string `json:"hour"`
 	// of plain text per ParseChunk; activities.DefaultChunkBytes when zero
 	ChunkBytes int64  `json:"chunk_bytes,omitempty"`
@@ -46,16 +61,16 @@ type IngestInput struct {
 	LeaveGold bool `json:"leave_gold,omitempty"`
 }
 
-// IngestResult is the hour's row in the ledger, and the commit of gold that shows the hour.
-type IngestResult struct {
-	Hour ledger.Hour `json:"hour"`
-	Gold GoldAnswer  `json:"gold"`
+// HourResult is the hour's row in the ledger, and the commit of gold that shows the hour.
+type HourResult struct {
+	Hour ledger.Hour        `json:"hour"`
+	Gold writers.GoldAnswer `json:"gold"`
 	// LeftOut names the first files that were left out, or read in part, and why.
 	LeftOut []string `json:"left_out,omitempty"`
 }
 
-// IngestProgress answers ProgressQuery.
-type IngestProgress struct {
+// HourProgress answers workflows.ProgressQuery.
+type HourProgress struct {
 	Status     string            `json:"status"`
 	Files      int               `json:"files"`
 	Bytes      int64             `json:"bytes"` // as stored, of all files
@@ -64,23 +79,15 @@ type IngestProgress struct {
 	Counts     hours.ChunkCounts `json:"counts"` // of the chunks that are done
 }
 
-// The Status of an hour; once it is done, its state in the ledger.
-const (
-	statusIngesting = "ingesting"
-	statusGold      = "waiting for gold"
-	statusFailed    = "failed"
-	statusCanceled  = "canceled"
-)
-
 // HourWorkflowID is the id of the workflow that ingests an hour: hour-2022-05-27T05. So an hour has one run at a time.
 func HourWorkflowID(hour telemetry.Hour) string { return "hour-" + hour.String() }
 
 // IngestHour brings the files of an hour into the lake, whatever the lake had of the hour before, and returns once gold
 // shows it. An hour without files is recorded as empty.
-func IngestHour(ctx workflow.Context, input IngestInput) (IngestResult, error) {
+func IngestHour(ctx workflow.Context, input HourInput) (HourResult, error) {
 	w := &ingestHour{}
 	if err := w.setup(ctx, input); err != nil {
-		return IngestResult{}, err
+		return HourResult{}, err
 	}
 	return w.run(ctx)
 }
@@ -89,16 +96,16 @@ type ingestHour struct {
 	steps *activities.Ingest // names the activities; never called here
 
 	hour      telemetry.Hour
-	input     IngestInput
+	input     HourInput
 	startedAt time.Time
-	progress  IngestProgress
-	runs      []lake.Run // that staged something
-	late      []string   // erasures of whom the hour brought new sessions
-	leftOut   []string   // files, and why
+	progress  HourProgress
+	listings  []activities.Listing // whose runs staged something
+	late      []string             // erasures of whom the hour brought new sessions
+	leftOut   []string             // files, and why
 	drop      workflow.Future
 }
 
-func (w *ingestHour) setup(ctx workflow.Context, input IngestInput) error {
+func (w *ingestHour) setup(ctx workflow.Context, input HourInput) error {
 	hour, err := telemetry.ParseHour(input.Hour)
 	if err != nil {
 		return activities.BadInput(fmt.Sprintf("hour %q: give the UTC hour of a folder, such as 2022-05-27T05",
@@ -114,25 +121,25 @@ func (w *ingestHour) setup(ctx workflow.Context, input IngestInput) error {
 			fmt.Sprintf("layer %q: an hour is done again from %s, which is everything, or from %s", input.Layer,
 				activities.LayerBronze, activities.LayerSilver), nil)
 	}
-	if err := refuseRemoval(input.RemoveGone, input.Layer); err != nil {
+	if err := RefuseRemoval(input.RemoveGone, input.Layer); err != nil {
 		return err
 	}
 	if input.Parallel == 0 {
 		input.Parallel = DefaultParallel
 	}
 	w.hour, w.input, w.startedAt = hour, input, workflow.Now(ctx)
-	err = workflow.UpsertTypedSearchAttributes(ctx, HourAttribute.ValueSet(hour.String()),
-		StatusAttribute.ValueSet(statusIngesting))
+	err = workflow.UpsertTypedSearchAttributes(ctx, workflows.HourAttribute.ValueSet(hour.String()),
+		workflows.StatusAttribute.ValueSet(workflows.StatusIngesting))
 	if err != nil {
 		return err
 	}
-	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
-		func() (IngestProgress, error) { return w.progress, nil },
+	return workflow.SetQueryHandlerWithOptions(ctx, workflows.ProgressQuery,
+		func() (HourProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "How far the hour is"})
 }
 
-// refuseRemoval refuses to take out what is gone where the source is not looked at.
-func refuseRemoval(removeGone bool, layer string) error {
+// RefuseRemoval refuses to take out what is gone where the source is not looked at.
+func RefuseRemoval(removeGone bool, layer string) error {
 	if removeGone && layer != "" && layer != activities.LayerBronze {
 		return activities.BadInput(
 			fmt.Sprintf("remove_gone goes with the layer %s alone: only the source tells what is gone",
@@ -141,34 +148,35 @@ func refuseRemoval(removeGone bool, layer string) error {
 	return nil
 }
 
-func (w *ingestHour) run(ctx workflow.Context) (IngestResult, error) {
+func (w *ingestHour) run(ctx workflow.Context) (HourResult, error) {
 	result, err := w.ingest(ctx)
 	w.dropStaging(ctx)
 	switch {
 	case err == nil:
 		w.status(ctx, result.Hour.State)
 	case temporal.IsCanceledError(err):
-		w.status(ctx, statusCanceled)
+		w.status(ctx, workflows.StatusCanceled)
 	default:
-		w.status(ctx, statusFailed)
+		w.status(ctx, workflows.StatusFailed)
 	}
 	return result, err
 }
 
-func (w *ingestHour) ingest(ctx workflow.Context) (result IngestResult, err error) {
+func (w *ingestHour) ingest(ctx workflow.Context) (result HourResult, err error) {
 	staged, err := w.stageAndCommit(ctx, &result)
 	if err != nil {
 		return result, err
 	}
 	result.LeftOut = w.leftOut
 	w.startDrop(ctx)
-	if err := forgetAgain(ctx, w.late); err != nil {
+	if err := erasure.Again(ctx, w.late); err != nil {
 		return result, err
 	}
 	if w.input.LeaveGold {
 		return result, nil
 	}
-	result.Gold, err = w.awaitGold(ctx, staged.listing.Run)
+	w.status(ctx, workflows.StatusGold)
+	result.Gold, err = writers.NewGoldClient(ctx).Show(ctx, activities.GoldRequest{Run: staged.listing.Run})
 	return result, err
 }
 
@@ -181,19 +189,19 @@ type stagedHour struct {
 
 // stageAndCommit lists, parses, gathers and commits the hour; from the start again when its files change meanwhile,
 // when a user is forgotten whom it may hold, or when another run of the hour ends, which may have seen newer files.
-func (w *ingestHour) stageAndCommit(ctx workflow.Context, result *IngestResult) (stagedHour, error) {
+func (w *ingestHour) stageAndCommit(ctx workflow.Context, result *HourResult) (stagedHour, error) {
 	changed := 0
 	for listing := 1; ; listing++ {
 		staged, err := w.stageListing(ctx, listing)
 		if err == nil {
 			result.Hour, err = w.commit(ctx, staged)
 		}
-		if isType(err, activities.ErrorForgotten) || isType(err, activities.ErrorConflict) {
+		if workflows.IsType(err, activities.ErrorForgotten) || workflows.IsType(err, activities.ErrorConflict) {
 			workflow.GetLogger(ctx).Info("listing the hour again", "hour", w.hour.String(), "listing", listing,
 				"because", err)
 			continue
 		}
-		if !isType(err, activities.ErrorSourceChanged) {
+		if !workflows.IsType(err, activities.ErrorSourceChanged) {
 			return staged, err
 		}
 		if changed++; changed == maxListings {
@@ -224,15 +232,15 @@ func (w *ingestHour) stageListing(ctx workflow.Context, listing int) (staged sta
 }
 
 func (w *ingestHour) list(ctx workflow.Context, listing int) (listed activities.Listing, err error) {
-	w.progress = IngestProgress{}
+	w.progress = HourProgress{}
 	w.describe(ctx, "listing")
 	input := activities.ListInput{Hour: w.hour, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer,
 		RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone}
-	ctx = listHour.with(ctx, "list the hour's files")
+	ctx = listHour.With(ctx, "list the hour's files")
 	if err := workflow.ExecuteActivity(ctx, w.steps.ListHour, input).Get(ctx, &listed); err != nil {
 		return listed, err
 	}
-	w.runs = append(w.runs, listed.Run)
+	w.listings = append(w.listings, listed)
 	w.leftOut = listed.Plan.LeftOut
 	w.progress.Files, w.progress.Bytes, w.progress.Chunks = listed.Plan.Files, listed.Plan.Bytes, listed.Plan.Chunks
 	return listed, nil
@@ -242,9 +250,9 @@ func (w *ingestHour) parse(ctx workflow.Context, listing activities.Listing) ([]
 	w.describe(ctx, "parsing")
 	chunks := listing.Plan.Chunks
 	megabytes := float64(listing.Plan.Bytes) / float64(max(chunks, 1)) / 1e6
-	return fanOut(ctx, chunks, w.input.Parallel,
+	return workflows.FanOut(ctx, chunks, w.input.Parallel,
 		func(ctx workflow.Context, i int) (chunk hours.StagedChunk, err error) {
-			ctx = parseChunk.with(ctx, fmt.Sprintf("parse chunk %d of %d (about %.1f MB)", i+1, chunks, megabytes))
+			ctx = parseChunk.With(ctx, fmt.Sprintf("parse chunk %d of %d (about %.1f MB)", i+1, chunks, megabytes))
 			input := activities.ChunkInput{Listing: listing, Chunk: i}
 			if err := workflow.ExecuteActivity(ctx, w.steps.ParseChunk, input).Get(ctx, &chunk); err != nil {
 				return chunk, err
@@ -254,9 +262,9 @@ func (w *ingestHour) parse(ctx workflow.Context, listing activities.Listing) ([]
 			w.leftOut = append(w.leftOut, chunk.LeftOut...)
 			w.leftOut = w.leftOut[:min(len(w.leftOut), activities.MostLeftOut)]
 			chunk.LeftOut = nil // the inputs of later steps stay small
-			for _, erasure := range chunk.Late {
-				if !slices.Contains(w.late, erasure) {
-					w.late = append(w.late, erasure)
+			for _, user := range chunk.Late {
+				if !slices.Contains(w.late, user) {
+					w.late = append(w.late, user)
 				}
 			}
 			w.describe(ctx, "parsing")
@@ -287,9 +295,9 @@ func (w *ingestHour) buildSilver(ctx workflow.Context, staged stagedHour) ([]hou
 	for i := range staged.chunks {
 		staged.chunks[i].SectionBytes = nil
 	}
-	return fanOut(ctx, len(groups), w.input.Parallel,
+	return workflows.FanOut(ctx, len(groups), w.input.Parallel,
 		func(ctx workflow.Context, i int) (silver hours.StagedSilver, err error) {
-			ctx = buildSilver.with(ctx, fmt.Sprintf("build silver, part %d of %d", i+1, len(groups)))
+			ctx = buildSilver.With(ctx, fmt.Sprintf("build silver, part %d of %d", i+1, len(groups)))
 			input := activities.SilverInput{Listing: staged.listing, Chunks: staged.chunks, Sections: groups[i]}
 			err = workflow.ExecuteActivity(ctx, w.steps.BuildSilver, input).Get(ctx, &silver)
 			return silver, err
@@ -304,18 +312,12 @@ func (w *ingestHour) commit(ctx workflow.Context, staged stagedHour) (row ledger
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	w.describe(ctx, "committing")
-	ctx = commitHour.with(ctx,
+	ctx = commitHour.With(ctx,
 		fmt.Sprintf("commit %d events and %d rejects", w.progress.Counts.Events, w.progress.Counts.Rejects))
 	input := activities.CommitInput{Listing: staged.listing, Chunks: staged.chunks, Silver: staged.silver,
 		StartedAt: w.startedAt}
 	err = workflow.ExecuteActivity(ctx, w.steps.CommitHour, input).Get(ctx, &row)
 	return row, err
-}
-
-// awaitGold asks the gold writer to show the run, and waits until it says that it does.
-func (w *ingestHour) awaitGold(ctx workflow.Context, run lake.Run) (answer GoldAnswer, err error) {
-	w.status(ctx, statusGold)
-	return newGoldClient(ctx).show(ctx, activities.GoldRequest{Run: run})
 }
 
 // startDrop begins to remove what the runs staged.
@@ -324,11 +326,11 @@ func (w *ingestHour) startDrop(ctx workflow.Context) {
 	drop, done := workflow.NewFuture(ctx)
 	w.drop = drop
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		for _, run := range w.runs {
-			ctx := dropStaging.local(ctx, "remove what was staged")
-			if err := workflow.ExecuteLocalActivity(ctx, w.steps.DropStaging, run).Get(ctx, nil); err != nil {
+		for _, listing := range w.listings {
+			ctx := dropStaging.Local(ctx, "remove what was staged")
+			if err := workflow.ExecuteLocalActivity(ctx, w.steps.DropStaging, listing.Run).Get(ctx, nil); err != nil {
 				workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "run",
-					run.ID, "error", err)
+					listing.Run.ID, "error", err)
 			}
 		}
 		done.Set(nil, nil)
@@ -342,12 +344,10 @@ func (w *ingestHour) dropStaging(ctx workflow.Context) {
 	_ = w.drop.Get(ctx, nil) // never fails: what could not be removed was logged
 }
 
-// status is what lists of workflows show. Every change costs the server a write, so there are few.
+// status is what lists of workflows show, and the page.
 func (w *ingestHour) status(ctx workflow.Context, status string) {
 	w.describe(ctx, status)
-	if err := workflow.UpsertTypedSearchAttributes(ctx, StatusAttribute.ValueSet(status)); err != nil {
-		workflow.GetLogger(ctx).Warn("can't set the status", "status", status, "error", err)
-	}
+	workflows.SetStatus(ctx, status)
 }
 
 // describe says what the workflow does now, with its figures, on its page in the Temporal UI and to who asks.
@@ -359,13 +359,5 @@ func (w *ingestHour) describe(ctx workflow.Context, doing string) {
 			"|\n|---|---|---|---|---|---|---|\n| %d | %d | %d of %d | %d | %d | %d | %d |\n",
 		doing, p.Files, p.Bytes, p.ChunksDone, p.Chunks, p.Counts.Lines, p.Counts.Events, p.Counts.Rejects,
 		p.Counts.Blanks)
-	workflow.SetCurrentDetails(ctx, text+tellLeftOut(w.leftOut))
-}
-
-// tellLeftOut is a list for people of what was left out. Names of files are their writers' texts: a line stays a line.
-func tellLeftOut(files []string) (text string) {
-	for _, file := range files {
-		text += "\n- left out: " + terminal.Clean(file)
-	}
-	return text
+	workflow.SetCurrentDetails(ctx, text+workflows.LeftOut(w.leftOut))
 }

@@ -1,4 +1,4 @@
-package workflows
+package ingest
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows"
 )
 
 // An hour that is being ingested already is tried again after a pause that grows between these.
@@ -18,18 +19,18 @@ const (
 	busyMaxPause   = 2 * time.Minute
 )
 
-// runHour ingests an hour in a child workflow. Where the hour's workflow runs already, it waits and then runs it
+// RunHour ingests an hour in a child workflow. Where the hour's workflow runs already, it waits and then runs it
 // once more: the files that it was asked to read may have come after the other run had listed them.
-func runHour(ctx workflow.Context, hour telemetry.Hour, input IngestInput) (result IngestResult, err error) {
+func RunHour(ctx workflow.Context, hour telemetry.Hour, input HourInput) (result HourResult, err error) {
 	options := childOptions(HourWorkflowID(hour), "hour "+hour.String())
-	options.TypedSearchAttributes = temporal.NewSearchAttributes(HourAttribute.ValueSet(hour.String()))
+	options.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(hour.String()))
 	err = runChild(workflow.WithChildOptions(ctx, options), IngestHour, input, &result)
 	return result, err
 }
 
-// runHours ingests hours together in a child workflow, in the same way.
-func runHours(ctx workflow.Context, hours []telemetry.Hour,
-	input IngestInput) (result activities.CommittedHours, err error) {
+// RunHours ingests hours together in a child workflow, in the same way.
+func RunHours(ctx workflow.Context, hours []telemetry.Hour,
+	input HourInput) (result activities.CommittedHours, err error) {
 	together := HoursInput{ChunkBytes: input.ChunkBytes, Layer: input.Layer, LeaveGold: input.LeaveGold,
 		RemoveGone: input.RemoveGone, NoteGone: input.NoteGone}
 	for _, hour := range hours {

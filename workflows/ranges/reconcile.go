@@ -1,4 +1,4 @@
-package workflows
+package ranges
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
 )
 
 // ReconcileInput starts Reconcile: {"from": "2022-05-27T00", "to": "2022-05-28T00"}, to is exclusive; or {"last":
@@ -17,11 +19,11 @@ type ReconcileInput struct {
 	To   string `json:"to,omitempty"`
 	// Last, instead of a range: the hours that ended this long ago or later, and that are due.
 	Last  string `json:"last,omitempty"`
-	Delay string `json:"delay,omitempty"` // after its end, until an hour is due; DefaultDelay when empty
+	Delay string `json:"delay,omitempty"` // after its end, until an hour is due; ingest.DefaultDelay when empty
 	// Degraded: also hours that are degraded though their files did not change.
 	Degraded   bool  `json:"degraded,omitempty"`
-	Parallel   int   `json:"parallel,omitempty"`    // hours at once; DefaultHoursParallel when zero
-	ChunkBytes int64 `json:"chunk_bytes,omitempty"` // as in IngestInput
+	Parallel   int   `json:"parallel,omitempty"`    // hours at once; DefaultParallel when zero
+	ChunkBytes int64 `json:"chunk_bytes,omitempty"` // as in ingest.HourInput
 	// RemoveGone: also hours with files that left the source or are bad, whose rows shall go. Not with Last: no
 	// schedule does that.
 	RemoveGone bool `json:"remove_gone,omitempty"`
@@ -33,9 +35,9 @@ type ReconcileInput struct {
 	Progress *ReconcileProgress `json:"progress,omitempty"`
 }
 
-// ReconcileProgress answers ProgressQuery, and is the result.
+// ReconcileProgress answers workflows.ProgressQuery, and is the result.
 type ReconcileProgress struct {
-	HoursProgress
+	Progress
 	Dropped int   `json:"dropped"` // hours that were dropped on purpose: they are not looked at
 	Differ  int   `json:"differ"`  // hours whose files are not those that were read
 	Added   int64 `json:"added"`   // files
@@ -95,11 +97,12 @@ func (w *reconcile) setup(ctx workflow.Context, input ReconcileInput) (err error
 		return err
 	}
 	w.progress.Hours = int(w.to - w.from)
-	if w.hours, err = newHoursRunner(ctx, &w.progress.HoursProgress, input.Parallel,
-		IngestInput{ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone, NoteGone: !input.RemoveGone}); err != nil {
+	if w.hours, err = newHoursRunner(ctx, &w.progress.Progress, input.Parallel,
+		ingest.HourInput{ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone,
+			NoteGone: !input.RemoveGone}); err != nil {
 		return err
 	}
-	return workflow.SetQueryHandlerWithOptions(ctx, ProgressQuery,
+	return workflow.SetQueryHandlerWithOptions(ctx, workflows.ProgressQuery,
 		func() (ReconcileProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "How far it is, and what differs"})
 }
@@ -110,7 +113,7 @@ func lastHours(now time.Time, lastText, delayText string) (from, to telemetry.Ho
 	if err != nil || last < time.Hour {
 		return 0, 0, activities.BadInput(fmt.Sprintf("last %q: give a duration such as 72h", lastText), err)
 	}
-	delay := DefaultDelay
+	delay := ingest.DefaultDelay
 	if delayText != "" {
 		if delay, err = time.ParseDuration(delayText); err != nil || delay < 0 {
 			return 0, 0, activities.BadInput(fmt.Sprintf("delay %q: give a duration such as 10m", delayText), err)
@@ -138,11 +141,11 @@ func (w *reconcile) compare(ctx workflow.Context) error {
 		var found activities.Comparison
 		input := activities.CompareInput{From: w.next, To: w.to, Degraded: w.input.Degraded, Limit: hoursFound,
 			RemoveGone: w.input.RemoveGone}
-		comparing := surveyHours.with(ctx, fmt.Sprintf("list the hours from %s on again, and compare", w.next))
+		comparing := surveyHours.With(ctx, fmt.Sprintf("list the hours from %s on again, and compare", w.next))
 		err := workflow.ExecuteActivity(comparing, w.steps.CompareHours, input).Get(ctx, &found)
-		if w.input.Scheduled && isType(err, activities.ErrorNoHours) {
-			w.progress.NoHours, w.progress.Done, w.next = cause(err), w.progress.Hours, w.to
-			return noteNoHours(ctx, input.From, err)
+		if w.input.Scheduled && workflows.IsType(err, activities.ErrorNoHours) {
+			w.progress.NoHours, w.progress.Done, w.next = workflows.Cause(err), w.progress.Hours, w.to
+			return ingest.NoteNoHours(ctx, input.From, err)
 		}
 		if err != nil {
 			return err
