@@ -46,7 +46,7 @@ func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetr
 		}
 	}
 	hours := map[telemetry.Hour]bool{}
-	for _, definition := range forgotten.Erasable {
+	for _, definition := range lake.UserTables {
 		s := newSearch(&forgotten.Eraser{Lake: l, Known: known, Parser: parser}, definition,
 			func(files int64) { progress(definition.Name, files) })
 		each, err := planTable(ctx, l, s, hours)
