@@ -22,15 +22,17 @@ var imports = map[string]string{
 	"ledger":    "objects lake",
 	"forgotten": "objects lake ledger",
 	"sessions":  "objects lake ledger",
-	"hours":     "objects lake ledger forgotten sessions",
-	"gold":      "objects lake ledger forgotten sessions hours",
-	"daily":     "objects lake ledger sessions hours gold",
-	"status":    "objects lake ledger sessions hours gold daily",
-	"maintain":  "objects lake ledger hours daily",
+	"hours":     "objects lake ledger forgotten",
+	"commit":    "objects lake ledger forgotten hours",
+	"lost":      "objects lake ledger sessions",
+	"gold":      "objects lake ledger forgotten sessions",
+	"daily":     "objects lake ledger sessions gold",
+	"status":    "objects lake ledger sessions gold daily",
+	"maintain":  "objects lake ledger daily",
 	"forget":    "objects lake ledger forgotten sessions hours gold daily maintain",
 	// It shares nothing with what it checks but rows and their readers, the ledger's rows, and whose a row is.
 	"verify":   "objects lake ledger forgotten",
-	"laketest": "objects lake ledger forgotten sessions hours gold daily status maintain forget verify",
+	"laketest": "objects lake ledger forgotten sessions hours commit lost gold daily status maintain forget verify",
 }
 
 // TestImportsPointOneWay: an arrow against the order would make a circle of what are rooms of their own.

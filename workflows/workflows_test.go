@@ -53,7 +53,7 @@ func run(hour telemetry.Hour) lake.Run { return lake.Run{Hour: hour, ID: fmt.Spr
 const someHour = telemetry.Hour(459_221) // 2022-05-22T05
 
 func listing(hour telemetry.Hour, chunks int) activities.Listing {
-	return activities.Listing{Run: run(hour), Plan: hours.HourPlan{Ref: "plan", Files: 1, Bytes: 100, Chunks: chunks}}
+	return activities.Listing{Run: run(hour), Plan: hours.Plan{Ref: "plan", Files: 1, Bytes: 100, Chunks: chunks}}
 }
 
 func sourceChanged() error {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/lost"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -81,30 +81,30 @@ func (s *settings) confirmRemoval(ctx context.Context, r *removal, from, to tele
 }
 
 // planRemoval compares with the source that the work will read.
-func (s *settings) planRemoval(ctx context.Context, from, to telemetry.Hour) (hours.Removal, error) {
+func (s *settings) planRemoval(ctx context.Context, from, to telemetry.Hour) (lost.Sum, error) {
 	if _, err := s.workSource(ctx); err != nil {
-		return hours.Removal{}, err
+		return lost.Sum{}, err
 	}
 	l, err := s.readLake(ctx)
 	if errors.Is(err, lake.ErrNoLake) {
-		return hours.Removal{}, nil
+		return lost.Sum{}, nil
 	}
 	if err != nil {
-		return hours.Removal{}, err
+		return lost.Sum{}, err
 	}
 	defer l.Close()
 	if _, err := s.takeKept(ctx, l); err != nil {
-		return hours.Removal{}, err
+		return lost.Sum{}, err
 	}
 	src, err := s.workSource(ctx) // once more: the lake may keep a layout
 	if err != nil {
-		return hours.Removal{}, err
+		return lost.Sum{}, err
 	}
-	lost, err := activities.LostFiles(ctx, src, l, from, to)
+	files, err := activities.LostFiles(ctx, src, l, from, to)
 	if err != nil {
-		return hours.Removal{}, fmt.Errorf("find out what --remove-gone takes out: %w", err)
+		return lost.Sum{}, fmt.Errorf("find out what --remove-gone takes out: %w", err)
 	}
-	return hours.PlanRemoval(ctx, l, lost)
+	return lost.Count(ctx, l, files)
 }
 
 // workSource is the source of the command, or else of the `versionlake dev` that works for it.
@@ -122,7 +122,7 @@ func (s *settings) workSource(ctx context.Context) (source.Source, error) {
 }
 
 // printRemoval says what goes, beside the command's own output.
-func (s *settings) printRemoval(plan hours.Removal) {
+func (s *settings) printRemoval(plan lost.Sum) {
 	const named = 10
 	for _, file := range plan.Named[:min(named, len(plan.Named))] {
 		s.stderr.Printf("  %s: %s, %s\n", file.Key, file.State, count(file.Events+file.Rejects, "row"))

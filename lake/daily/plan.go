@@ -9,7 +9,6 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 )
 
@@ -59,7 +58,7 @@ func (s *stagedDaily) months(events bool) map[int32]bool {
 const countGroupBytes = 256 << 20
 
 func dailyFolder(l *lake.Lake, round string) string {
-	return l.Objects.Root + "/" + hours.StagingName + "/daily/" + round
+	return l.Objects.Root + "/" + lake.StagingName + "/daily/" + round
 }
 
 // findSource is the state of the lake that a plan looks at.

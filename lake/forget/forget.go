@@ -297,7 +297,7 @@ func SweepForgotten(ctx context.Context, l *lake.Lake, erasure string) (folders 
 	if err != nil {
 		return 0, err
 	}
-	root := l.Objects.Root + "/_staging/"
+	root := l.Objects.Root + "/" + lake.StagingName + "/"
 	staged := map[string]bool{}
 	if err := l.Objects.Walk(ctx, strings.TrimSuffix(root, "/"), func(object string, _ int64) error {
 		parts := strings.SplitN(strings.TrimPrefix(object, root), "/", 3)

@@ -330,7 +330,7 @@ const (
 )
 
 func ForgetFolder(l *lake.Lake, erasure string) string {
-	return l.Objects.Root + "/_staging/" + ForgetName(erasure)
+	return l.Objects.Root + "/" + lake.StagingName + "/" + ForgetName(erasure)
 }
 
 // ForgetName names an erasure's work: its folder, and its workflow.

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/sessions"
@@ -52,7 +51,7 @@ const mergeGroupBytes = 4 << 20
 
 // RoundFolder is where a round of the gold writer stages its work.
 func RoundFolder(l *lake.Lake, round string) string {
-	return l.Objects.Root + "/" + hours.StagingName + "/users/" + round
+	return l.Objects.Root + "/" + lake.StagingName + "/users/" + round
 }
 
 // ReadRound reads a plan of gold or of the daily aggregates back. ErrConflict: it was taken away, for it may hold a

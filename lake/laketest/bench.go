@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/telemetry"
@@ -23,7 +24,8 @@ func (in *Ingester) Timed(b *testing.B, hour telemetry.Hour) {
 	run := lake.Run{Hour: hour, ID: time.Now().Format("150405.000000000")}
 	listing, err := in.Source.List(ctx, hour)
 	in.Must(err)
-	plan, err := hours.StagePlan(ctx, in.Lake, run, in.Source.String(), listing, in.Cut(listing.Files))
+	plan, err := hours.StagePlan(ctx, in.Lake, run,
+		hours.Listed{Source: in.Source.String(), Listing: listing, Chunks: in.Cut(listing.Files)})
 	in.Must(err)
 	lap("list")
 
@@ -54,7 +56,8 @@ func (in *Ingester) Timed(b *testing.B, hour telemetry.Hour) {
 	in.Must(work.Wait())
 	lap("silver")
 
-	_, err = hours.CommitHour(ctx, in.Lake, run, plan, chunks, silver, start)
+	_, err = commit.Hour(ctx, in.Lake,
+		hours.StagedHour{Run: run, Plan: plan, Chunks: chunks, Silver: silver, StartedAt: start})
 	in.Must(err)
 	lap("commit")
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 )
@@ -14,7 +15,7 @@ import (
 func (in *Ingester) tryCommitTables(staged []hours.StagedHour, definitions ...lake.TableDefinition) error {
 	in.TB.Helper()
 	return in.try(func() error {
-		c := hours.NewHoursCommit(in.Lake)
+		c := commit.New(in.Lake)
 		if _, err := c.Begin(in.TB.Context(), staged); err != nil {
 			return err
 		}
@@ -29,14 +30,14 @@ func (in *Ingester) tryCommitTables(staged []hours.StagedHour, definitions ...la
 }
 
 // CommitTables commits only some tables of a staged hour, as a run that dies does.
-func (in *Ingester) CommitTables(s StagedHour, definitions ...lake.TableDefinition) *hours.HoursCommit {
+func (in *Ingester) CommitTables(s StagedHour, definitions ...lake.TableDefinition) *commit.Commit {
 	in.TB.Helper()
 	return in.CommitTablesOf([]hours.StagedHour{s.Ready()}, definitions...)
 }
 
-func (in *Ingester) CommitTablesOf(staged []hours.StagedHour, definitions ...lake.TableDefinition) *hours.HoursCommit {
+func (in *Ingester) CommitTablesOf(staged []hours.StagedHour, definitions ...lake.TableDefinition) *commit.Commit {
 	in.TB.Helper()
-	c := hours.NewHoursCommit(in.Lake)
+	c := commit.New(in.Lake)
 	_, err := c.Begin(in.TB.Context(), staged)
 	in.Must(err)
 	in.Must(c.Gather(in.TB.Context()))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/gold"
@@ -322,7 +323,7 @@ func (p *PlanRun) together(hour telemetry.Hour, r *rand.Rand) {
 	if !stale {
 		err = in.try(func() (err error) {
 			_,
-				left, err = hours.CommitHours(in.TB.Context(), in.Lake, staged)
+				left, err = commit.Hours(in.TB.Context(), in.Lake, staged)
 			return err
 		})
 	}
