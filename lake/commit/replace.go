@@ -9,6 +9,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/rewrite"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -76,9 +77,9 @@ func (r *replacement) rest(ctx context.Context, gone *lake.PartOfFile) (iceberg.
 	}
 	key := fmt.Sprint(gone.FilePath(), others.Hours)
 	if r.rests[key] == nil {
-		written, err := r.lake.PutTogether(ctx, r.definition, others.Parts())
+		written, err := rewrite.Together(ctx, r.lake, r.definition, others.Parts())
 		if err != nil {
-			return nil, fmt.Errorf("write the other hours of %s anew: %w", gone.FilePath(), err)
+			return nil, fmt.Errorf("write the other hours of %s: %w", gone.FilePath(), err)
 		}
 		r.rests[key] = written
 	}
