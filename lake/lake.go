@@ -65,9 +65,6 @@ type Run struct {
 	ID   string         `json:"id"` // unique per run: the Temporal run id
 }
 
-// StagingName is the folder, in the warehouse, of all that is not committed yet.
-const StagingName = "_staging"
-
 // Lake is an open lake. It is safe for concurrent use.
 type Lake struct {
 	Config  Config

@@ -30,8 +30,8 @@ var SilverTables = [...]TableDefinition{SilverEvents, SilverSightings, SilverBin
 
 // Fields of event times.
 var (
-	SightingTimeField = SilverSightings.FieldID("event_timestamp_utc")
-	BindingTimeField  = SilverBindings.FieldID("event_timestamp_utc")
+	EventTimeField   = SilverEvents.FieldID("event_timestamp_utc")
+	BindingTimeField = SilverBindings.FieldID("event_timestamp_utc")
 )
 
 // WindowMicros is how far a binding reaches, in microseconds.

@@ -78,7 +78,7 @@ func (p *StagedPlan) place(key string) (int, error) {
 
 // staging is the folder of a run's uncommitted work.
 func staging(l *lake.Lake, run lake.Run) string {
-	return fmt.Sprintf("%s/%s/hour-%s/%s", l.Objects.Root, lake.StagingName, run.Hour, run.ID)
+	return fmt.Sprintf("%s/hour-%s/%s", l.StagingFolder(), run.Hour, run.ID)
 }
 
 // LedgerNow is the Ledger of a Plan, to be asked for before the hour is listed.

@@ -204,7 +204,7 @@ func namedFiles(ctx context.Context, l *lake.Lake, loaded *table.Table, each fun
 // stagedFiles calls each for every object that the staged work of runs and rounds names.
 func stagedFiles(ctx context.Context, l *lake.Lake, each func(object string)) error {
 	var documents []string
-	if err := l.Objects.Walk(ctx, l.Objects.Root+"/"+lake.StagingName, func(object string, _ int64) error {
+	if err := l.Objects.Walk(ctx, l.StagingFolder(), func(object string, _ int64) error {
 		if strings.HasSuffix(object, ".json") {
 			documents = append(documents, object)
 		}
@@ -250,7 +250,7 @@ func objectsIn(l *lake.Lake, document string, each func(object string)) error {
 func SweepStaging(ctx context.Context, l *lake.Lake, grace time.Duration, running func(folder string) (bool, error),
 	dryRun bool) (saving Saving, err error) {
 	saving = Saving{Table: lake.StagingName, Step: StepSweep, What: "folders"}
-	root := l.Objects.Root + "/" + lake.StagingName
+	root := l.StagingFolder()
 	folders := map[string]int64{}
 	if err := l.Objects.Walk(ctx, root, func(object string, size int64) error {
 		parts := strings.SplitN(strings.TrimPrefix(object, root+"/"), "/", 3)
