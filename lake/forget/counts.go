@@ -15,7 +15,6 @@ import (
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/ledger"
-	"github.com/versionlake/versionlake/lake/rewrite"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -213,7 +212,7 @@ func rewriteRows[T any](ctx context.Context, l *lake.Lake, definition lake.Table
 		if !changed {
 			continue
 		}
-		written, err := rewrite.Edited(ctx, l, definition, at, file,
+		written, err := forgotten.Rewrite(ctx, l, definition, at, file,
 			func(writer *lake.DataWriter[T], rows []T) (same bool, err error) {
 				same = true
 				for i := range rows {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/objects"
-	"github.com/versionlake/versionlake/lake/rewrite"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -148,7 +147,7 @@ func edited[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefin
 	folder := strings.TrimPrefix(file.FilePath(), l.TableFolder(definition)+"/data/")
 	at := lake.Partition{Folder: folder[:max(strings.LastIndexByte(folder, '/'), 0)], Values: file.Partition()}
 	var kept []T
-	result.File, err = rewrite.Edited(ctx, l, definition, at, file,
+	result.File, err = Rewrite(ctx, l, definition, at, file,
 		func(writer *lake.DataWriter[T], rows []T) (same bool, err error) {
 			kept, same = kept[:0], true
 			bytes := 0
