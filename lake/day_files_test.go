@@ -323,7 +323,8 @@ func TestGoldLooksIntoTheRestOfADay(t *testing.T) {
 	upkeep.Maintain(in, maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge})
 	in.Put("27T07/a.tsv", laketest.Sighting("27T07:10", "s1", "1.1"), laketest.Login("27T07:20", "s1", "p2"))
 	in.Silver(first + 2)
-	upkeep.Maintain(in, maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge}) // the hour comes in one file with them
+	// the hour comes in one file with them
+	upkeep.Maintain(in, maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge})
 	in.Gold()
 	if got, want := laketest.Show(t, in.Lake), []string{"p1 App 1.0 27T05:10..27T07:10 ×1",
 		"p1 App 1.1 27T07:10.. ×1"}; !slices.Equal(got, want) {
@@ -374,7 +375,8 @@ func TestLargeDaysHaveSeveralFiles(t *testing.T) {
 			t.Errorf("%d files of 30 MiB", len(group))
 		}
 	}
-	slices.SortFunc(groups, func(a, b []iceberg.DataFile) int { return compaction.CompareFiles(lake.SilverBindings, a[0], b[0]) })
+	slices.SortFunc(groups,
+		func(a, b []iceberg.DataFile) int { return compaction.CompareFiles(lake.SilverBindings, a[0], b[0]) })
 	for _, file := range slices.Concat(groups...) {
 		first, last, err := lake.SilverBindings.HoursOf(file)
 		if err != nil || first != next || last != next {

@@ -12,7 +12,8 @@ import (
 
 // Rewrite writes a file once more, with other rows: write is given those that are there, and says whether they stay
 // the same. Hours of which that holds stay known by their digests.
-func Rewrite[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition, at lake.Partition, file iceberg.DataFile,
+func Rewrite[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition, at lake.Partition,
+	file iceberg.DataFile,
 	write func(*lake.DataWriter[T], []T) (same bool, err error)) (*lake.DataFile, error) {
 	hours, err := l.ByHour(ctx, definition, file)
 	if err != nil {

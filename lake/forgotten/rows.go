@@ -172,7 +172,7 @@ func edited[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefin
 	return result, err
 }
 
-// redact takes ids out of the texts of somebody else's row.
+// RedactAll takes ids of the forgotten out of the texts of somebody else's row.
 func (g *Guard) RedactAll(texts ...*string) (changed bool) {
 	for _, text := range texts {
 		if clean := g.Redact(*text); clean != *text {
