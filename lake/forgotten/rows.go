@@ -224,7 +224,8 @@ func (l *LineFacts) Of(row *lake.EventRow) Fact {
 		l.line = append(l.line, field...)
 	}
 	session, body := len(row.ServiceName), len(row.ServiceName)+len(row.SessionID)
-	l.event.ServiceName, l.event.SessionID, l.event.Body, l.event.Time = l.line[:session], l.line[session:body], l.line[body:], row.Time
+	l.event.ServiceName, l.event.SessionID, l.event.Body = l.line[:session], l.line[session:body], l.line[body:]
+	l.event.Time = row.Time
 	if l.Parser.ParseBody(&l.event) == "" { // else, by newer rules, it says nothing of anybody
 		f = FactOf(&l.event)
 	}

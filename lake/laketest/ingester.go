@@ -158,13 +158,15 @@ func (in *Ingester) TryStage(run lake.Run) (s StagedHour, err error) {
 	case in.NoteGone:
 		listed.Gone = hours.NoteGone
 	}
-	in.Do(func() (err error) {
+	// An erasure may take the run's folder away while the plan is written to it: whoever calls begins again.
+	if err := in.Try(func() (err error) {
 		s.Plan, err = hours.StagePlan(ctx, in.Lake, s.Run, listed)
 		s.Plan.Ledger = ledger
 		return err
-	})
-	err = in.stageChunks(&s, in.Source, s.Plan.Chunks, in.Parsing)
-	return s, err
+	}); err != nil {
+		return s, err
+	}
+	return s, in.stageChunks(&s, in.Source, s.Plan.Chunks, in.Parsing)
 }
 
 // stageChunks takes the steps of an hour between its plan and its commit.

@@ -39,7 +39,8 @@ type DailyState struct {
 func DailyStateOf(loaded *table.Table) (state DailyState, known bool) {
 	known = loaded.Properties()[lake.PropertyRules] == dailyRules
 	for key, id := range map[string]*int64{
-		propertyEvents: &state.Events, propertySightings: &state.Sightings, propertyBindings: &state.Bindings, propertyUsers: &state.Users,
+		propertyEvents: &state.Events, propertySightings: &state.Sightings, propertyBindings: &state.Bindings,
+		propertyUsers: &state.Users,
 	} {
 		value, err := strconv.ParseInt(loaded.Properties()[key], 10, 64)
 		*id, known = value, known && err == nil
