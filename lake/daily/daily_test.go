@@ -67,7 +67,8 @@ func TestDaily(t *testing.T) {
 			"session_seconds 91 new_installations 1",
 		"26 App/D2 1.0: active_users 1 sessions 1 new_installations 1",
 		"27 App/D1 1.0: upgrades_out 1",
-		"27 App/D1 1.1: active_users 1 version_users 1 sessions 1 notifications_sent 1 notifications_other 1 upgrades_in 1",
+		"27 App/D1 1.1: active_users 1 version_users 1 sessions 1 notifications_sent 1 notifications_other 1 " +
+			"upgrades_in 1",
 		"27 App/D2 0.9: active_users 1 version_users 1 service_users 1 sessions 1 downgrades_in 1",
 		"27 App/D2 1.0: downgrades_out 1",
 	}
