@@ -70,12 +70,23 @@ func isView(ctx context.Context, db *sql.DB, name []string) (bool, error) {
 func Reads(query string) (names []string) {
 	words := lex(query)
 	for i := range words {
-		if (words[i].is("from") || words[i].is("join") || words[i].text == "," && !words[i].quoted) &&
-			words.at(i+1).name && words.at(i+2).text != "." {
+		if (words[i].is("from") || words[i].is("join")) && words.at(i+1).name && words.at(i+2).text != "." {
 			names = append(names, strings.ToLower(words[i+1].text))
 		}
 	}
 	return names
+}
+
+// readsNow tells whether a query names a view of the lake with its schema.
+func readsNow(query string) bool {
+	words := lex(query)
+	for i := range words {
+		if words[i].name && strings.EqualFold(words[i].text, Schema) && words.at(i+1).text == "." &&
+			!words.at(i-2).is(ScratchName) {
+			return true
+		}
+	}
+	return false
 }
 
 // namedParts are the names that WITH gives, in lower case.

@@ -52,6 +52,16 @@ func At(address, catalog string) string {
 	return server.String()
 }
 
+// AsAdmin is the address of a local server for the user who may write the lake's views.
+func AsAdmin(address string) string {
+	server, err := url.Parse(address)
+	if err != nil { // Open says so
+		return address
+	}
+	server.User = url.User(AdminName)
+	return server.String()
+}
+
 // LakeAt is the catalog in which a server's address has the lake to read: the one that it names, else CatalogName.
 func LakeAt(address string) string {
 	if server, err := url.Parse(address); err == nil {

@@ -66,6 +66,21 @@ func FindPast(ctx context.Context, db *sql.DB, lakeCatalog, text string) (Past, 
 		"can still be read", ErrNoPast, text)
 }
 
+// Pin finds a past state of the lake at a server's address, as FindPast does, and names the schema for its views.
+func Pin(ctx context.Context, address, text string) (past Past, schema string, err error) {
+	lake := LakeAt(address)
+	db, err := Open(At(address, lake), lake, Schema)
+	if err != nil {
+		return past, "", err
+	}
+	defer db.Close()
+	if past, err = FindPast(ctx, db, lake, text); err != nil {
+		return past, "", err
+	}
+	schema, err = PastSchema(lake, past)
+	return past, schema, err
+}
+
 var tableRead = regexp.MustCompile(`(?i)\b(FROM|JOIN)(\s+)([a-z_]+\.[a-z_]+)\b`)
 
 // Unpinned is a view that can't be asked for the past, and the table because of which it can't.
@@ -172,6 +187,10 @@ func CheckPinned(query string) error {
 	}
 	pinned, others := pinnable(views)
 	names, parts := Reads(query), namedParts(query)
+	if readsNow(query) {
+		return fmt.Errorf("%w: what is named with the schema %s is read as it is now: leave the schema out", ErrUnpinned,
+			Schema)
+	}
 	for _, view := range others {
 		if slices.Contains(names, view.View) && !parts[view.View] {
 			var can []string

@@ -206,7 +206,12 @@ func (l *local) testNoPast(t *testing.T) {
 		require.Equal(t, now.SnapshotID, past.Snapshot, text)
 	}
 
-	require.ErrorContains(t, trino.CheckPinned("SELECT * FROM users, events"), "events can't be asked for the past")
+	require.ErrorContains(t, trino.CheckPinned("SELECT * FROM users JOIN events ON true"),
+		"events can't be asked for the past")
+	for _, query := range []string{"SELECT * FROM views.users", `SELECT 1 FROM versionlake."views".users`} {
+		require.ErrorContains(t, trino.CheckPinned(query), "leave the schema out")
+	}
+	require.NoError(t, trino.CheckPinned("SELECT events AS n, 'views.' FROM active_versions"))
 	require.ErrorIs(t, trino.CheckPinned("SELECT * FROM issues_by_version"), trino.ErrUnpinned)
 	require.NoError(t, trino.CheckPinned("WITH events AS (SELECT 1) SELECT * FROM events JOIN active_versions ON true"))
 
