@@ -58,8 +58,9 @@ func isView(ctx context.Context, db *sql.DB, name []string) (bool, error) {
 		catalog = QuoteName(name[0]) + "."
 	}
 	found := 0
-	err := db.QueryRowContext(ctx, "SELECT count(*) FROM "+catalog+"information_schema.tables WHERE table_type = 'VIEW' "+
-		"AND table_schema = "+schema+" AND table_name = "+Quote(strings.ToLower(table))).Scan(&found)
+	err := db.QueryRowContext(ctx,
+		"SELECT count(*) FROM "+catalog+"information_schema.tables WHERE table_type = 'VIEW' "+
+			"AND table_schema = "+schema+" AND table_name = "+Quote(strings.ToLower(table))).Scan(&found)
 	if err != nil {
 		return false, fmt.Errorf("find out whether %s is a view: %w", strings.Join(name, "."), Plain(err))
 	}

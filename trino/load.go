@@ -203,8 +203,9 @@ func (l *loader) infer() error {
 		for _, name := range names {
 			name = strings.ToLower(strings.TrimSpace(name))
 			if name == "" || slices.ContainsFunc(l.columns, func(c loadedColumn) bool { return c.name == name }) {
-				return fmt.Errorf("%w: %s: its first line must name the columns, each with a name of its own, and %q is "+
-					"none", ErrCSV, l.path, name)
+				return fmt.Errorf(
+					"%w: %s: its first line must name the columns, each with a name of its own, and %q is "+
+						"none", ErrCSV, l.path, name)
 			}
 			column := loadedColumn{name: name}
 			if slices.Contains(texts, name) {
@@ -250,7 +251,8 @@ func (l *loader) list(of func(loadedColumn, string) string) string {
 func (c loadedColumn) staged(name string) string { return name + " " + c.kind.sent() }
 func (c loadedColumn) read(name string) string   { return c.kind.read(name) + " AS " + QuoteName(c.name) }
 
-// notConstant keeps Trino from reading a JSON text while it plans, and from handing its rows around as a part of the plan.
+// notConstant keeps Trino from reading a JSON text while it plans, and from handing its rows around as a part of
+// the plan.
 const notConstant = "if(random() < 0, ' ', '')"
 
 // insert sends the rows, as one JSON text for each statement: Trino plans many rows of VALUES for minutes.

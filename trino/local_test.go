@@ -102,7 +102,8 @@ func (l *local) testReadOnly(t *testing.T) {
 	l.execute(t, "CREATE SCHEMA scratch.anyone")
 	for _, statement := range []string{
 		"CREATE TABLE scratch.anyone.t WITH (location = 'file://" + outside + "/t') AS SELECT 1 AS n",
-		"CREATE TABLE scratch.anyone.u WITH (location = 'local:///../../" + filepath.Base(outside) + "/t') AS SELECT 1 AS n",
+		"CREATE TABLE scratch.anyone.u WITH (location = 'local:///../../" + filepath.Base(outside) +
+			"/t') AS SELECT 1 AS n",
 	} {
 		_, err := l.trino.ExecContext(t.Context(), statement)
 		t.Log(statement, err)
@@ -138,8 +139,9 @@ func (l *local) testOwnRows(t *testing.T) {
 		}
 		asked := users[user] // nobody's history is empty
 		want += int64(len(asked.At(at.UnixMicro())))
-		require.NoError(t, out.Write([]string{fmt.Sprint(n), user, at.Format("2006-01-02 15:04:05"), []string{"1", "1.5",
-			""}[n%3], "1.10", []string{"", "it's \"so\",\nö"}[n%2]}))
+		require.NoError(t,
+			out.Write([]string{fmt.Sprint(n), user, at.Format("2006-01-02 15:04:05"), []string{"1", "1.5",
+				""}[n%3], "1.10", []string{"", "it's \"so\",\nö"}[n%2]}))
 	}
 	out.Flush()
 	require.NoError(t, file.Close())
@@ -154,7 +156,8 @@ func (l *local) testOwnRows(t *testing.T) {
 		{Name: "opened_at", Comment: "timestamp(6) with time zone"}, {Name: "score", Comment: "double"},
 		{Name: "code", Comment: "varchar"}, {Name: "note", Comment: "varchar"}}, columns)
 	require.Equal(t, [][]string{{fmt.Sprint(ownRows), fmt.Sprint(ownRows), "83333.5", "1.10", "it's \"so\",\nö"}},
-		l.rows(t, "SELECT count(*), count(DISTINCT ticket), sum(score), max(code), max(note) FROM scratch.mine.tickets"))
+		l.rows(t,
+			"SELECT count(*), count(DISTINCT ticket), sum(score), max(code), max(note) FROM scratch.mine.tickets"))
 
 	started = time.Now()
 	found := l.rows(t, `SELECT count(*) FROM scratch.mine.tickets AS t JOIN version_intervals AS i
@@ -165,7 +168,8 @@ func (l *local) testOwnRows(t *testing.T) {
 	// What can't be loaded whole leaves nothing.
 	_, _, err = trino.Load(t.Context(), mine, "tickets", path)
 	require.ErrorContains(t, err, "already exists")
-	for text, says := range map[string]string{"": "is empty", "a,A\n1,2\n": "a name of its own", "a,b\n1\n": "wrong number"} {
+	for text, says := range map[string]string{"": "is empty", "a,A\n1,2\n": "a name of its own",
+		"a,b\n1\n": "wrong number"} {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 		_, _, err = trino.Load(t.Context(), mine, "broken", path)
 		require.ErrorIs(t, err, trino.ErrCSV)

@@ -75,8 +75,8 @@ func LakeAt(address string) string {
 // memoryErrors are Trino's names of what more memory helps against.
 var memoryErrors = []string{"EXCEEDED_LOCAL_MEMORY_LIMIT", "EXCEEDED_GLOBAL_MEMORY_LIMIT", "CLUSTER_OUT_OF_MEMORY"}
 
-const moreMemory = ". A Trino of `versionlake trino up` takes more with --memory, such as `versionlake trino down` and " +
-	"`versionlake trino up --memory 8G`; another one by -Xmx and query.max-memory-per-node"
+const moreMemory = ". A Trino of `versionlake trino up` takes more with --memory, such as `versionlake trino down` " +
+	"and `versionlake trino up --memory 8G`; another one by -Xmx and query.max-memory-per-node"
 
 // Plain leaves of an error of a query what people need: what Trino says, or why it says nothing.
 func Plain(err error) error {

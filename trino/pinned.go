@@ -131,7 +131,7 @@ func PinViews(ctx context.Context, db *sql.DB, lakeCatalog string, past Past, ma
 		return nil, err
 	}
 	pinned, others := pinnable(views)
-	if err := checkOrder(ctx, db, lakeCatalog, past); err != nil {
+	if err := checkOrder(ctx, db, lakeCatalog, past, views); err != nil {
 		return nil, err
 	}
 	if err := ensureSchema(ctx, db); err != nil {
@@ -150,10 +150,11 @@ func PinViews(ctx context.Context, db *sql.DB, lakeCatalog string, past Past, ma
 
 // checkOrder sees to it that the order of versions, which has no past of its own, knows all that were known then: gold
 // that was made anew from other events has no keys of versions that are gone.
-func checkOrder(ctx context.Context, db *sql.DB, lakeCatalog string, past Past) error {
-	rows, err := db.QueryContext(ctx, fmt.Sprintf(`SELECT h.service, h.version FROM %[1]s.gold.users %[2]s AS u
-		CROSS JOIN UNNEST(u.history) AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade)
-		EXCEPT SELECT service, version FROM %[1]s.gold.versions ORDER BY 1, 2 LIMIT 3`, QuoteName(lakeCatalog), past.clause()))
+func checkOrder(ctx context.Context, db *sql.DB, lakeCatalog string, past Past, views []View) error {
+	intervals := views[slices.IndexFunc(views, func(v View) bool { return v.Name == "version_intervals" })]
+	rows, err := db.QueryContext(ctx, fmt.Sprintf(`SELECT service, version FROM (%s)
+		EXCEPT SELECT service, version FROM %s.gold.versions ORDER BY 1, 2 LIMIT 3`,
+		intervals.pinnedTo(lakeCatalog, past), QuoteName(lakeCatalog)))
 	if err != nil {
 		return fmt.Errorf("compare the versions of %s with those that have an order: %w", past.Text, Plain(err))
 	}
@@ -170,8 +171,9 @@ func checkOrder(ctx context.Context, db *sql.DB, lakeCatalog string, past Past) 
 		return fmt.Errorf("compare the versions of %s with those that have an order: %w", past.Text, Plain(err))
 	}
 	if len(lost) > 0 {
-		return fmt.Errorf("the views can't be made as of %s: gold.versions has no order any more for %s, since gold was "+
-			"made anew; ask gold.users FOR VERSION AS OF itself", past.Text, strings.Join(lost, ", "))
+		return fmt.Errorf(
+			"the views can't be made as of %s: gold.versions has no order any more for %s, since gold was "+
+				"made anew; ask gold.users FOR VERSION AS OF itself", past.Text, strings.Join(lost, ", "))
 	}
 	return nil
 }
@@ -188,7 +190,8 @@ func CheckPinned(query string) error {
 	pinned, others := pinnable(views)
 	names, parts := Reads(query), namedParts(query)
 	if readsNow(query) {
-		return fmt.Errorf("%w: what is named with the schema %s is read as it is now: leave the schema out", ErrUnpinned,
+		return fmt.Errorf("%w: what is named with the schema %s is read as it is now: leave the schema out",
+			ErrUnpinned,
 			Schema)
 	}
 	for _, view := range others {
@@ -198,8 +201,9 @@ func CheckPinned(query string) error {
 				can = append(can, view.Name)
 			}
 			slices.Sort(can)
-			return fmt.Errorf("%w: %s can't be asked for the past, because %s keeps none: it is read as it is now, without "+
-				"--as-of. Those that can: %s", ErrUnpinned, view.View, view.Table, strings.Join(can, ", "))
+			return fmt.Errorf(
+				"%w: %s can't be asked for the past, because %s keeps none: it is read as it is now, without "+
+					"--as-of. Those that can: %s", ErrUnpinned, view.View, view.Table, strings.Join(can, ", "))
 		}
 	}
 	return nil

@@ -230,7 +230,8 @@ func (l *local) lose(t *testing.T, ctx context.Context) {
 	admin, err := url.Parse(l.server.URL)
 	require.NoError(t, err)
 	admin.User = url.User(trino.AdminName)
-	_, err = l.open(t, admin.String(), trino.AdminName, "gold").ExecContext(ctx, "DELETE FROM versions WHERE version = "+
-		"(SELECT min(version) FROM versions)")
+	_, err = l.open(t, admin.String(), trino.AdminName, "gold").ExecContext(ctx,
+		"DELETE FROM versions WHERE version = "+
+			"(SELECT min(version) FROM versions)")
 	require.NoError(t, err)
 }

@@ -134,8 +134,8 @@ func CreateViews(ctx context.Context, db *sql.DB, made func(View)) error {
 	return createViews(ctx, db, Schema, made)
 }
 
-// CreateViewsThrough does so through another catalog over the same lake, one that may write: the views stay bound to the
-// one to which db is connected.
+// CreateViewsThrough does so through another catalog over the same lake, one that may write: the views stay bound
+// to the one to which db is connected.
 func CreateViewsThrough(ctx context.Context, db *sql.DB, catalog string, made func(View)) error {
 	return createViews(ctx, db, QuoteName(catalog)+"."+Schema, made)
 }

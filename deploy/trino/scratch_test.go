@@ -70,15 +70,18 @@ func (s *site) pinnedViews(t *testing.T) {
 	require.NoError(t, err)
 	schema, err := trino.PastSchema(trino.CatalogName, past)
 	require.NoError(t, err)
-	_, err = trino.PinViews(t.Context(), s.openScratch(t, analyst, schema), trino.CatalogName, past, func(trino.View) {})
+	_, err = trino.PinViews(t.Context(), s.openScratch(t, analyst, schema), trino.CatalogName, past,
+		func(trino.View) {})
 	require.ErrorContains(t, err, "Access Denied")
-	_, err = trino.PinViews(t.Context(), s.openScratch(t, service, schema), trino.CatalogName, past, func(trino.View) {})
+	_, err = trino.PinViews(t.Context(), s.openScratch(t, service, schema), trino.CatalogName, past,
+		func(trino.View) {})
 	require.NoError(t, err)
 
 	ids := s.ids(t)
 	require.NoError(t, trino.EnsurePinned(t.Context(), s.openScratch(t, analyst, schema), trino.CatalogName, past))
 	count := "SELECT count(*) FROM gold.users FOR VERSION AS OF '" + s.tag + "'"
-	require.Equal(t, s.must(t, analyst, count).rows, s.must(t, analyst, "SELECT count(*) FROM scratch."+schema+".users").rows)
+	require.Equal(t, s.must(t, analyst, count).rows,
+		s.must(t, analyst, "SELECT count(*) FROM scratch."+schema+".users").rows)
 	for _, view := range []string{"users", "version_intervals", "active_installations", "shutdown_users"} {
 		sql := "SELECT * FROM scratch." + schema + "." + view
 		require.Empty(t, s.must(t, analyst, sql).mentions(ids), view)

@@ -77,7 +77,8 @@ func (o *localTrino) pinViews(ctx context.Context, address string) error {
 	for i, other := range others {
 		names[i] = other.View + " (" + other.Table + ")"
 	}
-	o.Stderr.Printf("%s as of %s made in the schema %s.%s\nnot made, since the tables that they read keep no past: %s\n",
+	o.Stderr.Printf(
+		"%s as of %s made in the schema %s.%s\nnot made, since the tables that they read keep no past: %s\n",
 		output.Count(int64(made), "view"), o.asOf, trino.ScratchName, schema, strings.Join(names, ", "))
 	return nil
 }
@@ -92,10 +93,10 @@ func newLoad(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "load FILE.csv SCHEMA.TABLE",
 		Short: "Make a table of a CSV file, in Trino's catalog scratch",
-		Long: `load makes a table of a CSV file whose first line names the columns, and prints the type of each. What all
-values of a column are decides on it: bigint, double, boolean, timestamp(6) with time zone (UTC where no
-zone is written), date, else varchar. Columns called user_id, session_id, service, device or version are
-always varchar, and so is what would not print as it is in the file, such as 007 or 1.10.
+		Long: `load makes a table of a CSV file whose first line names the columns, and prints the type of each. What
+all values of a column are decides on it: bigint, double, boolean, timestamp(6) with time zone (UTC where
+no zone is written), date, else varchar. Columns called user_id, session_id, service, device or version
+are always varchar, and so is what would not print as it is in the file, such as 007 or 1.10.
 
 The table appears when all rows are there. versionlake forget does not reach it.`,
 		Example: `  versionlake trino load tickets.csv support.tickets
@@ -105,7 +106,8 @@ The table appears when all rows are there. versionlake forget does not reach it.
 			o.path = args[0]
 			o.schema, o.table, _ = strings.Cut(args[1], ".")
 			if !isName(o.schema) || !isName(o.table) {
-				return usage.Errorf("trino load: %q is not of the form SCHEMA.TABLE, in small letters, digits and _", args[1])
+				return usage.Errorf("trino load: %q is not of the form SCHEMA.TABLE, in small letters, digits and _",
+					args[1])
 			}
 			return o.run(cmd.Context())
 		},
