@@ -28,6 +28,8 @@ import (
 
 // TestForgetKilledAnywhere kills the process of an erasure at calls all over it, each time on the same lake.
 // Another process then finishes it, and it ends as one that was left alone.
+//
+//nolint:funlen // a story that is told step by step reads best in one piece
 func TestForgetKilledAnywhere(t *testing.T) {
 	if testing.Short() {
 		t.Skip("forgets many times")
@@ -110,6 +112,8 @@ func TestForgetKilledAnywhere(t *testing.T) {
 
 // TestForgetBesideOthers: hours are ingested, gold follows, and the lake is maintained by other processes while
 // users are forgotten.
+//
+//nolint:cyclop // a story that is told step by step reads best in one piece
 func TestForgetBesideOthers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")

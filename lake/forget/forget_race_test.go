@@ -232,6 +232,7 @@ func TestForgetResumes(t *testing.T) {
 	}
 }
 
+//nolint:funlen // a table of cases
 func TestMentions(t *testing.T) {
 	f := forget.Imagine("player-7f3a91c0",
 		[]forgotten.Named{{Session: "5e55104a", At: 5, Side: forgotten.SideSubject},

@@ -17,6 +17,8 @@ import (
 )
 
 // Data files that were written before there were these columns are read as what they said then.
+//
+//nolint:funlen // a story that is told step by step reads best in one piece
 func TestRowsOfOlderRules(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
