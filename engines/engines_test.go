@@ -174,6 +174,7 @@ type job struct {
 type found[T any] struct {
 	Rows    []T     `json:"rows"`
 	Seconds float64 `json:"seconds"`
+	Busy    float64 `json:"busy"` // seconds of processors: on a busy machine, what the clock says is of others
 }
 
 // run lets a new Python run programs, and reads what they found, in order.
