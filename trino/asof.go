@@ -3,12 +3,13 @@ package trino
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 )
 
 // ErrAsOfView: a query asks for a view's past. Trino 476 takes that and answers by today's, so we refuse it.
-var ErrAsOfView = fmt.Errorf("%w: AS OF behind a view", ErrConfig)
+var ErrAsOfView = errors.New("AS OF behind a view")
 
 // Pasts are the tables and views of a query behind which FOR VERSION AS OF or FOR TIMESTAMP AS OF stands, as the parts
 // of their names.

@@ -179,7 +179,7 @@ func checkOrder(ctx context.Context, db *sql.DB, lakeCatalog string, past Past, 
 }
 
 // ErrUnpinned: a query asks a view for the past that has none.
-var ErrUnpinned = fmt.Errorf("%w: --as-of", ErrConfig)
+var ErrUnpinned = errors.New("--as-of")
 
 // CheckPinned is an error where a query reads a view that can't be pinned. Errors: ErrUnpinned.
 func CheckPinned(query string) error {
@@ -191,8 +191,7 @@ func CheckPinned(query string) error {
 	names, parts := Reads(query), namedParts(query)
 	if readsNow(query) {
 		return fmt.Errorf("%w: what is named with the schema %s is read as it is now: leave the schema out",
-			ErrUnpinned,
-			Schema)
+			ErrUnpinned, Schema)
 	}
 	for _, view := range others {
 		if slices.Contains(names, view.View) && !parts[view.View] {
@@ -246,6 +245,9 @@ func EnsurePinned(ctx context.Context, db *sql.DB, lakeCatalog string, past Past
 	if found == len(pinned) {
 		return nil
 	}
-	_, err = PinViews(ctx, db, lakeCatalog, past, func(View) {})
-	return err
+	if _, err = PinViews(ctx, db, lakeCatalog, past, func(View) {}); err != nil {
+		return fmt.Errorf("%w. Who may not make views finds those that others have made: `versionlake trino views "+
+			"--as-of %s`", err, past.Text)
+	}
+	return nil
 }
