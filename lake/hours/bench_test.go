@@ -11,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
@@ -94,7 +95,8 @@ func timed(in *laketest.Ingester, b *testing.B, hour telemetry.Hour) {
 	run := lake.Run{Hour: hour, ID: time.Now().Format("150405.000000000")}
 	listing, err := in.Source.List(ctx, hour)
 	in.Must(err)
-	plan, err := hours.StagePlan(ctx, in.Lake, run, in.Source.String(), listing, in.Cut(listing.Files))
+	plan, err := hours.StagePlan(ctx, in.Lake, run,
+		hours.Listed{Source: in.Source.String(), Listing: listing, Chunks: in.Cut(listing.Files)})
 	in.Must(err)
 	lap("list")
 
@@ -125,7 +127,8 @@ func timed(in *laketest.Ingester, b *testing.B, hour telemetry.Hour) {
 	in.Must(work.Wait())
 	lap("silver")
 
-	_, err = hours.CommitHour(ctx, in.Lake, run, plan, chunks, silver, start)
+	_, err = commit.Hour(ctx, in.Lake,
+		hours.StagedHour{Run: run, Plan: plan, Chunks: chunks, Silver: silver, StartedAt: start})
 	in.Must(err)
 	lap("commit")
 
