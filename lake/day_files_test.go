@@ -375,7 +375,8 @@ func TestLargeDaysHaveSeveralFiles(t *testing.T) {
 			t.Errorf("%d files of 30 MiB", len(group))
 		}
 	}
-	slices.SortFunc(groups, func(a, b []iceberg.DataFile) int { return rewrite.CompareFiles(lake.SilverBindings, a[0], b[0]) })
+	slices.SortFunc(groups,
+		func(a, b []iceberg.DataFile) int { return rewrite.CompareFiles(lake.SilverBindings, a[0], b[0]) })
 	for _, file := range slices.Concat(groups...) {
 		first, last, err := lake.SilverBindings.HoursOf(file)
 		if err != nil || first != next || last != next {

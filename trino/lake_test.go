@@ -85,7 +85,8 @@ func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, erro
 	for _, file := range listing.Files {
 		chunks = append(chunks, hours.Chunk{Pieces: []hours.Piece{{File: file, Length: -1, Line: 1}}})
 	}
-	plan, err := hours.StagePlan(ctx, w.Lake, run, hours.Listed{Source: w.source.String(), Listing: listing, Chunks: chunks})
+	plan, err := hours.StagePlan(ctx, w.Lake,
+		run, hours.Listed{Source: w.source.String(), Listing: listing, Chunks: chunks})
 	if err != nil {
 		return run, err
 	}

@@ -111,7 +111,8 @@ func (r *hourResult) fileRows(run lake.Run) []ledger.File {
 	for i, file := range r.plan.Files {
 		counts := r.counts[i]
 		if good, kept := r.plan.Good[i]; kept && r.plan.Noted != nil {
-			counts = hours.ChunkCounts{Lines: good.Lines, Events: good.Events, Rejects: good.Rejects, Blanks: good.Blanks,
+			counts = hours.ChunkCounts{Lines: good.Lines, Events: good.Events, Rejects: good.Rejects,
+				Blanks: good.Blanks,
 				Erased: good.Erased}
 		}
 		rows[i] = ledger.File{
