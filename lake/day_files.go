@@ -58,13 +58,14 @@ func hoursOfGroup(group parquet.RowGroup, hourLeaf int) (low, high int32) {
 // scanPart does for a part of a file what ScanRows does.
 func scanPart[T any](ctx context.Context, l *Lake, part *PartOfFile, each func([]T) error) error {
 	return l.EachGroup(part, func(group RowGroup) error {
-		return columnar.ScanRows(ctx, parquet.NewGenericRowGroupReader[T](group), group.NumRows(), func(rows []T) error {
-			if group.Whole {
-				return each(rows)
-			}
-			return each(slices.DeleteFunc(rows,
-				func(row T) bool { return !part.has(any(&row).(Hourly).Hour().OfDay()) }))
-		})
+		return columnar.ScanRows(ctx, parquet.NewGenericRowGroupReader[T](group), group.NumRows(),
+			func(rows []T) error {
+				if group.Whole {
+					return each(rows)
+				}
+				return each(slices.DeleteFunc(rows,
+					func(row T) bool { return !part.has(any(&row).(Hourly).Hour().OfDay()) }))
+			})
 	})
 }
 

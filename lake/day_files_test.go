@@ -13,6 +13,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/commit"
+	"github.com/versionlake/versionlake/lake/compaction"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
@@ -20,7 +21,6 @@ import (
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/lake/objects"
-	"github.com/versionlake/versionlake/lake/rewrite"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -376,7 +376,11 @@ func TestLargeDaysHaveSeveralFiles(t *testing.T) {
 		}
 	}
 	slices.SortFunc(groups,
+<<<<<<< HEAD
 		func(a, b []iceberg.DataFile) int { return rewrite.CompareFiles(lake.SilverBindings, a[0], b[0]) })
+=======
+		func(a, b []iceberg.DataFile) int { return compaction.CompareFiles(lake.SilverBindings, a[0], b[0]) })
+>>>>>>> core
 	for _, file := range slices.Concat(groups...) {
 		first, last, err := lake.SilverBindings.HoursOf(file)
 		if err != nil || first != next || last != next {

@@ -9,7 +9,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/rewrite"
+	"github.com/versionlake/versionlake/lake/compaction"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -77,7 +77,7 @@ func (r *replacement) rest(ctx context.Context, gone *lake.PartOfFile) (iceberg.
 	}
 	key := fmt.Sprint(gone.FilePath(), others.Hours)
 	if r.rests[key] == nil {
-		written, err := rewrite.Together(ctx, r.lake, r.definition, others.Parts())
+		written, err := compaction.Together(ctx, r.lake, r.definition, others.Parts())
 		if err != nil {
 			return nil, fmt.Errorf("write the other hours of %s: %w", gone.FilePath(), err)
 		}

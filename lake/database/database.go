@@ -31,7 +31,8 @@ func Open(location string) (*sql.DB, sqlcatalog.SupportedDialect, error) {
 	if err != nil || parsed.Scheme != "sqlite" && parsed.User == nil && strings.Contains(parsed.String(), "@") {
 		// The text may hold a password: it is not repeated.
 		return nil, "", fmt.Errorf("%w: the catalog is not a URL such as sqlite:///absolute/catalog.db or "+
-			"postgres://user@host/database; in a password, write / as %%2F, @ as %%40, # as %%23, or set PGPASSWORD instead", objects.ErrConfig)
+			"postgres://user@host/database; in a password, write / as %%2F, @ as %%40, # as %%23, or set "+
+			"PGPASSWORD instead", objects.ErrConfig)
 	}
 	switch parsed.Scheme {
 	case "sqlite":

@@ -16,7 +16,6 @@ import (
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/ledger"
-	"github.com/versionlake/versionlake/lake/rewrite"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -218,7 +217,7 @@ func rewriteRows[T any](ctx context.Context, l *lake.Lake, definition lake.Table
 		if !changed {
 			continue
 		}
-		written, err := rewrite.Edited(ctx, l, definition, at, file,
+		written, err := forgotten.Rewrite(ctx, l, definition, at, file,
 			func(writer *lake.DataWriter[T], rows []T) (same bool, err error) {
 				same = true
 				for i := range rows {

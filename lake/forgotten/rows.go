@@ -11,7 +11,6 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/objects"
-	"github.com/versionlake/versionlake/lake/rewrite"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -148,7 +147,7 @@ func edited[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefin
 	folder := strings.TrimPrefix(file.FilePath(), l.TableFolder(definition)+"/data/")
 	at := lake.Partition{Folder: folder[:max(strings.LastIndexByte(folder, '/'), 0)], Values: file.Partition()}
 	var kept []T
-	result.File, err = rewrite.Edited(ctx, l, definition, at, file,
+	result.File, err = Rewrite(ctx, l, definition, at, file,
 		func(writer *lake.DataWriter[T], rows []T) (same bool, err error) {
 			kept, same = kept[:0], true
 			bytes := 0
@@ -173,7 +172,7 @@ func edited[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefin
 	return result, err
 }
 
-// redact takes ids out of the texts of somebody else's row.
+// RedactAll takes ids of the forgotten out of the texts of somebody else's row.
 func (g *Guard) RedactAll(texts ...*string) (changed bool) {
 	for _, text := range texts {
 		if clean := g.Redact(*text); clean != *text {
@@ -225,7 +224,8 @@ func (l *LineFacts) Of(row *lake.EventRow) Fact {
 		l.line = append(l.line, field...)
 	}
 	session, body := len(row.ServiceName), len(row.ServiceName)+len(row.SessionID)
-	l.event.ServiceName, l.event.SessionID, l.event.Body, l.event.Time = l.line[:session], l.line[session:body], l.line[body:], row.Time
+	l.event.ServiceName, l.event.SessionID, l.event.Body = l.line[:session], l.line[session:body], l.line[body:]
+	l.event.Time = row.Time
 	if l.Parser.ParseBody(&l.event) == "" { // else, by newer rules, it says nothing of anybody
 		f = FactOf(&l.event)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -62,7 +63,7 @@ func BenchmarkDaily(b *testing.B) {
 		for _, definition := range lake.DailyTables {
 			in.Must(in.Lake.Commit(b.Context(), definition, func(loaded *table.Table) (*lake.Change, error) {
 				return &lake.Change{Updates: []table.Update{
-					table.NewRemovePropertiesUpdate([]string{lake.PropertyRound, lake.PropertyRules})}}, nil
+					table.NewRemovePropertiesUpdate([]string{ledger.PropertyRound, lake.PropertyRules})}}, nil
 			}))
 		}
 		start := time.Now()

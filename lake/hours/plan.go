@@ -121,7 +121,8 @@ func StagePlan(ctx context.Context, l *lake.Lake, run lake.Run, listed Listed) (
 		return Plan{}, err
 	}
 	staged := StagedPlan{
-		Source: listed.Source, Files: slices.Clone(listing.Files), Chunks: slices.Clone(listed.Chunks), Passed: listing.Passed,
+		Source: listed.Source, Files: slices.Clone(listing.Files), Chunks: slices.Clone(listed.Chunks),
+		Passed:     listing.Passed,
 		PassedOver: listing.PassedOver, Erasures: erasures,
 	}
 	for _, bad := range listing.Bad {
