@@ -21,7 +21,7 @@ import (
 // showTrino asks in SQL what the demo has asked before, and more, and holds the answers against those of the commands.
 func (d *demo) showTrino(ctx context.Context) (err error) {
 	d.say("The same in SQL: a Trino reads the tables, and views make flat rows of the histories")
-	catalog, err := trino.NewCatalog(d.TrinoLake())
+	catalogs, err := trino.LocalCatalogs(d.TrinoLake(), d.ScratchDir())
 	if err != nil {
 		return err
 	}
@@ -31,13 +31,13 @@ func (d *demo) showTrino(ctx context.Context) (err error) {
 	}
 	d.command("trino up")
 	server, err := trino.Start(ctx, trino.Options{Dir: d.TrinoDir(), Install: install,
-		Catalogs: map[string]trino.Catalog{trino.CatalogName: catalog}})
+		Catalogs: catalogs, Rules: trino.LocalRules})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
 	d.Trino = server.URL
-	if err := run.MakeViews(ctx, d.Settings, server.URL); err != nil {
+	if err := run.MakeLocalViews(ctx, d.Settings, server.URL); err != nil {
 		return err
 	}
 	if err := run.PrintTrino(d.Settings, server, true); err != nil {
