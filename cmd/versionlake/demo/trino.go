@@ -133,8 +133,10 @@ func (d *demo) compareDays(ctx context.Context) error {
 		return err
 	}
 	return compare(ctx, d, "versionlake daily", told, `SELECT date_utc AS date, service,
-coalesce(version, '') AS version, active_users AS users, new_installations, upgrades_in, upgrades_out,
-downgrades_in, downgrades_out, other_moves_in, other_moves_out, sessions, issues FROM version_trend`)
+coalesce(version, '') AS version, sum(version_users) AS users, sum(new_installations) AS new_installations,
+sum(upgrades_in) AS upgrades_in, sum(upgrades_out) AS upgrades_out, sum(downgrades_in) AS downgrades_in,
+sum(downgrades_out) AS downgrades_out, sum(other_moves_in) AS other_moves_in, sum(other_moves_out) AS other_moves_out,
+sum(sessions) AS sessions, sum(issues) AS issues FROM version_trend GROUP BY 1, 2, 3`)
 }
 
 func (d *demo) compareHours(ctx context.Context) error {
