@@ -37,7 +37,7 @@ func TestForgetKilledAnywhere(t *testing.T) {
 	}
 	const kills = 16
 	in, _ := forgetWorld(t)
-	in.Daily()
+	upkeep.Daily(in)
 	dir := filepath.Dir(strings.TrimPrefix(in.Lake.Config.Warehouse, "file://"))
 	config := in.Lake.Config
 	in.Must(in.Lake.Close())

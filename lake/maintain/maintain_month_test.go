@@ -177,7 +177,7 @@ func month(t *testing.T, fs countingFS, days, hours, keptDays int) (with, withou
 			time.Sleep(24 * time.Hour / time.Duration(hours))
 		}
 		until := first + telemetry.Hour(24*(n+1))
-		maintained.Daily()
+		upkeep.Daily(maintained)
 		for _, layer := range []string{ledger.LayerBronze, ledger.LayerEvents} {
 			_, err := maintain.DropBefore(t.Context(), maintained.Lake, layer, until-telemetry.Hour(24*keptDays), false)
 			maintained.Must(err)
