@@ -74,6 +74,8 @@ func roundOf(ctx context.Context) string {
 type PlanInput struct {
 	// Again are users to be made anew, whether or not silver changed.
 	Again gold.Again `json:"again,omitzero"`
+	// UpTo are the runs with which the round ends, though silver may have more; all that silver has where it is empty.
+	UpTo []lake.Run `json:"up_to,omitempty"`
 }
 
 // PlanUsers begins a round: it finds out which users follow from what changed in silver.

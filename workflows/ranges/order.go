@@ -100,10 +100,11 @@ func (r *hoursRunner) runInOrder(ctx workflow.Context, hours []telemetry.Hour, u
 				}
 				r.runTurn(ctx, o, hours, at)
 				for o.current < len(o.parts) && o.parts[o.current].ended() {
-					if o.parts[o.current].end <= until {
+					end := o.parts[o.current].end
+					o.current++
+					if end <= until {
 						r.gold.Ask(ctx)
 					}
-					o.current++
 				}
 			}
 		})
