@@ -34,7 +34,7 @@ type GoldRequest struct {
 	// Runs are those to be made visible, together, where they are not just Run.
 	Runs []lake.Run `json:"runs,omitempty"`
 	// Again are users to be made anew.
-	Again      *gold.Again `json:"again,omitempty"`
+	Again      *gold.Remake `json:"again,omitempty"`
 	WorkflowID string      `json:"workflow_id"`
 }
 
@@ -73,7 +73,7 @@ func roundOf(ctx context.Context) string {
 // PlanInput begins a round.
 type PlanInput struct {
 	// Again are users to be made anew, whether or not silver changed.
-	Again gold.Again `json:"again,omitzero"`
+	Again gold.Remake `json:"again,omitzero"`
 	// UpTo are the runs with which the round ends, though silver may have more; all that silver has where it is empty.
 	UpTo []lake.Run `json:"up_to,omitempty"`
 }
@@ -82,7 +82,7 @@ type PlanInput struct {
 func (a *Gold) PlanUsers(ctx context.Context, input PlanInput) (gold.Plan, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	plan, err := gold.PlanUsers(ctx, a.Lake, roundOf(ctx), input.Again, done.Store)
+	plan, err := gold.PlanUsers(ctx, a.Lake, roundOf(ctx), gold.Scope{Remake: input.Again, UpTo: input.UpTo}, done.Store)
 	return plan, temporalError(ctx, err)
 }
 

@@ -116,7 +116,7 @@ func (l *Lake) CreateTable(ctx context.Context, definition TableDefinition) erro
 	}
 	maps.Copy(properties, MetadataVersions)
 	maps.Copy(properties, definition.properties)
-	if definition.ruled() {
+	if definition.Ruled {
 		maps.Copy(properties, RulesProperty())
 	}
 	_, err := l.Catalog.CreateTable(ctx, definition.Identifier(), definition.Schema(),
@@ -144,4 +144,22 @@ func (l *Lake) Load(ctx context.Context, definition TableDefinition) (*table.Tab
 			objects.ErrConfig, definition.Name, parts)
 	}
 	return loaded, nil
+}
+
+// Rebind writes a statement's placeholders as the catalog's database wants them.
+func (l *Lake) Rebind(statement string) string {
+	if !strings.HasPrefix(l.Config.Catalog, "postgres") {
+		return statement
+	}
+	var out strings.Builder
+	n := 0
+	for _, part := range strings.SplitAfter(statement, "?") {
+		if before, ok := strings.CutSuffix(part, "?"); ok {
+			n++
+			fmt.Fprintf(&out, "%s$%d", before, n)
+			continue
+		}
+		out.WriteString(part)
+	}
+	return out.String()
 }

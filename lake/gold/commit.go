@@ -14,6 +14,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/versionkeys"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -26,9 +27,9 @@ type Committed struct {
 	Waiting []lake.Run `json:"waiting,omitempty"`
 }
 
-// CommitUsers makes the merged buckets visible in one snapshot, together with a tag for each hour of runs that it
-// shows: hour-2022-05-27T05, and .2, .3 for an hour that is redone with another result. Called again with the same
-// plan it returns the same commit. ErrConflict: gold moved since the plan; plan again.
+// CommitUsers makes the merged buckets visible in one snapshot, with a tag for the last hour of the runs that it shows,
+// for that is what is known then: hour-2022-05-27T05, and .2, .3 for an hour that is redone with another result. Called
+// again with the same plan it returns the same commit. ErrConflict: gold moved since the plan; plan again.
 func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 	runs []lake.Run) (result Committed, err error) {
 	defer func() {
@@ -36,25 +37,26 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 			err = fmt.Errorf("commit users: %w", err)
 		}
 	}()
-	var staged StagedUsers
-	if err := ReadRound(l, plan.Ref, &staged); err != nil {
+	var staged stagedRound
+	if err := l.ReadStaged(plan.Ref, &staged); err != nil {
 		return Committed{}, err
 	}
 	wanted, err := usersChange(l, &staged, merged)
 	if err != nil {
 		return Committed{}, err
 	}
-	visible, waiting, changed, err := visibleRuns(ctx, l, &staged, runs)
+	shown, err := findShown(ctx, l, &staged, runs)
 	if err != nil {
 		return Committed{}, err
 	}
-	result.Waiting = waiting
-	redone, err := redone(ctx, l, visible)
+	result.Waiting = shown.waiting
+	last := shown.last()
+	redone, err := redone(ctx, l, last)
 	if err != nil {
 		return Committed{}, err
 	}
 	// The versions come first, so that no reader of gold.users misses a key.
-	versions, err := EnsureVersions(ctx, l, staged.Versions, false)
+	versions, err := versionkeys.Ensure(ctx, l, staged.Versions, false)
 	if err != nil {
 		return Committed{}, err
 	}
@@ -73,11 +75,14 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 		c := *wanted
 		if len(c.Add)+len(c.Remove) == 0 {
 			// The head is only named, and needs one name an hour; it may have it from a call whose answer was lost.
-			c.Tags = newTags(loaded, unnamed(loaded, visible), changed, redone)
+			c.Tags = newTags(loaded, unnamed(loaded, last), shown.changed, redone)
 		} else {
-			c.Tags = newTags(loaded, visible, changed, redone)
+			c.Tags = newTags(loaded, last, shown.changed, redone)
 			c.Summary = maps.Clone(c.Summary)
 			c.Summary[lake.SummaryTags] = strings.Join(c.Tags, " ")
+			if newest, ok := shown.newestAfter(loaded, head); ok {
+				c.Summary[lake.SummaryNewestHour] = newest.String()
+			}
 		}
 		if head == 0 && len(c.Add) == 0 {
 			c.Tags = nil // nothing to tag yet
@@ -92,7 +97,7 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 	if err != nil {
 		return Committed{}, err
 	}
-	if err := KeepVersions(ctx, l, &staged, versions); err != nil {
+	if err := versionkeys.EnsureStill(ctx, l, staged.Versions, staged.Rebuild, versions); err != nil {
 		return Committed{}, err
 	}
 	loaded, err := l.Load(ctx, lake.GoldUsers)
@@ -105,7 +110,7 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 	}
 	if snapshot != nil {
 		result.SnapshotID = snapshot.SnapshotID
-		result.Tags = tagsOf(loaded, snapshot.SnapshotID, visible)
+		result.Tags = tagsOf(loaded, snapshot.SnapshotID, last)
 		if snapshot.Summary != nil {
 			result.Users, _ = strconv.ParseInt(snapshot.Summary.Properties["total-records"], 10, 64)
 		}
@@ -114,7 +119,7 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 }
 
 // usersChange gathers what the merges wrote and what it replaces.
-func usersChange(l *lake.Lake, staged *StagedUsers, merged []Merged) (*lake.Change, error) {
+func usersChange(l *lake.Lake, staged *stagedRound, merged []Merged) (*lake.Change, error) {
 	wanted := &lake.Change{Summary: iceberg.Properties{
 		lake.SummaryRound:     staged.Round,
 		lake.SummarySightings: strconv.FormatInt(staged.Sightings, 10),
@@ -164,42 +169,114 @@ func usersChange(l *lake.Lake, staged *StagedUsers, merged []Merged) (*lake.Chan
 	return wanted, err
 }
 
-// visibleRuns divides runs into those that the plan reflects and those that still wait; changed are those that
-// moved silver.
-func visibleRuns(ctx context.Context, l *lake.Lake, staged *StagedUsers,
-	runs []lake.Run) (visible, waiting []lake.Run, changed map[lake.Run]bool, err error) {
-	changed = map[lake.Run]bool{}
-	ahead, aheadOfHour := map[lake.Run]bool{}, map[telemetry.Hour]bool{}
+// shownRuns are what a commit of gold shows of silver.
+type shownRuns struct {
+	// visible are the runs that were asked for and that the plan reflects, in the order of their hours; waiting are the
+	// others.
+	visible, waiting []lake.Run
+	changed          map[lake.Run]bool // those that moved silver, among all that its logs tell of
+	ahead            map[lake.Run]bool // those among them that the plan does not reflect
+}
+
+func findShown(ctx context.Context, l *lake.Lake, staged *stagedRound, runs []lake.Run) (s shownRuns, err error) {
+	s.changed, s.ahead = map[lake.Run]bool{}, map[lake.Run]bool{}
+	aheadOfHour := map[telemetry.Hour]bool{}
 	for _, part := range [...]struct {
 		definition lake.TableDefinition
 		reached    int64
 	}{{lake.SilverSightings, staged.Sightings}, {lake.SilverBindings, staged.Bindings}} {
 		loaded, err := l.Load(ctx, part.definition)
 		if err != nil {
-			return nil, nil, nil, err
+			return s, err
 		}
 		for _, snapshot := range loaded.Metadata().Snapshots() {
 			for _, run := range lake.RunsIn(&snapshot) {
-				changed[run] = true
+				s.changed[run] = true
 			}
 		}
 		entries, _ := ledger.Since(loaded, part.reached)
 		for _, entry := range entries {
 			for _, run := range entry.Runs {
-				ahead[run], aheadOfHour[run.Hour] = true, true
+				s.ahead[run], aheadOfHour[run.Hour] = true, true
 			}
 		}
 	}
 	for _, run := range runs {
 		// A run without a commit of its own found what a run before it had left: that must be visible.
-		if ahead[run] || !changed[run] && aheadOfHour[run.Hour] {
-			waiting = append(waiting, run)
+		if s.ahead[run] || !s.changed[run] && aheadOfHour[run.Hour] {
+			s.waiting = append(s.waiting, run)
 		} else {
-			visible = append(visible, run)
+			s.visible = append(s.visible, run)
 		}
 	}
-	slices.SortFunc(visible, func(a, b lake.Run) int { return int(a.Hour - b.Hour) })
-	return visible, waiting, changed, nil
+	slices.SortFunc(s.visible, func(a, b lake.Run) int { return int(a.Hour - b.Hour) })
+	return s, nil
+}
+
+// last is the run that the commit is named after: that of the last hour that moved rows, or of the last one where none
+// did.
+func (s *shownRuns) last() []lake.Run {
+	for i := len(s.visible) - 1; i >= 0; i-- {
+		if s.changed[s.visible[i]] {
+			return s.visible[i : i+1]
+		}
+	}
+	return s.visible[max(0, len(s.visible)-1):]
+}
+
+// newestAfter is the last hour that the commit shows which follows a snapshot.
+func (s *shownRuns) newestAfter(loaded *table.Table, head int64) (newest telemetry.Hour, ok bool) {
+	newest, ok = NewestHour(loaded, head)
+	for run := range s.changed {
+		if !s.ahead[run] && (!ok || run.Hour > newest) {
+			newest, ok = run.Hour, true
+		}
+	}
+	for _, run := range s.visible {
+		if !ok || run.Hour > newest {
+			newest, ok = run.Hour, true
+		}
+	}
+	return newest, ok
+}
+
+// NewestHour is the last hour that a snapshot of gold.users shows, as its commits say; of lakes that are older than that,
+// the last one that has a tag on it or before it.
+func NewestHour(loaded *table.Table, snapshot int64) (newest telemetry.Hour, ok bool) {
+	tagged := map[int64]telemetry.Hour{}
+	for name, ref := range loaded.Metadata().Refs() {
+		if hour, isHour := hourOf(name); isHour {
+			if before, known := tagged[ref.SnapshotID]; !known || hour > before {
+				tagged[ref.SnapshotID] = hour
+			}
+		}
+	}
+	for at := loaded.SnapshotByID(snapshot); at != nil; {
+		if hour, known := tagged[at.SnapshotID]; known && (!ok || hour > newest) {
+			newest, ok = hour, true
+		}
+		if at.Summary != nil {
+			if hour, err := telemetry.ParseHour(at.Summary.Properties[lake.SummaryNewestHour]); err == nil {
+				return max(hour, newest), true
+			}
+		}
+		if at.ParentSnapshotID == nil {
+			break
+		}
+		at = loaded.SnapshotByID(*at.ParentSnapshotID)
+	}
+	return newest, ok
+}
+
+// hourOf is the hour that a tag is named after.
+func hourOf(tag string) (telemetry.Hour, bool) {
+	text, ok := strings.CutPrefix(tag, "hour-")
+	if !ok {
+		return 0, false
+	}
+	text, _, _ = strings.Cut(text, ".")
+	hour, err := telemetry.ParseHour(text)
+	return hour, err == nil
 }
 
 func roundSnapshot(loaded *table.Table, round string) *table.Snapshot {
@@ -296,7 +373,7 @@ func tagsOf(loaded *table.Table, snapshot int64, runs []lake.Run) []string {
 
 // silverFiles are the files that a plan reflects.
 func silverFiles(ctx context.Context, l *lake.Lake,
-	staged *StagedUsers) (sightings, bindings []iceberg.DataFile, err error) {
+	staged *stagedRound) (sightings, bindings []iceberg.DataFile, err error) {
 	for _, part := range [...]struct {
 		definition lake.TableDefinition
 		snapshot   int64
@@ -322,9 +399,9 @@ func silverFiles(ctx context.Context, l *lake.Lake,
 
 // DropRound removes what a round of the gold writer staged.
 func DropRound(ctx context.Context, l *lake.Lake, plan Plan) error {
-	var staged StagedUsers
+	var staged stagedRound
 	if err := l.Objects.ReadJSON(plan.Ref, &staged); err != nil {
 		return err
 	}
-	return l.Objects.RemoveAll(ctx, RoundFolder(l, staged.Round))
+	return l.Objects.RemoveAll(ctx, roundFolder(l, staged.Round))
 }

@@ -83,7 +83,7 @@ func (c *GoldClient) Ask(ctx workflow.Context) {
 
 // MakeAnew lets gold make users anew, and waits until it has: all of them, or those that have a sighting in [from, to).
 func (c *GoldClient) MakeAnew(ctx workflow.Context, from, to telemetry.Hour, all bool) error {
-	again := gold.Again{All: all}
+	again := gold.Remake{All: all}
 	if !all {
 		again.Hours = []gold.HourRange{{From: from, To: to}}
 	}
