@@ -257,7 +257,10 @@ func NewestHour(loaded *table.Table, snapshot int64) (newest telemetry.Hour, ok 
 		}
 		if at.Summary != nil {
 			if hour, err := telemetry.ParseHour(at.Summary.Properties[lake.SummaryNewestHour]); err == nil {
-				return max(hour, newest), true
+				if !ok || hour > newest {
+					newest = hour
+				}
+				return newest, true
 			}
 		}
 		if at.ParentSnapshotID == nil {
