@@ -226,7 +226,7 @@ func (s *shownRuns) last() []lake.Run {
 
 // newestAfter is the last hour that the commit shows which follows a snapshot.
 func (s *shownRuns) newestAfter(loaded *table.Table, head int64) (newest telemetry.Hour, ok bool) {
-	newest, ok = NewestHour(loaded, head)
+	newest, ok = lake.NewestHour(loaded, head)
 	for run := range s.changed {
 		if !s.ahead[run] && (!ok || run.Hour > newest) {
 			newest, ok = run.Hour, true
@@ -238,48 +238,6 @@ func (s *shownRuns) newestAfter(loaded *table.Table, head int64) (newest telemet
 		}
 	}
 	return newest, ok
-}
-
-// NewestHour is the last hour that a snapshot of gold.users shows, as its commits say; of lakes that are older than that,
-// the last one that has a tag on it or before it.
-func NewestHour(loaded *table.Table, snapshot int64) (newest telemetry.Hour, ok bool) {
-	tagged := map[int64]telemetry.Hour{}
-	for name, ref := range loaded.Metadata().Refs() {
-		if hour, isHour := hourOf(name); isHour {
-			if before, known := tagged[ref.SnapshotID]; !known || hour > before {
-				tagged[ref.SnapshotID] = hour
-			}
-		}
-	}
-	for at := loaded.SnapshotByID(snapshot); at != nil; {
-		if hour, known := tagged[at.SnapshotID]; known && (!ok || hour > newest) {
-			newest, ok = hour, true
-		}
-		if at.Summary != nil {
-			if hour, err := telemetry.ParseHour(at.Summary.Properties[lake.SummaryNewestHour]); err == nil {
-				if !ok || hour > newest {
-					newest = hour
-				}
-				return newest, true
-			}
-		}
-		if at.ParentSnapshotID == nil {
-			break
-		}
-		at = loaded.SnapshotByID(*at.ParentSnapshotID)
-	}
-	return newest, ok
-}
-
-// hourOf is the hour that a tag is named after.
-func hourOf(tag string) (telemetry.Hour, bool) {
-	text, ok := strings.CutPrefix(tag, "hour-")
-	if !ok {
-		return 0, false
-	}
-	text, _, _ = strings.Cut(text, ".")
-	hour, err := telemetry.ParseHour(text)
-	return hour, err == nil
 }
 
 func roundSnapshot(loaded *table.Table, round string) *table.Snapshot {
