@@ -9,6 +9,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 )
 
 // Plan says which dates of the daily aggregates must be counted anew.
@@ -24,11 +25,11 @@ type Plan struct {
 	HalfCommitted []string `json:"half_committed,omitempty"`
 }
 
-// StagedDaily is what lies at a Plan's Ref.
+// stagedDaily is what lies at a Plan's Ref.
 type stagedDaily struct {
-	Round string           `json:"round"`
-	Heads map[string]int64 `json:"heads"` // of the tables that are replaced, by name; 0: none
-	State lake.DailyState  `json:"state"`
+	Round string            `json:"round"`
+	Heads map[string]int64  `json:"heads"` // of the tables that are replaced, by name; 0: none
+	State ledger.DailyState `json:"state"`
 	// Erased is the property PropertyErased of the tables, by name, as far as the dates take it in.
 	Erased map[string]string `json:"erased,omitempty"`
 	Dates  []stagedDate      `json:"dates"`
@@ -75,7 +76,7 @@ func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(re
 	}
 	staged := stagedDaily{Round: round, State: source.to, Heads: map[string]int64{}, Erased: map[string]string{}}
 	for name, loaded := range source.daily {
-		staged.Heads[name], staged.Erased[name] = lake.HeadOf(loaded), loaded.Properties()[lake.PropertyErased]
+		staged.Heads[name], staged.Erased[name] = lake.HeadOf(loaded), loaded.Properties()[ledger.PropertyErased]
 	}
 	events, err := touchedDates(ctx, l, source, progress)
 	if err != nil {
@@ -93,8 +94,8 @@ func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(re
 	plan = Plan{Ref: dailyFolder(l, round) + "/plan.json", Dates: len(staged.Dates),
 		HalfCommitted: source.halfCommitted}
 	if len(staged.Dates) > 0 {
-		plan.First, plan.Last = lake.FormatDate(staged.Dates[0].Date), lake.FormatDate(staged.Dates[len(staged.Dates)-
-			1].Date)
+		plan.First = lake.FormatDate(staged.Dates[0].Date)
+		plan.Last = lake.FormatDate(staged.Dates[len(staged.Dates)-1].Date)
 	}
 	if plan.Groups, err = source.groups(ctx, &staged); err != nil {
 		return Plan{}, err

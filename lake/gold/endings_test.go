@@ -15,7 +15,7 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/forget"
+	"github.com/versionlake/versionlake/lake/compaction"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
@@ -322,7 +322,7 @@ func TestColumnsThatWereRequired(t *testing.T) {
 	entry, err := in.Lake.Entry(*file, lake.SilverBindings)
 	in.Must(err)
 	got := []string{}
-	in.Must(forget.EachRowOf(t.Context(), in.Lake, entry,
+	in.Must(eachRowOf(t, in.Lake, entry,
 		func(row *lake.BindingRow) { got = append(got, row.SessionID+row.Kind+row.Value) }))
 	in.Must(sessions.Reader{Lake: in.Lake}.Bindings(t.Context(), []iceberg.DataFile{entry}, sessions.RowKept,
 		func(row sessions.SessionRow) error {
@@ -332,12 +332,12 @@ func TestColumnsThatWereRequired(t *testing.T) {
 	schema := parquet.SchemaOf(lake.BindingRow{})
 	copied, err := lake.NewDataWriter[any](in.Lake, lake.SilverBindings, lake.DayOf(hour), schema)
 	in.Must(err)
-	in.Must(lake.CopyRows(t.Context(), in.Lake, entry, schema, copied)) // as compaction does
+	in.Must(compaction.CopyRows(t.Context(), in.Lake, entry, schema, copied)) // as compaction does
 	file, err = copied.Close("copied")
 	in.Must(err)
 	entry, err = in.Lake.Entry(*file, lake.SilverBindings)
 	in.Must(err)
-	in.Must(forget.EachRowOf(t.Context(), in.Lake, entry,
+	in.Must(eachRowOf(t, in.Lake, entry,
 		func(row *lake.BindingRow) { got = append(got, "copied "+row.SessionID+row.Kind+row.Value) }))
 	if want := []string{"suserp1", "tdeviceD", "sup1", "tdD", "copied suserp1", "copied tdeviceD"}; !slices.Equal(got,
 		want) {
@@ -373,4 +373,13 @@ func TestEndingsComeLast(t *testing.T) {
 			}
 		}
 	}
+}
+
+func eachRowOf[T any](t *testing.T, l *lake.Lake, file iceberg.DataFile, each func(*T)) error {
+	return lake.ScanRows(t.Context(), l, file, func(rows []T) error {
+		for i := range rows {
+			each(&rows[i])
+		}
+		return nil
+	})
 }

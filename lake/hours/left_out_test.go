@@ -53,6 +53,8 @@ func (r refused) Read(p []byte) (int, error) {
 
 // TestOneBadFile: what can't be opened is left out whole and named, whether that is seen when the hour is listed,
 // when the file is opened, or while it is read. The rest of the hour is in, and doing it again changes nothing.
+//
+//nolint:cyclop // a story that is told step by step reads best in one piece
 func TestOneBadFile(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
@@ -134,8 +136,8 @@ func TestCutFileTurnsUnreadable(t *testing.T) {
 	in.Must(err)
 	file := listing.Files[0]
 	run := lake.Run{Hour: hour, ID: "cut"}
-	plan, err := hours.StagePlan(t.Context(), in.Lake, run, "", listing,
-		[]hours.Chunk{{Pieces: []hours.Piece{{File: file, Length: file.Size, Line: 1}}}})
+	plan, err := hours.StagePlan(t.Context(), in.Lake, run, hours.Listed{Listing: listing,
+		Chunks: []hours.Chunk{{Pieces: []hours.Piece{{File: file, Length: file.Size, Line: 1}}}}})
 	in.Must(err)
 	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
 	in.Must(err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
@@ -186,6 +187,7 @@ func (p *PlanRun) Gold() {
 	p.Waiting = p.In.Gold(p.Waiting...).Waiting
 }
 
+//nolint:cyclop,funlen // a case for each kind of step
 func (p *PlanRun) do(step PlanStep) {
 	in, r := p.In, rand.New(rand.NewPCG(step.N, 2))
 	ctx, hour := in.TB.Context(), p.Hour(step.Hour)
@@ -304,7 +306,7 @@ func (p *PlanRun) together(hour telemetry.Hour, r *rand.Rand) {
 	if !stale {
 		err = in.Try(func() (err error) {
 			_,
-				left, err = hours.CommitHours(in.TB.Context(), in.Lake, staged)
+				left, err = commit.Hours(in.TB.Context(), in.Lake, staged)
 			return err
 		})
 	}
