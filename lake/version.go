@@ -87,14 +87,17 @@ func VersionOf(loaded *table.Table, snapshot table.Snapshot) Version {
 func tagsNear(loaded *table.Table, hour telemetry.Hour) string {
 	var before, from string
 	last, first := telemetry.Hour(math.MinInt64), telemetry.Hour(math.MaxInt64)
-	for name := range loaded.Metadata().Refs() {
+	for name, ref := range loaded.Metadata().Refs() {
 		tagged, isHour := HourOfTag(name)
 		switch {
 		case !isHour || strings.Contains(name, "."):
 		case tagged >= hour && tagged < first:
 			from, first = name, tagged
 		case tagged < hour && tagged > last:
-			before, last = name, tagged
+			// The tag of a late hour shows later ones.
+			if newest, ok := NewestHour(loaded, ref.SnapshotID); ok && newest < hour {
+				before, last = name, tagged
+			}
 		}
 	}
 	switch {

@@ -78,8 +78,8 @@ func findChange(ctx context.Context, l *lake.Lake, scope Scope) (c silverChange,
 		base = ledger.GoldBase(c.gold)
 	}
 	upTo := scope.UpTo
-	if !base.Known {
-		upTo = nil
+	if !base.Known && c.gold.CurrentSnapshot() != nil {
+		upTo = nil // else gold would lose what it has
 	}
 	followed, err := ledger.Follow(ctx, l, upTo, ledger.Reached{Definition: lake.SilverSightings, Snapshot: base.Sightings},
 		ledger.Reached{Definition: lake.SilverBindings, Snapshot: base.Bindings})
