@@ -11,6 +11,7 @@ import (
 	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/telemetry"
@@ -87,7 +88,7 @@ func TestHoursTogether(t *testing.T) {
 				t.Errorf("the tables are\n%s\nand hour by hour\n%s", got, want)
 			}
 			checks.Gold(t, in)
-			in.Daily()
+			upkeep.Daily(in)
 			checks.Verify(t, in.Lake)
 		})
 	}
@@ -138,10 +139,10 @@ func TestRunsMeet(t *testing.T) {
 					t.Errorf("rejects of the run that was given up: %v", of)
 				}
 				in.Gold()
-				in.Daily()
+				upkeep.Daily(in)
 				checks.Verify(t, in.Lake)
 				in.Ingest(hourList[1]) // as who is told does
-				in.Daily()
+				upkeep.Daily(in)
 				checks.Gold(t, in)
 				checks.Verify(t, in.Lake)
 			})
@@ -154,7 +155,7 @@ func TestHoursLeftOut(t *testing.T) {
 	in, hourList := threeHours(t)
 	staged := in.StageTogether(hourList...)
 	in.Gold()
-	in.Daily()
+	upkeep.Daily(in)
 	_, err := maintain.DropBefore(t.Context(), in.Lake, ledger.LayerBronze, hourList[1], false)
 	in.Must(err)
 	for range 2 {

@@ -41,18 +41,8 @@ func TestFollow(t *testing.T) {
 			if stopped.Lost || !slices.Equal(stopped.HalfCommitted, []string{"2022-05-27T06"}) {
 				t.Errorf("with half an hour: %+v", stopped)
 			}
-			for i, log := range stopped.Logs {
-				if log.From != 0 || log.To != heads[i].Snapshot {
-					t.Errorf("%s is followed from %d to %d, not from 0 to %d", start[i].Definition.Name, log.From,
-						log.To, heads[i].Snapshot)
-				}
-			}
-			for i, log := range follow(heads...).Logs {
-				if log.From != heads[i].Snapshot || log.To != heads[i].Snapshot {
-					t.Errorf("%s is followed on from %d to %d, not to where it was", start[i].Definition.Name, log.From,
-						log.To)
-				}
-			}
+			wantLogs(t, stopped, start, heads)
+			wantLogs(t, follow(heads...), heads, heads)
 
 			_, err := in.CommitHour(staged)
 			in.Must(err)
@@ -69,6 +59,17 @@ func TestFollow(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// wantLogs: each log goes from what was reached of its table to what all of them can reach.
+func wantLogs(t *testing.T, followed ledger.Followed, from, to []ledger.Reached) {
+	t.Helper()
+	for i, log := range followed.Logs {
+		if log.From != from[i].Snapshot || log.To != to[i].Snapshot {
+			t.Errorf("%s is followed from %d to %d, not from %d to %d", from[i].Definition.Name, log.From, log.To,
+				from[i].Snapshot, to[i].Snapshot)
+		}
 	}
 }
 

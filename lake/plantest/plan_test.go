@@ -353,16 +353,16 @@ func anyDaily(in *laketest.Ingester, r *rand.Rand) {
 	in.TB.Helper()
 	switch r.IntN(4) {
 	case 0:
-		plan, counted := in.CountDaily()
-		in.Must(in.HalfCommitDaily(plan, counted))
+		plan, counted := upkeep.CountDaily(in)
+		in.Must(upkeep.HalfCommitDaily(in, plan, counted))
 	case 1:
-		plan, counted := in.CountDaily()
-		in.Daily()
+		plan, counted := upkeep.CountDaily(in)
+		upkeep.Daily(in)
 		if _, err := daily.CommitDaily(in.TB.Context(), in.Lake, plan, counted); err != nil &&
 			!errors.Is(err, lake.ErrConflict) {
 			in.TB.Errorf("a refresh that was overtaken: %v", err)
 		}
 	default:
-		in.Daily()
+		upkeep.Daily(in)
 	}
 }
