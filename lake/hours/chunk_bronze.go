@@ -65,20 +65,17 @@ func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes
 			"from the source",
 			ErrNoBronze, events, rows[0].Events)
 	}
-	text, waiting := int64(0), int64(0)
-	var chunk Chunk
+	text := int64(0)
+	bronze := make([]lake.DataFile, len(live))
 	for i, file := range live {
-		encoded, err := l.Encode(file, lake.BronzeEvents)
-		if err != nil {
+		if bronze[i], err = l.Encode(file, lake.BronzeEvents); err != nil {
 			return Plan{}, err
 		}
-		chunk.Bronze = append(chunk.Bronze, encoded)
 		text += file.FileSizeBytes() * bronzeExpansion
-		waiting += file.FileSizeBytes() * bronzeExpansion
-		if waiting >= chunkBytes || i == len(live)-1 {
-			staged.Chunks = append(staged.Chunks, chunk)
-			chunk, waiting = Chunk{}, 0
-		}
+	}
+	for _, files := range lake.Pieces(bronze, chunkBytes,
+		func(file lake.DataFile) int64 { return file.Size * bronzeExpansion }) {
+		staged.Chunks = append(staged.Chunks, Chunk{Bronze: files})
 	}
 	staged.Sections = sectionsFor(text)
 	plan.Ref, plan.Files, plan.Chunks = staging(l, run)+"/plan.json", len(staged.Files), len(staged.Chunks)
