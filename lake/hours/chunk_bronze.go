@@ -19,9 +19,6 @@ import (
 // ErrNoBronze: an hour's silver can't be made from bronze, which does not hold the hour (any more).
 var ErrNoBronze = errors.New("bronze does not hold the hour")
 
-// bronzeExpansion is how much text a byte of a bronze file holds, roughly.
-const bronzeExpansion = 8
-
 // StageSilverPlan keeps the plan of a run that makes an hour's silver from its bronze, in chunks of about
 // chunkBytes of plain text. Its chunks and sections are staged as those of files are. Errors: ErrNoBronze.
 func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes int64) (plan Plan, err error) {
@@ -71,10 +68,10 @@ func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes
 		if bronze[i], err = l.Encode(file, lake.BronzeEvents); err != nil {
 			return Plan{}, err
 		}
-		text += file.FileSizeBytes() * bronzeExpansion
+		text += file.FileSizeBytes() * CompressedText
 	}
 	for _, files := range lake.Pieces(bronze, chunkBytes,
-		func(file lake.DataFile) int64 { return file.Size * bronzeExpansion }) {
+		func(file lake.DataFile) int64 { return file.Size * CompressedText }) {
 		staged.Chunks = append(staged.Chunks, Chunk{Bronze: files})
 	}
 	staged.Sections = sectionsFor(text)
