@@ -50,12 +50,12 @@ func TestSettledPrefix(t *testing.T) {
 		{"A+B C+D", "A x D", 1, 1},
 	} {
 		settled := func(run lake.Run, _ int64) bool { return run.ID == strings.ToUpper(run.ID) }
-		cuts := SettledPrefix(settled, entries(c.sightings), entries(c.bindings))
+		cuts := settledPrefix(settled, entries(c.sightings), entries(c.bindings))
 		s, b := cuts[0], cuts[1]
 		// Whatever the figures, no run may be in by half, and no unsettled one at all.
-		in, out := RunsIn(entries(c.sightings)[:s]), RunsIn(entries(c.sightings)[s:])
-		maps.Copy(in, RunsIn(entries(c.bindings)[:b]))
-		maps.Copy(out, RunsIn(entries(c.bindings)[b:]))
+		in, out := runsIn(entries(c.sightings)[:s]), runsIn(entries(c.sightings)[s:])
+		maps.Copy(in, runsIn(entries(c.bindings)[:b]))
+		maps.Copy(out, runsIn(entries(c.bindings)[b:]))
 		for run := range in {
 			if out[run] || !settled(run, 0) {
 				t.Errorf("%q, %q: run %s is in by half", c.sightings, c.bindings, run.ID)
