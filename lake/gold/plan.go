@@ -104,25 +104,7 @@ func (s *stagedRound) groups(buckets []int) [][]int {
 		}
 		return bytes
 	}
-	total := int64(0)
-	for _, bucket := range buckets {
-		total += size(bucket)
-	}
-	share := lake.EvenShare(total, mergeGroupBytes)
-	var groups [][]int
-	var group []int
-	waiting := int64(0)
-	for _, bucket := range buckets {
-		group = append(group, bucket)
-		if waiting += size(bucket); waiting >= share {
-			groups = append(groups, group)
-			group, waiting = nil, 0
-		}
-	}
-	if len(group) > 0 {
-		groups = append(groups, group)
-	}
-	return groups
+	return lake.EvenPieces(buckets, mergeGroupBytes, size)
 }
 
 // touchedBuckets notes gold's present files of the buckets that the runs touch; of all when gold is rebuilt.

@@ -51,12 +51,12 @@ func TestSettledPrefix(t *testing.T) {
 		{"A+B C+D", "A x D", 1, 1},
 	} {
 		settled := func(run lake.Run, _ int64) bool { return run.ID == strings.ToUpper(run.ID) }
-		cuts := SettledPrefix(settled, logOf(c.sightings), logOf(c.bindings))
+		cuts := settledPrefix(settled, logOf(c.sightings), logOf(c.bindings))
 		s, b := cuts[0], cuts[1]
 		// Whatever the figures, no run may be in by half, and no unsettled one at all.
-		in, out := RunsIn(logOf(c.sightings)[:s]), RunsIn(logOf(c.sightings)[s:])
-		maps.Copy(in, RunsIn(logOf(c.bindings)[:b]))
-		maps.Copy(out, RunsIn(logOf(c.bindings)[b:]))
+		in, out := runsIn(logOf(c.sightings)[:s]), runsIn(logOf(c.sightings)[s:])
+		maps.Copy(in, runsIn(logOf(c.bindings)[:b]))
+		maps.Copy(out, runsIn(logOf(c.bindings)[b:]))
 		for run := range in {
 			if out[run] || !settled(run, 0) {
 				t.Errorf("%q, %q: run %s is in by half", c.sightings, c.bindings, run.ID)
@@ -93,7 +93,7 @@ func TestEndsOf(t *testing.T) {
 		for _, id := range strings.Fields(c.runs) {
 			runs = append(runs, lake.Run{ID: id})
 		}
-		ends := endsOf(runs, SettledPrefix(settled, logs...), logs...)
+		ends := endsOf(runs, settledPrefix(settled, logs...), logs...)
 		if ends[0] != c.s || ends[1] != c.b {
 			t.Errorf("%q, %q up to %s: %v, not %d and %d", c.sightings, c.bindings, c.runs, ends, c.s, c.b)
 		}
