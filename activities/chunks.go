@@ -20,19 +20,9 @@ const (
 	DefaultChunkBytes = 32 << 20
 	// maxChunks bounds the history of an hour's workflow: larger hours get larger chunks.
 	maxChunks = 512
-	// expansion is how much text a compressed byte holds, roughly.
-	expansion = 8
 	// splitsAtOnce bounds the large files that are read at the same time to find where they can be cut.
 	splitsAtOnce = 4
 )
-
-// weight is the work that a file makes, in bytes of plain text.
-func weight(file source.File) int64 {
-	if telemetry.Compressed(file.Key) {
-		return file.Size * expansion
-	}
-	return file.Size
-}
 
 // cutter cuts the files of an hour into chunks.
 type cutter struct {
@@ -46,7 +36,7 @@ type cutter struct {
 func (c *cutter) chunks(ctx context.Context, files []source.File) ([]hours.Chunk, error) {
 	total := int64(0)
 	for _, file := range files {
-		total += weight(file)
+		total += hours.TextOf(file)
 	}
 	c.size = max(c.size, total/maxChunks)
 
@@ -123,7 +113,7 @@ func (c *cutter) group(files [][]hours.Piece) []hours.Chunk {
 		for _, piece := range pieces {
 			size := piece.Length
 			if size < 0 {
-				size = weight(piece.File)
+				size = hours.TextOf(piece.File)
 			}
 			if len(chunk.Pieces) > 0 && filled+size > c.size {
 				chunks = append(chunks, chunk)

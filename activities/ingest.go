@@ -105,7 +105,7 @@ func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most i
 	}
 	total := int64(0)
 	for _, file := range listing.Files {
-		total += weight(file)
+		total += hours.TextOf(file)
 	}
 	if total > most {
 		return plan, errLarge

@@ -1,9 +1,14 @@
 package lake
 
-// EvenShare divides a total into as few equal shares as keep below about a size, so that no small rest runs alone.
-func EvenShare(total, size int64) int64 {
-	shares := max((total+size/2)/size, 1)
-	return max((total+shares-1)/shares, 1)
+// EvenPieces divides things, in their order, into as few even pieces of work as keep below about a size, so that no
+// small rest runs alone.
+func EvenPieces[T any](things []T, about int64, size func(T) int64) [][]T {
+	total := int64(0)
+	for _, thing := range things {
+		total += size(thing)
+	}
+	pieces := max((total+about/2)/about, 1)
+	return Pieces(things, max((total+pieces-1)/pieces, 1), size)
 }
 
 // Pieces divides things, in their order, into pieces of work: a piece ends once its things have the size of a share.

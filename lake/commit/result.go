@@ -150,17 +150,10 @@ func mergeFileRows(known []lake.FileRow, rows []ledger.File) []lake.FileRow {
 	for _, row := range rows {
 		present[row.Key] = true
 		at := version{row.Key, row.ETag}
-		runID := row.RunID
 		if before, ok := merged[at]; ok {
-			runID = before.RunID
+			row.RunID = before.RunID
 		}
-		merged[at] = lake.FileRow{
-			FileName: row.Key, ETag: row.ETag, Size: row.Size, State: row.State, Error: row.Error, Note: row.Note,
-			Lines:  row.Lines,
-			Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks, Erased: row.Erased, RowsKept: row.RowsKept,
-			RunID:      runID,
-			IngestDate: row.Hour.Date(), IngestHourOfDay: row.Hour.OfDay(),
-		}
+		merged[at] = row.Stored()
 	}
 	current := map[version]bool{}
 	for _, row := range rows {

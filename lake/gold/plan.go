@@ -49,14 +49,14 @@ func roundFolder(l *lake.Lake, round string) string {
 // PlanUsers reads what changed in silver since the snapshots that gold reflects and stages the changes by bucket
 // (docs/ARCHITECTURE.md, Gold). round is unique per attempt of the gold writer. progress tells rows
 // read so far, from several goroutines.
-func PlanUsers(ctx context.Context, l *lake.Lake, round string, remake Remake,
+func PlanUsers(ctx context.Context, l *lake.Lake, round string, scope Scope,
 	progress func(read int64)) (plan Plan, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("plan round %s of gold: %w", round, err)
 		}
 	}()
-	c, err := findChange(ctx, l, remake)
+	c, err := findChange(ctx, l, scope)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -104,25 +104,7 @@ func (s *stagedRound) groups(buckets []int) [][]int {
 		}
 		return bytes
 	}
-	total := int64(0)
-	for _, bucket := range buckets {
-		total += size(bucket)
-	}
-	share := lake.EvenShare(total, mergeGroupBytes)
-	var groups [][]int
-	var group []int
-	waiting := int64(0)
-	for _, bucket := range buckets {
-		group = append(group, bucket)
-		if waiting += size(bucket); waiting >= share {
-			groups = append(groups, group)
-			group, waiting = nil, 0
-		}
-	}
-	if len(group) > 0 {
-		groups = append(groups, group)
-	}
-	return groups
+	return lake.EvenPieces(buckets, mergeGroupBytes, size)
 }
 
 // touchedBuckets notes gold's present files of the buckets that the runs touch; of all when gold is rebuilt.

@@ -86,7 +86,7 @@ func sharers(ctx context.Context, l *lake.Lake, somebody string, ids []string) (
 // writer committed first.
 func remakeUsers(ctx context.Context, l *lake.Lake, round string, users []string) (err error) {
 	silent := func(int64) {}
-	plan, err := PlanUsers(ctx, l, round, Remake{Users: users}, silent)
+	plan, err := PlanUsers(ctx, l, round, Scope{Remake: Remake{Users: users}}, silent)
 	if err != nil {
 		return err
 	}

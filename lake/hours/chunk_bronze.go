@@ -19,9 +19,6 @@ import (
 // ErrNoBronze: an hour's silver can't be made from bronze, which does not hold the hour (any more).
 var ErrNoBronze = errors.New("bronze does not hold the hour")
 
-// bronzeExpansion is how much text a byte of a bronze file holds, roughly.
-const bronzeExpansion = 8
-
 // StageSilverPlan keeps the plan of a run that makes an hour's silver from its bronze, in chunks of about
 // chunkBytes of plain text. Its chunks and sections are staged as those of files are. Errors: ErrNoBronze.
 func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes int64) (plan Plan, err error) {
@@ -65,20 +62,17 @@ func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes
 			"from the source",
 			ErrNoBronze, events, rows[0].Events)
 	}
-	text, waiting := int64(0), int64(0)
-	var chunk Chunk
+	text := int64(0)
+	bronze := make([]lake.DataFile, len(live))
 	for i, file := range live {
-		encoded, err := l.Encode(file, lake.BronzeEvents)
-		if err != nil {
+		if bronze[i], err = l.Encode(file, lake.BronzeEvents); err != nil {
 			return Plan{}, err
 		}
-		chunk.Bronze = append(chunk.Bronze, encoded)
-		text += file.FileSizeBytes() * bronzeExpansion
-		waiting += file.FileSizeBytes() * bronzeExpansion
-		if waiting >= chunkBytes || i == len(live)-1 {
-			staged.Chunks = append(staged.Chunks, chunk)
-			chunk, waiting = Chunk{}, 0
-		}
+		text += file.FileSizeBytes() * CompressedText
+	}
+	for _, files := range lake.Pieces(bronze, chunkBytes,
+		func(file lake.DataFile) int64 { return file.Size * CompressedText }) {
+		staged.Chunks = append(staged.Chunks, Chunk{Bronze: files})
 	}
 	staged.Sections = sectionsFor(text)
 	plan.Ref, plan.Files, plan.Chunks = staging(l, run)+"/plan.json", len(staged.Files), len(staged.Chunks)

@@ -150,8 +150,7 @@ func listedKeys(listing source.Listing) map[string]bool {
 func (p *StagedPlan) keep(before hourBefore, listing source.Listing, note bool) (text int64) {
 	p.Good, p.Gone = map[int]ledger.File{}, map[int]bool{}
 	listed := listedKeys(listing)
-	chunk, waiting := Chunk{}, int64(0)
-	var chunks []Chunk
+	var stay []int
 	for place, file := range p.Files {
 		row, known := before.files[file.Key]
 		_, bad := p.Bad[place]
@@ -165,13 +164,8 @@ func (p *StagedPlan) keep(before hourBefore, listing source.Listing, note bool) 
 		if listed[file.Key] && !bad {
 			continue
 		}
-		rows := row.Events + row.Rejects
-		text += rows * keptRowBytes
-		chunk.Kept = append(chunk.Kept, place)
-		if waiting += rows; waiting >= keptChunkRows {
-			chunks = append(chunks, chunk)
-			chunk, waiting = Chunk{}, 0
-		}
+		text += (row.Events + row.Rejects) * keptRowBytes
+		stay = append(stay, place)
 	}
 	if len(p.Good) > 0 {
 		p.From = map[string]int64{lake.BronzeEvents.Name: before.from[lake.BronzeEvents.Name],
@@ -184,10 +178,10 @@ func (p *StagedPlan) keep(before hourBefore, listing source.Listing, note bool) 
 			return 0
 		}
 	}
-	if len(chunk.Kept) > 0 {
-		chunks = append(chunks, chunk)
+	for _, places := range lake.Pieces(stay, keptChunkRows,
+		func(place int) int64 { return p.Good[place].Events + p.Good[place].Rejects }) {
+		p.Chunks = append(p.Chunks, Chunk{Kept: places})
 	}
-	p.Chunks = append(p.Chunks, chunks...)
 	return text
 }
 

@@ -1,6 +1,10 @@
 package hours
 
-import "github.com/versionlake/versionlake/lake"
+import (
+	"slices"
+
+	"github.com/versionlake/versionlake/lake"
+)
 
 // Sections is a run of section numbers, [From, To).
 type Sections struct {
@@ -20,23 +24,13 @@ func GroupSections(chunks []StagedChunk, size int64) []Sections {
 			sizes[section] += bytes
 		}
 	}
-	total := int64(0)
-	for _, bytes := range sizes {
-		total += bytes
-	}
-	share := lake.EvenShare(total, size)
 	var groups []Sections
-	group, waiting := Sections{}, int64(0)
-	for section, bytes := range sizes {
-		waiting += bytes
-		group.To = section + 1
-		if waiting >= share {
-			groups = append(groups, group)
-			group, waiting = Sections{From: group.To}, 0
+	from := 0
+	for _, piece := range lake.EvenPieces(sizes, size, func(bytes int64) int64 { return bytes }) {
+		if slices.Max(piece) > 0 { // the sections at the end may be empty
+			groups = append(groups, Sections{From: from, To: from + len(piece)})
 		}
-	}
-	if waiting > 0 {
-		groups = append(groups, group)
+		from += len(piece)
 	}
 	return groups
 }

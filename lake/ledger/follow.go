@@ -39,8 +39,9 @@ type Followed struct {
 
 // Follow finds how far what is made of several tables may follow their logs, so that each run of an hour is in all
 // of them or in none. A run commits one table after the other and the ledger last: only what the ledger says is over
-// may be followed, and nothing that was committed behind a run that is not.
-func Follow(ctx context.Context, l *lake.Lake, reached ...Reached) (f Followed, err error) {
+// may be followed, and nothing that was committed behind a run that is not. Where upTo names runs, it ends with the last
+// of them that the logs have: what comes behind them is left for later.
+func Follow(ctx context.Context, l *lake.Lake, upTo []lake.Run, reached ...Reached) (f Followed, err error) {
 	// The ledger first: a run that it has is whole in what is read after it.
 	known, err := OpenLedger(ctx, l)
 	if err != nil {
@@ -63,11 +64,15 @@ func Follow(ctx context.Context, l *lake.Lake, reached ...Reached) (f Followed, 
 		}
 	}
 	all := slices.Concat(entries...)
-	if err := known.Learn(ctx, all); err != nil {
+	if err := known.learn(ctx, all); err != nil {
 		return f, err
 	}
-	f.HalfCommitted = UnsettledHours(all, known.Settled)
-	for i, cut := range SettledPrefix(known.Settled, entries...) {
+	f.HalfCommitted = unsettledHours(all, known.settled)
+	cuts := settledPrefix(known.settled, entries...)
+	if len(upTo) > 0 && !f.Lost {
+		cuts = endsOf(upTo, cuts, entries...)
+	}
+	for i, cut := range cuts {
 		f.Logs[i].To = f.Logs[i].From
 		if cut > 0 {
 			f.Logs[i].To = entries[i][cut-1].Snapshot
@@ -76,10 +81,10 @@ func Follow(ctx context.Context, l *lake.Lake, reached ...Reached) (f Followed, 
 	return f, nil
 }
 
-// SettledPrefix cuts logs so that every run is in whole or not at all: an hour commits its tables one after the
+// settledPrefix cuts logs so that every run is in whole or not at all: an hour commits its tables one after the
 // other, and gold must not see one without the other. A run is settled when the ledger has it, or a later run of
 // its hour.
-func SettledPrefix(settled settled, logs ...[]LogEntry) (cuts []int) {
+func settledPrefix(settled settled, logs ...[]LogEntry) (cuts []int) {
 	cuts = make([]int, len(logs))
 	for i, entries := range logs {
 		cuts[i] = len(entries)
@@ -91,13 +96,40 @@ func SettledPrefix(settled settled, logs ...[]LogEntry) (cuts []int) {
 		again = false
 		for i, entries := range logs {
 			for j, other := range logs {
-				if at := firstOf(entries[:cuts[i]], RunsIn(other[cuts[j]:])); at < cuts[i] {
+				if at := firstOf(entries[:cuts[i]], runsIn(other[cuts[j]:])); at < cuts[i] {
 					cuts[i], again = at, true
 				}
 			}
 		}
 	}
 	return cuts
+}
+
+// endsOf cuts logs behind the last entries of runs, or where they are cut already, so that every run is in all of them or
+// in none.
+func endsOf(runs []lake.Run, cuts []int, logs ...[]LogEntry) []int {
+	wanted := map[lake.Run]bool{}
+	for _, run := range runs {
+		wanted[run] = true
+	}
+	ends := make([]int, len(cuts))
+	for again := true; again; {
+		again = false
+		for i, entries := range logs {
+			end := ends[i]
+			for at := end; at < cuts[i]; at++ {
+				if slices.ContainsFunc(entries[at].Runs, func(run lake.Run) bool { return wanted[run] }) {
+					end = at + 1
+				}
+			}
+			for run := range runsIn(entries[ends[i]:end]) {
+				wanted[run] = true
+			}
+			again = again || end > ends[i]
+			ends[i] = end
+		}
+	}
+	return ends
 }
 
 // settled tells whether a run is over that committed to a table at a time, in milliseconds since 1970.
@@ -108,7 +140,7 @@ func (s settled) misses(entry LogEntry) bool {
 	return slices.ContainsFunc(entry.Runs, func(run lake.Run) bool { return !s(run, entry.committed) })
 }
 
-func RunsIn(entries []LogEntry) map[lake.Run]bool {
+func runsIn(entries []LogEntry) map[lake.Run]bool {
 	runs := map[lake.Run]bool{}
 	for _, entry := range entries {
 		for _, run := range entry.Runs {
@@ -127,8 +159,8 @@ func firstOf(entries []LogEntry, runs map[lake.Run]bool) int {
 	return len(entries)
 }
 
-// UnsettledHours names the hours whose runs are under way, or were given up half-way.
-func UnsettledHours(entries []LogEntry, settled settled) []string {
+// unsettledHours names the hours whose runs are under way, or were given up half-way.
+func unsettledHours(entries []LogEntry, settled settled) []string {
 	var hours []string
 	for _, entry := range entries {
 		for _, run := range entry.Runs {
@@ -167,18 +199,18 @@ func OpenLedger(ctx context.Context, l *lake.Lake) (*ledger, error) {
 	return known, nil
 }
 
-// Settled tells whether a run is over.
-func (k *ledger) Settled(run lake.Run, committed int64) bool {
+// settled tells whether a run is over.
+func (k *ledger) settled(run lake.Run, committed int64) bool {
 	end, ended := k.lastEnd[run.Hour]
 	return k.runs[run] || ended && end > committed
 }
 
-// Learn reads the rows of runs whose snapshots may have been expired.
-func (k *ledger) Learn(ctx context.Context, entries []LogEntry) error {
+// learn reads the rows of runs whose snapshots may have been expired.
+func (k *ledger) learn(ctx context.Context, entries []LogEntry) error {
 	first, last := telemetry.Hour(math.MaxInt64), telemetry.Hour(math.MinInt64)
 	for _, entry := range entries {
 		for _, run := range entry.Runs {
-			if !k.Settled(run, entry.committed) && entry.committed <= k.since {
+			if !k.settled(run, entry.committed) && entry.committed <= k.since {
 				first, last = min(first, run.Hour), max(last, run.Hour)
 			}
 		}
@@ -219,10 +251,10 @@ func (k *ledger) EndedBefore(ctx context.Context, loaded *table.Table,
 	for i := range entries {
 		entries[i].Runs = slices.DeleteFunc(entries[i].Runs, func(run lake.Run) bool { return run.Hour != hour })
 	}
-	if err := k.Learn(ctx, entries); err != nil {
+	if err := k.learn(ctx, entries); err != nil {
 		return 0, false, err
 	}
-	first := slices.IndexFunc(entries, settled(k.Settled).misses)
+	first := slices.IndexFunc(entries, settled(k.settled).misses)
 	if first < 0 {
 		return lake.HeadOf(loaded), false, nil
 	}

@@ -20,7 +20,7 @@ func TestFollow(t *testing.T) {
 			hour := laketest.HourAt(t, "2022-05-27T05")
 			follow := func(reached ...ledger.Reached) ledger.Followed {
 				t.Helper()
-				followed, err := ledger.Follow(t.Context(), in.Lake, reached...)
+				followed, err := ledger.Follow(t.Context(), in.Lake, nil, reached...)
 				in.Must(err)
 				return followed
 			}
@@ -79,7 +79,7 @@ func TestFollowLost(t *testing.T) {
 	in.Put("27T05/a.tsv", laketest.Login("27T05:09", "s1", "p1"), laketest.Sighting("27T05:10", "s1", "1.0"))
 	in.Silver(laketest.HourAt(t, "2022-05-27T05"))
 	heads := reachedNow(t, in, []ledger.Reached{{Definition: lake.SilverSightings}, {Definition: lake.SilverBindings}})
-	followed, err := ledger.Follow(t.Context(), in.Lake, heads[0], ledger.Reached{lake.SilverBindings, 1})
+	followed, err := ledger.Follow(t.Context(), in.Lake, nil, heads[0], ledger.Reached{lake.SilverBindings, 1})
 	in.Must(err)
 	if !followed.Lost {
 		t.Error("nothing was lost")

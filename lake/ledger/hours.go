@@ -14,14 +14,6 @@ import (
 // HourUnknown is what a Finding says of an hour that the ledger did not know.
 const HourUnknown = "unknown"
 
-func FileOf(r *lake.FileRow, hour telemetry.Hour) File {
-	return File{
-		Hour: hour, Key: r.FileName, ETag: r.ETag, Size: r.Size, State: r.State, Error: r.Error, Note: r.Note,
-		Lines:  r.Lines,
-		Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased, RowsKept: r.RowsKept, RunID: r.RunID,
-	}
-}
-
 // Stays tells whether the present version of a file that left the source is kept. Of a bad file without rows
 // nothing is, unless the whole hour left: that keeps its state and its counts.
 func (r *File) Stays(nothingListed bool) bool {
@@ -106,6 +98,35 @@ func (r Hour) Stored() lake.HourRow {
 	}
 }
 
+// hourOf is a row of the table as an Hour: what Stored does, undone.
+func hourOf(r *lake.HourRow) Hour {
+	return Hour{
+		Hour: telemetry.HourOf(time.UnixMicro(r.HourStart)), RunID: r.RunID, State: r.State, Source: r.Source,
+		Files: r.Files, BadFiles: r.BadFiles, GoneFiles: r.GoneFiles, PassedOver: r.PassedOver, Bytes: r.Bytes,
+		Lines: r.Lines, Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased,
+		Silver: r.Silver, Sightings: r.Sightings, Bindings: r.Bindings, Rules: r.Rules, Changed: r.Changed,
+		StartedAt: time.UnixMicro(r.StartedAt).UTC(), FinishedAt: time.UnixMicro(r.FinishedAt).UTC(),
+	}
+}
+
+// Stored is the row as the table has it.
+func (r File) Stored() lake.FileRow {
+	return lake.FileRow{
+		FileName: r.Key, ETag: r.ETag, Size: r.Size, State: r.State, Error: r.Error, Note: r.Note, Lines: r.Lines,
+		Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased, RowsKept: r.RowsKept, RunID: r.RunID,
+		IngestDate: r.Hour.Date(), IngestHourOfDay: r.Hour.OfDay(),
+	}
+}
+
+// FileOf is a row of the table, of an hour, as a File: what Stored does, undone.
+func FileOf(r *lake.FileRow, hour telemetry.Hour) File {
+	return File{
+		Hour: hour, Key: r.FileName, ETag: r.ETag, Size: r.Size, State: r.State, Error: r.Error, Note: r.Note,
+		Lines: r.Lines, Events: r.Events, Rejects: r.Rejects, Blanks: r.Blanks, Erased: r.Erased, RowsKept: r.RowsKept,
+		RunID: r.RunID,
+	}
+}
+
 func (r File) leftOut() bool {
 	switch r.State {
 	case FileReplaced, FileRemoved, FileGone:
@@ -154,19 +175,9 @@ func RunsOf(ctx context.Context, l *lake.Lake, loaded *table.Table, from, to tel
 	}
 	var rows []Hour
 	for _, row := range stored {
-		hour := telemetry.HourOf(time.UnixMicro(row.HourStart))
-		if hour < from || hour >= to {
-			continue
+		if hour := hourOf(&row); from <= hour.Hour && hour.Hour < to {
+			rows = append(rows, hour)
 		}
-		rows = append(rows, Hour{
-			Hour: hour, RunID: row.RunID, State: row.State, Source: row.Source, Files: row.Files,
-			BadFiles:  row.BadFiles,
-			GoneFiles: row.GoneFiles, PassedOver: row.PassedOver,
-			Bytes: row.Bytes, Lines: row.Lines, Events: row.Events, Rejects: row.Rejects, Blanks: row.Blanks,
-			Erased: row.Erased, Silver: row.Silver,
-			Sightings: row.Sightings, Bindings: row.Bindings, Rules: row.Rules, Changed: row.Changed,
-			StartedAt: time.UnixMicro(row.StartedAt).UTC(), FinishedAt: time.UnixMicro(row.FinishedAt).UTC(),
-		})
 	}
 	slices.SortStableFunc(rows, func(a, b Hour) int {
 		if a.Hour != b.Hour {
