@@ -9,6 +9,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
@@ -48,7 +49,7 @@ func TestForgetOnServers(t *testing.T) {
 //nolint:cyclop,funlen // each branch is one thing that must hold after the erasure
 func testForget(t *testing.T, in *laketest.Ingester) {
 	hour := fillForgetWorld(in)
-	in.Daily()
+	upkeep.Daily(in)
 	before := in.GoldVersions()
 	if len(forgetting.Remains(in, laketest.Gone, laketest.GoneSession)) < 10 {
 		t.Fatal("the test's own scan finds nothing before")
@@ -85,7 +86,7 @@ func testForget(t *testing.T, in *laketest.Ingester) {
 	if differences, _ := checks.Verified(t, in.Lake); len(differences) > 0 {
 		t.Errorf("verify: %s", strings.Join(differences, "\n"))
 	}
-	in.Daily()
+	upkeep.Daily(in)
 	if differences, checked := checks.Verified(t, in.Lake); len(differences) > 0 ||
 		strings.Contains(strings.Join(checked.Notes, " "), "forgotten") {
 		t.Errorf("verify, once the daily aggregates have followed: %s %s", strings.Join(differences, "\n"),
