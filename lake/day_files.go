@@ -28,10 +28,11 @@ type HourRows struct {
 // PartOfFile is a data file of which only the rows of some hours count.
 type PartOfFile struct {
 	iceberg.DataFile
-	Hours   []int32 // of the day
+	day     telemetry.Hour // its first hour
+	Hours   []int32        // of the day
 	rows    int64
-	digests []string   // of what an hour was put together from
-	Whole   []HourRows // all parts of the file
+	digests []string      // of what an hour was put together from
+	Whole   []*PartOfFile // all parts of the file, each of one hour
 }
 
 func (p *PartOfFile) Count() int64 { return p.rows }
@@ -102,16 +103,18 @@ func (l *Lake) ByHour(ctx context.Context, definition TableDefinition,
 		}
 	}
 	digests := digestsByHour(parsed)
-	day := FirstHour(first.Date())
+	whole := make([]*PartOfFile, 0, len(rows))
 	for _, hour := range slices.Sorted(maps.Keys(rows)) {
-		part := &PartOfFile{DataFile: file, Hours: []int32{hour}, rows: rows[hour], digests: digests[hour]}
+		part := &PartOfFile{DataFile: file, day: FirstHour(first.Date()), Hours: []int32{hour}, rows: rows[hour],
+			digests: digests[hour]}
 		if len(part.digests) == 0 {
 			part.digests = []string{Digest(file.FilePath())}
 		}
-		hours = append(hours, HourRows{day + telemetry.Hour(hour), part})
+		whole = append(whole, part)
 	}
-	for _, each := range hours {
-		each.File.(*PartOfFile).Whole = hours
+	for _, part := range whole {
+		part.Whole = whole
+		hours = append(hours, part.hourRows())
 	}
 	return hours, nil
 }
@@ -136,7 +139,7 @@ func JoinParts(hours map[telemetry.Hour][]HourRows) (files []iceberg.DataFile) {
 
 // Joined is several parts of a file as one.
 func Joined(parts []*PartOfFile) *PartOfFile {
-	one := &PartOfFile{DataFile: parts[0].DataFile, Whole: parts[0].Whole}
+	one := &PartOfFile{DataFile: parts[0].DataFile, day: parts[0].day, Whole: parts[0].Whole}
 	for _, part := range parts {
 		one.Hours, one.rows = append(one.Hours, part.Hours...), one.rows+part.rows
 	}
@@ -146,8 +149,8 @@ func Joined(parts []*PartOfFile) *PartOfFile {
 // Others is the part of a file that this is not; nil when this is all of it.
 func (p *PartOfFile) Others() *PartOfFile {
 	var others []*PartOfFile
-	for _, each := range p.Whole {
-		if part := each.File.(*PartOfFile); !p.has(part.Hours[0]) {
+	for _, part := range p.Whole {
+		if !p.has(part.Hours[0]) {
 			others = append(others, part)
 		}
 	}
@@ -158,10 +161,17 @@ func (p *PartOfFile) Others() *PartOfFile {
 }
 
 // Parts are the hours of a part.
-func (p *PartOfFile) Parts() []HourRows {
-	return slices.DeleteFunc(slices.Clone(p.Whole),
-		func(each HourRows) bool { return !p.has(each.File.(*PartOfFile).Hours[0]) })
+func (p *PartOfFile) Parts() (hours []HourRows) {
+	for _, part := range p.Whole {
+		if p.has(part.Hours[0]) {
+			hours = append(hours, part.hourRows())
+		}
+	}
+	return hours
 }
+
+// hourRows are the rows of a part of one hour.
+func (p *PartOfFile) hourRows() HourRows { return HourRows{p.day + telemetry.Hour(p.Hours[0]), p} }
 
 // HourFiles are the live files of an hour, or their parts that are of the hour.
 func (l *Lake) HourFiles(ctx context.Context, loaded *table.Table, hour telemetry.Hour,

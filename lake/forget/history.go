@@ -14,6 +14,7 @@ import (
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
+	"github.com/google/uuid"
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forgotten"
@@ -151,7 +152,7 @@ func (r *historyRewriter) run(erasure string) (location string, err error) {
 	if digits, _, ok := strings.Cut(path.Base(r.history.table.MetadataLocation()), "-"); ok {
 		version, _ = strconv.Atoi(digits)
 	}
-	location = fmt.Sprintf("%s/metadata/%05d-%s.metadata.json", r.lake.TableFolder(r.table), version+1, uniqueName())
+	location = fmt.Sprintf("%s/metadata/%05d-%s.metadata.json", r.lake.TableFolder(r.table), version+1, uuid.NewString())
 	return location, r.write(location, func(w *objects.Writer) error { _, err := w.Write(text); return err })
 }
 
@@ -223,7 +224,7 @@ func (r *historyRewriter) writeManifest(old iceberg.ManifestFile,
 	if spec == nil {
 		return nil, fmt.Errorf("there is no partition spec %d", old.PartitionSpecID())
 	}
-	object := fmt.Sprintf("%s/metadata/%s-m0.avro", r.lake.TableFolder(r.table), uniqueName())
+	object := fmt.Sprintf("%s/metadata/%s-m0.avro", r.lake.TableFolder(r.table), uuid.NewString())
 	return written, r.write(object, func(w *objects.Writer) error {
 		manifest, err := iceberg.NewManifestWriter(2, w, *spec, metadata.CurrentSchema(), old.SnapshotID())
 		if err != nil {
@@ -273,7 +274,7 @@ func (r *historyRewriter) list(snapshot int64) (manifests []iceberg.ManifestFile
 
 func (r *historyRewriter) writeList(id int64, parent *int64, sequence int64,
 	manifests []iceberg.ManifestFile) (object string, err error) {
-	object = fmt.Sprintf("%s/metadata/snap-%d-0-%s.avro", r.lake.TableFolder(r.table), id, uniqueName())
+	object = fmt.Sprintf("%s/metadata/snap-%d-0-%s.avro", r.lake.TableFolder(r.table), id, uuid.NewString())
 	return object, r.write(object, func(w *objects.Writer) error {
 		return iceberg.WriteManifestList(2, w, id, parent, &sequence, 0, manifests)
 	})
@@ -363,12 +364,6 @@ func (r *historyRewriter) count(snapshot int64, summary map[string]any) {
 			summary[key] = strconv.FormatInt(value, 10)
 		}
 	}
-}
-
-// uniqueName is in the form of a UUID, which readers of metadata expect in its name.
-func uniqueName() string {
-	a, b := rand.Uint64(), rand.Uint64()
-	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", a>>32, a>>16&0xffff, a&0xffff, b>>48, b&0xffffffffffff)
 }
 
 // swapMetadata points the catalog at other metadata, if it still points at what that was made from.
