@@ -6,6 +6,7 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/versionlake/versionlake/lake/tags"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -58,7 +59,7 @@ const (
 	SummaryRound     = "versionlake.round"
 	SummarySightings = "versionlake.sightings-snapshot"
 	SummaryBindings  = "versionlake.bindings-snapshot"
-	SummaryTags      = "versionlake.tags" // given with the commit: what moves a tag later on does not move this
-	// SummaryNewestHour is the last hour that a commit of gold shows, by itself or by those before it.
-	SummaryNewestHour = "versionlake.newest-hour"
+	// SummaryNewestHour is the last hour that the commit shows, by itself or by those before it.
+	SummaryNewestHour = tags.SummaryNewestHour
+	SummaryTags       = "versionlake.tags" // given with the commit: what moves a tag later on does not move this
 )

@@ -229,7 +229,10 @@ func (c *roundCommit) divideRuns(ctx context.Context, l *lake.Lake, runs []lake.
 
 // newestHour is the last hour that the commit shows, or that the snapshot shows which it follows.
 func (c *roundCommit) newestHour(loaded *table.Table, head int64) (newest telemetry.Hour, ok bool) {
-	newest, ok = lake.NewestHour(loaded, head)
+	if before := loaded.SnapshotByID(head); before != nil {
+		version := lake.VersionOf(loaded, *before)
+		newest, ok = version.NewestHour, version.ShowsHours
+	}
 	see := func(run lake.Run) {
 		if !ok || run.Hour > newest {
 			newest, ok = run.Hour, true

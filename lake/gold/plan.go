@@ -8,6 +8,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/versionkeys"
 )
 
@@ -104,7 +105,7 @@ func (s *stagedRound) groups(buckets []int) [][]int {
 		}
 		return bytes
 	}
-	return lake.EvenPieces(buckets, mergeGroupBytes, size)
+	return objects.EvenPieces(buckets, mergeGroupBytes, size)
 }
 
 // touchedBuckets notes gold's present files of the buckets that the runs touch; of all when gold is rebuilt.

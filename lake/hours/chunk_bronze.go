@@ -70,7 +70,7 @@ func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes
 		}
 		text += file.FileSizeBytes() * CompressedText
 	}
-	for _, files := range lake.Pieces(bronze, chunkBytes,
+	for _, files := range objects.Pieces(bronze, chunkBytes,
 		func(file lake.DataFile) int64 { return file.Size * CompressedText }) {
 		staged.Chunks = append(staged.Chunks, Chunk{Bronze: files})
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -178,7 +179,7 @@ func (p *StagedPlan) keep(before hourBefore, listing source.Listing, note bool) 
 			return 0
 		}
 	}
-	for _, places := range lake.Pieces(stay, keptChunkRows,
+	for _, places := range objects.Pieces(stay, keptChunkRows,
 		func(place int) int64 { return p.Good[place].Events + p.Good[place].Rejects }) {
 		p.Chunks = append(p.Chunks, Chunk{Kept: places})
 	}

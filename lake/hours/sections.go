@@ -3,7 +3,7 @@ package hours
 import (
 	"slices"
 
-	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/objects"
 )
 
 // Sections is a run of section numbers, [From, To).
@@ -26,7 +26,7 @@ func GroupSections(chunks []StagedChunk, size int64) []Sections {
 	}
 	var groups []Sections
 	from := 0
-	for _, piece := range lake.EvenPieces(sizes, size, func(bytes int64) int64 { return bytes }) {
+	for _, piece := range objects.EvenPieces(sizes, size, func(bytes int64) int64 { return bytes }) {
 		if slices.Max(piece) > 0 { // the sections at the end may be empty
 			groups = append(groups, Sections{From: from, To: from + len(piece)})
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/tags"
 	"github.com/versionlake/versionlake/terminal"
 )
 
@@ -68,7 +69,7 @@ func versionAsOf(ctx context.Context, l *lake.Lake, asOf string, stderr *termina
 	if err != nil {
 		return version, err
 	}
-	if hour, isHour := lake.HourOfTag(asOf); isHour && version.ShowsHours && version.NewestHour > hour {
+	if hour, isHour := tags.HourOf(asOf); isHour && version.ShowsHours && version.NewestHour > hour {
 		stderr.Printf("%s shows later hours, too, up to %s: the hour came, or was done again, after them\n", asOf,
 			version.NewestHour)
 	}

@@ -1,4 +1,4 @@
-package lake
+package objects
 
 // EvenPieces divides things, in their order, into as few even pieces of work as keep below about a size, so that no
 // small rest runs alone.
