@@ -32,8 +32,8 @@ func (c copies) before(other copies) bool {
 
 // trendCounts are what happened on a version's day on one device.
 type trendCounts struct {
-	users, versionUsers, serviceUsers, sessions                            int
-	ended, seconds, issues, fresh, upIn, downIn, upOut, downOut, installed int64
+	users, versionUsers, serviceUsers, sessions                 int
+	ended, seconds, issues, fresh, upIn, downIn, upOut, downOut int64
 }
 
 func (t *truth) versionTrend() (a answer) {
@@ -66,7 +66,8 @@ func (t *truth) versionTrend() (a answer) {
 		installed[of] += c.fresh + c.upIn + c.downIn - c.upOut - c.downOut
 		a.row(key.date, key.service, key.version, t.rank[key.release], key.device,
 			c.users, c.versionUsers, c.serviceUsers, part(c.serviceUsers, ofService[serviceDay{key.date, key.service}]),
-			c.sessions, c.ended, c.seconds, c.issues, c.fresh, c.upIn, c.downIn, c.upOut, c.downOut, 0, 0, installed[of])
+			c.sessions, c.ended, c.seconds, c.issues, c.fresh, c.upIn, c.downIn, c.upOut, c.downOut, 0, 0,
+			installed[of])
 	}
 	return a
 }

@@ -1,3 +1,3 @@
-// Package forget takes a user out of every version of every table, and proves it (docs/ARCHITECTURE.md, Erasure).
+// Package forget takes a user out of every version of every table, and proves it (docs/ERASURE.md).
 // Whose a row is, package forgotten says.
 package forget

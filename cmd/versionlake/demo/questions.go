@@ -51,7 +51,8 @@ ORDER BY users DESC, i.device`, d.facts.After, d.facts.Service), nil},
 		{"The versions day by day: such trends stay when the events themselves are dropped",
 			fmt.Sprintf(`SELECT date_utc, version, sum(version_users) AS users, round(sum(share), 2) AS share,
        sum(upgrades_in) AS upgrades_in, round(1000 * sum(issues) / sum(version_users)) AS issues_per_thousand,
-       round(sum(session_seconds) / nullif(sum(sessions_ended), 0) / 60) AS minutes_a_session, sum(installed) AS installed
+       round(sum(session_seconds) / nullif(sum(sessions_ended), 0) / 60) AS minutes_a_session,
+       sum(installed) AS installed
 FROM version_trend
 WHERE service = '%s'
 GROUP BY date_utc, version, version_rank
