@@ -152,7 +152,8 @@ func (r *historyRewriter) run(erasure string) (location string, err error) {
 	if digits, _, ok := strings.Cut(path.Base(r.history.table.MetadataLocation()), "-"); ok {
 		version, _ = strconv.Atoi(digits)
 	}
-	location = fmt.Sprintf("%s/metadata/%05d-%s.metadata.json", r.lake.TableFolder(r.table), version+1, uuid.NewString())
+	location = fmt.Sprintf("%s/metadata/%05d-%s.metadata.json", r.lake.TableFolder(r.table), version+1,
+		uuid.NewString())
 	return location, r.write(location, func(w *objects.Writer) error { _, err := w.Write(text); return err })
 }
 
