@@ -97,16 +97,32 @@ var WriterPools sync.Map
 
 func NewDataWriter[T any](l *Lake, definition TableDefinition, p Partition,
 	extra ...parquet.WriterOption) (*DataWriter[T], error) {
+	pool := new(sync.Pool)
+	if len(extra) == 0 { // what is said of one file must not be said of the next
+		pool = writerPool(definition.Name)
+	}
+	return newDataWriter[T](l, definition, p, pool, extra)
+}
+
+// NewRawWriter makes a writer of rows in Parquet's own form, see WriteRaw.
+func NewRawWriter(l *Lake, definition TableDefinition, p Partition) (*DataWriter[any], error) {
+	return newDataWriter[any](l, definition, p, writerPool(definition.Name+" raw"),
+		[]parquet.WriterOption{parquet.SchemaOf(definition.Row)})
+}
+
+func writerPool(name string) *sync.Pool {
+	pool, _ := WriterPools.LoadOrStore(name, new(sync.Pool))
+	return pool.(*sync.Pool)
+}
+
+func newDataWriter[T any](l *Lake, definition TableDefinition, p Partition, pool *sync.Pool,
+	extra []parquet.WriterOption) (*DataWriter[T], error) {
 	object, err := l.Objects.Create(l.dataFolder(definition, p))
 	if err != nil {
 		return nil, err
 	}
-	w := &DataWriter[T]{lake: l, definition: definition, partition: p, object: object, pool: new(sync.Pool),
+	w := &DataWriter[T]{lake: l, definition: definition, partition: p, object: object, pool: pool,
 		texts: OptionalTexts[T]()}
-	if len(extra) == 0 { // what is said of one file must not be said of the next
-		pool, _ := WriterPools.LoadOrStore(definition.Name, new(sync.Pool))
-		w.pool = pool.(*sync.Pool)
-	}
 	if free, ok := w.pool.Get().(*parquet.GenericWriter[T]); ok {
 		free.Reset(w)
 		w.rows = free

@@ -116,7 +116,7 @@ var (
 
 	TableDefinitions = []TableDefinition{
 		BronzeEvents, BronzeRejects, SilverEvents, SilverSightings, SilverBindings, GoldUsers, GoldVersions,
-		GoldVersionDaily, GoldEventDaily,
+		GoldEvents, GoldVersionDaily, GoldEventDaily,
 		OpsHours, OpsFiles, OpsFindings, OpsErasures,
 	}
 )
@@ -430,6 +430,8 @@ func icebergFields(row reflect.Type) []iceberg.NestedField {
 			nested.Type = iceberg.PrimitiveTypes.Int32
 		case kind.Kind() == reflect.Pointer && kind.Elem().Kind() == reflect.Bool, kind.Kind() == reflect.Bool:
 			nested.Type = iceberg.PrimitiveTypes.Bool
+		case kind.Kind() == reflect.Pointer && kind.Elem().Kind() == reflect.Float64:
+			nested.Type = iceberg.PrimitiveTypes.Float64
 		case kind.Kind() == reflect.Slice && kind.Elem().Kind() == reflect.Uint8:
 			nested.Type = iceberg.PrimitiveTypes.Binary
 		default:
