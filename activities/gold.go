@@ -34,7 +34,7 @@ type GoldRequest struct {
 	// Runs are those to be made visible, together, where they are not just Run.
 	Runs []lake.Run `json:"runs,omitempty"`
 	// Again are users to be made anew.
-	Again      *gold.Again `json:"again,omitempty"`
+	Again      *gold.Remake `json:"again,omitempty"`
 	WorkflowID string      `json:"workflow_id"`
 }
 
@@ -73,7 +73,7 @@ func roundOf(ctx context.Context) string {
 // PlanInput begins a round.
 type PlanInput struct {
 	// Again are users to be made anew, whether or not silver changed.
-	Again gold.Again `json:"again,omitzero"`
+	Again gold.Remake `json:"again,omitzero"`
 }
 
 // PlanUsers begins a round: it finds out which users follow from what changed in silver.

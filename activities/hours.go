@@ -51,6 +51,17 @@ type StagedHours struct {
 	Late  []string           `json:"late,omitempty"` // as in lake.StagedChunk
 }
 
+// RunsOf are the runs with these ids, each of all the hours.
+func RunsOf(hours []telemetry.Hour, ids ...string) []lake.Run {
+	runs := make([]lake.Run, 0, len(hours)*len(ids))
+	for _, id := range ids {
+		for _, hour := range hours {
+			runs = append(runs, lake.Run{Hour: hour, ID: id})
+		}
+	}
+	return runs
+}
+
 // LeftHour is an hour that can't go with others, and why.
 type LeftHour struct {
 	Hour telemetry.Hour `json:"hour"`

@@ -114,23 +114,14 @@ func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most i
 	if err != nil {
 		return plan, fmt.Errorf("list hour %s: %w", input.Hour, err)
 	}
-	stage := func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan,
-		error) {
-		return hours.StagePlan(ctx, a.Lake, a1, a2, a3, a4)
-	}
+	stage := hours.StagePlan
 	switch {
 	case input.RemoveGone:
-		stage = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan,
-			error) {
-			return hours.StageRemoval(ctx, a.Lake, a1, a2, a3, a4)
-		}
+		stage = hours.StageRemoval
 	case input.NoteGone:
-		stage = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan,
-			error) {
-			return hours.StageNote(ctx, a.Lake, a1, a2, a3, a4)
-		}
+		stage = hours.StageNote
 	}
-	if plan, err = stage(ctx, run, a.Source.String(), listing, chunks); err != nil {
+	if plan, err = stage(ctx, a.Lake, run, a.Source.String(), listing, chunks); err != nil {
 		return plan, fmt.Errorf("stage the plan of hour %s: %w", input.Hour, err)
 	}
 	if total+plan.Kept > most {

@@ -192,22 +192,27 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour,
 	if month.empty, err = ledger.SortEmpty(ctx, a.Lake, without, newest); err != nil {
 		return month, err
 	}
-	occupied := month.empty.Occupied
-	month.empty.Occupied = nil
-	for _, hour := range occupied {
-		finding, differs := ledger.CompareFiles(known[hour], source.Listing{}, input.RemoveGone)
-		if state := newest[hour].State; !differs && len(known[hour]) > 0 && state != "" && state != ledger.HourEmpty {
-			continue // all that it had is known to be gone, and stays
-		}
-		month.empty.Occupied = append(month.empty.Occupied, hour)
-		if finding.Hour, finding.FoundAt, finding.State = hour, now, newest[hour].State; finding.State == "" {
-			finding.State = ledger.HourUnknown
-		}
-		month.findings = append(month.findings, finding)
-	}
+	month.compareOccupied(known, newest, input.RemoveGone, now)
 	month.run = merge(month.run, month.empty.Occupied)
 	slices.SortFunc(month.findings, func(a, b ledger.Finding) int { return int(a.Hour - b.Hour) })
 	return month, nil
+}
+
+// compareOccupied compares hours without files that have rows; those that differ stay among the occupied ones.
+func (m *comparedMonth) compareOccupied(known map[telemetry.Hour][]ledger.File, newest map[telemetry.Hour]ledger.Hour,
+	removeGone bool, now time.Time) {
+	m.empty.Occupied = slices.DeleteFunc(m.empty.Occupied, func(hour telemetry.Hour) bool {
+		finding, differs := ledger.CompareFiles(known[hour], source.Listing{}, removeGone)
+		state := newest[hour].State
+		if !differs && len(known[hour]) > 0 && state != "" && state != ledger.HourEmpty {
+			return true // all that it had is known to be gone, and stays
+		}
+		if finding.Hour, finding.FoundAt, finding.State = hour, now, state; state == "" {
+			finding.State = ledger.HourUnknown
+		}
+		m.findings = append(m.findings, finding)
+		return false
+	})
 }
 
 // NoteNoHours makes a finding of a source in which not one folder of an hour is, once for as long as it stays the

@@ -11,7 +11,6 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
@@ -94,8 +93,14 @@ type SpanInput struct {
 	Layer string `json:"layer,omitempty"` // LayerBronze when empty
 }
 
+// Span are the hours in [From, To).
+type Span struct {
+	From telemetry.Hour `json:"from"`
+	To   telemetry.Hour `json:"to"`
+}
+
 // SpanHours finds the first and the last hour that the ledger has a row of, or, for LayerBronze, the source a file.
-func (a *Ingest) SpanHours(ctx context.Context, input SpanInput) (span gold.HourRange, err error) {
+func (a *Ingest) SpanHours(ctx context.Context, input SpanInput) (span Span, err error) {
 	defer keepAlive(ctx, nil)()
 	first, end := telemetry.HourOf(time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)), telemetry.HourOf(time.Date(9999, 12,
 		31, 0, 0, 0, 0, time.UTC))
@@ -123,7 +128,7 @@ func (a *Ingest) SpanHours(ctx context.Context, input SpanInput) (span gold.Hour
 	if len(hours) == 0 {
 		return span, nil
 	}
-	return gold.HourRange{From: slices.Min(hours), To: slices.Max(hours) + 1}, nil
+	return Span{From: slices.Min(hours), To: slices.Max(hours) + 1}, nil
 }
 
 // surveyRun names the rows that an attempt of a survey writes into the ledger.

@@ -22,6 +22,7 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
 	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 // outages are what may be away, how long it is, and from how large a range.
@@ -135,11 +136,11 @@ func (o outages) check(s *site) {
 // hoursDone is how far a range is.
 func hoursDone(t *testing.T, c client.Client, from, to telemetry.Hour) int {
 	t.Helper()
-	value, err := c.QueryWorkflow(t.Context(), workflows.RangeWorkflowID(from, to), "", workflows.ProgressQuery)
+	value, err := c.QueryWorkflow(t.Context(), ranges.RangeWorkflowID(from, to), "", workflows.ProgressQuery)
 	if err != nil {
 		return 0 // no worker has it yet
 	}
-	var progress workflows.HoursProgress
+	var progress ranges.Progress
 	if err := value.Get(&progress); err != nil {
 		t.Fatal(err)
 	}

@@ -175,29 +175,35 @@ func (p *plan) collect() {
 		if from < before && delays == 0 {
 			continue
 		}
-		for number := p.first(); number < w.Users; number += w.FilesPerHour {
-			u := w.user(number)
-			roll, slot, install, ok := w.start(&u, from)
-			if !ok {
-				continue
-			}
-			late, loginOnly := w.late(roll)
-			if late > 0 && w.due(from, late) == from {
-				late = 0 // the world ends before it could arrive late
-			}
-			switch {
-			case late == 0 && from >= before:
-				p.add(&u, roll, slot, install, from, punctual)
-			case late > 0 && loginOnly:
-				if from >= before {
-					p.add(&u, roll, slot, install, from, allButLogin)
-				}
-				if delays>>late&1 == 1 {
-					p.add(&u, roll, slot, install, from, onlyLogin)
-				}
-			case late > 0 && delays>>late&1 == 1:
-				p.add(&u, roll, slot, install, from, wholly)
-			}
+		p.collectFrom(from, from >= before, delays)
+	}
+}
+
+// collectFrom finds the sessions that started in an hour. near says that some of them may go on into the file's hour.
+func (p *plan) collectFrom(from telemetry.Hour, near bool, delays uint64) {
+	w := p.world
+	for number := p.first(); number < w.Users; number += w.FilesPerHour {
+		u := w.user(number)
+		roll, slot, install, ok := w.start(&u, from)
+		if !ok {
+			continue
+		}
+		late, loginOnly := w.late(roll)
+		if late > 0 && w.due(from, late) == from {
+			late = 0 // the world ends before it could arrive late
+		}
+		arrives := late > 0 && delays>>late&1 == 1
+		if near && late == 0 {
+			p.add(&u, roll, slot, install, from, punctual)
+		}
+		if near && late > 0 && loginOnly {
+			p.add(&u, roll, slot, install, from, allButLogin)
+		}
+		if arrives && loginOnly {
+			p.add(&u, roll, slot, install, from, onlyLogin)
+		}
+		if arrives && !loginOnly {
+			p.add(&u, roll, slot, install, from, wholly)
 		}
 	}
 }
@@ -236,6 +242,25 @@ const (
 	wholly                   // all of it, late
 )
 
+// events are the numbers of a session's events, from first to before end, of which a file gets a part.
+func (p *plan) events(s *session, from telemetry.Hour, part share) (first, end int) {
+	boundary := startMs(from + 1)
+	first, end = 0, s.lines
+	switch {
+	case part == onlyLogin:
+		return s.login, s.login + 1
+	case part == wholly:
+	case from == p.hour:
+		for end > 0 && s.time(end-1) >= boundary {
+			end--
+		}
+	default:
+		for first = int(max(0, (boundary-s.start)/s.slice-1)); first < s.lines && s.time(first) < boundary; first++ {
+		}
+	}
+	return first, end
+}
+
 func (p *plan) add(u *user, roll seed, slot int, install bool, from telemetry.Hour, part share) {
 	w := p.world
 	// Most sessions do not reach the next hour: that is told without making them.
@@ -247,20 +272,7 @@ func (p *plan) add(u *user, roll seed, slot int, install bool, from telemetry.Ho
 	if part == onlyLogin && s.login < 0 {
 		return
 	}
-	boundary := startMs(from + 1)
-	first, end := 0, s.lines
-	switch {
-	case part == onlyLogin:
-		first, end = s.login, s.login+1
-	case part == wholly:
-	case from == p.hour:
-		for end > 0 && s.time(end-1) >= boundary {
-			end--
-		}
-	default:
-		for first = int(max(0, (boundary-s.start)/s.slice-1)); first < s.lines && s.time(first) < boundary; first++ {
-		}
-	}
+	first, end := p.events(&s, from, part)
 	if first >= end {
 		return
 	}

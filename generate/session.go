@@ -223,7 +223,12 @@ func (s *session) event(w *world, n int, e *Event) {
 		e.Device = s.device.name
 		e.NamesDevice = kind == telemetry.KindDeviceInfo || (kind == telemetry.KindSoftwareVersion && !s.deviceByInfo)
 	}
-	switch kind {
+	s.details(n, now, roll, e)
+}
+
+// details are what only events of its kind say.
+func (s *session) details(n int, now int64, roll seed, e *Event) {
+	switch e.Kind {
 	case telemetry.KindSoftwareVersion:
 		e.Version = s.product.releases[s.rollout.running(now)].version
 	case telemetry.KindDeviceInfo:

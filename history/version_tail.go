@@ -237,30 +237,36 @@ func (t *tail) isSemver() bool {
 	return true
 }
 
-func (t *tail) word(p *part) {
+// meaning is what a word says, the text by which it is compared, and whether a number follows it at once.
+func (t *tail) meaning(p *part) (kind kindOfWord, text string, isCounted bool) {
 	known := words[p.text]
 	next := t.at + 1
-	isCounted := next < len(t.parts) && t.parts[next].separator == "" && t.parts[next].isNumber()
+	isCounted = next < len(t.parts) && t.parts[next].separator == "" && t.parts[next].isNumber()
 	if text := counted[p.text]; text != "" && isCounted && t.begins() {
-		known.kind, known.text = kindPre, text
+		return kindPre, text, isCounted
 	}
-	text := p.text
-	if known.text != "" {
-		text = known.text
+	if known.text == "" {
+		return known.kind, p.text, isCounted
 	}
+	return known.kind, known.text, isCounted
+}
+
+func (t *tail) word(p *part) {
+	kind, text, isCounted := t.meaning(p)
+	opens := t.begins() && p.separator == "-"
 	switch {
-	case known.kind == kindRelease:
+	case kind == kindRelease:
 	case p.text == "build" && !t.isIdentifier(p):
 		t.pre = false // 1.2.3 (build 456) is 1.2.3 (456)
-	case known.kind == kindPost && (isCounted || len(p.text) > 1):
+	case kind == kindPost && (isCounted || len(p.text) > 1):
 		t.post()
 	case t.tilde:
 		t.key = append(append(t.key, codeGlued, markWord), text...)
 		t.pre = true
 	case t.pre && t.dashed && p.separator == ".":
 		t.key = append(append(t.key, codeDot, markWord), text...)
-	case known.kind == kindPre, t.begins() && p.separator == "-":
-		t.dashed = t.dashed || t.begins() && p.separator == "-"
+	case kind == kindPre, opens:
+		t.dashed = t.dashed || opens
 		t.key = append(append(t.key, codeBefore, markWord), text...)
 		t.pre = true
 	case t.pre:

@@ -495,8 +495,8 @@ const (
 func TableName(loaded *table.Table) string { return strings.Join(loaded.Identifier(), ".") }
 
 var (
-	SightingTimeField = SilverSightings.FieldID("event_timestamp_utc")
-	BindingTimeField  = SilverBindings.FieldID("event_timestamp_utc")
+	EventTimeField   = SilverEvents.FieldID("event_timestamp_utc")
+	BindingTimeField = SilverBindings.FieldID("event_timestamp_utc")
 )
 
 // The columns of bronze that say where a line came from.

@@ -190,6 +190,15 @@ func (l *lookout) covers(g guess) bool {
 		func(layout Layout) bool { return layout.text == g.layout || layout.names(g.example) })
 }
 
+// addTo adds a guess whose layout can be read, and is none of the others'.
+func (g guess) addTo(guesses []guess) []guess {
+	known := slices.ContainsFunc(guesses, func(other guess) bool { return other.layout == g.layout })
+	if _, err := ParseLayout(g.layout); err != nil || known {
+		return guesses
+	}
+	return append(guesses, g)
+}
+
 // looking is a folder on the way, and what its path says of a layout.
 type looking struct {
 	folder, layout string
@@ -233,10 +242,7 @@ func (l *lookout) look(ctx context.Context, layout string, next field) (guesses 
 			case after != complete && child.depth < lookedDeep:
 				queue = append(queue, child)
 			case after == complete && (layout != "" || !l.covers(g)):
-				known := slices.ContainsFunc(guesses, func(other guess) bool { return other.layout == g.layout })
-				if _, err := ParseLayout(g.layout); err == nil && !known {
-					guesses = append(guesses, g)
-				}
+				guesses = g.addTo(guesses)
 			}
 		}
 	}

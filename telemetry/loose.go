@@ -32,10 +32,7 @@ func (p *Parser) parseLoose(e *Event) Reason {
 		return ReasonBody
 	}
 	l := loose{e: e, b: body, i: 1, closers: [MaxNesting]byte{'}'}}
-	for {
-		if l.next() == '}' {
-			break
-		}
+	for l.next() != '}' {
 		l.isKey = true
 		key, reason := l.value()
 		if reason != "" {
@@ -127,32 +124,27 @@ func (l *loose) token() ([]byte, Reason) {
 		return nil, reason
 	}
 	group, groupEnd, parts := -1, -1, 0 // the last pair of parentheses, and what it holds
+scan:
 	for l.i < len(l.b) {
-		c := l.b[l.i]
-		if endsToken[c] {
+		switch c := l.b[l.i]; {
+		case !endsToken[c], c == ':' && !l.isKey, c == '\\' && !l.isKey, c == ')', c == '<':
+			l.i++
+		case c == '(' || c == '[' || c == '{':
+			end, members, reason := l.group()
 			switch {
-			case c == ':' && !l.isKey, c == '\\' && !l.isKey, c == ')', c == '<':
-			case c == '(' || c == '[' || c == '{':
-				end, members, reason := l.group()
-				if reason != "" {
-					return nil, reason
-				}
-				if end > 0 {
-					group, groupEnd, parts = l.i, end, members
-					l.i = end
-					continue
-				}
-				if c != '(' {
-					return nil, ReasonBody
-				}
+			case reason != "":
+				return nil, reason
+			case end > 0:
+				group, groupEnd, parts = l.i, end, members
+				l.i = end
+			case c == '(': // it never closes, and is a letter
+				l.i++
 			default:
-				c = 0
+				return nil, ReasonBody
 			}
-			if c == 0 {
-				break
-			}
+		default:
+			break scan
 		}
-		l.i++
 	}
 	text := l.b[start:l.i]
 	text = text[:trimRight(text)]
@@ -207,6 +199,8 @@ func isCallable(text []byte) bool {
 
 // group passes over the brackets that begin at b[i], with the strings and brackets in them: where they end, and how
 // many members they have, one more than commas. An end of 0: they do not close. Reason: ReasonNesting.
+//
+//nolint:cyclop // nearly every byte changes the depth or whether all was blank: one machine, which reads best in one piece
 func (l *loose) group() (end, members int, reason Reason) {
 	if l.flatGroups {
 		return 0, 0, ""

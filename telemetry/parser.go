@@ -185,8 +185,8 @@ func (e *Event) cutAtTabs(line []byte) (timestamp []byte, ok bool) {
 	}
 	category, timestamp, service := line[:tabs[0]], line[tabs[0]+1:tabs[1]], line[tabs[1]+1:tabs[2]]
 	session, transaction, body := line[tabs[2]+1:tabs[3]], line[tabs[3]+1:tabs[4]], line[tabs[4]+1:]
-	if !(isTrim(category) && isTrim(timestamp) && isTrim(service) && isTrim(session) && isTrim(transaction) &&
-		isTrim(body)) {
+	if !isTrim(category) || !isTrim(timestamp) || !isTrim(service) || !isTrim(session) || !isTrim(transaction) ||
+		!isTrim(body) {
 		category, timestamp, service = trim(category), trim(timestamp), trim(service)
 		session, transaction, body = trim(session), trim(transaction), trim(body)
 	}

@@ -18,7 +18,7 @@ func parseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
 	hour, minute, second := clock&0xFF, clock>>24&0xFF, clock>>48&0xFF
 	t := text[10]
 	if !dateOK || !clockOK || text[8]-'0' > 9 || text[9]-'0' > 9 || t|0x20 != 't' && t != separator ||
-		year == 0 || month-1 > 11 || day-1 >= daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
+		!onCalendar(year, month, day, uint(hour), uint(minute), uint(second)) {
 		return parseLooseTimestamp(text, separator)
 	}
 	rest := text[19:]
@@ -76,17 +76,7 @@ const (
 // stands behind it: in brackets, or after a blank. One blank may stand before it. Blanks only where a field may hold
 // them.
 func parseOffset(text []byte, separator byte) (seconds int64, ok bool) {
-	if len(text) > 0 && text[0] == separator && separator == ' ' {
-		text = text[1:]
-	}
-	if n := len(text); n > 0 && text[n-1] == ']' {
-		if text = text[:max(bytes.IndexByte(text, '['), 0)]; len(text) == 0 {
-			return 0, false
-		}
-	}
-	if n := bytes.IndexByte(text, ' '); n > 0 && separator == ' ' && text[0] < 'A' && isZone(text[n+1:]) { // +0200 CEST
-		text = text[:n]
-	}
+	text = withoutZone(text, separator)
 	switch {
 	case len(text) == 1:
 		return 0, text[0]|0x20 == 'z'
@@ -95,33 +85,48 @@ func parseOffset(text []byte, separator byte) (seconds int64, ok bool) {
 	case len(text) < 3 || text[0] != '+' && text[0] != '-':
 		return 0, false
 	}
-	var parts [3]uint
-	digits, colons := text[1:], len(text) > 3 && text[3] == ':'
-	for i := range parts {
-		if i > 0 && colons && len(digits) > 0 {
-			if digits[0] != ':' {
-				return 0, false
-			}
-			digits = digits[1:]
-		} else if len(digits) == 0 {
-			break
-		}
-		if len(digits) < 2 {
-			return 0, false
-		}
-		if parts[i], ok = digits2(digits); !ok {
-			return 0, false
-		}
-		digits = digits[2:]
-	}
-	if len(digits) != 0 || parts[0] > 23 || parts[1] > 59 || parts[2] > 59 {
-		return 0, false
-	}
-	seconds = int64(parts[0])*3600 + int64(parts[1])*60 + int64(parts[2])
-	if text[0] == '-' {
+	if seconds, ok = parseClock(text[1:]); text[0] == '-' {
 		seconds = -seconds
 	}
-	return seconds, true
+	return seconds, ok
+}
+
+// withoutZone is an offset without the blank before it and the name of a zone behind it.
+func withoutZone(text []byte, separator byte) []byte {
+	if len(text) > 0 && text[0] == separator && separator == ' ' {
+		text = text[1:]
+	}
+	if n := len(text); n > 0 && text[n-1] == ']' {
+		text = text[:max(bytes.IndexByte(text, '['), 0)]
+	}
+	if n := bytes.IndexByte(text, ' '); n > 0 && separator == ' ' && text[0] < 'A' && isZone(text[n+1:]) { // +0200 CEST
+		text = text[:n]
+	}
+	return text
+}
+
+// parseClock reads hours, and perhaps minutes and seconds, with colons between all of them or none.
+func parseClock(text []byte) (seconds int64, ok bool) {
+	colons := len(text) > 2 && text[2] == ':'
+	for unit, most := int64(3600), uint(23); ; unit, most = unit/60, 59 {
+		if len(text) < 2 {
+			return 0, false
+		}
+		part, ok := digits2(text)
+		if !ok || part > most {
+			return 0, false
+		}
+		seconds += int64(part) * unit
+		if text = text[2:]; len(text) == 0 {
+			return seconds, true
+		}
+		if unit == 1 || colons && text[0] != ':' {
+			return 0, false
+		}
+		if colons {
+			text = text[1:]
+		}
+	}
 }
 
 // isZone tells a short name of a zone.
@@ -145,31 +150,14 @@ func parseLooseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
 		return 0, false
 	}
 	parts[0], text = year, text[4:]
-	dashes := len(text) > 0 && text[0] == '-'
-	colons := dashes
+	marks := len(text) > 0 && text[0] == '-'
 	part := 1
 	for ; part < len(parts); part++ {
-		var mark byte
-		switch {
-		case part == 3:
-			if len(text) == 0 || text[0]|0x20 != 't' && text[0] != separator {
-				return 0, false
-			}
-			text = text[1:]
-		case part < 3 && dashes:
-			mark = '-'
-		case part > 3 && colons:
-			mark = ':'
+		rest, more, ok := beforePart(text, part, marks, separator)
+		if !ok {
+			return 0, false
 		}
-		if mark != 0 {
-			if len(text) > 0 && text[0] != mark && part > 3 {
-				break // the time ends here
-			}
-			if len(text) == 0 || text[0] != mark {
-				return 0, false
-			}
-			text = text[1:]
-		} else if part > 3 && (len(text) == 0 || text[0]-'0' > 9) {
+		if text = rest; !more {
 			break
 		}
 		if len(text) < 2 {
@@ -180,8 +168,7 @@ func parseLooseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
 		}
 		text = text[2:]
 	}
-	if parts[0] == 0 || parts[1]-1 > 11 || parts[2]-1 >= daysIn(parts[0], parts[1]) || parts[3] > 23 || parts[4] > 59 ||
-		parts[5] > 59 {
+	if !onCalendar(parts[0], parts[1], parts[2], parts[3], parts[4], parts[5]) {
 		return 0, false
 	}
 	var fraction int64
@@ -193,6 +180,33 @@ func parseLooseTimestamp(text []byte, separator byte) (micros int64, ok bool) {
 		return 0, false
 	}
 	return instant(parts[0], parts[1], parts[2], int64(parts[3]*3600+parts[4]*60+parts[5])-offset, fraction)
+}
+
+// beforePart passes over what stands before a part of a date and time: the separator before the hour (part 3), else
+// a dash or a colon, or nothing in the basic form. more is false where minutes or seconds are left out.
+func beforePart(text []byte, part int, marks bool, separator byte) (rest []byte, more, ok bool) {
+	if part == 3 {
+		if len(text) == 0 || text[0]|0x20 != 't' && text[0] != separator {
+			return nil, false, false
+		}
+		return text[1:], true, true
+	}
+	if !marks {
+		return text, part < 3 || len(text) > 0 && text[0]-'0' <= 9, true
+	}
+	mark := byte('-')
+	if part > 3 {
+		mark = ':'
+	}
+	if len(text) == 0 || text[0] != mark {
+		return text, false, len(text) > 0 && part > 3
+	}
+	return text[1:], true, true
+}
+
+// onCalendar tells whether there is such a date and time.
+func onCalendar(year, month, day, hour, minute, second uint) bool {
+	return year > 0 && month-1 <= 11 && day-1 < daysIn(year, month) && hour <= 23 && minute <= 59 && second <= 59
 }
 
 // number4 reads the four digits that a text begins with.

@@ -65,11 +65,11 @@ func appendEscape(shown *strings.Builder, r rune, first byte, width int) {
 	case r == '\r':
 		shown.WriteString(`\r`)
 	case width <= 1: // a control character of ASCII, or a byte that is no UTF-8
-		shown.WriteString(fmt.Sprintf(`\x%02x`, first))
+		fmt.Fprintf(shown, `\x%02x`, first)
 	case r > 0xFFFF:
-		shown.WriteString(fmt.Sprintf(`\U%08x`, r))
+		fmt.Fprintf(shown, `\U%08x`, r)
 	default:
-		shown.WriteString(fmt.Sprintf(`\u%04x`, r))
+		fmt.Fprintf(shown, `\u%04x`, r)
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/versionlake/versionlake/process"
 )
 
 const postgresUser = "versionlake"
@@ -116,11 +118,11 @@ func startPostgresIn(dir, binaries string) (*url.URL, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	var lastErr error
-	for range startTries {
-		port, err := freePort()
+	var server *url.URL
+	err := process.Retry(func() error {
+		port, err := process.FreePort()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		// Tests need no durability; a socket's path could be longer than systems allow.
 		cmd := exec.Command(filepath.Join(binaries, "postgres"), "-D", data, "-h", "127.0.0.1",
@@ -129,17 +131,16 @@ func startPostgresIn(dir, binaries string) (*url.URL, error) {
 			"max_connections=200")
 		cmd.Dir = dir
 		asUnprivileged(cmd)
-		server := &url.URL{Scheme: "postgres", User: url.UserPassword(postgresUser, password), Host: loopback(port),
-			Path:     "/postgres",
-			RawQuery: "sslmode=disable"}
+		server = &url.URL{Scheme: "postgres", User: url.UserPassword(postgresUser, password),
+			Host: process.Loopback(port), Path: "/postgres", RawQuery: "sslmode=disable"}
 		// Only our own server knows the password, so one that took the port before it is not mistaken for it.
-		if _, err = start(cmd, dir,
-			func(ctx context.Context) error { return execSQL(ctx, *server, "SELECT 1") }); err == nil {
-			return server, nil
-		}
-		lastErr = err
+		_, err = start(cmd, dir, func(ctx context.Context) error { return execSQL(ctx, *server, "SELECT 1") })
+		return err
+	}, func(error) bool { return true })
+	if err != nil {
+		return nil, err
 	}
-	return nil, lastErr
+	return server, nil
 }
 
 func execSQL(ctx context.Context, server url.URL, statement string) error {

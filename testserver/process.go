@@ -8,122 +8,66 @@ package testserver
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/versionlake/versionlake/process"
 )
 
-const (
-	// most are up in a second or two, Trino in a dozen; other tests may keep the machine busy
-	startTimeout = 10 * time.Minute
-	pollInterval = 20 * time.Millisecond
-	startTries   = 5
-)
+// startTimeout is generous: most are up in a second or two, Trino in a dozen, but other tests may keep the machine busy.
+const startTimeout = 10 * time.Minute
 
-// process is a running server.
-type process struct {
-	cmd   *exec.Cmd
-	out   *tail
+// guarded is a server that runs, and ends with the test process, however that ends (on Unix).
+type guarded struct {
+	*process.Process
 	guard *guard
-	ended chan struct{} // closed when the process has ended
 }
 
-// start runs a command and returns once healthy returns nil. folder, if not empty, is removed should the test
-// process die.
-func start(cmd *exec.Cmd, folder string, healthy func(context.Context) error) (*process, error) {
-	p := &process{cmd: cmd, out: &tail{}, ended: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = p.out, p.out
-	if err := cmd.Start(); err != nil {
+// start runs a command and returns once up returns nil. folder, if not empty, is removed should the test process die.
+func start(cmd *exec.Cmd, folder string, up func(context.Context) error) (*guarded, error) {
+	out := &tail{}
+	cmd.Stdout, cmd.Stderr = out, out
+	running, err := process.Start(cmd)
+	if err != nil {
 		return nil, err
 	}
-	go func() {
-		cmd.Wait()
-		close(p.ended)
-	}()
-	var err error
-	if p.guard, err = startGuard(cmd.Process.Pid, folder); err != nil {
-		p.kill()
+	s := &guarded{Process: running}
+	if s.guard, err = startGuard(s.PID(), folder); err != nil {
+		s.Kill()
 		return nil, fmt.Errorf("start the guard of %s: %w", filepath.Base(cmd.Path), err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	for {
-		err = healthy(ctx)
-		select {
-		case <-p.ended:
-			p.kill()
-			return nil, fmt.Errorf("%s ended at once:\n%s", filepath.Base(cmd.Path), p.out)
-		case <-ctx.Done():
-			p.kill()
-			return nil, fmt.Errorf("%s is not up after %s: %w\n%s", filepath.Base(cmd.Path), startTimeout, err, p.out)
-		case <-time.After(pollInterval):
-		}
-		if err == nil {
-			return p, nil
-		}
+	// A guard that nobody holds is collected, and its standard input closed, which ends the server.
+	go func() {
+		<-s.Ended()
+		runtime.KeepAlive(s.guard)
+	}()
+	if err := s.AwaitUp(context.Background(), startTimeout, up); err != nil {
+		s.kill()
+		return nil, fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, out)
 	}
+	return s, nil
 }
 
-// kill ends the process at once, as a power cut would, and waits until it is gone.
-func (p *process) kill() {
-	if p.guard != nil {
-		p.guard.dismiss()
-	}
-	p.cmd.Process.Kill()
-	<-p.ended
+// kill ends the server at once, as a power cut would, and waits until it is gone.
+func (s *guarded) kill() {
+	s.guard.dismiss()
+	s.Kill()
 }
 
 // retry starts a server again, on other ports, when it could not start: another process may have taken a port
 // meanwhile.
 func retry(tb testing.TB, what string, try func() error) {
 	tb.Helper()
-	var err error
-	for range startTries {
-		if err = try(); err == nil {
-			return
-		}
+	if err := process.Retry(try, func(error) bool { return true }); err != nil {
+		tb.Fatalf("start %s, %v", what, err)
 	}
-	tb.Fatalf("start %s, %d times: %v", what, startTries, err)
 }
-
-var ports struct {
-	sync.Mutex
-	given map[int]bool
-}
-
-// freePort is a port that is free now, is below the range that systems give to outgoing connections, and is given
-// only once by this process.
-func freePort() (int, error) {
-	ports.Lock()
-	defer ports.Unlock()
-	if ports.given == nil {
-		ports.given = map[int]bool{}
-	}
-	for range 1000 {
-		port := 12000 + rand.IntN(20000)
-		if ports.given[port] {
-			continue
-		}
-		listener, err := net.Listen("tcp", loopback(port))
-		if err != nil {
-			continue
-		}
-		listener.Close()
-		ports.given[port] = true
-		return port, nil
-	}
-	return 0, errors.New("no free port on the loopback address")
-}
-
-func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // tool finds an installed program: named by an environment variable, in .tools/bin of this checkout, or on PATH.
 func tool(tb testing.TB, name, variable string) string {

@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/versionlake/versionlake/process"
 )
 
 // S3Server is a running S3 server that keeps its objects in a temporary folder.
@@ -29,12 +31,12 @@ func S3(tb testing.TB) S3Server {
 	dir := tb.TempDir()
 	s := S3Server{Region: "us-east-1", AccessKey: rand.Text(), SecretKey: rand.Text()}
 	retry(tb, "versitygw", func() error {
-		port, err := freePort()
+		port, err := process.FreePort()
 		if err != nil {
 			return err
 		}
-		s.Endpoint = "http://" + loopback(port)
-		cmd := exec.Command(program, "--port", loopback(port), "--region", s.Region, "--quiet", "posix", dir)
+		s.Endpoint = "http://" + process.Loopback(port)
+		cmd := exec.Command(program, "--port", process.Loopback(port), "--region", s.Region, "--quiet", "posix", dir)
 		cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.AccessKey, "ROOT_SECRET_KEY="+s.SecretKey)
 		// Only our own server knows the keys, so one that took the port before it is not mistaken for it.
 		p, err := start(cmd, "", func(ctx context.Context) error {

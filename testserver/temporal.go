@@ -15,6 +15,8 @@ import (
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
+
+	"github.com/versionlake/versionlake/process"
 )
 
 // searchAttributes are those that our workflows set.
@@ -30,7 +32,7 @@ type TemporalServer struct {
 	program      string
 	database     string
 	port, uiPort int
-	process      *process // nil while it is down
+	running      *guarded // nil while it is down
 }
 
 // Temporal starts a Temporal server that runs until the test ends, with the search attributes Hour and Status
@@ -44,13 +46,13 @@ func Temporal(tb testing.TB) *TemporalServer {
 		database:  filepath.Join(tb.TempDir(), "temporal.db"),
 	}
 	retry(tb, "temporal", func() (err error) {
-		if s.port, err = freePort(); err != nil {
+		if s.port, err = process.FreePort(); err != nil {
 			return err
 		}
-		if s.uiPort, err = freePort(); err != nil {
+		if s.uiPort, err = process.FreePort(); err != nil {
 			return err
 		}
-		s.Address, s.UI = loopback(s.port), "http://"+loopback(s.uiPort)
+		s.Address, s.UI = process.Loopback(s.port), "http://"+process.Loopback(s.uiPort)
 		return s.start()
 	})
 	tb.Cleanup(s.Kill)
@@ -60,7 +62,7 @@ func Temporal(tb testing.TB) *TemporalServer {
 // Start starts the server again after Kill, at the same address and with the state that it had.
 func (s *TemporalServer) Start() {
 	s.tb.Helper()
-	if s.process != nil {
+	if s.running != nil {
 		s.tb.Fatal("start temporal: it runs already")
 	}
 	retry(s.tb, "temporal again", s.start)
@@ -68,9 +70,9 @@ func (s *TemporalServer) Start() {
 
 // Kill ends the server as a crash would. It does nothing when the server is down.
 func (s *TemporalServer) Kill() {
-	if s.process != nil {
-		s.process.kill()
-		s.process = nil
+	if s.running != nil {
+		s.running.kill()
+		s.running = nil
 	}
 }
 
@@ -100,7 +102,7 @@ func (s *TemporalServer) start() error {
 	cmd := exec.Command(s.program, arguments...)
 	cmd.Env = append(os.Environ(), "HOME="+filepath.Dir(s.database))
 	var err error
-	s.process, err = start(cmd, "", s.healthy)
+	s.running, err = start(cmd, "", s.healthy)
 	return err
 }
 

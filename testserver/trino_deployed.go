@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/versionlake/versionlake/process"
 )
 
 // DeployedTrino starts a Trino that runs until the test ends, as in production: by its own launcher, with a
@@ -17,7 +19,7 @@ func DeployedTrino(tb testing.TB,
 	install := TrinoInstall(tb)
 	dir := tb.TempDir()
 	etc := filepath.Join(dir, "etc")
-	port, err := freePort()
+	port, err := process.FreePort()
 	if err != nil {
 		tb.Fatal(err)
 	}

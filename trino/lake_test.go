@@ -44,7 +44,7 @@ func newWorldIn(t testing.TB, config trino.Lake) *world {
 	var err error
 	w.Lake, err = lake.Open(t.Context(), lake.Config{Catalog: w.config.Catalog, Warehouse: w.config.Warehouse})
 	require.NoError(t, err)
-	t.Cleanup(func() { w.Lake.Close() })
+	t.Cleanup(func() { w.Close() })
 	w.source, err = source.Open(t.Context(), w.folder)
 	require.NoError(t, err)
 	w.trino = testserver.TrinoDB(t, w.config)
@@ -115,7 +115,7 @@ func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, erro
 
 func (w *world) gold(ctx context.Context, runs ...lake.Run) error {
 	w.runs++
-	plan, err := gold.PlanUsers(ctx, w.Lake, fmt.Sprintf("round%05d", w.runs), gold.Again{}, func(int64) {})
+	plan, err := gold.PlanUsers(ctx, w.Lake, fmt.Sprintf("round%05d", w.runs), gold.Remake{}, func(int64) {})
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,12 +17,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/versionlake/versionlake/process"
 )
 
 const (
 	startTimeout = 10 * time.Minute // a quarter of one, on a machine that is not busy
 	stopTimeout  = 30 * time.Second
-	startTries   = 5 // another process may take a port between its choice and its use
 	pollInterval = 100 * time.Millisecond
 )
 
@@ -68,12 +68,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, "tmp"), 0o755); err != nil {
 		return nil, fmt.Errorf("make the folder of Trino: %w", err)
 	}
-	for try := 1; ; try++ {
-		server, err := start(ctx, o)
-		if !errors.Is(err, errPortTaken) || o.Port != 0 || try == startTries {
-			return server, err
-		}
-	}
+	var server *Server
+	err := process.Retry(func() (err error) {
+		server, err = start(ctx, o)
+		return err
+	}, func(err error) bool { return o.Port == 0 && errors.Is(err, errPortTaken) })
+	return server, err
 }
 
 var errPortTaken = errors.New("the port is taken")
@@ -86,11 +86,11 @@ func start(ctx context.Context, o Options) (_ *Server, err error) {
 	}
 	defer lock.Close()
 	if o.Port == 0 {
-		if o.Port, err = freePort(); err != nil {
+		if o.Port, err = process.FreePort(); err != nil {
 			return nil, err
 		}
 	}
-	s := &Server{URL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port)), Dir: o.Dir}
+	s := &Server{URL: "http://" + process.Loopback(o.Port), Dir: o.Dir}
 	if err := s.configure(o); err != nil {
 		return nil, err
 	}
@@ -102,18 +102,21 @@ func start(ctx context.Context, o Options) (_ *Server, err error) {
 	cmd := s.command(o)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{lock}
-	if err := cmd.Start(); err != nil {
+	running, err := process.Start(cmd)
+	if err != nil {
 		return nil, fmt.Errorf("start Trino: %w", err)
 	}
-	s.PID = cmd.Process.Pid
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	s.PID = running.PID()
 	// At once: who looks for it finds it while it starts, too.
 	if err = s.remember(); err == nil {
-		err = s.awaitAnswer(ctx, ended)
+		err = running.AwaitUp(ctx, startTimeout, s.Ready)
+	}
+	if errors.Is(err, process.ErrEnded) {
+		err = fmt.Errorf("%w: %w", err, s.reason())
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start Trino: %w; its log is %s", err, s.LogFile()), cmd.Process.Kill())
+		running.Kill()
+		return nil, fmt.Errorf("start Trino: %w; its log is %s", err, s.LogFile())
 	}
 	return s, nil
 }
@@ -176,24 +179,6 @@ func (s *Server) command(o Options) *exec.Cmd {
 		cmd.SysProcAttr = ownSession()
 	}
 	return cmd
-}
-
-func (s *Server) awaitAnswer(ctx context.Context, ended <-chan error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("it does not answer after %s", startTimeout))
-	defer cancel()
-	for {
-		err := s.Ready(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case err := <-ended:
-			return fmt.Errorf("it ended at once (%w): %w", err, s.reason())
-		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), err)
-		case <-time.After(pollInterval):
-		}
-	}
 }
 
 // Ready is nil when the server has started and takes queries.
@@ -277,11 +262,11 @@ func Running(dir string) (*Server, error) {
 
 // Stop ends the server and waits until it is gone.
 func (s *Server) Stop() error {
-	process, err := os.FindProcess(s.PID)
+	running, err := os.FindProcess(s.PID)
 	if err != nil {
 		return fmt.Errorf("stop Trino: %w", err)
 	}
-	if err := terminate(process); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := terminate(running); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop Trino, process %d: %w", s.PID, err)
 	}
 	lock, patience := filepath.Join(s.Dir, lockFile), time.Now().Add(stopTimeout)
@@ -294,17 +279,8 @@ func (s *Server) Stop() error {
 			return os.Remove(filepath.Join(s.Dir, stateFile))
 		}
 		if time.Now().After(patience) {
-			process.Kill()
+			running.Kill()
 		}
 		time.Sleep(pollInterval)
 	}
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }

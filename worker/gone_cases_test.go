@@ -17,7 +17,7 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
 	"github.com/versionlake/versionlake/worker"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
 )
 
 // The case of three hours of two users: kim runs 1.05, 1.06 and 1.07, lee 2.00.
@@ -166,8 +166,8 @@ func (l *local) goneCase(t *testing.T, s goneSource, change func(goneSource) str
 		case "reprocess":
 			_, err = l.reprocess(t.Context(), "range", from, to)
 		case "ingest":
-			err = l.start(t.Context(), "hour", workflows.IngestHour,
-				workflows.IngestInput{Hour: "2022-05-27T06"}).Get(t.Context(), nil)
+			err = l.start(t.Context(), "hour", ingest.IngestHour,
+				ingest.HourInput{Hour: "2022-05-27T06"}).Get(t.Context(), nil)
 		}
 		if fails != "" {
 			require.ErrorContains(t, err, fails)

@@ -19,7 +19,8 @@ import (
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/worker"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 // users is all of gold, a user a line.
@@ -59,10 +60,10 @@ func (l *local) snapshots(t *testing.T) map[string]int {
 }
 
 func reconcileRange(t *testing.T, l *local, from, to telemetry.Hour,
-	removeGone bool) (result workflows.ReconcileProgress, err error) {
+	removeGone bool) (result ranges.ReconcileProgress, err error) {
 	t.Helper()
-	input := workflows.ReconcileInput{From: from.String(), To: to.String(), Degraded: true, RemoveGone: removeGone}
-	err = l.start(t.Context(), "reconcile", workflows.Reconcile, input).Get(t.Context(), &result)
+	input := ranges.ReconcileInput{From: from.String(), To: to.String(), Degraded: true, RemoveGone: removeGone}
+	err = l.start(t.Context(), "reconcile", ranges.Reconcile, input).Get(t.Context(), &result)
 	return result, err
 }
 
@@ -120,16 +121,16 @@ func TestTenOfADaysHoursGone(t *testing.T) {
 	l.awaitClosed(t, 3, "WorkflowType = 'ScheduledHour' AND ExecutionStatus = 'Completed'")
 	same("the hourly schedule")
 	for _, layer := range []string{"bronze", "silver", "gold"} {
-		var result workflows.HoursProgress
-		input := workflows.ReprocessInput{From: first.String(), To: (first + 24).String(), Layer: layer}
-		require.NoError(t, l.start(t.Context(), "range-"+layer, workflows.ReprocessRange, input).Get(t.Context(),
+		var result ranges.Progress
+		input := ranges.ReprocessInput{From: first.String(), To: (first + 24).String(), Layer: layer}
+		require.NoError(t, l.start(t.Context(), "range-"+layer, ranges.ReprocessRange, input).Get(t.Context(),
 			&result))
 		require.Zero(t, result.Failed+result.Empty)
 		same("reprocess from " + layer)
 	}
 
-	input := workflows.ReconcileInput{Last: "48h", RemoveGone: true}
-	require.ErrorContains(t, l.start(t.Context(), "never", workflows.Reconcile, input).Get(t.Context(), nil),
+	input := ranges.ReconcileInput{Last: "48h", RemoveGone: true}
+	require.ErrorContains(t, l.start(t.Context(), "never", ranges.Reconcile, input).Get(t.Context(), nil),
 		"no schedule")
 	removed, err := reconcileRange(t, l, first, first+24, true)
 	require.NoError(t, err)
@@ -167,13 +168,13 @@ func TestSourceWithoutHours(t *testing.T) {
 		_, err = reconcileRange(t, l, first, first+24, removeGone)
 		require.ErrorContains(t, err, l.dir)
 		require.ErrorContains(t, err, "Nothing was changed")
-		for _, input := range []workflows.ReprocessInput{{From: first.String(), To: (first + 3).String()}, {}} {
+		for _, input := range []ranges.ReprocessInput{{From: first.String(), To: (first + 3).String()}, {}} {
 			input.RemoveGone = removeGone
-			err := l.start(t.Context(), "range", workflows.ReprocessRange, input).Get(t.Context(), nil)
+			err := l.start(t.Context(), "range", ranges.ReprocessRange, input).Get(t.Context(), nil)
 			require.ErrorContains(t, err, "Nothing was changed")
 		}
-		input := workflows.IngestInput{Hour: first.String(), RemoveGone: removeGone}
-		require.ErrorContains(t, l.start(t.Context(), "hour", workflows.IngestHour, input).Get(t.Context(), nil),
+		input := ingest.HourInput{Hour: first.String(), RemoveGone: removeGone}
+		require.ErrorContains(t, l.start(t.Context(), "hour", ingest.IngestHour, input).Get(t.Context(), nil),
 			"Nothing was changed")
 	}
 	findings, err := ledger.Findings(t.Context(), l.lake)
@@ -193,8 +194,8 @@ func TestSourceWithoutHours(t *testing.T) {
 			Backfill: []client.ScheduleBackfill{{Start: first.Start(), End: (first + 2).Start()}},
 		}))
 	l.awaitClosed(t, 2, "WorkflowType = 'ScheduledHour' AND ExecutionStatus = 'Completed'")
-	await := workflows.AwaitInput{Hour: (first + 4).String(), Until: time.Now()}
-	require.NoError(t, l.start(t.Context(), "await", workflows.AwaitHour, await).Get(t.Context(), nil))
+	await := ingest.AwaitInput{Hour: (first + 4).String(), Until: time.Now()}
+	require.NoError(t, l.start(t.Context(), "await", ingest.AwaitHour, await).Get(t.Context(), nil))
 	statusNow, err := status.Read(t.Context(), l.lake)
 	require.NoError(t, err)
 	require.Contains(t, statusNow.NoHours, l.dir)

@@ -9,6 +9,8 @@ import (
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 func TestHourEndToEnd(t *testing.T) {
@@ -74,14 +76,14 @@ func TestManyChunks(t *testing.T) {
 	l.write(first, "small.tsv", sighting(first, 1, "p1", "9.9"))
 	l.ingest(t.Context(), first)
 
-	var result workflows.IngestResult
-	run := l.start(t.Context(), workflows.HourWorkflowID(first), workflows.IngestHour,
-		workflows.IngestInput{Hour: first.String(), ChunkBytes: 4096, Parallel: 3})
+	var result ingest.HourResult
+	run := l.start(t.Context(), ingest.HourWorkflowID(first), ingest.IngestHour,
+		ingest.HourInput{Hour: first.String(), ChunkBytes: 4096, Parallel: 3})
 	require.NoError(t, run.Get(t.Context(), &result))
 	require.Equal(t, int64(501), result.Hour.Lines)
 	value, err := l.client.QueryWorkflow(t.Context(), run.GetID(), "", workflows.ProgressQuery)
 	require.NoError(t, err)
-	var progress workflows.IngestProgress
+	var progress ingest.HourProgress
 	require.NoError(t, value.Get(&progress))
 	require.Greater(t, progress.Chunks, 10)
 	require.Equal(t, progress.Chunks, progress.ChunksDone)
@@ -93,9 +95,9 @@ func TestManyChunks(t *testing.T) {
 func TestBadInputSaysWhatToDo(t *testing.T) {
 	l := startLocal(t)
 	l.work(t)
-	run := l.start(t.Context(), "hour-wrong", workflows.IngestHour, workflows.IngestInput{Hour: "27 May, 5 o'clock"})
+	run := l.start(t.Context(), "hour-wrong", ingest.IngestHour, ingest.HourInput{Hour: "27 May, 5 o'clock"})
 	require.ErrorContains(t, run.Get(t.Context(), nil), "2022-05-27T05")
-	run = l.start(t.Context(), "range-wrong", workflows.ReprocessRange,
-		workflows.ReprocessInput{From: "2022-05-27T05", To: "2022-05-27T05"})
+	run = l.start(t.Context(), "range-wrong", ranges.ReprocessRange,
+		ranges.ReprocessInput{From: "2022-05-27T05", To: "2022-05-27T05"})
 	require.ErrorContains(t, run.Get(t.Context(), nil), "exclusive")
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 // unsteady is a source of which a file changes as soon as it is read, once.
@@ -49,14 +49,14 @@ func TestHoursTogether(t *testing.T) {
 		l.write(changed, "a.tsv", sighting(changed, 1, "p1", "3.0"), sighting(changed, 2, "p4", "4.0"))
 	}}
 	l.work(t)
-	var result workflows.HoursProgress
-	input := workflows.ReprocessInput{From: first.String(), To: (first + hours + 2).String(), Parallel: 2}
-	run := l.start(t.Context(), "range", workflows.ReprocessRange, input)
+	var result ranges.Progress
+	input := ranges.ReprocessInput{From: first.String(), To: (first + hours + 2).String(), Parallel: 2}
+	run := l.start(t.Context(), "range", ranges.ReprocessRange, input)
 	require.NoError(t, run.Get(t.Context(), &result))
 	require.Len(t, result.LeftOut, 1)
 	require.Contains(t, result.LeftOut[0], torn.Folder()+"/b.tsv.gz: corrupt")
 	result.LeftOut = nil
-	require.Equal(t, workflows.HoursProgress{
+	require.Equal(t, ranges.Progress{
 		Hours: hours + 2, Done: hours + 2, Ran: hours, Empty: 2, Degraded: 1, Lines: 3*hours - 1 + 40_001,
 		Rejects: hours - 1,
 	}, result)
@@ -81,7 +81,7 @@ func TestHoursTogether(t *testing.T) {
 
 	// Silver from bronze, likewise.
 	input.Layer, input.To = "silver", (first + hours).String()
-	run = l.start(t.Context(), "range-silver", workflows.ReprocessRange, input)
+	run = l.start(t.Context(), "range-silver", ranges.ReprocessRange, input)
 	require.NoError(t, run.Get(t.Context(), &result))
 	require.Equal(t, hours, result.Done)
 	l.awaitClosed(t, 4, "WorkflowType = 'IngestHours' AND ExecutionStatus = 'Completed'")

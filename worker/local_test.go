@@ -16,7 +16,7 @@ import (
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/worker"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
 )
 
 // local is a Temporal server, a worker, a lake and a source of their own.
@@ -113,11 +113,11 @@ func (l *local) start(ctx context.Context, id string, workflow any, input any) c
 	return run
 }
 
-func (l *local) ingest(ctx context.Context, hour telemetry.Hour) workflows.IngestResult {
+func (l *local) ingest(ctx context.Context, hour telemetry.Hour) ingest.HourResult {
 	l.tb.Helper()
-	var result workflows.IngestResult
-	run := l.start(ctx, workflows.HourWorkflowID(hour), workflows.IngestHour,
-		workflows.IngestInput{Hour: hour.String()})
+	var result ingest.HourResult
+	run := l.start(ctx, ingest.HourWorkflowID(hour), ingest.IngestHour,
+		ingest.HourInput{Hour: hour.String()})
 	if err := run.Get(ctx, &result); err != nil {
 		l.tb.Fatalf("ingest %s: %v", hour, err)
 	}

@@ -18,7 +18,8 @@ import (
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/worker"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 // ledger maps the hours of the ledger to their states.
@@ -53,9 +54,9 @@ func (l *local) history(ctx context.Context, user string) []string {
 	return versions
 }
 
-func (l *local) reprocess(ctx context.Context, id string, from, to telemetry.Hour) (workflows.HoursProgress, error) {
-	var result workflows.HoursProgress
-	run := l.start(ctx, id, workflows.ReprocessRange, workflows.ReprocessInput{From: from.String(), To: to.String()})
+func (l *local) reprocess(ctx context.Context, id string, from, to telemetry.Hour) (ranges.Progress, error) {
+	var result ranges.Progress
+	run := l.start(ctx, id, ranges.ReprocessRange, ranges.ReprocessInput{From: from.String(), To: to.String()})
 	return result, run.Get(ctx, &result)
 }
 
@@ -149,7 +150,7 @@ func TestTriggeredSchedule(t *testing.T) {
 	require.NoError(t, handle.Trigger(t.Context(), client.ScheduleTriggerOptions{}))
 	l.awaitClosed(t, 1, "WorkflowType = 'ScheduledHour' AND ExecutionStatus = 'Completed'")
 	due := func(now time.Time) string {
-		return telemetry.HourOf(now.Add(-time.Hour - workflows.DefaultDelay)).String()
+		return telemetry.HourOf(now.Add(-time.Hour - ingest.DefaultDelay)).String()
 	}
 	for got := range l.ledger(t.Context()) {
 		require.Contains(t, []string{due(before), due(time.Now())}, got)
@@ -168,7 +169,7 @@ func TestRangeOfMonths(t *testing.T) {
 	result, err := l.reprocess(t.Context(), "range", from, to)
 	require.NoError(t, err)
 	hours := int(to - from)
-	require.Equal(t, workflows.HoursProgress{Hours: hours, Done: hours, Ran: 3, Empty: hours - 3, Lines: 3}, result)
+	require.Equal(t, ranges.Progress{Hours: hours, Done: hours, Ran: 3, Empty: hours - 3, Lines: 3}, result)
 	require.Len(t, l.ledger(t.Context()), hours)
 	require.Equal(t, []string{"1.0", "1.1", "1.2"}, l.history(t.Context(), "p1"))
 	versions, err := l.lake.Versions(t.Context())
@@ -197,15 +198,15 @@ func TestRangeResumes(t *testing.T) {
 	}
 	since := time.Now()
 	for i := range telemetry.Hour(3) {
-		run := l.start(t.Context(), workflows.HourWorkflowID(first+i), workflows.IngestHour,
-			workflows.IngestInput{Hour: (first + i).String(), LeaveGold: true})
+		run := l.start(t.Context(), ingest.HourWorkflowID(first+i), ingest.IngestHour,
+			ingest.HourInput{Hour: (first + i).String(), LeaveGold: true})
 		require.NoError(t, run.Get(t.Context(), nil))
 	}
-	var result workflows.HoursProgress
-	run := l.start(t.Context(), "range", workflows.ReprocessRange,
-		workflows.ReprocessInput{From: first.String(), To: (first + 8).String(), Since: since})
+	var result ranges.Progress
+	run := l.start(t.Context(), "range", ranges.ReprocessRange,
+		ranges.ReprocessInput{From: first.String(), To: (first + 8).String(), Since: since})
 	require.NoError(t, run.Get(t.Context(), &result))
-	require.Equal(t, workflows.HoursProgress{Hours: 8, Done: 8, Ran: 3, Empty: 2, Before: 3, Lines: 3}, result)
+	require.Equal(t, ranges.Progress{Hours: 8, Done: 8, Ran: 3, Empty: 2, Before: 3, Lines: 3}, result)
 	versions, err := l.lake.Versions(t.Context())
 	require.NoError(t, err)
 	require.Len(t, versions[0].Tags, 6)
@@ -220,19 +221,19 @@ func TestRangeByLayer(t *testing.T) {
 	l.ingest(t.Context(), first)
 	require.NoError(t, os.RemoveAll(filepath.Join(l.dir, "2022")))
 	for _, layer := range []string{activities.LayerSilver, activities.LayerGold} {
-		for hours, input := range []workflows.ReprocessInput{1: {Layer: layer},
+		for hours, input := range []ranges.ReprocessInput{1: {Layer: layer},
 			2: {Layer: layer, From: first.String(), To: (first + 2).String()}} {
 			if hours == 0 {
 				continue
 			}
-			var result workflows.HoursProgress
-			run := l.start(t.Context(), "range", workflows.ReprocessRange, input)
+			var result ranges.Progress
+			run := l.start(t.Context(), "range", ranges.ReprocessRange, input)
 			require.NoError(t, run.Get(t.Context(), &result))
 			require.Equal(t, hours, result.Done)
 		}
 		require.Equal(t, []string{"1.0", "1.1"}, l.history(t.Context(), "p1"))
 	}
-	run := l.start(t.Context(), workflows.HourWorkflowID(first+1), workflows.IngestHour,
-		workflows.IngestInput{Hour: (first + 1).String(), Layer: activities.LayerSilver})
+	run := l.start(t.Context(), ingest.HourWorkflowID(first+1), ingest.IngestHour,
+		ingest.HourInput{Hour: (first + 1).String(), Layer: activities.LayerSilver})
 	require.ErrorContains(t, run.Get(t.Context(), nil), "never ingested")
 }

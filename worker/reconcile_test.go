@@ -19,7 +19,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
 	"github.com/versionlake/versionlake/worker"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 // changeable is a source whose files a test writes and removes.
@@ -88,16 +89,16 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 	_, err := l.reprocess(t.Context(), "range", first, first+7)
 	require.NoError(t, err)
 
-	reconcile := func(degraded bool) (result workflows.ReconcileProgress) {
+	reconcile := func(degraded bool) (result ranges.ReconcileProgress) {
 		t.Helper()
-		run := l.start(t.Context(), "reconcile", workflows.Reconcile,
-			workflows.ReconcileInput{From: first.String(), To: (first + 10).String(), Degraded: degraded})
+		run := l.start(t.Context(), "reconcile", ranges.Reconcile,
+			ranges.ReconcileInput{From: first.String(), To: (first + 10).String(), Degraded: degraded})
 		require.NoError(t, run.Get(t.Context(), &result))
-		result.HoursProgress = workflows.HoursProgress{Hours: result.Hours, Done: result.Done, Ran: result.Ran,
+		result.Progress = ranges.Progress{Hours: result.Hours, Done: result.Done, Ran: result.Ran,
 			Empty: result.Empty, Degraded: result.Degraded}
 		return result
 	}
-	require.Equal(t, workflows.ReconcileProgress{HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Empty: 4}},
+	require.Equal(t, ranges.ReconcileProgress{Progress: ranges.Progress{Hours: 10, Done: 10, Empty: 4}},
 		reconcile(false),
 		"nothing changed, and three hours without files became known")
 	require.Len(t, l.ledger(t.Context()), 10)
@@ -110,8 +111,8 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 	files.remove(key(5, "b.tsv"))                                                     // one of two
 	files.write(key(8, "a.tsv"), line(8, 1, "1.8"))                                   // to an hour that had none
 	got := reconcile(false)
-	require.Equal(t, workflows.ReconcileProgress{
-		HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Ran: 6, Empty: 3}, Differ: 6, Added: 2, Changed: 2,
+	require.Equal(t, ranges.ReconcileProgress{
+		Progress: ranges.Progress{Hours: 10, Done: 10, Ran: 6, Empty: 3}, Differ: 6, Added: 2, Changed: 2,
 		Gone: 2, GoneHours: 2,
 	}, got)
 	require.Equal(t, []string{"1.0", "0.5", "2.1", "1.2", "1.25", "1.3", "1.4", "1.5", "1.6", "1.8"},
@@ -120,7 +121,7 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 	_, err = maintain.DropBefore(t.Context(), l.lake, ledger.LayerBronze, first+2, false)
 	require.NoError(t, err)
 	files.write(key(0, "later.tsv"), line(0, 40, "0.6"))
-	require.Equal(t, workflows.ReconcileProgress{HoursProgress: workflows.HoursProgress{Hours: 10, Done: 10, Empty: 3},
+	require.Equal(t, ranges.ReconcileProgress{Progress: ranges.Progress{Hours: 10, Done: 10, Empty: 3},
 		Dropped: 2}, reconcile(false),
 		"hours that were dropped can't come back")
 
@@ -147,7 +148,7 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 func TestReconcileSchedules(t *testing.T) {
 	l := startLocal(t)
 	l.work(t)
-	due := telemetry.HourOf(time.Now().Add(-workflows.DefaultDelay)) - 2
+	due := telemetry.HourOf(time.Now().Add(-ingest.DefaultDelay)) - 2
 	l.write(due, "a.tsv", sighting(due, 1, "p1", "1.0"))
 	options := worker.ScheduleOptions{ReconcileHourly: 6 * time.Hour, ReconcileDaily: 35 * 24 * time.Hour}
 	require.NoError(t, worker.EnsureReconcile(t.Context(), l.client, options))

@@ -25,7 +25,11 @@ import (
 	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/worker"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/erasure"
+	"github.com/versionlake/versionlake/workflows/ingest"
+	"github.com/versionlake/versionlake/workflows/maintenance"
+	"github.com/versionlake/versionlake/workflows/ranges"
+	"github.com/versionlake/versionlake/workflows/writers"
 )
 
 var update = flag.Bool("update", false, "record the histories of workflows/testdata anew")
@@ -57,43 +61,43 @@ func TestRecord(t *testing.T) {
 	first := hour(t, "2022-05-27T05")
 
 	l.write(first, "a.tsv", sighting(first, 10, "p1", "1.0"), sighting(first, 50, "p1", "1.2"), "not a line")
-	run := l.start(ctx, workflows.HourWorkflowID(first), workflows.IngestHour,
-		workflows.IngestInput{Hour: first.String(), ChunkBytes: 100, Parallel: 2})
+	run := l.start(ctx, ingest.HourWorkflowID(first), ingest.IngestHour,
+		ingest.HourInput{Hour: first.String(), ChunkBytes: 100, Parallel: 2})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "hour", run.GetID(), run.GetRunID())
 
-	run = l.start(ctx, workflows.HourWorkflowID(first+1), workflows.IngestHour,
-		workflows.IngestInput{Hour: (first + 1).String()})
+	run = l.start(ctx, ingest.HourWorkflowID(first+1), ingest.IngestHour,
+		ingest.HourInput{Hour: (first + 1).String()})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "hour-empty", run.GetID(), run.GetRunID())
 
-	run = l.start(ctx, "hour-wrong", workflows.IngestHour, workflows.IngestInput{Hour: "yesterday"})
+	run = l.start(ctx, "hour-wrong", ingest.IngestHour, ingest.HourInput{Hour: "yesterday"})
 	require.Error(t, run.Get(ctx, nil))
 	l.record(t, "hour-wrong", run.GetID(), run.GetRunID())
 
 	// Late for gold, which must rebuild the user.
 	l.write(first, "late.tsv", sighting(first, 30, "p1", "1.1"))
 	l.write(first+1, "b.tsv", sighting(first+1, 5, "p1", "1.2"))
-	run = l.start(ctx, "range", workflows.ReprocessRange,
-		workflows.ReprocessInput{From: first.String(), To: (first + 3).String(), Parallel: 1})
+	run = l.start(ctx, "range", ranges.ReprocessRange,
+		ranges.ReprocessInput{From: first.String(), To: (first + 3).String(), Parallel: 1})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "range", run.GetID(), run.GetRunID())
-	l.record(t, "hours", workflows.HoursWorkflowID([]telemetry.Hour{first, first + 1}), "")
+	l.record(t, "hours", ingest.HoursWorkflowID([]telemetry.Hour{first, first + 1}), "")
 	l.record(t, "gold", "gold", "")
 	l.recordDaily(t)
 
 	l.write(first+1, "late.tsv", sighting(first+1, 30, "p1", "1.3"))
-	run = l.start(ctx, "reconcile", workflows.Reconcile,
-		workflows.ReconcileInput{From: first.String(), To: (first + 3).String()})
+	run = l.start(ctx, "reconcile", ranges.Reconcile,
+		ranges.ReconcileInput{From: first.String(), To: (first + 3).String()})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "reconcile", run.GetID(), run.GetRunID())
 	l.recordCancelled(t)
 	l.recordScheduled(t)
 	l.recordMaintenance(t)
 
-	erasure, err := forget.BeginForget(ctx, l.lake, "p1")
+	hash, err := forget.BeginForget(ctx, l.lake, "p1")
 	require.NoError(t, err)
-	run = l.start(ctx, forgotten.ForgetName(erasure), workflows.ForgetUser, workflows.ForgetInput{Erasure: erasure})
+	run = l.start(ctx, forgotten.ForgetName(hash), erasure.ForgetUser, erasure.Input{Erasure: hash})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "forget", run.GetID(), run.GetRunID())
 }
@@ -104,7 +108,7 @@ func (l *local) recordDaily(t *testing.T) {
 	run, err := l.client.SignalWithStartWorkflow(ctx, activities.DailyWorkflowID, activities.DailySignal,
 		activities.DailyRequest{Now: true},
 		client.StartWorkflowOptions{ID: activities.DailyWorkflowID, TaskQueue: worker.TaskQueue},
-		activities.DailyWorkflow, workflows.DailyInput{})
+		activities.DailyWorkflow, writers.DailyInput{})
 	require.NoError(t, err)
 	var commit daily.Committed
 	require.NoError(t, run.Get(ctx, &commit))
@@ -121,8 +125,8 @@ func (l *local) recordCancelled(t *testing.T) {
 	for i := range telemetry.Hour(hours) {
 		l.write(first+i, "a.tsv", sighting(first+i, 1, "p1", "1.0"))
 	}
-	run := l.start(t.Context(), "range-cancelled", workflows.ReprocessRange,
-		workflows.ReprocessInput{From: first.String(), To: (first + hours).String(), Parallel: 1})
+	run := l.start(t.Context(), "range-cancelled", ranges.ReprocessRange,
+		ranges.ReprocessInput{From: first.String(), To: (first + hours).String(), Parallel: 1})
 	require.Eventually(t, func() bool { return len(l.ledger(t.Context())) > 5 }, time.Minute, 50*time.Millisecond)
 	require.NoError(t, l.client.CancelWorkflow(t.Context(), run.GetID(), ""))
 	var cancelled *temporal.CanceledError
@@ -149,8 +153,8 @@ func (l *local) recordScheduled(t *testing.T) {
 	l.record(t, "scheduled-early", l.find(t, "WorkflowType = 'ScheduledHour' AND `Hour` = '"+future.String()+"'"), "")
 	l.record(t, "await-waiting", "await-"+future.String(), "")
 
-	run := l.start(ctx, "await-past", workflows.AwaitHour,
-		workflows.AwaitInput{Hour: past.String(), Until: time.Now().Add(time.Second)})
+	run := l.start(ctx, "await-past", ingest.AwaitHour,
+		ingest.AwaitInput{Hour: past.String(), Until: time.Now().Add(time.Second)})
 	require.NoError(t, run.Get(ctx, nil))
 	l.record(t, "await", run.GetID(), run.GetRunID())
 }
@@ -159,7 +163,7 @@ func (l *local) recordScheduled(t *testing.T) {
 func (l *local) recordMaintenance(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, worker.EnsureSchedules(ctx, l.client,
-		worker.ScheduleOptions{Maintain: workflows.MaintainInput{KeepBronze: "87600h"}}))
+		worker.ScheduleOptions{Maintain: maintenance.Input{KeepBronze: "87600h"}}))
 	require.NoError(t, l.client.ScheduleClient().GetHandle(ctx, worker.MaintainScheduleID).Trigger(ctx,
 		client.ScheduleTriggerOptions{}))
 	l.awaitClosed(t, 1, "WorkflowType = 'ScheduledMaintenance' AND ExecutionStatus = 'Completed'")
@@ -168,13 +172,13 @@ func (l *local) recordMaintenance(t *testing.T) {
 	old := hour(t, "2022-05-27T05")
 	before, now := l.history(ctx, "p1"), hour(t, "2022-08-01T00")
 	l.write(now, "a.tsv", sighting(now, 10, "p2", "1.0"))
-	ingest := l.start(ctx, workflows.HourWorkflowID(now), workflows.IngestHour,
-		workflows.IngestInput{Hour: now.String()})
-	input := workflows.MaintainInput{DropBefore: (old + 2).Start().Format(time.RFC3339), SnapshotAge: "0s", Grace: "1m"}
-	run := l.start(ctx, workflows.MaintainWorkflowID, workflows.Maintain, input)
-	var result workflows.MaintainResult
+	latest := l.start(ctx, ingest.HourWorkflowID(now), ingest.IngestHour,
+		ingest.HourInput{Hour: now.String()})
+	input := maintenance.Input{DropBefore: (old + 2).Start().Format(time.RFC3339), SnapshotAge: "0s", Grace: "1m"}
+	run := l.start(ctx, maintenance.WorkflowID, maintenance.Maintain, input)
+	var result maintenance.Result
 	require.NoError(t, run.Get(ctx, &result))
-	require.NoError(t, ingest.Get(ctx, nil))
+	require.NoError(t, latest.Get(ctx, nil))
 	l.record(t, "maintain", run.GetID(), run.GetRunID())
 	steps := map[string]int64{}
 	for _, saving := range result.Savings {
@@ -184,12 +188,12 @@ func (l *local) recordMaintenance(t *testing.T) {
 	require.Greater(t, steps["expire snapshots"], int64(0), "%+v", result)
 	require.Equal(t, before, l.history(ctx, "p1"))
 
-	run = l.start(ctx, workflows.HourWorkflowID(old), workflows.IngestHour, workflows.IngestInput{Hour: old.String()})
+	run = l.start(ctx, ingest.HourWorkflowID(old), ingest.IngestHour, ingest.HourInput{Hour: old.String()})
 	err := run.Get(ctx, nil)
 	require.ErrorContains(t, err, "can't be ingested again")
 	l.record(t, "hour-dropped", run.GetID(), run.GetRunID())
 
-	run = l.start(ctx, workflows.MaintainWorkflowID, workflows.Maintain, workflows.MaintainInput{Grace: "a day"})
+	run = l.start(ctx, maintenance.WorkflowID, maintenance.Maintain, maintenance.Input{Grace: "a day"})
 	require.ErrorContains(t, run.Get(ctx, nil), "give a duration such as 48h")
 	l.record(t, "maintain-wrong", run.GetID(), run.GetRunID())
 }

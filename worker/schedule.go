@@ -10,7 +10,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
+	"github.com/versionlake/versionlake/workflows/maintenance"
 )
 
 // ScheduleID is the id of the hourly schedule.
@@ -21,12 +22,12 @@ const DefaultCatchup = 72 * time.Hour
 
 // ScheduleOptions of the hourly schedule.
 type ScheduleOptions struct {
-	// Delay is how long after its end an hour is ingested; negative is not allowed, zero is workflows.DefaultDelay.
+	// Delay is how long after its end an hour is ingested; negative is not allowed, zero is ingest.DefaultDelay.
 	Delay time.Duration
 	// Catchup is DefaultCatchup when zero.
 	Catchup time.Duration
 	// Maintain is what the daily maintenance is started with.
-	Maintain workflows.MaintainInput
+	Maintain maintenance.Input
 	// ReconcileHourly and ReconcileDaily are how far back reconcile looks, every hour and every day; the schedule
 	// is left out, or removed, when zero.
 	ReconcileHourly, ReconcileDaily time.Duration
@@ -46,7 +47,7 @@ func EnsureSchedules(ctx context.Context, c client.Client, o ScheduleOptions) er
 	}
 	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: 24 * time.Hour, Offset: maintainAt}}}
 	action := &client.ScheduleWorkflowAction{
-		ID: "scheduled-maintenance", Workflow: workflows.ScheduledMaintenance, Args: []any{o.Maintain},
+		ID: "scheduled-maintenance", Workflow: maintenance.ScheduledMaintenance, Args: []any{o.Maintain},
 		TaskQueue:     TaskQueue,
 		StaticSummary: "maintenance, by the schedule",
 	}
@@ -63,18 +64,18 @@ func EnsureSchedules(ctx context.Context, c client.Client, o ScheduleOptions) er
 // EnsureSchedule makes the hourly schedule, or brings it up to date.
 func EnsureSchedule(ctx context.Context, c client.Client, o ScheduleOptions) error {
 	if o.Delay == 0 {
-		o.Delay = workflows.DefaultDelay
+		o.Delay = ingest.DefaultDelay
 	}
 	if o.Catchup == 0 {
 		o.Catchup = DefaultCatchup
 	}
 	spec := client.ScheduleSpec{
-		Intervals: []client.ScheduleIntervalSpec{{Every: time.Hour, Offset: workflows.ScheduleMinute * time.Minute}},
+		Intervals: []client.ScheduleIntervalSpec{{Every: time.Hour, Offset: ingest.ScheduleMinute * time.Minute}},
 	}
 	action := &client.ScheduleWorkflowAction{
 		ID:            "scheduled",
-		Workflow:      workflows.ScheduledHour,
-		Args:          []any{workflows.ScheduledInput{Delay: o.Delay.String()}},
+		Workflow:      ingest.ScheduledHour,
+		Args:          []any{ingest.ScheduledInput{Delay: o.Delay.String()}},
 		TaskQueue:     TaskQueue,
 		StaticSummary: "an hour, by the schedule",
 	}

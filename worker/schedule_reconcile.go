@@ -10,7 +10,8 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 // Schedules of reconcile: files that are late are mostly late by hours, and now and then by weeks.
@@ -25,7 +26,7 @@ const (
 // EnsureReconcile makes the schedules of reconcile, brings them up to date, or removes those that are switched off.
 func EnsureReconcile(ctx context.Context, c client.Client, o ScheduleOptions) error {
 	if o.Delay == 0 {
-		o.Delay = workflows.DefaultDelay
+		o.Delay = ingest.DefaultDelay
 	}
 	for _, each := range []struct {
 		id           string
@@ -45,13 +46,13 @@ func EnsureReconcile(ctx context.Context, c client.Client, o ScheduleOptions) er
 			}
 			continue
 		}
-		input := workflows.ReconcileInput{Last: each.last.String(), Delay: o.Delay.String(), Degraded: each.degraded}
+		input := ranges.ReconcileInput{Last: each.last.String(), Delay: o.Delay.String(), Degraded: each.degraded}
 		err := ensure(ctx, c, client.ScheduleOptions{
 			ID: each.id,
 			Spec: client.ScheduleSpec{
 				Intervals: []client.ScheduleIntervalSpec{{Every: each.every, Offset: each.offset}}},
 			Action: &client.ScheduleWorkflowAction{
-				ID: each.id, Workflow: workflows.Reconcile, Args: []any{input}, TaskQueue: TaskQueue,
+				ID: each.id, Workflow: ranges.Reconcile, Args: []any{input}, TaskQueue: TaskQueue,
 				StaticSummary: fmt.Sprintf("compare the last %s with the source, every %s", each.last, each.doneBy),
 			},
 			// The next one looks at the same hours and more: none is made up for, none waits.

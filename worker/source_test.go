@@ -14,7 +14,8 @@ import (
 	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 // shut is a source of which folders can't be listed.
@@ -67,7 +68,7 @@ func TestBadFilesAndFolders(t *testing.T) {
 	require.Contains(t, failure.Message(), "2022-05-27T08: the folder 2022/05/27/08 can't be listed: permission denied")
 	require.Contains(t, failure.Message(),
 		"2022-05-28T00: and the 4 hours after it: the folder 2022/05/28 can't be listed")
-	var progress workflows.HoursProgress
+	var progress ranges.Progress
 	require.NoError(t, failure.Details(&progress))
 	require.Len(t, progress.LeftOut, 3)
 	require.Equal(t, 1, progress.Degraded)
@@ -80,8 +81,8 @@ func TestBadFilesAndFolders(t *testing.T) {
 	require.Len(t, left, 3)
 
 	for _, degraded := range []bool{false, true} {
-		run := l.start(t.Context(), "reconcile", workflows.Reconcile,
-			workflows.ReconcileInput{From: first.String(), To: (first + 24).String(), Degraded: degraded})
+		run := l.start(t.Context(), "reconcile", ranges.Reconcile,
+			ranges.ReconcileInput{From: first.String(), To: (first + 24).String(), Degraded: degraded})
 		require.ErrorContains(t, run.Get(t.Context(), nil), "2022/05/27/08 can't be listed")
 		findings, err := ledger.Findings(t.Context(), l.lake)
 		require.NoError(t, err)
@@ -114,11 +115,11 @@ func TestNoHours(t *testing.T) {
 	}
 	_, err = l.reprocess(t.Context(), "range", at, at+5)
 	noHours("range", err)
-	run := l.start(t.Context(), workflows.HourWorkflowID(at), workflows.IngestHour,
-		workflows.IngestInput{Hour: at.String()})
+	run := l.start(t.Context(), ingest.HourWorkflowID(at), ingest.IngestHour,
+		ingest.HourInput{Hour: at.String()})
 	noHours("hour", run.Get(t.Context(), nil))
-	run = l.start(t.Context(), "reconcile", workflows.Reconcile,
-		workflows.ReconcileInput{From: at.String(), To: (at + 5).String()})
+	run = l.start(t.Context(), "reconcile", ranges.Reconcile,
+		ranges.ReconcileInput{From: at.String(), To: (at + 5).String()})
 	noHours("reconcile", run.Get(t.Context(), nil))
 	require.Equal(t, before, l.ledger(t.Context()))
 	require.Equal(t, []string{"1.0"}, l.history(t.Context(), "p1"))

@@ -13,7 +13,11 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/erasure"
+	"github.com/versionlake/versionlake/workflows/ingest"
+	"github.com/versionlake/versionlake/workflows/maintenance"
+	"github.com/versionlake/versionlake/workflows/ranges"
+	"github.com/versionlake/versionlake/workflows/writers"
 )
 
 // TaskQueue is where workers meet their work.
@@ -44,17 +48,17 @@ type Registry interface {
 
 // RegisterWorkflows registers every workflow.
 func RegisterWorkflows(r Registry) {
-	r.RegisterWorkflow(workflows.IngestHour)
-	r.RegisterWorkflow(workflows.IngestHours)
-	r.RegisterWorkflow(workflows.GoldWriter)
-	r.RegisterWorkflow(workflows.DailyWriter)
-	r.RegisterWorkflow(workflows.ReprocessRange)
-	r.RegisterWorkflow(workflows.Reconcile)
-	r.RegisterWorkflow(workflows.ScheduledHour)
-	r.RegisterWorkflow(workflows.AwaitHour)
-	r.RegisterWorkflow(workflows.Maintain)
-	r.RegisterWorkflow(workflows.ScheduledMaintenance)
-	r.RegisterWorkflow(workflows.ForgetUser)
+	r.RegisterWorkflow(ingest.IngestHour)
+	r.RegisterWorkflow(ingest.IngestHours)
+	r.RegisterWorkflow(writers.GoldWriter)
+	r.RegisterWorkflow(writers.DailyWriter)
+	r.RegisterWorkflow(ranges.ReprocessRange)
+	r.RegisterWorkflow(ranges.Reconcile)
+	r.RegisterWorkflow(ingest.ScheduledHour)
+	r.RegisterWorkflow(ingest.AwaitHour)
+	r.RegisterWorkflow(maintenance.Maintain)
+	r.RegisterWorkflow(maintenance.ScheduledMaintenance)
+	r.RegisterWorkflow(erasure.ForgetUser)
 }
 
 // New makes a worker that is not started yet.

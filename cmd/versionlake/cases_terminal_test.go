@@ -36,7 +36,7 @@ func sinks(l *caseLake) error {
 			return err
 		}
 	}
-	if err := ingest(l); err != nil {
+	if err := ingestDay(l); err != nil {
 		return err
 	}
 	events := filepath.Join(l.dir, "events\x1b[2J.json") // nothing of what the lake has: verify finds differences

@@ -23,9 +23,9 @@ type caseTry struct {
 
 // caseTries are the ways through cases that take more than reading all hours once.
 var caseTries = map[string][]caseTry{
-	"endings": {{name: "passed over is named", does: named(ingest, "notes.pdf", "region=eu/e.tsv")}},
+	"endings": {{name: "passed over is named", does: named(ingestDay, "notes.pdf", "region=eu/e.tsv")}},
 	"gone-files": {
-		{name: "read", does: ingest},
+		{name: "read", does: ingestDay},
 		{name: "folders removed", does: foldersRemoved},
 		{name: "source emptied", does: sourceEmptied},
 		{name: "source too high", does: sourceTooHigh},
@@ -58,7 +58,7 @@ var caseTries = map[string][]caseTry{
 const hiveLayout = "year={YYYY}/month={MM}/day={DD}/hour={HH}"
 
 // ingest reads all hours.
-func ingest(l *caseLake) error { return l.day("reprocess") }
+func ingestDay(l *caseLake) error { return l.day("reprocess") }
 
 // named does what it is told, and then finds names in what status says.
 func named(does func(*caseLake) error, names ...string) func(*caseLake) error {
@@ -97,7 +97,7 @@ func beside(name, shown string, put func(path string) error) func(*caseLake) err
 		if name == "r.tsv" && os.Geteuid() == 0 {
 			l.t.Skip("root may read everything")
 		}
-		if err := ingest(l); err != nil {
+		if err := ingestDay(l); err != nil {
 			return err
 		}
 		hours, err := l.command("status", "--hours")
@@ -111,7 +111,7 @@ func beside(name, shown string, put func(path string) error) func(*caseLake) err
 var errNoError = errors.New("it ended well, and should not")
 
 func foldersRemoved(l *caseLake) error {
-	if err := ingest(l); err != nil {
+	if err := ingestDay(l); err != nil {
 		return err
 	}
 	for _, hour := range []string{"05", "06"} {
@@ -125,11 +125,11 @@ func foldersRemoved(l *caseLake) error {
 	if err := l.ends("expected.jsonl"); err != nil {
 		return fmt.Errorf("after reconcile: %w", err)
 	}
-	return ingest(l)
+	return ingestDay(l)
 }
 
 func sourceEmptied(l *caseLake) error {
-	if err := ingest(l); err != nil {
+	if err := ingestDay(l); err != nil {
 		return err
 	}
 	if err := errors.Join(os.RemoveAll(l.source), os.Mkdir(l.source, dirRights)); err != nil {
@@ -142,14 +142,14 @@ func sourceEmptied(l *caseLake) error {
 }
 
 func sourceTooHigh(l *caseLake) error {
-	if err := ingest(l); err != nil {
+	if err := ingestDay(l); err != nil {
 		return err
 	}
 	if err := l.stopWorker(); err != nil {
 		return err
 	}
 	l.source = filepath.Dir(l.source)
-	if err := ingest(l); err == nil {
+	if err := ingestDay(l); err == nil {
 		return errNoError
 	}
 	return nil
@@ -157,18 +157,18 @@ func sourceTooHigh(l *caseLake) error {
 
 func fileBecomes(contents string) func(*caseLake) error {
 	return func(l *caseLake) error {
-		if err := ingest(l); err != nil {
+		if err := ingestDay(l); err != nil {
 			return err
 		}
 		if err := os.WriteFile(l.path("2022/05/27/06/a.tsv"), []byte(contents), fileRights); err != nil {
 			return err
 		}
-		return ingest(l)
+		return ingestDay(l)
 	}
 }
 
 func oneOfTwoGone(l *caseLake) error {
-	if err := ingest(l); err != nil {
+	if err := ingestDay(l); err != nil {
 		return err
 	}
 	if err := os.Remove(l.path("2022/05/27/06/a.tsv")); err != nil {
@@ -226,7 +226,7 @@ func TestCases(t *testing.T) {
 func (c caseTry) run(l *caseLake) error {
 	does, rows := c.does, c.rows
 	if does == nil {
-		does = ingest
+		does = ingestDay
 	}
 	if rows == "" {
 		rows = "expected.jsonl"

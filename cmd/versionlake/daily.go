@@ -14,7 +14,7 @@ import (
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/worker"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/writers"
 )
 
 type dailyOptions struct {
@@ -126,14 +126,14 @@ func (c *session) refreshDaily(ctx context.Context, s *settings) (commit daily.C
 		activities.DailyRequest{Now: true},
 		client.StartWorkflowOptions{ID: activities.DailyWorkflowID, TaskQueue: worker.TaskQueue,
 			StaticSummary: activities.DailySummary},
-		workflows.DailyWriter, workflows.DailyInput{})
+		writers.DailyWriter, writers.DailyInput{})
 	if err != nil {
 		return commit, fmt.Errorf("ask for a refresh of the daily aggregates on %s: %w", c.where, err)
 	}
 	p := s.stderr.NewProgress(run.GetID())
 	defer p.End()
 	err = c.wait(ctx, run, &commit, p, func(ctx context.Context, p terminal.Progress) []string {
-		var now workflows.DailyProgress
+		var now writers.DailyProgress
 		if c.query(ctx, run, &now) {
 			p.Update(now.Status, int64(now.Done), int64(now.Groups), "groups of months")
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/versionlake/versionlake/worker"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
 )
 
 type devOptions struct {
@@ -53,7 +53,7 @@ catalog and a warehouse in a folder, with all their state in --dir. Other comman
 }
 
 func addScheduleFlags(cmd *cobra.Command, o *worker.ScheduleOptions) {
-	cmd.Flags().DurationVar(&o.Delay, "delay", workflows.DefaultDelay, "after its end, until an hour is ingested")
+	cmd.Flags().DurationVar(&o.Delay, "delay", ingest.DefaultDelay, "after its end, until an hour is ingested")
 	flags := cmd.Flags()
 	flags.StringVar(&o.Maintain.KeepBronze, "keep-bronze", "", "drop rows of bronze this long after their hour, "+
 		"such as 2160h; for ever when empty [VERSIONLAKE_KEEP_BRONZE]")

@@ -10,7 +10,7 @@ import (
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/terminal"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/erasure"
 )
 
 type forgetOptions struct {
@@ -162,13 +162,13 @@ func (o *forgetOptions) forget(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	erasure, err := forget.BeginForget(ctx, l, o.user)
+	hash, err := forget.BeginForget(ctx, l, o.user)
 	if err = errors.Join(err, l.Close()); err != nil {
 		return err
 	}
-	options := client.StartWorkflowOptions{ID: forgotten.ForgetName(erasure), StaticSummary: "forget a user"}
-	run, err := c.start(ctx, o.settings, options, !o.detach, workflows.ForgetUser,
-		workflows.ForgetInput{Erasure: erasure})
+	options := client.StartWorkflowOptions{ID: forgotten.ForgetName(hash), StaticSummary: "forget a user"}
+	run, err := c.start(ctx, o.settings, options, !o.detach, erasure.ForgetUser,
+		erasure.Input{Erasure: hash})
 	if err != nil {
 		return err
 	}
@@ -178,9 +178,9 @@ func (o *forgetOptions) forget(ctx context.Context) (err error) {
 	}
 	p := o.stderr.NewProgress("forget")
 	defer p.End()
-	var result workflows.ForgetResult
+	var result erasure.Result
 	if err := c.wait(ctx, run, &result, p, func(ctx context.Context, p terminal.Progress) []string {
-		var now workflows.ForgetProgress
+		var now erasure.Progress
 		if c.query(ctx, run, &now) {
 			p.Update(now.Status, int64(len(now.Tables)), int64(now.Of), "tables")
 		}

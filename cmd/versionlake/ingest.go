@@ -12,6 +12,7 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ingest"
 )
 
 type ingestOptions struct {
@@ -116,14 +117,14 @@ func (s *settings) connectFor(ctx context.Context, workers int, detach bool) (*s
 }
 
 // ingest starts the hour, and waits for it unless told to detach.
-func (o *ingestOptions) ingest(ctx context.Context, c *session) (result workflows.IngestResult, err error) {
-	input := workflows.IngestInput{Hour: o.hour.String(), ChunkBytes: o.chunkBytes, Parallel: o.parallel,
+func (o *ingestOptions) ingest(ctx context.Context, c *session) (result ingest.HourResult, err error) {
+	input := ingest.HourInput{Hour: o.hour.String(), ChunkBytes: o.chunkBytes, Parallel: o.parallel,
 		RemoveGone: o.removeGone}
 	options := client.StartWorkflowOptions{
-		ID: workflows.HourWorkflowID(o.hour), StaticSummary: "hour " + o.hour.String(),
+		ID: ingest.HourWorkflowID(o.hour), StaticSummary: "hour " + o.hour.String(),
 		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(o.hour.String())),
 	}
-	run, err := c.start(ctx, o.settings, options, !o.detach, workflows.IngestHour, input)
+	run, err := c.start(ctx, o.settings, options, !o.detach, ingest.IngestHour, input)
 	if err != nil {
 		return result, err
 	}
@@ -134,7 +135,7 @@ func (o *ingestOptions) ingest(ctx context.Context, c *session) (result workflow
 	p := o.stderr.NewProgress(o.hour.String())
 	defer p.End()
 	err = c.wait(ctx, run, &result, p, func(ctx context.Context, p terminal.Progress) []string {
-		var now workflows.IngestProgress
+		var now ingest.HourProgress
 		if c.query(ctx, run, &now) {
 			p.Update(now.Status, int64(now.ChunksDone), int64(now.Chunks), "chunks")
 		}

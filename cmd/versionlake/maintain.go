@@ -9,12 +9,12 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/versionlake/versionlake/terminal"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/maintenance"
 )
 
 type maintainOptions struct {
 	*settings
-	input   workflows.MaintainInput
+	input   maintenance.Input
 	workers int
 	detach  bool
 }
@@ -64,7 +64,7 @@ The work is the Temporal workflow maintain; which server it uses is as for versi
 }
 
 // addUpkeepFlags adds the ages that maintenance goes by.
-func addUpkeepFlags(cmd *cobra.Command, input *workflows.MaintainInput) {
+func addUpkeepFlags(cmd *cobra.Command, input *maintenance.Input) {
 	cmd.Flags().StringVar(&input.SnapshotAge, "snapshot-age", "",
 		"how long snapshots can be read that no tag names (default 48h)")
 	cmd.Flags().StringVar(&input.Grace, "grace", "", "how long files are left alone that nothing names; longer "+
@@ -78,8 +78,8 @@ func maintainRun(ctx context.Context, o *maintainOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	options := client.StartWorkflowOptions{ID: workflows.MaintainWorkflowID, StaticSummary: "maintenance, by hand"}
-	run, err := c.start(ctx, o.settings, options, !o.detach, workflows.Maintain, o.input)
+	options := client.StartWorkflowOptions{ID: maintenance.WorkflowID, StaticSummary: "maintenance, by hand"}
+	run, err := c.start(ctx, o.settings, options, !o.detach, maintenance.Maintain, o.input)
 	if err != nil {
 		return err
 	}
@@ -89,9 +89,9 @@ func maintainRun(ctx context.Context, o *maintainOptions) (err error) {
 	}
 	p := o.stderr.NewProgress("maintain")
 	defer p.End()
-	var result workflows.MaintainResult
+	var result maintenance.Result
 	if err := c.wait(ctx, run, &result, p, func(ctx context.Context, p terminal.Progress) []string {
-		var now workflows.MaintainResult
+		var now maintenance.Result
 		if c.query(ctx, run, &now) {
 			p.Update(now.Status, 0, 0, "steps")
 		}

@@ -9,7 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/versionlake/versionlake/telemetry"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 type reconcileOptions struct {
@@ -51,7 +51,7 @@ concerns. Workers do this by themselves for the last days; versionlake status te
 	}
 	window.addFlags(cmd)
 	o.removal.addFlags(cmd)
-	cmd.Flags().IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel,
+	cmd.Flags().IntVar(&o.parallel, "parallel", ranges.DefaultParallel,
 		"workflows at once, each of an hour or of some small ones")
 	cmd.Flags().BoolVar(&o.detach, "detach", false, "return once it is started")
 	addWorkFlags(cmd, &o.chunkBytes, &o.workers)
@@ -67,13 +67,13 @@ func reconcileRun(ctx context.Context, o *reconcileOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	input := workflows.ReconcileInput{From: o.from.String(), To: o.to.String(), Degraded: true, Parallel: o.parallel,
+	input := ranges.ReconcileInput{From: o.from.String(), To: o.to.String(), Degraded: true, Parallel: o.parallel,
 		ChunkBytes: o.chunkBytes,
 		RemoveGone: o.removeGone}
 	run, err := c.start(ctx, o.settings, client.StartWorkflowOptions{
-		ID:            workflows.ReconcileWorkflowID(o.from, o.to),
+		ID:            ranges.ReconcileWorkflowID(o.from, o.to),
 		StaticSummary: fmt.Sprintf("compare %d hours from %s to %s with the source", o.to-o.from, o.from, o.to),
-	}, !o.detach, workflows.Reconcile, input)
+	}, !o.detach, ranges.Reconcile, input)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func reconcileRun(ctx context.Context, o *reconcileOptions) (err error) {
 		o.stderr.Printf("started %s on %s\n", run.GetID(), c.where)
 		return nil
 	}
-	var result workflows.ReconcileProgress
+	var result ranges.ReconcileProgress
 	if err := c.waitForHours(ctx, o.settings, run, &result); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/terminal"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 type reprocessOptions struct {
@@ -82,7 +82,7 @@ is a Temporal workflow; which server it uses is as for versionlake ingest.`,
 	o.removal.addFlags(cmd)
 	flags.StringVar(&o.layer, "layer", activities.LayerBronze, "where to start: bronze (from the source), silver "+
 		"(from bronze) or gold (from silver)")
-	flags.IntVar(&o.parallel, "parallel", workflows.DefaultHoursParallel,
+	flags.IntVar(&o.parallel, "parallel", ranges.DefaultParallel,
 		"workflows at once, each of an hour or of some small ones")
 	flags.BoolVar(&o.detach, "detach", false, "return once the range is started")
 	flags.BoolVar(&o.resume, "resume", false,
@@ -119,7 +119,7 @@ func reprocessRun(ctx context.Context, o *reprocessOptions) (err error) {
 }
 
 // printRange prints how a range of hours went.
-func (s *settings) printRange(p workflows.HoursProgress) error {
+func (s *settings) printRange(p ranges.Progress) error {
 	out := s.newPrinter("HOURS", "DONE", "EMPTY", "DEGRADED", "FAILED", "LINES", "REJECTS")
 	if err := out.add(p, p.Hours, p.Done, p.Empty, p.Degraded, p.Failed, p.Lines, p.Rejects); err != nil {
 		return err
@@ -131,13 +131,13 @@ func (s *settings) printRange(p workflows.HoursProgress) error {
 }
 
 // reprocess starts the range, or goes on with it, and waits for it unless told to detach.
-func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result workflows.HoursProgress, err error) {
-	input := workflows.ReprocessInput{Layer: o.layer, Parallel: o.parallel, ChunkBytes: o.chunkBytes,
+func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result ranges.Progress, err error) {
+	input := ranges.ReprocessInput{Layer: o.layer, Parallel: o.parallel, ChunkBytes: o.chunkBytes,
 		RemoveGone: o.removeGone}
-	options := client.StartWorkflowOptions{ID: workflows.AllWorkflowID, StaticSummary: "every hour"}
+	options := client.StartWorkflowOptions{ID: ranges.AllWorkflowID, StaticSummary: "every hour"}
 	if !o.all {
 		input.From, input.To = o.from.String(), o.to.String()
-		options.ID, options.StaticSummary = workflows.RangeWorkflowID(o.from,
+		options.ID, options.StaticSummary = ranges.RangeWorkflowID(o.from,
 			o.to), fmt.Sprintf("%d hours from %s to %s", o.to-o.from, o.from, o.to)
 	}
 	var run client.WorkflowRun
@@ -153,7 +153,7 @@ func (o *reprocessOptions) reprocess(ctx context.Context, c *session) (result wo
 			since = time.Now()
 		}
 		options.Memo = map[string]any{memoSince: since}
-		if run, err = c.start(ctx, o.settings, options, !o.detach, workflows.ReprocessRange, input); err != nil {
+		if run, err = c.start(ctx, o.settings, options, !o.detach, ranges.ReprocessRange, input); err != nil {
 			return result, err
 		}
 	}
@@ -200,7 +200,7 @@ func (c *session) waitForHours(ctx context.Context, s *settings, run client.Work
 	p := s.stderr.NewProgress(run.GetID())
 	defer p.End()
 	return c.wait(ctx, run, result, p, func(ctx context.Context, p terminal.Progress) []string {
-		var now workflows.HoursProgress
+		var now ranges.Progress
 		if c.query(ctx, run, &now) {
 			status := fmt.Sprintf("%d failed", now.Failed)
 			if len(now.Running) == 0 && now.Gold > 0 {

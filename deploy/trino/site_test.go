@@ -30,7 +30,7 @@ import (
 	"github.com/versionlake/versionlake/testserver"
 	"github.com/versionlake/versionlake/trino"
 	"github.com/versionlake/versionlake/worker"
-	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 // The users of the test, in the groups that etc/groups puts them into; nobody is in none.
@@ -93,7 +93,7 @@ func ingest(t *testing.T, config lake.Config) (l *lake.Lake, user, tag string) {
 	// more is known in the end than in the middle
 	for _, part := range [][2]telemetry.Hour{{world.From, middle}, {middle, end}} {
 		run, err := temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: "range", TaskQueue: worker.TaskQueue},
-			workflows.ReprocessRange, workflows.ReprocessInput{From: part[0].String(), To: part[1].String()})
+			ranges.ReprocessRange, ranges.ReprocessInput{From: part[0].String(), To: part[1].String()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,6 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
 )
 
 // Committed is a refresh of the daily aggregates.
@@ -47,7 +46,7 @@ func CommitDaily(ctx context.Context, l *lake.Lake, plan Plan, counted []Counted
 func StagedDaily(l *lake.Lake, plan Plan,
 	counted []CountedDates) (staged *stagedDaily, added map[string][]lake.DataFile, err error) {
 	staged, added = &stagedDaily{}, map[string][]lake.DataFile{}
-	if err := gold.ReadRound(l, plan.Ref, staged); err != nil {
+	if err := l.ReadStaged(plan.Ref, staged); err != nil {
 		return nil, nil, err
 	}
 	for _, each := range counted {

@@ -18,7 +18,6 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/sessions"
 	"github.com/versionlake/versionlake/telemetry"
@@ -149,10 +148,11 @@ func (c *dayCounting) events(ctx context.Context, state lake.DailyState, progres
 			return nil
 		}
 	}
-	if err := gold.SightingRows(ctx, c.lake, files[1], sessions.RowAdded, nil, near(lake.Reaches[1])); err != nil {
+	reader := sessions.Reader{Lake: c.lake}
+	if err := reader.Sightings(ctx, files[1], sessions.RowAdded, near(lake.Reaches[1])); err != nil {
 		return err
 	}
-	if err := gold.BindingRows(ctx, c.lake, files[2], sessions.RowAdded, nil, near(lake.Reaches[2])); err != nil {
+	if err := reader.Bindings(ctx, files[2], sessions.RowAdded, near(lake.Reaches[2])); err != nil {
 		return err
 	}
 	if err := dailyEvents(ctx, c.lake, files[0], c.counted, j.Add); err != nil {

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/sessions"
@@ -80,14 +79,15 @@ func allDates(ctx context.Context, l *lake.Lake, s dailySource, dates *dateSet) 
 // bindings within reach. Mostly there are none, but for sessions around midnight.
 func addBeside(ctx context.Context, l *lake.Lake, s dailySource, bases map[lake.DailyState]bool, dates *dateSet) error {
 	maybe, sessionKeys := objects.NewLanes[map[int32]bool](), objects.NewLanes[sessions.SessionSet]()
+	reader := sessions.Reader{Lake: l}
 	for base := range bases {
 		for i := 1; i < len(lake.SilverTables); i++ {
 			changes, err := ledger.ChangesBetween(ctx, l, s.silver[i], base.Of()[i], s.to.Of()[i])
 			if err != nil {
 				return err
 			}
-			if err := gold.SessionRowsOf(ctx, l, slices.Concat(changes.Added, changes.Removed), keyTimeSchema,
-				nil, func(row parquet.Row) error {
+			if err := reader.Rows(ctx, slices.Concat(changes.Added, changes.Removed), keyTimeSchema,
+				func(row parquet.Row) error {
 					changed, noted := sessions.SessionRow{Key: row[0].Int64(), Time: row[1].Int64()}, false
 					for date := lake.DateOf(changed.Time - lake.Reaches[i]); date <= lake.DateOf(changed.Time+
 						lake.Reaches[i]); date++ {
@@ -136,7 +136,7 @@ func addIfHas(ctx context.Context, l *lake.Lake, s dailySource, sessionKeys sess
 	near := sessionKeys.Times.Widened(slices.Max(lake.Reaches[:]))
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.GOMAXPROCS(0))
-	for _, file := range near.Within(days.Within(live, EventTimeField), EventTimeField) {
+	for _, file := range near.Within(days.Within(live, lake.EventTimeField), lake.EventTimeField) {
 		work.Go(func() error {
 			keys, found := sessions.KeyCursor{Set: sessionKeys.Keys}, map[int32]bool{}
 			err := l.ScanRaw(ctx, file, sessionTimeSchema, func(row parquet.Row) error {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -134,7 +133,7 @@ func MovesOf(ctx context.Context, l *lake.Lake, file iceberg.DataFile, each func
 	defer func() { err = errors.Join(err, closeFile()) }()
 	reader := parquet.NewGenericReader[any](parsed, movesSchema)
 	defer reader.Close()
-	batch := make([]parquet.Row, gold.OldBatch)
+	batch := make([]parquet.Row, movesBatch)
 	var m mover
 	for {
 		if err := ctx.Err(); err != nil {
@@ -154,6 +153,9 @@ func MovesOf(ctx context.Context, l *lake.Lake, file iceberg.DataFile, each func
 		}
 	}
 }
+
+// movesBatch is how many rows of gold.users are read at once.
+const movesBatch = 128
 
 // mover tells the moves of a row.
 type mover struct {

@@ -9,8 +9,6 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/hours"
-	"github.com/versionlake/versionlake/lake/ledger"
 )
 
 // Plan says which dates of the daily aggregates must be counted anew.
@@ -59,18 +57,7 @@ func (s *stagedDaily) months(events bool) map[int32]bool {
 const countGroupBytes = 256 << 20
 
 func dailyFolder(l *lake.Lake, round string) string {
-	return l.Objects.Root + "/" + hours.StagingName + "/daily/" + round
-}
-
-// findSource is the state of the lake that a plan looks at.
-type dailySource struct {
-	daily         map[string]*table.Table // by name
-	silver        [3]*table.Table         // in the order of SilverTables
-	users         *table.Table
-	base, to      lake.DailyState
-	known         bool // false: everything is counted anew
-	frozen        int32
-	halfCommitted []string
+	return l.StagingFolder() + "/daily/" + round
 }
 
 // PlanDaily finds the dates whose counts may have changed since the daily aggregates were refreshed
@@ -115,58 +102,6 @@ func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(re
 	return plan, l.Objects.WriteJSON(plan.Ref, staged)
 }
 
-func findSource(ctx context.Context, l *lake.Lake) (s dailySource, err error) {
-	s.daily = map[string]*table.Table{}
-	for _, definition := range lake.DailyTables {
-		if s.daily[definition.Name], err = l.Load(ctx, definition); err != nil {
-			return s, err
-		}
-	}
-	last := s.daily[lake.GoldVersionDaily.Name]
-	if s.frozen, err = lake.FrozenBefore(last); err != nil {
-		return s, err
-	}
-	s.base, s.known = lake.DailyStateOf(last)
-	if s.users, err = l.Load(ctx, lake.GoldUsers); err != nil {
-		return s, err
-	}
-	s.to.Users = lake.HeadOf(s.users)
-	// The ledger first: a run that it has is whole in what is read after it.
-	known, err := ledger.OpenLedger(ctx, l)
-	if err != nil {
-		return s, err
-	}
-	var logs [3][]ledger.LogEntry
-	for i, definition := range lake.SilverTables {
-		if s.silver[i], err = l.Load(ctx, definition); err != nil {
-			return s, err
-		}
-		var ok bool
-		logs[i], ok = ledger.Since(s.silver[i], s.base.Of()[i])
-		s.known = s.known && ok
-	}
-	if !s.known {
-		s.base = lake.DailyState{}
-		for i := range logs {
-			logs[i], _ = ledger.Since(s.silver[i], 0)
-		}
-	}
-	if err := known.Learn(ctx, slices.Concat(logs[:]...)); err != nil {
-		return s, err
-	}
-	s.halfCommitted = ledger.UnsettledHours(slices.Concat(logs[:]...), known.Settled)
-	reached := s.base.Of()
-	for i, cut := range ledger.SettledPrefix(known.Settled, logs[:]...) {
-		if cut > 0 {
-			reached[i] = logs[i][cut-1].Snapshot
-		}
-	}
-	s.to.Events, s.to.Sightings, s.to.Bindings = reached[0], reached[1], reached[2]
-	return s, nil
-}
-
-var EventTimeField = lake.SilverEvents.FieldID("event_timestamp_utc")
-
 // groups divides the months of a plan into pieces of work of about the same size.
 func (s *dailySource) groups(ctx context.Context, staged *stagedDaily) (groups [][]int32, err error) {
 	if len(staged.Dates) == 0 {
@@ -179,7 +114,7 @@ func (s *dailySource) groups(ctx context.Context, staged *stagedDaily) (groups [
 			return nil, err
 		}
 		for _, file := range files {
-			low, _ := lake.Bounds(file, EventTimeField)
+			low, _ := lake.Bounds(file, lake.EventTimeField)
 			sizes[lake.MonthOf(lake.DateOf(low))] += file.FileSizeBytes()
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -44,7 +43,7 @@ func CountDates(ctx context.Context, l *lake.Lake, plan Plan, months []int32,
 	}()
 	c := &dayCounting{lake: l, staged: &stagedDaily{}, dates: map[int32]stagedDate{}, months: months,
 		place: map[int32]int{}}
-	if err := gold.ReadRound(l, plan.Ref, c.staged); err != nil {
+	if err := l.ReadStaged(plan.Ref, c.staged); err != nil {
 		return CountedDates{}, err
 	}
 	for _, date := range c.staged.Dates {

@@ -297,9 +297,9 @@ func SweepForgotten(ctx context.Context, l *lake.Lake, erasure string) (folders 
 	if err != nil {
 		return 0, err
 	}
-	root := l.Objects.Root + "/_staging/"
+	root := l.StagingFolder() + "/"
 	staged := map[string]bool{}
-	if err := l.Objects.Walk(ctx, strings.TrimSuffix(root, "/"), func(object string, _ int64) error {
+	if err := l.Objects.Walk(ctx, l.StagingFolder(), func(object string, _ int64) error {
 		parts := strings.SplitN(strings.TrimPrefix(object, root), "/", 3)
 		if !strings.HasPrefix(parts[0], "forget-") {
 			staged[strings.Join(parts[:min(2, len(parts))], "/")] = true

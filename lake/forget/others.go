@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
-	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
@@ -63,9 +62,8 @@ func others(ctx context.Context, l *lake.Lake, erasure string) (users []string, 
 	}
 	var mutex sync.Mutex // files are read side by side
 	found := map[string]bool{}
-	if err := gold.SessionRowsOf(ctx, l, live, gold.BindingSchema, sessions.NewKeySet(keys),
-		func(row parquet.Row) error {
-			b := sessions.BindingOf(row, sessions.RowKept)
+	if err := (sessions.Reader{Lake: l, Keys: sessions.NewKeySet(keys)}).Bindings(ctx, live, sessions.RowKept,
+		func(b sessions.SessionRow) error {
 			if b.Kind != 'u' || b.Value == who.User || !ours[b.Session] {
 				return nil
 			}
@@ -87,7 +85,7 @@ func others(ctx context.Context, l *lake.Lake, erasure string) (users []string, 
 // rebuildRound is a round of gold in one process. ErrConflict: another writer committed first.
 func rebuildRound(ctx context.Context, l *lake.Lake, round string, users []string) (err error) {
 	silent := func(int64) {}
-	plan, err := gold.PlanUsers(ctx, l, round, gold.Again{Users: users}, silent)
+	plan, err := gold.PlanUsers(ctx, l, round, gold.Remake{Users: users}, silent)
 	if err != nil {
 		return err
 	}

@@ -235,7 +235,7 @@ func FindIn(ctx context.Context, l *lake.Lake, object LooseFile, wanted *Needles
 	if found, err := wanted.inStream(ctx, file, object.Size); found || err != nil {
 		return "bytes", err
 	}
-	if strings.HasPrefix(object.Path, l.Objects.Root+"/_staging/hour-") && strings.HasSuffix(object.Path, ".json") {
+	if strings.HasPrefix(object.Path, l.StagingFolder()+"/hour-") && strings.HasSuffix(object.Path, ".json") {
 		return findInShuffle(l, object, wanted)
 	}
 	return "", nil

@@ -6,13 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/parquet-go/parquet-go"
-
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/forgotten"
-	"github.com/versionlake/versionlake/lake/gold"
-	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/lake/versionkeys"
 )
 
 // eraseVersions takes the versions out of gold.versions, and out of its history, that nobody has any more: nothing
@@ -25,12 +21,12 @@ func eraseVersions(ctx context.Context, l *lake.Lake, erasure string) (err error
 	folder := fmt.Sprintf("%s/%d", forgetVersions(l, erasure), time.Now().UnixNano())
 	defer func() { err = errors.Join(err, l.Objects.RemoveAll(ctx, folder)) }()
 	for {
-		staged, err := presentVersions(ctx, l, folder)
+		staged, err := versionkeys.StagePresent(ctx, l, fmt.Sprintf("%s/%d", folder, time.Now().UnixNano()))
 		if err != nil {
 			return err
 		}
 		e := &forgotten.Eraser{Lake: l, Known: &forgotten.Set{}, Versions: map[uint64]bool{}}
-		if err := gold.EachVersion(l.Objects, staged, func(name lake.VersionName) error {
+		if err := versionkeys.Each(l.Objects, staged, func(name lake.VersionName) error {
 			e.Versions[name.Hash()] = true
 			return nil
 		}); err != nil {
@@ -50,11 +46,11 @@ func eraseVersions(ctx context.Context, l *lake.Lake, erasure string) (err error
 	}
 	// A round that found one of these just before, and showed it since, needs it back; so does a text that an id
 	// was taken out of.
-	staged, err := presentVersions(ctx, l, folder)
+	staged, err := versionkeys.StagePresent(ctx, l, fmt.Sprintf("%s/%d", folder, time.Now().UnixNano()))
 	if err != nil {
 		return err
 	}
-	_, err = gold.EnsureVersions(ctx, l, staged, false)
+	_, err = versionkeys.Ensure(ctx, l, staged, false)
 	return err
 }
 
@@ -68,38 +64,4 @@ func ignoreNoLake(err error) error {
 		return nil
 	}
 	return err
-}
-
-var versionSchema = parquet.SchemaOf(struct {
-	Service string `parquet:"service_name,dict,id(4)"`
-	Version string `parquet:"version,dict,id(6)"`
-}{})
-
-// presentVersions stages the versions of all sightings, and of all histories, as they are now.
-func presentVersions(ctx context.Context, l *lake.Lake, folder string) (staged []string, err error) {
-	c := gold.NewVersionCollector(l.Objects, fmt.Sprintf("%s/%d", folder, time.Now().UnixNano()))
-	for _, definition := range []lake.TableDefinition{lake.SilverSightings, lake.GoldUsers} {
-		loaded, err := l.Load(ctx, definition)
-		if err != nil {
-			return nil, err
-		}
-		live, err := lake.LiveFiles(ctx, loaded)
-		if err != nil {
-			return nil, err
-		}
-		for _, file := range live {
-			if definition.Name == lake.SilverSightings.Name {
-				err = l.ScanRaw(ctx, file, versionSchema, func(row parquet.Row) error {
-					return c.Add(objects.UnsafeString(row[0].ByteArray()), objects.UnsafeString(row[1].ByteArray()))
-				})
-			} else {
-				err = daily.MovesOf(ctx, l, file,
-					func(key *daily.DayKey, _ int) error { return c.Add(key.Service, key.Version) })
-			}
-			if err != nil {
-				return nil, err
-			}
-		}
-	}
-	return c.Staged()
 }

@@ -55,13 +55,13 @@ func ErasureKey(ctx context.Context, l *lake.Lake, create bool) ([]byte, error) 
 		rand.Read(key)
 		// Of two that make one at once, the first wins.
 		if _, err := l.Db.ExecContext(ctx,
-			Rebind(l, `INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value)
+			l.Rebind(`INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value)
 			VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`), append(args, hex.EncodeToString(key))...); err != nil {
 			return nil, fmt.Errorf("make the key of erasures: %w", err)
 		}
 	}
 	var text string
-	err := l.Db.QueryRowContext(ctx, Rebind(l, `SELECT property_value FROM iceberg_namespace_properties
+	err := l.Db.QueryRowContext(ctx, l.Rebind(`SELECT property_value FROM iceberg_namespace_properties
 		WHERE catalog_name = ? AND namespace = ? AND property_key = ?`), args...).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
@@ -330,26 +330,8 @@ const (
 )
 
 func ForgetFolder(l *lake.Lake, erasure string) string {
-	return l.Objects.Root + "/_staging/" + ForgetName(erasure)
+	return l.StagingFolder() + "/" + ForgetName(erasure)
 }
 
 // ForgetName names an erasure's work: its folder, and its workflow.
 func ForgetName(erasure string) string { return "forget-" + erasure }
-
-// Rebind writes a statement's placeholders as the catalog's database wants them.
-func Rebind(l *lake.Lake, statement string) string {
-	if !strings.HasPrefix(l.Config.Catalog, "postgres") {
-		return statement
-	}
-	var out strings.Builder
-	n := 0
-	for _, part := range strings.SplitAfter(statement, "?") {
-		if before, ok := strings.CutSuffix(part, "?"); ok {
-			n++
-			fmt.Fprintf(&out, "%s$%d", before, n)
-			continue
-		}
-		out.WriteString(part)
-	}
-	return out.String()
-}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/versionkeys"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -36,8 +37,8 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 			err = fmt.Errorf("commit users: %w", err)
 		}
 	}()
-	var staged StagedUsers
-	if err := ReadRound(l, plan.Ref, &staged); err != nil {
+	var staged stagedRound
+	if err := l.ReadStaged(plan.Ref, &staged); err != nil {
 		return Committed{}, err
 	}
 	wanted, err := usersChange(l, &staged, merged)
@@ -54,7 +55,7 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 		return Committed{}, err
 	}
 	// The versions come first, so that no reader of gold.users misses a key.
-	versions, err := EnsureVersions(ctx, l, staged.Versions, false)
+	versions, err := versionkeys.Ensure(ctx, l, staged.Versions, false)
 	if err != nil {
 		return Committed{}, err
 	}
@@ -92,7 +93,7 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 	if err != nil {
 		return Committed{}, err
 	}
-	if err := KeepVersions(ctx, l, &staged, versions); err != nil {
+	if err := versionkeys.EnsureStill(ctx, l, staged.Versions, staged.Rebuild, versions); err != nil {
 		return Committed{}, err
 	}
 	loaded, err := l.Load(ctx, lake.GoldUsers)
@@ -114,7 +115,7 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 }
 
 // usersChange gathers what the merges wrote and what it replaces.
-func usersChange(l *lake.Lake, staged *StagedUsers, merged []Merged) (*lake.Change, error) {
+func usersChange(l *lake.Lake, staged *stagedRound, merged []Merged) (*lake.Change, error) {
 	wanted := &lake.Change{Summary: iceberg.Properties{
 		lake.SummaryRound:     staged.Round,
 		lake.SummarySightings: strconv.FormatInt(staged.Sightings, 10),
@@ -166,7 +167,7 @@ func usersChange(l *lake.Lake, staged *StagedUsers, merged []Merged) (*lake.Chan
 
 // visibleRuns divides runs into those that the plan reflects and those that still wait; changed are those that
 // moved silver.
-func visibleRuns(ctx context.Context, l *lake.Lake, staged *StagedUsers,
+func visibleRuns(ctx context.Context, l *lake.Lake, staged *stagedRound,
 	runs []lake.Run) (visible, waiting []lake.Run, changed map[lake.Run]bool, err error) {
 	changed = map[lake.Run]bool{}
 	ahead, aheadOfHour := map[lake.Run]bool{}, map[telemetry.Hour]bool{}
@@ -296,7 +297,7 @@ func tagsOf(loaded *table.Table, snapshot int64, runs []lake.Run) []string {
 
 // silverFiles are the files that a plan reflects.
 func silverFiles(ctx context.Context, l *lake.Lake,
-	staged *StagedUsers) (sightings, bindings []iceberg.DataFile, err error) {
+	staged *stagedRound) (sightings, bindings []iceberg.DataFile, err error) {
 	for _, part := range [...]struct {
 		definition lake.TableDefinition
 		snapshot   int64
@@ -322,9 +323,9 @@ func silverFiles(ctx context.Context, l *lake.Lake,
 
 // DropRound removes what a round of the gold writer staged.
 func DropRound(ctx context.Context, l *lake.Lake, plan Plan) error {
-	var staged StagedUsers
+	var staged stagedRound
 	if err := l.Objects.ReadJSON(plan.Ref, &staged); err != nil {
 		return err
 	}
-	return l.Objects.RemoveAll(ctx, RoundFolder(l, staged.Round))
+	return l.Objects.RemoveAll(ctx, roundFolder(l, staged.Round))
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forget"
-	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/ledger"
@@ -323,7 +322,7 @@ func TestColumnsThatWereRequired(t *testing.T) {
 	got := []string{}
 	in.Must(forget.EachRowOf(t.Context(), in.Lake, entry,
 		func(row *lake.BindingRow) { got = append(got, row.SessionID+row.Kind+row.Value) }))
-	in.Must(gold.BindingRows(t.Context(), in.Lake, []iceberg.DataFile{entry}, sessions.RowKept, nil,
+	in.Must(sessions.Reader{Lake: in.Lake}.Bindings(t.Context(), []iceberg.DataFile{entry}, sessions.RowKept,
 		func(row sessions.SessionRow) error {
 			got = append(got, row.Session+string(row.Kind)+row.Value)
 			return nil

@@ -31,8 +31,8 @@ type StagedMerge struct {
 // out and counted as late. progress tells rows written so far.
 func MergeUsers(ctx context.Context, l *lake.Lake, plan Plan, buckets []int,
 	progress func(rows int64)) (result Merged, err error) {
-	var staged StagedUsers
-	if err := ReadRound(l, plan.Ref, &staged); err != nil {
+	var staged stagedRound
+	if err := l.ReadStaged(plan.Ref, &staged); err != nil {
 		return Merged{}, err
 	}
 	merged, rows, err := mergeBuckets(ctx, l, &staged, buckets, progress)
@@ -40,12 +40,12 @@ func MergeUsers(ctx context.Context, l *lake.Lake, plan Plan, buckets []int,
 		return Merged{}, err
 	}
 	result.Users, result.Late = rows, int64(len(merged.Late))
-	result.Ref = fmt.Sprintf("%s/merge-%d-%d.json", RoundFolder(l, staged.Round), buckets[0], time.Now().UnixNano())
+	result.Ref = fmt.Sprintf("%s/merge-%d-%d.json", roundFolder(l, staged.Round), buckets[0], time.Now().UnixNano())
 	return result, l.Objects.WriteJSON(result.Ref, merged)
 }
 
 // mergeBuckets writes buckets one after the other; rows are those written.
-func mergeBuckets(ctx context.Context, l *lake.Lake, staged *StagedUsers, buckets []int,
+func mergeBuckets(ctx context.Context, l *lake.Lake, staged *stagedRound, buckets []int,
 	progress func(int64)) (merged StagedMerge, rows int64, err error) {
 	for _, bucket := range buckets {
 		m := &bucketMerge{lake: l, bucket: bucket, told: rows, progress: progress}
@@ -78,7 +78,7 @@ type bucketMerge struct {
 	row    parquet.Row // scratch
 }
 
-func (m *bucketMerge) run(ctx context.Context, staged *StagedUsers) (file *lake.DataFile, err error) {
+func (m *bucketMerge) run(ctx context.Context, staged *stagedRound) (file *lake.DataFile, err error) {
 	deltas, err := openBucket(m.lake.Objects, staged.Runs, m.bucket)
 	if err != nil {
 		return nil, err

@@ -29,9 +29,9 @@ type oldFile struct {
 	done  bool
 }
 
-const OldBatch = 128
+const oldBatch = 128
 
-var UserSchema = parquet.SchemaOf(lake.UserRow{})
+var userSchema = parquet.SchemaOf(lake.UserRow{})
 
 func openOldUsers(ctx context.Context, l *lake.Lake, files []lake.DataFile) (*oldUsers, error) {
 	old := &oldUsers{}
@@ -44,8 +44,8 @@ func openOldUsers(ctx context.Context, l *lake.Lake, files []lake.DataFile) (*ol
 		if err != nil {
 			return nil, errors.Join(err, old.close())
 		}
-		reader := parquet.NewGenericReader[any](parsed, UserSchema)
-		f := &oldFile{rows: reader, path: each.Path, batch: make([]parquet.Row, OldBatch),
+		reader := parquet.NewGenericReader[any](parsed, userSchema)
+		f := &oldFile{rows: reader, path: each.Path, batch: make([]parquet.Row, oldBatch),
 			close: func() error { return errors.Join(reader.Close(), closeFile()) }}
 		old.files = append(old.files, f)
 		sorted, err := sortedByUser(ctx, l, entry)

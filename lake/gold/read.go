@@ -101,7 +101,7 @@ func findInPage(group parquet.RowGroup, from, to int64, id string) (user history
 			if batch[i].UserID != id {
 				continue
 			}
-			rows := parquet.NewRowGroupReader(group, UserSchema)
+			rows := parquet.NewRowGroupReader(group, userSchema)
 			defer rows.Close()
 			if err := rows.SeekToRow(at + int64(i)); err != nil {
 				return user, false, err

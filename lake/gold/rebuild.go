@@ -24,8 +24,8 @@ func RebuildUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 			err = fmt.Errorf("rebuild late users of gold: %w", err)
 		}
 	}()
-	var staged StagedUsers
-	if err := ReadRound(l, plan.Ref, &staged); err != nil {
+	var staged stagedRound
+	if err := l.ReadStaged(plan.Ref, &staged); err != nil {
 		return Merged{}, err
 	}
 	late := map[string]bool{}
@@ -38,7 +38,7 @@ func RebuildUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 			late[user] = true
 		}
 	}
-	folder := fmt.Sprintf("%s/rebuild-%d", RoundFolder(l, staged.Round), time.Now().UnixNano())
+	folder := fmt.Sprintf("%s/rebuild-%d", roundFolder(l, staged.Round), time.Now().UnixNano())
 	runs := newRunWriter(l.Objects, folder, lake.BucketFunc(staged.Buckets))
 	if err := stageLate(ctx, l, &staged, late, runs, progress); err != nil {
 		return Merged{}, err
@@ -46,7 +46,7 @@ func RebuildUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 	if err := runs.flush(); err != nil {
 		return Merged{}, err
 	}
-	alone := StagedUsers{Round: staged.Round, Runs: runs.runs}
+	alone := stagedRound{Round: staged.Round, Runs: runs.runs}
 	all, rows, err := mergeBuckets(ctx, l, &alone, slices.Sorted(maps.Keys(touchedBy(runs.runs))), progress)
 	if err != nil {
 		return Merged{}, err
@@ -70,7 +70,7 @@ var (
 )
 
 // stageLate finds all sightings of the late users as silver now stands, and joins them with their sessions' bindings.
-func stageLate(ctx context.Context, l *lake.Lake, staged *StagedUsers, late map[string]bool, runs *runWriter,
+func stageLate(ctx context.Context, l *lake.Lake, staged *stagedRound, late map[string]bool, runs *runWriter,
 	progress func(int64)) error {
 	sightings, bindings, err := silverFiles(ctx, l, staged)
 	if err != nil {
@@ -95,8 +95,9 @@ func stageLate(ctx context.Context, l *lake.Lake, staged *StagedUsers, late map[
 
 	// Sessions that name a late user may hold its sightings; whether they do, the join decides. The first look at each
 	// table takes only the columns that tell.
+	all := sessions.Reader{Lake: l}
 	var sessionKeys, wanted []int64
-	if err := SessionRowsOf(ctx, l, bindings, namingSchema, nil, func(row parquet.Row) error {
+	if err := all.Rows(ctx, bindings, namingSchema, func(row parquet.Row) error {
 		user, _ := history.UserID(objects.UnsafeString(row[2].ByteArray()), "")
 		collect(&sessionKeys, row[0].Int64(), string(row[1].ByteArray()) == lake.BindingUser && late[user])
 		return nil
@@ -108,7 +109,7 @@ func stageLate(ctx context.Context, l *lake.Lake, staged *StagedUsers, late map[
 		id, _ := history.UserID(user, session)
 		return late[id] || user == "" && naming.Has(key)
 	}
-	if err := SessionRowsOf(ctx, l, sightings, namedSchema, nil, func(row parquet.Row) error {
+	if err := all.Rows(ctx, sightings, namedSchema, func(row parquet.Row) error {
 		key := row[0].Int64()
 		collect(&wanted, key, mayBeLate(key, objects.UnsafeString(row[1].ByteArray()),
 			objects.UnsafeString(row[2].ByteArray())))
@@ -116,8 +117,8 @@ func stageLate(ctx context.Context, l *lake.Lake, staged *StagedUsers, late map[
 	}); err != nil {
 		return err
 	}
-	keys := sessions.NewKeySet(wanted)
-	if err := SightingRows(ctx, l, sightings, sessions.RowAdded, keys, func(row sessions.SessionRow) error {
+	some := sessions.Reader{Lake: l, Keys: sessions.NewKeySet(wanted)}
+	if err := some.Sightings(ctx, sightings, sessions.RowAdded, func(row sessions.SessionRow) error {
 		if !mayBeLate(row.Key, row.Session, row.User) {
 			return nil
 		}
@@ -125,7 +126,7 @@ func stageLate(ctx context.Context, l *lake.Lake, staged *StagedUsers, late map[
 	}); err != nil {
 		return err
 	}
-	if err := BindingRows(ctx, l, bindings, sessions.RowAdded, keys, j.Add); err != nil {
+	if err := some.Bindings(ctx, bindings, sessions.RowAdded, j.Add); err != nil {
 		return err
 	}
 	return j.Sessions(ctx, func(rows []*sessions.SessionRow) error {

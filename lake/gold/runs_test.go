@@ -17,7 +17,7 @@ func TestSortedRuns(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	const buckets = 3
 	bucket := func(user string) int { return int(user[len(user)-1]) % buckets }
-	w := newRunWriter(l.Objects, RoundFolder(l, "runs"), bucket)
+	w := newRunWriter(l.Objects, roundFolder(l, "runs"), bucket)
 	want := map[string]*userChange{}
 	for n := range 5 {
 		for i := range 200 {

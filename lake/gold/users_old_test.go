@@ -15,7 +15,6 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/lake/sessions"
@@ -47,7 +46,7 @@ func TestUnsortedFile(t *testing.T) {
 			var rows []parquet.Row
 			parsed, closeFile, err := in.Lake.OpenParquet(file)
 			in.Must(err)
-			reader := parquet.NewGenericReader[any](parsed, gold.UserSchema)
+			reader := parquet.NewGenericReader[any](parsed, parquet.SchemaOf(lake.UserRow{}))
 			for {
 				batch := make([]parquet.Row, 10)
 				n, _ := reader.ReadRows(batch)
@@ -113,8 +112,8 @@ func TestOldManifestsStayClosed(t *testing.T) {
 	}
 	near := func(hour telemetry.Hour) ([]iceberg.DataFile, error) {
 		at := hour.Start().UnixMicro()
-		return gold.KeptFiles(t.Context(), loaded, head.SnapshotID, nil,
-			sessions.Span{Low: at, High: at}.Widened(lake.WindowMicros), lake.SightingTimeField)
+		return sessions.FilesNear(t.Context(), loaded, head.SnapshotID,
+			sessions.Span{Low: at, High: at}.Widened(lake.WindowMicros), nil)
 	}
 	if files, err := near(now); err != nil || len(files) != 1 {
 		t.Errorf("there are %d files, %v", len(files), err)

@@ -36,7 +36,7 @@ func TestUserRowForm(t *testing.T) {
 				LastSeenAt: 30, Sightings: 1, NotComparable: true},
 		},
 	}
-	want := UserSchema.Deconstruct(nil, &stored)
+	want := userSchema.Deconstruct(nil, &stored)
 	got := appendUser(nil, &user)
 	if !got.Equal(want) || !sameLevels(got, want) {
 		t.Errorf("row\n%+v\nis not\n%+v", got, want)

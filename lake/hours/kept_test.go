@@ -173,7 +173,7 @@ func TestRowsOutliveTheirFiles(t *testing.T) {
 			if row.Changed || row.GoneFiles != test.gone {
 				t.Errorf("silver from bronze: %+v", row)
 			}
-			plan, merged := in.MergeAgain(gold.Again{All: true})
+			plan, merged := in.MergeAgain(gold.Remake{All: true})
 			in.CommitGold(plan, merged)
 			if got := laketest.DumpAll(t, in.Lake); got != want {
 				t.Errorf("made anew, the tables are\n%s\nand were\n%s", got, want)

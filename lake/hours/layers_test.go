@@ -86,7 +86,7 @@ func TestUsersAgain(t *testing.T) {
 	in := laketest.PlantedWorld(t)
 	want := laketest.Users(t, in.Lake, "")
 	hour := laketest.HourAt(t, "2022-05-27T05")
-	again := func(again gold.Again) {
+	again := func(again gold.Remake) {
 		t.Helper()
 		plan, merged := in.MergeAgain(again)
 		in.CommitGold(plan, merged)
@@ -98,16 +98,16 @@ func TestUsersAgain(t *testing.T) {
 		return rows
 	}
 	laketest.Plant(t, in.Lake, lake.GoldUsers, "", wrong)
-	again(gold.Again{Hours: []gold.HourRange{{From: hour + 2, To: hour + 4}}})
+	again(gold.Remake{Hours: []gold.HourRange{{From: hour + 2, To: hour + 4}}})
 	if laketest.Users(t, in.Lake, "") == want {
 		t.Error("hours without a sighting made users anew")
 	}
-	again(gold.Again{Hours: []gold.HourRange{{From: hour, To: hour + 1}}})
+	again(gold.Remake{Hours: []gold.HourRange{{From: hour, To: hour + 1}}})
 	if got := laketest.Users(t, in.Lake, ""); got != want {
 		t.Errorf("after making the hour's users anew gold is\n%s\nand not\n%s", got, want)
 	}
 	ids, _ := laketest.Snapshots(t, in.Lake, lake.GoldUsers)
-	again(gold.Again{Hours: []gold.HourRange{{From: hour, To: hour + 1}}})
+	again(gold.Remake{Hours: []gold.HourRange{{From: hour, To: hour + 1}}})
 	if now, _ := laketest.Snapshots(t, in.Lake, lake.GoldUsers); !slices.Equal(now, ids) {
 		t.Error("users that come out the same make a commit")
 	}
@@ -120,7 +120,7 @@ func TestUsersAgain(t *testing.T) {
 		}
 		return rows
 	})
-	again(gold.Again{All: true})
+	again(gold.Remake{All: true})
 	if got := laketest.Users(t, in.Lake, ""); got != want {
 		t.Errorf("after making all users anew gold is\n%s\nand not\n%s", got, want)
 	}

@@ -76,12 +76,9 @@ func (p *StagedPlan) place(key string) (int, error) {
 	return place, nil
 }
 
-// StagingName is the folder, in the warehouse, of all that is not committed yet.
-const StagingName = "_staging"
-
 // staging is the folder of a run's uncommitted work.
 func staging(l *lake.Lake, run lake.Run) string {
-	return fmt.Sprintf("%s/%s/hour-%s/%s", l.Objects.Root, StagingName, run.Hour, run.ID)
+	return fmt.Sprintf("%s/hour-%s/%s", l.StagingFolder(), run.Hour, run.ID)
 }
 
 // LedgerNow is the Ledger of a HourPlan, to be asked for before the hour is listed.

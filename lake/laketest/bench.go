@@ -58,7 +58,7 @@ func (in *Ingester) Timed(b *testing.B, hour telemetry.Hour) {
 	in.Must(err)
 	lap("commit")
 
-	users, err := gold.PlanUsers(ctx, in.Lake, run.ID, gold.Again{}, func(int64) {})
+	users, err := gold.PlanUsers(ctx, in.Lake, run.ID, gold.Remake{}, func(int64) {})
 	in.Must(err)
 	lap("plan")
 	merged := make([]gold.Merged, len(users.Groups))

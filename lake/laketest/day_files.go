@@ -10,7 +10,7 @@ import (
 func (in *Ingester) ReadForGold() (changes, read int64) {
 	in.TB.Helper()
 	in.runs++
-	plan, err := gold.PlanUsers(in.TB.Context(), in.Lake, fmt.Sprintf("look%05d", in.runs), gold.Again{},
+	plan, err := gold.PlanUsers(in.TB.Context(), in.Lake, fmt.Sprintf("look%05d", in.runs), gold.Remake{},
 		func(rows int64) { read = max(read, rows) })
 	in.Must(err)
 	in.Must(gold.DropRound(in.TB.Context(), in.Lake, plan))

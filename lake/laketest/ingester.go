@@ -259,11 +259,11 @@ func (in *Ingester) Cut(files []source.File) []hours.Chunk {
 // MergeGold takes a round of gold as far as its commit.
 func (in *Ingester) MergeGold() (gold.Plan, []gold.Merged) {
 	in.TB.Helper()
-	return in.MergeAgain(gold.Again{})
+	return in.MergeAgain(gold.Remake{})
 }
 
 // MergeAgain does so with users that are made anew.
-func (in *Ingester) MergeAgain(again gold.Again) (gold.Plan, []gold.Merged) {
+func (in *Ingester) MergeAgain(again gold.Remake) (gold.Plan, []gold.Merged) {
 	in.TB.Helper()
 	ctx := in.TB.Context()
 	var plan gold.Plan

@@ -255,7 +255,7 @@ func (p *PlanRun) do(step PlanStep) {
 			p.Waiting = append(slices.Clip(p.Waiting), run)
 		}
 	case "users": // from silver: those of a range of hours, or all
-		plan, merged := in.MergeAgain(gold.Again{All: r.IntN(3) == 0,
+		plan, merged := in.MergeAgain(gold.Remake{All: r.IntN(3) == 0,
 			Hours: []gold.HourRange{{From: hour, To: hour + 1 + telemetry.Hour(r.IntN(3))}}})
 		p.Waiting = in.CommitGold(plan, merged, p.Waiting...).Waiting
 	case "gold":

@@ -7,6 +7,6 @@ import (
 // Anew makes gold from nothing but silver.
 func (in *Ingester) Anew() gold.Committed {
 	in.TB.Helper()
-	plan, merged := in.MergeAgain(gold.Again{All: true})
+	plan, merged := in.MergeAgain(gold.Remake{All: true})
 	return in.CommitGold(plan, merged)
 }

@@ -100,7 +100,7 @@ func checkFrozen(ctx context.Context, l *lake.Lake, definition lake.TableDefinit
 func dayAfter(files []iceberg.DataFile) (int32, error) {
 	last := int32(math.MinInt32)
 	for _, file := range files {
-		_, high := lake.Bounds(file, daily.EventTimeField)
+		_, high := lake.Bounds(file, lake.EventTimeField)
 		if high == math.MaxInt64 {
 			return 0, fmt.Errorf("%s does not say when its last event was", file.FilePath())
 		}

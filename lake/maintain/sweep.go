@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -205,7 +204,7 @@ func namedFiles(ctx context.Context, l *lake.Lake, loaded *table.Table, each fun
 // stagedFiles calls each for every object that the staged work of runs and rounds names.
 func stagedFiles(ctx context.Context, l *lake.Lake, each func(object string)) error {
 	var documents []string
-	if err := l.Objects.Walk(ctx, l.Objects.Root+"/"+hours.StagingName, func(object string, _ int64) error {
+	if err := l.Objects.Walk(ctx, l.StagingFolder(), func(object string, _ int64) error {
 		if strings.HasSuffix(object, ".json") {
 			documents = append(documents, object)
 		}
@@ -250,8 +249,8 @@ func objectsIn(l *lake.Lake, document string, each func(object string)) error {
 // running tells whether the work in a folder of _staging still runs: hour-2022-05-27T05/RUN, or users/ROUND of gold.
 func SweepStaging(ctx context.Context, l *lake.Lake, grace time.Duration, running func(folder string) (bool, error),
 	dryRun bool) (saving Saving, err error) {
-	saving = Saving{Table: hours.StagingName, Step: StepSweep, What: "folders"}
-	root := l.Objects.Root + "/" + hours.StagingName
+	saving = Saving{Table: lake.StagingName, Step: StepSweep, What: "folders"}
+	root := l.StagingFolder()
 	folders := map[string]int64{}
 	if err := l.Objects.Walk(ctx, root, func(object string, size int64) error {
 		parts := strings.SplitN(strings.TrimPrefix(object, root+"/"), "/", 3)
@@ -270,7 +269,7 @@ func SweepStaging(ctx context.Context, l *lake.Lake, grace time.Duration, runnin
 			delete(folders, folder)
 		}
 	}
-	due, since, err := awaitGrace(l, hours.StagingName, "", folders, grace)
+	due, since, err := awaitGrace(l, lake.StagingName, "", folders, grace)
 	if err != nil {
 		return saving, err
 	}
@@ -288,5 +287,5 @@ func SweepStaging(ctx context.Context, l *lake.Lake, grace time.Duration, runnin
 	if dryRun {
 		return saving, nil
 	}
-	return saving, l.Objects.WriteJSON(sweepNotes(l, hours.StagingName), since)
+	return saving, l.Objects.WriteJSON(sweepNotes(l, lake.StagingName), since)
 }

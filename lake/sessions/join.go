@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
 	"math"
 	"slices"
 	"sync/atomic"
@@ -349,23 +348,4 @@ func (s Span) Within(files []iceberg.DataFile, timeField int) []iceberg.DataFile
 		}
 	}
 	return kept
-}
-
-var keySchema = parquet.SchemaOf(struct {
-	SessionKey int64 `parquet:"session_key,delta,id(1)"`
-}{})
-
-// AnySession reads only the session keys of a row group, which are delta-coded and small, to spare the rest.
-func AnySession(ctx context.Context, g lake.RowGroup, keys KeySet) (found bool, err error) {
-	wanted := KeyCursor{Set: keys}
-	err = g.Scan(ctx, keySchema, func(row parquet.Row) error {
-		if wanted.Contains(row[0].Int64()) {
-			return lake.ErrStop
-		}
-		return nil
-	})
-	if errors.Is(err, lake.ErrStop) {
-		return true, nil
-	}
-	return false, err
 }

@@ -162,14 +162,13 @@ func Read(ctx context.Context, l *lake.Lake) (status Status, err error) {
 	if err := nameGone(ctx, l, rows, &status.Gone); err != nil {
 		return Status{}, err
 	}
-	change, err := gold.SilverChanges(ctx, l, gold.Again{})
-	if err != nil {
+	var halfCommitted []string
+	if status.Behind, halfCommitted, err = gold.Behind(ctx, l); err != nil {
 		return Status{}, err
 	}
 	if status.DailyBehind, err = daily.Behind(ctx, l); err != nil {
 		return Status{}, err
 	}
-	status.HalfCommitted = append([]string{}, change.HalfCommitted...)
-	status.Behind = change.Moved()
+	status.HalfCommitted = append([]string{}, halfCommitted...)
 	return status, nil
 }

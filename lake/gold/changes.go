@@ -1,0 +1,118 @@
+package gold
+
+import (
+	"context"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// HourRange are the hours in [From, To).
+type HourRange struct {
+	From telemetry.Hour `json:"from"`
+	To   telemetry.Hour `json:"to"`
+}
+
+func (r HourRange) String() string { return r.From.String() + " to " + r.To.String() }
+
+// Remake names users whose rows a round makes from all of their sightings, though silver did not change: because
+// someone doubts the rows that are there.
+type Remake struct {
+	// All: gold starts from nothing, and keeps none of its rows.
+	All bool `json:"all,omitempty"`
+	// Hours: the users that have a sighting in them.
+	Hours []HourRange `json:"hours,omitempty"`
+	// Users are these, by user_id. Workflows name none: Temporal would keep their ids.
+	Users []string `json:"-"`
+}
+
+// silverChange is what lies between gold and silver.
+type silverChange struct {
+	gold      *table.Table
+	rebuild   bool // gold starts from nothing
+	sightings changedTable
+	bindings  changedTable
+	// Users of these files of silver.sightings, or of their parts, are made again, and so are these users.
+	remakeFiles   []iceberg.DataFile
+	remakeUsers   []string
+	halfCommitted []string
+}
+
+// changedTable is a table of silver with the part of its log that gold has not taken in.
+type changedTable struct {
+	ledger.Log
+	files ledger.ChangedFiles
+}
+
+// moved tells whether rows came or went.
+func (t *changedTable) moved() bool { return len(t.files.Added)+len(t.files.Removed) > 0 }
+
+func (c *silverChange) moved() bool { return c.sightings.moved() || c.bindings.moved() }
+
+// Behind tells whether silver has moved on since gold's last commit, and which hours' runs are between their commits
+// of silver, or were given up there: gold stops before them.
+func Behind(ctx context.Context, l *lake.Lake) (behind bool, halfCommitted []string, err error) {
+	c, err := findChange(ctx, l, Remake{})
+	return c.moved(), c.halfCommitted, err
+}
+
+// findChange finds what a round has to take in.
+func findChange(ctx context.Context, l *lake.Lake, remake Remake) (c silverChange, err error) {
+	if c.gold, err = l.Load(ctx, lake.GoldUsers); err != nil {
+		return c, err
+	}
+	var base ledger.Base
+	if !remake.All {
+		base = ledger.GoldBase(c.gold)
+	}
+	followed, err := ledger.Follow(ctx, l, ledger.Reached{Definition: lake.SilverSightings, Snapshot: base.Sightings},
+		ledger.Reached{Definition: lake.SilverBindings, Snapshot: base.Bindings})
+	if err != nil {
+		return c, err
+	}
+	c.rebuild, c.halfCommitted = !base.Known || followed.Lost, followed.HalfCommitted
+	c.sightings.Log, c.bindings.Log = followed.Logs[0], followed.Logs[1]
+	for _, t := range [...]*changedTable{&c.sightings, &c.bindings} {
+		if t.files, err = t.Changes(ctx, l); err != nil {
+			return c, err
+		}
+	}
+	if !c.rebuild {
+		c.remakeUsers = remake.Users
+		c.remakeFiles, err = filesOfHours(ctx, l, c.sightings.Log, remake.Hours)
+	}
+	return c, err
+}
+
+// filesOfHours are the files of a table, or their parts, that hold the hours, as of the end of its log.
+func filesOfHours(ctx context.Context, l *lake.Lake, log ledger.Log,
+	ranges []HourRange) (files []iceberg.DataFile, err error) {
+	if log.To == 0 {
+		return nil, nil
+	}
+	for _, hours := range ranges {
+		live, err := lake.LiveFiles(ctx, log.Table, table.WithSnapshotID(log.To),
+			lake.HoursBetween(hours.From, hours.To))
+		if err != nil {
+			return nil, err
+		}
+		chosen := map[telemetry.Hour][]lake.HourRows{}
+		for _, file := range live {
+			parts, err := l.ByHour(ctx, lake.SilverSightings, file)
+			if err != nil {
+				return nil, err
+			}
+			for _, part := range parts {
+				if part.Hour >= hours.From && part.Hour < hours.To {
+					chosen[part.Hour] = append(chosen[part.Hour], part)
+				}
+			}
+		}
+		files = append(files, lake.JoinParts(chosen)...)
+	}
+	return files, nil
+}

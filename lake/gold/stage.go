@@ -1,0 +1,163 @@
+package gold
+
+import (
+	"context"
+	"slices"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/lake/sessions"
+	"github.com/versionlake/versionlake/lake/versionkeys"
+)
+
+// stager turns what changed in silver into changes of users.
+type stager struct {
+	lake     *lake.Lake
+	change   silverChange
+	runs     *runWriter
+	versions *versionkeys.Collector
+	progress func(rows int64) // read so far
+
+	join *sessions.Join
+	// Sessions whose other rows matter: unnamed are those with sightings that name no user or device, and need their
+	// bindings; bound are those with bindings, and need their sightings.
+	unnamed, bound objects.Lanes[sessions.SessionSet]
+}
+
+// stage joins the changed rows with what else is known of their sessions, and writes what follows for users.
+func (s *stager) stage(ctx context.Context) (err error) {
+	for _, user := range s.change.remakeUsers {
+		if err := s.runs.add(userDelta{user: user, kind: deltaLate}); err != nil {
+			return err
+		}
+	}
+	if !s.change.moved() && len(s.change.remakeFiles) == 0 {
+		return nil
+	}
+	if s.join, err = sessions.NewJoin(s.lake, sessions.JoinSections); err != nil {
+		return err
+	}
+	defer s.join.Close()
+	s.unnamed, s.bound = objects.NewLanes[sessions.SessionSet](), objects.NewLanes[sessions.SessionSet]()
+	if err := s.addChanged(ctx); err != nil {
+		return err
+	}
+	if !s.change.rebuild {
+		if err := s.addContext(ctx, sessions.MergeSessions(s.unnamed), sessions.MergeSessions(s.bound)); err != nil {
+			return err
+		}
+	}
+	return s.join.Sessions(ctx, func(rows []*sessions.SessionRow) error {
+		if err := collectVersions(s.versions, rows); err != nil {
+			return err
+		}
+		session := sessions.NewSession(rows)
+		return deltas(&session, s.runs.add)
+	})
+}
+
+// addChanged adds the rows that came or went, and the sightings whose users are made again.
+func (s *stager) addChanged(ctx context.Context) error {
+	each := func(row sessions.SessionRow) error {
+		switch {
+		case row.Kind != 's':
+			sessions.NoteSession(s.bound, &row)
+		case row.User == "" || row.Device == "":
+			sessions.NoteSession(s.unnamed, &row)
+		}
+		s.progress(s.join.Rows.Load())
+		return s.join.Add(row)
+	}
+	r := sessions.Reader{Lake: s.lake}
+	if err := r.Sightings(ctx, s.change.sightings.files.Added, sessions.RowAdded, each); err != nil {
+		return err
+	}
+	if err := r.Sightings(ctx, s.change.sightings.files.Removed, sessions.RowRemoved, each); err != nil {
+		return err
+	}
+	if err := r.Bindings(ctx, s.change.bindings.files.Added, sessions.RowAdded, each); err != nil {
+		return err
+	}
+	if err := r.Bindings(ctx, s.change.bindings.files.Removed, sessions.RowRemoved, each); err != nil {
+		return err
+	}
+	return r.Sightings(ctx, s.change.remakeFiles, sessions.RowAgain, each)
+}
+
+// addContext adds the rows that stayed, of the sessions that changed.
+func (s *stager) addContext(ctx context.Context, unnamed, bound sessions.SessionSet) error {
+	near := sessions.Span{
+		Low:  min(unnamed.Times.Low, lake.SaturatingAdd(bound.Times.Low, -lake.WindowMicros)),
+		High: max(unnamed.Times.High, lake.SaturatingAdd(bound.Times.High, lake.WindowMicros)),
+	}.Widened(lake.WindowMicros)
+	bindings, sightings := s.change.bindings, s.change.sightings
+	stayed, err := sessions.FilesNear(ctx, bindings.Table, bindings.To, near, bindings.files.Added)
+	if err != nil {
+		return err
+	}
+	both := sessions.Reader{Lake: s.lake, Keys: sessions.NewKeySet(slices.Concat(unnamed.Keys, bound.Keys))}
+	if err := both.Bindings(ctx, stayed, sessions.RowKept, s.join.Add); err != nil {
+		return err
+	}
+	stayed, err = sessions.FilesNear(ctx, sightings.Table, sightings.To, bound.Times.Widened(lake.WindowMicros),
+		sightings.files.Added)
+	if err != nil {
+		return err
+	}
+	ofBound := sessions.Reader{Lake: s.lake, Keys: bound.Keys}
+	return ofBound.Sightings(ctx, stayed, sessions.RowKept, func(row sessions.SessionRow) error {
+		if row.User != "" && row.Device != "" {
+			return nil
+		}
+		return s.join.Add(row)
+	})
+}
+
+// collectVersions takes the versions of the sightings of a session that came, or are looked at again.
+func collectVersions(c *versionkeys.Collector, rows []*sessions.SessionRow) error {
+	for _, row := range rows {
+		if row.Kind != 's' || row.State == sessions.RowRemoved || row.State == sessions.RowKept {
+			continue
+		}
+		if err := c.Add(row.Service, row.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deltas says what a session's changes mean for users.
+func deltas(s *sessions.Session, emit func(userDelta) error) error {
+	for i := range s.Sightings {
+		row := &s.Sightings[i]
+		var changes []userDelta
+		switch row.State {
+		case sessions.RowAdded:
+			user, sighting := s.After.Resolve(row)
+			changes = []userDelta{{user: user, kind: deltaCame, sighting: sighting}}
+		case sessions.RowRemoved:
+			user, _ := s.Before.Resolve(row)
+			changes = []userDelta{{user: user, kind: deltaLate}}
+		case sessions.RowKept:
+			before, was := s.Before.Resolve(row)
+			after, is := s.After.Resolve(row)
+			switch {
+			case before != after:
+				changes = []userDelta{{user: before, kind: deltaLeft, sighting: was},
+					{user: after, kind: deltaCame, sighting: is}}
+			case was != is:
+				changes = []userDelta{{user: after, kind: deltaLate}}
+			}
+		case sessions.RowAgain:
+			before, _ := s.Before.Resolve(row)
+			after, _ := s.After.Resolve(row)
+			changes = []userDelta{{user: before, kind: deltaLate}, {user: after, kind: deltaLate}}
+		}
+		for _, change := range changes {
+			if err := emit(change); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

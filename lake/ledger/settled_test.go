@@ -1,0 +1,68 @@
+package ledger
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/versionlake/versionlake/lake"
+)
+
+func TestSettledPrefix(t *testing.T) {
+	// Logs are written as run names; a capital is a run that the ledger has, "-" is a snapshot of nobody's
+	// (compaction).
+	entries := func(text string) (log []LogEntry) {
+		for i, run := range strings.Fields(text) {
+			entry := LogEntry{Snapshot: int64(i + 1)}
+			for id := range strings.SplitSeq(strings.Trim(run, "-"), "+") {
+				if id != "" {
+					entry.Runs = append(entry.Runs, lake.Run{ID: id})
+				}
+			}
+			log = append(log, entry)
+		}
+		return log
+	}
+	for _, c := range []struct {
+		sightings, bindings string
+		s, b                int
+	}{
+		{"", "", 0, 0},
+		{"A B C", "A B C", 3, 3},
+		{"A B C", "C", 3, 1}, // not every run moves both tables
+		{"A", "B C D", 1, 3},
+		{"a", "", 0, 0},        // half committed
+		{"A b C", "A C", 1, 1}, // what comes after a half run waits
+		{"A b C", "C A", 0, 0}, // C waits for b, A's bindings for C's, and A's sightings for them
+		{"A B C d", "B A d C", 2, 2},
+		{"A B", "B x A", 0, 0},
+		{"A B C", "A x B", 1, 1},
+		{"A B", "x B", 1, 0},
+		{"A x", "y A", 0, 0},
+		{"P Q R S", "S x P Q R", 0, 0},
+		{"A B C D", "D C B A x", 4, 4}, // crossed, but all there
+		{"x A B C D", "D C B A", 0, 0},
+		{"- A - b", "- - A", 3, 3}, // compaction belongs to no run
+		{"- - x", "- y", 2, 1},
+		{"A+B C", "A B+C", 2, 2}, // hours that were read together
+		{"A+b C", "C", 0, 0},
+		{"A B+C D", "D x C", 1, 0},
+		{"A+B C+D", "A x D", 1, 1},
+	} {
+		settled := func(run lake.Run, _ int64) bool { return run.ID == strings.ToUpper(run.ID) }
+		cuts := SettledPrefix(settled, entries(c.sightings), entries(c.bindings))
+		s, b := cuts[0], cuts[1]
+		// Whatever the figures, no run may be in by half, and no unsettled one at all.
+		in, out := RunsIn(entries(c.sightings)[:s]), RunsIn(entries(c.sightings)[s:])
+		maps.Copy(in, RunsIn(entries(c.bindings)[:b]))
+		maps.Copy(out, RunsIn(entries(c.bindings)[b:]))
+		for run := range in {
+			if out[run] || !settled(run, 0) {
+				t.Errorf("%q, %q: run %s is in by half", c.sightings, c.bindings, run.ID)
+			}
+		}
+		if s != c.s || b != c.b {
+			t.Errorf("%q, %q: %d and %d, not %d and %d", c.sightings, c.bindings, s, b, c.s, c.b)
+		}
+	}
+}

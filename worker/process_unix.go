@@ -1,8 +1,0 @@
-//go:build unix && !linux
-
-package worker
-
-import "syscall"
-
-// dependentProcess keeps an interrupt of the terminal from the server, which we stop last.
-func dependentProcess() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

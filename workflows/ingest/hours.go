@@ -1,0 +1,169 @@
+package ingest
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/versionlake/versionlake/activities"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows"
+	"github.com/versionlake/versionlake/workflows/erasure"
+	"github.com/versionlake/versionlake/workflows/writers"
+)
+
+// MaxTogether is how many hours go together at most: the work of a step that is lost with a worker, and the size of
+// its result.
+const MaxTogether = 50
+
+// HoursInput starts IngestHours: {"hours": ["2022-05-27T05", "2022-05-27T06"]} is enough.
+type HoursInput struct {
+	Hours      []string `json:"hours"`
+	ChunkBytes int64    `json:"chunk_bytes,omitempty"` // as in HourInput
+	Layer      string   `json:"layer,omitempty"`       // as in HourInput
+	LeaveGold  bool     `json:"leave_gold,omitempty"`  // as in HourInput
+	RemoveGone bool     `json:"remove_gone,omitempty"` // as in HourInput
+	NoteGone   bool     `json:"note_gone,omitempty"`   // as in HourInput
+}
+
+// HoursWorkflowID is the id of the workflow that ingests hours together, named by the first and the last of them.
+func HoursWorkflowID(hours []telemetry.Hour) string {
+	return fmt.Sprintf("hours-%s-%s", hours[0], hours[len(hours)-1])
+}
+
+// IngestHours brings small hours into the lake together, with one commit a table for all of them. It leaves out
+// hours that are large, whose files change meanwhile, or that fail in any other way, and says which: each of those
+// is for an IngestHour.
+func IngestHours(ctx workflow.Context, input HoursInput) (activities.CommittedHours, error) {
+	w := &ingestHours{}
+	if err := w.setup(ctx, input); err != nil {
+		return activities.CommittedHours{}, err
+	}
+	return w.run(ctx)
+}
+
+type ingestHours struct {
+	steps *activities.Ingest // names the activities; never called here
+
+	input HoursInput
+	hours []telemetry.Hour
+	ids   []string // of the runs that staged something
+	// leftOut are files, and why.
+	leftOut []string
+}
+
+func (w *ingestHours) setup(ctx workflow.Context, input HoursInput) error {
+	if len(input.Hours) == 0 || len(input.Hours) > MaxTogether {
+		return activities.BadInput(fmt.Sprintf("%d hours: give up to %d", len(input.Hours), MaxTogether), nil)
+	}
+	for i, text := range input.Hours {
+		hour, err := telemetry.ParseHour(text)
+		if err != nil || i > 0 && hour <= w.hours[i-1] {
+			return activities.BadInput(
+				fmt.Sprintf("hour %q: give UTC hours of folders, such as 2022-05-27T05, in order", text), err)
+		}
+		w.hours = append(w.hours, hour)
+	}
+	w.input = input
+	return workflow.UpsertTypedSearchAttributes(ctx, workflows.StatusAttribute.ValueSet(workflows.StatusIngesting))
+}
+
+func (w *ingestHours) run(ctx workflow.Context) (activities.CommittedHours, error) {
+	result, err := w.ingest(ctx)
+	w.dropStaging(ctx)
+	switch {
+	case err == nil:
+		workflows.SetStatus(ctx, ledger.HourComplete)
+	case temporal.IsCanceledError(err):
+		workflows.SetStatus(ctx, workflows.StatusCanceled)
+	default:
+		workflows.SetStatus(ctx, workflows.StatusFailed)
+	}
+	return result, err
+}
+
+func (w *ingestHours) ingest(ctx workflow.Context) (result activities.CommittedHours, err error) {
+	staged, result, err := w.stageAndCommit(ctx)
+	if err != nil {
+		return result, err
+	}
+	result.Left = append(staged.Left, result.Left...)
+	w.leftOut = result.LeftOut
+	w.describe(ctx, "done", result.Left)
+	if err := erasure.Again(ctx, staged.Late); err != nil || w.input.LeaveGold || len(result.Hours) == 0 {
+		return result, err
+	}
+	workflows.SetStatus(ctx, workflows.StatusGold)
+	runs := activities.RunsOf(result.Hours, result.RunID)
+	_, err = writers.NewGoldClient(ctx).Show(ctx, activities.GoldRequest{Run: runs[0], Runs: runs})
+	return result, err
+}
+
+// stageAndCommit begins again when a user is forgotten whom the hours may hold.
+func (w *ingestHours) stageAndCommit(ctx workflow.Context) (
+	staged activities.StagedHours, result activities.CommittedHours, err error) {
+	startedAt := workflow.Now(ctx)
+	for listing := 1; ; listing++ {
+		w.describe(ctx, "reading", nil)
+		input := activities.HoursInput{Hours: w.hours, ChunkBytes: w.input.ChunkBytes, Listing: listing,
+			Layer: w.input.Layer, StartedAt: startedAt,
+			RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone}
+		reading := stageHours.With(ctx, fmt.Sprintf("read %d hours from %s on", len(w.hours), w.hours[0]))
+		if err := workflow.ExecuteActivity(reading, w.steps.StageHours, input).Get(ctx, &staged); err != nil {
+			return staged, result, err
+		}
+		w.ids = append(w.ids, staged.RunID)
+		if len(staged.Hours) == 0 {
+			return staged, result, nil
+		}
+		result, err = w.commit(ctx, staged.Hours)
+		if !workflows.IsType(err, activities.ErrorForgotten) {
+			return staged, result, err
+		}
+		workflow.GetLogger(ctx).Info("reading the hours again", "listing", listing, "because", err)
+	}
+}
+
+// commit can't be cancelled, as that of one hour.
+func (w *ingestHours) commit(ctx workflow.Context,
+	hours []hours.StagedHour) (result activities.CommittedHours, err error) {
+	if err := ctx.Err(); err != nil {
+		return result, err
+	}
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	w.describe(ctx, "committing", nil)
+	ctx = commitHour.With(ctx, fmt.Sprintf("commit %d hours", len(hours)))
+	err = workflow.ExecuteActivity(ctx, w.steps.CommitHours, hours).Get(ctx, &result)
+	return result, err
+}
+
+// dropStaging removes what the runs staged.
+func (w *ingestHours) dropStaging(ctx workflow.Context) {
+	if len(w.ids) == 0 {
+		return
+	}
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	ctx = dropStaging.Local(ctx, "remove what was staged")
+	if err := workflow.ExecuteLocalActivity(ctx, w.steps.DropStagedHours,
+		activities.RunsOf(w.hours, w.ids...)).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "runs", w.ids,
+			"error", err)
+	}
+}
+
+// describe says what the workflow does now on its page in the Temporal UI.
+func (w *ingestHours) describe(ctx workflow.Context, doing string, left []activities.LeftHour) {
+	text := fmt.Sprintf("**%s**\n\n%d hours from %s to %s", doing, len(w.hours), w.hours[0], w.hours[len(w.hours)-1])
+	if len(left) > 0 {
+		text += fmt.Sprintf(", of which %d are ingested one by one:\n", len(left))
+	}
+	for _, hour := range left {
+		text += workflows.Item("**"+hour.Hour.String()+"**", hour.Why)
+	}
+	workflow.SetCurrentDetails(ctx, text+"\n"+workflows.LeftOut(w.leftOut))
+}

@@ -1,0 +1,58 @@
+package ingest_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/versionlake/versionlake/activities"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows/ingest"
+	"github.com/versionlake/versionlake/workflows/workflowstest"
+)
+
+// TestHoursAreReadAgainWhenAUserIsForgotten, with all that the first reading found.
+func TestHoursAreReadAgainWhenAUserIsForgotten(t *testing.T) {
+	env := workflowstest.Environment(t)
+	staged := func(id string, left ...activities.LeftHour) activities.StagedHours {
+		return activities.StagedHours{RunID: id, Hours: []hours.StagedHour{{Run: lake.Run{Hour: workflowstest.SomeHour, ID: id}}},
+			Left: left}
+	}
+	reading := func(listing int) any {
+		return mock.MatchedBy(func(input activities.HoursInput) bool {
+			return input.Listing == listing &&
+				len(input.Hours) == 2
+		})
+	}
+	env.OnActivity(workflowstest.IngestSteps.StageHours, mock.Anything, reading(1)).Return(staged("first"), nil).Once()
+	env.OnActivity(workflowstest.IngestSteps.CommitHours, mock.Anything, mock.Anything).Return(activities.CommittedHours{},
+		temporal.NewNonRetryableApplicationError("somebody", activities.ErrorForgotten, nil)).Once()
+	env.OnActivity(workflowstest.IngestSteps.StageHours, mock.Anything,
+		reading(2)).Return(staged("second", activities.LeftHour{Hour: workflowstest.SomeHour + 1, Why: "too large"}), nil).Once()
+	env.OnActivity(workflowstest.IngestSteps.CommitHours, mock.Anything,
+		mock.Anything).Return(activities.CommittedHours{RunID: "second", Hours: []telemetry.Hour{workflowstest.SomeHour}}, nil).Once()
+	env.OnActivity(workflowstest.IngestSteps.DropStagedHours, mock.Anything,
+		mock.MatchedBy(func(runs []lake.Run) bool { return len(runs) == 4 })).Return(nil).Once()
+	input := ingest.HoursInput{Hours: []string{workflowstest.SomeHour.String(), (workflowstest.SomeHour + 1).String()}, LeaveGold: true}
+	env.ExecuteWorkflow(ingest.IngestHours, input)
+	require.NoError(t, env.GetWorkflowError())
+	var result activities.CommittedHours
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, activities.CommittedHours{RunID: "second", Hours: []telemetry.Hour{workflowstest.SomeHour},
+		Left: []activities.LeftHour{{Hour: workflowstest.SomeHour + 1, Why: "too large"}}}, result)
+}
+
+func TestHoursSayWhatIsWrongWithTheirInput(t *testing.T) {
+	for text, hours := range map[string][]string{
+		"0 hours": {}, "51 hours": make([]string, 51), "yesterday": {"yesterday"},
+		workflowstest.SomeHour.String(): {(workflowstest.SomeHour + 1).String(), workflowstest.SomeHour.String()},
+	} {
+		env := workflowstest.Environment(t)
+		env.ExecuteWorkflow(ingest.IngestHours, ingest.HoursInput{Hours: hours})
+		require.ErrorContains(t, env.GetWorkflowError(), text)
+	}
+}

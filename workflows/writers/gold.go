@@ -1,0 +1,377 @@
+package writers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/versionlake/versionlake/activities"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/workflows"
+)
+
+const (
+	// goldIdle is how long the gold writer stays when nobody asks; the next request starts it again.
+	goldIdle = 2 * time.Hour
+	// goldRounds bounds the history of one run.
+	goldRounds = 100
+	// goldBatch bounds the hours that one commit tags.
+	goldBatch = 500
+	// goldParallel is how many groups of buckets are offered to the workers at once.
+	goldParallel = 64
+	// Answers are kept, to be given again to an hour that asks twice.
+	goldAnswersKept = 500
+	// Hours that another, half committed one holds up are tried again after a pause that grows up to this.
+	goldMaxPause   = time.Minute
+	goldFirstPause = 2 * time.Second
+)
+
+// The steps of a round.
+var (
+	planUsers    = workflows.LongStep(6 * time.Hour) // reads all of silver when gold starts anew
+	mergeUsers   = workflows.LongStep(2 * time.Hour)
+	rebuildUsers = workflows.LongStep(12 * time.Hour) // reads all sightings
+	commitUsers  = workflows.LongStep(time.Hour)
+	requestDaily = workflows.Step{StartToClose: 30 * time.Second, Attempts: 5} // local; the next round asks again
+	// It is local, and tried three times only: maintenance sweeps what stays.
+	dropRound = workflows.Step{StartToClose: 10 * time.Minute, Attempts: 3}
+)
+
+// GoldAnswer tells an hour which commit of gold.users shows it.
+type GoldAnswer struct {
+	Run        lake.Run `json:"run"`
+	SnapshotID int64    `json:"snapshot_id,string"`
+	Tags       []string `json:"tags"` // of this hour, on that snapshot
+	Users      int64    `json:"users"`
+}
+
+// GoldInput starts GoldWriter; nothing, or {}, unless it continues a run of its own.
+type GoldInput struct {
+	Waiting  []activities.GoldRequest `json:"waiting,omitempty"`
+	Answered []GoldAnswer             `json:"answered,omitempty"`
+}
+
+// GoldProgress answers workflows.ProgressQuery.
+type GoldProgress struct {
+	Status  string   `json:"status"`
+	Waiting []string `json:"waiting"` // hours
+	Rounds  int      `json:"rounds"`  // of this run
+	Users   int64    `json:"users"`   // after the last commit
+	Last    int64    `json:"last_snapshot_id,string"`
+}
+
+// GoldWriter is the one writer of gold.users, with the workflow id "gold". Hours signal it; it shows as many of them as
+// wait in one commit, and answers each. Its activities are tried again without end, since gold must follow silver.
+func GoldWriter(ctx workflow.Context, input GoldInput) error {
+	w := &goldWriter{}
+	if err := w.setup(ctx, input); err != nil {
+		return err
+	}
+	return w.run(ctx)
+}
+
+type goldWriter struct {
+	steps *activities.Gold  // names the activities; never called here
+	daily *activities.Daily // likewise
+
+	requests workflow.ReceiveChannel
+	waiting  []activities.GoldRequest
+	answered []GoldAnswer
+	pause    time.Duration // before hours that are held up are tried again
+	progress GoldProgress
+}
+
+func (w *goldWriter) setup(ctx workflow.Context, input GoldInput) error {
+	w.waiting, w.answered, w.pause = input.Waiting, input.Answered, goldFirstPause
+	w.requests = workflow.GetSignalChannelWithOptions(ctx, activities.GoldSignal,
+		workflow.SignalChannelOptions{Description: "An hour is in silver and asks to be shown"})
+	return workflow.SetQueryHandlerWithOptions(ctx, workflows.ProgressQuery,
+		func() (GoldProgress, error) { return w.progress, nil },
+		workflow.QueryHandlerOptions{Description: "What the gold writer does, and which hours wait"})
+}
+
+func (w *goldWriter) run(ctx workflow.Context) error {
+	for {
+		w.receive(ctx)
+		switch {
+		case len(w.waiting) > 0:
+			if err := w.round(ctx); err != nil {
+				return err
+			}
+		default:
+			w.status(ctx, "idle")
+			if called, err := w.awaitRequest(ctx, goldIdle, "until the writer goes home"); err != nil || !called {
+				return err
+			}
+		}
+		if w.progress.Rounds >= goldRounds || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			// Whatever arrived by now goes along; the server lets nothing slip in behind this.
+			w.receive(ctx)
+			return workflow.NewContinueAsNewError(ctx, GoldWriter, GoldInput{Waiting: w.waiting, Answered: w.answered})
+		}
+	}
+}
+
+// receive takes in all requests that are there. A run that was shown is answered again, one that waits is not added.
+func (w *goldWriter) receive(ctx workflow.Context) {
+	for {
+		var request activities.GoldRequest
+		if !w.requests.ReceiveAsync(&request) {
+			return
+		}
+		if answer, ok := w.answer(request.Run); ok {
+			w.tell(ctx, []activities.GoldRequest{request}, []GoldAnswer{answer})
+		} else if !w.waits(request) {
+			w.waiting = append(w.waiting, request)
+		}
+	}
+}
+
+func (w *goldWriter) answer(run lake.Run) (GoldAnswer, bool) {
+	for _, answer := range w.answered {
+		if answer.Run == run {
+			return answer, true
+		}
+	}
+	return GoldAnswer{}, false
+}
+
+func (w *goldWriter) waits(request activities.GoldRequest) bool {
+	for _, waiting := range w.waiting {
+		if waiting.Run == request.Run && waiting.WorkflowID == request.WorkflowID {
+			return true
+		}
+	}
+	return false
+}
+
+// awaitRequest waits for the next request, which it leaves to receive, or for the time to pass.
+func (w *goldWriter) awaitRequest(ctx workflow.Context, timeout time.Duration, summary string) (bool, error) {
+	return workflow.AwaitWithOptions(ctx,
+		workflow.AwaitOptions{Timeout: timeout, TimerOptions: workflow.TimerOptions{Summary: summary}},
+		func() bool { return w.requests.Len() > 0 })
+}
+
+// round shows the hours that wait, as far as they can be shown.
+func (w *goldWriter) round(ctx workflow.Context) error {
+	batch := w.batch()
+	plan, commit, err := w.commit(ctx, batch)
+	if workflows.IsType(err, activities.ErrorConflict) {
+		// Another writer, perhaps maintenance, moved gold: plan again on what is there now.
+		return w.drop(ctx, plan)
+	}
+	if err != nil {
+		return err
+	}
+	w.settle(ctx, batch, commit)
+	w.askDaily(ctx)
+	if err := w.drop(ctx, plan); err != nil {
+		return err
+	}
+	return w.holdUp(ctx, commit.Waiting, plan.HalfCommitted)
+}
+
+// batch are the first requests, as many as one commit shows. One that shows more by itself is a batch, too.
+func (w *goldWriter) batch() []activities.GoldRequest {
+	runs := 0
+	for i, request := range w.waiting {
+		if runs += len(request.Shown()); runs > goldBatch && i > 0 {
+			return w.waiting[:i]
+		}
+	}
+	return w.waiting
+}
+
+// commit plans, merges and commits once.
+func (w *goldWriter) commit(ctx workflow.Context,
+	batch []activities.GoldRequest) (plan gold.Plan, commit gold.Committed, err error) {
+	w.progress.Rounds++
+	var runs []lake.Run
+	var plans activities.PlanInput
+	for _, request := range batch {
+		runs = append(runs, request.Shown()...)
+		if again := request.Again; again != nil {
+			plans.Again.All = plans.Again.All || again.All
+			plans.Again.Hours = append(plans.Again.Hours, again.Hours...)
+		}
+	}
+	w.status(ctx, "planning")
+	planning := planUsers.With(ctx, "find the users who changed, for "+hoursOf(batch))
+	if err := workflow.ExecuteActivity(planning, w.steps.PlanUsers, plans).Get(ctx, &plan); err != nil {
+		return plan, commit, err
+	}
+	merged, err := w.merge(ctx, plan)
+	if err != nil {
+		return plan, commit, err
+	}
+	w.status(ctx, "committing")
+	committing := commitUsers.With(ctx, "commit and tag "+hoursOf(batch))
+	input := activities.CommitUsersInput{Plan: plan, Merged: merged, Runs: runs}
+	err = workflow.ExecuteActivity(committing, w.steps.CommitUsers, input).Get(ctx, &commit)
+	return plan, commit, err
+}
+
+// merge brings the buckets of the plan up to date, and then the users whose past changed.
+func (w *goldWriter) merge(ctx workflow.Context, plan gold.Plan) ([]gold.Merged, error) {
+	groups := len(plan.Groups)
+	done := 0
+	w.status(ctx, fmt.Sprintf("merging %d groups of buckets", groups))
+	merged, err := workflows.FanOut(ctx, groups, goldParallel, func(ctx workflow.Context, i int) (result gold.Merged, err error) {
+		ctx = mergeUsers.With(ctx, fmt.Sprintf("merge users, group %d of %d", i+1, groups))
+		input := activities.MergeInput{Plan: plan, Buckets: plan.Groups[i]}
+		if err := workflow.ExecuteActivity(ctx, w.steps.MergeUsers, input).Get(ctx, &result); err != nil {
+			return result, err
+		}
+		done++
+		w.status(ctx, fmt.Sprintf("merged %d of %d groups of buckets", done, groups))
+		return result, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	late := int64(0)
+	for _, each := range merged {
+		late += each.Late
+	}
+	if late == 0 {
+		return merged, nil
+	}
+	w.status(ctx, fmt.Sprintf("rebuilding %d users", late))
+	var rebuilt gold.Merged
+	ctx = rebuildUsers.With(ctx, fmt.Sprintf("rebuild %d users whose past changed", late))
+	input := activities.RebuildInput{Plan: plan, Merged: merged}
+	if err := workflow.ExecuteActivity(ctx, w.steps.RebuildUsers, input).Get(ctx, &rebuilt); err != nil {
+		return nil, err
+	}
+	return append(merged, rebuilt), nil
+}
+
+// settle answers the requests of the batch that the commit shows; the others go on waiting, for what it does not show.
+func (w *goldWriter) settle(ctx workflow.Context, batch []activities.GoldRequest, commit gold.Committed) {
+	held := map[lake.Run]bool{}
+	for _, run := range commit.Waiting {
+		held[run] = true
+	}
+	var shown, waiting []activities.GoldRequest
+	var answers []GoldAnswer
+	for i, request := range w.waiting {
+		if i >= len(batch) {
+			waiting = append(waiting, request)
+			continue
+		}
+		if rest := slices.DeleteFunc(slices.Clone(request.Shown()),
+			func(run lake.Run) bool { return !held[run] }); len(rest) > 0 {
+			if request.Again = nil; request.Runs != nil {
+				request.Runs = rest
+			}
+			waiting = append(waiting, request)
+			continue
+		}
+		shown = append(shown, request)
+		answers = append(answers, GoldAnswer{
+			Run: request.Run, SnapshotID: commit.SnapshotID, Tags: tagsFor(request.Run, commit.Tags),
+			Users: commit.Users,
+		})
+	}
+	w.waiting = waiting
+	w.answered = append(w.answered, answers...)
+	w.answered = w.answered[max(0, len(w.answered)-goldAnswersKept):]
+	w.progress.Users, w.progress.Last = commit.Users, commit.SnapshotID
+	w.tell(ctx, shown, answers)
+}
+
+// tagsFor picks an hour's tags out of a commit's.
+func tagsFor(run lake.Run, tags []string) []string {
+	mine := []string{}
+	for _, tag := range tags {
+		if tag == gold.TagOf(run) || strings.HasPrefix(tag, gold.TagOf(run)+".") {
+			mine = append(mine, tag)
+		}
+	}
+	return mine
+}
+
+// tell sends answers. An hour that is gone, because it was cancelled or terminated, needs none.
+func (w *goldWriter) tell(ctx workflow.Context, requests []activities.GoldRequest, answers []GoldAnswer) {
+	sent := make([]workflow.Future, len(requests))
+	for i, request := range requests {
+		// To the id's present run: the one that asked may have been reset.
+		sent[i] = workflow.SignalExternalWorkflow(ctx, request.WorkflowID, "", goldAnswerSignal, answers[i])
+	}
+	for i, future := range sent {
+		if err := future.Get(ctx, nil); err != nil {
+			workflow.GetLogger(ctx).Info("nobody waits for the answer", "workflow", requests[i].WorkflowID,
+				"error", err)
+		}
+	}
+}
+
+// askDaily lets the daily aggregates follow. Nobody waits for them.
+func (w *goldWriter) askDaily(ctx workflow.Context) {
+	if workflow.GetVersion(ctx, "daily aggregates", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	asking := requestDaily.Local(ctx, "ask for a refresh of the daily aggregates")
+	if err := workflow.ExecuteLocalActivity(asking, w.daily.RequestDaily).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("the daily aggregates are not asked to follow before the next round", "error", err)
+	}
+}
+
+func (w *goldWriter) drop(ctx workflow.Context, plan gold.Plan) error {
+	dropping := dropRound.Local(ctx, "remove what was staged")
+	if err := workflow.ExecuteLocalActivity(dropping, w.steps.DropRound, plan).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "plan", plan.Ref, "error", err)
+	}
+	return ctx.Err()
+}
+
+// holdUp pauses while hours can't be shown because another hour is half committed: until that hour asks, or some time.
+func (w *goldWriter) holdUp(ctx workflow.Context, held []lake.Run, halfCommitted []string) error {
+	if len(held) == 0 {
+		w.pause = goldFirstPause
+		return nil
+	}
+	w.status(ctx,
+		fmt.Sprintf("waiting for what is half committed: %s; an hour that no longer runs must be ingested again",
+			strings.Join(halfCommitted, ", ")))
+	_, err := w.awaitRequest(ctx, w.pause, "until the hours are tried again that a half committed one holds up")
+	w.pause = min(2*w.pause, goldMaxPause)
+	return err
+}
+
+func (w *goldWriter) status(ctx workflow.Context, status string) {
+	w.progress.Status = status
+	w.progress.Waiting = make([]string, len(w.waiting))
+	for i := range w.waiting {
+		w.progress.Waiting[i] = hoursOf(w.waiting[i : i+1])
+	}
+	waiting := "none"
+	if len(w.waiting) > 0 {
+		waiting = hoursOf(w.waiting)
+	}
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s**\n\n| hours waiting | rounds | users | last snapshot "+
+		"|\n|---|---|---|---|\n| %s | %d | %d | %d |\n",
+		status, waiting, w.progress.Rounds, w.progress.Users, w.progress.Last))
+}
+
+// hoursOf names hours briefly.
+func hoursOf(requests []activities.GoldRequest) string {
+	const named = 3
+	var names []string
+	for _, request := range requests {
+		if request.Again != nil {
+			names = append(names, "users made anew")
+		}
+		for _, run := range request.Shown() {
+			names = append(names, run.Hour.String())
+		}
+	}
+	if more := len(names) - named; more > 0 {
+		names = append(names[:named], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
