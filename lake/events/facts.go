@@ -10,8 +10,6 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
-	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/sessions"
 )
@@ -31,11 +29,12 @@ var (
 func changedSessions(ctx context.Context, t *turn) (sessions.SessionSet, error) {
 	changed := objects.NewLanes[sessions.SessionSet]()
 	for i := 1; i < len(lake.SilverTables); i++ {
-		changes, err := ledger.ChangesBetween(ctx, t.lake, t.silver[i], t.base.Of()[i], t.to.Of()[i])
+		changes, err := t.silver[i].Changes(ctx, t.lake)
 		if err != nil {
 			return sessions.SessionSet{}, err
 		}
-		if err := gold.SessionRowsOf(ctx, t.lake, slices.Concat(changes.Added, changes.Removed), keyTimeSchema, nil,
+		reader := sessions.Reader{Lake: t.lake}
+		if err := reader.Rows(ctx, slices.Concat(changes.Added, changes.Removed), keyTimeSchema,
 			func(row parquet.Row) error {
 				sessions.NoteSession(changed, &sessions.SessionRow{Key: row[0].Int64(), Time: row[1].Int64()})
 				return nil
@@ -121,20 +120,15 @@ func findFacts(ctx context.Context, t *turn) (found *facts, err error) {
 		}
 		return found.join.Add(row)
 	}
-	for i, read := range []func([]iceberg.DataFile) error{
-		func(files []iceberg.DataFile) error {
-			return gold.SightingRows(ctx, t.lake, files, sessions.RowKept, keys, add)
-		},
-		func(files []iceberg.DataFile) error {
-			return gold.BindingRows(ctx, t.lake, files, sessions.RowKept, keys, add)
-		},
+	reader := sessions.Reader{Lake: t.lake, Keys: keys}
+	for i, read := range []func(context.Context, []iceberg.DataFile, byte, func(sessions.SessionRow) error) error{
+		reader.Sightings, reader.Bindings,
 	} {
-		files, err := gold.KeptFiles(ctx, t.silver[i+1], t.to.Of()[i+1], nil, near.Widened(lake.Reaches[i+1]),
-			[...]int{lake.SightingTimeField, lake.BindingTimeField}[i])
+		files, err := sessions.FilesNear(ctx, t.silver[i+1].Table, t.to.Of()[i+1], near.Widened(lake.Reaches[i+1]), nil)
 		if err != nil {
 			return nil, err
 		}
-		if err := read(files); err != nil {
+		if err := read(ctx, files, sessions.RowKept, add); err != nil {
 			return nil, err
 		}
 	}

@@ -73,45 +73,25 @@ func (t *turn) find(ctx context.Context) (err error) {
 		return err
 	}
 	t.base, t.known = lake.EventsStateOf(t.table)
-	// The ledger first: a run that it has is whole in what is read after it.
-	known, err := ledger.OpenLedger(ctx, t.lake)
+	if !t.known {
+		t.base = lake.EventsState{}
+	}
+	var reached []ledger.Reached
+	for i, definition := range lake.SilverTables {
+		reached = append(reached, ledger.Reached{Definition: definition, Snapshot: t.base.Of()[i]})
+	}
+	followed, err := ledger.Follow(ctx, t.lake, reached...)
 	if err != nil {
 		return err
 	}
-	var logs [3][]ledger.LogEntry
-	for i, definition := range lake.SilverTables {
-		if t.silver[i], err = t.lake.Load(ctx, definition); err != nil {
-			return err
-		}
-		var ok bool
-		logs[i], ok = ledger.Since(t.silver[i], t.base.Of()[i])
-		t.known = t.known && ok
+	if copy(t.silver[:], followed.Logs); followed.Lost {
+		t.base, t.known = lake.EventsState{}, false
 	}
-	if !t.known {
-		t.base = lake.EventsState{}
-		for i := range logs {
-			logs[i], _ = ledger.Since(t.silver[i], 0)
-		}
+	t.to = t.base
+	if !t.base.Filling && len(t.again) == 0 {
+		t.halfCommitted = followed.HalfCommitted
+		t.to.Events, t.to.Sightings, t.to.Bindings = t.silver[0].To, t.silver[1].To, t.silver[2].To
 	}
-	if t.base.Filling || len(t.again) > 0 {
-		t.to = t.base
-		return nil
-	}
-	var all []ledger.LogEntry
-	for _, log := range logs {
-		all = append(all, log...)
-	}
-	if err := known.Learn(ctx, all); err != nil {
-		return err
-	}
-	t.halfCommitted = ledger.UnsettledHours(all, known.Settled)
-	reached := t.base.Of()
-	for i, cut := range ledger.SettledPrefix(known.Settled, logs[:]...) {
-		if cut > 0 {
-			reached[i] = logs[i][cut-1].Snapshot
-		}
-	}
-	t.to = lake.EventsState{Events: reached[0], Sightings: reached[1], Bindings: reached[2]}
 	return nil
 }
 

@@ -33,7 +33,7 @@ type turn struct {
 	// The state that it was planned on.
 	table         *table.Table
 	erasures      int64
-	silver        [3]*table.Table // in the order of SilverTables
+	silver        [3]ledger.Log // in the order of SilverTables
 	base, to      lake.EventsState
 	known         bool // false: everything is made from nothing
 	halfCommitted []string
@@ -129,12 +129,12 @@ func (t *turn) eventFiles(ctx context.Context) ([]iceberg.DataFile, error) {
 	if t.to.Events == 0 {
 		return nil, nil
 	}
-	return lake.LiveFiles(ctx, t.silver[0], table.WithSnapshotID(t.to.Events))
+	return lake.LiveFiles(ctx, t.silver[0].Table, table.WithSnapshotID(t.to.Events))
 }
 
 // change finds what changed in silver. Of an hour that lost files, all is made anew.
 func (t *turn) change(ctx context.Context) error {
-	changes, err := ledger.ChangesBetween(ctx, t.lake, t.silver[0], t.base.Events, t.to.Events)
+	changes, err := t.silver[0].Changes(ctx, t.lake)
 	if err != nil {
 		return err
 	}
