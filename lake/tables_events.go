@@ -54,8 +54,11 @@ type ResolvedRow struct {
 // Hour is the one that the row was ingested with.
 func (r *ResolvedRow) Hour() telemetry.Hour { return telemetry.HourOf(time.UnixMicro(r.IngestHour)) }
 
-// EventTimeOfGold is the column of gold.events by which files are found.
+// Columns of gold.events by whose bounds files are found.
 var (
 	ResolvedTimeField = GoldEvents.FieldID("event_time")
 	ResolvedHourField = GoldEvents.FieldID("ingest_hour_utc")
 )
+
+// EndGroup ends the open row group, if it has rows, so that readers can skip it by its bounds.
+func (w *DataWriter[T]) EndGroup() error { return w.endGroup() }

@@ -197,7 +197,7 @@ func (t *turn) rewrite(ctx context.Context, file iceberg.DataFile, known *facts)
 	keys := sessions.KeyCursor{Set: t.changed.Keys}
 	resolvedRows := int64(0)
 	if err := t.lake.ScanRaw(ctx, file, goldSchema, func(from parquet.Row) error {
-		if len(t.hours) > 0 && t.hours[hourOf(from[goldHour])] {
+		if hour := hourOf(from[goldHour]); t.hours[hour] || hour < t.before {
 			return nil
 		}
 		row := writer.next()
@@ -222,7 +222,11 @@ func (t *turn) rewrite(ctx context.Context, file iceberg.DataFile, known *facts)
 	}
 	t.resolved.Add(resolvedRows)
 	t.read(file.Count())
-	return writer.end(t.name() + "-again")
+	name := t.name() + "-again"
+	if lake.IsCompacted(file.FilePath()) { // and still is in its order
+		name = fmt.Sprintf("day-compacted%d-again", time.Now().UnixNano())
+	}
+	return writer.end(name)
 }
 
 // partitionOf is the partition of a present file.

@@ -40,6 +40,7 @@ type turn struct {
 
 	come    []iceberg.DataFile      // files of silver.events whose rows are to be resolved
 	hours   map[telemetry.Hour]bool // whose present rows go
+	before  telemetry.Hour          // rows of hours before it go, too
 	changed sessions.SessionSet     // sessions of sightings and bindings that came or went
 	facts   *facts
 

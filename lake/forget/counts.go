@@ -25,6 +25,9 @@ func RecountErased(ctx context.Context, l *lake.Lake, erasure string) error {
 	if err := rebuildOthers(ctx, l, erasure); err != nil {
 		return fmt.Errorf("let gold follow: %w", err)
 	}
+	if err := resolveAgain(ctx, l, erasure); err != nil {
+		return err
+	}
 	if err := eraseVersions(ctx, l, erasure); err != nil {
 		return fmt.Errorf("let gold.versions follow: %w", err)
 	}

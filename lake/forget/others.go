@@ -15,6 +15,7 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/objects"
@@ -80,6 +81,22 @@ func others(ctx context.Context, l *lake.Lake, erasure string) (users []string, 
 		return nil, fmt.Errorf("find who shares sessions with erasure %s: %w", erasure, err)
 	}
 	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// resolveAgain looks at the events of the forgotten one's sessions again: those that stay may have been given to the
+// forgotten one, or have a version or a device that only the forgotten one's lines told.
+func resolveAgain(ctx context.Context, l *lake.Lake, erasure string) error {
+	who, _, err := readSubject(ctx, l, erasure)
+	if err != nil || len(who.Sessions) == 0 {
+		return err
+	}
+	var keys []int64
+	for _, session := range who.Sessions {
+		keys = append(keys, int64(xxhash.Sum64String(session)))
+	}
+	round := fmt.Sprintf("%s-%d", forgotten.ForgetName(erasure), time.Now().UnixNano())
+	_, err = events.Follow(ctx, l, round, keys, func(int64) {})
+	return err
 }
 
 // rebuildRound is a round of gold in one process. ErrConflict: another writer committed first.

@@ -13,6 +13,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/events"
 )
 
 const (
@@ -29,6 +30,11 @@ const (
 func compact(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, u Upkeep,
 	progress func(done string)) (saving Saving, err error) {
 	saving = Saving{Table: definition.Name, Step: StepCompact, What: "files"}
+	if definition.Name == lake.GoldEvents.Name {
+		done, err := events.Compact(ctx, l, u.OpenDays, u.DryRun, progress)
+		saving.Before, saving.After, saving.Bytes = done.Before, done.After, done.Bytes
+		return saving, err
+	}
 	loaded, err := l.Load(ctx, definition)
 	if err != nil {
 		return saving, err

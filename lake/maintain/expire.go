@@ -29,15 +29,24 @@ func followers(definition lake.TableDefinition) (all []follower) {
 			}})
 		}
 	}
+	events := func(snapshot func(lake.EventsState) int64) {
+		all = append(all, follower{lake.GoldEvents, func(loaded *table.Table) (int64, bool) {
+			state, known := lake.EventsStateOf(loaded)
+			return snapshot(state), known
+		}})
+	}
 	switch definition.Name {
 	case lake.SilverSightings.Name:
 		all = append(all, follower{lake.GoldUsers, inSummary(lake.SummarySightings)})
 		daily(func(s lake.DailyState) int64 { return s.Sightings })
+		events(func(s lake.EventsState) int64 { return s.Sightings })
 	case lake.SilverBindings.Name:
 		all = append(all, follower{lake.GoldUsers, inSummary(lake.SummaryBindings)})
 		daily(func(s lake.DailyState) int64 { return s.Bindings })
+		events(func(s lake.EventsState) int64 { return s.Bindings })
 	case lake.SilverEvents.Name:
 		daily(func(s lake.DailyState) int64 { return s.Events })
+		events(func(s lake.EventsState) int64 { return s.Events })
 	case lake.GoldUsers.Name:
 		daily(func(s lake.DailyState) int64 { return s.Users })
 	}
