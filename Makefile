@@ -1,4 +1,4 @@
-# What is needed: Go, Python 3 with pip, Java and Maven, make, git. Everything else is put into .tools/ here, by tools/install.sh.
+# What is needed: Go, Python 3 with pip, Java and Maven, make, git. tools/install.sh puts all else into .tools/ here.
 
 INSTALL := tools/install.sh
 BIN     := .tools/bin
@@ -30,21 +30,21 @@ build: ## build bin/versionlake
 .PHONY: check
 check: lint ## what to run before a commit: static checks and the quick tests
 	go test -short ./...
+	go -C tools test ./...
 
 .PHONY: test
 test: tools lint ## everything, with real servers: what CI runs
 	go test -timeout 30m ./...
+	go -C tools test ./...
 	$(if $(RACE),go test $(RACE) -short -timeout 30m $(RACED))
 
 .PHONY: lint
-lint:
-	$(INSTALL) staticcheck workflowcheck
-	@echo gofmt -l
-	@unformatted=$$(find . -name '.?*' -prune -o -name '*.go' -exec gofmt -l {} +) && \
-	if [ -n "$$unformatted" ]; then printf 'not formatted, run gofmt -w:\n%s\n' "$$unformatted"; exit 1; fi
-	go vet ./...
-	$(BIN)/staticcheck ./...
+lint: ## static checks alone, and the ratchets of size
+	$(INSTALL) golangci-lint workflowcheck
+	$(BIN)/golangci-lint run ./...
+	cd tools && ../$(BIN)/golangci-lint run ./...
 	$(BIN)/workflowcheck ./workflows/...
+	go -C tools run ./house ..
 
 .PHONY: bench
 bench: ## measure; PKG=./telemetry BENCH=Parse to choose

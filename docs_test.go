@@ -14,6 +14,9 @@ import (
 var (
 	requirement = regexp.MustCompile(`(?m)^(?:require )?\s*([\w.-]+\.[\w./-]+) v\S+(?: //.*)?$`)
 	described   = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|")
+	tool        = regexp.MustCompile(`(?m)^\t\S+/([\w-]+)$`)
+	mapped      = regexp.MustCompile("(?m)^\\| `([\\w./-]+)/` \\|")
+	filed       = regexp.MustCompile("`([a-z][\\w.-]*/[\\w./*-]+\\.(?:go|py|sh))`")
 	linked      = regexp.MustCompile(`(?m)(?:^|[^!])\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)`) // images are not links
 )
 
@@ -47,8 +50,8 @@ func compare(t *testing.T, who string, imported map[string]bool, text string) {
 	}
 }
 
-// importedModules are the modules of go.mod that our packages import. What lies in testserver and tools is for
-// tests, too.
+// importedModules are the modules of go.mod that our packages import. What lies in testserver is for tests, too; tools is
+// a module of its own.
 func importedModules(t *testing.T) (program, tests map[string]bool) {
 	t.Helper()
 	var modules []string
@@ -60,7 +63,7 @@ func importedModules(t *testing.T) (program, tests map[string]bool) {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() && path != "." && strings.HasPrefix(entry.Name(), ".") {
+		if entry.IsDir() && path != "." && (strings.HasPrefix(entry.Name(), ".") || path == "tools") {
 			return fs.SkipDir
 		}
 		if filepath.Ext(path) != ".go" {
@@ -72,7 +75,7 @@ func importedModules(t *testing.T) (program, tests map[string]bool) {
 		}
 		into := program
 		folder, _, _ := strings.Cut(filepath.ToSlash(path), "/")
-		if strings.HasSuffix(path, "_test.go") || folder == "testserver" || folder == "tools" {
+		if strings.HasSuffix(path, "_test.go") || folder == "testserver" {
 			into = tests
 		}
 		for _, spec := range file.Imports {
@@ -89,6 +92,56 @@ func importedModules(t *testing.T) (program, tests map[string]bool) {
 		t.Fatal("no modules in go.mod, or no imports of them")
 	}
 	return program, tests
+}
+
+// TestProgramsDoc looks for the programs that tools/go.mod pins in docs/DEPENDENCIES.md.
+func TestProgramsDoc(t *testing.T) {
+	_, programs, found := strings.Cut(read(t, "docs/DEPENDENCIES.md"), "\n## Programs\n")
+	pinned := tool.FindAllStringSubmatch(read(t, "tools/go.mod"), -1)
+	if !found || len(pinned) == 0 {
+		t.Fatal("no section for programs, or no tools in tools/go.mod")
+	}
+	for _, name := range pinned {
+		if !strings.Contains(programs, name[1]) {
+			t.Errorf("docs/DEPENDENCIES.md does not say why tools/go.mod pins %s", name[1])
+		}
+	}
+}
+
+// TestMap holds the map of CONTRIBUTING.md against the folders: those at the top, and all with Go in them. The files that
+// it names must be there.
+func TestMap(t *testing.T) {
+	named := map[string]bool{}
+	for _, row := range mapped.FindAllStringSubmatch(read(t, "CONTRIBUTING.md"), -1) {
+		top, _, _ := strings.Cut(row[1], "/")
+		named[row[1]], named[top] = true, true
+		if _, err := os.Stat(row[1]); err != nil {
+			t.Errorf("CONTRIBUTING.md has %s in its map: %v", row[1], err)
+		}
+	}
+	for _, file := range filed.FindAllStringSubmatch(read(t, "CONTRIBUTING.md"), -1) {
+		if found, err := filepath.Glob(file[1]); err != nil || len(found) == 0 {
+			t.Errorf("CONTRIBUTING.md names %s, which is not there", file[1])
+		}
+	}
+	ignored := read(t, ".gitignore")
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() || path == "." {
+			return err
+		}
+		path = filepath.ToSlash(path)
+		if path == ".git" || entry.Name() == "testdata" || strings.Contains(ignored, "/"+path+"/\n") {
+			return fs.SkipDir
+		}
+		code, err := filepath.Glob(filepath.Join(path, "*.go"))
+		if !named[path] && (len(code) > 0 || !strings.Contains(path, "/")) {
+			t.Errorf("CONTRIBUTING.md does not have %s/ in its map", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // moduleOf finds the module of a package: the longest path that is a prefix; "" for the standard library and our own.

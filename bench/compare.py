@@ -30,7 +30,8 @@ def versionlake(data, out):
     program = os.path.join(ROOT, "bin", "versionlake")
     environment = dict(os.environ, PATH=os.path.join(ROOT, ".tools", "bin") + os.pathsep + os.environ["PATH"])
     common = ["--dir", out, "--source", data]
-    server = subprocess.Popen([program, "dev", "--log-level", "error", *common], env=environment, stdout=subprocess.DEVNULL)
+    quiet = {"env": environment, "stdout": subprocess.DEVNULL}
+    server = subprocess.Popen([program, "dev", "--log-level", "error", *common], **quiet)
     try:
         while not os.path.exists(os.path.join(out, "dev.json")):
             if server.poll() is not None:
@@ -39,7 +40,7 @@ def versionlake(data, out):
         taken = []
         for hour in hours(data):
             start = time.monotonic()
-            subprocess.run([program, "ingest", hour, *common], env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run([program, "ingest", hour, *common], check=True, stderr=subprocess.DEVNULL, **quiet)
             taken.append(time.monotonic() - start)
         return taken
     finally:
@@ -75,10 +76,12 @@ def main():
             wall[name].append(sum(taken))
             used[name].append(cpu() - before)
             shutil.rmtree(out)
-            print(json.dumps({"program": name, "seconds": [round(t, 2) for t in taken], "cpu": round(used[name][-1], 1)}), flush=True)
+            seconds = [round(t, 2) for t in taken]
+            print(json.dumps({"program": name, "seconds": seconds, "cpu": round(used[name][-1], 1)}), flush=True)
     for name in programs:
         ratios = [mine / theirs for mine, theirs in zip(wall["versionlake"], wall[name])]
-        print(f"{name:12} wall {statistics.median(wall[name]):6.2f} s  cpu {statistics.median(used[name]):6.1f} s  versionlake/{name} {statistics.median(ratios):.2f}")
+        print(f"{name:12} wall {statistics.median(wall[name]):6.2f} s  cpu {statistics.median(used[name]):6.1f} s  "
+              f"versionlake/{name} {statistics.median(ratios):.2f}")
 
 
 if __name__ == "__main__":

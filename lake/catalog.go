@@ -116,7 +116,7 @@ func (l *Lake) CreateTable(ctx context.Context, definition TableDefinition) erro
 	}
 	maps.Copy(properties, MetadataVersions)
 	maps.Copy(properties, definition.properties)
-	if definition.ruled() {
+	if definition.Ruled {
 		maps.Copy(properties, RulesProperty())
 	}
 	_, err := l.Catalog.CreateTable(ctx, definition.Identifier(), definition.Schema(),

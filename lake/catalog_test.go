@@ -20,6 +20,8 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/lake/status"
@@ -96,7 +98,7 @@ func TestCatalogs(t *testing.T) {
 			}
 		}
 		in.Gold()
-		laketest.CheckGold(t, in)
+		checks.Gold(t, in)
 
 		t.Run("conflicts are redone", func(t *testing.T) { conflictIsRedone(t, in, handles[1]) })
 		t.Run("a stale base is plain text", func(t *testing.T) { staleBase(t, in, handles[1]) })
@@ -252,17 +254,17 @@ func TestRemoteLake(t *testing.T) {
 		"session:s3 App 1.2 27T05:30.. ×1"}; !slices.Equal(got, want) {
 		t.Errorf("gold is %q", got)
 	}
-	if got, want := laketest.Users(t, l, ""), laketest.Naive(t, l); got != want {
+	if got, want := laketest.Users(t, l, ""), checks.Naive(t, l); got != want {
 		t.Errorf("gold is\n%s\nand silver says\n%s", got, want)
 	}
-	laketest.CheckVersions(t, l)
+	checks.Versions(t, l)
 	// Maintenance lists and removes objects of a bucket.
 	in.ManyChunks("27T07", 5)
 	in.Ingest(hour + 2)
 	before := laketest.FootprintOf(t, l)
-	in.Maintain(maintain.Upkeep{Grace: time.Hour})
-	in.Maintain(laketest.MaintainNow)
-	laketest.CheckVerify(t, l)
+	upkeep.Maintain(in, maintain.Upkeep{Grace: time.Hour})
+	upkeep.Maintain(in, upkeep.Now)
+	checks.Verify(t, l)
 	if after := laketest.FootprintOf(t, l); after.Data >= before.Data || after.Manifests >= before.Manifests {
 		t.Errorf("%s, and after maintenance %s", before, after)
 	}

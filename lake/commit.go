@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake/objects"
-	"github.com/versionlake/versionlake/telemetry"
 )
 
 // Change is what one commit does to one table.
@@ -158,34 +156,6 @@ func IsConflict(err error) bool {
 		strings.Contains(err.Error(), "SQLSTATE 40001")
 }
 
-// HourFiles are the live files of an hour, or their parts that are of the hour.
-func (l *Lake) HourFiles(ctx context.Context, loaded *table.Table, hour telemetry.Hour,
-	options ...table.ScanOption) (files []iceberg.DataFile, err error) {
-	definition, err := DefinitionOf(TableName(loaded))
-	if err != nil {
-		return nil, err
-	}
-	filter := iceberg.NewAnd(
-		iceberg.EqualTo(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(hour.Date())),
-		iceberg.EqualTo(iceberg.Reference(hourColumn), hour.OfDay()))
-	live, err := LiveFiles(ctx, loaded, append(options, table.WithRowFilter(filter))...)
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range live {
-		parts, err := l.ByHour(ctx, definition, file)
-		if err != nil {
-			return nil, err
-		}
-		for _, part := range parts {
-			if part.Hour == hour {
-				files = append(files, part.File)
-			}
-		}
-	}
-	return files, nil
-}
-
 func LiveFiles(ctx context.Context, loaded *table.Table, options ...table.ScanOption) ([]iceberg.DataFile, error) {
 	if loaded.CurrentSnapshot() == nil {
 		return nil, nil
@@ -205,47 +175,6 @@ func LiveFiles(ctx context.Context, loaded *table.Table, options ...table.ScanOp
 	return files, nil
 }
 
-// Digest is the part of a data file's name that tells its contents.
-func Digest(file string) string {
-	name := strings.TrimSuffix(path.Base(file), ".parquet")
-	return name[strings.LastIndexByte(name, '-')+1:]
-}
-
-// SameContents compares files by their digests, those that were compacted by what they were made of.
-func (l *Lake) SameContents(live []iceberg.DataFile, added []DataFile) (bool, error) {
-	count := map[string]int{}
-	for _, file := range live {
-		digests, err := l.digests(file)
-		if err != nil {
-			return false, err
-		}
-		for _, each := range digests {
-			count[each]++
-		}
-	}
-	for _, file := range added {
-		count[Digest(file.Path)]--
-	}
-	for _, n := range count {
-		if n != 0 {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-func (l *Lake) Entries(definition TableDefinition, files []DataFile) ([]iceberg.DataFile, error) {
-	decoded := make([]iceberg.DataFile, len(files))
-	for i, file := range files {
-		entry, err := l.Entry(file, definition)
-		if err != nil {
-			return nil, err
-		}
-		decoded[i] = entry
-	}
-	return decoded, nil
-}
-
 // TagAge says how long a tag is kept: hourly ones for two days, the day's last longer, so that a day can be
 // compared with a day of last month.
 func (l *Lake) TagAge(tag string) time.Duration {
@@ -257,10 +186,6 @@ func (l *Lake) TagAge(tag string) time.Duration {
 
 // ShortID keeps names of files readable; the attempt's time makes them unique.
 func ShortID(id string) string { return id[:min(len(id), 8)] }
-
-const (
-	PropertyRules = "versionlake.rules"
-)
 
 // MetadataChange sets properties, if the table's head is still the one that was looked at.
 func MetadataChange(loaded *table.Table, properties iceberg.Properties) *Change {
@@ -293,10 +218,3 @@ var MetadataVersions = iceberg.Properties{table.MetadataPreviousVersionsMaxKey: 
 // AttemptName begins the names of the ledger's files: no two are ever the same, so that what an attempt left behind
 // can be removed while another one runs.
 func AttemptName(id string) string { return fmt.Sprintf("%s-%d", ShortID(id), time.Now().UnixNano()) }
-
-func CountOf(files []iceberg.DataFile) (rows int64) {
-	for _, file := range files {
-		rows += file.Count()
-	}
-	return rows
-}

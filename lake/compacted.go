@@ -3,7 +3,6 @@ package lake
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -13,25 +12,6 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/telemetry"
-)
-
-// compactOrder says in which order the rows of a partition's files come one after the other.
-type compactOrder int
-
-const (
-	CompactNever     compactOrder = iota
-	compactByName                 // by the names of files, which number chunks or sections
-	CompactByCluster              // likewise; the clusters of bronze stay apart
-	compactBySession              // by session_key, the first column, whose ranges the files of an hour do not share
-	compactByHour                 // by hour_utc, the first column
-)
-
-const (
-	// compactedMark is in the name of a file that was put together. What it was made of is in its footer.
-	compactedMark = "compacted"
-	// footerDigests is the key, in a compacted file's footer, of the digests of the files that it was made of, each
-	// behind the hour of the day that it held: 5:7d1a… 5:09bc… 6:….
-	footerDigests = "versionlake.digests"
 )
 
 // CompareFiles orders the files of a partition as their rows follow each other.
@@ -78,7 +58,7 @@ func (l *Lake) PutTogether(ctx context.Context, definition TableDefinition, part
 	}
 	for i, part := range parts {
 		if i > 0 && part.Hour != parts[i-1].Hour {
-			err = writer.endGroup()
+			err = writer.EndGroup()
 		}
 		if err == nil {
 			err = CopyRows(ctx, l, part.File, schema, writer)
@@ -116,27 +96,3 @@ func CopyRows(ctx context.Context, l *Lake, file iceberg.DataFile, schema *parqu
 	}
 	return err
 }
-
-// digests tell the contents of a file: its own, or those of the files that it was put together from.
-func (l *Lake) digests(file iceberg.DataFile) (made []string, err error) {
-	if part, ok := file.(*PartOfFile); ok {
-		return part.digests, nil
-	}
-	if !IsCompacted(file.FilePath()) {
-		return []string{Digest(file.FilePath())}, nil
-	}
-	parsed, closeFile, err := l.OpenParquet(file)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, closeFile()) }()
-	for _, digests := range digestsByHour(parsed) {
-		made = append(made, digests...)
-	}
-	if len(made) == 0 {
-		made = []string{Digest(file.FilePath())} // another engine's
-	}
-	return made, nil
-}
-
-func IsCompacted(file string) bool { return strings.Contains(path.Base(file), compactedMark) }

@@ -9,58 +9,7 @@ import (
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
-
-	"github.com/versionlake/versionlake/history"
 )
-
-// Places of the counts of gold.version_daily. Those from FirstMove on follow from gold.users, those before it from
-// silver.
-const (
-	CountActiveUsers = iota
-	CountAnonymousUsers
-	CountVersionUsers
-	CountServiceUsers
-	CountVersionSessions
-	CountSessionsEnded
-	CountSessionSeconds
-	CountIssues
-	CountNotificationsSent
-	CountNotificationsShown
-	CountNotificationsAccepted
-	CountNotificationsDismissed
-	CountNotificationsFailed
-	CountNotificationsOther
-	CountNewInstallations
-	CountAnonymousInstallations
-	CountUpgradesIn
-	CountUpgradesOut
-	CountDowngradesIn
-	CountDowngradesOut
-	CountOtherMovesIn
-	CountOtherMovesOut
-	VersionCounts
-
-	FirstMove = CountNewInstallations
-)
-
-// Counts are the columns of a row, in the order of their places. Rows of older rules lack the last ones: those are
-// noughts.
-func (r *VersionDailyRow) Counts() [VersionCounts]*int64 {
-	for _, added := range [...]**int64{&r.OtherMovesIn, &r.OtherMovesOut} {
-		if *added == nil {
-			*added = new(int64)
-		}
-	}
-	return [...]*int64{
-		&r.ActiveUsers, &r.AnonymousUsers, &r.VersionUsers, &r.ServiceUsers, &r.Sessions, &r.SessionsEnded,
-		&r.SessionSeconds, &r.Issues,
-		&r.NotificationsSent, &r.NotificationsShown, &r.NotificationsAccepted, &r.NotificationsDismissed,
-		&r.NotificationsFailed,
-		&r.NotificationsOther, &r.NewInstallations, &r.AnonymousInstallations, &r.UpgradesIn, &r.UpgradesOut,
-		&r.DowngradesIn, &r.DowngradesOut,
-		r.OtherMovesIn, r.OtherMovesOut,
-	}
-}
 
 const (
 	propertyEvents    = "versionlake.events-snapshot"
@@ -75,10 +24,6 @@ const (
 // dailyRules is the version of what docs/METRICS.md says each number counts. With another one, all dates that are
 // not frozen are counted anew.
 const dailyRules = "2"
-
-// DailyTables are the daily aggregates in the order of their commits. The state of the last one is the base of a
-// refresh.
-var DailyTables = []TableDefinition{GoldEventDaily, GoldVersionDaily}
 
 // DailyState is what a table of daily aggregates reflects: snapshots of silver's tables and of gold.users, 0 for none.
 type DailyState struct {
@@ -108,10 +53,6 @@ func (s DailyState) Properties(round string) iceberg.Properties {
 		PropertyRound: round, PropertyRules: dailyRules,
 	}
 }
-
-// Reaches is how far from a row, by SilverTables, events lie that it counts for: a binding may be that of a
-// sighting which tells an event's device.
-var Reaches = [...]int64{0, WindowMicros, 2 * WindowMicros}
 
 // Of are the snapshots in the order of SilverTables.
 func (s DailyState) Of() [3]int64 { return [3]int64{s.Events, s.Sightings, s.Bindings} }
@@ -150,8 +91,4 @@ const (
 	SummarySightings = "versionlake.sightings-snapshot"
 	SummaryBindings  = "versionlake.bindings-snapshot"
 	SummaryTags      = "versionlake.tags" // given with the commit: what moves a tag later on does not move this
-)
-
-var (
-	WindowMicros = history.DefaultWindow.Microseconds()
 )

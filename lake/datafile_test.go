@@ -10,6 +10,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/columnar"
 	"github.com/versionlake/versionlake/lake/laketest"
 )
 
@@ -32,7 +33,7 @@ func TestRecycledWriter(t *testing.T) {
 					batch[i].UserID, batch[i].Feature = id[2:], ""
 				}
 			}
-			if err := w.Append(batch, lake.BytesPerGroup); err != nil {
+			if err := w.Append(batch, columnar.BytesPerGroup); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -53,11 +54,11 @@ func TestRecycledWriter(t *testing.T) {
 		definition := lake.SilverEvents
 		definition.Bounded = bounded
 		fresh := func(first int) []byte {
-			lake.WriterPools.Delete(definition.Name)
+			columnar.ForgetWriters(definition.Name)
 			return write(definition, first)
 		}
 		wantOne, wantTwo := fresh(1), fresh(5000)
-		lake.WriterPools.Delete(definition.Name)
+		columnar.ForgetWriters(definition.Name)
 		for range 2 {
 			if !bytes.Equal(write(definition, 1), wantOne) || !bytes.Equal(write(definition, 5000), wantTwo) {
 				t.Errorf("bounded %v: a recycled writer writes another file", bounded)

@@ -3,11 +3,6 @@ package lake
 import (
 	"math"
 	"time"
-
-	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
-
-	"github.com/versionlake/versionlake/telemetry"
 )
 
 const MicrosPerDay = 24 * 60 * 60 * 1_000_000
@@ -39,24 +34,6 @@ func DatesOf(month int32) (from, to int32) {
 	return first(month), first(month + 1)
 }
 
-func MonthPartition(month int32) Partition {
-	from, _ := DatesOf(month)
-	return Partition{Folder: "date_utc_month=" + FormatDate(from)[:7], Values: map[int]any{PartitionFieldID: month}}
-}
-
-// HoursBetween selects the partitions of the days that [from, to) touches.
-func HoursBetween(from, to telemetry.Hour) table.ScanOption {
-	return table.WithRowFilter(iceberg.NewAnd(
-		iceberg.GreaterThanEqual(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(from.Date())),
-		iceberg.LessThanEqual(iceberg.Reference("p_ingest_date_utc"), iceberg.Date((to-1).Date()))))
-}
-
-// EvenShare divides a total into as few equal shares as keep below about a size, so that no small rest runs alone.
-func EvenShare(total, size int64) int64 {
-	shares := max((total+size/2)/size, 1)
-	return max((total+shares-1)/shares, 1)
-}
-
 func SaturatingAdd(a, b int64) int64 {
 	switch sum := a + b; {
 	case b > 0 && sum < a:
@@ -67,8 +44,5 @@ func SaturatingAdd(a, b int64) int64 {
 		return sum
 	}
 }
-
-// Rules 4 and 5: in every version of gold.users that has a name, a user has one row, and its intervals do not overlap.
-// Versions share most of their files, so each file is read once, and each set of files that make a bucket.
 
 func Moment(micros int64) string { return time.UnixMicro(micros).UTC().Format(time.RFC3339Nano) }

@@ -2,74 +2,22 @@ package lake
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/versionlake/versionlake/lake/columnar"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
 // Tables whose rows stay for ever are partitioned by day. Their hours begin as files of their own; maintenance puts
 // those of a day together, each hour in row groups of its own, so that an hour is read, compared and replaced
 // without its neighbours.
-
-const hourColumn = "p_ingest_hour_utc"
-
-// hourFields are the ids of the hour's column in the tables whose partitions hold several hours.
-var hourFields = func() map[string]int {
-	fields := map[string]int{}
-	for _, definition := range TableDefinitions {
-		if !slices.Equal(definition.Partition, DayPartition) {
-			continue
-		}
-		if field, ok := definition.Schema().FindFieldByName(hourColumn); ok {
-			fields[definition.Name] = field.ID
-		}
-	}
-	return fields
-}()
-
-// byDay tells that a file of the table may hold several hours.
-func (d TableDefinition) byDay() bool { return hourFields[d.Name] != 0 }
-
-// At is where the rows of an hour belong.
-func (d TableDefinition) At(hour telemetry.Hour) Partition {
-	if slices.Equal(d.Partition, HourPartition) {
-		return HourOf(hour)
-	}
-	return DayOf(hour)
-}
-
-// HoursOf are the first and the last hour that a file may have rows of. A file that is not divided by hours counts
-// as the first one of its day.
-func (d TableDefinition) HoursOf(file iceberg.DataFile) (first, last telemetry.Hour, err error) {
-	if slices.Equal(d.Partition, HourPartition) {
-		hour, err := HourOfFile(file)
-		return hour, hour, err
-	}
-	date, ok := file.Partition()[PartitionFieldID].(iceberg.Date)
-	if !d.byDay() {
-		return FirstHour(date), FirstHour(date), nil
-	}
-	if !ok {
-		return 0, 0, fmt.Errorf("file %s has no day: %v", file.FilePath(), file.Partition())
-	}
-	low, high := file.LowerBoundValues()[hourFields[d.Name]], file.UpperBoundValues()[hourFields[d.Name]]
-	if len(low) != 4 || len(high) != 4 { // another engine's
-		return FirstHour(date), FirstHour(date) + 23, nil
-	}
-	hour := func(bound []byte) telemetry.Hour {
-		return FirstHour(date) + telemetry.Hour(int32(binary.LittleEndian.Uint32(bound)))
-	}
-	return hour(low), hour(high), nil
-}
 
 // HourRows are an hour's rows in one file: the whole file, or part of it.
 type HourRows struct {
@@ -107,23 +55,10 @@ func hoursOfGroup(group parquet.RowGroup, hourLeaf int) (low, high int32) {
 	return 0, 23
 }
 
-// Hourly is a row that says its hour.
-type Hourly interface{ Hour() telemetry.Hour }
-
-func (r *SightingRow) Hour() telemetry.Hour { return HourOfRow(r.IngestDate, r.IngestHourOfDay) }
-
-func (r *BindingRow) Hour() telemetry.Hour { return HourOfRow(r.IngestDate, r.IngestHourOfDay) }
-
-func (r *FileRow) Hour() telemetry.Hour { return HourOfRow(r.IngestDate, r.IngestHourOfDay) }
-
-func HourOfRow(date, hourOfDay int32) telemetry.Hour {
-	return FirstHour(date) + telemetry.Hour(hourOfDay)
-}
-
 // scanPart does for a part of a file what ScanRows does.
 func scanPart[T any](ctx context.Context, l *Lake, part *PartOfFile, each func([]T) error) error {
 	return l.EachGroup(part, func(group RowGroup) error {
-		return scanBatches(ctx, parquet.NewGenericRowGroupReader[T](group), group.NumRows(), func(rows []T) error {
+		return columnar.ScanRows(ctx, parquet.NewGenericRowGroupReader[T](group), group.NumRows(), func(rows []T) error {
 			if group.Whole {
 				return each(rows)
 			}
@@ -158,7 +93,7 @@ func (l *Lake) ByHour(ctx context.Context, definition TableDefinition,
 			rows[low] += group.NumRows()
 			continue
 		}
-		if err := scanGroup(ctx, group, []int{leaf.ColumnIndex}, func(row parquet.Row) error {
+		if err := columnar.ScanGroup(ctx, group, []int{leaf.ColumnIndex}, func(row parquet.Row) error {
 			rows[row[0].Int32()]++
 			return nil
 		}); err != nil {
@@ -178,34 +113,6 @@ func (l *Lake) ByHour(ctx context.Context, definition TableDefinition,
 		each.File.(*PartOfFile).Whole = hours
 	}
 	return hours, nil
-}
-
-// digestsByHour reads the footer of a compacted file.
-func digestsByHour(parsed *parquet.File) map[int32][]string {
-	digests := map[int32][]string{}
-	text, _ := parsed.Lookup(footerDigests)
-	for field := range strings.FieldsSeq(text) {
-		hour, digest, ok := strings.Cut(field, ":")
-		if n, err := strconv.ParseInt(hour, 10, 32); ok && err == nil {
-			digests[int32(n)] = append(digests[int32(n)], digest)
-		}
-	}
-	return digests
-}
-
-// listDigests is what such a footer says.
-func (l *Lake) listDigests(parts []HourRows) (string, error) {
-	var fields []string
-	for _, part := range parts {
-		digests, err := l.digests(part.File)
-		if err != nil {
-			return "", err
-		}
-		for _, each := range digests {
-			fields = append(fields, fmt.Sprintf("%d:%s", part.Hour.OfDay(), each))
-		}
-	}
-	return strings.Join(fields, " "), nil
 }
 
 // WriteAnew writes a file again, with other rows: write is given those that are there, and says whether they stay
@@ -233,7 +140,7 @@ func WriteAnew[T any](ctx context.Context, l *Lake, definition TableDefinition, 
 			return err
 		})
 		if err == nil {
-			err = writer.endGroup()
+			err = writer.EndGroup()
 		}
 		if err != nil {
 			writer.Abort()
@@ -250,24 +157,9 @@ func WriteAnew[T any](ctx context.Context, l *Lake, definition TableDefinition, 
 			writer.Abort()
 			return nil, err
 		}
-		writer.rows.SetKeyValueMetadata(footerDigests, made)
+		writer.SetFooter(footerDigests, made)
 	}
 	return writer.Close(name)
-}
-
-func (l *Lake) SameDigests(a, b []HourRows) (bool, error) {
-	var all [2][]string
-	for i, parts := range [...][]HourRows{a, b} {
-		for _, part := range parts {
-			digests, err := l.digests(part.File)
-			if err != nil {
-				return false, err
-			}
-			all[i] = append(all[i], digests...)
-		}
-		slices.Sort(all[i])
-	}
-	return slices.Equal(all[0], all[1]), nil
 }
 
 // JoinParts makes each file one again, of those of its hours that are left.
@@ -315,4 +207,32 @@ func (p *PartOfFile) Others() *PartOfFile {
 func (p *PartOfFile) Parts() []HourRows {
 	return slices.DeleteFunc(slices.Clone(p.Whole),
 		func(each HourRows) bool { return !p.has(each.File.(*PartOfFile).Hours[0]) })
+}
+
+// HourFiles are the live files of an hour, or their parts that are of the hour.
+func (l *Lake) HourFiles(ctx context.Context, loaded *table.Table, hour telemetry.Hour,
+	options ...table.ScanOption) (files []iceberg.DataFile, err error) {
+	definition, err := DefinitionOf(TableName(loaded))
+	if err != nil {
+		return nil, err
+	}
+	filter := iceberg.NewAnd(
+		iceberg.EqualTo(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(hour.Date())),
+		iceberg.EqualTo(iceberg.Reference(hourColumn), hour.OfDay()))
+	live, err := LiveFiles(ctx, loaded, append(options, table.WithRowFilter(filter))...)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range live {
+		parts, err := l.ByHour(ctx, definition, file)
+		if err != nil {
+			return nil, err
+		}
+		for _, part := range parts {
+			if part.Hour == hour {
+				files = append(files, part.File)
+			}
+		}
+	}
+	return files, nil
 }

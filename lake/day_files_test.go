@@ -15,6 +15,9 @@ import (
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/lake/objects"
@@ -35,7 +38,7 @@ func oneDay(t testing.TB) (in *laketest.Ingester, hours []telemetry.Hour) {
 	in.Put("28T05/a.tsv", laketest.Sighting("28T05:10", "s28", "1.0", "UserId", "p5-1"))
 	in.Ingest(laketest.HourAt(t, "2022-05-28T05"))
 	in.Daily()
-	in.Maintain(maintain.Upkeep{OpenDays: 1, SnapshotAge: maintain.DefaultSnapshotAge})
+	upkeep.Maintain(in, maintain.Upkeep{OpenDays: 1, SnapshotAge: maintain.DefaultSnapshotAge})
 	return in, hours
 }
 
@@ -122,13 +125,13 @@ func TestHourInADaysFile(t *testing.T) {
 	if in.Daily().Dates != 1 {
 		t.Error("the daily aggregates count more than one date again")
 	}
-	laketest.CheckGold(t, in)
-	laketest.CheckVerify(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Verify(t, in.Lake)
 
 	// It comes back into the day's file, before gold has seen a change of another one.
 	in.Put(dayName(hours[0]), dayLines(hours[0], "3.0")...)
 	in.Silver(hours[0])
-	in.Maintain(maintain.Upkeep{OpenDays: 1, SnapshotAge: maintain.DefaultSnapshotAge})
+	upkeep.Maintain(in, maintain.Upkeep{OpenDays: 1, SnapshotAge: maintain.DefaultSnapshotAge})
 	checkSpans(t, in.Lake, "05-05", "05-10")
 	if changes, read := in.ReadForGold(); changes != 40 || read > 80 {
 		t.Errorf("gold reads %d rows for %d changes", read, changes)
@@ -137,9 +140,9 @@ func TestHourInADaysFile(t *testing.T) {
 	for _, hour := range hours {
 		unchanged(hour)
 	}
-	laketest.CheckGold(t, in)
-	laketest.CheckVerify(t, in.Lake)
-	laketest.CheckVersions(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Verify(t, in.Lake)
+	checks.Versions(t, in.Lake)
 
 	// Hours go, until nothing is left of the file.
 	in.RemoveGone = true
@@ -148,7 +151,7 @@ func TestHourInADaysFile(t *testing.T) {
 		in.Silver(hour)
 		if n%2 == 0 {
 			in.Gold()
-			laketest.CheckGold(t, in)
+			checks.Gold(t, in)
 		}
 	}
 	in.Gold()
@@ -157,8 +160,8 @@ func TestHourInADaysFile(t *testing.T) {
 			t.Errorf("%s has files of the hours %v", definition.Name, spans)
 		}
 	}
-	laketest.CheckGold(t, in)
-	laketest.CheckVerify(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Verify(t, in.Lake)
 }
 
 // TestHoursOfADayTogether: one commit takes several hours out of a day's file and leaves one rest, also when it
@@ -191,8 +194,8 @@ func TestHoursOfADayTogether(t *testing.T) {
 				checkSpans(t, in.Lake, "05-05", "05-10", "06-06", "08-08")
 			}
 			in.Gold(staged[0].Run, staged[1].Run, staged[2].Run)
-			laketest.CheckGold(t, in)
-			laketest.CheckVerify(t, in.Lake)
+			checks.Gold(t, in)
+			checks.Verify(t, in.Lake)
 		})
 	}
 }
@@ -265,8 +268,8 @@ func TestCompactionLeavesAChangedDayAlone(t *testing.T) {
 	in.Must(maintain.CommitCompacted(t.Context(), in.Lake, lake.SilverSightings,
 		[]maintain.Compacted{{From: groups[0], To: file}}, &saving))
 	checkSpans(t, in.Lake, "05-05", "05-10", "06-06")
-	laketest.CheckGold(t, in)
-	laketest.CheckVerify(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Verify(t, in.Lake)
 }
 
 // TestDaysStayOpen: the newest days' hours have files of their own, one each where they are made of many.
@@ -281,7 +284,7 @@ func TestDaysStayOpen(t *testing.T) {
 		in.Ingest(laketest.HourAt(t, "2022-05-"+at))
 	}
 	many := len(spansOf(t, in.Lake, lake.SilverSightings))
-	in.Maintain(maintain.Upkeep{OpenDays: maintain.DefaultOpenDays, SnapshotAge: time.Hour})
+	upkeep.Maintain(in, maintain.Upkeep{OpenDays: maintain.DefaultOpenDays, SnapshotAge: time.Hour})
 	if many < 24 {
 		t.Fatalf("six hours have %d files", many)
 	}
@@ -291,8 +294,8 @@ func TestDaysStayOpen(t *testing.T) {
 			t.Errorf("%s has files of the hours %v", definition.Name, spans)
 		}
 	}
-	laketest.CheckGold(t, in)
-	laketest.CheckVerify(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Verify(t, in.Lake)
 	// What lies between two hours is not there.
 	asked := []telemetry.Hour{laketest.HourAt(t, "2022-05-25T04"), laketest.HourAt(t, "2022-05-25T07"),
 		laketest.HourAt(t, "2022-05-25T09"), laketest.HourAt(t, "2022-05-27T05"), laketest.HourAt(t, "2022-05-27T06")}
@@ -315,17 +318,17 @@ func TestGoldLooksIntoTheRestOfADay(t *testing.T) {
 	for n := range 3 {
 		in.Ingest(first + telemetry.Hour(n))
 	}
-	in.Maintain(maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge})
+	upkeep.Maintain(in, maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge})
 	in.Put("27T07/a.tsv", laketest.Sighting("27T07:10", "s1", "1.1"), laketest.Login("27T07:20", "s1", "p2"))
 	in.Silver(first + 2)
-	in.Maintain(maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge}) // the hour comes in one file with them
+	upkeep.Maintain(in, maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge}) // the hour comes in one file with them
 	in.Gold()
 	if got, want := laketest.Show(t, in.Lake), []string{"p1 App 1.0 27T05:10..27T07:10 ×1",
 		"p1 App 1.1 27T07:10.. ×1"}; !slices.Equal(got, want) {
 		t.Errorf("gold is %q", got)
 	}
-	laketest.CheckGold(t, in)
-	laketest.CheckVerify(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Verify(t, in.Lake)
 }
 
 // TestLakePartitionedByHour: an older lake says what is wrong with it.
@@ -389,15 +392,15 @@ func TestGoldFollowsForeignFilesOfADay(t *testing.T) {
 	for range 2 {
 		laketest.Compact[lake.SightingRow](t, in.Lake, lake.SilverSightings)
 		laketest.Compact[lake.BindingRow](t, in.Lake, lake.SilverBindings)
-		laketest.CheckVerify(t, in.Lake)
+		checks.Verify(t, in.Lake)
 		in.Put(dayName(hours[3]), dayLines(hours[3], "2.0")...)
 		in.Silver(hours[3])
 		if changes, _ := in.ReadForGold(); changes > 40 {
 			t.Errorf("gold finds %d changes", changes)
 		}
 		in.Gold()
-		laketest.CheckGold(t, in)
-		laketest.CheckVerify(t, in.Lake)
+		checks.Gold(t, in)
+		checks.Verify(t, in.Lake)
 		in.Put(dayName(hours[3]), dayLines(hours[3], "1.0")...)
 	}
 }
@@ -450,10 +453,10 @@ func TestVerifyCatchesInADaysFile(t *testing.T) {
 			t.Parallel()
 			in, _ := oneDay(t)
 			laketest.Plant(t, in.Lake, lake.SilverSightings, seven, fault.alter)
-			lines, _ := laketest.Verified(t, in.Lake)
+			lines, _ := checks.Verified(t, in.Lake)
 			// which follows
 			lines = slices.DeleteFunc(lines, func(line string) bool { return line[:len("1 gold")] == "1 gold" })
-			laketest.CheckSays(t, lines, fault.says)
+			checks.Says(t, lines, fault.says)
 		})
 	}
 	t.Run("a missing file", func(t *testing.T) {
@@ -463,7 +466,7 @@ func TestVerifyCatchesInADaysFile(t *testing.T) {
 		files, err := in.Lake.HourFiles(t.Context(), loaded, at)
 		in.Must(err)
 		in.Must(in.Lake.Objects.IO.Remove(files[0].FilePath()))
-		lines, _ := laketest.Verified(t, in.Lake)
+		lines, _ := checks.Verified(t, in.Lake)
 		if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, "is missing") }) {
 			t.Errorf("verify says %q", lines)
 		}
@@ -478,7 +481,7 @@ func TestForgetInADaysFile(t *testing.T) {
 	if plan.Hours != 1 {
 		t.Errorf("the plan is %+v", plan)
 	}
-	in.Forget("p7-3")
+	forgetting.Forget(in, "p7-3")
 	checkSpans(t, in.Lake, "05-05", "05-10")
 	for _, hour := range hours {
 		if hour == hours[2] {
@@ -494,11 +497,11 @@ func TestForgetInADaysFile(t *testing.T) {
 	if rows[0].Erased != 1 || rows[0].Sightings != 19 || rows[0].Bindings != 19 {
 		t.Errorf("the hour is %+v", rows)
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 	in.IngestAgain(hours[2])
 	in.Gold()
-	laketest.CheckVerify(t, in.Lake)
-	if found := in.Remains("p7-3"); len(found) > 0 {
+	checks.Verify(t, in.Lake)
+	if found := forgetting.Remains(in, "p7-3"); len(found) > 0 {
 		t.Errorf("it is left in %v", found)
 	}
 }

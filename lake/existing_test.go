@@ -3,77 +3,26 @@
 package lake_test
 
 import (
-	"archive/tar"
 	"bufio"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/schema"
 	"github.com/versionlake/versionlake/lake/status"
 	"github.com/versionlake/versionlake/lake/verify"
 )
-
-// existingLakes is where kept lakes were written and are unpacked: their tables hold absolute paths.
-const existingLakes = "/tmp/versionlake-lakes"
-
-// unpackLake brings back a lake that an earlier version wrote: lake/ is its --dir, answers/ what `history --all`
-// said as of each tag, later/ two hours that it had not read. One test at a time may have it, in whatever process.
-func unpackLake(t *testing.T, name string) (dir string) {
-	t.Helper()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(os.MkdirAll(existingLakes, 0o777))
-	lock, err := os.OpenFile(filepath.Join(existingLakes, name+".lock"), os.O_CREATE|os.O_RDWR, 0o666)
-	must(err)
-	must(syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
-	dir = filepath.Join(existingLakes, name)
-	t.Cleanup(func() { must(errors.Join(os.RemoveAll(dir), lock.Close())) })
-	must(os.RemoveAll(dir))
-	packed, err := os.Open(filepath.Join("testdata", "lake-"+name+".tar.zst"))
-	must(err)
-	defer packed.Close()
-	unpacked, err := zstd.NewReader(packed)
-	must(err)
-	defer unpacked.Close()
-	for files := tar.NewReader(unpacked); ; {
-		entry, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			return dir
-		}
-		must(err)
-		path := filepath.Join(dir, filepath.FromSlash(entry.Name))
-		if entry.FileInfo().IsDir() {
-			must(os.MkdirAll(path, 0o755))
-			continue
-		}
-		must(os.MkdirAll(filepath.Dir(path), 0o755))
-		content, err := io.ReadAll(files)
-		must(err)
-		must(os.WriteFile(path, content, 0o644))
-	}
-}
-
-func existingConfig(dir string) lake.Config {
-	return lake.Config{Catalog: "sqlite://" + dir + "/lake/catalog.db", Warehouse: "file://" + dir + "/lake/warehouse"}
-}
 
 // answer is what a version of gold says of a user, as far as every version of versionlake says it alike.
 type answer struct {
@@ -159,9 +108,10 @@ func sameAnswers(t *testing.T, l *lake.Lake, dir string) {
 
 // TestExistingLake: a lake of an earlier version is read as it is, takes the new columns by itself, goes on, and
 // has gold made anew once. Its old tags answer what they did, and whom it forgot stays forgotten.
+// answers/ of the lake has what `history --all` said as of each tag.
 func TestExistingLake(t *testing.T) {
-	dir := unpackLake(t, "a318759")
-	reader, err := lake.OpenExisting(t.Context(), existingConfig(dir))
+	dir := laketest.UnpackLake(t, "a318759")
+	reader, err := lake.OpenExisting(t.Context(), laketest.KeptConfig(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +121,7 @@ func TestExistingLake(t *testing.T) {
 		t.Errorf("status before the update: %v", err)
 	}
 
-	l, err := lake.Open(t.Context(), existingConfig(dir))
+	l, err := lake.Open(t.Context(), laketest.KeptConfig(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +131,7 @@ func TestExistingLake(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if later, err := definition.LaterSchema(loaded.Schema()); later != nil || err != nil {
+		if later, err := schema.Later(loaded.Schema(), definition.Schema()); later != nil || err != nil {
 			t.Errorf("%s lacks columns, %v:\n%s", definition.Name, err, loaded.Schema())
 		}
 	}
@@ -222,7 +172,7 @@ func TestExistingLake(t *testing.T) {
 	}
 
 	before := metadataOf(t, l)
-	again, err := lake.Open(t.Context(), existingConfig(dir))
+	again, err := lake.Open(t.Context(), laketest.KeptConfig(dir))
 	if err != nil {
 		t.Fatal(err)
 	}

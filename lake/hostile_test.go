@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
 )
 
 // TestHostileNames lets clients call themselves whatever fits into a line.
@@ -30,6 +31,6 @@ func TestHostileNames(t *testing.T) {
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T06"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	laketest.CheckGold(t, in)
-	laketest.CheckVersions(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Versions(t, in.Lake)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/telemetry"
@@ -97,7 +98,7 @@ func TestPyIceberg(t *testing.T) {
 	in.Must(ledger.RecordFindings(t.Context(), in.Lake, "reconcile",
 		[]ledger.Finding{{Hour: hour, State: ledger.HourComplete, Changed: 1},
 			{Hour: hour + 48, State: ledger.HourUnknown, Added: 2}}))
-	in.Forget(laketest.Gone)
+	forgetting.Forget(in, laketest.Gone)
 	for _, definition := range dayTables {
 		_, err := maintain.MaintainTable(t.Context(), in.Lake, definition.Name,
 			maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace}, func(string) {})

@@ -13,6 +13,7 @@ import (
 	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
 
 	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/lake/schema"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -53,6 +54,8 @@ var (
 	ErrUnknownVersion = errors.New("no such tag, snapshot or time")
 	// ErrDropped: an hour's rows were dropped on purpose; it is not ingested again.
 	ErrDropped = errors.New("dropped")
+	// ErrNewer: a later version of versionlake has written to the lake, and this one would misread it.
+	ErrNewer = schema.ErrNewer
 )
 
 // Run names one run of an hour.

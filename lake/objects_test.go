@@ -11,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -35,7 +36,7 @@ func TestFolderNames(t *testing.T) {
 			in.PutBytes("27T06/b.tsv.gz", []byte("\x1f\x8b\x08torn"))
 			in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
 			in.Ingest(laketest.HourAt(t, "2022-05-27T06"))
-			laketest.CheckGold(t, in)
+			checks.Gold(t, in)
 			for _, there := range []string{"catalog.db", "ware house/gold/users/data"} {
 				if _, err := os.Stat(filepath.Join(dir, there)); err != nil {
 					t.Error(err)

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/apache/iceberg-go"
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/versionlake/versionlake/lake/columnar"
 )
 
 // ScanRaw streams the rows of a file that nests nothing, with the columns of schema, in Parquet's own form; a row lives
@@ -82,76 +83,15 @@ func (g RowGroup) Scan(ctx context.Context, schema *parquet.Schema, each func(pa
 		}
 	}
 	if g.Whole {
-		return scanGroup(ctx, g, leaves, each)
+		return columnar.ScanGroup(ctx, g, leaves, each)
 	}
 	n := len(leaves)
-	return scanGroup(ctx, g, append(leaves, g.hourLeaf), func(row parquet.Row) error {
+	return columnar.ScanGroup(ctx, g, append(leaves, g.hourLeaf), func(row parquet.Row) error {
 		if !g.part.has(row[n].Int32()) {
 			return nil
 		}
 		return each(row[:n:n])
 	})
-}
-
-const scanBatch = 1024
-
-func scanGroup(ctx context.Context, group parquet.RowGroup, leaves []int, each func(parquet.Row) error) (err error) {
-	chunks := group.ColumnChunks()
-	columns := make([]*columnScan, len(leaves))
-	for i, leaf := range leaves {
-		columns[i] = &columnScan{pages: chunks[leaf].Pages(), batch: make([]parquet.Value, scanBatch)}
-		defer func() { err = errors.Join(err, columns[i].pages.Close()) }()
-	}
-	row := make(parquet.Row, len(leaves))
-	for rest := group.NumRows(); rest > 0; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n := int(min(rest, scanBatch))
-		for _, column := range columns {
-			if err := column.read(n); err != nil {
-				return err
-			}
-		}
-		for i := range n {
-			for c, column := range columns {
-				row[c] = column.batch[i]
-			}
-			if err := each(row); err != nil {
-				return err
-			}
-		}
-		rest -= int64(n)
-	}
-	return nil
-}
-
-// columnScan reads a column in batches that take no notice of its pages.
-type columnScan struct {
-	pages  parquet.Pages
-	values parquet.ValueReader
-	batch  []parquet.Value
-}
-
-func (c *columnScan) read(n int) error {
-	for have := 0; have < n; {
-		if c.values == nil {
-			// Pages are left to the garbage collector: the values of a batch may lie in several of them.
-			page, err := c.pages.ReadPage()
-			if err != nil {
-				return err
-			}
-			c.values = page.Values()
-		}
-		got, err := c.values.ReadValues(c.batch[have:n])
-		have += got
-		if err == io.EOF {
-			c.values = nil
-		} else if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // ErrStop ends a scan that has seen enough.

@@ -16,7 +16,7 @@ var updateDocs = flag.Bool("update", false, "write what docs/TABLES.md says of t
 
 const (
 	tablesDoc      = "../docs/TABLES.md"
-	generatedBegin = "<!-- from lake/tables.go, by: go test ./lake -run TestTablesDoc -update -->\n"
+	generatedBegin = "<!-- from lake/tables_*.go, by: go test ./lake -run TestTablesDoc -update -->\n"
 	generatedEnd   = "<!-- end -->\n"
 )
 
@@ -36,7 +36,7 @@ func TestTablesDoc(t *testing.T) {
 		return
 	}
 	if !*updateDocs {
-		t.Fatalf("%s does not say what lake/tables.go does: run go test ./lake -run TestTablesDoc -update", tablesDoc)
+		t.Fatalf("%s does not say what lake/tables_*.go do: run go test ./lake -run TestTablesDoc -update", tablesDoc)
 	}
 	if err := os.WriteFile(tablesDoc, []byte(before+generatedBegin+want+generatedEnd+after), 0o644); err != nil {
 		t.Fatal(err)

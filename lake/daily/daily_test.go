@@ -15,6 +15,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
 )
 
 // showDaily is gold.version_daily as a person would write it down: the counts that are not nought.
@@ -39,7 +40,7 @@ func wantDaily(t *testing.T, l *lake.Lake, want ...string) {
 	if got := showDaily(t, l); !slices.Equal(got, want) {
 		t.Errorf("gold.version_daily is\n%s\nnot\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	laketest.CheckVerify(t, l)
+	checks.Verify(t, l)
 }
 
 func TestDaily(t *testing.T) {
@@ -118,7 +119,7 @@ func TestDailyCountsFewDates(t *testing.T) {
 			t.Errorf("after %s %d dates are counted, not %d", step.hour, commit.Dates, step.dates)
 		}
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }
 
 func TestDailyWaitsForHalfHours(t *testing.T) {
@@ -134,7 +135,7 @@ func TestDailyWaitsForHalfHours(t *testing.T) {
 			t.Errorf("the plan is %+v", plan)
 		}
 		in.Daily()
-		laketest.CheckVerify(t, in.Lake)
+		checks.Verify(t, in.Lake)
 		if _, err := in.CommitHour(staged); err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +144,7 @@ func TestDailyWaitsForHalfHours(t *testing.T) {
 		if lines := showDaily(t, in.Lake); len(lines) != 2 {
 			t.Errorf("gold.version_daily is %q", lines)
 		}
-		laketest.CheckVerify(t, in.Lake)
+		checks.Verify(t, in.Lake)
 	}
 }
 
@@ -160,7 +161,7 @@ func TestDailyAfterHalfACommit(t *testing.T) {
 	if rows := laketest.RowsOf[lake.EventDailyRow](t, in.Lake, lake.GoldEventDaily); len(rows) != 2 {
 		t.Errorf("half a commit: %+v", rows)
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 	in.Put("27T05/late.tsv")
 	in.RemoveGone = true
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
@@ -168,7 +169,7 @@ func TestDailyAfterHalfACommit(t *testing.T) {
 	if got := laketest.DumpAll(t, in.Lake); got != want {
 		t.Errorf("the tables are\n%s\nnot\n%s", got, want)
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }
 
 // TestFrozenDates drops events, as retention does: their counts stay, and moves stay right.
@@ -234,7 +235,7 @@ func TestDailyOfManyKeys(t *testing.T) {
 	if len(rows) < events*3/4 {
 		t.Errorf("%d rows", len(rows))
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }
 
 func TestVerifyCatchesWrongDays(t *testing.T) {
@@ -273,9 +274,9 @@ func TestVerifyCatchesWrongDays(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			in := laketest.PlantedWorld(t)
 			in.Daily()
-			laketest.CheckVerify(t, in.Lake)
+			checks.Verify(t, in.Lake)
 			test.plant(t, in.Lake)
-			if lines, _ := laketest.Verified(t, in.Lake); !slices.ContainsFunc(lines,
+			if lines, _ := checks.Verified(t, in.Lake); !slices.ContainsFunc(lines,
 				regexp.MustCompile(test.want).MatchString) {
 				t.Errorf("verify says %q", lines)
 			}

@@ -274,7 +274,7 @@ func noteTouched(l *lake.Lake, erasure, table string, hours map[telemetry.Hour]b
 // findTouched is what all tables noted.
 func findTouched(l *lake.Lake, erasure string) (hours map[telemetry.Hour]bool, dates map[int32]bool, err error) {
 	hours, dates = map[telemetry.Hour]bool{}, map[int32]bool{}
-	for _, definition := range forgotten.Erasable {
+	for _, definition := range lake.UserTables {
 		var each touched
 		if err := l.Objects.ReadJSON(touchedRef(l, erasure, definition.Name), &each); err != nil &&
 			!objects.IsMissing(err) {
@@ -392,7 +392,7 @@ func EndedErasure(ctx context.Context, l *lake.Lake, id string) (forgotten.Erasu
 }
 
 func touchedRefs(l *lake.Lake, erasure string) (refs []string) {
-	for _, definition := range append([]lake.TableDefinition{lake.GoldVersions}, forgotten.Erasable...) {
+	for _, definition := range append([]lake.TableDefinition{lake.GoldVersions}, lake.UserTables...) {
 		refs = append(refs, touchedRef(l, erasure, definition.Name))
 	}
 	return refs

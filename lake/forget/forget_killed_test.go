@@ -15,7 +15,12 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/faults"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
@@ -54,12 +59,12 @@ func TestForgetKilledAnywhere(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		befalls := &laketest.Faults{Random: rand.New(rand.NewPCG(1, 1)), Left: left, Die: cancel}
-		process := &laketest.Mortal{TB: t, Ctx: ctx}
+		befalls := &faults.Faults{Random: rand.New(rand.NewPCG(1, 1)), Left: left, Die: cancel}
+		process := &faults.Mortal{TB: t, Ctx: ctx}
 		in.TB = process
-		laketest.FaultsBelow.Store(filepath.Join(dir, "warehouse"), befalls)
-		ended := process.Outlives(func() { in.Forget(laketest.Gone) })
-		laketest.FaultsBelow.Delete(filepath.Join(dir, "warehouse"))
+		faults.Below.Store(filepath.Join(dir, "warehouse"), befalls)
+		ended := process.Outlives(func() { forgetting.Forget(in, laketest.Gone) })
+		faults.Below.Delete(filepath.Join(dir, "warehouse"))
 		in.TB = t
 		in.Must(in.Lake.Close())
 		return left - befalls.Left, !ended
@@ -82,13 +87,13 @@ func TestForgetKilledAnywhere(t *testing.T) {
 		after := open()
 		erasure, err := forget.BeginForget(t.Context(), after.Lake, laketest.Gone)
 		in.Must(err)
-		if _, err := after.ForgetLikeWorkflow(erasure); err != nil {
+		if _, err := forgetting.LikeWorkflow(after, erasure); err != nil {
 			t.Errorf("killed at call %d of %d: %v", at, calls, err)
 		}
 		if got := laketest.Users(t, after.Lake, "") + laketest.DumpHours(t, after.Lake); got != want {
 			t.Errorf("killed at call %d of %d: the tables are\n%s\nnot\n%s", at, calls, got, want)
 		}
-		if found := after.Remains(laketest.Gone, laketest.GoneSession); len(found) > 0 {
+		if found := forgetting.Remains(after, laketest.Gone, laketest.GoneSession); len(found) > 0 {
 			t.Errorf("killed at call %d of %d: left behind\n%s", at, calls, strings.Join(found, "\n"))
 		}
 		left := 0
@@ -97,8 +102,8 @@ func TestForgetKilledAnywhere(t *testing.T) {
 		if left > 0 {
 			t.Errorf("killed at call %d of %d: %d documents are left", at, calls, left)
 		}
-		laketest.CheckVerify(t, after.Lake)
-		laketest.CheckVersions(t, after.Lake)
+		checks.Verify(t, after.Lake)
+		checks.Versions(t, after.Lake)
 		in.Must(after.Lake.Close())
 	}
 }
@@ -123,7 +128,7 @@ func TestForgetBesideOthers(t *testing.T) {
 	rounds := 0
 	others.Go(func() error {
 		for n := 0; ctx.Err() == nil; n++ {
-			if err := ingesting.IngestMeanwhile(hour+telemetry.Hour(n%6), late); err != nil {
+			if err := ingestMeanwhile(ingesting, hour+telemetry.Hour(n%6), late); err != nil {
 				return err
 			}
 			rounds++
@@ -133,7 +138,7 @@ func TestForgetBesideOthers(t *testing.T) {
 	others.Go(func() error {
 		for ctx.Err() == nil {
 			// The grace keeps what is staged, as it does in earnest.
-			if _, err := laketest.MaintainAll(t.Context(), maintaining.Lake, maintain.Upkeep{Grace: 1 << 40}); err !=
+			if _, err := upkeep.All(t.Context(), maintaining.Lake, maintain.Upkeep{Grace: 1 << 40}); err !=
 				nil && !objects.IsMissing(err) && !lake.IsConflict(err) && !errors.Is(err, lake.ErrConflict) {
 				return fmt.Errorf("maintain: %w", err)
 			}
@@ -143,7 +148,7 @@ func TestForgetBesideOthers(t *testing.T) {
 	for _, user := range []string{laketest.Gone, "p3", laketest.Gone} {
 		erasure, err := forget.BeginForget(t.Context(), in.Lake, user)
 		in.Must(err)
-		if _, err := in.ForgetLikeWorkflow(erasure); err != nil {
+		if _, err := forgetting.LikeWorkflow(in, erasure); err != nil {
 			t.Error(err)
 		}
 	}
@@ -154,23 +159,49 @@ func TestForgetBesideOthers(t *testing.T) {
 	}
 	for range 2 {
 		for n := range 6 {
-			in.Must(in.IngestMeanwhile(hour+telemetry.Hour(n), late))
+			in.Must(ingestMeanwhile(in, hour+telemetry.Hour(n), late))
 		}
 		close(late)
 		for erasure := range late {
-			if _, err := in.ForgetLikeWorkflow(erasure); err != nil {
+			if _, err := forgetting.LikeWorkflow(in, erasure); err != nil {
 				t.Error(err)
 			}
 		}
 		late = make(chan string, 1000)
 	}
-	if found := in.Remains(laketest.Gone, laketest.GoneSession, lateSession); len(found) > 0 {
+	if found := forgetting.Remains(in, laketest.Gone, laketest.GoneSession, lateSession); len(found) > 0 {
 		t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
 	}
 	if now := in.GoldRows(""); now[laketest.Gone] != "" || now["p3"] != "" || !strings.Contains(now["p1"], "1.3") ||
 		!strings.Contains(now["p2"], "2.1") {
 		t.Errorf("gold is %v", now)
 	}
-	laketest.CheckVerify(t, in.Lake)
-	laketest.CheckVersions(t, in.Lake)
+	checks.Verify(t, in.Lake)
+	checks.Versions(t, in.Lake)
+}
+
+// ingestMeanwhile takes an hour as far as gold while others forget, as its workflow does.
+func ingestMeanwhile(in *laketest.Ingester, hour telemetry.Hour, late chan<- string) error {
+	for range 50 {
+		s, err := in.TryStage(lake.Run{Hour: hour, ID: in.NewRun()})
+		for _, chunk := range s.Chunks {
+			for _, erasure := range chunk.Late {
+				late <- erasure
+			}
+		}
+		if err == nil {
+			_, err = in.CommitHour(s)
+		}
+		if err == nil {
+			err = in.Follow(in.TB.Context(), []lake.Run{s.Run})
+		}
+		if err == nil {
+			return hours.DropStaging(in.TB.Context(), in.Lake, s.Run)
+		}
+		// Files go that are being read or written: steps are taken again.
+		if !errors.Is(err, lake.ErrStale) && !errors.Is(err, lake.ErrConflict) && !objects.IsMissing(err) {
+			return fmt.Errorf("ingest %s: %w", hour, err)
+		}
+	}
+	return fmt.Errorf("hour %s never ends", hour)
 }

@@ -1,15 +1,21 @@
 package forget_test
 
 import (
+	"bufio"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -39,7 +45,7 @@ func TestForgetTouchesTheUsersFilesOnly(t *testing.T) {
 	const hours, files = 3, 8
 	first := laketest.HourAt(t, "2022-05-27T05")
 	for n := range hours {
-		in.PutUsers(first+telemetry.Hour(n), many, files, n)
+		putUsers(in, first+telemetry.Hour(n), many, files, n)
 		in.Ingest(first + telemetry.Hour(n))
 		in.Must(os.RemoveAll(filepath.Dir(in.Path(fmt.Sprintf("27T%02d/0.tsv", 5+n)))))
 	}
@@ -48,11 +54,11 @@ func TestForgetTouchesTheUsersFilesOnly(t *testing.T) {
 		t.Fatalf("gold has not %d users", many)
 	}
 
-	before, holding := in.FilesHolding(user)
+	before, holding := filesHolding(in, user)
 	start, used := time.Now(), laketest.ProcessorTime(t)
-	_, tables := in.Forget(user)
+	_, tables := forgetting.Forget(in, user)
 	used, took := laketest.ProcessorTime(t)-used, time.Since(start)
-	after, _ := in.FilesHolding(user)
+	after, _ := filesHolding(in, user)
 	for _, erased := range tables {
 		was, is := before[erased.Table], after[erased.Table]
 		gone, came := 0, int64(0)
@@ -92,4 +98,52 @@ func TestForgetTouchesTheUsersFilesOnly(t *testing.T) {
 		t.Logf("%d users, %d hours: erased and proven in %v, %v of processor time", many, hours,
 			took.Round(time.Millisecond), used.Round(time.Millisecond))
 	}
+}
+
+// putUsers writes an hour in which each of many users is seen once, with another version than in the hour before.
+func putUsers(in *laketest.Ingester, hour telemetry.Hour, users, files, n int) {
+	in.TB.Helper()
+	for file := range files {
+		path := in.Path(fmt.Sprintf("27T%02d/%d.tsv", hour.OfDay(), file))
+		in.Must(os.MkdirAll(filepath.Dir(path), 0o755))
+		f, err := os.Create(path)
+		in.Must(err)
+		out := bufio.NewWriterSize(f, 1<<20)
+		for user := file; user < users; user += files {
+			at := hour.Start().Add(time.Duration(user%3600000) * time.Millisecond)
+			fmt.Fprintf(out, "Telemetry\t%s\tApp\tS%d-%d\t1\t{'Name': 'SoftwareVersion', 'Version': '1.%d.%d', "+
+				"'Device': 'PC', 'UserId': '%016x'}\n",
+				at.Format("2006-01-02T15:04:05.000Z"), hour, user, n, user%17, user)
+		}
+		in.Must(out.Flush())
+		in.Must(f.Close())
+	}
+}
+
+// filesHolding are the data files of all versions of all tables with their sizes, and which of them hold a user:
+// found by opening each, and looking at every text.
+func filesHolding(in *laketest.Ingester, user string) (files map[string]map[string]int64, holding map[string]bool) {
+	in.TB.Helper()
+	files, holding = map[string]map[string]int64{}, map[string]bool{}
+	wanted := &forget.Needles{Long: map[string]bool{}, Short: map[string]bool{}}
+	wanted.Add(user)
+	for _, definition := range lake.UserTables {
+		loaded, err := in.Lake.Load(in.TB.Context(), definition)
+		in.Must(err)
+		files[definition.Name] = map[string]int64{}
+		if loaded.CurrentSnapshot() == nil {
+			continue
+		}
+		history, err := forget.ReadHistory(in.TB.Context(), in.Lake, loaded)
+		in.Must(err)
+		for _, path := range slices.Sorted(maps.Keys(history.Live)) {
+			file := history.Live[path]
+			files[definition.Name][path] = file.FileSizeBytes()
+			where, err := forget.FindIn(in.TB.Context(), in.Lake,
+				forget.LooseFile{Path: path, Size: file.FileSizeBytes()}, wanted)
+			in.Must(err)
+			holding[path] = strings.TrimSpace(where) != ""
+		}
+	}
+	return files, holding
 }

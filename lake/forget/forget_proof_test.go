@@ -15,6 +15,8 @@ import (
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 )
 
 // TestProofUnpacks: packed bytes that spell an id by chance are no remains; the same bytes anywhere else are, and
@@ -23,7 +25,7 @@ func TestProofUnpacks(t *testing.T) {
 	in, _ := forgetWorld(t)
 	erasure, err := forget.BeginForget(t.Context(), in.Lake, laketest.Gone)
 	in.Must(err)
-	in.ForgetRest(erasure)
+	forgetting.Rest(in, erasure)
 	erasure, err = forget.BeginForget(t.Context(), in.Lake, laketest.Gone)
 	in.Must(err)
 	type row struct {
@@ -151,15 +153,15 @@ func TestForgetLooseFiles(t *testing.T) {
 	in.Ingest(laketest.HourAt(t, "2022-05-27T09"))
 	want := in.GoldRows("")
 	delete(want, laketest.Gone)
-	if len(in.Remains(loose)) < 4 {
+	if len(forgetting.Remains(in, loose)) < 4 {
 		t.Fatal("the runs left nothing")
 	}
-	in.Forget(laketest.Gone)
-	if found := in.Remains(laketest.Gone, laketest.GoneSession, loose); len(found) > 0 {
+	forgetting.Forget(in, laketest.Gone)
+	if found := forgetting.Remains(in, laketest.Gone, laketest.GoneSession, loose); len(found) > 0 {
 		t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
 	}
 	if got := fmt.Sprint(in.GoldRows("")); got != fmt.Sprint(want) {
 		t.Errorf("gold is %s\nnot %s", got, want)
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }

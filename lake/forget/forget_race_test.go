@@ -19,6 +19,8 @@ import (
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
@@ -50,8 +52,8 @@ func TestForgetMeetsStagedHours(t *testing.T) {
 	if !slices.Equal(late.Chunks[0].Late, []string{erasure}) {
 		t.Errorf("new sessions of %v", late.Chunks[0].Late)
 	}
-	in.ForgetRest(erasure)
-	if found := in.Remains(laketest.Gone, laketest.GoneSession); len(found) > 0 {
+	forgetting.Rest(in, erasure)
+	if found := forgetting.Remains(in, laketest.Gone, laketest.GoneSession); len(found) > 0 {
 		t.Errorf("staged files are left:\n%s", strings.Join(found, "\n"))
 	}
 	for _, staged := range []laketest.StagedHour{early, late} {
@@ -62,10 +64,10 @@ func TestForgetMeetsStagedHours(t *testing.T) {
 	if tries, late := in.IngestAgain(hour + 3); tries != 1 || len(late) > 0 {
 		t.Errorf("%d tries, new sessions of %v", tries, late)
 	}
-	if found := in.Remains(laketest.Gone, laketest.GoneSession); len(found) > 0 {
+	if found := forgetting.Remains(in, laketest.Gone, laketest.GoneSession); len(found) > 0 {
 		t.Errorf("came back:\n%s", strings.Join(found, "\n"))
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }
 
 // TestForgetFailsOldPlans: a commit that was planned on the history before it is redone on the one after it.
@@ -81,7 +83,7 @@ func TestForgetFailsOldPlans(t *testing.T) {
 	plans := 0
 	in.Must(other.Commit(t.Context(), lake.SilverSightings, func(loaded *table.Table) (*lake.Change, error) {
 		if plans++; plans == 1 {
-			in.Forget(laketest.Gone)
+			forgetting.Forget(in, laketest.Gone)
 		}
 		live, err := other.HourFiles(t.Context(), loaded, hour+2)
 		return &lake.Change{Remove: live, Summary: iceberg.Properties{}}, err
@@ -89,14 +91,14 @@ func TestForgetFailsOldPlans(t *testing.T) {
 	in.Must(other.Commit(t.Context(), lake.SilverEvents, func(loaded *table.Table) (*lake.Change, error) {
 		live, err := other.HourFiles(t.Context(), loaded, hour+2)
 		if plans++; plans == 3 {
-			in.Forget("p3")
+			forgetting.Forget(in, "p3")
 		}
 		return &lake.Change{Remove: live, Summary: iceberg.Properties{}}, err
 	}))
 	if plans != 4 {
 		t.Errorf("%d plans", plans)
 	}
-	if found := in.Remains(laketest.Gone, laketest.GoneSession); len(found) > 0 {
+	if found := forgetting.Remains(in, laketest.Gone, laketest.GoneSession); len(found) > 0 {
 		t.Errorf("the old plan brought back:\n%s", strings.Join(found, "\n"))
 	}
 
@@ -118,7 +120,7 @@ func TestForgetLateSessions(t *testing.T) {
 	in.Put("27T08/a.tsv", laketest.Sighting("27T08:00", lateSession, "1.2"),
 		laketest.DeviceInfo("27T08:01", lateSession, "Gameboy"))
 	in.Ingest(hour + 3)
-	done, _ := in.Forget(laketest.Gone)
+	done, _ := forgetting.Forget(in, laketest.Gone)
 	if !strings.Contains(laketest.DumpHours(t, in.Lake), lateSession) {
 		t.Fatal("the session went before anybody knew")
 	}
@@ -142,14 +144,14 @@ func TestForgetLateSessions(t *testing.T) {
 	if all[0].State != forgotten.ErasureBegun || all[0].Sessions != 4 {
 		t.Errorf("before it is done once more: %+v", all)
 	}
-	in.ForgetRest(done.ID)
-	if found := in.Remains(laketest.Gone, laketest.GoneSession, lateSession); len(found) > 0 {
+	forgetting.Rest(in, done.ID)
+	if found := forgetting.Remains(in, laketest.Gone, laketest.GoneSession, lateSession); len(found) > 0 {
 		t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
 	}
 	if tries, late := in.IngestAgain(hour + 4); tries != 1 || len(late) > 0 {
 		t.Errorf("the hour once more: %d tries, new sessions of %v", tries, late)
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }
 
 // stubborn is a warehouse that does not let go of files, or of the n-th only.
@@ -203,8 +205,8 @@ func TestForgetResumes(t *testing.T) {
 		in.Must(err)
 	}
 	in.Must(forget.RecountErased(t.Context(), in.Lake, erasure))
-	in.ForgetRest(erasure)
-	if found := in.Remains(laketest.Gone, laketest.GoneSession); len(found) > 0 {
+	forgetting.Rest(in, erasure)
+	if found := forgetting.Remains(in, laketest.Gone, laketest.GoneSession); len(found) > 0 {
 		t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
 	}
 	delete(before, laketest.Gone)
@@ -216,7 +218,7 @@ func TestForgetResumes(t *testing.T) {
 	if ledger[0].Erased != 3 {
 		t.Errorf("%+v", ledger[0])
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 	if _, err := forget.EraseTable(t.Context(), in.Lake, erasure, lake.GoldUsers.Name, telemetry.Options{},
 		func(int64) {}); err != nil {
 		t.Errorf("once more, when all is done: %v", err)

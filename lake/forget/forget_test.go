@@ -7,20 +7,23 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
 )
 
-// The one who is forgotten in these tests, and the sessions.
+// Sessions of the one who is forgotten.
 const (
-	lateSession = "5e55104c0000f00d"
+	lateSession   = "5e55104c0000f00d"
+	sharedSession = "5e55104b0000cafe" // first hers, then p2's
 )
 
 // forgetWorld is some hours of which every table holds the user somewhere, in versions that were replaced, too.
 func forgetWorld(t testing.TB) (in *laketest.Ingester, hour telemetry.Hour) {
 	in = laketest.NewWorld(t)
-	return in, in.FillForgetWorld()
+	return in, fillForgetWorld(in)
 }
 
 func TestForget(t *testing.T) { testForget(t, laketest.NewWorld(t)) }
@@ -43,14 +46,14 @@ func TestForgetOnServers(t *testing.T) {
 }
 
 func testForget(t *testing.T, in *laketest.Ingester) {
-	hour := in.FillForgetWorld()
+	hour := fillForgetWorld(in)
 	in.Daily()
 	before := in.GoldVersions()
-	if len(in.Remains(laketest.Gone, laketest.GoneSession)) < 10 {
+	if len(forgetting.Remains(in, laketest.Gone, laketest.GoneSession)) < 10 {
 		t.Fatal("the test's own scan finds nothing before")
 	}
-	done, tables := in.Forget(laketest.Gone)
-	if found := in.Remains(laketest.Gone, laketest.GoneSession); len(found) > 0 {
+	done, tables := forgetting.Forget(in, laketest.Gone)
+	if found := forgetting.Remains(in, laketest.Gone, laketest.GoneSession); len(found) > 0 {
 		t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
 	}
 
@@ -78,11 +81,11 @@ func testForget(t *testing.T, in *laketest.Ingester) {
 		t.Error("the line of somebody else went, or was not cleaned")
 	}
 
-	if differences, _ := laketest.Verified(t, in.Lake); len(differences) > 0 {
+	if differences, _ := checks.Verified(t, in.Lake); len(differences) > 0 {
 		t.Errorf("verify: %s", strings.Join(differences, "\n"))
 	}
 	in.Daily()
-	if differences, checked := laketest.Verified(t, in.Lake); len(differences) > 0 ||
+	if differences, checked := checks.Verified(t, in.Lake); len(differences) > 0 ||
 		strings.Contains(strings.Join(checked.Notes, " "), "forgotten") {
 		t.Errorf("verify, once the daily aggregates have followed: %s %s", strings.Join(differences, "\n"),
 			checked.Notes)
@@ -125,10 +128,41 @@ func testForget(t *testing.T, in *laketest.Ingester) {
 	if got := laketest.Marshal(t, in.GoldRows("")); got != wantGold {
 		t.Errorf("gold changed:\n%s\nis not\n%s", got, wantGold)
 	}
-	if found := in.Remains(laketest.Gone, laketest.GoneSession); len(found) > 0 {
+	if found := forgetting.Remains(in, laketest.Gone, laketest.GoneSession); len(found) > 0 {
 		t.Errorf("came back:\n%s", strings.Join(found, "\n"))
 	}
-	if differences, _ := laketest.Verified(t, in.Lake); len(differences) > 0 {
+	if differences, _ := checks.Verified(t, in.Lake); len(differences) > 0 {
 		t.Errorf("verify: %s", strings.Join(differences, "\n"))
 	}
+}
+
+func fillForgetWorld(in *laketest.Ingester) (hour telemetry.Hour) {
+	in.TB.Helper()
+	hour = laketest.HourAt(in.TB, "2022-05-27T05")
+	in.Put("27T05/a.tsv",
+		laketest.Sighting("27T05:01", "s1", "1.0"), laketest.Login("27T05:02", "s1", "p1"),
+		laketest.Sighting("27T05:10", laketest.GoneSession, "1.0"), laketest.Event("27T05:11", laketest.GoneSession, "Chat", "Text", "hello"),
+		"Telemetry\tbroken\tApp\t"+laketest.GoneSession+"\t1\t{'Name': 'Login'}",
+		"a line that is none, of 'UserId': '"+laketest.Gone+"'",
+		"a line that is none, of somebody else",
+		laketest.Event("27T05:12", "s2", "Crash", "Message", "no friend "+laketest.Gone+" found", "UserId", "p2"))
+	in.Put("27T06/a.tsv",
+		laketest.Login("27T06:00", laketest.GoneSession, laketest.Gone), laketest.DeviceInfo("27T06:01", laketest.GoneSession, "Gameboy"),
+		laketest.Sighting("27T06:02", "s1", "1.1"),
+		laketest.Login("27T06:10", sharedSession, laketest.Gone), laketest.DeviceInfo("27T06:11", sharedSession, "Tablet"),
+		laketest.Sighting("27T06:12", sharedSession, "2.0"),
+		laketest.Login("27T06:20", sharedSession, "p2"), laketest.Sighting("27T06:22", sharedSession, "2.1"))
+	in.Put("27T07/a.tsv", laketest.Sighting("27T07:00", "s3", "1.0", "UserId", laketest.Gone),
+		laketest.Sighting("27T07:01", "s4", "3.0", "UserId", "p3"))
+	for i := range 3 {
+		in.Ingest(hour + telemetry.Hour(i))
+	}
+	// An hour that is replaced: what it was stays readable in the snapshots.
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:01", "s1", "1.0"), laketest.Login("27T05:02", "s1", "p1"),
+		laketest.Sighting("27T05:10", laketest.GoneSession, "1.0"),
+		laketest.Event("27T05:11", laketest.GoneSession, "Chat", "Text", "hello"), "a line that is none, of 'UserId': '"+laketest.Gone+"'",
+		"a line that is none, of somebody else",
+		laketest.Event("27T05:12", "s2", "Crash", "Message", "no friend "+laketest.Gone+" found", "UserId", "p2"))
+	in.Ingest(hour)
+	return hour
 }

@@ -12,8 +12,19 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/telemetry"
+)
+
+// The other one who is forgotten, and sessions of both.
+const (
+	gone2        = "player-b2d0c4e6"
+	gone2Session = "6e66204a0000beef"
+	bothSession  = "6e66204b0000cafe" // the one, then the other
+	threeSession = "6e66204c0000f00d" // both, and p2
 )
 
 // TestForgetTwoUsers: in whatever order two are forgotten, both are gone, with the session of both, and nothing of
@@ -26,16 +37,16 @@ func TestForgetTwoUsers(t *testing.T) {
 	for name, forgetUser := range map[string]func(*laketest.Ingester, string, string){
 		"one after the other": nil,
 		"remembered at once": func(in *laketest.Ingester, one, two string) {
-			in.ForgetRest(one)
-			in.ForgetRest(two)
+			forgetting.Rest(in, one)
+			forgetting.Rest(in, two)
 		},
 		"found at once": func(in *laketest.Ingester, one, two string) {
 			for _, erasure := range []string{one, two} {
 				_, err := forget.FindSessions(in.TB.Context(), in.Lake, erasure, telemetry.Options{})
 				in.Must(err)
 			}
-			in.ForgetRest(two)
-			in.ForgetRest(one)
+			forgetting.Rest(in, two)
+			forgetting.Rest(in, one)
 		},
 		"table by table": func(in *laketest.Ingester, one, two string) {
 			_, err := forget.FindSessions(in.TB.Context(), in.Lake, one, telemetry.Options{})
@@ -47,7 +58,7 @@ func TestForgetTwoUsers(t *testing.T) {
 			_, err = forget.FindSessions(in.TB.Context(), in.Lake, two, telemetry.Options{})
 			in.Must(err)
 			for _, erasure := range []string{one, two} {
-				if elsewhere, err := in.ForgetLikeWorkflow(erasure); err != nil || elsewhere {
+				if elsewhere, err := forgetting.LikeWorkflow(in, erasure); err != nil || elsewhere {
 					in.TB.Errorf("%v, %v", elsewhere, err)
 				}
 			}
@@ -56,7 +67,7 @@ func TestForgetTwoUsers(t *testing.T) {
 			var work errgroup.Group
 			for erasure, process := range map[string]*laketest.Ingester{one: in, two: in.Reopen()} {
 				work.Go(func() error {
-					elsewhere, err := process.ForgetLikeWorkflow(erasure)
+					elsewhere, err := forgetting.LikeWorkflow(process, erasure)
 					if err == nil && elsewhere {
 						err = errors.New("another run ended it")
 					}
@@ -67,19 +78,19 @@ func TestForgetTwoUsers(t *testing.T) {
 		},
 	} {
 		in := laketest.NewWorld(t)
-		hour := in.FillTogetherWorld()
+		hour := fillTogetherWorld(in)
 		if forgetUser == nil {
-			in.Forget(laketest.Gone)
-			in.Forget(laketest.Gone2)
+			forgetting.Forget(in, laketest.Gone)
+			forgetting.Forget(in, gone2)
 		} else {
 			one, err := forget.BeginForget(t.Context(), in.Lake, laketest.Gone)
 			in.Must(err)
-			two, err := forget.BeginForget(t.Context(), in.Lake, laketest.Gone2)
+			two, err := forget.BeginForget(t.Context(), in.Lake, gone2)
 			in.Must(err)
 			forgetUser(in, one, two)
 		}
-		if found := in.Remains(laketest.Gone, laketest.Gone2, laketest.GoneSession, laketest.Gone2Session,
-			laketest.BothSession); len(found) > 0 {
+		if found := forgetting.Remains(in, laketest.Gone, gone2, laketest.GoneSession, gone2Session,
+			bothSession); len(found) > 0 {
 			t.Errorf("%s: left behind:\n%s", name, strings.Join(found, "\n"))
 		}
 		if got := laketest.Show(t, in.Lake); !slices.Equal(got,
@@ -89,7 +100,7 @@ func TestForgetTwoUsers(t *testing.T) {
 				"session:s1 App 1.0 27T05:14.. ×1"}) {
 			t.Errorf("%s: gold is %q", name, got)
 		}
-		laketest.CheckVerify(t, in.Lake)
+		checks.Verify(t, in.Lake)
 		// The source gives the same, in whatever order they went.
 		for _, tables := range []func(){func() {}, func() {
 			for i := range 3 {
@@ -137,14 +148,14 @@ func TestForgetOneUserTwice(t *testing.T) {
 	}
 	// The other one comes as far as its proof when the first one ends.
 	other := in.Reopen()
-	tables, proof, err := other.ForgetOnce(erasure)
+	tables, proof, err := forgetting.Once(other, erasure)
 	in.Must(err)
-	in.ForgetRest(erasure)
+	forgetting.Rest(in, erasure)
 	if done, err := forget.FinishForget(t.Context(), other.Lake, erasure, tables, proof); err != nil ||
 		done.State != forgotten.ErasureDone {
 		t.Errorf("the second ends with %+v, %v", done, err)
 	}
-	if elsewhere, err := other.ForgetLikeWorkflow(erasure); err != nil || !elsewhere {
+	if elsewhere, err := forgetting.LikeWorkflow(other, erasure); err != nil || !elsewhere {
 		t.Errorf("when all is done: %v, %v", elsewhere, err)
 	}
 	left := 0
@@ -159,7 +170,7 @@ func TestForgetOneUserTwice(t *testing.T) {
 		var work errgroup.Group
 		erasure, err := forget.BeginForget(t.Context(), in.Lake, laketest.Gone)
 		in.Must(err)
-		tables, proof, err := in.ForgetOnce(erasure)
+		tables, proof, err := forgetting.Once(in, erasure)
 		in.Must(err)
 		work.Go(func() error {
 			_, err := forget.FinishForget(t.Context(), in.Lake, erasure, tables, proof)
@@ -169,18 +180,18 @@ func TestForgetOneUserTwice(t *testing.T) {
 			if _, err := forget.BeginForget(t.Context(), other.Lake, laketest.Gone); err != nil {
 				return err
 			}
-			_, err := other.ForgetLikeWorkflow(erasure)
+			_, err := forgetting.LikeWorkflow(other, erasure)
 			return err
 		})
 		in.Must(work.Wait())
 	}
-	if found := in.Remains(laketest.Gone, laketest.GoneSession); len(found) > 0 {
+	if found := forgetting.Remains(in, laketest.Gone, laketest.GoneSession); len(found) > 0 {
 		t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
 	}
 	for i := range 3 {
 		in.Ingest(hour + telemetry.Hour(i))
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }
 
 // TestForgetEscapes: an id that is written with escapes is the id, in bodies, rejects, and what others say.
@@ -218,11 +229,11 @@ func TestForgetEscapes(t *testing.T) {
 	}
 	look(true)
 	for _, name := range names {
-		in.Forget(name)
+		forgetting.Forget(in, name)
 	}
 	look(false)
 	for _, name := range names {
-		in.Forget(name)
+		forgetting.Forget(in, name)
 	}
 	want := laketest.DumpHours(t, in.Lake)
 	for _, wanted := range []string{`\\terased\\n, {\\\"id\\\": \\\"erased\\\"}`,
@@ -237,20 +248,20 @@ func TestForgetEscapes(t *testing.T) {
 			t.Errorf("%s rows are left, not %s:\n%s", got, lines[1], lines[0])
 		}
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 	in.Ingest(hour)
 	if got := laketest.DumpHours(t, in.Lake); got != want {
 		t.Errorf("after another reading\n%s\nis not\n%s", got, want)
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }
 
 // TestVerifyKnowsTheForgotten: rows of a forgotten user that somebody else wrote are told, each table's.
 func TestVerifyKnowsTheForgotten(t *testing.T) {
 	in, hour := forgetWorld(t)
-	in.Forget(laketest.Gone)
+	forgetting.Forget(in, laketest.Gone)
 	in.Daily()
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 	at := hour.String()
 	laketest.Plant(t, in.Lake, lake.BronzeEvents, at, func(rows []lake.EventRow) []lake.EventRow {
 		rows[0].BodyMessage = "{'Name': 'Login', 'UserId': 'player-7f3a91c\\x30'}"
@@ -278,9 +289,9 @@ func TestVerifyKnowsTheForgotten(t *testing.T) {
 		}
 		return rows
 	})
-	lines, _ := laketest.Verified(t, in.Lake)
+	lines, _ := checks.Verified(t, in.Lake)
 	lines = slices.DeleteFunc(lines, func(line string) bool { return !strings.HasPrefix(line, "6 ") })
-	for _, definition := range forgotten.Erasable {
+	for _, definition := range lake.UserTables {
 		mentioned := definition.Name == lake.SilverEvents.Name
 		if !slices.ContainsFunc(lines, func(line string) bool {
 			return strings.HasPrefix(line, "6 "+definition.Name+" ") &&
@@ -289,7 +300,7 @@ func TestVerifyKnowsTheForgotten(t *testing.T) {
 			t.Errorf("nothing is said of %s:\n%s", definition.Name, strings.Join(lines, "\n"))
 		}
 	}
-	if len(lines) != len(forgotten.Erasable) {
+	if len(lines) != len(lake.UserTables) {
 		t.Errorf("%q", lines)
 	}
 }
@@ -303,7 +314,7 @@ func TestForgetWhatOthersWereGiven(t *testing.T) {
 		laketest.Sighting("27T05:50", "s5", "1.1", "UserId", "p2"),
 		laketest.Sighting("27T05:20", "s6", "1.0"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	in.Forget(laketest.Gone)
+	forgetting.Forget(in, laketest.Gone)
 	in.Put("27T04/a.tsv", laketest.Login("27T02:34", "s4", laketest.Gone), laketest.Login("27T02:00", "s4", "p2"),
 		laketest.Login("27T05:05", "s5", laketest.Gone))
 	before := laketest.Users(t, in.Lake, "")
@@ -312,11 +323,20 @@ func TestForgetWhatOthersWereGiven(t *testing.T) {
 			t.Fatalf("gold has no %s:\n%s", given, before)
 		}
 	}
-	late := &laketest.PlanRun{Truth: laketest.NewTruth(true), In: in}
-	late.Ingest(laketest.HourAt(t, "2022-05-27T04"))
-	late.ForgetLate()
+	// The first run notes the sessions and is stale with that; the second one reads the hour without them.
+	hour := laketest.HourAt(t, "2022-05-27T04")
+	first := in.Stage(hour)
+	if len(first.Chunks) != 1 || len(first.Chunks[0].Late) != 1 {
+		t.Fatalf("the hour asks for no erasure: %+v", first.Chunks)
+	}
+	second := in.Stage(hour)
+	_, err := in.CommitHour(second)
+	in.Must(err)
+	in.Must(hours.DropStaging(t.Context(), in.Lake, first.Run))
+	in.Must(hours.DropStaging(t.Context(), in.Lake, second.Run))
+	forgetting.Forget(in, laketest.Gone)
 	after := laketest.Users(t, in.Lake, "")
-	if want := laketest.Naive(t, in.Lake); after != want {
+	if want := checks.Naive(t, in.Lake); after != want {
 		t.Errorf("gold is\n%s\nand silver says\n%s", after, want)
 	}
 	if strings.Contains(after, "session:s4") || !strings.Contains(after, "session:s6") {
@@ -326,5 +346,29 @@ func TestForgetWhatOthersWereGiven(t *testing.T) {
 		!strings.Contains(then, "session:s6") {
 		t.Errorf("gold was\n%s", then)
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
+}
+
+// fillTogetherWorld is a world of two users of whom each has a session alone, one with the other, and one with others.
+func fillTogetherWorld(in *laketest.Ingester) (hour telemetry.Hour) {
+	in.TB.Helper()
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", laketest.GoneSession, "1.0"), laketest.Sighting("27T05:11", gone2Session, "1.0"),
+		laketest.Sighting("27T05:12", bothSession, "1.0"),
+		laketest.Sighting("27T05:13", threeSession, "1.0"), laketest.Sighting("27T05:14", "s1", "1.0"))
+	in.Put("27T06/a.tsv", laketest.Login("27T06:00", laketest.GoneSession, laketest.Gone), laketest.Login("27T06:01", gone2Session, gone2),
+		laketest.Login("27T06:10", bothSession, laketest.Gone),
+		laketest.DeviceInfo("27T06:11", bothSession, "Tablet"), laketest.Sighting("27T06:12", bothSession, "2.0"),
+		laketest.Login("27T06:20", bothSession, gone2), laketest.Sighting("27T06:22", bothSession, "2.1"),
+		laketest.Login("27T06:30", threeSession, laketest.Gone), laketest.Login("27T06:40", threeSession, gone2),
+		laketest.Sighting("27T06:42", threeSession, "3.0"),
+		laketest.Login("27T06:50", threeSession, "p2"), laketest.DeviceInfo("27T06:51", threeSession, "Phone"),
+		laketest.Sighting("27T06:52", threeSession, "3.1"))
+	in.Put("27T07/a.tsv", laketest.Sighting("27T07:00", bothSession, "2.2"), laketest.Event("27T07:01", bothSession, "Chat"),
+		laketest.Sighting("27T07:02", threeSession, "3.2"),
+		laketest.Event("27T07:03", "s9", "Crash", "Message", laketest.Gone+" met "+gone2, "UserId", "p2"))
+	hour = laketest.HourAt(in.TB, "2022-05-27T05")
+	for i := range 3 {
+		in.Ingest(hour + telemetry.Hour(i))
+	}
+	return hour
 }

@@ -46,7 +46,7 @@ func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetr
 		}
 	}
 	hours := map[telemetry.Hour]bool{}
-	for _, definition := range forgotten.Erasable {
+	for _, definition := range lake.UserTables {
 		s := &search{eraser: &forgotten.Eraser{Lake: l, Known: known, Parser: parser}, table: definition,
 			become: map[string]forgotten.NewFile{}, clean: map[string]bool{},
 			tell: func(files int64) { progress(definition.Name, files) }}

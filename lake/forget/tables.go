@@ -25,8 +25,8 @@ import (
 
 // ErasableTables are the tables that hold users, in the order in which EraseTable should take them.
 func ErasableTables() []string {
-	names := make([]string, len(forgotten.Erasable))
-	for i, definition := range forgotten.Erasable {
+	names := make([]string, len(lake.UserTables))
+	for i, definition := range lake.UserTables {
 		names[i] = definition.Name
 	}
 	return names

@@ -126,10 +126,6 @@ func (e *Eraser) Rewrite(ctx context.Context, definition lake.TableDefinition, f
 	return NewFile{}, fmt.Errorf("nothing of %s is of users", definition.Name)
 }
 
-// Erasable are the tables that hold users.
-var Erasable = []lake.TableDefinition{lake.BronzeEvents, lake.BronzeRejects, lake.SilverEvents, lake.SilverSightings,
-	lake.SilverBindings, lake.GoldUsers, lake.GoldEvents}
-
 func Look[T any](ctx context.Context, l *lake.Lake, file iceberg.DataFile, of edit[T],
 	stop bool) (gone NewFile, held bool, err error) {
 	gone.hours = map[telemetry.Hour]bool{}

@@ -18,6 +18,8 @@ import (
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/sessions"
 	"github.com/versionlake/versionlake/telemetry"
@@ -26,8 +28,8 @@ import (
 // TestEndings: from a Login of nobody or a Logout on, a session is nobody's.
 func TestEndings(t *testing.T) {
 	late := func(at string) map[string][]string { return map[string][]string{"27T07/a.tsv": {at}} }
-	laketest.TellStories(t, telemetry.Options{}, []laketest.Story{
-		{Name: "a login of nobody", Steps: []laketest.StoryStep{
+	checks.TellStories(t, telemetry.Options{}, []checks.Story{
+		{Name: "a login of nobody", Steps: []checks.StoryStep{
 			{Name: "", Files: map[string][]string{
 				"27T05/a.tsv": {laketest.Login("27T05:00", "s1", "p1"), laketest.Sighting("27T05:10", "s1", "1.0"),
 					laketest.LoginOfNobody("27T05:20", "s1"), laketest.Sighting("27T05:30", "s1", "2.0")}},
@@ -45,7 +47,7 @@ func TestEndings(t *testing.T) {
 				Want: []string{"p1 App 1.0 27T05:10.. ×1", "p2 App 3.0 27T06:10.. ×1",
 					"session:s1 App 2.0 27T05:30.. ×1"}},
 		}},
-		{Name: "a logout that names its user", Steps: []laketest.StoryStep{
+		{Name: "a logout that names its user", Steps: []checks.StoryStep{
 			{Name: "binds backwards",
 				Files: map[string][]string{
 					"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0"),
@@ -62,7 +64,7 @@ func TestEndings(t *testing.T) {
 						laketest.Sighting("27T05:30", "s1", "2.0")}},
 				Want: []string{"p2 App 1.0 27T05:10.. ×1", "session:s1 App 2.0 27T05:30.. ×1"}},
 		}},
-		{Name: "endings ahead are passed over", Steps: []laketest.StoryStep{
+		{Name: "endings ahead are passed over", Steps: []checks.StoryStep{
 			{Name: "", Files: map[string][]string{
 				"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Logout("27T05:20", "s1"),
 					laketest.LoginOfNobody("27T05:30", "s1"), laketest.Logout("27T05:40", "s1"),
@@ -75,20 +77,20 @@ func TestEndings(t *testing.T) {
 				Want: []string{"p1 App 0.95 26T06:00..27T05:10 ×1", "p1 App 1.0 27T05:10.. ×1",
 					"session:s1 App 0.9 26T05:59.. ×1"}},
 		}},
-		{Name: "an ending counts a day", Steps: []laketest.StoryStep{
+		{Name: "an ending counts a day", Steps: []checks.StoryStep{
 			{Name: "", Files: map[string][]string{"26T05/a.tsv": {laketest.Logout("26T06:00", "s1")},
 				"27T05/a.tsv": {laketest.Sighting("27T06:00", "s1", "1.0"), laketest.Sighting("27T06:01", "s1", "1.1"),
 					laketest.Login("27T07:00", "s1", "p1")}},
 				Want: []string{"p1 App 1.1 27T06:01.. ×1", "session:s1 App 1.0 27T06:00.. ×1"}},
 		}},
-		{Name: "the body's own user wins, and the device stays", Steps: []laketest.StoryStep{
+		{Name: "the body's own user wins, and the device stays", Steps: []checks.StoryStep{
 			{Name: "", Files: map[string][]string{
 				"27T05/a.tsv": {laketest.DeviceInfo("27T05:00", "s1", "D1"), laketest.Login("27T05:01", "s1", "p1"),
 					laketest.Logout("27T05:10", "s1"), laketest.Sighting("27T05:20", "s1", "1.0", "UserId", "p2"),
 					laketest.Sighting("27T05:15", "s1", "1.0")}},
 				Want: []string{"p2 App/D1 1.0 27T05:20.. ×1", "session:s1 App/D1 1.0 27T05:15.. ×1"}},
 		}},
-		{Name: "a login in the wrong words is one of nobody", Steps: []laketest.StoryStep{
+		{Name: "a login in the wrong words is one of nobody", Steps: []checks.StoryStep{
 			{Name: "", Files: map[string][]string{
 				"27T05/a.tsv": {laketest.Login("27T05:00", "s1", "p1"), laketest.Login("27T05:10", "s1", " NULL "),
 					laketest.Sighting("27T05:20", "s1", "1.0")}},
@@ -99,7 +101,7 @@ func TestEndings(t *testing.T) {
 
 // TestWithoutSession: lines whose session is a placeholder have nothing to do with each other.
 func TestWithoutSession(t *testing.T) {
-	laketest.TellStories(t, telemetry.Options{}, []laketest.Story{{Name: "placeholders", Steps: []laketest.StoryStep{
+	checks.TellStories(t, telemetry.Options{}, []checks.Story{{Name: "placeholders", Steps: []checks.StoryStep{
 		{Name: "nobody's lines are rejected",
 			Files: map[string][]string{
 				"27T05/a.tsv": {laketest.Login("27T05:00", "null", "p1"), laketest.DeviceInfo("27T05:01", "null", "D1"),
@@ -143,7 +145,7 @@ func TestDailyWithoutSession(t *testing.T) {
 	if want := []string{`"" "" users 1 sessions 0`, `"1.0" "D1" users 2 sessions 1`}; !slices.Equal(got, want) {
 		t.Errorf("got %q, not %q", got, want)
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }
 
 func ofService(service, line string) string {
@@ -161,13 +163,13 @@ func TestSessionsByService(t *testing.T) {
 		ofService("a/b", laketest.Sighting("27T05:30", "1", "3.0")),
 		laketest.Sighting("27T05:31", "1", "3.0"),
 	}}
-	laketest.TellStories(t, telemetry.Options{},
-		[]laketest.Story{{Name: "together", Steps: []laketest.StoryStep{{Name: "", Files: files, Want: []string{
+	checks.TellStories(t, telemetry.Options{},
+		[]checks.Story{{Name: "together", Steps: []checks.StoryStep{{Name: "", Files: files, Want: []string{
 			"p2 App/D 1.0 27T05:10.. ×1", "p2 a/b/D 1.0 27T05:12.. ×1", "session:1 a/b/D 3.0 27T05:30.. ×1",
 			"session:1 App/D 3.0 27T05:31.. ×1", "session:b/1 a 2.0 27T05:11.. ×1",
 		}}}}})
-	laketest.TellStories(t, telemetry.Options{SessionsByService: true},
-		[]laketest.Story{{Name: "apart", Steps: []laketest.StoryStep{{Name: "", Files: files, Want: []string{
+	checks.TellStories(t, telemetry.Options{SessionsByService: true},
+		[]checks.Story{{Name: "apart", Steps: []checks.StoryStep{{Name: "", Files: files, Want: []string{
 			"p1 App 1.0 27T05:10..27T05:31 ×1", "p1 App 3.0 27T05:31.. ×1", "p2 a/b/D 1.0 27T05:12.. ×1",
 			"session:a%2Fb/1 a/b/D 3.0 27T05:30.. ×1", "session:a/b/1 a 2.0 27T05:11.. ×1",
 		}}}}})
@@ -183,7 +185,7 @@ func TestForgetBySessionsOfServices(t *testing.T) {
 		ofService("Other", laketest.Event("27T05:11", "12345678", "Chat")))
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	in.Ingest(hour)
-	in.ForgetAs(laketest.Gone)
+	forgetting.As(in, laketest.Gone)
 	if got := laketest.Show(t, in.Lake); !slices.Equal(got,
 		[]string{"session:Other/12345678 Other 1.0 27T05:10.. ×1"}) {
 		t.Errorf("gold is %q", got)
@@ -193,10 +195,10 @@ func TestForgetBySessionsOfServices(t *testing.T) {
 	if rows[0].Events != 2 || rows[0].Erased != 3 {
 		t.Errorf("the ledger says %+v", rows[0])
 	}
-	if lines, _ := laketest.VerifiedAs(t, in.Lake, in.Parsing); len(lines) > 0 {
+	if lines, _ := checks.VerifiedAs(t, in.Lake, in.Parsing); len(lines) > 0 {
 		t.Errorf("verify says %q", lines)
 	}
-	if found := in.Remains(laketest.Gone); len(found) > 0 {
+	if found := forgetting.Remains(in, laketest.Gone); len(found) > 0 {
 		t.Errorf("left behind: %q", found)
 	}
 }
@@ -227,16 +229,16 @@ func TestForgetWithEndings(t *testing.T) {
 	}; !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
 		t.Fatalf("gold is\n%q, not\n%q", got, want)
 	}
-	in.Forget(laketest.Gone)
+	forgetting.Forget(in, laketest.Gone)
 	want := []string{"p1 App 3.0 27T05:50.. ×1", "p3 App 4.0 27T05:41.. ×1", "session:s1 App 2.0 27T05:30.. ×1"}
 	for _, after := range []string{"forgotten", "read again"} {
 		if got := laketest.Show(t, in.Lake); !slices.Equal(got, want) {
 			t.Errorf("%s: gold is\n%q, not\n%q", after, got, want)
 		}
-		if found := in.Remains(laketest.Gone, laketest.GoneSession); len(found) > 0 {
+		if found := forgetting.Remains(in, laketest.Gone, laketest.GoneSession); len(found) > 0 {
 			t.Errorf("%s: left behind: %q", after, found)
 		}
-		laketest.CheckVerify(t, in.Lake)
+		checks.Verify(t, in.Lake)
 		in.Ingest(hour)
 	}
 }
@@ -257,7 +259,7 @@ func TestBronzeOfOlderRules(t *testing.T) {
 	if got := laketest.Show(t, in.Lake); len(got) != 4 {
 		t.Fatalf("by older rules, gold is %q", got)
 	}
-	if lines, _ := laketest.Verified(t, in.Lake); len(lines) == 0 {
+	if lines, _ := checks.Verified(t, in.Lake); len(lines) == 0 {
 		t.Error("silver of older rules is no difference")
 	}
 	var runs []lake.Run
@@ -277,7 +279,7 @@ func TestBronzeOfOlderRules(t *testing.T) {
 	if rows := laketest.RowsOf[lake.EventRow](t, in.Lake, lake.BronzeEvents); len(rows) != 6 {
 		t.Errorf("bronze has %d rows", len(rows))
 	}
-	checked := laketest.CheckVerify(t, in.Lake)
+	checked := checks.Verify(t, in.Lake)
 	for _, note := range []string{"2022-05-27T05: 1 lines of bronze would be rejected today (past)",
 		"2022-05-27T05: 1 lines of bronze would be rejected today (session)"} {
 		if !slices.ContainsFunc(checked.Notes, func(text string) bool { return strings.Contains(text, note) }) {

@@ -13,6 +13,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -54,7 +55,7 @@ func TestGoldWaitsForHalfHours(t *testing.T) {
 				len(commit.Waiting) != 0 {
 				t.Errorf("commit %+v", commit)
 			}
-			laketest.CheckGold(t, in)
+			checks.Gold(t, in)
 		})
 	}
 }
@@ -81,7 +82,7 @@ func TestRerunWaitsForWhatItFound(t *testing.T) {
 	if commit = in.Gold(run); !slices.Equal(commit.Tags, []string{"hour-2022-05-27T05"}) {
 		t.Errorf("commit %+v", commit)
 	}
-	laketest.CheckGold(t, in)
+	checks.Gold(t, in)
 }
 
 func TestCommitUsersTwice(t *testing.T) {
@@ -110,8 +111,8 @@ func TestCommitUsersTwice(t *testing.T) {
 	if ids, _ := laketest.Snapshots(t, in.Lake, lake.GoldUsers); len(ids) != 2 {
 		t.Errorf("%d snapshots of gold for two hours that moved a row", len(ids))
 	}
-	laketest.CheckGold(t, in)
-	laketest.CheckVersions(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Versions(t, in.Lake)
 }
 
 func TestGoldConflict(t *testing.T) {
@@ -131,7 +132,7 @@ func TestGoldConflict(t *testing.T) {
 	if laketest.Users(t, in.Lake, "") != want {
 		t.Error("a lost commit changed gold")
 	}
-	laketest.CheckGold(t, in)
+	checks.Gold(t, in)
 }
 
 func TestTwoGoldWriters(t *testing.T) {
@@ -163,8 +164,8 @@ func TestTwoGoldWriters(t *testing.T) {
 	if _, tags := laketest.Snapshots(t, in.Lake, lake.GoldUsers); len(tags) != 4 {
 		t.Errorf("tags %v", tags)
 	}
-	laketest.CheckGold(t, in)
-	laketest.CheckVersions(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Versions(t, in.Lake)
 }
 
 // TestGoldFollowsPastCompaction: rewritten files are no news, even where they hold rows that gold has not seen, and the
@@ -196,7 +197,7 @@ func TestGoldFollowsPastCompaction(t *testing.T) {
 	if commit := in.Gold(run); len(commit.Waiting) > 0 {
 		t.Errorf("commit %+v", commit)
 	}
-	laketest.CheckGold(t, in)
+	checks.Gold(t, in)
 }
 
 // TestGoldStartsAnew: what another hand did to gold, without saying which silver it reflects, is put right.
@@ -220,7 +221,7 @@ func TestGoldStartsAnew(t *testing.T) {
 	if _, err := gold.CommitUsers(t.Context(), in.Lake, plan, merged, []lake.Run{run}); err != nil {
 		t.Fatal(err)
 	}
-	laketest.CheckGold(t, in)
+	checks.Gold(t, in)
 	if plan, _ := in.MergeGold(); plan.Rebuild || len(plan.Groups) > 0 {
 		t.Errorf("and once more: %+v", plan)
 	}
@@ -241,8 +242,8 @@ func TestBucketsAreTheTables(t *testing.T) {
 			other.Ingest(laketest.HourAt(t, fmt.Sprintf("2022-05-27T%02d", 5+3*i+h)))
 		}
 	}
-	laketest.CheckGold(t, in)
-	laketest.CheckVersions(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Versions(t, in.Lake)
 }
 
 // TestLongAlikeIDs finds every one of many users whose ids differ only behind what a page's statistics keep.
@@ -304,7 +305,7 @@ func TestSessionBecomesKnown(t *testing.T) {
 	}
 	_, err := gold.CommitUsers(t.Context(), in.Lake, plan, merged, []lake.Run{run})
 	in.Must(err)
-	laketest.CheckGold(t, in)
+	checks.Gold(t, in)
 	if got := laketest.Show(t, in.Lake); len(got) != 2 {
 		t.Errorf("gold is %q", got)
 	}

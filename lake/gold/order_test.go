@@ -9,6 +9,7 @@ import (
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -59,7 +60,7 @@ func TestOrderOfHoursDoesNotMatter(t *testing.T) {
 					in.Gold(run)
 				}
 			}
-			if got, want := laketest.Users(t, in.Lake, ""), laketest.NaiveSource(t, in); got != want ||
+			if got, want := laketest.Users(t, in.Lake, ""), checks.NaiveSource(t, in); got != want ||
 				len(got) < 1000 {
 				t.Errorf("%d bytes of users differ from the %d that the source says", len(got), len(want))
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
 )
 
 // Data files that were written before there were these columns are read as what they said then.
@@ -77,8 +78,8 @@ func TestRowsOfOlderRules(t *testing.T) {
 	}
 	in.Put("27T06/a.tsv", laketest.Sighting("27T06:10", fmt.Sprint("s", neighbour), "1.10"))
 	in.Ingest(hour + 1)
-	laketest.CheckGold(t, in)
-	laketest.CheckVerify(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Verify(t, in.Lake)
 
 	type oldDaily struct {
 		Date              int32  `parquet:"date_utc,date,id(1)"`
@@ -213,5 +214,5 @@ func TestPairsInGold(t *testing.T) {
 		t.Fatalf("%d lines, %d users lost: %q", len(lines), len(wanted), wanted)
 	}
 	in.Daily()
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }

@@ -7,11 +7,15 @@ import (
 	"time"
 
 	"github.com/apache/iceberg-go/table"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/telemetry"
 )
 
 // BenchmarkHour takes hours of two million lines as far as gold, with two workers, without Temporal. The data is made
@@ -25,7 +29,7 @@ func BenchmarkHour(b *testing.B) {
 		hours := in.Hours()
 		b.StartTimer()
 		for _, hour := range hours {
-			in.Timed(b, hour)
+			timed(in, b, hour)
 		}
 	}
 }
@@ -75,4 +79,79 @@ func BenchmarkDaily(b *testing.B) {
 		in.Must(err)
 		b.Logf("plan %v, count %v, commit %v: %+v", planned.Sub(start), done.Sub(planned), time.Since(done), commit)
 	}
+}
+
+// timed runs the steps of an hour two at a time, as two workers would, and logs how long each took.
+func timed(in *laketest.Ingester, b *testing.B, hour telemetry.Hour) {
+	ctx := b.Context()
+	start := time.Now()
+	lap := func(step string) {
+		b.Logf("%s %-8s %v", hour, step, time.Since(start).Round(time.Millisecond))
+		start = time.Now()
+	}
+	run := lake.Run{Hour: hour, ID: time.Now().Format("150405.000000000")}
+	listing, err := in.Source.List(ctx, hour)
+	in.Must(err)
+	plan, err := hours.StagePlan(ctx, in.Lake, run, in.Source.String(), listing, in.Cut(listing.Files))
+	in.Must(err)
+	lap("list")
+
+	chunks := make([]hours.StagedChunk, plan.Chunks)
+	work := new(errgroup.Group)
+	work.SetLimit(2)
+	for n := range chunks {
+		work.Go(func() (err error) {
+			parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
+			if err == nil {
+				chunks[n], err = hours.StageChunk(ctx, in.Lake, run, plan, n, in.Source,
+					parser, func(hours.ChunkCounts) {})
+			}
+			return err
+		})
+	}
+	in.Must(work.Wait())
+	lap("parse")
+
+	sections := hours.GroupSections(chunks, 12<<20)
+	silver := make([]hours.StagedSilver, len(sections))
+	for n := range sections {
+		work.Go(func() (err error) {
+			silver[n], err = hours.StageSilver(ctx, in.Lake, run, plan, chunks, sections[n], func(int) {})
+			return err
+		})
+	}
+	in.Must(work.Wait())
+	lap("silver")
+
+	_, err = hours.CommitHour(ctx, in.Lake, run, plan, chunks, silver, start)
+	in.Must(err)
+	lap("commit")
+
+	users, err := gold.PlanUsers(ctx, in.Lake, run.ID, gold.Remake{}, func(int64) {})
+	in.Must(err)
+	lap("plan")
+	merged := make([]gold.Merged, len(users.Groups))
+	for n, group := range users.Groups {
+		work.Go(func() (err error) {
+			merged[n], err = gold.MergeUsers(ctx, in.Lake, users, group, func(int64) {})
+			return err
+		})
+	}
+	in.Must(work.Wait())
+	lap("merge")
+	late := int64(0)
+	for _, each := range merged {
+		late += each.Late
+	}
+	if late > 0 {
+		each, err := gold.RebuildUsers(ctx, in.Lake, users, merged, func(int64) {})
+		in.Must(err)
+		merged = append(merged, each)
+		lap("rebuild")
+	}
+	commit, err := gold.CommitUsers(ctx, in.Lake, users, merged, []lake.Run{run})
+	in.Must(err)
+	lap("gold")
+	b.Logf("%s chunks %d, sections %d, changes %d, late %d, users %d", hour, len(chunks), len(sections), users.Changes,
+		late, commit.Users)
 }

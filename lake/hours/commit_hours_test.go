@@ -10,6 +10,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/telemetry"
@@ -85,9 +86,9 @@ func TestHoursTogether(t *testing.T) {
 				fmt.Sprint(in.FileStates(hourList[1]), in.FileStates(hourList[2])); got != want {
 				t.Errorf("the tables are\n%s\nand hour by hour\n%s", got, want)
 			}
-			laketest.CheckGold(t, in)
+			checks.Gold(t, in)
 			in.Daily()
-			laketest.CheckVerify(t, in.Lake)
+			checks.Verify(t, in.Lake)
 		})
 	}
 }
@@ -138,11 +139,11 @@ func TestRunsMeet(t *testing.T) {
 				}
 				in.Gold()
 				in.Daily()
-				laketest.CheckVerify(t, in.Lake)
+				checks.Verify(t, in.Lake)
 				in.Ingest(hourList[1]) // as who is told does
 				in.Daily()
-				laketest.CheckGold(t, in)
-				laketest.CheckVerify(t, in.Lake)
+				checks.Gold(t, in)
+				checks.Verify(t, in.Lake)
 			})
 		}
 	}

@@ -13,6 +13,9 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/faults"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
@@ -51,7 +54,7 @@ func throughFaults(t *testing.T, l *lake.Lake, sound func()) {
 	for _, hour := range hours {
 		in.Ingest(hour)
 		in.Do(func() error {
-			_, err := laketest.MaintainAll(t.Context(), l, maintain.Upkeep{Grace: time.Hour})
+			_, err := upkeep.All(t.Context(), l, maintain.Upkeep{Grace: time.Hour})
 			return err
 		})
 	}
@@ -64,8 +67,8 @@ func throughFaults(t *testing.T, l *lake.Lake, sound func()) {
 		laketest.DumpHours(t, plain.Lake); got != want {
 		t.Errorf("the tables are\n%s\nand without faults\n%s", got, want)
 	}
-	laketest.CheckVerify(t, l)
-	laketest.CheckVersions(t, l)
+	checks.Verify(t, l)
+	checks.Versions(t, l)
 }
 
 // TestFaultyDisk lets one of 50 calls to the disk fail, before or after its effect.
@@ -81,9 +84,9 @@ func TestFaultyDisk(t *testing.T) {
 	}
 	defer l.Close()
 	root := path.Join(dir, "warehouse")
-	laketest.FaultsBelow.Store(root, &laketest.Faults{Random: rand.New(rand.NewPCG(rand.Uint64(), 0)), Share: 20})
-	defer laketest.FaultsBelow.Delete(root)
-	throughFaults(t, l, func() { laketest.FaultsBelow.Delete(root) })
+	faults.Below.Store(root, &faults.Faults{Random: rand.New(rand.NewPCG(rand.Uint64(), 0)), Share: 20})
+	defer faults.Below.Delete(root)
+	throughFaults(t, l, func() { faults.Below.Delete(root) })
 }
 
 // TestFaultyServers lets S3 refuse, fail, and break off, and Postgres lose its answers, that of a commit among them.

@@ -18,6 +18,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
@@ -147,7 +148,7 @@ func TestHourFollowsItsFiles(t *testing.T) {
 				t.Errorf("bronze has %v, not %v", bronze, step.bronze)
 			}
 			in.Gold(run)
-			laketest.CheckGold(t, in)
+			checks.Gold(t, in)
 			ledger, err := ledger.Hours(t.Context(), in.Lake, hour, hour+1)
 			in.Must(err)
 			if len(ledger) != 1 || ledger[0].RunID != run.ID {
@@ -222,7 +223,7 @@ func TestCommitHourAfterCrash(t *testing.T) {
 				!slices.Equal(in.FileStates(hour), wantFiles) {
 				t.Error("the tables differ from those of an undisturbed run")
 			}
-			laketest.CheckGold(t, in)
+			checks.Gold(t, in)
 		})
 	}
 }
@@ -247,7 +248,7 @@ func TestRunGivenUp(t *testing.T) {
 		[]string{"hour-2022-05-27T05", "hour-2022-05-27T06"}) || len(commit.Waiting) > 0 {
 		t.Errorf("gold does not show both hours: %+v", commit)
 	}
-	laketest.CheckGold(t, in)
+	checks.Gold(t, in)
 }
 
 func zstandard(t *testing.T, text string) []byte {
@@ -427,7 +428,7 @@ func TestChunksDoNotMatter(t *testing.T) {
 		rows, gold := laketest.DumpHours(t, in.Lake), laketest.Users(t, in.Lake, "")
 		if want == "" {
 			want, wantGold = rows, gold
-			laketest.CheckGold(t, in)
+			checks.Gold(t, in)
 		}
 		if rows != want || gold != wantGold {
 			t.Errorf("chunks of %d bytes give other rows", size)
@@ -450,7 +451,7 @@ func TestHourCancelled(t *testing.T) {
 	_, err := in.CommitHour(staged)
 	in.Must(err)
 	in.Gold(staged.Run)
-	laketest.CheckGold(t, in)
+	checks.Gold(t, in)
 }
 
 // TestFileChangesUnderway: a chunk is of the files that were listed or of none, and an attempt that is repeated

@@ -4,17 +4,18 @@ import (
 	"testing"
 
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
 func TestIdentity(t *testing.T) {
-	laketest.TellStories(t, telemetry.Options{}, []laketest.Story{
-		{Name: "login in the same hour", Steps: []laketest.StoryStep{{Name: "", Files: map[string][]string{
+	checks.TellStories(t, telemetry.Options{}, []checks.Story{
+		{Name: "login in the same hour", Steps: []checks.StoryStep{{Name: "", Files: map[string][]string{
 			"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Login("27T05:20", "s1", "p1"),
 				laketest.Sighting("27T05:30", "s2", "2.0")},
 		}, Want: []string{"p1 App 1.0 27T05:10.. ×1", "session:s2 App 2.0 27T05:30.. ×1"}}}},
 
-		{Name: "login in a later hour", Steps: []laketest.StoryStep{
+		{Name: "login in a later hour", Steps: []checks.StoryStep{
 			{Name: "anonymous", Files: map[string][]string{"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0")}},
 				Want: []string{"session:s1 App 1.0 27T05:10.. ×1"}},
 			{Name: "a known user",
@@ -29,7 +30,7 @@ func TestIdentity(t *testing.T) {
 				Want: []string{"p1 App 1.1 27T06:10.. ×1", "session:s1 App 1.0 27T05:10.. ×1"}},
 		}},
 
-		{Name: "two users in a session", Steps: []laketest.StoryStep{
+		{Name: "two users in a session", Steps: []checks.StoryStep{
 			{Name: "the first", Files: map[string][]string{
 				"27T05/a.tsv": {laketest.Sighting("27T05:00", "s1", "1.0"), laketest.Login("27T05:10", "s1", "p1"),
 					laketest.Sighting("27T05:20", "s1", "1.1")}},
@@ -45,7 +46,7 @@ func TestIdentity(t *testing.T) {
 					"p3 App 1.1 27T05:20..27T06:00 ×1", "p3 App 1.2 27T06:00.. ×1"}},
 		}},
 
-		{Name: "device of the session", Steps: []laketest.StoryStep{
+		{Name: "device of the session", Steps: []checks.StoryStep{
 			{Name: "none", Files: map[string][]string{
 				"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0", "UserId", "p1"),
 					laketest.Sighting("27T05:12", "s1", "1.0", "UserId", "p1", "Device", "Own")}},
@@ -66,7 +67,7 @@ func TestIdentity(t *testing.T) {
 					"p1 App/Late 1.1 27T06:20.. ×1"}},
 		}},
 
-		{Name: "the window's edges", Steps: []laketest.StoryStep{
+		{Name: "the window's edges", Steps: []checks.StoryStep{
 			{Name: "a login", Files: map[string][]string{"27T12/a.tsv": {laketest.Login("27T12:00", "s1", "p1")}},
 				Want: []string{}},
 			{Name: "a day before and after, and a minute more", Files: map[string][]string{
@@ -81,7 +82,7 @@ func TestIdentity(t *testing.T) {
 					"p2 App 1.2 28T12:01.. ×1", "session:s1 App 0.9 26T11:59.. ×1"}},
 		}},
 
-		{Name: "the body's own user wins", Steps: []laketest.StoryStep{
+		{Name: "the body's own user wins", Steps: []checks.StoryStep{
 			{Name: "", Files: map[string][]string{
 				"27T05/a.tsv": {laketest.Login("27T05:00", "s1", "p1"),
 					laketest.Sighting("27T05:10", "s1", "1.0", "UserId", "p2"),
@@ -93,7 +94,7 @@ func TestIdentity(t *testing.T) {
 				Want:  []string{"p1 App 1.1 27T05:05.. ×1", "p2 App 1.0 27T05:10.. ×1", "p3 App 1.2 27T05:15.. ×1"}},
 		}},
 
-		{Name: "late and removed files", Steps: []laketest.StoryStep{
+		{Name: "late and removed files", Steps: []checks.StoryStep{
 			{Name: "first and last", Files: map[string][]string{
 				"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0", "UserId", "p1")},
 				"27T07/a.tsv": {laketest.Sighting("27T07:10", "s1", "1.2", "UserId", "p1")},
@@ -115,7 +116,7 @@ func TestIdentity(t *testing.T) {
 				Want:  []string{"p1 App 1.3 27T06:10.. ×1"}},
 		}},
 
-		{Name: "names that look like sessions", Steps: []laketest.StoryStep{
+		{Name: "names that look like sessions", Steps: []checks.StoryStep{
 			{Name: "", Files: map[string][]string{
 				"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0"),
 					laketest.Sighting("27T05:11", "s2", "1.1", "UserId", "session:s1"),
@@ -130,7 +131,7 @@ func TestIdentity(t *testing.T) {
 					"user:user:session:s1 App 1.0 27T05:10.. ×1"}},
 		}},
 
-		{Name: "retries", Steps: []laketest.StoryStep{
+		{Name: "retries", Steps: []checks.StoryStep{
 			{Name: "within an hour",
 				Files: map[string][]string{
 					"27T05/a.tsv": {laketest.Sighting("27T05:10", "s1", "1.0"),

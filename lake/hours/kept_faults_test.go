@@ -12,6 +12,8 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/lake/ledger"
 )
 
@@ -32,7 +34,7 @@ func TestForgottenDontComeBackWithKeptRows(t *testing.T) {
 		return in
 	}
 	in := world(t)
-	in.Forget(laketest.Gone)
+	forgetting.Forget(in, laketest.Gone)
 	in.Ingest(hour)
 	want := laketest.DumpHours(t, in.Lake) + laketest.Users(t, in.Lake, "")
 	check := func(t *testing.T, in *laketest.Ingester, gone int64) {
@@ -44,7 +46,7 @@ func TestForgottenDontComeBackWithKeptRows(t *testing.T) {
 			row.Erased != 3 || row.GoneFiles != gone {
 			t.Errorf("the ledger says %+v", row)
 		}
-		laketest.CheckVerify(t, in.Lake)
+		checks.Verify(t, in.Lake)
 	}
 	leave := map[string]func(in *laketest.Ingester){
 		"gone":  func(in *laketest.Ingester) { in.Put("27T05/a.tsv") },
@@ -65,7 +67,7 @@ func TestForgottenDontComeBackWithKeptRows(t *testing.T) {
 						leave(in)
 						in.Ingest(hour)
 					case "forget":
-						in.Forget(laketest.Gone)
+						forgetting.Forget(in, laketest.Gone)
 					default:
 						in.NoteGone = false // what is noted holds nothing of anybody
 						staged := in.Stage(hour)
@@ -75,7 +77,7 @@ func TestForgottenDontComeBackWithKeptRows(t *testing.T) {
 							t.Errorf("what was staged before the user was forgotten was committed: %v", err)
 						}
 						in.IngestAgain(hour) // begun, and not ended
-						in.ForgetRest(erasure)
+						forgetting.Rest(in, erasure)
 					}
 				}
 				check(t, in, count[name])
@@ -87,7 +89,7 @@ func TestForgottenDontComeBackWithKeptRows(t *testing.T) {
 						t.Errorf("%s: a run of the same moves %v to %v", order, heads, in.HeadsNow())
 					}
 				}
-				if found := in.Remains(laketest.Gone); len(found) > 0 {
+				if found := forgetting.Remains(in, laketest.Gone); len(found) > 0 {
 					t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
 				}
 			}
@@ -143,7 +145,7 @@ func TestKeptRowsAfterACrash(t *testing.T) {
 					if got := laketest.DumpAll(t, in.Lake); got != want || row.GoneFiles != 1 || row.BadFiles != 1 {
 						t.Errorf("the ledger says %+v, the tables are\n%s\nand were\n%s", row, got, want)
 					}
-					laketest.CheckVerify(t, in.Lake)
+					checks.Verify(t, in.Lake)
 				}
 			})
 			t.Run(fmt.Sprintf("%s, after %d commits, and then all go", name, done), func(t *testing.T) {
@@ -162,7 +164,7 @@ func TestKeptRowsAfterACrash(t *testing.T) {
 					row.State != ledger.HourComplete {
 					t.Errorf("the ledger says %+v, the tables are\n%s\nand were\n%s", row, got, want)
 				}
-				laketest.CheckVerify(t, in.Lake)
+				checks.Verify(t, in.Lake)
 			})
 		}
 	}
@@ -200,7 +202,7 @@ func TestNotedHourMeetsARun(t *testing.T) {
 			}
 			next, row := in.Silver(hour)
 			in.Gold(next)
-			laketest.CheckVerify(t, in.Lake)
+			checks.Verify(t, in.Lake)
 			if rows := laketest.RowsOf[lake.SightingRow](t, in.Lake, lake.SilverSightings); row.GoneFiles != 4 ||
 				done > 0 &&
 					!slices.ContainsFunc(rows, func(row lake.SightingRow) bool { return row.Version == "9.9" }) {

@@ -12,6 +12,8 @@ import (
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/source"
@@ -161,12 +163,12 @@ func TestRowsOutliveTheirFiles(t *testing.T) {
 				if got := laketest.DumpAll(t, in.Lake); got != want {
 					t.Errorf("the tables are\n%s\nand were\n%s", got, want)
 				}
-				laketest.CheckVerify(t, in.Lake)
+				checks.Verify(t, in.Lake)
 				now := in.HeadsNow()
 				if n > 0 && !slices.Equal(now, heads) || !slices.Equal(now[2:5], heads[2:5]) || now[6] != heads[6] {
 					t.Errorf("run %d moves %v to %v", n, heads, now)
 				}
-				in.Maintain(maintain.Upkeep{OpenDays: n})
+				upkeep.Maintain(in, maintain.Upkeep{OpenDays: n})
 			}
 			_, row, err := in.SilverAgain(hour, in.Parsing)
 			in.Must(err)
@@ -194,7 +196,7 @@ func TestFilesComeBack(t *testing.T) {
 		run, row := in.Silver(hour)
 		in.Gold(run)
 		in.Daily()
-		laketest.CheckVerify(t, in.Lake)
+		checks.Verify(t, in.Lake)
 		return row
 	}
 	in.Must(os.Rename(in.Path("27T05/a.tsv"), away))
@@ -216,7 +218,7 @@ func TestFilesComeBack(t *testing.T) {
 	if row := ingest(); row.GoneFiles != 0 || row.Files != 5 || row.Events != 6 {
 		t.Errorf("back with other lines: %+v", row)
 	}
-	laketest.CheckGold(t, in)
+	checks.Gold(t, in)
 
 	// Renamed: the rows are there twice in bronze, and once in silver.
 	before := laketest.Users(t, in.Lake, "")
@@ -238,7 +240,7 @@ func TestFilesComeBack(t *testing.T) {
 	if row := ingest(); row.GoneFiles != 0 || row.Files != 4 {
 		t.Errorf("what was taken out: %+v", row)
 	}
-	laketest.CheckGold(t, in)
+	checks.Gold(t, in)
 	for _, name := range []string{"b2.tsv", "c.tsv.gz", "d.tsv", "e.tsv"} {
 		in.Put("27T05/" + name)
 	}
@@ -249,7 +251,7 @@ func TestFilesComeBack(t *testing.T) {
 	if row := ingest(); row.State != ledger.HourEmpty || row.Files+row.GoneFiles+row.Lines != 0 {
 		t.Errorf("all taken out: %+v", row)
 	}
-	laketest.CheckGold(t, in)
+	checks.Gold(t, in)
 }
 
 // TestLargeFilesStay: rows of files of several chunks, which come in any order, are put in order by way of the disk.
@@ -287,10 +289,10 @@ func TestLargeFilesStay(t *testing.T) {
 		if n > 0 && !slices.Equal(now, heads) {
 			t.Errorf("run %d moves %v to %v", n, heads, now)
 		}
-		in.Maintain(maintain.Upkeep{})
+		upkeep.Maintain(in, maintain.Upkeep{})
 		heads = in.HeadsNow()
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }
 
 // TestKeptCounts: nothing is counted that is not there, and what is missing went with a forgotten user, if anybody

@@ -11,6 +11,7 @@ import (
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -50,7 +51,7 @@ func TestSilverFromBronze(t *testing.T) {
 			laketest.DumpHours(t, in.Lake) != want {
 			t.Errorf("changed: %v; gold is\n%s\nand not\n%s", row.Changed, got, wantGold)
 		}
-		laketest.CheckVerify(t, in.Lake)
+		checks.Verify(t, in.Lake)
 	}
 
 	// Other names of events make other silver from the same bronze.
@@ -124,7 +125,7 @@ func TestUsersAgain(t *testing.T) {
 	if got := laketest.Users(t, in.Lake, ""); got != want {
 		t.Errorf("after making all users anew gold is\n%s\nand not\n%s", got, want)
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }
 
 func TestEmptyHoursInBulk(t *testing.T) {
@@ -184,5 +185,5 @@ func TestEmptyHoursInBulk(t *testing.T) {
 		states[ledger.HourDegraded] != 1 {
 		t.Errorf("%d rows for %d hours: %v", len(rows), to-from, states)
 	}
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
 )
 
 // TestHoursOfLines ingests hours that real clients sent, as far as who, when and what a body says go, and wants the
@@ -30,7 +31,7 @@ func TestHoursOfLines(t *testing.T) {
 			if got, want := intervalsOf(t, in.Lake), expectedIntervals(t, name); !slices.Equal(got, want) {
 				t.Errorf("got\n%q\nnot\n%q", got, want)
 			}
-			laketest.CheckVerify(t, in.Lake)
+			checks.Verify(t, in.Lake)
 		})
 	}
 }

@@ -1,9 +1,7 @@
 package laketest
 
 import (
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
@@ -45,25 +43,6 @@ func (in *Ingester) Daily() daily.Committed {
 	})
 	in.Do(func() error { return daily.DropDaily(in.TB.Context(), in.Lake, plan) })
 	return commit
-}
-
-// anyDaily refreshes them, or dies between the commits of the two tables, or is overtaken.
-func (in *Ingester) anyDaily(r *rand.Rand) {
-	in.TB.Helper()
-	switch r.IntN(4) {
-	case 0:
-		plan, counted := in.CountDaily()
-		in.Must(in.HalfCommitDaily(plan, counted))
-	case 1:
-		plan, counted := in.CountDaily()
-		in.Daily()
-		if _, err := daily.CommitDaily(in.TB.Context(), in.Lake, plan, counted); err != nil &&
-			!errors.Is(err, lake.ErrConflict) {
-			in.TB.Errorf("a refresh that was overtaken: %v", err)
-		}
-	default:
-		in.Daily()
-	}
 }
 
 // HalfCommitDaily commits the first table only.

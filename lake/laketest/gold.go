@@ -4,16 +4,73 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/telemetry"
 )
 
-// tryCommitTables does so where a step may fail, or come to nothing since a user was forgotten.
-func (in *Ingester) tryCommitTables(staged []hours.StagedHour, definitions ...lake.TableDefinition) error {
+// MergeGold takes a round of gold as far as its commit.
+func (in *Ingester) MergeGold() (gold.Plan, []gold.Merged) {
 	in.TB.Helper()
-	return in.try(func() error {
+	return in.MergeAgain(gold.Remake{})
+}
+
+// MergeAgain does so with users that are made anew.
+func (in *Ingester) MergeAgain(again gold.Remake) (gold.Plan, []gold.Merged) {
+	in.TB.Helper()
+	ctx := in.TB.Context()
+	var plan gold.Plan
+	in.Do(func() (err error) {
+		in.runs++ // a round is one attempt
+		plan, err = gold.PlanUsers(ctx, in.Lake, fmt.Sprintf("round%05d-%d", in.runs, time.Now().UnixNano()), again,
+			func(int64) {})
+		return err
+	})
+	var merged []gold.Merged
+	late := int64(0)
+	var each gold.Merged
+	for _, group := range plan.Groups {
+		in.Do(func() (err error) { each, err = gold.MergeUsers(ctx, in.Lake, plan, group, func(int64) {}); return err })
+		merged = append(merged, each)
+		late += each.Late
+	}
+	if late > 0 {
+		in.Do(func() (err error) {
+			each, err = gold.RebuildUsers(ctx, in.Lake, plan, merged, func(int64) {})
+			return err
+		})
+		merged = append(merged, each)
+	}
+	return plan, merged
+}
+
+// Gold lets gold follow.
+func (in *Ingester) Gold(runs ...lake.Run) gold.Committed {
+	in.TB.Helper()
+	plan, merged := in.MergeGold()
+	return in.CommitGold(plan, merged, runs...)
+}
+
+func (in *Ingester) CommitGold(plan gold.Plan, merged []gold.Merged, runs ...lake.Run) gold.Committed {
+	in.TB.Helper()
+	var commit gold.Committed
+	in.Do(func() (err error) {
+		commit, err = gold.CommitUsers(in.TB.Context(), in.Lake, plan, merged, runs)
+		return err
+	})
+	in.Do(func() error { return gold.DropRound(in.TB.Context(), in.Lake, plan) })
+	return commit
+}
+
+// TryCommitTables does so where a step may fail, or come to nothing since a user was forgotten.
+func (in *Ingester) TryCommitTables(staged []hours.StagedHour, definitions ...lake.TableDefinition) error {
+	in.TB.Helper()
+	return in.Try(func() error {
 		c := hours.NewHoursCommit(in.Lake)
 		if _, err := c.Begin(in.TB.Context(), staged); err != nil {
 			return err
@@ -95,4 +152,73 @@ func (in *Ingester) Reopen() *Ingester {
 	other := *in
 	other.Lake, other.runs = l, in.runs+1000
 	return &other
+}
+
+// GoldRows are the rows of a version of gold, by user.
+func (in *Ingester) GoldRows(version string) map[string]string {
+	in.TB.Helper()
+	at, err := in.Lake.Version(in.TB.Context(), version)
+	in.Must(err)
+	rows := map[string]string{}
+	for user, err := range gold.Users(in.TB.Context(), in.Lake, at) {
+		in.Must(err)
+		if _, twice := rows[user.ID]; twice {
+			in.TB.Errorf("%s has two rows in %q", user.ID, version)
+		}
+		rows[user.ID] = Marshal(in.TB, user)
+	}
+	return rows
+}
+
+// GoldVersions are all snapshots and tags of gold, with their rows.
+func (in *Ingester) GoldVersions() map[string]map[string]string {
+	in.TB.Helper()
+	versions := map[string]map[string]string{}
+	ids, tags := Snapshots(in.TB, in.Lake, lake.GoldUsers)
+	for _, id := range ids {
+		versions[fmt.Sprint(id)] = in.GoldRows(fmt.Sprint(id))
+	}
+	for _, tag := range tags {
+		versions[tag] = in.GoldRows(tag)
+	}
+	return versions
+}
+
+// ReadForGold plans a round, and tells the rows that were read for it.
+func (in *Ingester) ReadForGold() (changes, read int64) {
+	in.TB.Helper()
+	in.runs++
+	plan, err := gold.PlanUsers(in.TB.Context(), in.Lake, fmt.Sprintf("look%05d", in.runs), gold.Remake{},
+		func(rows int64) { read = max(read, rows) })
+	in.Must(err)
+	in.Must(gold.DropRound(in.TB.Context(), in.Lake, plan))
+	return plan.Changes, read
+}
+
+// Anew makes gold from nothing but silver.
+func (in *Ingester) Anew() gold.Committed {
+	in.TB.Helper()
+	plan, merged := in.MergeAgain(gold.Remake{All: true})
+	return in.CommitGold(plan, merged)
+}
+
+// HeadsNow are the snapshots of bronze, silver, gold and of ops.files.
+func (in *Ingester) HeadsNow() (heads []int64) {
+	in.TB.Helper()
+	for _, definition := range append(slices.Clone(lake.HourTables), lake.OpsFiles, lake.GoldUsers) {
+		loaded, err := in.Lake.Load(in.TB.Context(), definition)
+		in.Must(err)
+		heads = append(heads, lake.HeadOf(loaded))
+	}
+	return heads
+}
+
+func (in *Ingester) LedgerRow(hour telemetry.Hour) ledger.Hour {
+	in.TB.Helper()
+	rows, err := ledger.Hours(in.TB.Context(), in.Lake, hour, hour+1)
+	in.Must(err)
+	if len(rows) != 1 {
+		in.TB.Fatalf("the ledger has %+v", rows)
+	}
+	return rows[0]
 }

@@ -1,9 +1,7 @@
 package laketest
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -81,11 +79,11 @@ type Ingester struct {
 // Do takes a step, until it succeeds if steps may fail.
 func (in *Ingester) Do(step func() error) {
 	in.TB.Helper()
-	in.Must(in.try(step))
+	in.Must(in.Try(step))
 }
 
-// try is do of a step that no repetition helps where a user was forgotten meanwhile, or bronze lacks the hour.
-func (in *Ingester) try(step func() error) error {
+// Try is do of a step that no repetition helps where a user was forgotten meanwhile, or bronze lacks the hour.
+func (in *Ingester) Try(step func() error) error {
 	in.TB.Helper()
 	err := step()
 	for ; err != nil && !errors.Is(err, lake.ErrStale) && !errors.Is(err, hours.ErrNoBronze) &&
@@ -119,32 +117,32 @@ func (s StagedHour) Ready() hours.StagedHour {
 // Stage takes an hour as far as it is written but not committed.
 func (in *Ingester) Stage(hour telemetry.Hour) StagedHour {
 	in.TB.Helper()
-	return in.stageRun(lake.Run{Hour: hour, ID: in.newRun()})
+	return in.stageRun(lake.Run{Hour: hour, ID: in.NewRun()})
 }
 
 // StageTogether does the same for hours that are to be committed together.
 func (in *Ingester) StageTogether(hours ...telemetry.Hour) (staged []hours.StagedHour) {
 	in.TB.Helper()
-	id := in.newRun()
+	id := in.NewRun()
 	for _, hour := range hours {
 		staged = append(staged, in.stageRun(lake.Run{Hour: hour, ID: id}).Ready())
 	}
 	return staged
 }
 
-func (in *Ingester) newRun() string {
+func (in *Ingester) NewRun() string {
 	in.runs++
 	return fmt.Sprintf("run%05d-%d", in.runs, time.Now().UnixNano())
 }
 
 func (in *Ingester) stageRun(run lake.Run) StagedHour {
 	in.TB.Helper()
-	s, err := in.tryStage(run)
+	s, err := in.TryStage(run)
 	in.Must(err)
 	return s
 }
 
-func (in *Ingester) tryStage(run lake.Run) (s StagedHour, err error) {
+func (in *Ingester) TryStage(run lake.Run) (s StagedHour, err error) {
 	in.TB.Helper()
 	ctx := in.TB.Context()
 	s.Run = run
@@ -187,7 +185,7 @@ func (in *Ingester) stageChunks(s *StagedHour, source source.Source, chunks int,
 	parser, err := telemetry.NewParser(parsing)
 	in.Must(err)
 	for n := range chunks {
-		if err := in.try(func() error {
+		if err := in.Try(func() error {
 			chunk, err := hours.StageChunk(ctx, in.Lake, s.Run, s.Plan, n, source, parser, func(hours.ChunkCounts) {})
 			if err == nil {
 				s.Chunks = append(s.Chunks, chunk)
@@ -198,7 +196,7 @@ func (in *Ingester) stageChunks(s *StagedHour, source source.Source, chunks int,
 		}
 	}
 	for _, sections := range hours.GroupSections(s.Chunks, in.SectionBytes) {
-		if err := in.try(func() error {
+		if err := in.Try(func() error {
 			each, err := hours.StageSilver(ctx, in.Lake, s.Run, s.Plan, s.Chunks, sections, func(int) {})
 			if err == nil {
 				s.Silver = append(s.Silver, each)
@@ -256,59 +254,6 @@ func (in *Ingester) Cut(files []source.File) []hours.Chunk {
 	return chunks
 }
 
-// MergeGold takes a round of gold as far as its commit.
-func (in *Ingester) MergeGold() (gold.Plan, []gold.Merged) {
-	in.TB.Helper()
-	return in.MergeAgain(gold.Remake{})
-}
-
-// MergeAgain does so with users that are made anew.
-func (in *Ingester) MergeAgain(again gold.Remake) (gold.Plan, []gold.Merged) {
-	in.TB.Helper()
-	ctx := in.TB.Context()
-	var plan gold.Plan
-	in.Do(func() (err error) {
-		in.runs++ // a round is one attempt
-		plan, err = gold.PlanUsers(ctx, in.Lake, fmt.Sprintf("round%05d-%d", in.runs, time.Now().UnixNano()), again,
-			func(int64) {})
-		return err
-	})
-	var merged []gold.Merged
-	late := int64(0)
-	var each gold.Merged
-	for _, group := range plan.Groups {
-		in.Do(func() (err error) { each, err = gold.MergeUsers(ctx, in.Lake, plan, group, func(int64) {}); return err })
-		merged = append(merged, each)
-		late += each.Late
-	}
-	if late > 0 {
-		in.Do(func() (err error) {
-			each, err = gold.RebuildUsers(ctx, in.Lake, plan, merged, func(int64) {})
-			return err
-		})
-		merged = append(merged, each)
-	}
-	return plan, merged
-}
-
-// Gold lets gold follow.
-func (in *Ingester) Gold(runs ...lake.Run) gold.Committed {
-	in.TB.Helper()
-	plan, merged := in.MergeGold()
-	return in.CommitGold(plan, merged, runs...)
-}
-
-func (in *Ingester) CommitGold(plan gold.Plan, merged []gold.Merged, runs ...lake.Run) gold.Committed {
-	in.TB.Helper()
-	var commit gold.Committed
-	in.Do(func() (err error) {
-		commit, err = gold.CommitUsers(in.TB.Context(), in.Lake, plan, merged, runs)
-		return err
-	})
-	in.Do(func() error { return gold.DropRound(in.TB.Context(), in.Lake, plan) })
-	return commit
-}
-
 func (in *Ingester) Ingest(hour telemetry.Hour) gold.Committed {
 	in.TB.Helper()
 	run, _ := in.Silver(hour)
@@ -329,30 +274,4 @@ func (in *Ingester) Hours() []telemetry.Hour {
 	hours, err := in.Source.Hours(in.TB.Context(), from, to)
 	in.Must(err)
 	return hours
-}
-
-// Users dumps gold, for comparison.
-func Users(t testing.TB, l *lake.Lake, version string) string {
-	t.Helper()
-	at, err := l.Version(t.Context(), version)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var text bytes.Buffer
-	last := ""
-	for user, err := range gold.Users(t.Context(), l, at) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if user.ID <= last && last != "" {
-			t.Fatalf("user %q comes after %q", user.ID, last)
-		}
-		last = user.ID
-		line, err := json.Marshal(user)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text.Write(append(line, '\n'))
-	}
-	return text.String()
 }

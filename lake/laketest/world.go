@@ -2,30 +2,24 @@ package laketest
 
 import (
 	"bytes"
-	"cmp"
-	"encoding/json"
-	"errors"
+	"compress/gzip"
 	"fmt"
-	"io"
-	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
-
-	"github.com/versionlake/versionlake/history"
-	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// A small world: a folder of hand-written hours, and what must follow from them, found out in the simplest way.
+// A small world: a folder of hand-written hours, and what must follow from them.
+
+// The one who is forgotten, and a session of hers.
+const (
+	Gone        = "player-7f3a91c0"
+	GoneSession = "5e55104a0000beef"
+)
 
 func HourAt(t testing.TB, text string) telemetry.Hour {
 	t.Helper()
@@ -85,278 +79,65 @@ func DeviceInfo(at, session, device string) string {
 	return Event(at, session, "DeviceInfo", "Device", device)
 }
 
-// FilesNow are the live files of a table.
-func FilesNow(t testing.TB, l *lake.Lake, definition lake.TableDefinition) []iceberg.DataFile {
-	t.Helper()
-	loaded, err := l.Load(t.Context(), definition)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := lake.LiveFiles(t.Context(), loaded)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
-
-// RowsOf reads a whole table.
-func RowsOf[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition) []T {
-	t.Helper()
-	rows, err := lake.ReadRows[T](t.Context(), l, FilesNow(t, l, definition))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rows
-}
-
-func Dump[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition) string {
-	t.Helper()
-	var lines []string
-	for _, row := range RowsOf[T](t, l, definition) {
-		lines = append(lines, Marshal(t, row))
-	}
-	slices.Sort(lines)
-	return definition.Name + "\n" + strings.Join(lines, "\n") + "\n"
-}
-
-func Marshal(t testing.TB, value any) string {
-	t.Helper()
-	text, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-// DumpHours is every row of bronze and silver, sorted.
-func DumpHours(t testing.TB, l *lake.Lake) string {
-	t.Helper()
-	return Dump[lake.EventRow](t, l, lake.BronzeEvents) + Dump[lake.RejectRow](t, l, lake.BronzeRejects) +
-		Dump[lake.SilverRow](t, l, lake.SilverEvents) +
-		Dump[lake.SightingRow](t, l, lake.SilverSightings) + Dump[lake.BindingRow](t, l, lake.SilverBindings)
-}
-
-// Snapshots are the ids of a table's snapshots, and its tags.
-func Snapshots(t testing.TB, l *lake.Lake, definition lake.TableDefinition) (ids []int64, tags []string) {
-	t.Helper()
-	loaded, err := l.Load(t.Context(), definition)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, snapshot := range loaded.Metadata().Snapshots() {
-		ids = append(ids, snapshot.SnapshotID)
-	}
-	for name, ref := range loaded.Metadata().Refs() {
-		if ref.SnapshotRefType == table.TagRef {
-			tags = append(tags, name)
-		}
-	}
-	slices.Sort(tags)
-	return ids, tags
-}
-
-// Naive recomputes gold from silver's rows by brute force, in the form of users.
-func Naive(t testing.TB, l *lake.Lake) string {
-	t.Helper()
-	return naiveGold(t, RowsOf[lake.SightingRow](t, l, lake.SilverSightings),
-		RowsOf[lake.BindingRow](t, l, lake.SilverBindings))
-}
-
-// NaiveSource recomputes gold from the lines of all hours in the source: the whole path again, in the simplest way.
-func NaiveSource(t testing.TB, in *Ingester) string {
-	t.Helper()
-	var sightings []lake.SightingRow
-	var bindings []lake.BindingRow
-	for _, hour := range in.Hours() {
-		s, b := sourceFacts(t, in, hour)
-		sightings, bindings = append(sightings, s...), append(bindings, b...)
-	}
-	return naiveGold(t, sightings, bindings)
-}
-
-// sourceFacts finds the sightings and bindings of an hour's files.
-func sourceFacts(t testing.TB, in *Ingester,
-	hour telemetry.Hour) (sightings []lake.SightingRow, bindings []lake.BindingRow) {
-	t.Helper()
-	parsing := in.Parsing
-	parsing.Hour = hour
-	parser, err := telemetry.NewParser(parsing)
-	in.Must(err)
-	listing, err := in.Source.List(t.Context(), hour)
-	in.Must(err)
-	seen := map[string]bool{}
-	for _, file := range listing.Files {
-		data, err := in.Source.Open(t.Context(), file, 0, -1)
-		in.Must(err)
-		text, err := telemetry.Decompress(file.Key, data)
-		var lines []telemetry.Line
-		if err == nil {
-			lines, err = wholeLines(text)
-			in.Must(text.Close())
-		}
-		if !errors.Is(err, telemetry.ErrCorrupt) { // of a torn file nothing counts
-			in.Must(err)
-		}
-		in.Must(data.Close())
-		for _, line := range lines {
-			var e telemetry.Event
-			if line.Blank() || line.Reason != "" || parser.Parse(line.Text, &e) != "" {
-				continue
-			}
-			repeat := fmt.Sprintf("%q %q %d %q", e.Session, e.TransactionID, e.Time, e.Body)
-			if seen[repeat] {
-				continue
-			}
-			seen[repeat] = true
-			value := func(a telemetry.Attribute) string { text, _ := e.Attribute(a); return string(text) }
-			user, device, version := value(telemetry.AttributeUser), value(telemetry.AttributeDevice), value(
-				telemetry.AttributeVersion)
-			if e.Kind == telemetry.KindSoftwareVersion && version != "" {
-				sightings = append(sightings,
-					lake.SightingRow{SessionID: string(e.Session), UserID: user, ServiceName: string(e.ServiceName),
-						Device:  device,
-						Version: version, Time: e.Time, Transaction: e.Transaction, FileName: file.Key,
-						LineNumber: line.Number})
-			}
-			if len(e.Session) == 0 {
-				continue
-			}
-			binding := lake.BindingRow{SessionID: string(e.Session), Kind: "user", Value: user, Time: e.Time,
-				Transaction: e.Transaction,
-				FileName:    file.Key, LineNumber: line.Number}
-			if user != "" {
-				bindings = append(bindings, binding)
-			}
-			if binding.Value = ""; string(e.Name) == "Logout" || string(e.Name) == "Login" && user == "" {
-				bindings = append(bindings, binding)
-			}
-			if binding.Kind, binding.Value = "device", device; e.Kind == telemetry.KindDeviceInfo && device != "" {
-				bindings = append(bindings, binding)
-			}
-		}
-	}
-	return sightings, bindings
-}
-
-// wholeLines are the lines of a file, or none and an error.
-func wholeLines(text io.Reader) (lines []telemetry.Line, err error) {
-	scanner := telemetry.NewScanner(text, telemetry.Position{Line: 1})
-	for scanner.Scan() {
-		line := *scanner.Line()
-		line.Text = bytes.Clone(line.Text)
-		lines = append(lines, line)
-	}
-	if err := scanner.Err(); err != nil {
-		return nil, err
-	}
-	return lines, nil
-}
-
-func naiveGold(t testing.TB, sightings []lake.SightingRow, bindings []lake.BindingRow) string {
-	t.Helper()
-	bySession := map[string][]lake.BindingRow{}
-	for _, b := range bindings {
-		bySession[b.SessionID] = append(bySession[b.SessionID], b)
-	}
-	users := map[string][]history.Sighting{}
-	for _, s := range sightings {
-		user, device := s.UserID, s.Device
-		if user == "" {
-			user = naiveBinding(s, bySession[s.SessionID], "user")
-		}
-		if device == "" {
-			device = naiveBinding(s, bySession[s.SessionID], "device")
-		}
-		id, _ := history.UserID(user, s.SessionID)
-		users[id] = append(users[id],
-			history.Sighting{Service: s.ServiceName, Device: device, HasDevice: device != "", Version: s.Version,
-				Time: s.Time, Transaction: s.Transaction, File: s.FileName, Line: s.LineNumber})
-	}
-	var text bytes.Buffer
-	for _, id := range slices.Sorted(maps.Keys(users)) {
-		kind := "user"
-		if strings.HasPrefix(id, "session:") {
-			kind = "session"
-		}
-		fmt.Fprintln(&text, Marshal(t, history.Build(id, kind, users[id])))
-	}
-	return text.String()
-}
-
-// naiveBinding is the rule of docs/ARCHITECTURE.md, Identity, to the letter.
-func naiveBinding(s lake.SightingRow, bindings []lake.BindingRow, kind string) string {
-	day := (24 * time.Hour).Microseconds()
-	var before, after []lake.BindingRow
-	for _, b := range bindings {
-		switch {
-		case b.Kind != kind:
-		case b.Time <= s.Time && s.Time-b.Time <= day:
-			before = append(before, b)
-		case b.Time > s.Time && b.Time-s.Time <= day && b.Value != "":
-			after = append(after, b)
-		}
-	}
-	order := func(a, b lake.BindingRow) int {
-		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Transaction, b.Transaction),
-			strings.Compare(a.FileName, b.FileName), cmp.Compare(a.LineNumber, b.LineNumber),
-			strings.Compare(b.Value, a.Value))
-	}
-	switch {
-	case len(before) > 0:
-		return slices.MaxFunc(before, order).Value
-	case len(after) > 0:
-		return slices.MinFunc(after, order).Value
-	}
-	return ""
-}
-
-// Show is gold as a person would write it down: p1 App/Gameboy 1.0 27T05:10..27T06:00 ×2, "!" for a downgrade.
-func Show(t testing.TB, l *lake.Lake) []string {
-	t.Helper()
-	now, err := l.Version(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := []string{}
-	clock := func(micros int64) string { return time.UnixMicro(micros).UTC().Format("02T15:04") }
-	for user, err := range gold.Users(t.Context(), l, now) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, i := range user.History {
-			line := user.ID + " " + i.Service
-			if i.HasDevice {
-				line += "/" + i.Device
-			}
-			line += " " + i.Version + " " + clock(i.ValidFrom) + ".."
-			if !i.Open {
-				line += clock(i.ValidTo)
-			}
-			switch {
-			case i.IsDowngrade:
-				line += "!"
-			case i.NotComparable:
-				line += "?"
-			}
-			lines = append(lines, fmt.Sprintf("%s ×%d", line, i.Sightings))
-		}
-	}
-	return lines
-}
-
-// CheckGold holds gold against both recomputations, and its row for each user against User.
-func CheckGold(t testing.TB, in *Ingester) {
-	t.Helper()
-	got := Users(t, in.Lake, "")
-	if want := Naive(t, in.Lake); got != want {
-		t.Fatalf("gold is\n%s\nand silver says\n%s", got, want)
-	}
-	if want := NaiveSource(t, in); got != want {
-		t.Fatalf("gold is\n%s\nand the source says\n%s", got, want)
-	}
-}
-
 func NewWorld(t testing.TB) *Ingester {
 	t.Helper()
 	return NewIngester(t, NewLake(t), t.TempDir())
+}
+
+// PlantedWorld is a small lake in which all is well: three hours, bad lines, a torn file, a session that becomes known.
+func PlantedWorld(t testing.TB) *Ingester {
+	in := NewWorld(t)
+	in.Put("27T05/a.tsv", Sighting("27T05:10", "s1", "1.0"), Sighting("27T05:20", "s1", "1.1"),
+		Sighting("27T05:20", "s1", "1.1"), "broken", "",
+		Sighting("27T05:15", "s2", "1.0", "UserId", "p2", "Device", "D"), Event("27T05:30", "s2", "Other"))
+	in.Put("27T06/a.tsv", Login("27T06:10", "s1", "p1"), DeviceInfo("27T06:10", "s1", "E"),
+		Sighting("27T06:40", "s1", "1.0"))
+	in.PutBytes("27T06/b.tsv.gz", []byte("\x1f\x8b\x08torn"))
+	in.Put("27T08/a.tsv", Event("27T08:00", "s3", "Notification", "Target", "1.2"))
+	for _, hour := range []string{"2022-05-27T05", "2022-05-27T06", "2022-05-27T07", "2022-05-27T08"} {
+		in.Ingest(HourAt(t, hour))
+	}
+	return in
+}
+
+// Quickly is one place in the middle of several, in the quick tests.
+func Quickly(places ...int) []int {
+	if testing.Short() {
+		return places[1:2]
+	}
+	return places
+}
+
+func Gzipped(t *testing.T, text string) []byte {
+	t.Helper()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return packed.Bytes()
+}
+
+func MonthLines(hour string, file int) []string {
+	var lines []string
+	for i := range 5 {
+		session := fmt.Sprintf("s%s-%d-%d", hour, file, i)
+		lines = append(lines, Sighting(fmt.Sprintf("%s:%02d", hour, 10+i), session, "1."+hour[:2]),
+			Event(fmt.Sprintf("%s:%02d", hour, 20+i), session, "Click"))
+		if i%2 == 0 {
+			lines = append(lines, Login(fmt.Sprintf("%s:%02d", hour, 30+i), session, fmt.Sprintf("p%d-%d", file, i)))
+		}
+	}
+	return append(lines, "not a line")
+}
+
+// ManyChunks puts an hour of several files, each of them a chunk.
+func (in *Ingester) ManyChunks(at string, files int) {
+	in.TB.Helper()
+	for n := range files {
+		in.Put(fmt.Sprintf("%s/%d.tsv", at, n), MonthLines(at, n)...)
+	}
 }

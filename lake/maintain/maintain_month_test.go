@@ -22,6 +22,8 @@ import (
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/telemetry"
@@ -180,15 +182,15 @@ func month(t *testing.T, fs countingFS, days, hours, keptDays int) (with, withou
 			_, err := maintain.DropBefore(t.Context(), maintained.Lake, layer, until-telemetry.Hour(24*keptDays), false)
 			maintained.Must(err)
 		}
-		maintained.Maintain(maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace,
+		upkeep.Maintain(maintained, maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace,
 			OpenDays: maintain.DefaultOpenDays})
 		with = append(with, today[0].day(t, maintained.Lake))
 		if compared {
 			without = append(without, today[1].day(t, unkept.Lake))
 		}
 	}
-	laketest.CheckVerify(t, maintained.Lake)
-	laketest.CheckVerify(t, unkept.Lake)
+	checks.Verify(t, maintained.Lake)
+	checks.Verify(t, unkept.Lake)
 	return with, without
 }
 

@@ -16,6 +16,8 @@ import (
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/lake/objects"
@@ -37,11 +39,11 @@ func TestMaintenanceChangesNoAnswer(t *testing.T) {
 	rows, gold, files := laketest.DumpHours(t, in.Lake), laketest.Users(t, in.Lake, ""), liveCount(t, in.Lake)
 	snapshotsBefore, tagsBefore := laketest.Snapshots(t, in.Lake, lake.GoldUsers)
 
-	dry := in.Maintain(maintain.Upkeep{DryRun: true})
+	dry := upkeep.Maintain(in, maintain.Upkeep{DryRun: true})
 	if n := liveCount(t, in.Lake); n != files {
 		t.Fatalf("a dry run left %d of %d files", n, files)
 	}
-	done := in.Maintain(laketest.MaintainNow)
+	done := upkeep.Maintain(in, upkeep.Now)
 	for i := range dry {
 		if done[i].Step == maintain.StepCompact && (dry[i].Before != done[i].Before || dry[i].After != done[i].After) {
 			t.Errorf("the dry run said %+v, and it was %+v", dry[i], done[i])
@@ -57,7 +59,7 @@ func TestMaintenanceChangesNoAnswer(t *testing.T) {
 	if _, tags := laketest.Snapshots(t, in.Lake, lake.GoldUsers); !slices.Equal(tags, tagsBefore) {
 		t.Errorf("tags %v, then %v", tagsBefore, tags)
 	}
-	laketest.CheckVersions(t, in.Lake)
+	checks.Versions(t, in.Lake)
 
 	// A rerun finds its hour as it was, and a late file is only news of its own.
 	run, row := in.Silver(hour)
@@ -73,11 +75,11 @@ func TestMaintenanceChangesNoAnswer(t *testing.T) {
 	}
 	in.Put("27T06/late.tsv", laketest.Sighting("27T06:01", "late", "0.1"), laketest.Login("27T06:02", "late", "p0-0"))
 	in.Ingest(hour + 1)
-	laketest.CheckGold(t, in)
-	in.Maintain(laketest.MaintainNow)
-	in.Maintain(laketest.MaintainNow)
-	laketest.CheckGold(t, in)
-	laketest.CheckVersions(t, in.Lake)
+	checks.Gold(t, in)
+	upkeep.Maintain(in, upkeep.Now)
+	upkeep.Maintain(in, upkeep.Now)
+	checks.Gold(t, in)
+	checks.Versions(t, in.Lake)
 }
 
 // TestExpiryWaitsForGold: whatever the ages, silver's snapshots that gold has not reached stay, and runs stay
@@ -94,7 +96,7 @@ func TestExpiryWaitsForGold(t *testing.T) {
 		runs = append(runs, run)
 	}
 	time.Sleep(2 * time.Millisecond) // older than nothing
-	in.Maintain(laketest.MaintainNow)
+	upkeep.Maintain(in, upkeep.Now)
 	if ids, _ := laketest.Snapshots(t, in.Lake, lake.OpsHours); len(ids) != 1 {
 		t.Errorf("%d snapshots of the ledger are left", len(ids))
 	}
@@ -107,13 +109,13 @@ func TestExpiryWaitsForGold(t *testing.T) {
 	if len(commit.Tags) != 3 {
 		t.Errorf("commit %+v", commit)
 	}
-	laketest.CheckGold(t, in)
-	in.Maintain(laketest.MaintainNow)
+	checks.Gold(t, in)
+	upkeep.Maintain(in, upkeep.Now)
 	// that which gold reflects, and manifests written anew
 	if ids, _ := laketest.Snapshots(t, in.Lake, lake.SilverSightings); len(ids) > 2 {
 		t.Errorf("%d snapshots of sightings are left once gold has them", len(ids))
 	}
-	laketest.CheckGold(t, in)
+	checks.Gold(t, in)
 	// The head is a compaction now, and gold still knows what it reflects.
 	if plan, _ := in.MergeGold(); plan.Rebuild {
 		t.Error("gold starts anew after maintenance")
@@ -131,7 +133,7 @@ func TestCommitHourLongAfter(t *testing.T) {
 	first, err := hours.CommitHour(t.Context(), in.Lake, staged.Run, staged.Plan, staged.Chunks, staged.Silver, began)
 	in.Must(err)
 	in.Silver(hour + 1)
-	in.Maintain(laketest.MaintainNow)
+	upkeep.Maintain(in, upkeep.Now)
 	again, err := hours.CommitHour(t.Context(), in.Lake, staged.Run, staged.Plan, staged.Chunks, staged.Silver, began)
 	in.Must(err)
 	if laketest.Marshal(t, again) != laketest.Marshal(t, first) {
@@ -151,7 +153,7 @@ func TestTagsExpire(t *testing.T) {
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T23"))
 	time.Sleep(5 * time.Millisecond)
-	in.Maintain(laketest.MaintainNow)
+	upkeep.Maintain(in, upkeep.Now)
 	if _, tags := laketest.Snapshots(t, in.Lake, lake.GoldUsers); !slices.Equal(tags, []string{"hour-2022-05-27T23"}) {
 		t.Errorf("tags %v", tags)
 	}
@@ -168,8 +170,8 @@ func TestTagsExpire(t *testing.T) {
 		[]string{"hour-2022-05-27T05.2"}) {
 		t.Errorf("a rerun has the tags %v", commit.Tags)
 	}
-	laketest.CheckGold(t, in)
-	laketest.CheckVerify(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Verify(t, in.Lake)
 }
 
 // TestDroppedHours are gone from bronze and events, stay in sightings, and are refused.
@@ -227,17 +229,17 @@ func TestDroppedHours(t *testing.T) {
 		laketest.Dump[lake.EventDailyRow](t, in.Lake, lake.GoldEventDaily) != days {
 		t.Error("the daily aggregates changed")
 	}
-	in.Maintain(laketest.MaintainNow)
+	upkeep.Maintain(in, upkeep.Now)
 	in.Daily()
 	if laketest.Users(t, in.Lake, "") != gold {
 		t.Error("gold changed")
 	}
-	if checked := laketest.CheckVerify(t, in.Lake); len(checked.Notes) != 3 {
+	if checked := checks.Verify(t, in.Lake); len(checked.Notes) != 3 {
 		t.Errorf("notes %q", checked.Notes)
 	}
 	laketest.Plant(t, in.Lake, lake.SilverSightings, hour.String(),
 		func(rows []lake.SightingRow) []lake.SightingRow { return rows[1:] })
-	if lines, _ := laketest.Verified(t, in.Lake); len(lines) == 0 {
+	if lines, _ := checks.Verified(t, in.Lake); len(lines) == 0 {
 		t.Error("verify does not miss a sighting of a dropped hour")
 	}
 }
@@ -260,8 +262,8 @@ func TestDropBesideACommit(t *testing.T) {
 		t.Errorf("the ledger says %+v", row)
 	}
 	in.Gold(staged.Run)
-	laketest.CheckGold(t, in)
-	laketest.CheckVerify(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Verify(t, in.Lake)
 }
 
 // TestSweepKeepsWhatIsStaged: a run that staged long ago and commits late finds its files, one that was given up
@@ -279,7 +281,7 @@ func TestSweepKeepsWhatIsStaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range maintain.TableNames() {
-			_, err := maintain.MaintainTable(ctx, in.Lake, name, laketest.MaintainNow, func(string) {})
+			_, err := maintain.MaintainTable(ctx, in.Lake, name, upkeep.Now, func(string) {})
 			in.Must(err)
 		}
 	}
@@ -295,7 +297,7 @@ func TestSweepKeepsWhatIsStaged(t *testing.T) {
 	laketest.DumpHours(t, in.Lake)
 	// Nothing but the live files is left of the tables.
 	in.Must(hours.DropStaging(ctx, in.Lake, late.Run))
-	in.Maintain(laketest.MaintainNow)
+	upkeep.Maintain(in, upkeep.Now)
 	if live, f := liveCount(t, in.Lake), laketest.FootprintOf(t, in.Lake); f.Data != live {
 		t.Errorf("%d data files lie about, %d are live", f.Data, live)
 	}
@@ -308,12 +310,12 @@ func TestGrace(t *testing.T) {
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
 	before := laketest.FootprintOf(t, in.Lake)
 	for range 2 {
-		in.Maintain(maintain.Upkeep{Grace: time.Hour})
+		upkeep.Maintain(in, maintain.Upkeep{Grace: time.Hour})
 	}
 	if after := laketest.FootprintOf(t, in.Lake); after.Data < before.Data || after.Manifests < before.Manifests {
 		t.Errorf("%s, then %s", before, after)
 	}
-	in.Maintain(laketest.MaintainNow)
+	upkeep.Maintain(in, upkeep.Now)
 	if after := laketest.FootprintOf(t, in.Lake); after.Data >= before.Data {
 		t.Errorf("%s, then %s", before, after)
 	}
@@ -337,7 +339,7 @@ func TestMaintenanceBesideIngestion(t *testing.T) {
 	work.Go(func() error {
 		for ctx.Err() == nil {
 			// Every step but for what a file's name needs a moment to be written down: staged is not yet named.
-			if _, err := laketest.MaintainAll(t.Context(), other.Lake,
+			if _, err := upkeep.All(t.Context(), other.Lake,
 				maintain.Upkeep{Grace: time.Minute}); err != nil {
 				return err
 			}
@@ -346,18 +348,18 @@ func TestMaintenanceBesideIngestion(t *testing.T) {
 		return nil
 	})
 	for n := range hours {
-		in.IngestBeside(first + telemetry.Hour(n))
+		ingestBeside(in, first+telemetry.Hour(n))
 		if n%4 == 3 {
-			in.IngestBeside(first + telemetry.Hour(n/2))
+			ingestBeside(in, first+telemetry.Hour(n/2))
 		}
 	}
 	stop()
 	in.Must(work.Wait())
-	laketest.CheckGold(t, in)
-	laketest.CheckVersions(t, in.Lake)
-	in.Maintain(laketest.MaintainNow)
-	laketest.CheckGold(t, in)
-	laketest.CheckVersions(t, in.Lake)
+	checks.Gold(t, in)
+	checks.Versions(t, in.Lake)
+	upkeep.Maintain(in, upkeep.Now)
+	checks.Gold(t, in)
+	checks.Versions(t, in.Lake)
 }
 
 // TestMaintenanceStopped gives maintenance up at any point, again and again: all can be read, and the next one
@@ -375,18 +377,18 @@ func TestMaintenanceStopped(t *testing.T) {
 	gold := laketest.Users(t, in.Lake, "")
 	for after := time.Millisecond; ; after = after*3/2 + time.Millisecond {
 		ctx, cancel := context.WithTimeout(t.Context(), after)
-		_, err := laketest.MaintainAll(ctx, in.Lake, laketest.MaintainNow)
+		_, err := upkeep.All(ctx, in.Lake, upkeep.Now)
 		cancel()
 		if laketest.Users(t, in.Lake, "") != gold {
 			t.Fatal("gold changed")
 		}
-		laketest.CheckVersions(t, in.Lake)
+		checks.Versions(t, in.Lake)
 		if err == nil {
 			break
 		}
 	}
-	in.Maintain(laketest.MaintainNow)
-	laketest.CheckGold(t, in)
+	upkeep.Maintain(in, upkeep.Now)
+	checks.Gold(t, in)
 	if live, f := liveCount(t, in.Lake), laketest.FootprintOf(t, in.Lake); f.Data < live {
 		t.Errorf("%d data files, %d are live", f.Data, live)
 	}
@@ -398,17 +400,17 @@ func TestSweepOfAnotherCatalogsTables(t *testing.T) {
 	in := laketest.NewWorld(t)
 	in.ManyChunks("27T05", 2)
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	in.Maintain(maintain.Upkeep{Grace: time.Hour})
+	upkeep.Maintain(in, maintain.Upkeep{Grace: time.Hour})
 	config := in.Lake.Config
 	config.Catalog = "sqlite://" + t.TempDir() + "/other.db"
 	other, err := lake.Open(t.Context(), config)
 	in.Must(err)
 	defer other.Close()
-	if _, err := laketest.MaintainAll(t.Context(), other, laketest.MaintainNow); !errors.Is(err, objects.ErrConfig) ||
+	if _, err := upkeep.All(t.Context(), other, upkeep.Now); !errors.Is(err, objects.ErrConfig) ||
 		!strings.Contains(err.Error(), "another catalog") {
 		t.Errorf("swept: %v", err)
 	}
-	laketest.CheckGold(t, in)
+	checks.Gold(t, in)
 }
 
 // TestCompactionCopiesRows of files that end in the middle of a batch, and of several pages.
@@ -426,11 +428,18 @@ func TestCompactionCopiesRows(t *testing.T) {
 	}
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
 	rows, files := laketest.DumpHours(t, in.Lake), liveCount(t, in.Lake)
-	in.Maintain(laketest.MaintainNow)
+	upkeep.Maintain(in, upkeep.Now)
 	if laketest.DumpHours(t, in.Lake) != rows {
 		t.Error("rows changed")
 	}
 	if n := liveCount(t, in.Lake); n >= files {
 		t.Errorf("%d files, then %d", files, n)
 	}
+}
+
+// ingestBeside takes an hour in while others may commit to gold.
+func ingestBeside(in *laketest.Ingester, hour telemetry.Hour) {
+	in.TB.Helper()
+	run, _ := in.Silver(hour)
+	in.Must(in.Follow(in.TB.Context(), []lake.Run{run}))
 }

@@ -12,77 +12,73 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/plain"
 )
 
 // Rule 1, once more: the daily aggregates are made again from the silver and the gold that they reflect, by the
 // definitions of docs/METRICS.md, and compared row by row.
 
-// dailyFact is what concerns one date.
+// dailyFact is what concerns one date: one of the four.
 type dailyFact struct {
 	Date    int32
-	Event   *plainEvent
-	Move    *plainMove
+	Event   *plain.Event
+	Move    *plain.Move
 	Version *lake.VersionDailyRow // as it is
 	Daily   *lake.EventDailyRow   // as it is
 }
 
-func (v *Verifier) verifyDaily(ctx context.Context) error {
-	daily := map[string]*table.Table{}
-	for _, definition := range lake.DailyTables {
-		loaded, err := v.Lake.Load(ctx, definition)
-		if err != nil {
-			return err
-		}
-		daily[definition.Name] = loaded
+// dailyCheck compares the daily aggregates as of one state.
+type dailyCheck struct {
+	v      *verifier
+	state  lake.DailyState
+	tables map[string]*table.Table // without gold.event_daily where it reflects another state
+	facts  *partitions             // by date
+	frozen int32                   // of dates before it only moves can be counted
+	// waiting are dates that are to be counted anew since a user was forgotten.
+	waiting map[int32]bool
+}
+
+// dailyDate is what was found of a date.
+type dailyDate struct {
+	want     *plain.Day
+	versions []lake.VersionDailyRow
+	events   []lake.EventDailyRow
+}
+
+func (d *dailyDate) add(fact dailyFact) {
+	switch {
+	case fact.Event != nil:
+		d.want.AddEvent(fact.Event)
+	case fact.Move != nil:
+		d.want.AddMove(*fact.Move)
+	case fact.Version != nil:
+		d.versions = append(d.versions, *fact.Version)
+	default:
+		d.events = append(d.events, *fact.Daily)
 	}
-	state, known := lake.DailyStateOf(daily[lake.GoldVersionDaily.Name])
-	if !known {
-		if lake.CountOf(slices.Concat(slices.Collect(maps.Values(v.files[lake.SilverEvents.Name]))...)) > 0 {
-			v.note("the daily aggregates were not counted yet")
-		}
-		return nil
-	}
-	if ahead, _ := lake.DailyStateOf(daily[lake.GoldEventDaily.Name]); ahead != state {
-		v.note("a refresh of the daily aggregates is half committed: gold.event_daily reflects other snapshots " +
-			"than gold.version_daily, and is not compared")
-		delete(daily, lake.GoldEventDaily.Name)
-	}
-	facts, err := v.newPartitions(
-		lake.CountOf(slices.Concat(slices.Collect(maps.Values(v.files[lake.SilverEvents.Name]))...)))
-	if err != nil {
+}
+
+func (v *verifier) verifyDaily(ctx context.Context) error {
+	c, err := v.loadDaily(ctx)
+	if err != nil || c == nil {
 		return err
 	}
-	defer facts.close()
-	add := func(fact dailyFact) error { return facts.add(strconv.Itoa(int(fact.Date)), fact) }
-	if complete, err := v.dailyFacts(ctx, state, add); err != nil || !complete {
+	if c.facts, err = v.newPartitions(v.silverEvents()); err != nil {
 		return err
 	}
-	if err := v.dailyAsIs(ctx, daily, add); err != nil {
+	defer c.facts.close()
+	if complete, err := c.gather(ctx); err != nil || !complete {
 		return err
 	}
-	frozen, err := lake.FrozenBefore(daily[lake.GoldVersionDaily.Name])
-	if err != nil {
+	if err := c.gatherRows(ctx); err != nil {
 		return err
 	}
-	waiting := map[int32]bool{}
-	for _, loaded := range daily {
-		erased, err := lake.ErasedDates(loaded)
-		if err != nil {
-			return err
-		}
-		maps.Copy(waiting, erased)
-	}
-	if len(waiting) > 0 {
-		v.note(
-			"%d dates of the daily aggregates wait to be counted anew since a user was forgotten, and are not compared",
-			len(waiting))
-	}
-	for part := range facts.files {
-		v.progress("comparing the daily aggregates", part, len(facts.files), "parts")
-		dates := map[int32]*plainDay{}
-		if err := eachSpilled(ctx, facts, part, func(fact dailyFact) error {
+	for part := range c.facts.files {
+		v.progress("comparing the daily aggregates", part, len(c.facts.files), "parts")
+		dates := map[int32]*dailyDate{}
+		if err := eachSpilled(ctx, c.facts, part, func(fact dailyFact) error {
 			if dates[fact.Date] == nil {
-				dates[fact.Date] = &plainDay{}
+				dates[fact.Date] = &dailyDate{want: plain.NewDay(fact.Date)}
 			}
 			dates[fact.Date].add(fact)
 			return nil
@@ -90,29 +86,70 @@ func (v *Verifier) verifyDaily(ctx context.Context) error {
 			return err
 		}
 		for _, date := range slices.Sorted(maps.Keys(dates)) {
-			if waiting[date] {
-				continue
-			}
-			if err := v.compareDay(date, dates[date], date < frozen,
-				daily[lake.GoldEventDaily.Name] != nil); err != nil {
-				return err
+			if !c.waiting[date] {
+				c.compareDay(date, dates[date])
 			}
 		}
 	}
 	return nil
 }
 
-// dailyFacts finds all that is to be counted, as of a state; false if that state is gone.
-func (v *Verifier) dailyFacts(ctx context.Context, state lake.DailyState,
-	add func(dailyFact) error) (complete bool, err error) {
+// silverEvents are how many rows silver.events has now.
+func (v *verifier) silverEvents() (rows int64) {
+	for _, files := range v.files[lake.SilverEvents.Name] {
+		rows += lake.CountOf(files)
+	}
+	return rows
+}
+
+// loadDaily finds out what can be compared; nil: nothing.
+func (v *verifier) loadDaily(ctx context.Context) (_ *dailyCheck, err error) {
+	c := &dailyCheck{v: v, tables: map[string]*table.Table{}, waiting: map[int32]bool{}}
+	for _, definition := range lake.DailyTables {
+		if c.tables[definition.Name], err = v.lake.Load(ctx, definition); err != nil {
+			return nil, err
+		}
+	}
+	var known bool
+	if c.state, known = lake.DailyStateOf(c.tables[lake.GoldVersionDaily.Name]); !known {
+		if v.silverEvents() > 0 {
+			v.note("the daily aggregates were not counted yet")
+		}
+		return nil, nil
+	}
+	if c.frozen, err = lake.FrozenBefore(c.tables[lake.GoldVersionDaily.Name]); err != nil {
+		return nil, err
+	}
+	if ahead, _ := lake.DailyStateOf(c.tables[lake.GoldEventDaily.Name]); ahead != c.state {
+		v.note("a refresh of the daily aggregates is half committed: gold.event_daily reflects other snapshots " +
+			"than gold.version_daily, and is not compared")
+		delete(c.tables, lake.GoldEventDaily.Name)
+	}
+	for _, loaded := range c.tables {
+		erased, err := lake.ErasedDates(loaded)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(c.waiting, erased)
+	}
+	return c, nil
+}
+
+func (c *dailyCheck) add(fact dailyFact) error {
+	return c.facts.add(strconv.Itoa(int(fact.Date)), fact)
+}
+
+// gather finds all that is to be counted, as of the state; false if that state is gone.
+func (c *dailyCheck) gather(ctx context.Context) (complete bool, err error) {
+	v := c.v
 	var files [4][]iceberg.DataFile
 	var lags []string
 	for i, part := range []struct {
 		definition lake.TableDefinition
 		snapshot   int64
-	}{{lake.SilverEvents, state.Events}, {lake.SilverSightings, state.Sightings}, {lake.SilverBindings, state.Bindings},
-		{lake.GoldUsers, state.Users}} {
-		loaded, err := v.Lake.Load(ctx, part.definition)
+	}{{lake.SilverEvents, c.state.Events}, {lake.SilverSightings, c.state.Sightings},
+		{lake.SilverBindings, c.state.Bindings}, {lake.GoldUsers, c.state.Users}} {
+		loaded, err := v.lake.Load(ctx, part.definition)
 		if err != nil {
 			return false, err
 		}
@@ -134,20 +171,21 @@ func (v *Verifier) dailyFacts(ctx context.Context, state lake.DailyState,
 	if len(lags) > 0 {
 		v.note("the daily aggregates lag behind %s; they are compared with what they reflect", strings.Join(lags, ", "))
 	}
-	if err := v.plainEvents(ctx, files[0], files[1], files[2], add); err != nil {
+	if err := v.eachSession(ctx, "finding the users of events", files[0], files[1], files[2],
+		func(s *plain.Session) error {
+			for _, event := range s.Happened() {
+				if err := c.add(dailyFact{Date: plain.Date(event.Row.Time), Event: &event}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
 		return false, err
 	}
 	return true, eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldUsers.Name}, files[3],
 		func(row *lake.UserRow) error {
-			for i, interval := range row.History {
-				move := plainMove{Service: interval.Service, Device: interval.Device, After: interval.Version,
-					Anonymous: row.UserKind == "session"}
-				for _, earlier := range row.History[:i] {
-					if earlier.Service == interval.Service && earlier.Device == interval.Device {
-						move.Before = earlier.Version // the last one stays
-					}
-				}
-				if err := add(dailyFact{Date: plainDate(interval.ValidFrom), Move: &move}); err != nil {
+			for _, move := range plain.Moves(row) {
+				if err := c.add(dailyFact{Date: move.Date, Move: &move.Move}); err != nil {
 					return err
 				}
 			}
@@ -155,51 +193,64 @@ func (v *Verifier) dailyFacts(ctx context.Context, state lake.DailyState,
 		})
 }
 
-// dailyAsIs adds the rows that there are.
-func (v *Verifier) dailyAsIs(ctx context.Context, daily map[string]*table.Table, add func(dailyFact) error) error {
-	files, err := lake.LiveFiles(ctx, daily[lake.GoldVersionDaily.Name])
+// gatherRows adds the rows that there are.
+func (c *dailyCheck) gatherRows(ctx context.Context) error {
+	if len(c.waiting) > 0 {
+		c.v.note("%d dates of the daily aggregates wait to be counted anew since a user was forgotten, and are not "+
+			"compared", len(c.waiting))
+	}
+	files, err := lake.LiveFiles(ctx, c.tables[lake.GoldVersionDaily.Name])
 	if err != nil {
 		return err
 	}
-	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}, files,
-		func(row *lake.VersionDailyRow) error {
-			return add(dailyFact{Date: row.Date, Version: row})
-		}); err != nil || daily[lake.GoldEventDaily.Name] == nil {
+	if err := eachRow(ctx, c.v, Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}, files,
+		func(row *lake.VersionDailyRow) error { return c.add(dailyFact{Date: row.Date, Version: row}) }); err != nil {
 		return err
 	}
-	if files, err = lake.LiveFiles(ctx, daily[lake.GoldEventDaily.Name]); err != nil {
+	if c.tables[lake.GoldEventDaily.Name] == nil {
+		return nil
+	}
+	if files, err = lake.LiveFiles(ctx, c.tables[lake.GoldEventDaily.Name]); err != nil {
 		return err
 	}
-	return eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldEventDaily.Name},
-		files, func(row *lake.EventDailyRow) error {
-			return add(dailyFact{Date: row.Date, Daily: row})
-		})
+	return eachRow(ctx, c.v, Difference{Rule: 1, Table: lake.GoldEventDaily.Name}, files,
+		func(row *lake.EventDailyRow) error { return c.add(dailyFact{Date: row.Date, Daily: row}) })
 }
 
-// compareDay counts a date anew, set by set, and compares. Of a frozen date only moves can be counted.
-func (v *Verifier) compareDay(date int32, day *plainDay, frozen, both bool) error {
-	versions, events := day.count(date)
+// compareDay holds the rows of a date against what was counted. Of a frozen date only moves can be.
+func (c *dailyCheck) compareDay(date int32, day *dailyDate) {
+	versions, events := day.want.Rows()
+	frozen := date < c.frozen
+	c.v.checked.Daily += int64(len(day.versions) + len(day.events))
+	c.compareVersions(date, frozen, day.versions, versions)
+	if !frozen && c.tables[lake.GoldEventDaily.Name] != nil {
+		c.compareEvents(date, day.events, events)
+	}
+}
+
+func (c *dailyCheck) compareVersions(date int32, frozen bool, rows, wanted []lake.VersionDailyRow) {
+	keyOf := func(row *lake.VersionDailyRow) string {
+		return fmt.Sprintf("%q %q %q", row.Service, row.Version, row.Device)
+	}
+	where := Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}
 	is, want := map[string]lake.VersionDailyRow{}, map[string]lake.VersionDailyRow{}
-	for _, row := range day.versions {
-		key := fmt.Sprintf("%q %q %q", row.Service, row.Version, row.Device)
+	for _, row := range rows {
+		key := keyOf(&row)
 		if _, twice := is[key]; twice {
-			if err := v.differ(Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}, "%s has two rows of %s",
-				lake.FormatDate(date), key); err != nil {
-				return err
-			}
+			c.v.differ(where, "%s has two rows of %s", lake.FormatDate(date), key)
 		}
 		is[key] = row
 	}
-	for _, row := range versions {
-		want[fmt.Sprintf("%q %q %q", row.Service, row.Version, row.Device)] = row
+	for _, row := range wanted {
+		want[keyOf(&row)] = row
 	}
 	keys := maps.Clone(is)
 	maps.Copy(keys, want)
+	names := lake.GoldVersionDaily.Schema().Fields()[4:]
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		a, b := is[key], want[key]
-		var texts []string
 		have, should := a.Counts(), b.Counts()
-		names := lake.GoldVersionDaily.Schema().Fields()[4:]
+		var texts []string
 		for i := range have {
 			if frozen && i < lake.FirstMove {
 				continue
@@ -209,20 +260,12 @@ func (v *Verifier) compareDay(date int32, day *plainDay, frozen, both bool) erro
 			}
 		}
 		if len(texts) > 0 {
-			if err := v.differ(Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}, "%s %s: %s",
-				lake.FormatDate(date), key, strings.Join(texts, "; ")); err != nil {
-				return err
-			}
+			c.v.differ(where, "%s %s: %s", lake.FormatDate(date), key, strings.Join(texts, "; "))
 		}
 	}
-	v.checked.Daily += int64(len(day.versions) + len(day.daily))
-	if frozen || !both {
-		return nil
-	}
-	return v.compareEvents(date, day.daily, events)
 }
 
-func (v *Verifier) compareEvents(date int32, is, want []lake.EventDailyRow) error {
+func (c *dailyCheck) compareEvents(date int32, is, want []lake.EventDailyRow) {
 	count := map[lake.EventDailyRow]int{}
 	for _, row := range is {
 		count[row]++
@@ -231,15 +274,15 @@ func (v *Verifier) compareEvents(date int32, is, want []lake.EventDailyRow) erro
 		count[row]--
 	}
 	for row, n := range count {
-		text := fmt.Sprintf("%s %q %q %q %s %q %q: %d events, %d users, %d sessions", lake.FormatDate(date),
-			row.Service, row.Version, row.Device, row.EventName,
-			row.Name, row.Detail, row.Events, row.Users, row.Sessions)
-		if n != 0 {
-			if err := v.differ(Difference{Rule: 1, Table: lake.GoldEventDaily.Name}, "%s, %s", text,
-				map[bool]string{true: "which should not be", false: "which is not there, and should be there"}[n > 0]); err != nil {
-				return err
-			}
+		if n == 0 {
+			continue
 		}
+		wrong := "which is not there, and should be there"
+		if n > 0 {
+			wrong = "which should not be"
+		}
+		c.v.differ(Difference{Rule: 1, Table: lake.GoldEventDaily.Name},
+			"%s %q %q %q %s %q %q: %d events, %d users, %d sessions, %s", lake.FormatDate(date), row.Service,
+			row.Version, row.Device, row.EventName, row.Name, row.Detail, row.Events, row.Users, row.Sessions, wrong)
 	}
-	return nil
 }

@@ -1,4 +1,4 @@
-// Package verify is the second implementation of what the lake computes, and the check of its rules. It is plain on
-// purpose: of what it checks it shares the tables, the readers of rows, the parser of lines and the order of
-// versions, and nothing else. It may be slower; its memory is bounded by passes and by spills to local disk.
+// Package verify holds a lake against what package plain says that it must hold, and against the six rules of
+// docs/ARCHITECTURE.md: the ledger, the rows of each hour, every version of gold, the daily aggregates, the forgotten.
+// It imports nothing of what it checks: only rows, their readers, and whose a row is.
 package verify

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -16,8 +15,8 @@ import (
 // Rule 6: no row of a table is a forgotten user's, or mentions one, as far as the keyed hashes tell. What is in
 // older versions, and in objects that no table names, the proof of an erasure looked at.
 
-func (v *Verifier) verifyForgotten(ctx context.Context) error {
-	known, err := forgotten.Load(ctx, v.Lake)
+func (v *verifier) verifyForgotten(ctx context.Context) error {
+	known, err := forgotten.Load(ctx, v.lake)
 	if err != nil || len(known.Users) == 0 {
 		return err
 	}
@@ -29,17 +28,17 @@ func (v *Verifier) verifyForgotten(ctx context.Context) error {
 	if len(known.Done) == 0 {
 		return nil
 	}
-	parser, err := lake.ParserFor(v.Options.Parsing)
+	parser, err := lake.ParserFor(v.options.Parsing)
 	if err != nil {
 		return err
 	}
-	e := &forgotten.Eraser{Lake: v.Lake, Known: known.Of(known.Done), Parser: parser}
+	e := &forgotten.Eraser{Lake: v.lake, Known: known.Of(known.Done), Parser: parser}
 	gold, err := lake.LiveFiles(ctx, v.gold)
 	if err != nil {
 		return err
 	}
-	for n, definition := range forgotten.Erasable {
-		v.progress("looking for forgotten users", n, len(forgotten.Erasable), "tables")
+	for n, definition := range lake.UserTables {
+		v.progress("looking for forgotten users", n, len(lake.UserTables), "tables")
 		if definition.Name == lake.GoldUsers.Name {
 			if err := v.verifyNobody(ctx, e, definition, Difference{}, gold); err != nil {
 				return err
@@ -59,7 +58,7 @@ func (v *Verifier) verifyForgotten(ctx context.Context) error {
 	return nil
 }
 
-func (v *Verifier) verifyNobody(ctx context.Context, e *forgotten.Eraser, definition lake.TableDefinition,
+func (v *verifier) verifyNobody(ctx context.Context, e *forgotten.Eraser, definition lake.TableDefinition,
 	where Difference, files []iceberg.DataFile) error {
 	where.Rule, where.Table = 6, definition.Name
 	rows, mentioned := int64(0), false
@@ -70,15 +69,12 @@ func (v *Verifier) verifyNobody(ctx context.Context, e *forgotten.Eraser, defini
 		}
 		rows, mentioned = rows+gone.Rows, mentioned || held
 	}
-	text := ""
+	const cure = "another program wrote them, or a backup was restored; run versionlake forget for these users again"
 	switch {
 	case rows > 0:
-		text = fmt.Sprintf("%d rows are of forgotten users", rows)
+		v.differ(where, "%d rows are of forgotten users: %s", rows, cure)
 	case mentioned:
-		text = "rows mention forgotten users"
-	default:
-		return nil
+		v.differ(where, "rows mention forgotten users: %s", cure)
 	}
-	return v.differ(where, "%s: another program wrote them, or a backup was restored; run versionlake forget for "+
-		"these users again", text)
+	return nil
 }

@@ -1,9 +1,12 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -24,12 +27,12 @@ type keyFact struct {
 // keyFacts bounds the versions that are remembered to have been told before.
 const keyFacts = 1 << 16
 
-func (v *Verifier) verifyKeys(ctx context.Context) error {
+func (v *verifier) verifyKeys(ctx context.Context) error {
 	if v.gold.CurrentSnapshot() == nil {
 		return nil
 	}
 	// Loaded after gold.users, whose versions it had before.
-	loaded, err := v.Lake.Load(ctx, lake.GoldVersions)
+	loaded, err := v.lake.Load(ctx, lake.GoldVersions)
 	if err != nil && !errors.Is(err, lake.ErrNoLake) {
 		return err
 	}
@@ -85,41 +88,32 @@ func (v *Verifier) verifyKeys(ctx context.Context) error {
 	return nil
 }
 
-func (v *Verifier) compareKeys(ctx context.Context, facts *partitions, part int) error {
-	rows, wanted := map[[2]string]int{}, map[[2]string]bool{}
+func (v *verifier) compareKeys(ctx context.Context, facts *partitions, part int) error {
+	rows, wanted := map[lake.VersionName]int{}, map[lake.VersionName]bool{}
 	where := Difference{Rule: 1, Table: lake.GoldVersions.Name}
 	if err := eachSpilled(ctx, facts, part, func(fact keyFact) error {
-		version := [2]string{fact.Service, fact.Version}
+		version := lake.VersionName{Service: fact.Service, Version: fact.Version}
 		if fact.Row == nil {
 			wanted[version] = true
 			return nil
 		}
 		if rows[version]++; rows[version] == 2 {
-			if err := v.differ(where, "version %q of %q has two rows", fact.Version, fact.Service); err != nil {
-				return err
-			}
+			v.differ(where, "version %q of %q has two rows", fact.Version, fact.Service)
 		}
 		want := history.KeyOf(fact.Service, fact.Version)
 		if is := *fact.Row; is.SortKey != want.Sort || is.RankKey != want.Rank || is.Class != want.Class {
-			return v.differ(where, "version %q of %q has the keys %q, %q, %q and should have %q, %q, %q", fact.Version,
-				fact.Service,
-				is.Class, is.RankKey, is.SortKey, want.Class, want.Rank, want.Sort)
+			v.differ(where, "version %q of %q has the keys %q, %q, %q and should have %q, %q, %q", fact.Version,
+				fact.Service, is.Class, is.RankKey, is.SortKey, want.Class, want.Rank, want.Sort)
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
-	var missing [][2]string
-	for version := range wanted {
+	for _, version := range slices.SortedFunc(maps.Keys(wanted), func(a, b lake.VersionName) int {
+		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.Version, b.Version))
+	}) {
 		if rows[version] == 0 {
-			missing = append(missing, version)
-		}
-	}
-	slices.SortFunc(missing, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
-	for _, version := range missing {
-		if err := v.differ(where, "version %q of %q is in a history, and has no row", version[1],
-			version[0]); err != nil {
-			return err
+			v.differ(where, "version %q of %q is in a history, and has no row", version.Version, version.Service)
 		}
 	}
 	return nil

@@ -1,39 +1,25 @@
 package verify
 
 import (
-	"bufio"
 	"context"
-	"encoding/gob"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
-	"github.com/cespare/xxhash/v2"
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/plain"
 )
 
 // Rule 1: gold.users is made again from the sightings and bindings that its head reflects, and compared row by row.
 // First all rows of a session are brought together to find each sighting's user and device, then all sightings of a
 // user.
 
-// plainSighting is a sighting whose user and device are known.
-type plainSighting struct {
-	User, Service, Device, Version string
-	Time, Transaction              int64
-	File                           string
-	Line                           int64
-}
-
-func (v *Verifier) verifyUsers(ctx context.Context) error {
+func (v *verifier) verifyUsers(ctx context.Context) error {
 	reflects, err := v.reflected()
 	if err != nil || reflects == nil {
 		return err
@@ -48,9 +34,10 @@ func (v *Verifier) verifyUsers(ctx context.Context) error {
 			continue
 		}
 		if loaded.SnapshotByID(part.snapshot) == nil {
-			return v.differ(Difference{Rule: 1, Table: lake.GoldUsers.Name},
+			v.differ(Difference{Rule: 1, Table: lake.GoldUsers.Name},
 				"gold reflects snapshot %d of %s, which is gone: it can't be compared, and will be made anew",
 				part.snapshot, part.definition.Name)
+			return nil
 		}
 		if files[i], err = lake.LiveFiles(ctx, loaded, table.WithSnapshotID(part.snapshot)); err != nil {
 			return err
@@ -65,7 +52,7 @@ func (v *Verifier) verifyUsers(ctx context.Context) error {
 }
 
 // reflected says which silver gold's head reflects, and notes what is still ahead of it; nil: there is no gold.
-func (v *Verifier) reflected() (*ledger.Base, error) {
+func (v *verifier) reflected() (*ledger.Base, error) {
 	head := v.gold.CurrentSnapshot()
 	if head == nil {
 		if rows := lake.CountOf(
@@ -88,10 +75,9 @@ func (v *Verifier) reflected() (*ledger.Base, error) {
 		if snapshot.Summary != nil && snapshot.Summary.Operation == table.OpReplace {
 			continue
 		}
-		if err := v.differ(Difference{Rule: 1, Table: lake.GoldUsers.Name, Version: fmt.Sprint(snapshot.SnapshotID)},
-			"the snapshot does not say which silver it reflects: another program made it; the next round makes gold anew"); err != nil {
-			return nil, err
-		}
+		v.differ(Difference{Rule: 1, Table: lake.GoldUsers.Name, Version: fmt.Sprint(snapshot.SnapshotID)},
+			"the snapshot does not say which silver it reflects: another program made it; the next round makes "+
+				"gold anew")
 	}
 	for _, part := range []struct {
 		definition lake.TableDefinition
@@ -123,63 +109,29 @@ func parentOf(loaded *table.Table, snapshot *table.Snapshot) *table.Snapshot {
 }
 
 // resolveSightings spills all sightings by user, each with its user and device.
-func (v *Verifier) resolveSightings(ctx context.Context, sightings,
-	bindings []iceberg.DataFile) (users *partitions, err error) {
-	sessions, err := v.newPartitions(lake.CountOf(sightings) + lake.CountOf(bindings))
+func (v *verifier) resolveSightings(ctx context.Context, sightings, bindings []iceberg.DataFile) (*partitions, error) {
+	users, err := v.newPartitions(lake.CountOf(sightings))
 	if err != nil {
 		return nil, err
 	}
-	defer sessions.close()
-	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.SilverBindings.Name}, bindings,
-		func(row *lake.BindingRow) error {
-			return sessions.add(row.SessionID, sessionFact{Binding: *row})
-		}); err != nil {
-		return nil, err
-	}
-	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.SilverSightings.Name}, sightings,
-		func(row *lake.SightingRow) error {
-			return sessions.add(row.SessionID, sessionFact{Sighting: *row})
-		}); err != nil {
-		return nil, err
-	}
-	if users, err = v.newPartitions(lake.CountOf(sightings)); err != nil {
-		return nil, err
-	}
-	for part := range sessions.files {
-		v.progress("finding the users of sightings", part, len(sessions.files), "parts")
-		bySession := map[string]*plainSession{}
-		if err := eachSpilled(ctx, sessions, part, func(fact sessionFact) error {
-			id := fact.Sighting.SessionID + fact.Binding.SessionID // one of them is empty
-			if bySession[id] == nil {
-				bySession[id] = &plainSession{}
-			}
-			bySession[id].add(fact)
-			return nil
-		}); err != nil {
-			users.close()
-			return nil, err
-		}
-		for _, s := range bySession {
-			for _, sighting := range s.resolve() {
+	if err := v.eachSession(ctx, "finding the users of sightings", nil, sightings, bindings,
+		func(s *plain.Session) error {
+			for _, sighting := range s.Sighted() {
 				if err := users.add(sighting.User, userFact{Sighting: sighting}); err != nil {
-					users.close()
-					return nil, err
+					return err
 				}
 			}
-		}
+			return nil
+		}); err != nil {
+		users.close()
+		return nil, err
 	}
 	return users, nil
 }
 
-// sessionFact is a row of a session: a sighting, or a binding.
-type sessionFact struct {
-	Sighting lake.SightingRow
-	Binding  lake.BindingRow
-}
-
 // userFact is a sighting of a user, or the user's row in gold.
 type userFact struct {
-	Sighting plainSighting
+	Sighting plain.Sighting
 	Row      *lake.UserRow
 	// Of the row's intervals: encoding/gob takes a valid_to of 1970-01-01T00:00:00Z, and false, for none.
 	Closed, Compared []bool
@@ -208,7 +160,7 @@ func (f *userFact) row() *lake.UserRow {
 }
 
 // compareUsers holds gold's rows against those that the sightings make.
-func (v *Verifier) compareUsers(ctx context.Context, users *partitions) error {
+func (v *verifier) compareUsers(ctx context.Context, users *partitions) error {
 	live, err := lake.LiveFiles(ctx, v.gold)
 	if err != nil {
 		return err
@@ -221,121 +173,78 @@ func (v *Verifier) compareUsers(ctx context.Context, users *partitions) error {
 	}
 	for part := range users.files {
 		v.progress("comparing gold with silver", part, len(users.files), "parts")
-		sightings, rows := map[string][]plainSighting{}, map[string]lake.UserRow{}
-		if err := eachSpilled(ctx, users, part, func(fact userFact) error {
-			if fact.Row == nil {
-				sightings[fact.Sighting.User] = append(sightings[fact.Sighting.User], fact.Sighting)
-				return nil
-			}
-			// That a user has two rows is found by verifyVersions, for every version; here each of them is compared.
-			if _, twice := rows[fact.Row.UserID]; twice {
-				return v.compareUser(fact.row(), sightings[fact.Row.UserID])
-			}
-			rows[fact.Row.UserID] = *fact.row()
-			return nil
-		}); err != nil {
+		if err := v.comparePart(ctx, users, part); err != nil {
 			return err
-		}
-		for _, id := range slices.Sorted(maps.Keys(sightings)) {
-			if _, found := rows[id]; !found {
-				if err := v.differ(Difference{Rule: 1, Table: lake.GoldUsers.Name, User: id},
-					"the user has %d sightings in silver, and no row in gold", len(sightings[id])); err != nil {
-					return err
-				}
-			}
-		}
-		for _, id := range slices.Sorted(maps.Keys(rows)) {
-			row := rows[id]
-			if err := v.compareUser(&row, sightings[id]); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
 }
 
-func (v *Verifier) compareUser(row *lake.UserRow, sightings []plainSighting) error {
+func (v *verifier) comparePart(ctx context.Context, users *partitions, part int) error {
+	sightings, rows := map[string][]plain.Sighting{}, map[string]lake.UserRow{}
+	if err := eachSpilled(ctx, users, part, func(fact userFact) error {
+		if fact.Row == nil {
+			sightings[fact.Sighting.User] = append(sightings[fact.Sighting.User], fact.Sighting)
+			return nil
+		}
+		// That a user has two rows is found by verifyVersions, for every version; here each of them is compared.
+		if _, twice := rows[fact.Row.UserID]; twice {
+			v.compareUser(fact.row(), sightings[fact.Row.UserID])
+			return nil
+		}
+		rows[fact.Row.UserID] = *fact.row()
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(sightings)) {
+		if _, found := rows[id]; !found {
+			v.differ(Difference{Rule: 1, Table: lake.GoldUsers.Name, User: id},
+				"the user has %d sightings in silver, and no row in gold", len(sightings[id]))
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(rows)) {
+		row := rows[id]
+		v.compareUser(&row, sightings[id])
+	}
+	return nil
+}
+
+func (v *verifier) compareUser(row *lake.UserRow, sightings []plain.Sighting) {
 	where := Difference{Rule: 1, Table: lake.GoldUsers.Name, User: row.UserID}
 	if len(sightings) == 0 {
-		return v.differ(where, "the user has a row in gold, and no sighting in silver")
+		v.differ(where, "the user has a row in gold, and no sighting in silver")
+	} else if text := differenceOf(row, plain.User(row.UserID, sightings)); text != "" {
+		v.differ(where, "%s", text)
 	}
-	if text := plainDifference(row, plainUser(row.UserID, sightings)); text != "" {
-		return v.differ(where, "%s", text)
-	}
-	return nil
 }
 
-// partitions are local files of facts, divided by a key: each is small enough to be read whole.
-type partitions struct {
-	folder   string
-	files    []*os.File
-	buffers  []*bufio.Writer
-	encoders []*gob.Encoder
-}
-
-const (
-	factsPerPartition = 250_000
-	maxPartitions     = 256
-)
-
-func (v *Verifier) newPartitions(facts int64) (*partitions, error) {
-	folder, err := os.MkdirTemp(v.Lake.Objects.Scratch, "versionlake-verify-*")
-	if err != nil {
-		return nil, fmt.Errorf("make a folder for spills: %w", err)
-	}
-	p := &partitions{folder: folder}
-	for part := range min(facts/factsPerPartition+1, maxPartitions) {
-		file, err := os.Create(filepath.Join(folder, fmt.Sprintf("part-%03d", part)))
-		if err != nil {
-			p.close()
-			return nil, fmt.Errorf("make a spill: %w", err)
-		}
-		buffer := bufio.NewWriterSize(file, 64<<10)
-		p.files, p.buffers, p.encoders = append(p.files, file), append(p.buffers, buffer), append(p.encoders,
-			gob.NewEncoder(buffer))
-	}
-	return p, nil
-}
-
-func (p *partitions) add(key string, fact any) error {
-	// Another seed than the tables' own hashes have.
-	part := xxhash.Sum64String(strings.ToUpper(key)+key) % uint64(len(p.files))
-	if err := p.encoders[part].Encode(fact); err != nil {
-		return fmt.Errorf("write a spill: %w", err)
-	}
-	return nil
-}
-
-func (p *partitions) close() {
-	for _, file := range p.files {
-		file.Close()
-	}
-	os.RemoveAll(p.folder)
-}
-
-// eachSpilled reads a partition back, in the order in which it was written.
-func eachSpilled[T any](ctx context.Context, p *partitions, part int, each func(T) error) error {
-	if err := p.buffers[part].Flush(); err != nil {
-		return fmt.Errorf("write a spill: %w", err)
-	}
-	if _, err := p.files[part].Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("read a spill: %w", err)
-	}
-	decoder := gob.NewDecoder(bufio.NewReaderSize(p.files[part], 64<<10))
-	for n := 0; ; n++ {
-		if n%1000 == 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-		}
-		var fact T
-		if err := decoder.Decode(&fact); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("read a spill: %w", err)
-		}
-		if err := each(fact); err != nil {
-			return err
+// differenceOf says in what a row of gold differs from what it should be; "" if in nothing.
+func differenceOf(is, want *lake.UserRow) string {
+	var texts []string
+	differ := func(name string, is, want any) {
+		if is != want {
+			texts = append(texts, fmt.Sprintf("%s is %v and should be %v", name, is, want))
 		}
 	}
+	differ("user_kind", is.UserKind, want.UserKind)
+	differ("first_seen_at", lake.Moment(is.FirstSeenAt), lake.Moment(want.FirstSeenAt))
+	differ("last_seen_at", lake.Moment(is.LastSeenAt), lake.Moment(want.LastSeenAt))
+	differ("current_service", is.CurrentService, want.CurrentService)
+	differ("current_device", is.CurrentDevice, want.CurrentDevice)
+	differ("current_version", is.CurrentVersion, want.CurrentVersion)
+	differ("current_since", lake.Moment(is.CurrentSince), lake.Moment(want.CurrentSince))
+	differ("previous_version", is.PreviousVersion, want.PreviousVersion)
+	differ("version_count", is.VersionCount, want.VersionCount)
+	for i := range max(len(is.History), len(want.History)) {
+		isText, wantText := "missing", "absent"
+		if i < len(is.History) {
+			isText = is.History[i].String()
+		}
+		if i < len(want.History) {
+			wantText = want.History[i].String()
+		}
+		differ(fmt.Sprintf("interval %d", i+1), isText, wantText)
+	}
+	return strings.Join(texts, "; ")
 }

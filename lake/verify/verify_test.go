@@ -9,13 +9,14 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/verify"
 )
 
 func TestVerifyOfASoundLake(t *testing.T) {
 	in := laketest.PlantedWorld(t)
-	checked := laketest.CheckVerify(t, in.Lake)
+	checked := checks.Verify(t, in.Lake)
 	checked.Notes = nil
 	want := verify.Verified{Hours: 4, Files: 4, Events: 9, Rejects: 1, Silver: 7, Sightings: 4, Bindings: 3, Users: 2,
 		Versions: 2, Tags: 4}
@@ -26,22 +27,22 @@ func TestVerifyOfASoundLake(t *testing.T) {
 	// What gold has not reached is no difference, and is said.
 	in.Put("27T08/a.tsv", laketest.Sighting("27T08:00", "s3", "1.2"))
 	in.Silver(laketest.HourAt(t, "2022-05-27T08"))
-	if checked = laketest.CheckVerify(t, in.Lake); len(checked.Notes) == 0 ||
+	if checked = checks.Verify(t, in.Lake); len(checked.Notes) == 0 ||
 		!strings.Contains(checked.Notes[0], "gold lags") {
 		t.Errorf("notes %q", checked.Notes)
 	}
 	// Neither is a run between its commits.
 	in.Put("27T09/a.tsv", laketest.Sighting("27T09:00", "s3", "1.3"))
 	in.CommitTables(in.Stage(laketest.HourAt(t, "2022-05-27T09")), lake.BronzeEvents, lake.SilverSightings)
-	if checked = laketest.CheckVerify(t, in.Lake); !strings.Contains(strings.Join(checked.Notes, "\n"),
+	if checked = checks.Verify(t, in.Lake); !strings.Contains(strings.Join(checked.Notes, "\n"),
 		"2022-05-27T09 is half committed") {
 		t.Errorf("notes %q", checked.Notes)
 	}
 	in.Silver(laketest.HourAt(t, "2022-05-27T09"))
 	in.Gold()
 	in.Daily()
-	laketest.CheckGold(t, in)
-	if checked = laketest.CheckVerify(t, in.Lake); len(checked.Notes) > 0 {
+	checks.Gold(t, in)
+	if checked = checks.Verify(t, in.Lake); len(checked.Notes) > 0 {
 		t.Errorf("notes %q", checked.Notes)
 	}
 }
@@ -234,8 +235,8 @@ func TestVerifyCatches(t *testing.T) {
 			t.Parallel()
 			in := laketest.PlantedWorld(t)
 			fault.plant(in)
-			lines, _ := laketest.Verified(t, in.Lake)
-			laketest.CheckSays(t, lines, fault.says)
+			lines, _ := checks.Verified(t, in.Lake)
+			checks.Says(t, lines, fault.says)
 		})
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/lake/versionkeys"
 	"github.com/versionlake/versionlake/telemetry"
@@ -166,7 +168,7 @@ func TestVersionsOfTheForgotten(t *testing.T) {
 	if rows, _, _ := keys(t, in.Lake); len(rows) != 4 {
 		t.Fatalf("%q", rows)
 	}
-	in.Forget(laketest.Gone)
+	forgetting.Forget(in, laketest.Gone)
 	rows, _, snapshots := keys(t, in.Lake)
 	if want := []string{"App 1.10 for erased", "App 1.11", "App 1.9"}; !slices.Equal(rows, want) || snapshots < 4 {
 		t.Fatalf("%q in %d snapshots; want %q", rows, snapshots, want)
@@ -189,11 +191,11 @@ func TestVersionsOfTheForgotten(t *testing.T) {
 			}
 			return nil
 		}))
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 	// An hour that brings the version back is shown with its key.
 	in.Put("27T08/a.tsv", laketest.Sighting("27T08:10", "s1", "7.7.7-private"))
 	in.Ingest(hour + 3)
-	laketest.CheckVerify(t, in.Lake)
+	checks.Verify(t, in.Lake)
 	if rows, _, _ := keys(t, in.Lake); len(rows) != 4 {
 		t.Fatalf("%q", rows)
 	}
@@ -215,7 +217,7 @@ func TestVerifyOfVersions(t *testing.T) {
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			in := laketest.PlantedWorld(t)
-			laketest.CheckVerify(t, in.Lake)
+			checks.Verify(t, in.Lake)
 			laketest.PlantDaily(t, in.Lake, lake.GoldVersions, fault.plant)
 			var found []string
 			_, err := verify.Run(t.Context(), in.Lake, verify.Options{}, func(d verify.Difference) error {

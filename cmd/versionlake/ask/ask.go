@@ -1,0 +1,13 @@
+// Package ask has the commands that answer from the lake.
+package ask
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+)
+
+// Commands are those of this package.
+func Commands(s *settings.Settings) []*cobra.Command {
+	return []*cobra.Command{newAt(s), newHistory(s), newDaily(s), newStatus(s), newSQL(s)}
+}

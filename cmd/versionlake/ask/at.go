@@ -1,0 +1,89 @@
+package ask
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/cmd/versionlake/output"
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+)
+
+// At asks which version each installation of a user ran at a moment.
+type At struct {
+	*settings.Settings
+	User string
+	Time time.Time
+	// AsOf names what was known: a tag, a snapshot or a time; "" is now.
+	AsOf string
+}
+
+func newAt(s *settings.Settings) *cobra.Command {
+	o := &At{Settings: s}
+	cmd := &cobra.Command{
+		Use:   "at USER TIME",
+		Short: "The version in effect at a moment, in each of the user's installations",
+		Long: `at prints which version each installation of a user (service and device) ran at a moment: by what is
+known now, or by what was known when a tag, a snapshot or a time was the newest.
+
+It reads the lake and needs no Temporal. With --output json there is one object an installation.`,
+		Example: `  versionlake at p1 2021-12-24T12:00:00Z
+  versionlake at p1 2021-12-24T12:00:00Z --as-of hour-2021-12-24T12
+  versionlake at p1 2021-12-24T12:00:00Z --as-of 2021-12-25T00:00:00Z --output json`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			o.User = args[0]
+			if o.Time, err = time.Parse(time.RFC3339Nano, args[1]); err != nil {
+				return usage.Errorf("the time %q is not RFC 3339, such as 2021-12-24T11:31:19.459Z", args[1])
+			}
+			return o.Run(cmd.Context())
+		},
+	}
+	addAsOf(cmd, &o.AsOf)
+	return cmd
+}
+
+// versionAt is an installation's version as --output json writes it.
+type versionAt struct {
+	UserID   string `json:"user_id"`
+	UserKind string `json:"user_kind"`
+	At       string `json:"at"`
+	Interval
+	SnapshotID int64 `json:"snapshot_id,string"`
+}
+
+// Run prints the answer.
+func (o *At) Run(ctx context.Context) error {
+	l, err := o.ReadLake(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	version, err := l.Version(ctx, o.AsOf)
+	if err != nil {
+		return err
+	}
+	user, err := findUser(ctx, l, version, o.User, o.AsOf)
+	if err != nil {
+		return err
+	}
+	intervals := user.At(o.Time.UnixMicro())
+	if len(intervals) == 0 {
+		o.Stderr.Printf("%s was first seen at %s: no version is known at %s\n", user.ID,
+			output.Micros(user.FirstSeenAt), output.Instant(o.Time))
+		return nil
+	}
+	p := o.NewPrinter("SERVICE", "DEVICE", "VERSION", "FROM", "TO")
+	for i := range intervals {
+		object := versionAt{
+			UserID: user.ID, UserKind: user.Kind, At: output.Instant(o.Time), Interval: intervalOf(&intervals[i]),
+			SnapshotID: version.SnapshotID,
+		}
+		if err := p.Add(object, intervalCells(&intervals[i])...); err != nil {
+			return err
+		}
+	}
+	return p.Flush()
+}

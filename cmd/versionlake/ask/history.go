@@ -1,0 +1,192 @@
+package ask
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/cmd/versionlake/output"
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/history"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
+)
+
+// History asks for the intervals of a user, or of all.
+type History struct {
+	*settings.Settings
+	User string
+	All  bool
+
+	asOf string
+}
+
+func newHistory(s *settings.Settings) *cobra.Command {
+	o := &History{Settings: s}
+	cmd := &cobra.Command{
+		Use:   "history USER | --all",
+		Short: "The versions that a user, or everyone, ran, and when",
+		Long: `history prints the intervals of a user, or of all users in the order of their ids: which version was in
+effect in each installation (service and device), from when, and until when. A user whom nobody named is
+session:<SessionId>.
+
+A version that is older than the one before it in its installation is marked as a downgrade, and one
+that can't be compared with it as not comparable (docs/VERSIONS.md). With --output json, is_downgrade is
+true, false or null, and there is one object a user.
+
+It reads the lake and needs no Temporal.`,
+		Example: `  versionlake history p1
+  versionlake history p1 --as-of hour-2022-05-27T05
+  versionlake history --all --output json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (len(args) == 1) == o.All {
+				return usage.Errorf("history takes a user, or --all")
+			}
+			if len(args) == 1 {
+				o.User = args[0]
+			}
+			return o.Run(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVar(&o.All, "all", false, "of everyone")
+	addAsOf(cmd, &o.asOf)
+	return cmd
+}
+
+func addAsOf(cmd *cobra.Command, asOf *string) {
+	cmd.Flags().StringVar(asOf, "as-of",
+		"", "as the lake knew it then: a tag (hour-2022-05-27T05), a snapshot id, or a time")
+}
+
+// Run prints the answer.
+func (o *History) Run(ctx context.Context) error {
+	l, err := o.ReadLake(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	version, err := l.Version(ctx, o.asOf)
+	if err != nil {
+		return err
+	}
+	if !o.All {
+		return o.ofUser(ctx, l, version)
+	}
+	p := o.NewPrinter("USER", "SERVICE", "DEVICE", "VERSION", "FROM", "TO", "LAST SEEN", "SIGHTINGS", "")
+	for user, err := range gold.Users(ctx, l, version) {
+		if err != nil {
+			return err
+		}
+		if err := addHistory(p, &user, true); err != nil {
+			return err
+		}
+	}
+	return p.Flush()
+}
+
+func (o *History) ofUser(ctx context.Context, l *lake.Lake, version lake.Version) error {
+	user, err := findUser(ctx, l, version, o.User, o.asOf)
+	if err != nil {
+		return err
+	}
+	p := o.NewPrinter("SERVICE", "DEVICE", "VERSION", "FROM", "TO", "LAST SEEN", "SIGHTINGS", "")
+	if err := addHistory(p, &user, false); err != nil {
+		return err
+	}
+	return p.Flush()
+}
+
+func findUser(ctx context.Context, l *lake.Lake, version lake.Version, id, asOf string) (history.User, error) {
+	user, found, err := gold.User(ctx, l, version, id)
+	if err != nil {
+		return history.User{}, err
+	}
+	if !found {
+		known := "the lake knows"
+		if asOf != "" {
+			known = "as of " + asOf + " the lake knew"
+		}
+		return history.User{}, fmt.Errorf("%s no user %q; ids are case-sensitive, and a session that nobody "+
+			"named is session:<SessionId>", known, id)
+	}
+	return user, nil
+}
+
+// UserHistory is a user as --output json writes it. Other programs read it: it does not change.
+type UserHistory struct {
+	UserID   string     `json:"user_id"`
+	UserKind string     `json:"user_kind"`
+	History  []Interval `json:"history"`
+}
+
+// Interval is one of a user's history as --output json writes it.
+type Interval struct {
+	Service    string  `json:"service"`
+	Device     *string `json:"device"`
+	Version    string  `json:"version"`
+	ValidFrom  string  `json:"valid_from"`
+	ValidTo    *string `json:"valid_to"`
+	LastSeenAt string  `json:"last_seen_at"`
+	Sightings  int64   `json:"sightings"`
+	// IsDowngrade is null where the version is not comparable with the one before it.
+	IsDowngrade *bool `json:"is_downgrade"`
+}
+
+func intervalOf(i *history.Interval) Interval {
+	interval := Interval{
+		Service: i.Service, Version: i.Version, ValidFrom: output.Micros(i.ValidFrom),
+		LastSeenAt: output.Micros(i.LastSeenAt), Sightings: i.Sightings,
+	}
+	if i.HasDevice {
+		interval.Device = &i.Device
+	}
+	if !i.Open {
+		to := output.Micros(i.ValidTo)
+		interval.ValidTo = &to
+	}
+	if !i.NotComparable {
+		interval.IsDowngrade = &i.IsDowngrade
+	}
+	return interval
+}
+
+func addHistory(p *output.Printer, user *history.User, named bool) error {
+	object := UserHistory{UserID: user.ID, UserKind: user.Kind, History: []Interval{}}
+	for i := range user.History {
+		object.History = append(object.History, intervalOf(&user.History[i]))
+	}
+	if p.JSON() {
+		return p.Add(object)
+	}
+	for i := range user.History {
+		interval := &user.History[i]
+		note := ""
+		switch {
+		case interval.IsDowngrade:
+			note = "downgrade"
+		case interval.NotComparable:
+			note = "not comparable"
+		}
+		cells := append(intervalCells(interval), output.Micros(interval.LastSeenAt), interval.Sightings, note)
+		if named {
+			cells = append([]any{user.ID}, cells...)
+		}
+		if err := p.Add(nil, cells...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// intervalCells are service, device, version, from and to.
+func intervalCells(i *history.Interval) []any {
+	to := ""
+	if !i.Open {
+		to = output.Micros(i.ValidTo)
+	}
+	return []any{output.OrDash(i.Service), output.OrDash(i.Device), i.Version, output.Micros(i.ValidFrom),
+		output.OrDash(to)}
+}

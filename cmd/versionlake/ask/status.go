@@ -1,0 +1,273 @@
+package ask
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/cmd/versionlake/output"
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/status"
+	"github.com/versionlake/versionlake/telemetry"
+)
+
+// Status asks what the lake holds.
+type Status struct {
+	*settings.Settings
+	Hours    bool   // the ledger
+	From, To string // hours or days; "" is no bound
+
+	versions bool
+	findings bool
+	gone     bool
+	files    bool
+}
+
+func newStatus(s *settings.Settings) *cobra.Command {
+	o := &Status{Settings: s}
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "What the lake holds: a summary, the ledger of its hours, or the versions that can be asked for",
+		Long: `status sums up the lake. --hours prints the ledger instead, the last run of each hour, and --versions
+the snapshots of gold.users that --as-of can name, newest first. --findings prints the hours whose files
+reconcile found to differ from those that were read, newest first, and --gone the files that left the
+source, or are bad now, and whose rows stay. --files names the files that are not in the lake, and why:
+those that are bad, those that were read in part, and what lay beside the files and was passed over. It
+reads the lake and needs no Temporal.`,
+		Example: `  versionlake status
+  versionlake status --hours --from 2022-05-27T00 --to 2022-05-28T00
+  versionlake status --findings
+  versionlake status --versions --output json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.Run(cmd.Context()) },
+	}
+	cmd.Flags().BoolVar(&o.Hours, "hours", false, "the ledger, an hour a line")
+	cmd.Flags().BoolVar(&o.versions, "versions", false, "the snapshots of gold.users and their tags")
+	cmd.Flags().BoolVar(&o.files, "files", false, "the files that are not in the lake, and why")
+	cmd.Flags().StringVar(&o.From, "from", "", "with --hours, --files or --gone: the first hour")
+	cmd.Flags().StringVar(&o.To, "to", "", "with --hours, --files or --gone: the first hour after the last")
+	cmd.Flags().BoolVar(&o.findings, "findings", false, "what reconcile found")
+	cmd.Flags().BoolVar(&o.gone, "gone", false, "files that left the source or are bad, and whose rows stay")
+	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings", "files", "gone")
+	return cmd
+}
+
+// Run prints the answer.
+func (o *Status) Run(ctx context.Context) error {
+	from, to, err := o.span()
+	if err != nil {
+		return err
+	}
+	l, err := o.ReadLake(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	switch {
+	case o.Hours:
+		rows, err := ledger.Hours(ctx, l, from, to)
+		if err != nil {
+			return err
+		}
+		return o.PrintHours(rows)
+	case o.versions:
+		return o.printVersions(ctx, l)
+	case o.findings:
+		return o.printFindings(ctx, l)
+	case o.gone:
+		return o.printGone(ctx, l, from, to)
+	case o.files:
+		return o.printLeftOut(ctx, l, from, to)
+	}
+	return o.printStatus(ctx, l)
+}
+
+func (o *Status) span() (from, to telemetry.Hour, err error) {
+	from, to = math.MinInt32, math.MaxInt32
+	if o.From != "" {
+		if from, err = usage.HourOrDay("--from", o.From); err != nil {
+			return from, to, err
+		}
+	}
+	if o.To != "" {
+		to, err = usage.HourOrDay("--to", o.To)
+	}
+	return from, to, err
+}
+
+func (o *Status) printVersions(ctx context.Context, l *lake.Lake) error {
+	versions, err := l.Versions(ctx)
+	if err != nil {
+		return err
+	}
+	p := o.NewPrinter("SNAPSHOT", "COMMITTED", "TAGS")
+	for _, version := range versions {
+		if err := p.Add(version, version.SnapshotID, output.Instant(version.CommittedAt),
+			strings.Join(version.Tags, " ")); err != nil {
+			return err
+		}
+	}
+	return p.Flush()
+}
+
+func (o *Status) printFindings(ctx context.Context, l *lake.Lake) error {
+	findings, err := ledger.Findings(ctx, l)
+	if err != nil {
+		return err
+	}
+	p := o.NewPrinter("FOUND", "HOUR", "WAS", "ADDED", "CHANGED", "GONE", "REMOVED", "NOTE")
+	for _, f := range findings {
+		if err := p.Add(f, output.Instant(f.FoundAt), f.Hour, f.State, f.Added, f.Changed, f.Gone, f.Removed,
+			f.Note); err != nil {
+			return err
+		}
+	}
+	return p.Flush()
+}
+
+func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
+	status, err := status.Read(ctx, l)
+	if err != nil {
+		return err
+	}
+	if o.JSON() {
+		return o.NewPrinter().Add(status)
+	}
+	if status.Hours == 0 {
+		o.Stdout.Printf("%s\n", "no hours yet")
+	} else {
+		o.Stdout.Printf("%s from %s to %s, %d empty, %d degraded; %s, %d rejected\n",
+			output.Count(status.Hours, "hour"), status.FirstHour, status.LastHour, status.Empty, status.Degraded,
+			output.Count(status.Lines, "line"), status.Rejects)
+	}
+	if status.Latest.SnapshotID != 0 {
+		o.Stdout.Printf("%s as of %s, snapshot %d%s\n", output.Count(status.Users, "user"),
+			output.Instant(status.Latest.CommittedAt), status.Latest.SnapshotID, output.Tags(status.Latest.Tags))
+	}
+	if len(status.HalfCommitted) > 0 {
+		o.Stdout.Printf("half committed: %s; an hour that no longer runs must be ingested again\n",
+			strings.Join(status.HalfCommitted, ", "))
+	}
+	if status.Behind {
+		o.Stdout.Printf(
+			"gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal\n")
+	}
+	o.tellOfSource(status)
+	if n := len(status.Findings); n > 0 && status.Findings[0].Note == "" {
+		o.Stdout.Printf("reconcile found %s whose files were not those that were read, last %s at %s; see --findings\n",
+			output.Count(int64(n), "hour"), status.Findings[0].Hour, output.Instant(status.Findings[0].FoundAt))
+	}
+	o.printLeftOutLately(status)
+	if status.DailyBehind {
+		o.Stdout.Printf("the daily aggregates are behind: they follow within a minute or so, see the workflow " +
+			"\"daily\" in Temporal, or: versionlake daily --refresh\n")
+	}
+	o.Stdout.Printf("\n")
+	p := o.NewPrinter("TABLE", "ROWS", "FILES", "BYTES", "SNAPSHOTS")
+	for _, table := range status.Tables {
+		if err := p.Add(table, table.Name, table.Rows, table.Files, output.Size(table.Bytes),
+			table.Snapshots); err != nil {
+			return err
+		}
+	}
+	return p.Flush()
+}
+
+// tellOfSource says what left the source, and that the source was found without hours.
+func (o *Status) tellOfSource(status status.Status) {
+	if gone := status.Gone; gone.Files > 0 {
+		o.Stdout.Printf("%s of %s have left the source, and their %s stay:\n", output.Count(gone.Files, "file"),
+			output.Count(gone.Hours, "hour"), output.Count(gone.Rows, "row"))
+		for _, file := range gone.Named {
+			o.Stdout.Printf("  %s: %s\n", file.Key, output.Count(file.Events+file.Rejects, "row"))
+		}
+		if more := gone.Files - int64(len(gone.Named)); more > 0 {
+			o.Stdout.Printf("  and %d more, see --gone\n", more)
+		}
+	}
+	if status.NoHours != "" {
+		o.Stdout.Printf("the schedule changes nothing: %s\n", status.NoHours)
+	}
+}
+
+func (o *Status) printGone(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) error {
+	files, err := hours.KeptFiles(ctx, l, from, to, math.MaxInt)
+	if err != nil {
+		return err
+	}
+	p := o.NewPrinter("FILE", "STATE", "EVENTS", "REJECTS", "BYTES", "WHY")
+	for _, file := range files {
+		if err := p.Add(file, file.Key, file.State, file.Events, file.Rejects, output.Size(file.Size),
+			file.Error); err != nil {
+			return err
+		}
+	}
+	return p.Flush()
+}
+
+// keptOf says what of a bad file is in the lake.
+func keptOf(file ledger.File) string {
+	if file.RowsKept == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s of its last good version stay", output.Count(file.RowsKept, "row"))
+}
+
+// printLeftOut names files that are not in the lake.
+func (o *Status) printLeftOut(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) error {
+	files, err := ledger.LeftOutFiles(ctx, l, from, to)
+	if err != nil {
+		return err
+	}
+	p := o.NewPrinter("HOUR", "STATE", "FILE", "WHY")
+	for _, file := range files {
+		if err := p.Add(file, file.Hour, file.State, file.Key, file.Error+file.Note+keptOf(file)); err != nil {
+			return err
+		}
+	}
+	return p.Flush()
+}
+
+// printLeftOutLately names, by kind, the newest files that are not in the lake.
+func (o *Status) printLeftOutLately(status status.Status) {
+	const named = 10
+	for _, kind := range []struct {
+		state string
+		count int64
+		noun  string
+		text  string
+	}{
+		{ledger.FileBad, status.BadFiles, "file", "%s could not be read and left out, their hours are degraded"},
+		{ledger.FileRead, -1, "file", "%s read in part"},
+		{ledger.FilePassed, status.PassedOver, "name", "%s passed over beside the files"},
+	} {
+		var files []ledger.File
+		for _, file := range status.LeftOut {
+			if file.State == kind.state {
+				files = append(files, file)
+			}
+		}
+		if kind.count < 0 {
+			kind.count = int64(len(files))
+		}
+		if kind.count == 0 {
+			continue
+		}
+		o.Stdout.Printf(kind.text+"; see --files\n", output.Count(kind.count, kind.noun))
+		slices.Reverse(files)
+		for _, file := range files[:min(named, len(files))] {
+			o.Stdout.Printf("  %s: %s%s\n", file.Key, file.Error+file.Note, keptOf(file))
+		}
+		if more := kind.count - named; more > 0 {
+			o.Stdout.Printf("  and %d more\n", more)
+		}
+	}
+}

@@ -1,8 +1,0 @@
-//go:build !unix
-
-package main
-
-import "os"
-
-// tryLock has no means here to find another process: who starts two on one folder must know.
-func tryLock(*os.File) (bool, error) { return true, nil }

@@ -1,0 +1,56 @@
+// Package program is the command line versionlake without its commands: its root, its errors and exit codes.
+package program
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/terminal"
+)
+
+// Exit codes.
+const (
+	ExitOK    = 0
+	ExitError = 1
+	ExitUsage = 2 // wrong use, or cancelled
+)
+
+// Execute runs a command line with the commands of groups, and gives the exit code.
+func Execute(ctx context.Context, args []string, out, errOut io.Writer, groups ...Commands) int {
+	stdout, stderr := terminal.NewOutput(out), terminal.NewOutput(errOut)
+	root := NewRoot(stdout, stderr, groups...)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		stderr.Printf("versionlake: cancelled\n")
+		return ExitUsage
+	}
+	stderr.Printf("versionlake: %s\n", terminal.Error(err))
+	if next := nextStep(err); next != "" {
+		stderr.Printf("%s\n", next)
+	}
+	var wrong *usage.Error
+	if errors.As(err, &wrong) {
+		return ExitUsage
+	}
+	return ExitError
+}
+
+// nextStep says what to do about an error that does not say so itself.
+func nextStep(err error) string {
+	var wrong *usage.Error
+	switch {
+	case errors.As(err, &wrong):
+		return "see `versionlake help`, or --help after a command"
+	case errors.Is(err, lake.ErrNoLake):
+		return "ingest an hour first (`versionlake ingest 2022-05-27T05 --source FOLDER`), or name another lake " +
+			"with --dir, or --catalog and --warehouse"
+	}
+	return ""
+}

@@ -1,0 +1,55 @@
+package program
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/terminal"
+)
+
+// Commands make the commands of a group.
+type Commands func(*settings.Settings) []*cobra.Command
+
+// NewRoot makes the command versionlake with those of groups, and with version.
+func NewRoot(stdout, stderr *terminal.Output, groups ...Commands) *cobra.Command {
+	s := settings.New(stdout, stderr)
+	root := &cobra.Command{
+		Use:   "versionlake",
+		Short: "Which software version did a user run at a given moment, and what was known about it at the time?",
+		Long: `versionlake derives the history of the software versions that users run from hourly telemetry files,
+keeps it in Apache Iceberg tables with one row per user, and answers from it. Temporal makes the work
+durable.
+
+Hours are written 2022-05-27T05, times 2021-12-24T11:31:19.459Z, both UTC. Where a range has an end, it
+is exclusive.`,
+		Example: `  versionlake demo
+  versionlake ingest 2022-05-27T05 --source s3://telemetry/service-logs
+  versionlake at p1 2022-05-27T22:00:00Z --as-of hour-2022-05-27T23`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              cobra.NoArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return s.Read(cmd) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(stdout.Lines())
+	root.SetErr(stderr.Lines())
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage.Errorf("%w", err) })
+	s.AddFlags(root)
+	root.AddCommand(newVersion(s))
+	for _, commands := range groups {
+		root.AddCommand(commands(s)...)
+	}
+	for _, command := range root.Commands() {
+		command.Args = usage.Args(command.Args)
+	}
+	root.Args = unknownCommand
+	return root
+}
+
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage.Errorf("there is no command %q", args[0])
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/cmd/versionlake/output"
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/trino"
+)
+
+type localTrino struct {
+	*settings.Settings
+	port   int
+	memory string
+}
+
+// trinoPort is where people look for a Trino; taken if it is free.
+const trinoPort = 8080
+
+func newTrino(s *settings.Settings) *cobra.Command {
+	o := &localTrino{Settings: s}
+	cmd := &cobra.Command{
+		Use:   "trino up|down|status|views",
+		Short: "Serve the lake to SQL: run a local Trino over it, and make the views",
+		Long: `trino up starts a Trino server over the lake, with the lake as its catalog "versionlake", and makes the
+views that docs/SQL.md and docs/METRICS.md tell of. It answers on this machine only, to anyone on it,
+and goes on until trino down; its configuration, log and state are in the folder trino of --dir. In a
+checkout of versionlake, it is installed first where it is missing: half a gigabyte, once.
+
+trino views makes the views, or replaces them by those of this program, in the Trino of --dir or the one
+that --trino names.`,
+		Example: `  versionlake trino up
+  versionlake sql "SELECT * FROM users LIMIT 10"
+  versionlake trino views --trino https://trino.example.com
+  versionlake trino down`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usage.Errorf("trino: say up, down, status or views")
+		},
+	}
+	add := func(use, short string, run func(context.Context) error) *cobra.Command {
+		sub := &cobra.Command{
+			Use: use, Short: short, Args: usage.Args(cobra.NoArgs),
+			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context()) },
+		}
+		cmd.AddCommand(sub)
+		return sub
+	}
+	up := add("up", "Start a Trino over the lake, and make the views", o.up)
+	up.Flags().IntVar(&o.port, "port", 0,
+		fmt.Sprintf("port on the loopback address (default: %d, or any free one)", trinoPort))
+	up.Flags().StringVar(&o.memory, "memory", "1G", "what Trino may use, such as 1G or 8G")
+	add("down", "Stop it", o.down)
+	add("status", "Say whether it runs, and where; ends with 1 where it does not", o.status)
+	s.AddTrinoFlag(add("views", "Make the views, or replace them", o.views))
+	return cmd
+}
+
+func (o *localTrino) up(ctx context.Context) error {
+	l, err := o.ReadLake(ctx) // Trino can't make what is not there
+	if err != nil {
+		return err
+	}
+	if err := l.Close(); err != nil {
+		return err
+	}
+	catalog, err := trino.NewCatalog(o.TrinoLake())
+	if err != nil {
+		return err
+	}
+	if running, err := trino.Running(o.TrinoDir()); err != nil {
+		return err
+	} else if running != nil {
+		return fmt.Errorf("%w on %s, at %s: stop it first, with `versionlake trino down`, if it is to be another",
+			trino.ErrRunning, o.Dir, running.URL)
+	}
+	install, err := trino.EnsureInstall(ctx, o.Stderr.Lines())
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.port == 0 && isFree(trinoPort):
+		o.port = trinoPort
+	case o.port != 0 && !isFree(o.port):
+		return fmt.Errorf("port %d is taken: name another one, or none for any that is free", o.port)
+	}
+	o.Stderr.Printf("starting Trino: a quarter of a minute, or more where the machine is busy\n")
+	server, err := trino.Start(ctx, trino.Options{
+		Dir: o.TrinoDir(), Install: install, Port: o.port, Heap: o.memory, Lasting: true,
+		Catalogs: map[string]trino.Catalog{trino.CatalogName: catalog},
+	})
+	if err != nil {
+		return err
+	}
+	o.Stderr.Printf("making the views\n")
+	if err := MakeViews(ctx, o.Settings, server.URL); err != nil {
+		return errors.Join(err, server.Stop())
+	}
+	return PrintTrino(o.Settings, server, true)
+}
+
+func (o *localTrino) down(ctx context.Context) error {
+	server, err := trino.Running(o.TrinoDir())
+	if err != nil {
+		return err
+	}
+	if server == nil {
+		o.Stderr.Printf("no Trino runs on %s\n", o.Dir)
+		return nil
+	}
+	return server.Stop()
+}
+
+func (o *localTrino) status(ctx context.Context) error {
+	server, err := trino.Running(o.TrinoDir())
+	if err != nil {
+		return err
+	}
+	if server == nil {
+		return &settings.NoTrinoError{Dir: o.Dir}
+	}
+	return PrintTrino(o.Settings, server, server.Ready(ctx) == nil)
+}
+
+// PrintTrino says where a Trino is.
+func PrintTrino(s *settings.Settings, server *trino.Server, ready bool) error {
+	if s.JSON() {
+		return s.NewPrinter().Add(struct {
+			URL     string `json:"url"`
+			Catalog string `json:"catalog"`
+			PID     int    `json:"pid"`
+			Ready   bool   `json:"ready"`
+			Log     string `json:"log"`
+		}{server.URL, trino.CatalogName, server.PID, ready, server.LogFile()})
+	}
+	state := ""
+	if !ready {
+		state = ", which does not answer"
+	}
+	return s.Stdout.Printf("Trino    %s%s\nJDBC     jdbc:trino://%s/%s/%s (any user, no password)\n"+
+		"process  %d\nlog      %s\n", server.URL, state, server.URL[len("http://"):], trino.CatalogName, trino.Schema,
+		server.PID, server.LogFile())
+}
+
+func (o *localTrino) views(ctx context.Context) error {
+	address, err := o.TrinoAddress()
+	if err != nil {
+		return err
+	}
+	return MakeViews(ctx, o.Settings, address)
+}
+
+// MakeViews makes the views in the Trino at an address.
+func MakeViews(ctx context.Context, s *settings.Settings, address string) error {
+	db, err := trino.Open(address, trino.CatalogName, trino.Schema)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	made := 0
+	if err := trino.CreateViews(ctx, db, func(trino.View) { made++ }); err != nil {
+		return err
+	}
+	s.Stderr.Printf("%s made in the schema %s\n", output.Count(int64(made), "view"), trino.Schema)
+	return nil
+}

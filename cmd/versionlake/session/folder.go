@@ -1,0 +1,81 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+)
+
+// fileRights are those of files in Dir that other processes read.
+const fileRights = 0o644
+
+// devState tells other commands on the same --dir where the local Temporal server is.
+type devState struct {
+	Address string `json:"address"`
+	UI      string `json:"ui"`
+	PID     int    `json:"pid"`
+	Source  string `json:"source"`
+}
+
+func devFile(s *settings.Settings) string { return filepath.Join(s.Dir, "dev.json") }
+
+func writeDevState(s *settings.Settings, state devState) error {
+	text, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(devFile(s), append(text, '\n'), fileRights); err != nil {
+		return fmt.Errorf("tell other commands where the local server is: %w", err)
+	}
+	return nil
+}
+
+// readDevState is false when nothing runs on --dir, as far as the file tells.
+func readDevState(s *settings.Settings) (state devState, ok bool, err error) {
+	text, err := os.ReadFile(devFile(s))
+	if errors.Is(err, fs.ErrNotExist) {
+		return state, false, nil
+	}
+	if err != nil {
+		return state, false, fmt.Errorf("find out whether versionlake dev runs: %w", err)
+	}
+	// A file that is being written, or that a crash left behind half, is as good as none.
+	return state, json.Unmarshal(text, &state) == nil, nil
+}
+
+// Lock takes --dir for this process: its Temporal state can't be shared. It waits for another one that has it.
+func Lock(ctx context.Context, s *settings.Settings) (unlock func() error, err error) {
+	if err := s.MakeDir(); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(s.Dir, "dev.lock")
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, fileRights)
+	if err != nil {
+		return nil, fmt.Errorf("lock --dir: %w", err)
+	}
+	const poll = 200 * time.Millisecond
+	for waiting := false; ; waiting = true {
+		locked, err := tryLock(file)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
+		}
+		if locked {
+			return file.Close, nil
+		}
+		if !waiting {
+			s.Stderr.Printf("another versionlake uses %s: waiting for it to end\n", s.Dir)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), file.Close())
+		case <-time.After(poll):
+		}
+	}
+}

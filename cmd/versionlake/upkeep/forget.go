@@ -1,0 +1,207 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+
+	"github.com/versionlake/versionlake/cmd/versionlake/output"
+	"github.com/versionlake/versionlake/cmd/versionlake/session"
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/lake/forget"
+	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/terminal"
+	"github.com/versionlake/versionlake/workflows/erasure"
+)
+
+type forgetUser struct {
+	*settings.Settings
+	user      string
+	list, yes bool
+	workers   int
+	detach    bool
+}
+
+func newForget(s *settings.Settings) *cobra.Command {
+	o := &forgetUser{Settings: s}
+	cmd := &cobra.Command{
+		Use:   "forget USER | --list",
+		Short: "Erase a user from every version of every table, for good",
+		Long: `forget says what would be erased of a user, and with --yes erases it: the user's lines, those of the
+sessions that named the user, rejects that mention either, and the user's row, in every snapshot. Tags
+and snapshots stay, and show what they would have shown without the user. A session that named several
+users is split by time. Lines of others that mention the id stay, with the word "erased" in its place.
+
+It ends with a proof: every object of the warehouse is read. The lake then remembers keyed hashes of the
+ids alone, and what the source still has of the user is left out when hours are read again; ops.files
+counts those lines as erased.
+
+What lies outside of the warehouse is not touched: the source's files, copies, backups, and logs of
+other programs.
+
+The work is a Temporal workflow, which does not learn the user's id; which server it uses is as for
+versionlake ingest. Queries that run at that moment may fail, since files go; they succeed when asked
+again.`,
+		Example: `  versionlake forget p1                # what it would touch; nothing is changed
+  versionlake forget p1 --yes
+  versionlake forget --list`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.list != (len(args) == 0) {
+				return usage.Errorf("forget takes a user, or --list")
+			}
+			if o.list && (o.yes || o.detach) {
+				return usage.Errorf("forget --list goes alone")
+			}
+			if !o.list {
+				o.user = args[0]
+			}
+			return o.run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&o.list, "list", false, "list who was forgotten; the list has no ids")
+	flags.BoolVar(&o.yes, "yes", false, "erase; it can't be undone")
+	flags.BoolVar(&o.detach, "detach", false, "return once it is started")
+	flags.IntVar(&o.workers, "workers", 0, "steps at once in this process, where it works itself (default: as "+
+		"many as processors)")
+	return cmd
+}
+
+func (o *forgetUser) run(ctx context.Context) error {
+	switch {
+	case o.list:
+		return o.listErasures(ctx)
+	case !o.yes:
+		return o.plan(ctx)
+	}
+	return o.forget(ctx)
+}
+
+func (o *forgetUser) listErasures(ctx context.Context) error {
+	l, err := o.ReadLake(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	erasures, err := forgotten.Erasures(ctx, l)
+	if err != nil {
+		return err
+	}
+	p := o.NewPrinter("ERASURE", "STATE", "BEGUN", "FINISHED", "SESSIONS", "ROWS", "FILES", "OBJECTS READ",
+		"BYTES READ")
+	for _, e := range erasures {
+		if err := o.printErasure(p, e); err != nil {
+			return err
+		}
+	}
+	return p.Flush()
+}
+
+func (o *forgetUser) printErasure(p *output.Printer, e forgotten.Erasure) error {
+	finished := ""
+	if !e.FinishedAt.IsZero() {
+		finished = output.Instant(e.FinishedAt)
+	}
+	return p.Add(e, e.ID, e.State, output.Instant(e.BegunAt), output.OrDash(finished), e.Sessions, e.Rows, e.Files,
+		e.Objects, output.Size(e.Bytes))
+}
+
+// plan says what would be erased.
+func (o *forgetUser) plan(ctx context.Context) error {
+	l, err := o.ReadLake(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if err := o.TakeKept(ctx, l); err != nil {
+		return err
+	}
+	parsing, err := o.Parsing()
+	if err != nil {
+		return err
+	}
+	bar := o.Stderr.NewProgress("forget")
+	plan, err := forget.PlanForget(ctx, l, o.user, parsing,
+		func(table string, files int64) { bar.Update("reading "+table, files, 0, "files") })
+	bar.End()
+	if err != nil {
+		return err
+	}
+	if o.JSON() {
+		return o.NewPrinter().Add(plan)
+	}
+	if err := o.printTables(plan.Tables, "ROWS TO GO", "FILES TO CHANGE"); err != nil {
+		return err
+	}
+	o.Stdout.Printf("\n%s of %s, %d of them shared with others; %s lose lines. Files are those of all versions.\n",
+		output.Count(plan.Sessions, "session"), o.user, plan.Shared, output.Count(plan.Hours, "hour"))
+	o.Stdout.Printf("All versions and tags stay, without the user. Nothing was changed: --yes does it, and can't " +
+		"be undone.\n")
+	return nil
+}
+
+func (o *forgetUser) printTables(tables []forget.ErasedTable, rows, files string) error {
+	p := o.NewPrinter("TABLE", rows, files, "OF", "VERSIONS", "TAGS")
+	for _, t := range tables {
+		if err := p.Add(t, t.Table, t.Rows, t.Files, t.OfFiles, t.Versions, t.Tags); err != nil {
+			return err
+		}
+	}
+	return p.Flush()
+}
+
+// forget remembers the user, whose id goes no further than the warehouse, and lets a workflow do the rest.
+func (o *forgetUser) forget(ctx context.Context) (err error) {
+	o.ReadsNoSource = true
+	c, err := session.Connect(ctx, o.Settings, session.Options{Workers: o.workers, Detach: o.detach})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	l, err := o.OpenLake(ctx)
+	if err != nil {
+		return err
+	}
+	hash, err := forget.BeginForget(ctx, l, o.user)
+	if err = errors.Join(err, l.Close()); err != nil {
+		return err
+	}
+	options := client.StartWorkflowOptions{ID: forgotten.ForgetName(hash), StaticSummary: "forget a user"}
+	run, err := c.Start(ctx, options, erasure.ForgetUser, erasure.Input{Erasure: hash})
+	if err != nil {
+		return err
+	}
+	if o.detach {
+		c.TellStarted(run)
+		return nil
+	}
+	var result erasure.Result
+	if err := c.Wait(ctx, "forget", run, &result, func(ctx context.Context, p terminal.Progress) []string {
+		var now erasure.Progress
+		if c.Progress(ctx, run, &now) {
+			p.Update(now.Status, int64(len(now.Tables)), int64(now.Of), "tables")
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := c.RefreshDailyNow(ctx); err != nil {
+		return err
+	}
+	if o.JSON() {
+		return o.NewPrinter().Add(result)
+	}
+	if err := o.printTables(result.Tables, "ROWS GONE", "FILES CHANGED"); err != nil {
+		return err
+	}
+	if result.Elsewhere {
+		o.Stdout.Printf("\nAnother run has forgotten the user meanwhile.\n")
+	}
+	o.Stdout.Printf("\nForgotten, as %s: %d objects, %s, were read, and hold nothing of the user.\n",
+		result.Erasure.ID, result.Erasure.Objects, output.Size(result.Erasure.Bytes))
+	return nil
+}

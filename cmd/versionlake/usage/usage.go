@@ -1,0 +1,49 @@
+// Package usage is what a command line may say: errors of wrong use, and the arguments and flags that several commands
+// share.
+package usage
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// Error is a command line that can't work.
+type Error struct{ error }
+
+func (e *Error) Unwrap() error { return e.error }
+
+// Errorf makes an Error as fmt.Errorf does.
+func Errorf(format string, args ...any) error { return &Error{fmt.Errorf(format, args...)} }
+
+// Args makes errors about arguments, and about flags that don't go together, errors of usage.
+func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := cmd.ValidateFlagGroups(); err != nil {
+			return Errorf("%s: %w", cmd.Name(), err)
+		}
+		if err := check(cmd, args); err != nil {
+			return Errorf("%s: %w", cmd.Name(), err)
+		}
+		return nil
+	}
+}
+
+// Complete registers what the shell completes a flag with; folders when there are no values.
+func Complete(cmd *cobra.Command, flag string, values ...string) {
+	directive := cobra.ShellCompDirectiveNoFileComp
+	if len(values) == 0 {
+		directive = cobra.ShellCompDirectiveFilterDirs
+	}
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, directive)); err != nil {
+		panic(err) // the flag's name is misspelt
+	}
+}
+
+// AddAges adds the ages that maintenance goes by.
+func AddAges(cmd *cobra.Command, snapshotAge, grace *string) {
+	cmd.Flags().StringVar(snapshotAge, "snapshot-age", "",
+		"how long snapshots can be read that no tag names (default 48h)")
+	cmd.Flags().StringVar(grace, "grace", "",
+		"how long files are left alone that nothing names; longer than any query (default 24h)")
+}

@@ -1,0 +1,2 @@
+// Package faults lets the calls of tests to disk and source fail, and their processes die.
+package faults

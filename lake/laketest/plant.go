@@ -1,0 +1,178 @@
+package laketest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
+	"github.com/versionlake/versionlake/lake"
+)
+
+// PlantDaily rewrites the one file of a daily table, as no refresh of ours does.
+func PlantDaily[T any](t *testing.T, l *lake.Lake, definition lake.TableDefinition, alter func([]T) []T) {
+	t.Helper()
+	err := l.Commit(t.Context(), definition, func(loaded *table.Table) (*lake.Change, error) {
+		live, err := lake.LiveFiles(t.Context(), loaded)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := lake.ReadRows[T](t.Context(), l, live)
+		if err != nil {
+			return nil, err
+		}
+		writer, err := lake.NewDataWriter[T](l, definition,
+			lake.Partition{Folder: "planted", Values: live[0].Partition()})
+		if err != nil {
+			return nil, err
+		}
+		if err := writer.Append(alter(rows), 0); err != nil {
+			return nil, err
+		}
+		written, err := writer.Close("planted")
+		if err != nil {
+			return nil, err
+		}
+		entry, err := l.Entry(*written, definition)
+		return &lake.Change{Remove: live, Add: []iceberg.DataFile{entry}, Summary: iceberg.Properties{}}, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Plant rewrites the files of a table that lie in one hour (or all of gold's, for hour ""), as no run of ours does.
+func Plant[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition, hour string, alter func([]T) []T) {
+	t.Helper()
+	ctx := t.Context()
+	err := l.Commit(ctx, definition, func(loaded *table.Table) (*lake.Change, error) {
+		return planted(t, l, definition, loaded, hour, alter)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func planted[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition, loaded *table.Table, hour string,
+	alter func([]T) []T) (*lake.Change, error) {
+	live, err := lake.LiveFiles(t.Context(), loaded)
+	if err != nil {
+		return nil, err
+	}
+	wanted := &lake.Change{Summary: iceberg.Properties{}}
+	if head := loaded.CurrentSnapshot(); definition.Name == lake.GoldUsers.Name {
+		for _, key := range []string{lake.SummarySightings, lake.SummaryBindings} {
+			wanted.Summary[key] = head.Summary.Properties[key]
+		}
+	}
+	done := false
+	for _, file := range live {
+		place := lake.Partition{Folder: "planted", Values: file.Partition()}
+		if definition.Name != lake.GoldUsers.Name {
+			if definition.Name == lake.OpsHours.Name {
+				if int32(place.Values[lake.PartitionFieldID].(iceberg.Date)) != HourAt(t, hour).Date() {
+					continue
+				}
+			} else if first, last, err := definition.HoursOf(file); err != nil || HourAt(t, hour) < first ||
+				HourAt(t, hour) > last {
+				continue
+			}
+		}
+		rows, err := lake.ReadRows[T](t.Context(), l, []iceberg.DataFile{file})
+		if err != nil {
+			return nil, err
+		}
+		before := Marshal(t, rows)
+		rows = alter(rows)
+		if Marshal(t, rows) == before {
+			continue
+		}
+		done = true
+		wanted.Remove = append(wanted.Remove, file)
+		writer, err := lake.NewDataWriter[T](l, definition, place)
+		if err != nil {
+			return nil, err
+		}
+		if err := writer.Append(rows, 0); err != nil {
+			return nil, err
+		}
+		written, err := writer.Close(fmt.Sprintf("planted-%d", time.Now().UnixNano()))
+		if err != nil {
+			return nil, err
+		}
+		if written != nil {
+			entry, err := l.Entry(*written, definition)
+			if err != nil {
+				return nil, err
+			}
+			wanted.Add = append(wanted.Add, entry)
+		}
+	}
+	if !done {
+		t.Fatal("nothing was planted")
+	}
+	return wanted, nil
+}
+
+// MoveTag points a tag at the nth snapshot of gold.
+func (in *Ingester) MoveTag(tag string, n int) {
+	in.TB.Helper()
+	loaded, err := in.Lake.Load(in.TB.Context(), lake.GoldUsers)
+	in.Must(err)
+	to := loaded.Metadata().Snapshots()[n].SnapshotID
+	_, _, err = in.Lake.Catalog.CommitTable(in.TB.Context(), loaded.Identifier(), nil,
+		[]table.Update{table.NewSetSnapshotRefUpdate(tag, to, table.TagRef, in.Lake.TagAge(tag).Milliseconds(), 0, 0)})
+	in.Must(err)
+}
+
+// Compact rewrites the files of a silver table one by one, as maintenance does: other files, the same rows.
+func Compact[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition) {
+	t.Helper()
+	ctx := t.Context()
+	loaded, err := l.Load(ctx, definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := lake.LiveFiles(ctx, loaded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transaction := loaded.NewTransaction()
+	rewrite := transaction.NewRewrite(nil)
+	for n, file := range files {
+		var rows []T
+		if err := lake.ScanRows(ctx, l, file,
+			func(batch []T) error { rows = append(rows, batch...); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		writer, err := lake.NewDataWriter[T](l, definition,
+			lake.Partition{Folder: "compacted", Values: file.Partition()})
+		if err == nil {
+			err = writer.Append(rows, 0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		written, err := writer.Close(fmt.Sprintf("compacted-%d-%d", loaded.CurrentSnapshot().SnapshotID, n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry, err := l.Entry(*written, definition)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rewrite.DeleteFile(file).AddDataFile(entry)
+	}
+	if err := rewrite.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	after, err := transaction.Commit(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.CurrentSnapshot().Summary.Operation != table.OpReplace {
+		t.Fatalf("compaction made a snapshot %v", after.CurrentSnapshot().Summary)
+	}
+}
