@@ -25,17 +25,18 @@ var imports = map[string]string{
 	"hours":       "objects lake ledger forgotten sessions",
 	"versionkeys": "objects lake",
 	"gold":        "objects lake ledger sessions versionkeys",
+	"events":      "objects lake ledger forgotten sessions",
 	"daily":       "objects lake ledger sessions",
 	"status":      "objects lake ledger gold daily",
-	"maintain":    "objects lake ledger daily",
-	"forget":      "objects lake ledger forgotten sessions hours versionkeys gold daily",
+	"maintain":    "objects lake ledger events daily",
+	"forget":      "objects lake ledger forgotten sessions hours versionkeys gold events daily",
 	// The second implementation: it shares nothing with what it checks but rows and their readers, the ledger's rows,
 	// and whose a row is.
 	"plain":  "lake",
 	"verify": "objects lake ledger forgotten plain",
 
 	// What tests share.
-	"laketest":            "lake ledger hours gold daily",
+	"laketest":            "lake ledger hours gold events daily",
 	"laketest/faults":     "",
 	"laketest/upkeep":     "lake maintain laketest",
 	"laketest/forgetting": "lake forgotten forget laketest",

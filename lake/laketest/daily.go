@@ -6,11 +6,25 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/events"
 )
 
-// CountDaily takes a refresh of the daily aggregates as far as its commit.
+// Events lets gold.events follow.
+func (in *Ingester) Events() (followed events.Followed) {
+	in.TB.Helper()
+	in.Do(func() (err error) {
+		in.runs++ // each try is an attempt
+		followed, err = events.Follow(in.TB.Context(), in.Lake, fmt.Sprintf("events%05d-%d", in.runs,
+			time.Now().UnixNano()), nil, func(int64) {})
+		return err
+	})
+	return followed
+}
+
+// CountDaily takes a refresh of the daily aggregates as far as its commit; gold.events follows before it.
 func (in *Ingester) CountDaily() (daily.Plan, []daily.CountedDates) {
 	in.TB.Helper()
+	in.Events()
 	ctx := in.TB.Context()
 	var plan daily.Plan
 	in.Do(func() (err error) {
