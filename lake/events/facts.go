@@ -105,20 +105,20 @@ func findFacts(ctx context.Context, t *turn) (found *facts, err error) {
 		checked := t.changed.Times.Widened(slices.Max(lake.Reaches[:]))
 		near.Low, near.High = min(near.Low, checked.Low), max(near.High, checked.High)
 	}
-	found = &facts{}
-	if found.join, err = sessions.NewJoin(t.lake, sessions.JoinSections); err != nil {
+	f := &facts{}
+	if f.join, err = sessions.NewJoin(t.lake, sessions.JoinSections); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			found.close()
+			f.close()
 		}
 	}()
 	add := func(row sessions.SessionRow) error {
 		if row.Session == "" {
 			return nil // it says nothing of other events
 		}
-		return found.join.Add(row)
+		return f.join.Add(row)
 	}
 	reader := sessions.Reader{Lake: t.lake, Keys: keys}
 	for i, read := range []func(context.Context, []iceberg.DataFile, byte, func(sessions.SessionRow) error) error{
@@ -132,13 +132,13 @@ func findFacts(ctx context.Context, t *turn) (found *facts, err error) {
 			return nil, err
 		}
 	}
-	if found.sections, err = found.join.Open(); err != nil {
+	if f.sections, err = f.join.Open(); err != nil {
 		return nil, err
 	}
-	if found.join.Rows.Load() <= factsInMemory {
-		found.some, err = found.sections.All()
+	if f.join.Rows.Load() <= factsInMemory {
+		f.some, err = f.sections.All()
 	}
-	return found, err
+	return f, err
 }
 
 // factsInMemory is how many sightings and bindings are held at once; of more, one section per processor is.
