@@ -12,6 +12,8 @@ import (
 )
 
 // What the demo tells about its world is so.
+//
+//nolint:cyclop // each fact is asked of one world, which is read once
 func TestDemoFacts(t *testing.T) {
 	o, f := Demo(), DemoFacts()
 	sightings := map[string][]history.Sighting{}

@@ -54,6 +54,8 @@ func tree(t *testing.T, dir string) map[string][]byte {
 }
 
 // The user and the device that an event has follow, by the rules of identity, from nothing but what the bodies say.
+//
+//nolint:cyclop // one pass over a world, in which everything is counted and then compared
 func TestUsersAndDevicesFollowFromTheBodies(t *testing.T) {
 	o := small()
 	o.Script = demoScript(DemoFacts())
@@ -155,6 +157,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+//nolint:cyclop // one pass over a world, in which everything is counted and then compared
 func TestAWorldHasEverything(t *testing.T) {
 	o := small()
 	o.Hours = 7 * 24
@@ -333,6 +336,7 @@ func TestSessionsDoNotDependOnTheHourAskedFor(t *testing.T) {
 	}
 }
 
+//nolint:cyclop // one pass over a world, in which everything is counted and then compared
 func TestBenchmarkShape(t *testing.T) {
 	o := Benchmark(3)
 	w, err := newWorld(o)

@@ -27,6 +27,27 @@ func UserID(named, session string) (id, kind string) {
 	return named, KindUser
 }
 
+// KindOf is the kind of a user, which follows from the id.
+func KindOf(id string) string {
+	if strings.HasPrefix(id, sessionPrefix) {
+		return KindSession
+	}
+	return KindUser
+}
+
+// NameOf is UserID the other way round: what events call a user of kind KindUser. false: the id is that of a session, or
+// of nobody.
+func NameOf(id string) (name string, ok bool) {
+	rest, prefixed := strings.CutPrefix(id, userPrefix)
+	switch {
+	case id == "", KindOf(id) == KindSession:
+		return "", false
+	case prefixed && (strings.HasPrefix(rest, sessionPrefix) || strings.HasPrefix(rest, userPrefix)):
+		return rest, true
+	}
+	return id, true
+}
+
 // DefaultWindow is how far from an event a binding of its session may lie to count.
 const DefaultWindow = 24 * time.Hour
 

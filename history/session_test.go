@@ -24,6 +24,20 @@ func TestUserID(t *testing.T) {
 	}
 }
 
+func TestNameOf(t *testing.T) {
+	for user, want := range map[string]string{"p1": "p1", "user:session:x": "session:x", "user:user:x": "user:x",
+		"user:x": "user:x"} {
+		if got, ok := NameOf(user); !ok || got != want {
+			t.Errorf("%s is named %q, %v", user, got, ok)
+		}
+	}
+	for _, user := range []string{"", "session:x", "session:"} {
+		if got, ok := NameOf(user); ok {
+			t.Errorf("%q is named %q", user, got)
+		}
+	}
+}
+
 func TestUserIDIsInjective(t *testing.T) {
 	name := rapid.StringMatching(`(user:|session:){0,3}[ab]{0,2}`)
 	rapid.Check(t, func(t *rapid.T) {
@@ -31,6 +45,9 @@ func TestUserIDIsInjective(t *testing.T) {
 		s, r := name.Draw(t, "session of a"), name.Draw(t, "session of b")
 		same := a == b && (a != "" || s == r)
 		idA, kindA := UserID(a, s)
+		if name, ok := NameOf(idA); name != a || ok != (a != "") || KindOf(idA) != kindA {
+			t.Fatalf("%q is named %q, %v", idA, name, ok)
+		}
 		idB, kindB := UserID(b, r)
 		if (idA == idB) != same || (idA == idB && kindA != kindB) {
 			t.Fatalf("(%q, %q) is %q, (%q, %q) is %q", a, s, idA, b, r, idB)

@@ -179,7 +179,8 @@ func semver(a, b string) int {
 
 func TestVersionsFollowSemver(t *testing.T) {
 	number := `(0|[1-9][0-9]?|1[0-9]{2})`
-	identifier := `(0|[1-9][0-9]{0,2}|[0-9]{1,2}[xy]|[xyz]{1,2}[0-9]{0,2}|alpha|beta|beta[0-9]{1,2}|preview|rc|rc[0-9]{1,2})`
+	identifier := `(0|[1-9][0-9]{0,2}|[0-9]{1,2}[xy]|[xyz]{1,2}[0-9]{0,2}|` +
+		`alpha|beta|beta[0-9]{1,2}|preview|rc|rc[0-9]{1,2})`
 	version := rapid.StringMatching(fmt.Sprintf(`[01]\.%s\.[0-2](-%s(\.%s){0,2})?(\+[0-9a-c]{1,3}(\.[0-9a-c]{1,2})?)?`,
 		number, identifier, identifier))
 	rapid.Check(t, func(t *rapid.T) {
@@ -201,7 +202,8 @@ func TestVersionsFollowSemver(t *testing.T) {
 
 // versionLike draws texts that look like versions, and some that do not.
 func versionLike() *rapid.Generator[string] {
-	word := `(v|version |App |build |r|rc|beta|alpha|a|b|c|m|dev|snapshot|final|ga|sp|p|post|u|foo|bar|ubuntu|el|f|g1a2b3c4|3f2a1bc|unknown)`
+	word := `(v|version |App |build |r|rc|beta|alpha|a|b|c|m|dev|snapshot|` +
+		`final|ga|sp|p|post|u|foo|bar|ubuntu|el|f|g1a2b3c4|3f2a1bc|unknown)`
 	return rapid.OneOf(
 		rapid.StringMatching(word+`?[0-9]{0,2}([-._ ~]?`+word+`?[0-9]{0,2}){0,5}(\+[a-c0-9]{1,3})?`),
 		rapid.StringMatching(`([0-9]{1,30}[:!])?[0-9]{1,30}(\.[0-9]{1,3}){0,4}[a-z]?`),

@@ -113,7 +113,8 @@ func oneFile(t *testing.T, l *lake.Lake, hour telemetry.Hour, name string) icebe
 		t.Fatal(err)
 	}
 	if err := writer.Append([]lake.BindingRow{
-		{SessionID: name, Kind: lake.BindingUser, IngestDate: hour.Date(), IngestHourOfDay: hour.OfDay()}}, 0); err != nil {
+		{SessionID: name, Kind: lake.BindingUser, IngestDate: hour.Date(), IngestHourOfDay: hour.OfDay()},
+	}, 0); err != nil {
 		t.Fatal(err)
 	}
 	file, err := writer.Close(name)

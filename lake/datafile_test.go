@@ -15,6 +15,8 @@ import (
 )
 
 // TestRecycledWriter: a writer that has written a file writes the next one as a new writer does, byte for byte.
+//
+//nolint:cyclop // a story that is told step by step reads best in one piece
 func TestRecycledWriter(t *testing.T) {
 	l := laketest.NewLake(t)
 	write := func(definition lake.TableDefinition, first int) []byte {

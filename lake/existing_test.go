@@ -109,6 +109,8 @@ func sameAnswers(t *testing.T, l *lake.Lake, dir string) {
 // TestExistingLake: a lake of an earlier version is read as it is, takes the new columns by itself, goes on, and
 // has gold made anew once. Its old tags answer what they did, and whom it forgot stays forgotten.
 // answers/ of the lake has what `history --all` said as of each tag.
+//
+//nolint:cyclop,funlen // a story that is told step by step reads best in one piece
 func TestExistingLake(t *testing.T) {
 	dir := laketest.UnpackLake(t, "a318759")
 	reader, err := lake.OpenExisting(t.Context(), laketest.KeptConfig(dir))

@@ -29,7 +29,7 @@ var imports = map[string]string{
 	"daily":       "objects lake ledger sessions",
 	"status":      "objects lake ledger gold daily",
 	"maintain":    "objects lake ledger events daily",
-	"forget":      "objects lake ledger forgotten sessions hours versionkeys gold events daily",
+	"forget":      "objects lake ledger forgotten hours versionkeys gold events daily",
 	// The second implementation: it shares nothing with what it checks but rows and their readers, the ledger's rows,
 	// and whose a row is.
 	"plain":  "lake",

@@ -70,6 +70,8 @@ func foreign(u history.User) foreignUser {
 }
 
 // TestPyIceberg lets another implementation of Iceberg read every table.
+//
+//nolint:cyclop,funlen // each table is compared with what another reader says of it
 func TestPyIceberg(t *testing.T) {
 	const python = "../.tools/bin/python"
 	if testing.Short() {

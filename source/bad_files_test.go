@@ -36,11 +36,13 @@ func TestLocalBadFiles(t *testing.T) {
 	b.put(t, "elsewhere/a.tsv", "x")
 	in := func(name string) string { return filepath.Join(dir, filepath.FromSlash(hourFolder), name) }
 	for name, target := range map[string]string{
-		"dangling.tsv": "gone.tsv", "dangling.log.gz": "/gone", "loop.tsv": "loop.tsv", "loop2.tsv": "loop3.tsv", "loop3.tsv": "loop2.tsv",
+		"dangling.tsv": "gone.tsv", "dangling.log.gz": "/gone", "loop.tsv": "loop.tsv", "loop2.tsv": "loop3.tsv",
+		"loop3.tsv": "loop2.tsv",
 		"absolute.tsv": in(
 			"a.tsv"), "outside.tsv": "../../../../../outside.tsv", "etc.tsv": "/etc/hostname",
 		"through.tsv": "a.tsv/b.tsv",
-		"inside.tsv":  "../../../../elsewhere/a.tsv", "folder-link.tsv": "../../../../elsewhere", "region": "../../../../elsewhere", "notes.pdf": "gone",
+		"inside.tsv":  "../../../../elsewhere/a.tsv", "folder-link.tsv": "../../../../elsewhere",
+		"region": "../../../../elsewhere", "notes.pdf": "gone",
 		"null.tsv": "/dev/null", "pipe-link.tsv": "pipe.tsv",
 	} {
 		must(t, os.Symlink(target, in(name)))
@@ -126,7 +128,8 @@ func TestLocalWithoutRights(t *testing.T) {
 	}
 	b := localBackend(dir)
 	for _, key := range []string{
-		"2022/05/27/05/a.tsv", "2022/05/27/05/b.tsv", "2022/05/27/06/a.tsv", "2022/05/27/07/a.tsv", "2022/05/28/05/a.tsv", "2022/05/29/05/a.tsv",
+		"2022/05/27/05/a.tsv", "2022/05/27/05/b.tsv", "2022/05/27/06/a.tsv", "2022/05/27/07/a.tsv",
+		"2022/05/28/05/a.tsv", "2022/05/29/05/a.tsv",
 	} {
 		b.put(t, key, "x")
 	}
@@ -182,6 +185,8 @@ func TestLocalWithoutRights(t *testing.T) {
 }
 
 // On S3 an object may be refused, archived, or locked by its key, while all else can be read.
+//
+//nolint:cyclop // it tries every fault with every kind of object
 func TestS3BadObjects(t *testing.T) {
 	server := testserver.S3(t)
 	server.Setenv(t)
@@ -259,18 +264,31 @@ func TestS3OddKeys(t *testing.T) {
 	}
 }
 
+func prefixes(all ...string) (text string) {
+	for _, prefix := range all {
+		text += `<CommonPrefixes><Prefix>` + prefix + `</Prefix></CommonPrefixes>`
+	}
+	return text
+}
+
+func contents(keys ...string) (text string) {
+	for _, key := range keys {
+		text += `<Contents><Key>` + key + `</Key><Size>3</Size></Contents>`
+	}
+	return text
+}
+
 // Some servers keep keys that are no paths.
 func TestS3KeysThatAreNoPaths(t *testing.T) {
 	fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		list := map[string]string{
-			"2022/05/27/": `<CommonPrefixes><Prefix>2022/05/27/05/</Prefix></CommonPrefixes><CommonPrefixes><Prefix>2022/05/27//</Prefix></CommonPrefixes>`,
-			"2022/05/27/05/": `<CommonPrefixes><Prefix>2022/05/27/05//</Prefix></CommonPrefixes><CommonPrefixes><Prefix>2022/05/27/05/../</Prefix></CommonPrefixes>` +
-				`<CommonPrefixes><Prefix>2022/05/27/05/./</Prefix></CommonPrefixes><CommonPrefixes><Prefix>2022/05/27/05/a.tsv/</Prefix></CommonPrefixes>` +
-				`<Contents><Key>2022/05/27/05/</Key><Size>3</Size></Contents><Contents><Key>2022/05/27/05/a.tsv</Key><Size>3</Size></Contents>` +
-				`<Contents><Key>2022/05/27/05/b%00.tsv</Key><Size>3</Size></Contents><Contents><Key>2022/05/27/05/c%E9.tsv</Key><Size>3</Size></Contents>`,
+			"2022/05/27/": prefixes("2022/05/27/05/", "2022/05/27//"),
+			"2022/05/27/05/": prefixes("2022/05/27/05//", "2022/05/27/05/../", "2022/05/27/05/./",
+				"2022/05/27/05/a.tsv/") +
+				contents("2022/05/27/05/", "2022/05/27/05/a.tsv", "2022/05/27/05/b%00.tsv", "2022/05/27/05/c%E9.tsv"),
 		}[r.URL.Query().Get("prefix")]
 		if strings.HasPrefix(r.URL.Query().Get("prefix"), "2022/05/27/05/") && list == "" {
-			list = `<Contents><Key>` + r.URL.Query().Get("prefix") + `x</Key><Size>3</Size></Contents>`
+			list = contents(r.URL.Query().Get("prefix") + "x")
 		}
 		_, _ = io.WriteString(w, `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>`+
 			list+`</ListBucketResult>`)

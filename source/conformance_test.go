@@ -218,12 +218,14 @@ func testManyFiles(t *testing.T, src Source, b backend) {
 
 func testHours(t *testing.T, src Source, b backend) {
 	for _, key := range []string{
-		"2021/12/31/23/a.tsv", "2022/01/01/00/a.tsv.gz", "2022/05/27/05/a.tsv", "2022/05/27/05/b.tsv", "2022/05/27/06/a.tsv.zst",
+		"2021/12/31/23/a.tsv", "2022/01/01/00/a.tsv.gz", "2022/05/27/05/a.tsv", "2022/05/27/05/b.tsv",
+		"2022/05/27/06/a.tsv.zst",
 		"2022/05/28/00/a.tsv", "2024/02/29/12/a.tsv", "0001/01/01/00/a.tsv", "9999/12/31/23/a.tsv",
 		// Something lies there that a listing names:
 		"2022/06/01/08/nested/a.tsv", "2022/06/01/09", "2022/6/1/10/a.tsv", "2022/06/1/11/a.pdf",
 		// Not hours of telemetry:
-		"2022/05/27/07/_SUCCESS", "2022/05/27/24/a.tsv", "2022/13/01/00/a.tsv", "2022/02/30/00/a.tsv", "2022/006/01/12/a.tsv",
+		"2022/05/27/07/_SUCCESS", "2022/05/27/24/a.tsv", "2022/13/01/00/a.tsv", "2022/02/30/00/a.tsv",
+		"2022/006/01/12/a.tsv",
 		"22/05/27/10/a.tsv", "2022/05/27/a.tsv", "a.tsv", "backup/2022/05/27/11/a.tsv",
 		"2022 /05/27/12/a.tsv", "2022/05/27/+1/a.tsv", "10000/01/01/00/a.tsv",
 	} {

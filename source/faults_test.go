@@ -18,7 +18,8 @@ func TestFaults(t *testing.T) {
 	server.Setenv(t)
 	t.Setenv("AWS_MAX_ATTEMPTS", "1") // the client's own retries would hide the faults, and take their time
 	for name, fault := range map[string]testserver.Fault{
-		"refused": testserver.Refused, "fails late": testserver.FailsLate, "cut": testserver.Cut, "torn": testserver.Torn, "slow": testserver.Slow,
+		"refused": testserver.Refused, "fails late": testserver.FailsLate, "cut": testserver.Cut,
+		"torn": testserver.Torn, "slow": testserver.Slow,
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := s3Backend(t, server, "logs")

@@ -20,7 +20,8 @@ func TestOpenLocation(t *testing.T) {
 	for _, location := range []string{
 		"", filepath.Join(dir, "none"), file, "file://" + filepath.ToSlash(dir) +
 			"/none", "file://otherhost/tmp", "file:///tmp?x=1", "file:///%zz",
-		"http://example.com/x", "s3://", "s3:///prefix", "s3://bucket/a/../b", "s3://bucket/a//b", "s3://key:hunter2@bucket/x",
+		"http://example.com/x", "s3://", "s3:///prefix", "s3://bucket/a/../b", "s3://bucket/a//b",
+		"s3://key:hunter2@bucket/x",
 	} {
 		src, err := Open(t.Context(), location)
 		if !errors.Is(err, ErrConfig) || src != nil {
@@ -30,7 +31,8 @@ func TestOpenLocation(t *testing.T) {
 		}
 	}
 	for location, want := range map[string]string{
-		"s3://bucket": "s3://bucket", "s3://bucket/": "s3://bucket", "s3://bucket/a/b/": "s3://bucket/a/b", "s3://bucket/a%20b c": "s3://bucket/a%20b c",
+		"s3://bucket": "s3://bucket", "s3://bucket/": "s3://bucket", "s3://bucket/a/b/": "s3://bucket/a/b",
+		"s3://bucket/a%20b c": "s3://bucket/a%20b c",
 	} {
 		if src, err := Open(t.Context(), location); err != nil || src.String() != want {
 			t.Errorf("Open(%q) is %v, %v, want %s", location, src, err, want)
@@ -67,6 +69,7 @@ func TestLocalFolderVanishes(t *testing.T) {
 	}
 }
 
+//nolint:cyclop // links are added one after the other, and after each all ways to read are tried
 func TestLocalLinks(t *testing.T) {
 	dir := t.TempDir()
 	b := localBackend(dir)

@@ -197,7 +197,8 @@ func TestS3Answers(t *testing.T) {
 			return
 		}
 		fmt.Fprint(w, `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>`+
-			`<Contents><Key>a+b/2022/05/27/05/x+y%2Bz%01%25.tsv</Key><Size>3</Size><ETag>&quot;1&quot;</ETag></Contents></ListBucketResult>`)
+			`<Contents><Key>a+b/2022/05/27/05/x+y%2Bz%01%25.tsv</Key><Size>3</Size>`+
+			`<ETag>&quot;1&quot;</ETag></Contents></ListBucketResult>`)
 	}
 	files := listFiles(t, src, "2022-05-27T05")
 	if want := []File{{Key: hourFolder + "/x y+z\x01%.tsv", Size: 3, ETag: `"1"`}}; !slices.Equal(files, want) {

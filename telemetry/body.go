@@ -12,7 +12,7 @@ const MaxNesting = 64
 // and without recursion, and keeps the top-level entries that the catalogue names. Reasons: ReasonNesting; ReasonBody,
 // where parseLoose knows more.
 //
-//nolint:cyclop // every line goes through this loop: calls for its parts would cost the whole parser time
+//nolint:cyclop,funlen // every line goes through this loop: calls for its parts would cost the whole parser time
 func (p *Parser) parseBody(b []byte, e *Event) Reason {
 	if len(b) == 0 || b[0] != '{' {
 		return ReasonBody

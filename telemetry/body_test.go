@@ -113,6 +113,7 @@ func (d dialect) blank(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"", "", " ", "  ", "\t", "\r"}).Draw(t, "blank")
 }
 
+//nolint:cyclop // it holds the escapes of all dialects side by side
 func (d dialect) quote(t *rapid.T, text string) string {
 	quote := "'"
 	if d == "json" || d == "mixed" && rapid.Bool().Draw(t, "double") || d == "python" && strings.Contains(text, "'") &&
@@ -216,6 +217,8 @@ func (d dialect) join(t *rapid.T, opener, closer string, items []string) string 
 }
 
 // Whatever dict is written out in whichever dialect, its top-level scalars are read as they were.
+//
+//nolint:cyclop // it draws a dict, and says of each entry what is to be read
 func TestEveryDictIsRead(t *testing.T) {
 	p := exampleParser(t)
 	keys := []string{"Other", "version", ""}

@@ -13,10 +13,14 @@ import (
 func TestKind(t *testing.T) {
 	p := exampleParser(t)
 	for name, want := range map[string]Kind{
-		"SoftwareVersion": KindSoftwareVersion, "DeviceInfo": KindDeviceInfo, "Notification": KindNotification, "Login": KindLogin,
-		"SessionStart": KindSessionStart, "SessionEnd": KindSessionEnd, "FeatureUsed": KindFeatureUsed, "Install": KindInstall,
-		"Issue": KindIssue, "Crash": KindIssue, "Error": KindIssue, "Experiment": KindExperiment, "Logout": KindLogout,
-		"Heartbeat": KindOther, "login": KindOther, "Logins": KindOther, "SoftwareVersio": KindOther, "SoftwareVersiom": KindOther,
+		"SoftwareVersion": KindSoftwareVersion, "DeviceInfo": KindDeviceInfo, "Notification": KindNotification,
+		"Login":        KindLogin,
+		"SessionStart": KindSessionStart, "SessionEnd": KindSessionEnd, "FeatureUsed": KindFeatureUsed,
+		"Install": KindInstall,
+		"Issue":   KindIssue, "Crash": KindIssue, "Error": KindIssue, "Experiment": KindExperiment,
+		"Logout":    KindLogout,
+		"Heartbeat": KindOther, "login": KindOther, "Logins": KindOther, "SoftwareVersio": KindOther,
+		"SoftwareVersiom": KindOther,
 	} {
 		var e Event
 		if reason := p.Parse([]byte(examplePrefix+"{'Name': '"+name+"'}"), &e); reason != "" || e.Kind != want ||
@@ -43,7 +47,8 @@ func TestAttributeOutOfRange(t *testing.T) {
 // The example of docs/EVENTS.md, decoded into nothing and into the defaults: both mean the same.
 func TestCatalogueJSON(t *testing.T) {
 	text := `{"events": {"SoftwareVersion": ["SoftwareVersion", "AppStarted"]},
-		"attributes": {"Version": ["AppVersion"], "UserId": ["UserId", "PlayerId", "account_id"], "Memory": [], "Name": ["Name", "Event"]},
+		"attributes": {"Version": ["AppVersion"], "UserId": ["UserId", "PlayerId", "account_id"],
+			"Memory": [], "Name": ["Name", "Event"]},
 		"absent": ["null", "none", "unknown", "0"]}`
 	for name, c := range map[string]Catalogue{"nothing": {}, "defaults": DefaultCatalogue()} {
 		if err := json.Unmarshal([]byte(text), &c); err != nil {
@@ -54,7 +59,8 @@ func TestCatalogueJSON(t *testing.T) {
 		}
 		p := newParser(t, Options{Catalogue: c, Hour: HourOf(date(2021, 12, 24, 11))})
 		for body, want := range map[string]string{
-			`{'Name': 'AppStarted', 'AppVersion': 2, 'Version': 1, 'account_id': 'a', 'Memory': 5, 'OS': 'x'}`: "SoftwareVersion [UserId=a Version=2 OS=x]",
+			`{'Name': 'AppStarted', 'AppVersion': 2, 'Version': 1, ` +
+				`'account_id': 'a', 'Memory': 5, 'OS': 'x'}`: "SoftwareVersion [UserId=a Version=2 OS=x]",
 			`{'Event': 'Crash', 'PlayerId': 'b'}`:                                  "Issue [UserId=b]",
 			`{'Event': 'Crash', 'Name': nan, 'account_id': 'c', 'UserId': 'NONE'}`: "Issue [UserId=c]",
 			`{'Event': 'a', 'Name': 'Crash', 'account_id': 'c', 'PlayerId': 'b'}`:  "Issue [UserId=b]",

@@ -23,7 +23,8 @@ func TestSeedExample(t *testing.T) {
 		t.Fatalf("%s: %q", reason, s.Line().Text)
 	}
 	want := `Telemtery|2021-12-24T11:31:19.459Z|ClientApp|28E93968461E0CF4CBB8429D25B213A0|20=20|` +
-		`{ 'Name': 'SoftwareVersion', 'Version': 1.22.03, 'Device': 'Gameboy'}|SoftwareVersion=SoftwareVersion|Version=1.22.03|Device=Gameboy`
+		`{ 'Name': 'SoftwareVersion', 'Version': 1.22.03, 'Device': 'Gameboy'}|` +
+		`SoftwareVersion=SoftwareVersion|Version=1.22.03|Device=Gameboy`
 	if got := describe(&e); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -200,7 +200,7 @@ func isCallable(text []byte) bool {
 // group passes over the brackets that begin at b[i], with the strings and brackets in them: where they end, and how
 // many members they have, one more than commas. An end of 0: they do not close. Reason: ReasonNesting.
 //
-//nolint:cyclop // nearly every byte changes the depth or whether all was blank: one machine, which reads best in one piece
+//nolint:cyclop // most bytes change the depth, or whether all was blank: one machine, which reads best in one piece
 func (l *loose) group() (end, members int, reason Reason) {
 	if l.flatGroups {
 		return 0, 0, ""

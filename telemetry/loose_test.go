@@ -14,34 +14,51 @@ import (
 func TestOneExoticValue(t *testing.T) {
 	p := exampleParser(t)
 	for value, want := range map[string]string{ // "–": absent
-		`u'a'`: "a", `U"a"`: "a", `b'a'`: "a", `B'a'`: "a", `br'\a'`: `\a`, `Rb"\n"`: `\n`, `f'{x}'`: "{x}", `b'\x00\xe9'`: "\uFFFDé", `u''`: "–",
-		`(1920, 1080)`: "–", `()`: "–", `(1,)`: "–", `('a')`: "('a')", `(1+2j)`: "(1+2j)", `((1, 2), [3, (4,)])`: "–", `( )`: "–",
-		`{'a', 'b'}`: "–", `{(1, 2), (3, 4)}`: "–", `{1}`: "–", `{}`: "–", `[]`: "–", `{'a', }`: "–", `{{1}, {2: 3}}`: "–", `{1: 2, 3}`: "–",
+		`u'a'`: "a", `U"a"`: "a", `b'a'`: "a", `B'a'`: "a", `br'\a'`: `\a`, `Rb"\n"`: `\n`, `f'{x}'`: "{x}",
+		`b'\x00\xe9'`: "\uFFFDé", `u''`: "–",
+		`(1920, 1080)`: "–", `()`: "–", `(1,)`: "–", `('a')`: "('a')", `(1+2j)`: "(1+2j)", `((1, 2), [3, (4,)])`: "–",
+		`( )`:        "–",
+		`{'a', 'b'}`: "–", `{(1, 2), (3, 4)}`: "–", `{1}`: "–", `{}`: "–", `[]`: "–", `{'a', }`: "–",
+		`{{1}, {2: 3}}`: "–", `{1: 2, 3}`: "–",
 		`{(1, 2): 'a', None: {3: 4}}`: "–", `{datetime.date(2022, 5, 27): 1, <A.b: 1>: 2, u'c': 3, {1: 2}: 4}`: "–",
-		`Decimal('1.10')`: "1.10", `Decimal( "1.10" )`: "1.10", `decimal.Decimal(u'1.10')`: "1.10", `Decimal('NaN')`: "–", `np.float64(nan)`: "–",
-		`UUID('5e55-1')`: "5e55-1", `new Date('2022-05-27')`: "2022-05-27", `PosixPath('/a/b')`: "/a/b", `Path(r'C:\new')`: `C:\new`, `X('a', )`: "X('a', )",
-		`X('O\'Brien')`: "O'Brien", `X("a)b")`: "a)b", `X('a', 'b')`: "X('a', 'b')", `X(name='a')`: "X(name='a')", `X(Y('a'))`: "X(Y('a'))", `X()`: "X()",
-		`datetime.datetime(2022, 5, 27, 5, 0)`:                         "datetime.datetime(2022, 5, 27, 5, 0)",
-		`datetime.datetime(2022, 5, 27, tzinfo=datetime.timezone.utc)`: "datetime.datetime(2022, 5, 27, tzinfo=datetime.timezone.utc)",
-		`datetime.datetime(2022, 5, 27, tzinfo=<UTC>)`:                 "datetime.datetime(2022, 5, 27, tzinfo=<UTC>)",
-		`frozenset({'a', ')'})`:                                        "frozenset({'a', ')'})",
-		`OrderedDict([('a', 1), ('b', {'Version': '9'})])`:             "OrderedDict([('a', 1), ('b', {'Version': '9'})])",
-		`defaultdict(<class 'int'>, {'a': 1})`:                         "defaultdict(<class 'int'>, {'a': 1})",
-		`array([1., 2.], dtype=float32)`:                               "array([1., 2.], dtype=float32)",
-		`Point { x: 1, y: [2] }`:                                       "Point { x: 1, y: [2] }",
-		`Map(1) { 'a' => 1 }`:                                          "Map(1) { 'a' => 1 }",
-		`2022-05-27 05:10:00`:                                          "2022-05-27 05:10:00", `05:10`: "05:10", `2022-05-27T05:10:00.000Z`: "2022-05-27T05:10:00.000Z", `0:05:00.25`: "0:05:00.25",
-		`https://x:8080/y?a=b&c=d#e`: "https://x:8080/y?a=b&c=d#e", `http://x/{id}/[y]`: "http://x/{id}/[y]", `C:\new\x`: `C:\new\x`, `::1`: "::1",
-		`<NA>`: "–", `<na>`: "–", `NaT`: "–", `nil`: "–", `(null)`: "–", `NULL`: "–", `NaN`: "–", `N/A`: "–", `'nan'`: "nan", `"<NA>"`: "<NA>",
-		`<Color.RED: 1>`: "<Color.RED: 1>", `<Color.RED: 'a>b, c'>`: "<Color.RED: 'a>b, c'>", `<function <lambda> at 0x7f>`: "<function <lambda> at 0x7f>",
-		`<QuerySet [<A: a>, <B: b>]>`: "<QuerySet [<A: a>, <B: b>]>", `<object a->b, c=>d>`: "<object a->b, c=>d>", `<5`: "<5", `<a`: "<a", `a<b`: "a<b",
-		`1_000`: "1_000", `-Infinity`: "-Infinity", `1e-5`: "1e-5", `0x1F`: "0x1F", `1.22.03`: "1.22.03", `...`: "...", `True`: "True", `123n`: "123n",
-		`Windows 10 (x64, SP1)`: "Windows 10 (x64, SP1)", `(c) 2022 X`: "(c) 2022 X", `sad :-(`: "sad :-(", `a) b`: "a) b", `f(x`: "f(x",
+		`Decimal('1.10')`: "1.10", `Decimal( "1.10" )`: "1.10", `decimal.Decimal(u'1.10')`: "1.10",
+		`Decimal('NaN')`: "–", `np.float64(nan)`: "–",
+		`UUID('5e55-1')`: "5e55-1", `new Date('2022-05-27')`: "2022-05-27", `PosixPath('/a/b')`: "/a/b",
+		`Path(r'C:\new')`: `C:\new`, `X('a', )`: "X('a', )",
+		`X('O\'Brien')`: "O'Brien", `X("a)b")`: "a)b", `X('a', 'b')`: "X('a', 'b')", `X(name='a')`: "X(name='a')",
+		`X(Y('a'))`: "X(Y('a'))", `X()`: "X()",
+		`datetime.datetime(2022, 5, 27, 5, 0)`: "datetime.datetime(2022, 5, 27, 5, 0)",
+		`datetime.datetime(2022, 5, 27, tzinfo=datetime.timezone.utc)`: "datetime.datetime(2022, 5, 27, " +
+			"tzinfo=datetime.timezone.utc)",
+		`datetime.datetime(2022, 5, 27, tzinfo=<UTC>)`: "datetime.datetime(2022, 5, 27, tzinfo=<UTC>)",
+		`frozenset({'a', ')'})`:                        "frozenset({'a', ')'})",
+		`OrderedDict([('a', 1), ('b', {'Version': '9'})])`: "OrderedDict(" +
+			"[('a', 1), ('b', {'Version': '9'})])",
+		`defaultdict(<class 'int'>, {'a': 1})`: "defaultdict(<class 'int'>, {'a': 1})",
+		`array([1., 2.], dtype=float32)`:       "array([1., 2.], dtype=float32)",
+		`Point { x: 1, y: [2] }`:               "Point { x: 1, y: [2] }",
+		`Map(1) { 'a' => 1 }`:                  "Map(1) { 'a' => 1 }",
+		`2022-05-27 05:10:00`:                  "2022-05-27 05:10:00", `05:10`: "05:10",
+		`2022-05-27T05:10:00.000Z`: "2022-05-27T05:10:00.000Z", `0:05:00.25`: "0:05:00.25",
+		`https://x:8080/y?a=b&c=d#e`: "https://x:8080/y?a=b&c=d#e", `http://x/{id}/[y]`: "http://x/{id}/[y]",
+		`C:\new\x`: `C:\new\x`, `::1`: "::1",
+		`<NA>`: "–", `<na>`: "–", `NaT`: "–", `nil`: "–", `(null)`: "–", `NULL`: "–", `NaN`: "–", `N/A`: "–",
+		`'nan'`: "nan", `"<NA>"`: "<NA>",
+		`<Color.RED: 1>`: "<Color.RED: 1>", `<Color.RED: 'a>b, c'>`: "<Color.RED: 'a>b, c'>",
+		`<function <lambda> at 0x7f>`: "<function <lambda> at 0x7f>",
+		`<QuerySet [<A: a>, <B: b>]>`: "<QuerySet [<A: a>, <B: b>]>", `<object a->b, c=>d>`: "<object a->b, c=>d>",
+		`<5`: "<5", `<a`: "<a", `a<b`: "a<b",
+		`1_000`: "1_000", `-Infinity`: "-Infinity", `1e-5`: "1e-5", `0x1F`: "0x1F", `1.22.03`: "1.22.03",
+		`...`: "...", `True`: "True", `123n`: "123n",
+		`Windows 10 (x64, SP1)`: "Windows 10 (x64, SP1)", `(c) 2022 X`: "(c) 2022 X", `sad :-(`: "sad :-(",
+		`a) b`: "a) b", `f(x`: "f(x",
 		`[Function: x]`: "–", `[05:10, <A: 1>, (1, 2), u'x', f('y')]`: "–",
 	} {
 		for _, body := range []string{
-			"{'Name': 'x', 'Other': %s, 'Version': '1', 'UserId': 'u'}", "{'Other': [%s, {1: %[1]s}], 'UserId': 'u', 'Version': '1', 'Name': 'x'}",
-			"{u'Name': 'x', 'Version': '1', 'UserId': 'u', 'OS': %s}", "{'OS': %s , 'Name': 'x', 'UserId': 'u', 'Version': '1',}",
+			"{'Name': 'x', 'Other': %s, 'Version': '1', 'UserId': 'u'}",
+			"{'Other': [%s, {1: %[1]s}], 'UserId': 'u', 'Version': '1', 'Name': 'x'}",
+			"{u'Name': 'x', 'Version': '1', 'UserId': 'u', 'OS': %s}",
+			"{'OS': %s , 'Name': 'x', 'UserId': 'u', 'Version': '1',}",
 		} {
 			var e Event
 			line := examplePrefix + fmt.Sprintf(body, value)
@@ -216,7 +233,8 @@ func TestLooseAgreesWithPlain(t *testing.T) {
 	p := exampleParser(t)
 	bodies := [][]byte{
 		[]byte(
-			`{'Name': 'SoftwareVersion', 'Version': 1.22.03, "OS": [1, {'a': 'b\'c'}, []], 'UserId': None, 'PlayerId': nan, }`),
+			`{'Name': 'SoftwareVersion', 'Version': 1.22.03, "OS": [1, {'a': 'b\'c'}, []], ` +
+				`'UserId': None, 'PlayerId': nan, }`),
 		[]byte(`{Name: Login, "UserId":"\u00e9", Deep: {a: {}, b: [x y, "z"]},OS:Windows 7,Model:'',Version:''}`),
 	}
 	rapid.Check(t, func(t *rapid.T) {

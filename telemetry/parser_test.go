@@ -45,8 +45,11 @@ func TestTransactionNumber(t *testing.T) {
 	for text, want := range map[string]int64{
 		"0": 0, "20": 20, "020": 20, "-5": -5, "9223372036854775806": math.MaxInt64 -
 			1, "9223372036854775807": math.MaxInt64,
-		"9223372036854775808": math.MaxInt64, "99999999999999999999": math.MaxInt64, "-9223372036854775807": -math.MaxInt64,
-		"": math.MaxInt64, "-": math.MaxInt64, "+5": math.MaxInt64, "2.0": math.MaxInt64, "1e3": math.MaxInt64, "x": math.MaxInt64, "٣": math.MaxInt64,
+		"9223372036854775808": math.MaxInt64, "99999999999999999999": math.MaxInt64,
+		"-9223372036854775807": -math.MaxInt64,
+		"":                     math.MaxInt64, "-": math.MaxInt64, "+5": math.MaxInt64, "2.0": math.MaxInt64,
+		"1e3": math.MaxInt64,
+		"x":   math.MaxInt64, "٣": math.MaxInt64,
 	} {
 		if got := transactionNumber([]byte(text)); got != want {
 			t.Errorf("%q: %d, not %d", text, got, want)
@@ -219,11 +222,13 @@ func TestParseDoesNotAllocate(t *testing.T) {
 	for _, line := range []string{
 		examplePrefix + `{'Name': 'SoftwareVersion', 'Version': 1.22.03, 'Device': 'Gameboy', 'UserId': None}`,
 		examplePrefix +
-			`{"Name": "Issue", "Message": "can't \"open\" \ud83d\ude00", "N\u0061me": "Crash", "Deep": [{"a": [1, 2]}]}`,
+			`{"Name": "Issue", "Message": "can't \"open\" \ud83d\ude00", ` +
+			`"N\u0061me": "Crash", "Deep": [{"a": [1, 2]}]}`,
 		"Telemetry 2021-12-24T11:31:19.459+0000 ClientApp S1 20 {Name: Login, UserId: Zoë}",
 		"Telemetry 2021-12-24T11:31Z ClientApp null 20 {Name: Login, UserId: Zoë}",
 		examplePrefix +
-			`{u'Name': b'SoftwareVersion', 'Version': Decimal('1.10'), 'a': (1, {2: [3]}), 'b': {'c', <X.y: 1>}, {(1,): 2}: nan, 'UserId': 'n\x75ll'}`,
+			`{u'Name': b'SoftwareVersion', 'Version': Decimal('1.10'), 'a': (1, {2: [3]}), ` +
+			`'b': {'c', <X.y: 1>}, {(1,): 2}: nan, 'UserId': 'n\x75ll'}`,
 		examplePrefix + `"{""Name"": ""Login"", ""UserId"": ""\u00e9""}"`,
 		"Telemetry 2021-12-24T11:31:19.459+0000 ClientApp",
 	} {
@@ -255,13 +260,15 @@ func TestScanAndParseAllocations(t *testing.T) {
 	}
 }
 
+//nolint:cyclop // it asks all that holds of any line
 func FuzzParse(f *testing.F) {
 	for _, body := range []string{
 		`{'Name': 'SoftwareVersion', 'Version': 1.22.03, 'Device': 'Gameboy'}`,
 		`{"Name":"Issue","Message":"\ud83d\ude00\x00\q","UserId":null,"d":{"a":[1,{},[]]},}`,
 		`{Name: Login, PlayerId: "a\"b", UserId: 'c\'d'}`,
 		`{u'Name': rb'Login', 'a': f(1, [2, {'b': (3,)}], ")"), 'c': {1, <A.b: 'c'>}, {'d': 1}: x:y\z, 'e': :-( }`,
-		`"{""Name"": ""Login"", ""UserId"": ""null"", ""PlayerId"": Decimal('NaN')}"`, `b'{"Name": "Login", "OS": "\xc3"}'`,
+		`"{""Name"": ""Login"", ""UserId"": ""null"", ""PlayerId"": Decimal('NaN')}"`,
+		`b'{"Name": "Login", "OS": "\xc3"}'`,
 	} {
 		f.Add([]byte(examplePrefix + body))
 	}

@@ -20,7 +20,8 @@ import (
 	"github.com/versionlake/versionlake/process"
 )
 
-// startTimeout is generous: most are up in a second or two, Trino in a dozen, but other tests may keep the machine busy.
+// startTimeout is generous: most are up in a second or two, Trino in a dozen, but other tests may keep the machine
+// busy.
 const startTimeout = 10 * time.Minute
 
 // guarded is a server that runs, and ends with the test process, however that ends (on Unix).

@@ -41,7 +41,8 @@ func (t *truth) activeInstallations() (a answer) {
 }
 
 func (t *truth) activeVersions() (a answer) {
-	users, week, today, sessions, ofService := distinct[release]{}, distinct[release]{}, distinct[release]{}, distinct[release]{}, distinct[string]{}
+	users, week, today, sessions := distinct[release]{}, distinct[release]{}, distinct[release]{}, distinct[release]{}
+	ofService := distinct[string]{}
 	installations, all := map[release]int{}, map[release]bool{}
 	for _, s := range t.active(true) {
 		r := s.release()
@@ -283,7 +284,8 @@ func (t *truth) experimentVariants() (a answer) {
 
 func (t *truth) installationSources() (a answer) {
 	type origin struct{ service, source, campaign string }
-	installs, users, ofService, active := map[origin][]fact{}, distinct[origin]{}, distinct[string]{}, distinct[origin]{}
+	installs, ofService := map[origin][]fact{}, distinct[string]{}
+	users, active := distinct[origin]{}, distinct[origin]{}
 	for _, f := range t.of(telemetry.KindInstall) {
 		from := origin{f.Service, orNull(f.Source, f.Source != ""), orNull(f.Campaign, f.Campaign != "")}
 		installs[from] = append(installs[from], f)

@@ -185,7 +185,8 @@ func (w *world) testAgreement(t *testing.T) {
 		w.compare(t, w.usersAt(t, version), append(asked[:100:100], ask(random, users, 100)...), fmt.Sprintf(`(
 			SELECT u.user_id, h.*, coalesce(h.valid_to, TIMESTAMP '9999-12-31 00:00:00 UTC') AS valid_until
 			FROM gold.users FOR VERSION AS OF '%s' AS u
-			CROSS JOIN UNNEST(u.history) AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade))`, tag))
+			CROSS JOIN UNNEST(u.history) AS h
+				(service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade))`, tag))
 	}
 }
 

@@ -56,7 +56,8 @@ var questions = []question{
 	{view: "event_trend", answer: (*truth).eventTrend, mutant: [2]string{"sum(events)", "count(*)"}},
 	{view: "version_correlations", answer: (*truth).versionCorrelations,
 		mutant: [2]string{"count_if(event_name = 'Issue')", "count(*)"},
-		query: `SELECT service, sessions, round(rank_and_features, 9), round(rank_and_issues, 9), sessions_ended, round(rank_and_seconds, 9)
+		query: `SELECT service, sessions, round(rank_and_features, 9), round(rank_and_issues, 9), sessions_ended,
+				round(rank_and_seconds, 9)
 			FROM version_correlations`},
 }
 

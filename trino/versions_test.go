@@ -58,7 +58,8 @@ func TestVersionsInSQL(t *testing.T) {
 		{"build 9", "1", "0", "0", "1", "1", "0", "0", "1"}, {"build 10", "0", "1", "0", "0", "0", "0", "1", "0"},
 		{"3f2a1bc", "0", "0", "0", "1", "0", "0", "1", "0"}, {"unknown", "0", "0", "0", "1", "0", "0", "0", "1"},
 	}, w.rows(t,
-		`SELECT t.version, new_installations, upgrades_in, downgrades_in, other_moves_in, upgrades_out, downgrades_out, other_moves_out, installed
+		`SELECT t.version, new_installations, upgrades_in, downgrades_in, other_moves_in,
+			upgrades_out, downgrades_out, other_moves_out, installed
 		FROM version_trend AS t JOIN versions AS v ON v.version = t.version ORDER BY v.sort_key`))
 	// Now: p1 runs 1.9, p2 unknown, p3 1.10, p4 2.0-rc1, p5 build 9.
 	require.Equal(t, [][]string{

@@ -69,6 +69,8 @@ func reconcileRange(t *testing.T, l *local, from, to telemetry.Hour,
 
 // TestTenOfADaysHoursGone: reconcile, its schedules, the hourly one and reprocess of every layer leave gold as it
 // was, and say what is gone; told to, they take it out.
+//
+//nolint:funlen // one lake goes through every way to do hours again
 func TestTenOfADaysHoursGone(t *testing.T) {
 	l := startLocal(t)
 	l.work(t)

@@ -53,8 +53,9 @@ func EnsureSchedules(ctx context.Context, c client.Client, o ScheduleOptions) er
 	}
 	// One that was missed is made up for, but no day's twice: the next does all that is left to do.
 	if err := ensure(ctx, c, client.ScheduleOptions{
-		ID: MaintainScheduleID, Spec: spec, Action: action, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: 20 * time.Hour,
-		Note: "compacts tables, expires snapshots and tags, removes what nothing names",
+		ID: MaintainScheduleID, Spec: spec, Action: action, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
+		CatchupWindow: 20 * time.Hour,
+		Note:          "compacts tables, expires snapshots and tags, removes what nothing names",
 	}); err != nil {
 		return err
 	}

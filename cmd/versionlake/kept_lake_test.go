@@ -40,7 +40,7 @@ func TestKeptLake(t *testing.T) {
 	require.Greater(t, len(answers), 50)
 	ask := func(a keptAnswer) {
 		t.Helper()
-		_, said, _ := run(t, append(strings.Fields(a.command), "--dir", filepath.Join(dir, "lake"))...)
+		_, said, _ := execute(t, append(strings.Fields(a.command), "--dir", filepath.Join(dir, "lake"))...)
 		require.Equal(t, a.said, said, a.command)
 	}
 	for _, answer := range answers {

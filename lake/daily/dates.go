@@ -88,24 +88,21 @@ func addBeside(ctx context.Context, l *lake.Lake, s dailySource, bases map[lake.
 			}
 			if err := reader.Rows(ctx, slices.Concat(changes.Added, changes.Removed), keyTimeSchema,
 				func(row parquet.Row) error {
-					changed, noted := sessions.SessionRow{Key: row[0].Int64(), Time: row[1].Int64()}, false
-					for date := lake.DateOf(changed.Time - lake.Reaches[i]); date <= lake.DateOf(changed.Time+
-						lake.Reaches[i]); date++ {
-						if date >= s.frozen && !dates.dates[date] {
-							if !noted {
-								sessions.NoteSession(sessionKeys, &changed)
-								noted = true
-							}
-							_ = maybe.With(func(found *map[int32]bool) error { // never fails
-								if *found == nil {
-									*found = map[int32]bool{}
-								}
-								(*found)[date] = true
-								return nil
-							})
-						}
+					changed := sessions.SessionRow{Key: row[0].Int64(), Time: row[1].Int64()}
+					beside := dates.beside(changed.Time, lake.Reaches[i])
+					if len(beside) == 0 {
+						return nil
 					}
-					return nil
+					sessions.NoteSession(sessionKeys, &changed)
+					return maybe.With(func(found *map[int32]bool) error {
+						if *found == nil {
+							*found = map[int32]bool{}
+						}
+						for _, date := range beside {
+							(*found)[date] = true
+						}
+						return nil
+					})
 				}); err != nil {
 				return err
 			}
@@ -221,4 +218,14 @@ func (s *dateSet) add(dates map[int32]bool, rows int64) {
 	}
 	s.rows += rows
 	s.progress(s.rows)
+}
+
+// beside are the dates within reach of a time that are not in the set, and may be. Nobody may add to the set meanwhile.
+func (s *dateSet) beside(time, reach int64) (dates []int32) {
+	for date := lake.DateOf(time - reach); date <= lake.DateOf(time+reach); date++ {
+		if date >= s.first && !s.dates[date] {
+			dates = append(dates, date)
+		}
+	}
+	return dates
 }

@@ -29,7 +29,7 @@ import (
 type dateSums map[int32]uint64
 
 // add takes n moves of one kind, a place in VersionCounts, in.
-func (s dateSums) add(key *DayKey, kind int, n int64, buffer []byte) []byte {
+func (s dateSums) add(key *dayKey, kind int, n int64, buffer []byte) []byte {
 	if n == 0 {
 		return buffer
 	}
@@ -45,9 +45,9 @@ func (s dateSums) add(key *DayKey, kind int, n int64, buffer []byte) []byte {
 func movedDates(ctx context.Context, l *lake.Lake, s dailySource) (map[int32]bool, error) {
 	var mutex sync.Mutex
 	sums := dateSums{}
-	if err := moves(ctx, l, s.users, s.to.Users, func() (func(*DayKey, int) error, func() error) {
+	if err := moves(ctx, l, s.users, s.to.Users, func() (func(*dayKey, int) error, func() error) {
 		mine, buffer := dateSums{}, []byte(nil)
-		return func(key *DayKey, kind int) error {
+		return func(key *dayKey, kind int) error {
 				buffer = mine.add(key, kind, 1, buffer)
 				return nil
 			}, func() error {
@@ -70,7 +70,7 @@ func movedDates(ctx context.Context, l *lake.Lake, s dailySource) (map[int32]boo
 	for _, file := range files {
 		if err := lake.ScanRows(ctx, l, file, func(rows []lake.VersionDailyRow) error {
 			for i := range rows {
-				key, counts := VersionPart(&rows[i])
+				key, counts := versionPart(&rows[i])
 				for kind := lake.FirstMove; kind < lake.VersionCounts; kind++ {
 					buffer = sums.add(&key, kind, -counts[kind], buffer)
 				}
@@ -103,7 +103,7 @@ var movesSchema = parquet.SchemaOf(struct {
 // version. Several files are read at once: worker makes, for each, what takes the moves, and what is called at its
 // end. A key lives until each returns.
 func moves(ctx context.Context, l *lake.Lake, users *table.Table, snapshot int64,
-	worker func() (each func(key *DayKey, kind int) error, end func() error)) error {
+	worker func() (each func(key *dayKey, kind int) error, end func() error)) error {
 	if snapshot == 0 {
 		return nil
 	}
@@ -116,7 +116,7 @@ func moves(ctx context.Context, l *lake.Lake, users *table.Table, snapshot int64
 	for _, file := range files {
 		work.Go(func() error {
 			each, end := worker()
-			if err := MovesOf(ctx, l, file, each); err != nil {
+			if err := movesOf(ctx, l, file, each); err != nil {
 				return fmt.Errorf("read %s: %w", file.FilePath(), err)
 			}
 			return end()
@@ -125,7 +125,7 @@ func moves(ctx context.Context, l *lake.Lake, users *table.Table, snapshot int64
 	return work.Wait()
 }
 
-func MovesOf(ctx context.Context, l *lake.Lake, file iceberg.DataFile, each func(*DayKey, int) error) (err error) {
+func movesOf(ctx context.Context, l *lake.Lake, file iceberg.DataFile, each func(*dayKey, int) error) (err error) {
 	parsed, closeFile, err := l.OpenParquet(file)
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ type mover struct {
 	versions map[[2]string]string // the last one of an installation, by service and device
 }
 
-func (m *mover) row(row parquet.Row, each func(*DayKey, int) error) error {
+func (m *mover) row(row parquet.Row, each func(*dayKey, int) error) error {
 	const columns = 4
 	n := (len(row) - 1) / columns
 	if len(row) != 1+columns*n {
@@ -175,7 +175,7 @@ func (m *mover) row(row parquet.Row, each func(*DayKey, int) error) error {
 	clear(m.versions)
 	for i := range n {
 		text := func(column int) string { return objects.UnsafeString(row[1+column*n+i].ByteArray()) }
-		key := DayKey{Service: text(0), device: text(1), Version: text(2), date: lake.DateOf(row[1+3*n+i].Int64())}
+		key := dayKey{Service: text(0), device: text(1), Version: text(2), date: lake.DateOf(row[1+3*n+i].Int64())}
 		installation := [2]string{key.Service, key.device}
 		before, known := m.versions[installation]
 		m.versions[installation] = key.Version

@@ -11,35 +11,34 @@ import (
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
-// DayKey is what is counted: a row of gold.event_daily, or, without an event, one of gold.version_daily.
-type DayKey struct {
+// dayKey is what is counted: a row of gold.event_daily, or, without an event, one of gold.version_daily.
+type dayKey struct {
 	date                     int32
 	Service, Version, device string
 	event, name, detail      string
 }
 
-func (k *DayKey) compare(other *DayKey) int {
+func (k *dayKey) compare(other *dayKey) int {
 	return cmp.Or(cmp.Compare(k.date, other.date), strings.Compare(k.Service, other.Service),
-		strings.Compare(k.Version, other.Version),
-		strings.Compare(k.device, other.device), strings.Compare(k.event, other.event),
-		strings.Compare(k.name, other.name),
+		strings.Compare(k.Version, other.Version), strings.Compare(k.device, other.device),
+		strings.Compare(k.event, other.event), strings.Compare(k.name, other.name),
 		strings.Compare(k.detail, other.detail))
 }
 
 // ofVersion is the key of the row of gold.version_daily that an event counts in.
-func (k DayKey) ofVersion() DayKey {
+func (k dayKey) ofVersion() dayKey {
 	k.event, k.name, k.detail = "", "", ""
 	return k
 }
 
-func (k DayKey) clone() DayKey {
+func (k dayKey) clone() dayKey {
 	for _, text := range [...]*string{&k.Service, &k.Version, &k.device, &k.event, &k.name, &k.detail} {
 		*text = strings.Clone(*text)
 	}
 	return k
 }
 
-func (k *DayKey) append(buffer []byte) []byte {
+func (k *dayKey) append(buffer []byte) []byte {
 	buffer = binary.AppendVarint(buffer, int64(k.date))
 	for _, text := range [...]string{k.Service, k.Version, k.device, k.event, k.name, k.detail} {
 		buffer = objects.AppendText(buffer, text)
@@ -47,9 +46,9 @@ func (k *DayKey) append(buffer []byte) []byte {
 	return buffer
 }
 
-func (k *DayKey) hash() uint64 { return xxhash.Sum64(k.append(nil)) }
+func (k *dayKey) hash() uint64 { return xxhash.Sum64(k.append(nil)) }
 
-func decodeDayKey(d *objects.Decoder) (k DayKey) {
+func decodeDayKey(d *objects.Decoder) (k dayKey) {
 	k.date = int32(d.Varint())
 	for _, text := range [...]*string{&k.Service, &k.Version, &k.device, &k.event, &k.name, &k.detail} {
 		*text = d.Text()
@@ -65,7 +64,7 @@ const (
 	eventCounts
 )
 
-// decodeDayCounts are the counts of a row of either table.
+// dayCounts are the counts of a row of either table.
 type dayCounts [lake.VersionCounts]int64
 
 func (c *dayCounts) add(other *dayCounts) {
@@ -100,14 +99,14 @@ func decodeDayCounts(d *objects.Decoder) (c dayCounts) {
 	return c
 }
 
-func VersionPart(r *lake.VersionDailyRow) (key DayKey, counts dayCounts) {
+func versionPart(r *lake.VersionDailyRow) (key dayKey, counts dayCounts) {
 	for i, column := range r.Counts() {
 		counts[i] = *column
 	}
-	return DayKey{date: r.Date, Service: r.Service, Version: r.Version, device: r.Device}, counts
+	return dayKey{date: r.Date, Service: r.Service, Version: r.Version, device: r.Device}, counts
 }
 
-func versionDaily(key *DayKey, counts *dayCounts) lake.VersionDailyRow {
+func versionDaily(key *dayKey, counts *dayCounts) lake.VersionDailyRow {
 	row := lake.VersionDailyRow{Date: key.date, Service: key.Service, Version: key.Version, Device: key.device}
 	for i, column := range row.Counts() {
 		*column = counts[i]
@@ -115,15 +114,15 @@ func versionDaily(key *DayKey, counts *dayCounts) lake.VersionDailyRow {
 	return row
 }
 
-func eventPart(r *lake.EventDailyRow) (key DayKey, counts dayCounts) {
+func eventPart(r *lake.EventDailyRow) (key dayKey, counts dayCounts) {
 	counts[countEvents], counts[countUsers], counts[countSessions] = r.Events, r.Users, r.Sessions
-	return DayKey{
+	return dayKey{
 		date: r.Date, Service: r.Service, Version: r.Version, device: r.Device, event: r.EventName, name: r.Name,
 		detail: r.Detail,
 	}, counts
 }
 
-func eventDaily(key *DayKey, counts *dayCounts) lake.EventDailyRow {
+func eventDaily(key *dayKey, counts *dayCounts) lake.EventDailyRow {
 	return lake.EventDailyRow{
 		Date: key.date, Service: key.Service, Version: key.Version, Device: key.device, EventName: key.event,
 		Name: key.name, Detail: key.detail,
@@ -133,18 +132,18 @@ func eventDaily(key *DayKey, counts *dayCounts) lake.EventDailyRow {
 
 // tally sums counts by key, and hands them on before there are too many: what it is given need not outlive the call.
 type tally struct {
-	sums map[DayKey]*dayCounts
-	emit func(*DayKey, *dayCounts) error
+	sums map[dayKey]*dayCounts
+	emit func(*dayKey, *dayCounts) error
 }
 
 // Keys that a tally holds, some 400 bytes each.
 const tallyKeys = 1 << 15
 
-func newTally(emit func(*DayKey, *dayCounts) error) *tally {
-	return &tally{sums: map[DayKey]*dayCounts{}, emit: emit}
+func newTally(emit func(*dayKey, *dayCounts) error) *tally {
+	return &tally{sums: map[dayKey]*dayCounts{}, emit: emit}
 }
 
-func (t *tally) add(key *DayKey, place int, n int64) error {
+func (t *tally) add(key *dayKey, place int, n int64) error {
 	counts := t.sums[*key]
 	if counts == nil {
 		if len(t.sums) >= tallyKeys {

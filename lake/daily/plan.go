@@ -24,7 +24,7 @@ type Plan struct {
 	HalfCommitted []string `json:"half_committed,omitempty"`
 }
 
-// StagedDaily is what lies at a Plan's Ref.
+// stagedDaily is what lies at a Plan's Ref.
 type stagedDaily struct {
 	Round string           `json:"round"`
 	Heads map[string]int64 `json:"heads"` // of the tables that are replaced, by name; 0: none
@@ -93,8 +93,8 @@ func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(re
 	plan = Plan{Ref: dailyFolder(l, round) + "/plan.json", Dates: len(staged.Dates),
 		HalfCommitted: source.halfCommitted}
 	if len(staged.Dates) > 0 {
-		plan.First, plan.Last = lake.FormatDate(staged.Dates[0].Date), lake.FormatDate(staged.Dates[len(staged.Dates)-
-			1].Date)
+		plan.First = lake.FormatDate(staged.Dates[0].Date)
+		plan.Last = lake.FormatDate(staged.Dates[len(staged.Dates)-1].Date)
 	}
 	if plan.Groups, err = source.groups(ctx, &staged); err != nil {
 		return Plan{}, err

@@ -79,7 +79,7 @@ func addDaily(sums map[[3]string]*Version, row *lake.VersionDailyRow) {
 	sum.UpgradesOut += row.UpgradesOut
 	sum.DowngradesIn += row.DowngradesIn
 	sum.DowngradesOut += row.DowngradesOut
-	_, counts := VersionPart(row)
+	_, counts := versionPart(row)
 	sum.OtherMovesIn += counts[lake.CountOtherMovesIn]
 	sum.OtherMovesOut += counts[lake.CountOtherMovesOut]
 	sum.Sessions += row.Sessions

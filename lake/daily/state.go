@@ -25,7 +25,8 @@ func Behind(ctx context.Context, l *lake.Lake) (bool, error) {
 	}
 	state, _ := lake.DailyStateOf(daily)
 	for definition, reached := range map[*lake.TableDefinition]int64{
-		&lake.SilverEvents: state.Events, &lake.SilverSightings: state.Sightings, &lake.SilverBindings: state.Bindings, &lake.GoldUsers: state.Users,
+		&lake.SilverEvents: state.Events, &lake.SilverSightings: state.Sightings,
+		&lake.SilverBindings: state.Bindings, &lake.GoldUsers: state.Users,
 	} {
 		loaded, err := l.Load(ctx, *definition)
 		if err != nil {

@@ -78,7 +78,7 @@ func (c *dayCounting) section(date int32) int {
 	return c.place[lake.MonthOf(date)] + int(date-first)
 }
 
-func (c *dayCounting) add(key *DayKey, counts *dayCounts) error {
+func (c *dayCounting) add(key *dayKey, counts *dayCounts) error {
 	return c.parts.Add(c.section(key.date), func(buffer []byte) []byte { return counts.append(key.append(buffer)) })
 }
 
@@ -88,7 +88,7 @@ func (c *dayCounting) counted(date int32) bool { return c.dates[date].Events }
 // keep takes over what has not changed.
 func (c *dayCounting) keep(ctx context.Context) error {
 	if err := keepRows(ctx, c, lake.GoldVersionDaily, func(row *lake.VersionDailyRow) error {
-		key, counts := VersionPart(row)
+		key, counts := versionPart(row)
 		if date := c.dates[key.date]; date.Events {
 			clear(counts[:lake.FirstMove])
 			if date.Moves {
@@ -154,9 +154,9 @@ func (c *dayCounting) moves(ctx context.Context) error {
 	if c.staged.State.Users != 0 && users.SnapshotByID(c.staged.State.Users) == nil {
 		return fmt.Errorf("%w: snapshot %d of gold.users was expired", lake.ErrConflict, c.staged.State.Users)
 	}
-	return moves(ctx, c.lake, users, c.staged.State.Users, func() (func(*DayKey, int) error, func() error) {
+	return moves(ctx, c.lake, users, c.staged.State.Users, func() (func(*dayKey, int) error, func() error) {
 		tally := newTally(c.add)
-		return func(key *DayKey, kind int) error {
+		return func(key *dayKey, kind int) error {
 			if !c.dates[key.date].Moves {
 				return nil
 			}
@@ -293,8 +293,8 @@ func (c *dayCounting) writeDate(ctx context.Context, parts objects.Shuffles, sec
 const maxSumPieces = 4096
 
 // sumParts sums the counts of a date by key. Keys alias data.
-func sumParts(data []byte) (map[DayKey]*dayCounts, error) {
-	sums := map[DayKey]*dayCounts{}
+func sumParts(data []byte) (map[dayKey]*dayCounts, error) {
+	sums := map[dayKey]*dayCounts{}
 	d := objects.Decoder{Data: data}
 	for len(d.Data) > 0 {
 		key, counts := decodeDayKey(&d), decodeDayCounts(&d)
@@ -311,9 +311,9 @@ func sumParts(data []byte) (map[DayKey]*dayCounts, error) {
 }
 
 // writeSums writes rows in the order of their keys. A row of noughts alone says nothing, and is none.
-func writeSums(sums map[DayKey]*dayCounts, versions *lake.DataWriter[lake.VersionDailyRow],
+func writeSums(sums map[dayKey]*dayCounts, versions *lake.DataWriter[lake.VersionDailyRow],
 	events *lake.DataWriter[lake.EventDailyRow]) error {
-	keys := slices.SortedFunc(maps.Keys(sums), func(a, b DayKey) int { return a.compare(&b) })
+	keys := slices.SortedFunc(maps.Keys(sums), func(a, b dayKey) int { return a.compare(&b) })
 	var versionRows []lake.VersionDailyRow
 	var eventRows []lake.EventDailyRow
 	for i := range keys {

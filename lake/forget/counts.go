@@ -13,7 +13,9 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -22,10 +24,14 @@ import (
 // what silver has left, and of the hours that lost lines, what is no longer in bronze counts as erased. The daily
 // aggregates count the dates of these anew with their next refresh, as far as they are not frozen.
 func RecountErased(ctx context.Context, l *lake.Lake, erasure string) error {
-	if err := rebuildOthers(ctx, l, erasure); err != nil {
+	who, _, err := readSubject(ctx, l, erasure)
+	if err != nil {
+		return err
+	}
+	if err := gold.RemakeSharers(ctx, l, forgotten.ForgetName(erasure), who.User, who.Sessions); err != nil {
 		return fmt.Errorf("let gold follow: %w", err)
 	}
-	if err := resolveAgain(ctx, l, erasure); err != nil {
+	if err := events.ResolveAgain(ctx, l, forgotten.ForgetName(erasure), who.Sessions); err != nil {
 		return err
 	}
 	if err := eraseVersions(ctx, l, erasure); err != nil {

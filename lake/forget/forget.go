@@ -11,13 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/apache/iceberg-go"
-
+	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/objects"
-	"github.com/versionlake/versionlake/telemetry"
 )
 
 // What an erasure's folder has of its subject: who was to be forgotten, each time that it was asked for; sessions
@@ -33,22 +31,19 @@ type subject struct {
 	Sessions []string `json:"sessions"`
 }
 
-// NamedAs is what telemetry calls a user of gold: history.UserID the other way round.
-func NamedAs(user string) (string, error) {
-	rest, prefixed := strings.CutPrefix(user, "user:")
-	switch {
-	case user == "" || strings.HasPrefix(user, "session:"):
+// nameOf is what events call a user of gold.
+func nameOf(user string) (string, error) {
+	name, ok := history.NameOf(user)
+	if !ok {
 		return "", fmt.Errorf("%w: %q names no user: an anonymous session is forgotten with its user",
 			objects.ErrConfig, user)
-	case prefixed && (strings.HasPrefix(rest, "session:") || strings.HasPrefix(rest, "user:")):
-		return rest, nil
 	}
-	return user, nil
+	return name, nil
 }
 
 // BeginForget remembers a user, by gold's user_id, as forgotten: from now on nothing of the user comes into the lake.
 func BeginForget(ctx context.Context, l *lake.Lake, user string) (erasure string, err error) {
-	name, err := NamedAs(user)
+	name, err := nameOf(user)
 	if err != nil {
 		return "", err
 	}
@@ -95,199 +90,6 @@ func readSubject(ctx context.Context, l *lake.Lake, erasure string) (who subject
 	slices.Sort(who.Sessions)
 	who.Sessions = slices.Compact(who.Sessions)
 	return who, documents, nil
-}
-
-// sessionSearches is how often silver is read again because files go that other erasures or maintenance replaced.
-const sessionSearches = 5
-
-// FindSessions remembers the sessions that any version of silver knows of the user, and who else was named in them.
-func FindSessions(ctx context.Context, l *lake.Lake, erasure string,
-	parsing telemetry.Options) (sessions int64, err error) {
-	who, _, err := readSubject(ctx, l, erasure)
-	if err != nil {
-		return 0, err
-	}
-	parser, err := lake.ParserFor(parsing)
-	if err != nil {
-		return 0, err
-	}
-	facts, err := namings(ctx, l, who, parser)
-	for tries := 1; objects.IsMissing(err) && tries < sessionSearches; tries++ {
-		facts, err = namings(ctx, l, who, parser)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("find the sessions of erasure %s: %w", erasure, err)
-	}
-	// Once more: another run of the erasure may have found them before, and taken them out of silver.
-	if who, _, err = readSubject(ctx, l, erasure); err != nil {
-		return 0, err
-	}
-	for _, f := range facts {
-		if f.Side == forgotten.SideSubject {
-			who.Sessions = append(who.Sessions, f.Session)
-		}
-	}
-	slices.Sort(who.Sessions)
-	who.Sessions = slices.Compact(who.Sessions)
-	// First who is looked for, then that they are known: once silver is written anew it knows them no longer.
-	if err := l.Objects.WriteJSON(forgotten.ForgetFolder(l, erasure)+"/"+subjectName, who); err != nil {
-		return 0, err
-	}
-	return int64(len(who.Sessions)), forgotten.RememberSessions(ctx, l, erasure, facts, false)
-}
-
-// namings reads what the user's sessions say about whose they are, in any version of silver. Sessions that only a
-// run which never ended knew are found in what it left.
-func namings(ctx context.Context, l *lake.Lake, who subject,
-	parser *telemetry.Parser) (facts []forgotten.Named, err error) {
-	sessions := map[string]bool{}
-	for _, session := range who.Sessions {
-		sessions[session] = true
-	}
-	committed, loose, err := filesEver(ctx, l, lake.SilverBindings)
-	if err != nil {
-		return nil, err
-	}
-	note := func(session string, at int64, user string) {
-		if user == who.User && session != "" {
-			sessions[strings.Clone(session)] = true
-			facts = append(facts, forgotten.Named{Session: strings.Clone(session), At: at, Side: forgotten.SideSubject})
-		}
-	}
-	noteBinding := func(row *lake.BindingRow) {
-		if row.Kind == lake.BindingUser {
-			note(row.SessionID, row.Time, row.Value)
-		}
-	}
-	for _, file := range committed {
-		if err := EachRowOf(ctx, l, file, noteBinding); err != nil {
-			return nil, err
-		}
-	}
-	for _, file := range loose {
-		if err := EachRowOf(ctx, l, file, noteBinding); objects.IgnoreMissing(err) != nil {
-			return nil, err
-		}
-	}
-	// A run may have died before it came to silver.
-	_, looseLines, err := filesEver(ctx, l, lake.BronzeEvents)
-	if err != nil {
-		return nil, err
-	}
-	lines := &forgotten.LineFacts{Parser: parser}
-	for _, file := range looseLines {
-		if err := EachRowOf(ctx, l, file, func(row *lake.EventRow) {
-			f := lines.Of(row)
-			note(f.Session, f.Time, f.User)
-		}); objects.IgnoreMissing(err) != nil {
-			return nil, err
-		}
-	}
-	for _, file := range committed {
-		var ours lake.BindingRow // of a line that names the user, the ending is the user's, too
-		if err := EachRowOf(ctx, l, file, func(row *lake.BindingRow) {
-			switch {
-			case row.Kind != lake.BindingUser || !sessions[row.SessionID]:
-			case row.Value == who.User:
-				ours = lake.BindingRow{FileName: strings.Clone(row.FileName), LineNumber: row.LineNumber}
-			case row.Value != "":
-				facts = append(facts, forgotten.Named{Session: strings.Clone(row.SessionID), At: row.Time})
-			case row.LineNumber != ours.LineNumber || row.FileName != ours.FileName:
-				facts = append(facts, forgotten.Named{Session: strings.Clone(row.SessionID), At: row.Time,
-					Side: forgotten.SideNobody})
-			}
-		}); err != nil {
-			return nil, err
-		}
-	}
-	return facts, nil
-}
-
-// filesEver are the data files of a table that any snapshot has, and those in its folder that none has.
-func filesEver(ctx context.Context, l *lake.Lake,
-	definition lake.TableDefinition) (committed, loose []iceberg.DataFile, err error) {
-	// Listed before the table is loaded: what is committed meanwhile is in the table.
-	there := map[string]LooseFile{}
-	if err := l.Objects.Walk(ctx, l.TableFolder(definition)+"/data", func(object string, size int64) error {
-		if strings.HasSuffix(object, ".parquet") {
-			there[object] = LooseFile{Path: object, Size: size}
-		}
-		return nil
-	}); err != nil {
-		return nil, nil, err
-	}
-	loaded, err := l.Load(ctx, definition)
-	if err != nil {
-		return nil, nil, err
-	}
-	if loaded.CurrentSnapshot() != nil {
-		history, err := ReadHistory(ctx, l, loaded)
-		if err != nil {
-			return nil, nil, err
-		}
-		for path, file := range history.Live {
-			committed = append(committed, file)
-			delete(there, path)
-		}
-	}
-	for _, file := range there {
-		loose = append(loose, file)
-	}
-	return committed, loose, nil
-}
-
-func EachRowOf[T any](ctx context.Context, l *lake.Lake, file iceberg.DataFile, each func(*T)) error {
-	return lake.ScanRows(ctx, l, file, func(rows []T) error {
-		for i := range rows {
-			each(&rows[i])
-		}
-		return nil
-	})
-}
-
-// touched is what has to follow once rows of a table are gone: the counts of hours, and of dates.
-type touched struct {
-	Hours []telemetry.Hour `json:"hours"`
-	Dates []int32          `json:"dates"` // in days since 1970
-}
-
-func touchedRef(l *lake.Lake, erasure, table string) string {
-	return forgotten.ForgetFolder(l, erasure) + "/touched-" + table + ".json"
-}
-
-// noteTouched keeps what a table's rewriting touches, before it does.
-func noteTouched(l *lake.Lake, erasure, table string, hours map[telemetry.Hour]bool, dates map[int32]bool) error {
-	var before touched
-	if err := l.Objects.ReadJSON(touchedRef(l, erasure, table), &before); err != nil && !objects.IsMissing(err) {
-		return err
-	}
-	for _, hour := range before.Hours {
-		hours[hour] = true
-	}
-	for _, date := range before.Dates {
-		dates[date] = true
-	}
-	return l.Objects.WriteJSON(touchedRef(l, erasure, table),
-		touched{slices.Sorted(maps.Keys(hours)), slices.Sorted(maps.Keys(dates))})
-}
-
-// findTouched is what all tables noted.
-func findTouched(l *lake.Lake, erasure string) (hours map[telemetry.Hour]bool, dates map[int32]bool, err error) {
-	hours, dates = map[telemetry.Hour]bool{}, map[int32]bool{}
-	for _, definition := range lake.UserTables {
-		var each touched
-		if err := l.Objects.ReadJSON(touchedRef(l, erasure, definition.Name), &each); err != nil &&
-			!objects.IsMissing(err) {
-			return nil, nil, err
-		}
-		for _, hour := range each.Hours {
-			hours[hour] = true
-		}
-		for _, date := range each.Dates {
-			dates[date] = true
-		}
-	}
-	return hours, dates, nil
 }
 
 // SweepForgotten removes what runs of hours and rounds of gold staged before the erasure: they find it gone, and
@@ -389,13 +191,6 @@ func EndedErasure(ctx context.Context, l *lake.Lake, id string) (forgotten.Erasu
 		return erasure, fmt.Errorf("%w: %s", lake.ErrNotForgetting, id)
 	}
 	return erasure, l.Objects.Remove(ctx, touchedRefs(l, id))
-}
-
-func touchedRefs(l *lake.Lake, erasure string) (refs []string) {
-	for _, definition := range append([]lake.TableDefinition{lake.GoldVersions}, lake.UserTables...) {
-		refs = append(refs, touchedRef(l, erasure, definition.Name))
-	}
-	return refs
 }
 
 // erasure reads one erasure.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -28,6 +29,8 @@ import (
 
 // TestForgetKilledAnywhere kills the process of an erasure at calls all over it, each time on the same lake.
 // Another process then finishes it, and it ends as one that was left alone.
+//
+//nolint:funlen // a story that is told step by step reads best in one piece
 func TestForgetKilledAnywhere(t *testing.T) {
 	if testing.Short() {
 		t.Skip("forgets many times")
@@ -110,6 +113,8 @@ func TestForgetKilledAnywhere(t *testing.T) {
 
 // TestForgetBesideOthers: hours are ingested, gold follows, and the lake is maintained by other processes while
 // users are forgotten.
+//
+//nolint:cyclop // a story that is told step by step reads best in one piece
 func TestForgetBesideOthers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -120,43 +125,37 @@ func TestForgetBesideOthers(t *testing.T) {
 		laketest.Event("27T09:03", "s2", "Crash", "Message", "where is "+laketest.Gone, "UserId", "p2"))
 	in.Put("27T10/a.tsv", laketest.Login("27T10:00", lateSession, laketest.Gone),
 		laketest.Sighting("27T10:01", lateSession, "1.2"), laketest.Sighting("27T10:02", "s1", "1.3", "UserId", "p1"))
-	ctx, stop := context.WithCancel(t.Context())
+	running, stop := context.WithCancel(t.Context())
 	defer stop()
-	var others errgroup.Group
+	others, ctx := errgroup.WithContext(running) // ends with the first that fails, too
 	ingesting, maintaining := in.Reopen(), in.Reopen()
 	late := make(chan string, 1000)
-	rounds := 0
+	var ingested atomic.Int64
 	others.Go(func() error {
 		for n := 0; ctx.Err() == nil; n++ {
 			if err := ingestMeanwhile(ingesting, hour+telemetry.Hour(n%6), late); err != nil {
-				return err
+				return fmt.Errorf("after %d hours: %w", n, err)
 			}
-			rounds++
+			ingested.Add(1)
 		}
 		return nil
 	})
-	others.Go(func() error {
-		for ctx.Err() == nil {
-			// The grace keeps what is staged, as it does in earnest.
-			if _, err := upkeep.All(t.Context(), maintaining.Lake, maintain.Upkeep{Grace: 1 << 40}); err !=
-				nil && !objects.IsMissing(err) && !lake.IsConflict(err) && !errors.Is(err, lake.ErrConflict) {
-				return fmt.Errorf("maintain: %w", err)
-			}
-		}
-		return nil
-	})
-	for _, user := range []string{laketest.Gone, "p3", laketest.Gone} {
+	others.Go(func() error { return maintainUntil(ctx, maintaining.Lake) })
+	forget := func(user string) {
 		erasure, err := forget.BeginForget(t.Context(), in.Lake, user)
 		in.Must(err)
 		if _, err := forgetting.LikeWorkflow(in, erasure); err != nil {
 			t.Error(err)
 		}
 	}
+	for _, user := range []string{laketest.Gone, "p3", laketest.Gone} {
+		forget(user)
+	}
+	for ingested.Load() < 3 && ctx.Err() == nil { // a busy machine may not have come to them yet
+		forget("p3")
+	}
 	stop()
 	in.Must(others.Wait())
-	if rounds < 3 {
-		t.Errorf("only %d hours were ingested beside", rounds)
-	}
 	for range 2 {
 		for n := range 6 {
 			in.Must(ingestMeanwhile(in, hour+telemetry.Hour(n), late))
@@ -204,4 +203,16 @@ func ingestMeanwhile(in *laketest.Ingester, hour telemetry.Hour, late chan<- str
 		}
 	}
 	return fmt.Errorf("hour %s never ends", hour)
+}
+
+// maintainUntil maintains a lake again and again; what others win is done by the next turn.
+func maintainUntil(ctx context.Context, l *lake.Lake) error {
+	for ctx.Err() == nil {
+		// The grace keeps what is staged, as it does in earnest.
+		_, err := upkeep.All(context.WithoutCancel(ctx), l, maintain.Upkeep{Grace: 1 << 40})
+		if err != nil && !objects.IsMissing(err) && !lake.IsConflict(err) && !errors.Is(err, lake.ErrConflict) {
+			return fmt.Errorf("maintain: %w", err)
+		}
+	}
+	return nil
 }

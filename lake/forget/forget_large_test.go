@@ -21,6 +21,8 @@ import (
 
 // TestForgetTouchesTheUsersFilesOnly: of many users one is forgotten, and no file changes that did not hold the user.
 // VERSIONLAKE_USERS says how many there are, such as 1000000, and lets it print what it took.
+//
+//nolint:cyclop,funlen // a story that is told step by step reads best in one piece
 func TestForgetTouchesTheUsersFilesOnly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes a table of many users")

@@ -21,6 +21,8 @@ import (
 
 // TestProofUnpacks: packed bytes that spell an id by chance are no remains; the same bytes anywhere else are, and
 // so is what only unpacking shows.
+//
+//nolint:funlen // a table of cases
 func TestProofUnpacks(t *testing.T) {
 	in, _ := forgetWorld(t)
 	erasure, err := forget.BeginForget(t.Context(), in.Lake, laketest.Gone)

@@ -22,7 +22,6 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/lake/ledger"
-	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -229,98 +228,5 @@ func TestForgetResumes(t *testing.T) {
 	}
 	if _, err := forget.FinishForget(t.Context(), in.Lake, erasure, nil, forget.Proof{}); err != nil {
 		t.Errorf("an answer that was lost: %v", err)
-	}
-}
-
-func TestMentions(t *testing.T) {
-	f := forget.Imagine("player-7f3a91c0",
-		[]forgotten.Named{{Session: "5e55104a", At: 5, Side: forgotten.SideSubject},
-			{Session: "5e55104b", At: 5, Side: forgotten.SideSubject},
-			{Session: "5e55104b", At: 9, Side: forgotten.SideOthers},
-			{Session: "5e55104c", At: 1, Side: forgotten.SideSubject},
-			{Session: "5e55104c", At: 2, Side: forgotten.SideNobody},
-			{Session: "5e55104d", At: 5, Side: forgotten.SideSubject},
-			{Session: "5e55104d", At: 7, Side: forgotten.SideNobody},
-			{Session: "5e55104d", At: 9, Side: forgotten.SideOthers},
-			{Session: "5e55104e", At: 5, Side: forgotten.SideNobody},
-			{Session: "5e55104e", At: 7, Side: forgotten.SideSubject},
-			{Session: "5e55104e", At: 9, Side: forgotten.SideOthers}})
-	g := f.Guard()
-	for text, want := range map[string]string{
-		"player-7f3a91c0":                         "erased",
-		"{'UserId':player-7f3a91c0}":              "{'UserId':erased}",
-		"no player-7f3a91c0, nor 5e55104a.":       "no erased, nor erased.",
-		"user:player-7f3a91c0/x":                  "user:erased/x",
-		"player-7f3a91c0-2 player-7f3a91c09":      "player-7f3a91c0-2 player-7f3a91c09",
-		"the-player-7f3a91c0 player-7f3a91c0.5":   "the-player-7f3a91c0 player-7f3a91c0.5",
-		"5e55104b is everybody's":                 "5e55104b is everybody's",
-		"player-7f3a91c0player-7f3a91c0":          "player-7f3a91c0player-7f3a91c0",
-		"player-7f3a91c0 player-7f3a91c0\tplayer": "erased erased\tplayer",
-		"": "",
-	} {
-		if got := g.Redact(text); got != want {
-			t.Errorf("%q becomes %q, not %q", text, got, want)
-		}
-	}
-	for _, test := range []struct {
-		fact forgotten.Fact
-		owns bool
-	}{
-		// the session named nobody else
-		{forgotten.Fact{Session: "5e55104a", User: "", Time: 1 << 50, Device: false, Ends: false}, true},
-		{forgotten.Fact{Session: "5e55104a", User: "", Time: 0, Device: true, Ends: false}, true},
-		{forgotten.Fact{Session: "5e55104a", User: "p2", Time: 0, Device: false, Ends: false}, false},
-		{forgotten.Fact{Session: "5e55104b", User: "", Time: 4, Device: false, Ends: false}, true},
-		{forgotten.Fact{Session: "5e55104b", User: "", Time: 8, Device: false, Ends: false}, true},
-		{forgotten.Fact{Session: "5e55104b", User: "", Time: 9, Device: false, Ends: false}, false},
-		// the device is everybody's
-		{forgotten.Fact{Session: "5e55104b", User: "", Time: 4, Device: true, Ends: false}, false},
-		{forgotten.Fact{Session: "5e55104b", User: "player-7f3a91c0", Time: 10, Device: true, Ends: false}, true},
-		{forgotten.Fact{Session: "s1", User: "", Time: 5, Device: false, Ends: false}, false},
-		// ended, and named nobody else
-		{forgotten.Fact{Session: "5e55104c", User: "", Time: 5, Device: false, Ends: false}, true},
-		{forgotten.Fact{Session: "5e55104d", User: "", Time: 6, Device: false, Ends: false}, true},
-		// nobody's until the other one came
-		{forgotten.Fact{Session: "5e55104d", User: "", Time: 7, Device: false, Ends: false}, false},
-		{forgotten.Fact{Session: "5e55104d", User: "", Time: 8, Device: false, Ends: false}, false},
-		{forgotten.Fact{Session: "5e55104d", User: "", Time: 9, Device: false, Ends: false}, false},
-		// an ending is never taken for what comes next
-		{forgotten.Fact{Session: "5e55104e", User: "", Time: 4, Device: false, Ends: false}, true},
-		{forgotten.Fact{Session: "5e55104e", User: "", Time: 5, Device: false, Ends: false}, false},
-		{forgotten.Fact{Session: "5e55104e", User: "", Time: 6, Device: false, Ends: false}, false},
-		{forgotten.Fact{Session: "5e55104e", User: "", Time: 7, Device: false, Ends: false}, true},
-	} {
-		if got := g.Owns(test.fact); got != test.owns {
-			t.Errorf("%+v: %v", test.fact, got)
-		}
-	}
-	for id, owns := range map[string]bool{"player-7f3a91c0": true, "session:5e55104a": true, "session:5e55104b": false,
-		"user:player-7f3a91c0": true, "5e55104a": false, "p2": false} {
-		if got := g.OwnsRow(&lake.UserRow{UserID: id,
-			History: []lake.IntervalRow{{ValidFrom: 9, LastSeenAt: 9}}}); got != owns {
-			t.Errorf("the row of %s: %v", id, got)
-		}
-	}
-	if !g.OwnsRow(&lake.UserRow{UserID: "session:5e55104b",
-		History: []lake.IntervalRow{{ValidFrom: 4, LastSeenAt: 8}}}) {
-		t.Error("a row of the user's time alone in a session of several")
-	}
-	var nobody *forgotten.Set
-	if nobody.Guard() != nil || (&forgotten.Set{}).Guard() != nil || nobody.Guard().Owns(forgotten.Fact{User: "x"}) {
-		t.Error("a guard of nobody")
-	}
-}
-
-func TestNamedAs(t *testing.T) {
-	for user, want := range map[string]string{"p1": "p1", "user:session:x": "session:x", "user:user:x": "user:x",
-		"user:x": "user:x"} {
-		if got, err := forget.NamedAs(user); err != nil || got != want {
-			t.Errorf("%s is named %q, %v", user, got, err)
-		}
-	}
-	for _, user := range []string{"", "session:x"} {
-		if _, err := forget.NamedAs(user); !errors.Is(err, objects.ErrConfig) {
-			t.Errorf("%q: %v", user, err)
-		}
 	}
 }

@@ -45,6 +45,7 @@ func TestForgetOnServers(t *testing.T) {
 	testForget(t, laketest.NewIngester(t, l, t.TempDir()))
 }
 
+//nolint:cyclop,funlen // each branch is one thing that must hold after the erasure
 func testForget(t *testing.T, in *laketest.Ingester) {
 	hour := fillForgetWorld(in)
 	in.Daily()
@@ -141,15 +142,18 @@ func fillForgetWorld(in *laketest.Ingester) (hour telemetry.Hour) {
 	hour = laketest.HourAt(in.TB, "2022-05-27T05")
 	in.Put("27T05/a.tsv",
 		laketest.Sighting("27T05:01", "s1", "1.0"), laketest.Login("27T05:02", "s1", "p1"),
-		laketest.Sighting("27T05:10", laketest.GoneSession, "1.0"), laketest.Event("27T05:11", laketest.GoneSession, "Chat", "Text", "hello"),
+		laketest.Sighting("27T05:10", laketest.GoneSession, "1.0"),
+		laketest.Event("27T05:11", laketest.GoneSession, "Chat", "Text", "hello"),
 		"Telemetry\tbroken\tApp\t"+laketest.GoneSession+"\t1\t{'Name': 'Login'}",
 		"a line that is none, of 'UserId': '"+laketest.Gone+"'",
 		"a line that is none, of somebody else",
 		laketest.Event("27T05:12", "s2", "Crash", "Message", "no friend "+laketest.Gone+" found", "UserId", "p2"))
 	in.Put("27T06/a.tsv",
-		laketest.Login("27T06:00", laketest.GoneSession, laketest.Gone), laketest.DeviceInfo("27T06:01", laketest.GoneSession, "Gameboy"),
+		laketest.Login("27T06:00", laketest.GoneSession, laketest.Gone),
+		laketest.DeviceInfo("27T06:01", laketest.GoneSession, "Gameboy"),
 		laketest.Sighting("27T06:02", "s1", "1.1"),
-		laketest.Login("27T06:10", sharedSession, laketest.Gone), laketest.DeviceInfo("27T06:11", sharedSession, "Tablet"),
+		laketest.Login("27T06:10", sharedSession, laketest.Gone),
+		laketest.DeviceInfo("27T06:11", sharedSession, "Tablet"),
 		laketest.Sighting("27T06:12", sharedSession, "2.0"),
 		laketest.Login("27T06:20", sharedSession, "p2"), laketest.Sighting("27T06:22", sharedSession, "2.1"))
 	in.Put("27T07/a.tsv", laketest.Sighting("27T07:00", "s3", "1.0", "UserId", laketest.Gone),
@@ -160,7 +164,8 @@ func fillForgetWorld(in *laketest.Ingester) (hour telemetry.Hour) {
 	// An hour that is replaced: what it was stays readable in the snapshots.
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:01", "s1", "1.0"), laketest.Login("27T05:02", "s1", "p1"),
 		laketest.Sighting("27T05:10", laketest.GoneSession, "1.0"),
-		laketest.Event("27T05:11", laketest.GoneSession, "Chat", "Text", "hello"), "a line that is none, of 'UserId': '"+laketest.Gone+"'",
+		laketest.Event("27T05:11", laketest.GoneSession, "Chat", "Text", "hello"),
+		"a line that is none, of 'UserId': '"+laketest.Gone+"'",
 		"a line that is none, of somebody else",
 		laketest.Event("27T05:12", "s2", "Crash", "Message", "no friend "+laketest.Gone+" found", "UserId", "p2"))
 	in.Ingest(hour)

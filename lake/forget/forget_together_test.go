@@ -29,6 +29,8 @@ const (
 
 // TestForgetTwoUsers: in whatever order two are forgotten, both are gone, with the session of both, and nothing of
 // others.
+//
+//nolint:cyclop,funlen // a story that is told step by step reads best in one piece
 func TestForgetTwoUsers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -352,10 +354,12 @@ func TestForgetWhatOthersWereGiven(t *testing.T) {
 // fillTogetherWorld is a world of two users of whom each has a session alone, one with the other, and one with others.
 func fillTogetherWorld(in *laketest.Ingester) (hour telemetry.Hour) {
 	in.TB.Helper()
-	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", laketest.GoneSession, "1.0"), laketest.Sighting("27T05:11", gone2Session, "1.0"),
+	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", laketest.GoneSession, "1.0"),
+		laketest.Sighting("27T05:11", gone2Session, "1.0"),
 		laketest.Sighting("27T05:12", bothSession, "1.0"),
 		laketest.Sighting("27T05:13", threeSession, "1.0"), laketest.Sighting("27T05:14", "s1", "1.0"))
-	in.Put("27T06/a.tsv", laketest.Login("27T06:00", laketest.GoneSession, laketest.Gone), laketest.Login("27T06:01", gone2Session, gone2),
+	in.Put("27T06/a.tsv", laketest.Login("27T06:00", laketest.GoneSession, laketest.Gone),
+		laketest.Login("27T06:01", gone2Session, gone2),
 		laketest.Login("27T06:10", bothSession, laketest.Gone),
 		laketest.DeviceInfo("27T06:11", bothSession, "Tablet"), laketest.Sighting("27T06:12", bothSession, "2.0"),
 		laketest.Login("27T06:20", bothSession, gone2), laketest.Sighting("27T06:22", bothSession, "2.1"),
@@ -363,7 +367,8 @@ func fillTogetherWorld(in *laketest.Ingester) (hour telemetry.Hour) {
 		laketest.Sighting("27T06:42", threeSession, "3.0"),
 		laketest.Login("27T06:50", threeSession, "p2"), laketest.DeviceInfo("27T06:51", threeSession, "Phone"),
 		laketest.Sighting("27T06:52", threeSession, "3.1"))
-	in.Put("27T07/a.tsv", laketest.Sighting("27T07:00", bothSession, "2.2"), laketest.Event("27T07:01", bothSession, "Chat"),
+	in.Put("27T07/a.tsv", laketest.Sighting("27T07:00", bothSession, "2.2"),
+		laketest.Event("27T07:01", bothSession, "Chat"),
 		laketest.Sighting("27T07:02", threeSession, "3.2"),
 		laketest.Event("27T07:03", "s9", "Crash", "Message", laketest.Gone+" met "+gone2, "UserId", "p2"))
 	hour = laketest.HourAt(in.TB, "2022-05-27T05")

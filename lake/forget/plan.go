@@ -26,7 +26,7 @@ type Plan struct {
 // PlanForget says what forgetting a user, by gold's user_id, would touch. It only reads.
 func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetry.Options,
 	progress func(table string, files int64)) (plan Plan, err error) {
-	name, err := NamedAs(user)
+	name, err := nameOf(user)
 	if err != nil {
 		return plan, err
 	}
@@ -38,7 +38,7 @@ func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetr
 	if err != nil {
 		return plan, err
 	}
-	known := Imagine(name, facts)
+	known := imagine(name, facts)
 	for _, session := range known.Sessions {
 		plan.Sessions++
 		if session.Shared {
@@ -47,9 +47,8 @@ func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetr
 	}
 	hours := map[telemetry.Hour]bool{}
 	for _, definition := range lake.UserTables {
-		s := &search{eraser: &forgotten.Eraser{Lake: l, Known: known, Parser: parser}, table: definition,
-			become: map[string]forgotten.NewFile{}, clean: map[string]bool{},
-			tell: func(files int64) { progress(definition.Name, files) }}
+		s := newSearch(&forgotten.Eraser{Lake: l, Known: known, Parser: parser}, definition,
+			func(files int64) { progress(definition.Name, files) })
 		each, err := planTable(ctx, l, s, hours)
 		if err != nil {
 			return plan, err
@@ -60,8 +59,8 @@ func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetr
 	return plan, nil
 }
 
-// Imagine is what ops.erasures would know, under a key of the moment.
-func Imagine(user string, facts []forgotten.Named) *forgotten.Set {
+// imagine is what ops.erasures would know, under a key of the moment.
+func imagine(user string, facts []forgotten.Named) *forgotten.Set {
 	f := &forgotten.Set{Key: make([]byte, sha256.Size), Users: map[forgotten.IdHash]string{},
 		Sessions: map[forgotten.IdHash]*forgotten.ForgottenNaming{}, Lengths: []int{len(user)}}
 	rand.Read(f.Key)

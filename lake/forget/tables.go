@@ -55,6 +55,11 @@ type search struct {
 	tell    func(scanned int64)
 }
 
+func newSearch(e *forgotten.Eraser, definition lake.TableDefinition, tell func(scanned int64)) *search {
+	return &search{eraser: e, table: definition, become: map[string]forgotten.NewFile{}, clean: map[string]bool{},
+		tell: tell}
+}
+
 func (s *search) files(ctx context.Context, files map[string]iceberg.DataFile) error {
 	pending := maps.Clone(files)
 	maps.DeleteFunc(pending, func(path string, _ iceberg.DataFile) bool {
@@ -109,58 +114,61 @@ func EraseTable(ctx context.Context, l *lake.Lake, erasure, name string, parsing
 	if err != nil {
 		return result, err
 	}
-	begin := func() (*search, error) {
+	for attempt := 0; ; {
+		// By what is known now: hours may have brought sessions of the user, by which other lines are the user's.
 		known, err := forgotten.Load(ctx, l)
 		if err != nil {
-			return nil, err
+			return result, err
 		}
 		e := &forgotten.Eraser{Lake: l, Known: known.Of(map[string]bool{erasure: true}), Parser: parser}
 		if definition.Name == lake.BronzeEvents.Name {
 			e.Late = map[string]*forgotten.LateSessions{}
 		}
-		return &search{eraser: e, table: definition, write: true, become: map[string]forgotten.NewFile{},
-			clean: map[string]bool{}, tell: progress}, nil
+		s := newSearch(e, definition, progress)
+		s.write = true
+		for {
+			if err := s.presentFiles(ctx, l); err != nil {
+				return result, err
+			}
+			if len(e.Late) > 0 {
+				break
+			}
+			if result, err = rewriteHistory(ctx, l, erasure, s); !lake.IsConflict(err) {
+				return result, err
+			}
+			if err := waitForOthers(ctx, attempt); err != nil {
+				return result, err
+			}
+			attempt++
+		}
+		if _, err := forgotten.RememberLate(ctx, l, e.Late); err != nil {
+			return result, err
+		}
 	}
-	s, err := begin()
+}
+
+// presentFiles looks into the files of a table as it is now. Most is done by this, without the lock that keeps hours
+// from their commits; what comes meanwhile is little.
+func (s *search) presentFiles(ctx context.Context, l *lake.Lake) error {
+	loaded, err := l.Load(ctx, s.table)
+	if err != nil || loaded.CurrentSnapshot() == nil {
+		return err
+	}
+	history, err := ReadHistory(ctx, l, loaded)
 	if err != nil {
-		return result, err
+		return err
 	}
-	for attempt := 0; ; attempt++ {
-		// Most is done without the lock, which keeps hours from their commits; what came meanwhile is little.
-		loaded, err := l.Load(ctx, definition)
-		if err != nil {
-			return result, err
-		}
-		if loaded.CurrentSnapshot() != nil {
-			history, err := ReadHistory(ctx, l, loaded)
-			if err != nil {
-				return result, err
-			}
-			if err := s.files(ctx, history.Live); err != nil {
-				return result, err
-			}
-		}
-		if len(s.eraser.Late) > 0 {
-			if _, err := forgotten.RememberLate(ctx, l, s.eraser.Late); err != nil {
-				return result, err
-			}
-			if s, err = begin(); err != nil { // by what is known now, other lines are the user's
-				return result, err
-			}
-			continue
-		}
-		result, err = rewriteHistory(ctx, l, erasure, s)
-		if err == nil {
-			return result, nil
-		}
-		if !lake.IsConflict(err) {
-			return result, err
-		}
-		select {
-		case <-ctx.Done():
-			return result, ctx.Err()
-		case <-time.After(time.Duration(rand.Int64N(int64(min(50<<min(attempt, 6), 2000)))+5) * time.Millisecond):
-		}
+	return s.files(ctx, history.Live)
+}
+
+// waitForOthers waits a moment, longer with each attempt, so that those who commit to the same table come through.
+func waitForOthers(ctx context.Context, attempt int) error {
+	longest := int64(min(50<<min(attempt, 6), 2000))
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Duration(rand.Int64N(longest)+5) * time.Millisecond):
+		return nil
 	}
 }
 
@@ -271,9 +279,8 @@ func needless(ctx context.Context, l *lake.Lake, s *search, there []LooseFile,
 	}
 	known = known.Of(s.eraser.Known.Chosen)
 	known.Loose = true
-	look := &search{eraser: &forgotten.Eraser{Lake: l, Known: known, Parser: s.eraser.Parser,
-		Versions: s.eraser.Versions}, table: s.table, become: map[string]forgotten.NewFile{}, clean: map[string]bool{},
-		tell: s.tell}
+	eraser := &forgotten.Eraser{Lake: l, Known: known, Parser: s.eraser.Parser, Versions: s.eraser.Versions}
+	look := newSearch(eraser, s.table, s.tell)
 	if err := look.files(ctx, loose); err != nil {
 		return nil, err
 	}

@@ -32,8 +32,8 @@ func eraseVersions(ctx context.Context, l *lake.Lake, erasure string) (err error
 		}); err != nil {
 			return err
 		}
-		s := &search{eraser: e, table: lake.GoldVersions, write: true, become: map[string]forgotten.NewFile{},
-			clean: map[string]bool{}, tell: func(int64) {}}
+		s := newSearch(e, lake.GoldVersions, func(int64) {})
+		s.write = true
 		if _, err = rewriteHistory(ctx, l, erasure, s); err == nil {
 			break
 		}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -41,77 +40,88 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 	if err := l.ReadStaged(plan.Ref, &staged); err != nil {
 		return Committed{}, err
 	}
-	wanted, err := usersChange(l, &staged, merged)
-	if err != nil {
+	c := roundCommit{staged: &staged}
+	if c.wanted, err = usersChange(l, &staged, merged); err != nil {
 		return Committed{}, err
 	}
-	visible, waiting, changed, err := visibleRuns(ctx, l, &staged, runs)
-	if err != nil {
-		return Committed{}, err
-	}
-	result.Waiting = waiting
-	redone, err := redone(ctx, l, visible)
-	if err != nil {
+	if err := c.divideRuns(ctx, l, runs); err != nil {
 		return Committed{}, err
 	}
 	// The versions come first, so that no reader of gold.users misses a key.
-	versions, err := versionkeys.Ensure(ctx, l, staged.Versions, false)
+	found, err := versionkeys.Ensure(ctx, l, staged.Versions, false)
 	if err != nil {
 		return Committed{}, err
 	}
-	err = l.Commit(ctx, lake.GoldUsers, func(loaded *table.Table) (*lake.Change, error) {
-		if done := roundSnapshot(loaded, staged.Round); done != nil {
-			return nil, nil
-		}
-		head := int64(0)
-		if snapshot := loaded.CurrentSnapshot(); snapshot != nil {
-			head = snapshot.SnapshotID
-		}
-		if head != staged.Head {
-			return nil, fmt.Errorf("%w: gold.users is at snapshot %d, planned at %d", lake.ErrConflict, head,
-				staged.Head)
-		}
-		c := *wanted
-		if len(c.Add)+len(c.Remove) == 0 {
-			// The head is only named, and needs one name an hour; it may have it from a call whose answer was lost.
-			c.Tags = newTags(loaded, unnamed(loaded, visible), changed, redone)
-		} else {
-			c.Tags = newTags(loaded, visible, changed, redone)
-			c.Summary = maps.Clone(c.Summary)
-			c.Summary[lake.SummaryTags] = strings.Join(c.Tags, " ")
-		}
-		if head == 0 && len(c.Add) == 0 {
-			c.Tags = nil // nothing to tag yet
-		}
-		if number, err := lake.RulesOf(loaded); err != nil {
-			return nil, err
-		} else if staged.Rebuild && number != lake.Rules {
-			c.Updates = append(c.Updates, table.NewSetPropertiesUpdate(lake.RulesProperty()))
-		}
-		return &c, nil
-	})
-	if err != nil {
+	if err := l.Commit(ctx, lake.GoldUsers, c.change); err != nil {
 		return Committed{}, err
 	}
-	if err := versionkeys.EnsureStill(ctx, l, staged.Versions, staged.Rebuild, versions); err != nil {
+	if err := versionkeys.EnsureStill(ctx, l, staged.Versions, staged.Rebuild, found); err != nil {
 		return Committed{}, err
 	}
 	loaded, err := l.Load(ctx, lake.GoldUsers)
 	if err != nil {
 		return Committed{}, err
 	}
-	snapshot := roundSnapshot(loaded, staged.Round)
+	return c.result(loaded), nil
+}
+
+// roundCommit is a round that is about to be committed.
+type roundCommit struct {
+	staged *stagedRound
+	wanted *lake.Change
+	// visible are the runs that the round shows, waiting those that it can't show yet.
+	visible, waiting []lake.Run
+	changed          map[lake.Run]bool // runs that moved silver
+	redone           map[lake.Run]bool // runs whose hour had one before
+}
+
+// change is what the round changes in gold.users as it is now; nil where it has done so before.
+func (c *roundCommit) change(loaded *table.Table) (*lake.Change, error) {
+	if roundSnapshot(loaded, c.staged.Round) != nil {
+		return nil, nil
+	}
+	head := lake.HeadOf(loaded)
+	if head != c.staged.Head {
+		return nil, fmt.Errorf("%w: gold.users is at snapshot %d, planned at %d", lake.ErrConflict, head, c.staged.Head)
+	}
+	change := *c.wanted
+	if len(change.Add)+len(change.Remove) == 0 {
+		// The head is only named, and needs one name an hour; it may have it from a call whose answer was lost.
+		change.Tags = c.newTags(loaded, unnamed(loaded, c.visible))
+	} else {
+		change.Tags = c.newTags(loaded, c.visible)
+		change.Summary = maps.Clone(change.Summary)
+		change.Summary[lake.SummaryTags] = strings.Join(change.Tags, " ")
+	}
+	if head == 0 && len(change.Add) == 0 {
+		change.Tags = nil // nothing to tag yet
+	}
+	rules, err := lake.RulesOf(loaded)
+	if err != nil {
+		return nil, err
+	}
+	if c.staged.Rebuild && rules != lake.Rules {
+		change.Updates = append(change.Updates, table.NewSetPropertiesUpdate(lake.RulesProperty()))
+	}
+	return &change, nil
+}
+
+// result tells what gold.users has of the round.
+func (c *roundCommit) result(loaded *table.Table) Committed {
+	result := Committed{Waiting: c.waiting}
+	snapshot := roundSnapshot(loaded, c.staged.Round)
 	if snapshot == nil {
 		snapshot = loaded.CurrentSnapshot()
 	}
-	if snapshot != nil {
-		result.SnapshotID = snapshot.SnapshotID
-		result.Tags = tagsOf(loaded, snapshot.SnapshotID, visible)
-		if snapshot.Summary != nil {
-			result.Users, _ = strconv.ParseInt(snapshot.Summary.Properties["total-records"], 10, 64)
-		}
+	if snapshot == nil {
+		return result
 	}
-	return result, nil
+	result.SnapshotID = snapshot.SnapshotID
+	result.Tags = tagsOf(loaded, snapshot.SnapshotID, c.visible)
+	if snapshot.Summary != nil {
+		result.Users, _ = strconv.ParseInt(snapshot.Summary.Properties["total-records"], 10, 64)
+	}
+	return result
 }
 
 // usersChange gathers what the merges wrote and what it replaces.
@@ -123,7 +133,7 @@ func usersChange(l *lake.Lake, staged *stagedRound, merged []Merged) (*lake.Chan
 	}}
 	var added []lake.DataFile
 	for _, each := range merged {
-		var m StagedMerge
+		var m stagedMerge
 		if err := l.Objects.ReadJSON(each.Ref, &m); err != nil {
 			return nil, err
 		}
@@ -133,29 +143,7 @@ func usersChange(l *lake.Lake, staged *stagedRound, merged []Merged) (*lake.Chan
 	for _, files := range staged.Old {
 		removed = append(removed, files...)
 	}
-	// Same rows, same bytes: what the changes of silver come to nothing in makes no commit.
-	fresh := map[string]int{}
-	for _, file := range added {
-		fresh[lake.Digest(file.Path)]++
-	}
-	kept := map[string]int{}
-	removed = slices.DeleteFunc(removed, func(file lake.DataFile) bool {
-		d := lake.Digest(file.Path)
-		if fresh[d] > 0 {
-			fresh[d]--
-			kept[d]++
-			return true
-		}
-		return false
-	})
-	added = slices.DeleteFunc(added, func(file lake.DataFile) bool {
-		d := lake.Digest(file.Path)
-		if kept[d] > 0 {
-			kept[d]--
-			return true
-		}
-		return false
-	})
+	added, removed = withoutSame(added, removed)
 	var err error
 	if wanted.Add, err = l.Entries(lake.GoldUsers, added); err != nil {
 		return nil, err
@@ -165,23 +153,46 @@ func usersChange(l *lake.Lake, staged *stagedRound, merged []Merged) (*lake.Chan
 	return wanted, err
 }
 
-// visibleRuns divides runs into those that the plan reflects and those that still wait; changed are those that
-// moved silver.
-func visibleRuns(ctx context.Context, l *lake.Lake, staged *stagedRound,
-	runs []lake.Run) (visible, waiting []lake.Run, changed map[lake.Run]bool, err error) {
-	changed = map[lake.Run]bool{}
+// withoutSame leaves out files whose bytes are there already: changes of silver that come to nothing make no commit.
+func withoutSame(added, removed []lake.DataFile) (fresh, old []lake.DataFile) {
+	written := map[string]int{}
+	for _, file := range added {
+		written[lake.Digest(file.Path)]++
+	}
+	stay := map[string]int{}
+	take := func(left map[string]int, file lake.DataFile) bool {
+		digest := lake.Digest(file.Path)
+		if left[digest] == 0 {
+			return false
+		}
+		left[digest]--
+		return true
+	}
+	old = slices.DeleteFunc(removed, func(file lake.DataFile) bool {
+		if !take(written, file) {
+			return false
+		}
+		stay[lake.Digest(file.Path)]++
+		return true
+	})
+	return slices.DeleteFunc(added, func(file lake.DataFile) bool { return take(stay, file) }), old
+}
+
+// divideRuns finds which runs the plan reflects, and which still wait.
+func (c *roundCommit) divideRuns(ctx context.Context, l *lake.Lake, runs []lake.Run) (err error) {
+	c.changed = map[lake.Run]bool{}
 	ahead, aheadOfHour := map[lake.Run]bool{}, map[telemetry.Hour]bool{}
 	for _, part := range [...]struct {
 		definition lake.TableDefinition
 		reached    int64
-	}{{lake.SilverSightings, staged.Sightings}, {lake.SilverBindings, staged.Bindings}} {
+	}{{lake.SilverSightings, c.staged.Sightings}, {lake.SilverBindings, c.staged.Bindings}} {
 		loaded, err := l.Load(ctx, part.definition)
 		if err != nil {
-			return nil, nil, nil, err
+			return err
 		}
 		for _, snapshot := range loaded.Metadata().Snapshots() {
 			for _, run := range lake.RunsIn(&snapshot) {
-				changed[run] = true
+				c.changed[run] = true
 			}
 		}
 		entries, _ := ledger.Since(loaded, part.reached)
@@ -193,16 +204,18 @@ func visibleRuns(ctx context.Context, l *lake.Lake, staged *stagedRound,
 	}
 	for _, run := range runs {
 		// A run without a commit of its own found what a run before it had left: that must be visible.
-		if ahead[run] || !changed[run] && aheadOfHour[run.Hour] {
-			waiting = append(waiting, run)
+		if ahead[run] || !c.changed[run] && aheadOfHour[run.Hour] {
+			c.waiting = append(c.waiting, run)
 		} else {
-			visible = append(visible, run)
+			c.visible = append(c.visible, run)
 		}
 	}
-	slices.SortFunc(visible, func(a, b lake.Run) int { return int(a.Hour - b.Hour) })
-	return visible, waiting, changed, nil
+	slices.SortFunc(c.visible, func(a, b lake.Run) int { return int(a.Hour - b.Hour) })
+	c.redone, err = redone(ctx, l, c.visible)
+	return err
 }
 
+// roundSnapshot is the commit of a round; nil where there is none.
 func roundSnapshot(loaded *table.Table, round string) *table.Snapshot {
 	for _, snapshot := range slices.Backward(loaded.Metadata().Snapshots()) {
 		if snapshot.Summary != nil && snapshot.Summary.Properties[lake.SummaryRound] == round {
@@ -210,115 +223,6 @@ func roundSnapshot(loaded *table.Table, round string) *table.Snapshot {
 		}
 	}
 	return nil
-}
-
-// redone are the runs of hours that had one before whose tag may have expired: the ledger knows.
-func redone(ctx context.Context, l *lake.Lake, runs []lake.Run) (map[lake.Run]bool, error) {
-	gold, err := l.Load(ctx, lake.GoldUsers)
-	if err != nil {
-		return nil, err
-	}
-	old := slices.DeleteFunc(slices.Clone(runs),
-		func(run lake.Run) bool { return time.Since(run.Hour.End()) < l.TagAge(TagOf(run)) })
-	if len(old) == 0 || ledger.KnownSince(gold) == 0 {
-		return nil, nil
-	}
-	byHour := func(a, b lake.Run) int { return int(a.Hour - b.Hour) }
-	rows, err := ledger.Runs(ctx, l, slices.MinFunc(old, byHour).Hour, slices.MaxFunc(old, byHour).Hour+1)
-	if err != nil {
-		return nil, err
-	}
-	first := map[telemetry.Hour]ledger.Hour{}
-	for _, row := range rows {
-		if before, ok := first[row.Hour]; !ok || row.FinishedAt.Before(before.FinishedAt) {
-			first[row.Hour] = row
-		}
-	}
-	redone := map[lake.Run]bool{}
-	for _, run := range old {
-		row, ok := first[run.Hour]
-		redone[run] = ok && row.RunID != run.ID
-	}
-	return redone, nil
-}
-
-// newTags names the hours that a commit shows. An hour keeps its first tag; a rerun that moved rows gets the next
-// number, one that moved none gets nothing: a reader could not tell the difference. A first tag that expired does
-// not come back: it would say that today's was known then.
-func newTags(loaded *table.Table, visible []lake.Run, changed, redone map[lake.Run]bool) []string {
-	taken := map[string]bool{}
-	for name := range loaded.Metadata().Refs() {
-		taken[name] = true
-	}
-	var tags []string
-	for _, run := range visible {
-		tag := TagOf(run)
-		if taken[tag] || redone[run] {
-			if !changed[run] {
-				continue
-			}
-			for n := 2; tag == TagOf(run) || taken[tag]; n++ {
-				tag = fmt.Sprintf("%s.%d", TagOf(run), n)
-			}
-		}
-		taken[tag] = true
-		tags = append(tags, tag)
-	}
-	return tags
-}
-
-// unnamed are the runs whose hour the head has no tag of.
-func unnamed(loaded *table.Table, runs []lake.Run) []lake.Run {
-	head := loaded.CurrentSnapshot()
-	if head == nil {
-		return runs
-	}
-	return slices.DeleteFunc(slices.Clone(runs), func(run lake.Run) bool {
-		return len(tagsOf(loaded, head.SnapshotID, []lake.Run{run})) > 0
-	})
-}
-
-// TagOf is the first tag of a run's hour.
-func TagOf(run lake.Run) string { return "hour-" + run.Hour.String() }
-
-// tagsOf finds the tags that a snapshot has for the hours of runs.
-func tagsOf(loaded *table.Table, snapshot int64, runs []lake.Run) []string {
-	tags := []string{}
-	for name, ref := range loaded.Metadata().Refs() {
-		if ref.SnapshotID == snapshot && slices.ContainsFunc(runs, func(run lake.Run) bool {
-			return name == TagOf(run) || strings.HasPrefix(name, TagOf(run)+".")
-		}) {
-			tags = append(tags, name)
-		}
-	}
-	slices.Sort(tags)
-	return tags
-}
-
-// silverFiles are the files that a plan reflects.
-func silverFiles(ctx context.Context, l *lake.Lake,
-	staged *stagedRound) (sightings, bindings []iceberg.DataFile, err error) {
-	for _, part := range [...]struct {
-		definition lake.TableDefinition
-		snapshot   int64
-		files      *[]iceberg.DataFile
-	}{{lake.SilverSightings, staged.Sightings, &sightings}, {lake.SilverBindings, staged.Bindings, &bindings}} {
-		if part.snapshot == 0 {
-			continue
-		}
-		loaded, err := l.Load(ctx, part.definition)
-		if err != nil {
-			return nil, nil, err
-		}
-		if loaded.SnapshotByID(part.snapshot) == nil {
-			return nil, nil, fmt.Errorf("%w: snapshot %d of %s was expired", lake.ErrConflict, part.snapshot,
-				part.definition.Name)
-		}
-		if *part.files, err = lake.LiveFiles(ctx, loaded, table.WithSnapshotID(part.snapshot)); err != nil {
-			return nil, nil, err
-		}
-	}
-	return sightings, bindings, nil
 }
 
 // DropRound removes what a round of the gold writer staged.

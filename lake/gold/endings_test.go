@@ -15,7 +15,6 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
@@ -322,7 +321,7 @@ func TestColumnsThatWereRequired(t *testing.T) {
 	entry, err := in.Lake.Entry(*file, lake.SilverBindings)
 	in.Must(err)
 	got := []string{}
-	in.Must(forget.EachRowOf(t.Context(), in.Lake, entry,
+	in.Must(eachRowOf(t, in.Lake, entry,
 		func(row *lake.BindingRow) { got = append(got, row.SessionID+row.Kind+row.Value) }))
 	in.Must(sessions.Reader{Lake: in.Lake}.Bindings(t.Context(), []iceberg.DataFile{entry}, sessions.RowKept,
 		func(row sessions.SessionRow) error {
@@ -337,7 +336,7 @@ func TestColumnsThatWereRequired(t *testing.T) {
 	in.Must(err)
 	entry, err = in.Lake.Entry(*file, lake.SilverBindings)
 	in.Must(err)
-	in.Must(forget.EachRowOf(t.Context(), in.Lake, entry,
+	in.Must(eachRowOf(t, in.Lake, entry,
 		func(row *lake.BindingRow) { got = append(got, "copied "+row.SessionID+row.Kind+row.Value) }))
 	if want := []string{"suserp1", "tdeviceD", "sup1", "tdD", "copied suserp1", "copied tdeviceD"}; !slices.Equal(got,
 		want) {
@@ -373,4 +372,13 @@ func TestEndingsComeLast(t *testing.T) {
 			}
 		}
 	}
+}
+
+func eachRowOf[T any](t *testing.T, l *lake.Lake, file iceberg.DataFile, each func(*T)) error {
+	return lake.ScanRows(t.Context(), l, file, func(rows []T) error {
+		for i := range rows {
+			each(&rows[i])
+		}
+		return nil
+	})
 }

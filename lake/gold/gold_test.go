@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
@@ -259,7 +259,9 @@ func TestLongAlikeIDs(t *testing.T) {
 	now, err := in.Lake.Version(t.Context(), "")
 	in.Must(err)
 	pages := 0
-	files, _, err := gold.UserFiles(t.Context(), in.Lake, now, iceberg.AlwaysTrue{})
+	loaded, err := in.Lake.Load(t.Context(), lake.GoldUsers)
+	in.Must(err)
+	files, err := lake.LiveFiles(t.Context(), loaded, table.WithSnapshotID(now.SnapshotID))
 	in.Must(err)
 	for _, file := range files {
 		parsed, closeFile, err := in.Lake.OpenParquet(file)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -21,8 +20,8 @@ type Merged struct {
 	Late  int64  `json:"late"`  // users left to RebuildUsers: late, removed or moved sightings
 }
 
-// StagedMerge is what lies at a Merged' Ref.
-type StagedMerge struct {
+// stagedMerge is what lies at a Merged' Ref.
+type stagedMerge struct {
 	Files []lake.DataFile `json:"files"`
 	Late  []string        `json:"late"` // users that need all their sightings again
 }
@@ -46,7 +45,7 @@ func MergeUsers(ctx context.Context, l *lake.Lake, plan Plan, buckets []int,
 
 // mergeBuckets writes buckets one after the other; rows are those written.
 func mergeBuckets(ctx context.Context, l *lake.Lake, staged *stagedRound, buckets []int,
-	progress func(int64)) (merged StagedMerge, rows int64, err error) {
+	progress func(int64)) (merged stagedMerge, rows int64, err error) {
 	for _, bucket := range buckets {
 		m := &bucketMerge{lake: l, bucket: bucket, told: rows, progress: progress}
 		file, err := m.run(ctx, staged)
@@ -84,7 +83,7 @@ func (m *bucketMerge) run(ctx context.Context, staged *stagedRound) (file *lake.
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, deltas.close()) }()
-	var old *oldUsers
+	old := &oldUsers{}
 	if !staged.Rebuild {
 		if old, err = openOldUsers(ctx, m.lake, staged.Old[m.bucket]); err != nil {
 			return nil, err
@@ -102,43 +101,42 @@ func (m *bucketMerge) run(ctx context.Context, staged *stagedRound) (file *lake.
 	return m.writer.Close(fmt.Sprintf("%s-b%03d-%d", lake.ShortID(staged.Round), m.bucket, time.Now().UnixNano()))
 }
 
+// merge goes through the old rows and the changes side by side, in the order of user ids.
 func (m *bucketMerge) merge(ctx context.Context, old *oldUsers, deltas *bucketDeltas) error {
 	change, more, err := deltas.nextUser()
-	if err != nil {
-		return err
-	}
-	for {
+	for err == nil && (more || old.valid()) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		hasOld := old != nil && old.valid()
-		switch {
-		case !hasOld && !more:
-			return m.flush()
-		case hasOld && (!more || old.user() < change.user):
+		if !more || old.valid() && old.user() < change.user {
 			if err = m.add(old.row()); err == nil {
 				err = old.advance()
 			}
-		default:
-			var user history.User
-			known := hasOld && old.user() == change.user
-			if known {
-				user, err = old.decode(aliased)
-			}
-			if err == nil {
-				err = m.apply(user, change)
-			}
-			if err == nil && known {
-				err = old.advance()
-			}
-			if err == nil {
-				change, more, err = deltas.nextUser()
-			}
+			continue
 		}
-		if err != nil {
-			return err
+		if err = m.mergeUser(old, change); err == nil {
+			change, more, err = deltas.nextUser()
 		}
 	}
+	if err != nil {
+		return err
+	}
+	return m.flush()
+}
+
+// mergeUser applies the changes of a user to the user's old row, if there is one.
+func (m *bucketMerge) mergeUser(old *oldUsers, change userChange) error {
+	if !old.valid() || old.user() != change.user {
+		return m.apply(history.User{}, change)
+	}
+	user, err := old.decode(aliased)
+	if err != nil {
+		return err
+	}
+	if err := m.apply(user, change); err != nil {
+		return err
+	}
+	return old.advance()
 }
 
 // apply brings a user up to date, or leaves the user out as late.
@@ -150,7 +148,7 @@ func (m *bucketMerge) apply(user history.User, change userChange) error {
 	}
 	if !late && len(change.came) > 0 {
 		if user.ID == "" {
-			user = history.Build(change.user, userKind(change.user), change.came)
+			user = history.Build(change.user, history.KindOf(change.user), change.came)
 		} else {
 			late = !user.Append(change.came)
 		}
@@ -175,14 +173,6 @@ func allLeft(user *history.User, left []history.Sighting) bool {
 		return false
 	}
 	return reflect.DeepEqual(history.Build(user.ID, user.Kind, left), *user)
-}
-
-// userKind follows from the id: history.UserID keeps named users out of the prefix.
-func userKind(id string) string {
-	if strings.HasPrefix(id, "session:") {
-		return history.KindSession
-	}
-	return history.KindUser
 }
 
 // add writes a copy of a row; an untouched one comes straight from the old file, never decoded.

@@ -18,12 +18,26 @@ import (
 // User reads one user's row; false when the version knows no such user.
 func User(ctx context.Context, l *lake.Lake, version lake.Version,
 	id string) (user history.User, found bool, err error) {
-	files, _, err := UserFiles(ctx, l, version, iceberg.EqualTo(iceberg.Reference("user_id"), id))
+	files, err := userFiles(ctx, l, version, iceberg.EqualTo(iceberg.Reference("user_id"), id))
 	if err != nil {
 		return history.User{}, false, err
 	}
+	return findUser(l, files, id)
+}
+
+// userFiles are the files of a version that may hold what a filter lets through.
+func userFiles(ctx context.Context, l *lake.Lake, version lake.Version,
+	filter iceberg.BooleanExpression) ([]iceberg.DataFile, error) {
+	loaded, err := l.Load(ctx, lake.GoldUsers)
+	if err != nil {
+		return nil, err
+	}
+	return lake.LiveFiles(ctx, loaded, table.WithSnapshotID(version.SnapshotID), table.WithRowFilter(filter))
+}
+
+func findUser(l *lake.Lake, files []iceberg.DataFile, id string) (user history.User, found bool, err error) {
 	for _, file := range files {
-		user, found, err := FindUser(l, file, id)
+		user, found, err := findInFile(l, file, id)
 		if err != nil || found {
 			return user, found, err
 		}
@@ -31,18 +45,8 @@ func User(ctx context.Context, l *lake.Lake, version lake.Version,
 	return history.User{}, false, nil
 }
 
-func UserFiles(ctx context.Context, l *lake.Lake, version lake.Version,
-	filter iceberg.BooleanExpression) ([]iceberg.DataFile, *table.Table, error) {
-	loaded, err := l.Load(ctx, lake.GoldUsers)
-	if err != nil {
-		return nil, nil, err
-	}
-	files, err := lake.LiveFiles(ctx, loaded, table.WithSnapshotID(version.SnapshotID), table.WithRowFilter(filter))
-	return files, loaded, err
-}
-
-// FindUser skips the row groups and pages whose statistics exclude the id: a file is sorted by it.
-func FindUser(l *lake.Lake, file iceberg.DataFile, id string) (user history.User, found bool, err error) {
+// findInFile skips the row groups and pages whose statistics exclude the id: a file is sorted by it.
+func findInFile(l *lake.Lake, file iceberg.DataFile, id string) (user history.User, found bool, err error) {
 	parsed, closeFile, err := l.OpenParquet(file)
 	if err != nil {
 		return user, false, err
@@ -127,7 +131,7 @@ func findInPage(group parquet.RowGroup, from, to int64, id string) (user history
 // Users streams every row of a version, ordered by user id (bytes). It holds one batch of each file of gold.users.
 func Users(ctx context.Context, l *lake.Lake, version lake.Version) iter.Seq2[history.User, error] {
 	return func(yield func(history.User, error) bool) {
-		files, _, err := UserFiles(ctx, l, version, iceberg.AlwaysTrue{})
+		files, err := userFiles(ctx, l, version, iceberg.AlwaysTrue{})
 		if err != nil {
 			yield(history.User{}, err)
 			return

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/history"
@@ -28,19 +30,19 @@ func RebuildUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 	if err := l.ReadStaged(plan.Ref, &staged); err != nil {
 		return Merged{}, err
 	}
-	late := map[string]bool{}
+	late := lateUsers{ids: map[string]bool{}, progress: progress}
 	for _, each := range merged {
-		var m StagedMerge
+		var m stagedMerge
 		if err := l.Objects.ReadJSON(each.Ref, &m); err != nil {
 			return Merged{}, err
 		}
 		for _, user := range m.Late {
-			late[user] = true
+			late.ids[user] = true
 		}
 	}
 	folder := fmt.Sprintf("%s/rebuild-%d", roundFolder(l, staged.Round), time.Now().UnixNano())
 	runs := newRunWriter(l.Objects, folder, lake.BucketFunc(staged.Buckets))
-	if err := stageLate(ctx, l, &staged, late, runs, progress); err != nil {
+	if err := late.stage(ctx, l, &staged, runs); err != nil {
 		return Merged{}, err
 	}
 	if err := runs.flush(); err != nil {
@@ -69,9 +71,29 @@ var (
 	}{})
 )
 
-// stageLate finds all sightings of the late users as silver now stands, and joins them with their sessions' bindings.
-func stageLate(ctx context.Context, l *lake.Lake, staged *stagedRound, late map[string]bool, runs *runWriter,
-	progress func(int64)) error {
+// lateUsers finds all sightings of late users as silver now stands.
+type lateUsers struct {
+	ids      map[string]bool
+	progress func(rows int64)
+
+	mutex sync.Mutex
+	read  int64
+}
+
+// note counts a row that was read, and keeps its session's key if it is wanted. It is safe for concurrent use.
+func (u *lateUsers) note(keys *[]int64, key int64, wanted bool) {
+	u.mutex.Lock()
+	defer u.mutex.Unlock()
+	if wanted {
+		*keys = append(*keys, key)
+	}
+	u.read++
+	u.progress(u.read)
+}
+
+// stage joins the sightings of sessions that may be the late users' with the bindings of these, and writes which are.
+// The first look at each table takes only the columns that tell.
+func (u *lateUsers) stage(ctx context.Context, l *lake.Lake, staged *stagedRound, runs *runWriter) error {
 	sightings, bindings, err := silverFiles(ctx, l, staged)
 	if err != nil {
 		return err
@@ -81,37 +103,25 @@ func stageLate(ctx context.Context, l *lake.Lake, staged *stagedRound, late map[
 		return err
 	}
 	defer j.Close()
-	var mutex sync.Mutex
-	read := int64(0)
-	collect := func(keys *[]int64, key int64, wanted bool) {
-		mutex.Lock()
-		defer mutex.Unlock()
-		if wanted {
-			*keys = append(*keys, key)
-		}
-		read++
-		progress(read)
-	}
-
-	// Sessions that name a late user may hold its sightings; whether they do, the join decides. The first look at each
-	// table takes only the columns that tell.
 	all := sessions.Reader{Lake: l}
-	var sessionKeys, wanted []int64
+	// Sessions that name a late user may hold its sightings; whether they do, the join decides.
+	var namedIn []int64
 	if err := all.Rows(ctx, bindings, namingSchema, func(row parquet.Row) error {
 		user, _ := history.UserID(objects.UnsafeString(row[2].ByteArray()), "")
-		collect(&sessionKeys, row[0].Int64(), string(row[1].ByteArray()) == lake.BindingUser && late[user])
+		u.note(&namedIn, row[0].Int64(), string(row[1].ByteArray()) == lake.BindingUser && u.ids[user])
 		return nil
 	}); err != nil {
 		return err
 	}
-	naming := sessions.NewKeySet(sessionKeys)
+	naming := sessions.NewKeySet(namedIn)
 	mayBeLate := func(key int64, session, user string) bool {
 		id, _ := history.UserID(user, session)
-		return late[id] || user == "" && naming.Has(key)
+		return u.ids[id] || user == "" && naming.Has(key)
 	}
+	var wanted []int64
 	if err := all.Rows(ctx, sightings, namedSchema, func(row parquet.Row) error {
 		key := row[0].Int64()
-		collect(&wanted, key, mayBeLate(key, objects.UnsafeString(row[1].ByteArray()),
+		u.note(&wanted, key, mayBeLate(key, objects.UnsafeString(row[1].ByteArray()),
 			objects.UnsafeString(row[2].ByteArray())))
 		return nil
 	}); err != nil {
@@ -132,10 +142,36 @@ func stageLate(ctx context.Context, l *lake.Lake, staged *stagedRound, late map[
 	return j.Sessions(ctx, func(rows []*sessions.SessionRow) error {
 		s := sessions.NewSession(rows)
 		return deltas(&s, func(d userDelta) error {
-			if !late[d.user] {
+			if !u.ids[d.user] {
 				return nil
 			}
 			return runs.add(d)
 		})
 	})
+}
+
+// silverFiles are the files that a plan reflects.
+func silverFiles(ctx context.Context, l *lake.Lake,
+	staged *stagedRound) (sightings, bindings []iceberg.DataFile, err error) {
+	for _, part := range [...]struct {
+		definition lake.TableDefinition
+		snapshot   int64
+		files      *[]iceberg.DataFile
+	}{{lake.SilverSightings, staged.Sightings, &sightings}, {lake.SilverBindings, staged.Bindings, &bindings}} {
+		if part.snapshot == 0 {
+			continue
+		}
+		loaded, err := l.Load(ctx, part.definition)
+		if err != nil {
+			return nil, nil, err
+		}
+		if loaded.SnapshotByID(part.snapshot) == nil {
+			return nil, nil, fmt.Errorf("%w: snapshot %d of %s was expired", lake.ErrConflict, part.snapshot,
+				part.definition.Name)
+		}
+		if *part.files, err = lake.LiveFiles(ctx, loaded, table.WithSnapshotID(part.snapshot)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return sightings, bindings, nil
 }

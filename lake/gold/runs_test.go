@@ -12,6 +12,8 @@ import (
 )
 
 // TestSortedRuns writes changes into several runs: each bucket reads its users back in order, with all that is theirs.
+//
+//nolint:cyclop,funlen // one random history is taken through every way of reading runs
 func TestSortedRuns(t *testing.T) {
 	l := openLake(t)
 	r := rand.New(rand.NewPCG(3, 4))

@@ -82,6 +82,8 @@ func BenchmarkDaily(b *testing.B) {
 }
 
 // timed runs the steps of an hour two at a time, as two workers would, and logs how long each took.
+//
+//nolint:funlen // the steps of an hour, one after the other
 func timed(in *laketest.Ingester, b *testing.B, hour telemetry.Hour) {
 	ctx := b.Context()
 	start := time.Now()

@@ -33,6 +33,8 @@ func threeHours(t *testing.T) (in *laketest.Ingester, hours []telemetry.Hour) {
 
 // TestHoursTogether commits hours together, undisturbed and again after crashes, and one by one: the tables are the
 // same.
+//
+//nolint:cyclop // a story that is told step by step reads best in one piece
 func TestHoursTogether(t *testing.T) {
 	in, hourList := threeHours(t)
 	for _, hour := range hourList {

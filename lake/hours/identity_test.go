@@ -8,6 +8,7 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
+//nolint:funlen // a table of stories
 func TestIdentity(t *testing.T) {
 	checks.TellStories(t, telemetry.Options{}, []checks.Story{
 		{Name: "login in the same hour", Steps: []checks.StoryStep{{Name: "", Files: map[string][]string{

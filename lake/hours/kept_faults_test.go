@@ -19,6 +19,8 @@ import (
 
 // TestForgottenDontComeBackWithKeptRows: who was forgotten is not in rows that stay, whenever that was, and the
 // counts tell.
+//
+//nolint:cyclop,funlen // a story that is told step by step reads best in one piece
 func TestForgottenDontComeBackWithKeptRows(t *testing.T) {
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	world := func(t *testing.T) *laketest.Ingester {

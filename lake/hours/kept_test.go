@@ -65,6 +65,8 @@ func leavingWorld(t *testing.T) *laketest.Ingester {
 
 // TestRowsOutliveTheirFiles: whatever becomes of files, what they held stays, in every table, and a second run
 // makes no snapshot.
+//
+//nolint:cyclop,funlen // a story that is told step by step reads best in one piece
 func TestRowsOutliveTheirFiles(t *testing.T) {
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	remove := func(names ...string) func(*testing.T, *laketest.Ingester) {
@@ -186,6 +188,8 @@ func TestRowsOutliveTheirFiles(t *testing.T) {
 
 // TestFilesComeBack: a file that returns takes the place of its kept rows, also by the same tag; one that changed
 // has its new ones; what --remove-gone took out does not come back by itself.
+//
+//nolint:cyclop // a story that is told step by step reads best in one piece
 func TestFilesComeBack(t *testing.T) {
 	in := leavingWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")

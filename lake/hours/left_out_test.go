@@ -53,6 +53,8 @@ func (r refused) Read(p []byte) (int, error) {
 
 // TestOneBadFile: what can't be opened is left out whole and named, whether that is seen when the hour is listed,
 // when the file is opened, or while it is read. The rest of the hour is in, and doing it again changes nothing.
+//
+//nolint:cyclop // a story that is told step by step reads best in one piece
 func TestOneBadFile(t *testing.T) {
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")

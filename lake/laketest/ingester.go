@@ -168,13 +168,15 @@ func (in *Ingester) TryStage(run lake.Run) (s StagedHour, err error) {
 			return hours.StageNote(ctx, in.Lake, a1, a2, a3, a4)
 		}
 	}
-	in.Do(func() (err error) {
+	// An erasure may take the run's folder away while the plan is written to it: whoever calls begins again.
+	if err := in.Try(func() (err error) {
 		s.Plan, err = plan(ctx, s.Run, in.Source.String(), listing, chunks)
 		s.Plan.Ledger = ledger
 		return err
-	})
-	err = in.stageChunks(&s, in.Source, s.Plan.Chunks, in.Parsing)
-	return s, err
+	}); err != nil {
+		return s, err
+	}
+	return s, in.stageChunks(&s, in.Source, s.Plan.Chunks, in.Parsing)
 }
 
 // stageChunks takes the steps of an hour between its plan and its commit.

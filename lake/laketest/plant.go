@@ -55,6 +55,18 @@ func Plant[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition, h
 	}
 }
 
+// liesIn tells whether a data file may hold rows of an hour. All of gold's do.
+func liesIn(t testing.TB, definition lake.TableDefinition, file iceberg.DataFile, hour string) bool {
+	switch definition.Name {
+	case lake.GoldUsers.Name:
+		return true
+	case lake.OpsHours.Name:
+		return int32(file.Partition()[lake.PartitionFieldID].(iceberg.Date)) == HourAt(t, hour).Date()
+	}
+	first, last, err := definition.HoursOf(file)
+	return err == nil && first <= HourAt(t, hour) && HourAt(t, hour) <= last
+}
+
 func planted[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition, loaded *table.Table, hour string,
 	alter func([]T) []T) (*lake.Change, error) {
 	live, err := lake.LiveFiles(t.Context(), loaded)
@@ -70,15 +82,8 @@ func planted[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition,
 	done := false
 	for _, file := range live {
 		place := lake.Partition{Folder: "planted", Values: file.Partition()}
-		if definition.Name != lake.GoldUsers.Name {
-			if definition.Name == lake.OpsHours.Name {
-				if int32(place.Values[lake.PartitionFieldID].(iceberg.Date)) != HourAt(t, hour).Date() {
-					continue
-				}
-			} else if first, last, err := definition.HoursOf(file); err != nil || HourAt(t, hour) < first ||
-				HourAt(t, hour) > last {
-				continue
-			}
+		if !liesIn(t, definition, file, hour) {
+			continue
 		}
 		rows, err := lake.ReadRows[T](t.Context(), l, []iceberg.DataFile{file})
 		if err != nil {

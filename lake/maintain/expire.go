@@ -3,6 +3,7 @@ package maintain
 import (
 	"context"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -132,58 +133,65 @@ func lastChange(loaded *table.Table) *table.Snapshot {
 func expired(loaded *table.Table, reached []int64, now time.Time, age time.Duration) (found expiry) {
 	keep := map[int64]bool{}
 	for name, ref := range loaded.Metadata().Refs() {
-		snapshot := loaded.SnapshotByID(ref.SnapshotID)
-		if ref.SnapshotRefType == table.TagRef && snapshot != nil && ref.MaxRefAgeMs != nil &&
-			now.UnixMilli()-snapshot.TimestampMs > *ref.MaxRefAgeMs {
+		if tagIsOld(loaded, ref, now) {
 			found.tags = append(found.tags, name)
-			continue
+		} else {
+			keep[ref.SnapshotID] = true
 		}
-		keep[ref.SnapshotID] = true
 	}
-	last := lastChange(loaded)
 	oldest := now.Add(-age).UnixMilli()
 	ancestry := ancestors(loaded)
-	needed := 0 // how many, from the head back
-	for i, snapshot := range ancestry {
-		if i == 0 || snapshot.TimestampMs >= oldest || lake.TableName(loaded) == lake.GoldUsers.Name &&
-			snapshot.SnapshotID == last.SnapshotID {
-			needed = i + 1
-		}
-	}
-	for _, id := range reached {
-		if id == 0 {
-			needed = len(ancestry)
-		}
-		for i, snapshot := range ancestry {
-			if snapshot.SnapshotID == id {
-				needed = max(needed, i+1)
-			}
-		}
-	}
-	for _, snapshot := range ancestry[:needed] {
+	for _, snapshot := range ancestry[:neededAncestors(loaded, ancestry, reached, oldest)] {
 		keep[snapshot.SnapshotID] = true
 	}
-	led := map[int64]bool{}
+	leads := map[int64]bool{}
 	for _, snapshot := range ancestry {
-		led[snapshot.SnapshotID] = true
+		leads[snapshot.SnapshotID] = true
 	}
 	for _, snapshot := range loaded.Metadata().Snapshots() {
-		// One that leads nowhere, since someone turned the table back, goes by its age alone.
-		if !keep[snapshot.SnapshotID] && (led[snapshot.SnapshotID] || snapshot.TimestampMs < oldest) {
+		// One that does not lead to the head, since someone turned the table back, goes by its age alone.
+		if !keep[snapshot.SnapshotID] && (leads[snapshot.SnapshotID] || snapshot.TimestampMs < oldest) {
 			found.snapshots = append(found.snapshots, snapshot.SnapshotID)
 		}
 	}
 	return found
 }
 
+// tagIsOld tells whether a reference is a tag whose snapshot is older than the tag is kept.
+func tagIsOld(loaded *table.Table, ref table.SnapshotRef, now time.Time) bool {
+	snapshot := loaded.SnapshotByID(ref.SnapshotID)
+	return ref.SnapshotRefType == table.TagRef && snapshot != nil && ref.MaxRefAgeMs != nil &&
+		now.UnixMilli()-snapshot.TimestampMs > *ref.MaxRefAgeMs
+}
+
+// neededAncestors is how many snapshots are kept of those that lead to the head, from the head back. oldest is in
+// milliseconds since 1970.
+func neededAncestors(loaded *table.Table, ancestry []table.Snapshot, reached []int64, oldest int64) (needed int) {
+	last := int64(0)
+	if change := lastChange(loaded); change != nil && lake.TableName(loaded) == lake.GoldUsers.Name {
+		last = change.SnapshotID
+	}
+	for i, snapshot := range ancestry {
+		if i == 0 || snapshot.TimestampMs >= oldest || snapshot.SnapshotID == last ||
+			slices.Contains(reached, snapshot.SnapshotID) {
+			needed = i + 1
+		}
+	}
+	if slices.Contains(reached, 0) { // a follower has not begun
+		needed = len(ancestry)
+	}
+	return needed
+}
+
 // ancestors are the snapshots that lead to the head, from it back to the oldest that is still there.
 func ancestors(loaded *table.Table) (ancestry []table.Snapshot) {
-	for snapshot := loaded.CurrentSnapshot(); snapshot !=
-		nil; snapshot = loaded.SnapshotByID(*snapshot.ParentSnapshotID) {
+	snapshot := loaded.CurrentSnapshot()
+	for snapshot != nil {
 		ancestry = append(ancestry, *snapshot)
 		if snapshot.ParentSnapshotID == nil {
 			break
 		}
+		snapshot = loaded.SnapshotByID(*snapshot.ParentSnapshotID)
 	}
 	return ancestry
 }

@@ -89,9 +89,8 @@ func awaitGrace(l *lake.Lake, what, owner string, names map[string]int64,
 	}
 	if before.Table != "" && before.Table != owner {
 		return nil, since, fmt.Errorf("%w: the folder of %s is that of table %s, and the catalog knows it as %s: "+
-			"another catalog uses this warehouse, "+
-			"or the table was made anew; if so, delete %s", objects.ErrConfig, what, before.Table,
-			owner, sweepNotes(l, what))
+			"another catalog uses this warehouse, or the table was created again; if so, delete %s",
+			objects.ErrConfig, what, before.Table, owner, sweepNotes(l, what))
 	}
 	now := time.Now()
 	since = notes{Table: owner, Found: map[string]int64{}}
@@ -213,7 +212,7 @@ func stagedFiles(ctx context.Context, l *lake.Lake, each func(object string)) er
 		return err
 	}
 	for _, document := range documents {
-		// its run ended: what it named is committed, or given up
+		// A document that is missing by now was that of a run that ended: what it named is committed, or given up.
 		if err := objectsIn(l, document, each); err != nil && !objects.IsMissing(err) {
 			return err
 		}

@@ -186,6 +186,7 @@ func (p *PlanRun) Gold() {
 	p.Waiting = p.In.Gold(p.Waiting...).Waiting
 }
 
+//nolint:cyclop,funlen // a case for each kind of step
 func (p *PlanRun) do(step PlanStep) {
 	in, r := p.In, rand.New(rand.NewPCG(step.N, 2))
 	ctx, hour := in.TB.Context(), p.Hour(step.Hour)

@@ -11,6 +11,8 @@ import (
 
 // smallWorld makes up the files of a few hours: few users, sessions and devices, so that everything meets
 // everything. One of the users is to be forgotten, and is in three of the sessions.
+//
+//nolint:cyclop // every line is drawn from one sequence of random numbers
 func smallWorld(r *rand.Rand) map[string][]string {
 	files := map[string][]string{}
 	pick := func(texts ...string) string { return texts[r.IntN(len(texts))] }

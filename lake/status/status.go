@@ -16,39 +16,7 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// nameGone names the first files that left the source, and counts the rows of all.
-func nameGone(ctx context.Context, l *lake.Lake, rows []ledger.Hour, gone *GoneStatus) error {
-	for _, row := range rows {
-		if row.GoneFiles == 0 {
-			continue
-		}
-		if row.GoneFiles == row.Files {
-			gone.Rows += row.Events + row.Rejects
-			if len(gone.Named) == goneNamed {
-				continue
-			}
-		}
-		files, err := ledger.Files(ctx, l, row.Hour)
-		if err != nil {
-			return err
-		}
-		slices.SortFunc(files, func(a, b ledger.File) int { return strings.Compare(a.Key, b.Key) })
-		for _, file := range files {
-			if file.State != ledger.FileGone {
-				continue
-			}
-			if row.GoneFiles < row.Files {
-				gone.Rows += file.Events + file.Rejects
-			}
-			if len(gone.Named) < goneNamed {
-				gone.Named = append(gone.Named, file)
-			}
-		}
-	}
-	return nil
-}
-
-// Status sums up the lake.
+// Status are the figures of a lake.
 type Status struct {
 	Hours     int64          `json:"hours"` // in the ledger
 	FirstHour telemetry.Hour `json:"first_hour"`
@@ -102,61 +70,17 @@ func Read(ctx context.Context, l *lake.Lake) (status Status, err error) {
 	if err != nil {
 		return Status{}, err
 	}
-	status.Hours = int64(len(rows))
-	latest := time.Time{}
-	for i, row := range rows {
-		if row.FinishedAt.After(latest) {
-			latest = row.FinishedAt
-		}
-		if row.GoneFiles > 0 {
-			status.Gone.Hours, status.Gone.Files = status.Gone.Hours+1, status.Gone.Files+row.GoneFiles
-		}
-		if i == 0 {
-			status.FirstHour = row.Hour
-		}
-		status.LastHour = row.Hour
-		status.Lines += row.Lines
-		status.Rejects += row.Rejects
-		status.BadFiles += row.BadFiles
-		status.PassedOver += row.PassedOver
-		switch row.State {
-		case ledger.HourEmpty:
-			status.Empty++
-		case ledger.HourDegraded:
-			status.Degraded++
-		}
-	}
+	status.addHours(rows)
 	if status.LeftOut, err = ledger.LeftOutLately(ctx, l, rows); err != nil {
 		return Status{}, err
 	}
-	for _, definition := range lake.TableDefinitions {
-		loaded, err := l.Load(ctx, definition)
-		if errors.Is(err, lake.ErrNoLake) {
-			continue // a lake that is older than the table, and was not opened for writing since
-		}
-		if err != nil {
-			return Status{}, err
-		}
-		each := TableStatus{Name: definition.Name, Snapshots: len(loaded.Metadata().Snapshots())}
-		if snapshot := loaded.CurrentSnapshot(); snapshot != nil && snapshot.Summary != nil {
-			for key, value := range map[string]*int64{"total-records": &each.Rows, "total-data-files": &each.Files,
-				"total-files-size": &each.Bytes} {
-				*value, _ = strconv.ParseInt(snapshot.Summary.Properties[key], 10, 64)
-			}
-		}
-		status.Tables = append(status.Tables, each)
-		if definition.Name == lake.GoldUsers.Name {
-			status.Users = each.Rows
-			if snapshot := loaded.CurrentSnapshot(); snapshot != nil {
-				status.Latest = lake.VersionOf(loaded, *snapshot)
-			}
-		}
+	if err := status.addTables(ctx, l); err != nil {
+		return Status{}, err
 	}
-	slices.SortFunc(status.Tables, func(a, b TableStatus) int { return cmp.Compare(a.Name, b.Name) })
 	if status.Findings, err = ledger.Findings(ctx, l); err != nil {
 		return Status{}, err
 	}
-	if len(status.Findings) > 0 && status.Findings[0].FoundAt.After(latest) {
+	if len(status.Findings) > 0 && status.Findings[0].FoundAt.After(lastRun(rows)) {
 		status.NoHours = status.Findings[0].Note
 	}
 	if err := nameGone(ctx, l, rows, &status.Gone); err != nil {
@@ -166,9 +90,99 @@ func Read(ctx context.Context, l *lake.Lake) (status Status, err error) {
 	if status.Behind, halfCommitted, err = gold.Behind(ctx, l); err != nil {
 		return Status{}, err
 	}
-	if status.DailyBehind, err = daily.Behind(ctx, l); err != nil {
-		return Status{}, err
-	}
 	status.HalfCommitted = append([]string{}, halfCommitted...)
-	return status, nil
+	status.DailyBehind, err = daily.Behind(ctx, l)
+	return status, err
+}
+
+// addHours sums up the ledger's rows, which are in order.
+func (s *Status) addHours(rows []ledger.Hour) {
+	s.Hours = int64(len(rows))
+	if len(rows) > 0 {
+		s.FirstHour, s.LastHour = rows[0].Hour, rows[len(rows)-1].Hour
+	}
+	for _, row := range rows {
+		if row.GoneFiles > 0 {
+			s.Gone.Hours, s.Gone.Files = s.Gone.Hours+1, s.Gone.Files+row.GoneFiles
+		}
+		s.Lines += row.Lines
+		s.Rejects += row.Rejects
+		s.BadFiles += row.BadFiles
+		s.PassedOver += row.PassedOver
+		switch row.State {
+		case ledger.HourEmpty:
+			s.Empty++
+		case ledger.HourDegraded:
+			s.Degraded++
+		}
+	}
+}
+
+// lastRun is when the last run of an hour ended.
+func lastRun(rows []ledger.Hour) (latest time.Time) {
+	for _, row := range rows {
+		if row.FinishedAt.After(latest) {
+			latest = row.FinishedAt
+		}
+	}
+	return latest
+}
+
+// addTables measures the tables, and takes from gold.users how many users there are.
+func (s *Status) addTables(ctx context.Context, l *lake.Lake) error {
+	for _, definition := range lake.TableDefinitions {
+		loaded, err := l.Load(ctx, definition)
+		if errors.Is(err, lake.ErrNoLake) {
+			continue // a lake that is older than the table, and was not opened for writing since
+		}
+		if err != nil {
+			return err
+		}
+		size := TableStatus{Name: definition.Name, Snapshots: len(loaded.Metadata().Snapshots())}
+		snapshot := loaded.CurrentSnapshot()
+		if snapshot != nil && snapshot.Summary != nil {
+			for key, value := range map[string]*int64{"total-records": &size.Rows, "total-data-files": &size.Files,
+				"total-files-size": &size.Bytes} {
+				*value, _ = strconv.ParseInt(snapshot.Summary.Properties[key], 10, 64)
+			}
+		}
+		s.Tables = append(s.Tables, size)
+		if definition.Name == lake.GoldUsers.Name && snapshot != nil {
+			s.Users, s.Latest = size.Rows, lake.VersionOf(loaded, *snapshot)
+		}
+	}
+	slices.SortFunc(s.Tables, func(a, b TableStatus) int { return cmp.Compare(a.Name, b.Name) })
+	return nil
+}
+
+// nameGone names the first files that left the source, and counts the rows of all.
+func nameGone(ctx context.Context, l *lake.Lake, rows []ledger.Hour, gone *GoneStatus) error {
+	for _, row := range rows {
+		if row.GoneFiles == 0 {
+			continue
+		}
+		if row.GoneFiles == row.Files {
+			gone.Rows += row.Events + row.Rejects
+			if len(gone.Named) == goneNamed {
+				continue
+			}
+		}
+		files, err := ledger.Files(ctx, l, row.Hour)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(files, func(a, b ledger.File) int { return strings.Compare(a.Key, b.Key) })
+		for _, file := range files {
+			if file.State != ledger.FileGone {
+				continue
+			}
+			if row.GoneFiles < row.Files {
+				gone.Rows += file.Events + file.Rejects
+			}
+			if len(gone.Named) < goneNamed {
+				gone.Named = append(gone.Named, file)
+			}
+		}
+	}
+	return nil
 }

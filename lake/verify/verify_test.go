@@ -48,6 +48,8 @@ func TestVerifyOfASoundLake(t *testing.T) {
 }
 
 // TestVerifyCatches plants one fault after another into a sound lake.
+//
+//nolint:funlen // a table of cases, each a fault with what must be said of it
 func TestVerifyCatches(t *testing.T) {
 	micros := func(clock string) int64 {
 		at, err := time.Parse("2006-01-02T15:04", "2022-05-"+clock)

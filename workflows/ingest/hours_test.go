@@ -19,7 +19,7 @@ import (
 func TestHoursAreReadAgainWhenAUserIsForgotten(t *testing.T) {
 	env := workflowstest.Environment(t)
 	staged := func(id string, left ...activities.LeftHour) activities.StagedHours {
-		return activities.StagedHours{RunID: id, Hours: []hours.StagedHour{{Run: lake.Run{Hour: workflowstest.SomeHour, ID: id}}},
+		return activities.StagedHours{RunID: id, Hours: []hours.StagedHour{{Run: lake.Run{Hour: someHour, ID: id}}},
 			Left: left}
 	}
 	reading := func(listing int) any {
@@ -28,28 +28,28 @@ func TestHoursAreReadAgainWhenAUserIsForgotten(t *testing.T) {
 				len(input.Hours) == 2
 		})
 	}
-	env.OnActivity(workflowstest.IngestSteps.StageHours, mock.Anything, reading(1)).Return(staged("first"), nil).Once()
-	env.OnActivity(workflowstest.IngestSteps.CommitHours, mock.Anything, mock.Anything).Return(activities.CommittedHours{},
+	env.OnActivity(ingestSteps.StageHours, mock.Anything, reading(1)).Return(staged("first"), nil).Once()
+	env.OnActivity(ingestSteps.CommitHours, mock.Anything, mock.Anything).Return(activities.CommittedHours{},
 		temporal.NewNonRetryableApplicationError("somebody", activities.ErrorForgotten, nil)).Once()
-	env.OnActivity(workflowstest.IngestSteps.StageHours, mock.Anything,
-		reading(2)).Return(staged("second", activities.LeftHour{Hour: workflowstest.SomeHour + 1, Why: "too large"}), nil).Once()
-	env.OnActivity(workflowstest.IngestSteps.CommitHours, mock.Anything,
-		mock.Anything).Return(activities.CommittedHours{RunID: "second", Hours: []telemetry.Hour{workflowstest.SomeHour}}, nil).Once()
-	env.OnActivity(workflowstest.IngestSteps.DropStagedHours, mock.Anything,
+	env.OnActivity(ingestSteps.StageHours, mock.Anything,
+		reading(2)).Return(staged("second", activities.LeftHour{Hour: someHour + 1, Why: "too large"}), nil).Once()
+	env.OnActivity(ingestSteps.CommitHours, mock.Anything,
+		mock.Anything).Return(activities.CommittedHours{RunID: "second", Hours: []telemetry.Hour{someHour}}, nil).Once()
+	env.OnActivity(ingestSteps.DropStagedHours, mock.Anything,
 		mock.MatchedBy(func(runs []lake.Run) bool { return len(runs) == 4 })).Return(nil).Once()
-	input := ingest.HoursInput{Hours: []string{workflowstest.SomeHour.String(), (workflowstest.SomeHour + 1).String()}, LeaveGold: true}
+	input := ingest.HoursInput{Hours: []string{someHour.String(), (someHour + 1).String()}, LeaveGold: true}
 	env.ExecuteWorkflow(ingest.IngestHours, input)
 	require.NoError(t, env.GetWorkflowError())
 	var result activities.CommittedHours
 	require.NoError(t, env.GetWorkflowResult(&result))
-	require.Equal(t, activities.CommittedHours{RunID: "second", Hours: []telemetry.Hour{workflowstest.SomeHour},
-		Left: []activities.LeftHour{{Hour: workflowstest.SomeHour + 1, Why: "too large"}}}, result)
+	require.Equal(t, activities.CommittedHours{RunID: "second", Hours: []telemetry.Hour{someHour},
+		Left: []activities.LeftHour{{Hour: someHour + 1, Why: "too large"}}}, result)
 }
 
 func TestHoursSayWhatIsWrongWithTheirInput(t *testing.T) {
 	for text, hours := range map[string][]string{
 		"0 hours": {}, "51 hours": make([]string, 51), "yesterday": {"yesterday"},
-		workflowstest.SomeHour.String(): {(workflowstest.SomeHour + 1).String(), workflowstest.SomeHour.String()},
+		someHour.String(): {(someHour + 1).String(), someHour.String()},
 	} {
 		env := workflowstest.Environment(t)
 		env.ExecuteWorkflow(ingest.IngestHours, ingest.HoursInput{Hours: hours})

@@ -131,14 +131,15 @@ func (w *maintenance) run(ctx workflow.Context) (Result, error) {
 		return w.result, err
 	}
 	w.describe(ctx, "maintaining tables")
-	if _, err := workflows.FanOut(ctx, len(tables), maintainParallel, func(ctx workflow.Context, i int) (none struct{}, _ error) {
+	maintainOne := func(ctx workflow.Context, i int) (none struct{}, _ error) {
 		var savings []maintain.Saving
 		input := activities.MaintainTableInput{Table: tables[i], Upkeep: w.upkeep}
 		err := workflow.ExecuteActivity(maintainTable.With(ctx, "compact, expire and sweep "+tables[i]),
 			w.steps.MaintainTable, input).Get(ctx, &savings)
 		w.done(ctx, tables[i], savings, err)
 		return none, ctx.Err()
-	}); err != nil {
+	}
+	if _, err := workflows.FanOut(ctx, len(tables), maintainParallel, maintainOne); err != nil {
 		return w.result, err
 	}
 	if len(w.result.Failed) > 0 {

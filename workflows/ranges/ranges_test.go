@@ -23,9 +23,17 @@ import (
 	"github.com/versionlake/versionlake/workflows/writers"
 )
 
+const someHour = workflowstest.SomeHour
+
+var (
+	ingestSteps = workflowstest.IngestSteps
+	goldSteps   = workflowstest.GoldSteps
+	run         = workflowstest.Run
+)
+
 // surveyAll finds files in every hour, and lets gold answer each request at once.
 func surveyAll(env *testsuite.TestWorkflowEnvironment) {
-	env.OnActivity(workflowstest.IngestSteps.SurveyHours, mock.Anything,
+	env.OnActivity(ingestSteps.SurveyHours, mock.Anything,
 		mock.Anything).Return(func(_ context.Context, input activities.SurveyInput) (activities.Survey, error) {
 		survey := activities.Survey{Until: min(input.To, input.From+telemetry.Hour(input.Limit))}
 		for hour := input.From; hour < survey.Until; hour++ {
@@ -33,7 +41,7 @@ func surveyAll(env *testsuite.TestWorkflowEnvironment) {
 		}
 		return survey, nil
 	})
-	env.OnActivity(workflowstest.GoldSteps.RequestGold, mock.Anything,
+	env.OnActivity(goldSteps.RequestGold, mock.Anything,
 		mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
 		env.RegisterDelayedCallback(func() {
 			env.SignalWorkflow("gold", writers.GoldAnswer{Run: request.Run, SnapshotID: 7})
@@ -69,24 +77,24 @@ func TestRangeGoesOnAfterFailuresAndNamesThem(t *testing.T) {
 	leaveAll(env)
 	env.OnWorkflow(ingest.IngestHour, mock.Anything,
 		mock.Anything).Return(func(_ workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
-		if input.Hour == (workflowstest.SomeHour + 2).String() {
+		if input.Hour == (someHour + 2).String() {
 			return ingest.HourResult{}, temporal.NewNonRetryableApplicationError("the settings are wrong",
 				activities.ErrorSettings, nil)
 		}
 		return hourDone(input, ledger.HourComplete), nil
 	}).Times(5)
 	env.ExecuteWorkflow(ranges.ReprocessRange,
-		ranges.ReprocessInput{From: workflowstest.SomeHour.String(), To: (workflowstest.SomeHour + 5).String(), Parallel: 2})
+		ranges.ReprocessInput{From: someHour.String(), To: (someHour + 5).String(), Parallel: 2})
 	require.ErrorContains(t, env.GetWorkflowError(), "1 of 5 hours failed")
-	require.ErrorContains(t, env.GetWorkflowError(), (workflowstest.SomeHour+2).String()+": the settings are wrong")
+	require.ErrorContains(t, env.GetWorkflowError(), (someHour+2).String()+": the settings are wrong")
 }
 
 // TestRangeAsksGoldForManyHoursTogether: those that were done before, too, since nobody may have asked for them.
 func TestRangeAsksGoldForManyHoursTogether(t *testing.T) {
 	env := workflowstest.Environment(t)
-	env.OnActivity(workflowstest.IngestSteps.SurveyHours, mock.Anything, mock.Anything).Return(activities.Survey{
-		Until: workflowstest.SomeHour + 9, Empty: 6, Hours: []telemetry.Hour{workflowstest.SomeHour, workflowstest.SomeHour + 3},
-		Done: []lake.Run{workflowstest.Run(workflowstest.SomeHour + 1)},
+	env.OnActivity(ingestSteps.SurveyHours, mock.Anything, mock.Anything).Return(activities.Survey{
+		Until: someHour + 9, Empty: 6, Hours: []telemetry.Hour{someHour, someHour + 3},
+		Done: []lake.Run{run(someHour + 1)},
 	}, nil).Once()
 	env.OnWorkflow(ingest.IngestHour, mock.Anything,
 		mock.MatchedBy(func(input ingest.HourInput) bool { return input.LeaveGold })).
@@ -94,7 +102,7 @@ func TestRangeAsksGoldForManyHoursTogether(t *testing.T) {
 			return hourDone(input, ledger.HourComplete), nil
 		}).Twice()
 	var asked []activities.GoldRequest
-	env.OnActivity(workflowstest.GoldSteps.RequestGold, mock.Anything,
+	env.OnActivity(goldSteps.RequestGold, mock.Anything,
 		mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
 		asked = append(asked, request)
 		if len(asked) == 2 { // the first answer gets lost
@@ -106,7 +114,7 @@ func TestRangeAsksGoldForManyHoursTogether(t *testing.T) {
 	}).Twice()
 	since := time.Date(2022, 6, 1, 0, 0, 0, 0, time.UTC)
 	env.ExecuteWorkflow(ranges.ReprocessRange,
-		ranges.ReprocessInput{From: workflowstest.SomeHour.String(), To: (workflowstest.SomeHour + 9).String(), Since: since})
+		ranges.ReprocessInput{From: someHour.String(), To: (someHour + 9).String(), Since: since})
 	require.NoError(t, env.GetWorkflowError())
 	var result ranges.Progress
 	require.NoError(t, env.GetWorkflowResult(&result))
@@ -128,13 +136,13 @@ func TestRangeContinuesAsNew(t *testing.T) {
 		running--
 		return hourDone(input, ledger.HourComplete), err
 	})
-	input := ranges.ReprocessInput{From: workflowstest.SomeHour.String(), To: (workflowstest.SomeHour + 500).String(), Parallel: 7}
+	input := ranges.ReprocessInput{From: someHour.String(), To: (someHour + 500).String(), Parallel: 7}
 	env.ExecuteWorkflow(ranges.ReprocessRange, input)
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, env.GetWorkflowError(), &again)
 	var next ranges.ReprocessInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
-	require.Equal(t, (workflowstest.SomeHour + 200).String(), next.Next)
+	require.Equal(t, (someHour + 200).String(), next.Next)
 	require.Equal(t, 200, next.Progress.Done)
 	require.Zero(t, next.Progress.Gold)
 	require.Equal(t, input.To, next.To)
@@ -151,7 +159,7 @@ func TestRangeDividesItsHours(t *testing.T) {
 	env.OnWorkflow(ingest.IngestHours, mock.Anything,
 		mock.MatchedBy(func(input ingest.HoursInput) bool { return input.LeaveGold })).
 		Return(func(_ workflow.Context, input ingest.HoursInput) (result activities.CommittedHours, err error) {
-			if shares = append(shares, len(input.Hours)); slices.Contains(input.Hours, workflowstest.SomeHour.String()) {
+			if shares = append(shares, len(input.Hours)); slices.Contains(input.Hours, someHour.String()) {
 				return result, temporal.NewNonRetryableApplicationError("for some reason", "Any", nil)
 			}
 			result.RunID = input.Hours[0]
@@ -175,7 +183,7 @@ func TestRangeDividesItsHours(t *testing.T) {
 		return hourDone(input, ledger.HourComplete), nil
 	})
 	env.ExecuteWorkflow(ranges.ReprocessRange,
-		ranges.ReprocessInput{From: workflowstest.SomeHour.String(), To: (workflowstest.SomeHour + 130).String(), Parallel: 2})
+		ranges.ReprocessInput{From: someHour.String(), To: (someHour + 130).String(), Parallel: 2})
 	require.NoError(t, env.GetWorkflowError())
 	var result ranges.Progress
 	require.NoError(t, env.GetWorkflowResult(&result))

@@ -21,14 +21,14 @@ import (
 func plans(env *testsuite.TestWorkflowEnvironment) *[]int {
 	var began []int
 	start := env.Now()
-	env.OnActivity(workflowstest.DailySteps.FollowEvents, mock.Anything).Return(events.Followed{}, nil)
-	env.OnActivity(workflowstest.DailySteps.PlanDaily, mock.Anything).Return(func(context.Context) (daily.Plan, error) {
+	env.OnActivity(dailySteps.FollowEvents, mock.Anything).Return(events.Followed{}, nil)
+	env.OnActivity(dailySteps.PlanDaily, mock.Anything).Return(func(context.Context) (daily.Plan, error) {
 		began = append(began, int(env.Now().Sub(start).Seconds()))
 		return daily.Plan{Ref: "plan", Groups: [][]int32{{628}, {629}}, Dates: 2, First: "2022-05-31",
 			Last: "2022-06-01"}, nil
 	})
-	env.OnActivity(workflowstest.DailySteps.CountDates, mock.Anything, mock.Anything).Return(daily.CountedDates{Ref: "counted"}, nil)
-	env.OnActivity(workflowstest.DailySteps.DropDaily, mock.Anything, mock.Anything).Return(nil)
+	env.OnActivity(dailySteps.CountDates, mock.Anything, mock.Anything).Return(daily.CountedDates{Ref: "counted"}, nil)
+	env.OnActivity(dailySteps.DropDaily, mock.Anything, mock.Anything).Return(nil)
 	return &began
 }
 
@@ -54,7 +54,7 @@ func TestDailyWaitsForMoreHoursUnlessToldNotTo(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			env := workflowstest.Environment(t)
 			began := plans(env)
-			env.OnActivity(workflowstest.DailySteps.CommitDaily, mock.Anything,
+			env.OnActivity(dailySteps.CommitDaily, mock.Anything,
 				mock.MatchedBy(func(input activities.CommitDailyInput) bool {
 					return len(input.Counted) == 2
 				})).Return(daily.Committed{Dates: 2, Versions: 7}, nil).After(time.Minute)
@@ -74,9 +74,9 @@ func TestDailyWaitsForMoreHoursUnlessToldNotTo(t *testing.T) {
 func TestDailyPlansAgainAfterAConflict(t *testing.T) {
 	env := workflowstest.Environment(t)
 	began := plans(env)
-	env.OnActivity(workflowstest.DailySteps.CommitDaily, mock.Anything, mock.Anything).Return(daily.Committed{},
+	env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.Anything).Return(daily.Committed{},
 		temporal.NewNonRetryableApplicationError("another refresh was first", activities.ErrorConflict, nil)).Once()
-	env.OnActivity(workflowstest.DailySteps.CommitDaily, mock.Anything, mock.Anything).Return(daily.Committed{}, nil).Once()
+	env.OnActivity(dailySteps.CommitDaily, mock.Anything, mock.Anything).Return(daily.Committed{}, nil).Once()
 	env.ExecuteWorkflow(writers.DailyWriter, writers.DailyInput{})
 	require.NoError(t, env.GetWorkflowError())
 	require.Len(t, *began, 2)

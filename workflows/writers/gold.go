@@ -220,7 +220,7 @@ func (w *goldWriter) merge(ctx workflow.Context, plan gold.Plan) ([]gold.Merged,
 	groups := len(plan.Groups)
 	done := 0
 	w.status(ctx, fmt.Sprintf("merging %d groups of buckets", groups))
-	merged, err := workflows.FanOut(ctx, groups, goldParallel, func(ctx workflow.Context, i int) (result gold.Merged, err error) {
+	mergeGroup := func(ctx workflow.Context, i int) (result gold.Merged, err error) {
 		ctx = mergeUsers.With(ctx, fmt.Sprintf("merge users, group %d of %d", i+1, groups))
 		input := activities.MergeInput{Plan: plan, Buckets: plan.Groups[i]}
 		if err := workflow.ExecuteActivity(ctx, w.steps.MergeUsers, input).Get(ctx, &result); err != nil {
@@ -229,7 +229,8 @@ func (w *goldWriter) merge(ctx workflow.Context, plan gold.Plan) ([]gold.Merged,
 		done++
 		w.status(ctx, fmt.Sprintf("merged %d of %d groups of buckets", done, groups))
 		return result, nil
-	})
+	}
+	merged, err := workflows.FanOut(ctx, groups, goldParallel, mergeGroup)
 	if err != nil {
 		return nil, err
 	}

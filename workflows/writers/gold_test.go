@@ -20,14 +20,22 @@ import (
 	"github.com/versionlake/versionlake/workflows/writers"
 )
 
+const someHour = workflowstest.SomeHour
+
+var (
+	goldSteps  = workflowstest.GoldSteps
+	dailySteps = workflowstest.DailySteps
+	run        = workflowstest.Run
+)
+
 func request(hour telemetry.Hour) activities.GoldRequest {
-	return activities.GoldRequest{Run: workflowstest.Run(hour), WorkflowID: "hour-" + hour.String()}
+	return activities.GoldRequest{Run: run(hour), WorkflowID: "hour-" + hour.String()}
 }
 
 // listen records what the gold writer answers. Whether it asks for the daily aggregates is not of interest.
 func listen(env *testsuite.TestWorkflowEnvironment) *[]writers.GoldAnswer {
 	var answers []writers.GoldAnswer
-	env.OnActivity(workflowstest.DailySteps.RequestDaily, mock.Anything).Return(nil).Maybe()
+	env.OnActivity(dailySteps.RequestDaily, mock.Anything).Return(nil).Maybe()
 	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, "", "gold", mock.Anything).Return(
 		func(_, _, _, _ string, argument any) error {
 			answers = append(answers, argument.(writers.GoldAnswer))
@@ -39,44 +47,44 @@ func listen(env *testsuite.TestWorkflowEnvironment) *[]writers.GoldAnswer {
 func TestGoldPlansAgainAfterAConflict(t *testing.T) {
 	env := workflowstest.Environment(t)
 	answers := listen(env)
-	env.OnActivity(workflowstest.GoldSteps.PlanUsers, mock.Anything,
+	env.OnActivity(goldSteps.PlanUsers, mock.Anything,
 		mock.Anything).Return(gold.Plan{Ref: "plan", Groups: [][]int{{0, 1}, {2}}}, nil).Twice()
-	env.OnActivity(workflowstest.GoldSteps.MergeUsers, mock.Anything, mock.Anything).Return(gold.Merged{Ref: "merged", Late: 1},
+	env.OnActivity(goldSteps.MergeUsers, mock.Anything, mock.Anything).Return(gold.Merged{Ref: "merged", Late: 1},
 		nil).Times(4)
-	env.OnActivity(workflowstest.GoldSteps.RebuildUsers, mock.Anything, mock.Anything).Return(gold.Merged{Ref: "rebuilt"},
+	env.OnActivity(goldSteps.RebuildUsers, mock.Anything, mock.Anything).Return(gold.Merged{Ref: "rebuilt"},
 		nil).Twice()
-	env.OnActivity(workflowstest.GoldSteps.CommitUsers, mock.Anything, mock.Anything).Return(gold.Committed{},
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.Anything).Return(gold.Committed{},
 		temporal.NewNonRetryableApplicationError("gold moved", activities.ErrorConflict, nil)).Once()
-	env.OnActivity(workflowstest.GoldSteps.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
 		return len(input.Merged) == 3 && len(input.Runs) == 1
-	})).Return(gold.Committed{SnapshotID: 9, Tags: []string{"hour-" + workflowstest.SomeHour.String() + ".2", "hour-1970-01-01T00"}},
+	})).Return(gold.Committed{SnapshotID: 9, Tags: []string{"hour-" + someHour.String() + ".2", "hour-1970-01-01T00"}},
 		nil).Once()
-	env.OnActivity(workflowstest.GoldSteps.DropRound, mock.Anything, mock.Anything).Return(nil).Twice()
-	env.ExecuteWorkflow(writers.GoldWriter, writers.GoldInput{Waiting: []activities.GoldRequest{request(workflowstest.SomeHour)}})
+	env.OnActivity(goldSteps.DropRound, mock.Anything, mock.Anything).Return(nil).Twice()
+	env.ExecuteWorkflow(writers.GoldWriter, writers.GoldInput{Waiting: []activities.GoldRequest{request(someHour)}})
 	require.NoError(t, env.GetWorkflowError(), "it goes home when nobody asks")
 	require.Equal(t, []writers.GoldAnswer{
-		{Run: workflowstest.Run(workflowstest.SomeHour), SnapshotID: 9, Tags: []string{"hour-" + workflowstest.SomeHour.String() + ".2"}}}, *answers)
+		{Run: run(someHour), SnapshotID: 9, Tags: []string{"hour-" + someHour.String() + ".2"}}}, *answers)
 }
 
 func TestGoldKeepsHoursThatCannotBeShownYet(t *testing.T) {
 	env := workflowstest.Environment(t)
 	answers := listen(env)
-	env.OnActivity(workflowstest.GoldSteps.PlanUsers, mock.Anything, mock.Anything).Return(gold.Plan{}, nil)
-	env.OnActivity(workflowstest.GoldSteps.CommitUsers, mock.Anything,
-		mock.Anything).Return(gold.Committed{SnapshotID: 1, Waiting: []lake.Run{workflowstest.Run(workflowstest.SomeHour)}}, nil).Twice()
-	env.OnActivity(workflowstest.GoldSteps.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
+	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(gold.Plan{}, nil)
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything,
+		mock.Anything).Return(gold.Committed{SnapshotID: 1, Waiting: []lake.Run{run(someHour)}}, nil).Twice()
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
 		return len(input.Runs) == 1
 	})).Return(gold.Committed{SnapshotID: 2}, nil).Once()
-	env.OnActivity(workflowstest.GoldSteps.DropRound, mock.Anything, mock.Anything).Return(nil)
+	env.OnActivity(goldSteps.DropRound, mock.Anything, mock.Anything).Return(nil)
 	// The same hour asks twice, and once more after it was answered.
 	for _, after := range []time.Duration{0, time.Millisecond, time.Hour} {
-		env.RegisterDelayedCallback(func() { env.SignalWorkflow(activities.GoldSignal, request(workflowstest.SomeHour)) }, after)
+		env.RegisterDelayedCallback(func() { env.SignalWorkflow(activities.GoldSignal, request(someHour)) }, after)
 	}
-	env.RegisterDelayedCallback(func() { env.SignalWorkflow(activities.GoldSignal, request(workflowstest.SomeHour+1)) }, 0)
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(activities.GoldSignal, request(someHour+1)) }, 0)
 	env.ExecuteWorkflow(writers.GoldWriter, writers.GoldInput{})
 	require.NoError(t, env.GetWorkflowError())
 	require.Len(t, *answers, 3)
-	require.Equal(t, workflowstest.Run(workflowstest.SomeHour+1), (*answers)[0].Run)
+	require.Equal(t, run(someHour+1), (*answers)[0].Run)
 	require.Equal(t, int64(1), (*answers)[0].SnapshotID)
 	require.Equal(t, int64(2), (*answers)[1].SnapshotID)
 	require.Equal(t, (*answers)[1], (*answers)[2], "who asks again gets the same answer")
@@ -86,20 +94,20 @@ func TestGoldContinuesAsNewWithoutLosingRequests(t *testing.T) {
 	env := workflowstest.Environment(t)
 	listen(env)
 	rounds := 0
-	env.OnActivity(workflowstest.GoldSteps.PlanUsers, mock.Anything, mock.Anything).Return(gold.Plan{}, nil)
-	env.OnActivity(workflowstest.GoldSteps.CommitUsers, mock.Anything,
+	env.OnActivity(goldSteps.PlanUsers, mock.Anything, mock.Anything).Return(gold.Plan{}, nil)
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything,
 		mock.Anything).Return(func(_ context.Context, input activities.CommitUsersInput) (gold.Committed, error) {
 		rounds++
 		// There is always another hour that asks meanwhile.
-		env.SignalWorkflow(activities.GoldSignal, request(workflowstest.SomeHour+telemetry.Hour(rounds)))
+		env.SignalWorkflow(activities.GoldSignal, request(someHour+telemetry.Hour(rounds)))
 		return gold.Committed{SnapshotID: int64(rounds)}, nil
 	})
-	env.OnActivity(workflowstest.GoldSteps.DropRound, mock.Anything, mock.Anything).Return(nil)
-	env.ExecuteWorkflow(writers.GoldWriter, writers.GoldInput{Waiting: []activities.GoldRequest{request(workflowstest.SomeHour)}})
+	env.OnActivity(goldSteps.DropRound, mock.Anything, mock.Anything).Return(nil)
+	env.ExecuteWorkflow(writers.GoldWriter, writers.GoldInput{Waiting: []activities.GoldRequest{request(someHour)}})
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, env.GetWorkflowError(), &again)
 	require.Equal(t, 100, rounds)
 	var next writers.GoldInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
-	require.Equal(t, []activities.GoldRequest{request(workflowstest.SomeHour + 100)}, next.Waiting)
+	require.Equal(t, []activities.GoldRequest{request(someHour + 100)}, next.Waiting)
 }

@@ -61,7 +61,7 @@ func Remains(in *laketest.Ingester, texts ...string) (found []string) {
 			return bytes.Contains(data, []byte(text)) || bytes.Contains(plain, []byte(text))
 		})
 	}
-	look := func(object string) {
+	in.Must(in.Lake.Objects.Walk(in.TB.Context(), in.Lake.Objects.Root, func(object string, _ int64) error {
 		reader, err := in.Lake.Objects.Open(object)
 		in.Must(err)
 		data, err := io.ReadAll(reader)
@@ -69,32 +69,42 @@ func Remains(in *laketest.Ingester, texts ...string) (found []string) {
 		if has(data) || has([]byte(object)) {
 			found = append(found, object+": bytes")
 		}
-		if !strings.HasSuffix(object, ".parquet") {
-			return
+		if strings.HasSuffix(object, ".parquet") && hasValue(in, data, has) {
+			found = append(found, object+": values")
 		}
-		file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
-		in.Must(err)
-		rowReader := parquet.NewGenericReader[any](file)
-		defer rowReader.Close()
-		rows := make([]parquet.Row, 16)
-		for {
-			n, err := rowReader.ReadRows(rows)
-			for _, row := range rows[:n] {
-				for _, value := range row {
-					if value.Kind() == parquet.ByteArray && has(value.ByteArray()) {
-						found = append(found, object+": values")
-					}
-				}
-			}
-			if err != nil {
-				return
-			}
-		}
-	}
-	in.Must(in.Lake.Objects.Walk(in.TB.Context(), in.Lake.Objects.Root, func(object string, _ int64) error {
-		look(object)
 		return nil
 	}))
+	found = append(found, remainsInCatalog(in, has)...)
+	for _, definition := range lake.TableDefinitions {
+		found = append(found, remainsInBounds(in, definition, texts)...)
+	}
+	return found
+}
+
+// hasValue looks at every text of a Parquet file.
+func hasValue(in *laketest.Ingester, data []byte, has func([]byte) bool) (found bool) {
+	in.TB.Helper()
+	file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
+	in.Must(err)
+	reader := parquet.NewGenericReader[any](file)
+	defer reader.Close()
+	rows := make([]parquet.Row, 16)
+	for {
+		n, err := reader.ReadRows(rows)
+		for _, row := range rows[:n] {
+			for _, value := range row {
+				found = found || value.Kind() == parquet.ByteArray && has(value.ByteArray())
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return found
+		}
+		in.Must(err)
+	}
+}
+
+func remainsInCatalog(in *laketest.Ingester, has func([]byte) bool) (found []string) {
+	in.TB.Helper()
 	database := strings.TrimPrefix(in.Lake.Config.Catalog, "sqlite://")
 	for _, path := range []string{database, database + "-wal"} {
 		if data, err := os.ReadFile(path); err == nil && has(data) {
@@ -112,30 +122,34 @@ func Remains(in *laketest.Ingester, texts ...string) (found []string) {
 				found = append(found, query)
 			}
 		}
-		in.Must(rows.Close())
+		in.Must(errors.Join(rows.Err(), rows.Close()))
 	}
-	for _, definition := range lake.TableDefinitions {
-		loaded, err := in.Lake.Load(in.TB.Context(), definition)
-		in.Must(err)
-		if loaded.CurrentSnapshot() == nil {
-			continue
-		}
-		history, err := forget.ReadHistory(in.TB.Context(), in.Lake, loaded)
-		in.Must(err)
-		for path, manifest := range history.Manifests {
-			for _, entry := range manifest.Entries {
-				text := entry.DataFile().FilePath()
-				for _, bounds := range []map[int][]byte{entry.DataFile().LowerBoundValues(),
-					entry.DataFile().UpperBoundValues()} {
-					for _, value := range bounds {
-						text += "\n" + string(value)
-					}
+	return found
+}
+
+// remainsInBounds looks at the names of data files in all manifests of a table, and at the bounds of their columns.
+func remainsInBounds(in *laketest.Ingester, definition lake.TableDefinition, texts []string) (found []string) {
+	in.TB.Helper()
+	loaded, err := in.Lake.Load(in.TB.Context(), definition)
+	in.Must(err)
+	if loaded.CurrentSnapshot() == nil {
+		return nil
+	}
+	history, err := forget.ReadHistory(in.TB.Context(), in.Lake, loaded)
+	in.Must(err)
+	for path, manifest := range history.Manifests {
+		for _, entry := range manifest.Entries {
+			text := entry.DataFile().FilePath()
+			for _, bounds := range []map[int][]byte{entry.DataFile().LowerBoundValues(),
+				entry.DataFile().UpperBoundValues()} {
+				for _, value := range bounds {
+					text += "\n" + string(value)
 				}
-				// Bounds may be cut to 16 bytes.
-				for _, needle := range texts {
-					if strings.Contains(text, needle[:min(len(needle), 15)]) {
-						found = append(found, path+": bounds")
-					}
+			}
+			// Bounds may be cut to 16 bytes.
+			for _, needle := range texts {
+				if strings.Contains(text, needle[:min(len(needle), 15)]) {
+					found = append(found, path+": bounds")
 				}
 			}
 		}

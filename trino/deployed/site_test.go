@@ -1,5 +1,6 @@
-// Package trino_test runs a Trino with the configuration of etc/, on a lake on S3 with its catalog in Postgres.
-package trino_test
+// Package deployed_test runs a Trino with the configuration of deploy/trino/etc, on a lake on S3 with its catalog in
+// Postgres.
+package deployed_test
 
 import (
 	"bytes"
@@ -248,7 +249,7 @@ func (s *site) prepare(t *testing.T) {
 		errRefused) {
 		t.Errorf("without the masks' secret, analysts get no error but %v", err)
 	}
-	statements, err := os.ReadFile("masking.sql")
+	statements, err := os.ReadFile("../../deploy/trino/masking.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +281,7 @@ func (s *site) open(t *testing.T, user string) *sql.DB {
 // configure copies etc/ as an administrator would, with the secrets beside it.
 func configure(t *testing.T, etc string, port int, secrets map[string][]byte) {
 	t.Helper()
-	if err := os.CopyFS(etc, os.DirFS("etc")); err != nil {
+	if err := os.CopyFS(etc, os.DirFS("../../deploy/trino/etc")); err != nil {
 		t.Fatal(err)
 	}
 	edits := strings.NewReplacer("/etc/trino/", etc+"/", "8443", fmt.Sprint(port), "-Xmx4G", "-Xmx1G", "#s3.", "s3.")

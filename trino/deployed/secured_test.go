@@ -1,4 +1,4 @@
-package trino_test
+package deployed_test
 
 import (
 	"context"
@@ -127,22 +127,9 @@ func (s *site) onlyTLS(t *testing.T) {
 	require.ErrorContains(t, err, "certificate")
 }
 
-// analyst: what an analyst may do, and what not, by whatever door.
-func (s *site) analyst(t *testing.T) {
-	snapshots := s.must(t, service, `SELECT snapshot_id FROM gold."users$snapshots" ORDER BY committed_at`).rows
-	first, last := snapshots[0][0], snapshots[len(snapshots)-1][0]
-
-	for _, sql := range []string{
-		"SELECT * FROM version_intervals", "SELECT * FROM users", "SELECT * FROM gold.users",
-		"SELECT * FROM gold.users FOR VERSION AS OF '" + s.tag + "'",
-		`SELECT name, snapshot_id FROM gold."users$refs"`, `SELECT committed_at FROM gold."users$snapshots"`,
-		"SELECT count(DISTINCT user_id) FROM users JOIN version_intervals USING (user_id)",
-		"SHOW TABLES", "DESCRIBE users", "SET SESSION query_max_run_time = '10m'",
-	} {
-		s.must(t, analyst, sql)
-	}
-
-	doors := map[string][]string{
+// closedDoors are statements that are refused to an analyst, by what they are after. Both snapshots are of gold.users.
+func closedDoors(first, last any) map[string][]string {
+	return map[string][]string{
 		"what is not theirs to read": {
 			"SELECT * FROM bronze.events", "SELECT * FROM bronze.rejects", "SELECT * FROM silver.events",
 			"SELECT * FROM silver.sightings",
@@ -185,7 +172,24 @@ func (s *site) analyst(t *testing.T) {
 		},
 		"writes": writes(first),
 	}
-	for what, statements := range doors {
+}
+
+// analyst: what an analyst may do, and what not, by whatever door.
+func (s *site) analyst(t *testing.T) {
+	snapshots := s.must(t, service, `SELECT snapshot_id FROM gold."users$snapshots" ORDER BY committed_at`).rows
+	first, last := snapshots[0][0], snapshots[len(snapshots)-1][0]
+
+	for _, sql := range []string{
+		"SELECT * FROM version_intervals", "SELECT * FROM users", "SELECT * FROM gold.users",
+		"SELECT * FROM gold.users FOR VERSION AS OF '" + s.tag + "'",
+		`SELECT name, snapshot_id FROM gold."users$refs"`, `SELECT committed_at FROM gold."users$snapshots"`,
+		"SELECT count(DISTINCT user_id) FROM users JOIN version_intervals USING (user_id)",
+		"SHOW TABLES", "DESCRIBE users", "SET SESSION query_max_run_time = '10m'",
+	} {
+		s.must(t, analyst, sql)
+	}
+
+	for what, statements := range closedDoors(first, last) {
 		for _, sql := range statements {
 			_, err := s.ask(t.Context(), request{user: analyst, sql: sql})
 			require.ErrorIs(t, err, errRefused, "%s: %s", what, sql)
@@ -311,8 +315,9 @@ func (s *site) ids(t *testing.T) map[string]bool {
 	t.Helper()
 	ids := map[string]bool{}
 	for _, sql := range []string{
-		"SELECT DISTINCT user_id FROM gold.users WHERE user_kind = 'user'", "SELECT DISTINCT session_id FROM silver.sightings",
-		"SELECT DISTINCT session_id FROM silver.bindings", "SELECT DISTINCT value FROM silver.bindings WHERE kind = 'user'",
+		"SELECT DISTINCT user_id FROM gold.users WHERE user_kind = 'user'",
+		"SELECT DISTINCT session_id FROM silver.sightings", "SELECT DISTINCT session_id FROM silver.bindings",
+		"SELECT DISTINCT value FROM silver.bindings WHERE kind = 'user'",
 	} {
 		for _, row := range s.must(t, service, sql).rows {
 			ids[row[0].(string)] = true
@@ -424,7 +429,7 @@ func (s *site) must(t *testing.T, user, sql string) answer {
 // TestCatalogs: readers and the service account have the same lake, with other rights.
 func TestCatalogs(t *testing.T) {
 	settings := func(catalog, security string) string {
-		text, err := os.ReadFile("etc/catalog/" + catalog + ".properties")
+		text, err := os.ReadFile("../../deploy/trino/etc/catalog/" + catalog + ".properties")
 		require.NoError(t, err)
 		require.Equal(t, 1, strings.Count(string(text), "\niceberg.security="+security+"\n"), catalog)
 		return regexp.MustCompile(`\n\n# [^\n]*\niceberg\.security=.*\n`).ReplaceAllString(string(text), "\n")

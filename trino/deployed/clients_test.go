@@ -1,4 +1,4 @@
-package trino_test
+package deployed_test
 
 import (
 	"iter"

@@ -1,4 +1,4 @@
-package trino_test
+package deployed_test
 
 import (
 	"encoding/xml"
@@ -37,7 +37,7 @@ type dataSource struct {
 
 func readDataSource(t *testing.T) (d dataSource) {
 	t.Helper()
-	text, err := os.ReadFile("../tableau/versionlake.tds")
+	text, err := os.ReadFile("../../deploy/tableau/versionlake.tds")
 	require.NoError(t, err)
 	for whole := xml.NewDecoder(strings.NewReader(string(text))); ; { // Unmarshal stops at the end of the element
 		if _, err := whole.Token(); err == io.EOF {
