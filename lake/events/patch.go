@@ -202,7 +202,7 @@ func (t *turn) rewrite(ctx context.Context, file iceberg.DataFile, known *facts)
 		}
 		row := writer.next()
 		for i := range from {
-			row[i] = keep(from[i], i)
+			row[i] = writer.keep(from[i], i)
 		}
 		if r != nil && keys.Contains(from[goldKey].Int64()) {
 			e := goldPlaces.event(from)
@@ -211,7 +211,7 @@ func (t *turn) rewrite(ctx context.Context, file iceberg.DataFile, known *facts)
 				return err
 			}
 			if !goldPlaces.says(from, &result) {
-				result.put(row)
+				writer.put(row, &result)
 				resolvedRows++
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/objects"
 )
@@ -73,8 +74,9 @@ func text(value parquet.Value) string { return objects.UnsafeString(value.ByteAr
 // rowWriter writes rows of one file.
 type rowWriter struct {
 	*lake.DataWriter[any]
-	rows []parquet.Row
-	size int
+	rows  []parquet.Row
+	size  int
+	texts []byte // of these rows
 }
 
 // rowBatch is how many rows are handed on at once.
@@ -103,7 +105,7 @@ func (w *rowWriter) filled() error {
 
 func (w *rowWriter) flush() error {
 	err := w.WriteRaw(w.rows[:w.size])
-	w.size = 0
+	w.size, w.texts = 0, w.texts[:0]
 	return err
 }
 
@@ -115,50 +117,101 @@ func (w *rowWriter) end(name string) (*lake.DataFile, error) {
 	return w.Close(name)
 }
 
-func required(text string, column int) parquet.Value {
-	return parquet.ByteArrayValue([]byte(text)).Level(0, 0, column)
+// keep copies a value that lives no longer than its scan's next rows.
+func (w *rowWriter) keep(value parquet.Value, column int) parquet.Value {
+	if value.Kind() == parquet.ByteArray {
+		return textIn(w, value.ByteArray(), value.DefinitionLevel(), column)
+	}
+	return value.Level(0, value.DefinitionLevel(), column)
 }
 
-func optional(text string, column int) parquet.Value {
+func textIn[T string | []byte](w *rowWriter, text T, level, column int) parquet.Value {
+	start := len(w.texts)
+	w.texts = append(w.texts, text...)
+	return parquet.ByteArrayValue(w.texts[start:len(w.texts):len(w.texts)]).Level(0, level, column)
+}
+
+func (w *rowWriter) required(text string, column int) parquet.Value {
+	return textIn(w, text, 0, column)
+}
+
+func (w *rowWriter) optional(text string, column int) parquet.Value {
 	if text == "" {
 		return parquet.NullValue().Level(0, 0, column)
 	}
-	return parquet.ByteArrayValue([]byte(text)).Level(0, 1, column)
-}
-
-// keep copies a value that lives no longer than its scan's next rows.
-func keep(value parquet.Value, column int) parquet.Value {
-	return value.Clone().Level(value.RepetitionLevel(), value.DefinitionLevel(), column)
+	return textIn(w, text, 1, column)
 }
 
 // put writes what was found out into a row.
-func (r *resolved) put(row parquet.Row) {
-	row[goldUser], row[goldKind] = required(r.user, goldUser), required(r.kind, goldKind)
-	row[goldDevice], row[goldVersion] = optional(r.device, goldDevice), optional(r.version, goldVersion)
+func (w *rowWriter) put(row parquet.Row, r *resolved) {
+	row[goldUser], row[goldKind] = w.required(r.user, goldUser), w.required(r.kind, goldKind)
+	row[goldDevice], row[goldVersion] = w.optional(r.device, goldDevice), w.optional(r.version, goldVersion)
 }
 
-// resolveFiles writes the rows that files of silver.events of one day become, in their order, into one file.
+// splitRows is from how many rows on what may still become somebody's gets a file of its own.
+const splitRows = 20_000
+
+// hourWriter writes what files of silver.events become. What nobody is known to own, or lacks its version or device, may
+// change when the next hours come: of a large hour it lies apart, so that little is written anew then.
+type hourWriter struct {
+	turn  *turn
+	at    lake.Partition
+	split bool
+	files [2]*rowWriter // settled, and open
+}
+
+func (w *hourWriter) of(r *resolved) (writer *rowWriter, err error) {
+	open := 0
+	if w.split && (r.kind == history.KindSession || r.device == "" || r.version == "") {
+		open = 1
+	}
+	if w.files[open] == nil {
+		w.files[open], err = newRowWriter(w.turn.lake, w.at)
+	}
+	return w.files[open], err
+}
+
+func (w *hourWriter) abort() {
+	for _, writer := range w.files {
+		if writer != nil {
+			writer.Abort()
+		}
+	}
+}
+
+func (w *hourWriter) end() error {
+	for i, writer := range w.files {
+		if writer == nil {
+			continue
+		}
+		w.files[i] = nil
+		written, err := writer.end(w.turn.name())
+		if err != nil {
+			w.abort()
+			return err
+		}
+		w.turn.add(written)
+	}
+	return nil
+}
+
+// resolveFiles writes the rows that files of silver.events of one day become, in their order.
 func (t *turn) resolveFiles(ctx context.Context, files []iceberg.DataFile) error {
 	first, err := lake.HourOfFile(files[0])
 	if err != nil {
 		return err
 	}
-	writer, err := newRowWriter(t.lake, lake.GoldEvents.At(first))
-	if err != nil {
-		return err
-	}
+	w := &hourWriter{turn: t, at: lake.GoldEvents.At(first), split: lake.CountOf(files) >= splitRows}
 	for _, file := range files {
-		if err := t.resolveFile(ctx, file, writer); err != nil {
-			writer.Abort()
+		if err := t.resolveFile(ctx, file, w); err != nil {
+			w.abort()
 			return fmt.Errorf("resolve the events of %s: %w", file.FilePath(), err)
 		}
 	}
-	written, err := writer.end(t.name())
-	t.add(written)
-	return err
+	return w.end()
 }
 
-func (t *turn) resolveFile(ctx context.Context, file iceberg.DataFile, writer *rowWriter) error {
+func (t *turn) resolveFile(ctx context.Context, file iceberg.DataFile, w *hourWriter) error {
 	hour, err := lake.HourOfFile(file)
 	if err != nil {
 		return err
@@ -167,31 +220,22 @@ func (t *turn) resolveFile(ctx context.Context, file iceberg.DataFile, writer *r
 	start := parquet.Int64Value(hour.Start().UnixMicro()).Level(0, 0, goldHour)
 	date := parquet.Int32Value(hour.Date()).Level(0, 0, goldDate)
 	if err := t.lake.ScanRaw(ctx, file, silverSchema, func(from parquet.Row) error {
-		e := event{
-			session: text(from[silverSession]), service: text(from[silverService]), time: from[silverTime].Int64(),
-			user: text(from[silverUser]), device: text(from[silverDevice]), version: text(from[silverVersion]),
-		}
-		e.key = int64(xxhash.Sum64String(e.session))
-		named := int32(0)
-		for bit, text := range map[int32]string{lake.NamedUser: e.user, lake.NamedDevice: e.device,
-			lake.NamedVersion: e.version} {
-			if text != "" {
-				named |= bit
-			}
-		}
-		name := text(from[silverEventName])
-		e.isSighting = isSighting(name, named)
+		e, named := eventOf(from)
 		result, err := r.resolve(&e)
+		if err != nil {
+			return err
+		}
+		writer, err := w.of(&result)
 		if err != nil {
 			return err
 		}
 		row := writer.next()
 		for _, places := range same {
-			row[places[1]] = keep(from[places[0]], places[1])
+			row[places[1]] = writer.keep(from[places[0]], places[1])
 		}
-		result.put(row)
+		writer.put(row, &result)
 		row[goldDuration] = parquet.NullValue().Level(0, 0, goldDuration)
-		if value, ok := seconds(name, text(from[silverDuration])); ok {
+		if value, ok := seconds(text(from[silverEventName]), text(from[silverDuration])); ok {
 			row[goldDuration] = parquet.DoubleValue(value).Level(0, 1, goldDuration)
 		}
 		row[goldNamed] = parquet.Int32Value(named).Level(0, 0, goldNamed)
@@ -204,4 +248,24 @@ func (t *turn) resolveFile(ctx context.Context, file iceberg.DataFile, writer *r
 	t.came.Add(file.Count())
 	t.read(file.Count())
 	return nil
+}
+
+// eventOf is what a row of silver.events says, and of which of its parts it says it itself.
+func eventOf(row parquet.Row) (e event, named int32) {
+	e = event{
+		session: text(row[silverSession]), service: text(row[silverService]), time: row[silverTime].Int64(),
+		user: text(row[silverUser]), device: text(row[silverDevice]), version: text(row[silverVersion]),
+	}
+	e.key = int64(xxhash.Sum64String(e.session))
+	if e.user != "" {
+		named |= lake.NamedUser
+	}
+	if e.device != "" {
+		named |= lake.NamedDevice
+	}
+	if e.version != "" {
+		named |= lake.NamedVersion
+	}
+	e.isSighting = isSighting(text(row[silverEventName]), named)
+	return e, named
 }

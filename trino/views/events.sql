@@ -19,9 +19,6 @@
 -- campaign: Install: campaign.
 -- experiment: Experiment: experiment.
 -- variant: Experiment: variant.
--- os: DeviceInfo: operating system.
--- model: DeviceInfo: model.
--- memory: DeviceInfo: memory, as the client says it.
 SELECT event_time, event_name, session_id, user_id, user_kind, service, device, version, target_version, status, duration_seconds,
-       feature, code, severity, message, source, campaign, experiment, variant, os, model, memory
+       feature, code, severity, message, source, campaign, experiment, variant
 FROM gold.events
