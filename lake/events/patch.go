@@ -138,19 +138,14 @@ func (t *turn) goes(ctx context.Context, file iceberg.DataFile) (goes, stays boo
 // differs tells whether a session that changed gives a row of a file another user, device or version. What is known of
 // these sessions is good for writing the file anew.
 func (t *turn) differs(ctx context.Context, file iceberg.DataFile) (differs bool, known *facts, err error) {
-	if len(t.changed.Keys) == 0 {
+	keys := t.met[file.FilePath()]
+	if len(keys) == 0 {
 		return false, nil, nil
 	}
-	reach := t.changed.Times.Widened(2 * lake.WindowMicros)
-	if len(reach.Within([]iceberg.DataFile{file}, lake.ResolvedTimeField)) == 0 {
-		return false, nil, nil
-	}
-	keys, err := t.changedIn(ctx, file)
-	if err != nil || len(keys) == 0 {
-		return false, nil, err
-	}
-	if known, err = t.facts.only(keys); err != nil {
-		return false, nil, err
+	if known = t.metFacts; known == nil {
+		if known, err = t.facts.only(keys); err != nil {
+			return false, nil, err
+		}
 	}
 	r, wanted := newResolver(known), sessions.KeyCursor{Set: keys}
 	err = t.lake.ScanRaw(ctx, file, narrowSchema, func(row parquet.Row) error {
@@ -168,6 +163,38 @@ func (t *turn) differs(ctx context.Context, file iceberg.DataFile) (differs bool
 		err = nil
 	}
 	return differs, known, err
+}
+
+// metInMemory is of how many sessions what is known is held for all files at once.
+const metInMemory = 100_000
+
+// meet finds the sessions that changed in the present files that are within their reach.
+func (t *turn) meet(ctx context.Context, present []iceberg.DataFile) error {
+	t.met = map[string]sessions.KeySet{}
+	if len(t.changed.Keys) == 0 {
+		return nil
+	}
+	reach := t.changed.Times.Widened(2 * lake.WindowMicros)
+	var all []int64
+	if err := each(ctx, reach.Within(present, lake.ResolvedTimeField),
+		func(ctx context.Context, file iceberg.DataFile) error {
+			keys, err := t.changedIn(ctx, file)
+			t.mutex.Lock()
+			defer t.mutex.Unlock()
+			t.met[file.FilePath()] = keys
+			if len(all) <= metInMemory {
+				all = append(all, keys...)
+			}
+			return err
+		}); err != nil {
+		return err
+	}
+	if len(all) > metInMemory {
+		return nil
+	}
+	var err error
+	t.metFacts, err = t.facts.only(sessions.NewKeySet(all))
+	return err
 }
 
 // changedIn are the sessions that changed of which a file has rows.

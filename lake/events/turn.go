@@ -43,6 +43,10 @@ type turn struct {
 	before  telemetry.Hour          // rows of hours before it go, too
 	changed sessions.SessionSet     // sessions of sightings and bindings that came or went
 	facts   *facts
+	// Of present files, by path: the sessions that changed of which they have rows; and what is known of all of these,
+	// unless they are too many.
+	met      map[string]sessions.KeySet
+	metFacts *facts
 
 	rows, came, resolved atomic.Int64
 	mutex                sync.Mutex
@@ -195,6 +199,9 @@ func (t *turn) stage(ctx context.Context) (err error) {
 	if !t.known {
 		t.removed = present
 		return nil
+	}
+	if err := t.meet(ctx, present); err != nil {
+		return err
 	}
 	return each(ctx, present, t.patchFile)
 }

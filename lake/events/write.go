@@ -151,8 +151,8 @@ func (w *rowWriter) put(row parquet.Row, r *resolved) {
 // splitRows is from how many rows on what may still become somebody's gets a file of its own.
 const splitRows = 20_000
 
-// hourWriter writes what files of silver.events become. What nobody is known to own, or lacks its version or device, may
-// change when the next hours come: of a large hour it lies apart, so that little is written anew then.
+// hourWriter writes what files of silver.events become. What nobody is known to own, or lacks its version or device,
+// may change when the next hours come: of a large hour it lies apart, so that little is written anew then.
 type hourWriter struct {
 	turn  *turn
 	at    lake.Partition

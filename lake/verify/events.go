@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/plain"
@@ -38,6 +39,10 @@ func (v *verifier) verifyEvents(ctx context.Context) error {
 		v.note("gold.events is being filled, and has the hours before %s: it is not compared", state.Next)
 		return nil
 	}
+	return v.compareEvents(ctx, loaded, state)
+}
+
+func (v *verifier) compareEvents(ctx context.Context, loaded *table.Table, state lake.EventsState) error {
 	var files [3][]iceberg.DataFile
 	complete, err := v.eventSources(ctx, state, &files)
 	if err != nil || !complete {
@@ -49,8 +54,8 @@ func (v *verifier) verifyEvents(ctx context.Context) error {
 	}
 	defer rows.close()
 	if err := v.eachSession(ctx, "resolving events", files[0], files[1], files[2], func(s *plain.Session) error {
-		for _, event := range s.Happened() {
-			if err := rows.add(s.ID, eventFact{Row: resolvedRow(&event)}); err != nil {
+		for i, event := range s.Happened() {
+			if err := rows.add(s.ID, eventFact{Row: resolvedRow(&event, &s.Events[i])}); err != nil {
 				return err
 			}
 		}
@@ -62,34 +67,41 @@ func (v *verifier) verifyEvents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldEvents.Name}, live, func(row *lake.ResolvedRow) error {
-		// What only helps to find the row again is known from the rest.
-		row.Named, row.SessionKey = 0, 0
+	where := Difference{Rule: 1, Table: lake.GoldEvents.Name}
+	if err := eachRow(ctx, v, where, live, func(row *lake.ResolvedRow) error {
 		return rows.add(row.SessionID, eventFact{Is: true, Row: *row})
 	}); err != nil {
 		return err
 	}
 	for part := range rows.files {
 		v.progress("comparing gold.events", part, len(rows.files), "parts")
-		count := map[string]int{}
-		if err := eachSpilled(ctx, rows, part, func(fact eventFact) error {
-			if key := describe(&fact.Row); fact.Is {
-				v.checked.Resolved++
-				count[key]++
-			} else {
-				count[key]--
-			}
-			return nil
-		}); err != nil {
+		if err := v.compareResolved(ctx, rows, part); err != nil {
 			return err
 		}
-		for key, n := range count {
-			switch {
-			case n > 0:
-				v.differ(Difference{Rule: 1, Table: lake.GoldEvents.Name}, "%s: should not be", key)
-			case n < 0:
-				v.differ(Difference{Rule: 1, Table: lake.GoldEvents.Name}, "%s: is not there, and should be", key)
-			}
+	}
+	return nil
+}
+
+// compareResolved holds the rows of some sessions against what they should be.
+func (v *verifier) compareResolved(ctx context.Context, rows *partitions, part int) error {
+	count := map[string]int{}
+	if err := eachSpilled(ctx, rows, part, func(fact eventFact) error {
+		if key := describe(&fact.Row); fact.Is {
+			v.checked.Resolved++
+			count[key]++
+		} else {
+			count[key]--
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for key, n := range count {
+		switch {
+		case n > 0:
+			v.differ(Difference{Rule: 1, Table: lake.GoldEvents.Name}, "%s: should not be", key)
+		case n < 0:
+			v.differ(Difference{Rule: 1, Table: lake.GoldEvents.Name}, "%s: is not there, and should be", key)
 		}
 	}
 	return nil
@@ -125,8 +137,8 @@ func (v *verifier) eventSources(ctx context.Context, state lake.EventsState,
 	return true, nil
 }
 
-// resolvedRow is what an event should be in gold.events.
-func resolvedRow(e *plain.Event) lake.ResolvedRow {
+// resolvedRow is what an event should be in gold.events; itself is what it says itself.
+func resolvedRow(e *plain.Event, itself *lake.SilverRow) lake.ResolvedRow {
 	kind := "user"
 	if strings.HasPrefix(e.User, "session:") {
 		kind = "session"
@@ -138,7 +150,13 @@ func resolvedRow(e *plain.Event) lake.ResolvedRow {
 		Memory: from.Memory, Target: from.Target, Status: from.Status, Feature: from.Feature, Code: from.Code,
 		Severity: from.Severity, Message: from.Message, Source: from.Source, Campaign: from.Campaign,
 		Experiment: from.Experiment, Variant: from.Variant,
-		IngestHour: lake.HourOfRow(from.IngestDate, from.IngestHourOfDay).Start().UnixMicro(), IngestDate: from.IngestDate,
+		IngestHour: lake.HourOfRow(from.IngestDate, from.IngestHourOfDay).Start().UnixMicro(),
+		IngestDate: from.IngestDate, SessionKey: int64(xxhash.Sum64String(from.SessionID)),
+	}
+	for bit, said := range map[int32]string{1: itself.UserID, 2: itself.Device, 4: itself.Version} {
+		if said != "" {
+			row.Named |= bit
+		}
 	}
 	if from.EventName == "SessionEnd" {
 		row.Duration = plain.Seconds(from.Duration)
@@ -148,8 +166,8 @@ func resolvedRow(e *plain.Event) lake.ResolvedRow {
 
 // describe is a row as text: what is not there is left out.
 func describe(row *lake.ResolvedRow) string {
-	text := fmt.Sprintf("%s %s of %q (%s), session %q, %s", lake.Moment(row.Time), row.EventName, row.UserID, row.UserKind,
-		row.SessionID, row.Service)
+	text := fmt.Sprintf("%s %s of %q (%s), session %q (key %d), %s", lake.Moment(row.Time), row.EventName, row.UserID,
+		row.UserKind, row.SessionID, row.SessionKey, row.Service)
 	for _, part := range [][2]string{
 		{"device", row.Device}, {"version", row.Version}, {"os", row.OS}, {"model", row.Model}, {"memory", row.Memory},
 		{"target", row.Target}, {"status", row.Status}, {"feature", row.Feature}, {"code", row.Code},
@@ -163,5 +181,5 @@ func describe(row *lake.ResolvedRow) string {
 	if row.Duration != nil {
 		text += ", duration " + strconv.FormatFloat(*row.Duration, 'g', -1, 64)
 	}
-	return text + ", ingested in " + row.Hour().String() + " of " + lake.FormatDate(row.IngestDate)
+	return text + fmt.Sprintf(", named %d, ingested in %s of %s", row.Named, row.Hour(), lake.FormatDate(row.IngestDate))
 }

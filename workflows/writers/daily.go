@@ -162,8 +162,8 @@ func (w *dailyWriter) refresh(ctx workflow.Context) (commit daily.Committed, err
 	return commit, nil
 }
 
-// follow lets gold.events take in what changed. Its commit is one of its own: where the daily aggregates are left behind
-// by a crash, each goes on from what it reflects itself.
+// follow lets gold.events take in what changed. Its commit is one of its own: where the daily aggregates are left
+// behind by a crash, each goes on from what it reflects itself.
 func (w *dailyWriter) follow(ctx workflow.Context) error {
 	if workflow.GetVersion(ctx, "gold.events", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 		return nil
