@@ -50,8 +50,8 @@ func compare(t *testing.T, who string, imported map[string]bool, text string) {
 	}
 }
 
-// importedModules are the modules of go.mod that our packages import. What lies in testserver is for tests, too; tools is
-// a module of its own.
+// importedModules are the modules of go.mod that our packages import. What lies in testserver is for tests, too;
+// tools is a module of its own.
 func importedModules(t *testing.T) (program, tests map[string]bool) {
 	t.Helper()
 	var modules []string
@@ -108,8 +108,8 @@ func TestProgramsDoc(t *testing.T) {
 	}
 }
 
-// TestMap holds the map of CONTRIBUTING.md against the folders: those at the top, and all with Go in them. The files that
-// it names must be there.
+// TestMap holds the map of CONTRIBUTING.md against the folders: those at the top, and all with Go in them. The
+// files that it names must be there.
 func TestMap(t *testing.T) {
 	named := map[string]bool{}
 	for _, row := range mapped.FindAllStringSubmatch(read(t, "CONTRIBUTING.md"), -1) {

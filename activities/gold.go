@@ -35,7 +35,7 @@ type GoldRequest struct {
 	Runs []lake.Run `json:"runs,omitempty"`
 	// Again are users to be made anew.
 	Again      *gold.Remake `json:"again,omitempty"`
-	WorkflowID string      `json:"workflow_id"`
+	WorkflowID string       `json:"workflow_id"`
 }
 
 // Shown are the runs to be made visible.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
@@ -192,7 +193,7 @@ type CommittedHours struct {
 // CommitHours makes hours visible in bronze, silver and the ledger, in one commit a table.
 func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (result CommittedHours, err error) {
 	defer keepAlive(ctx, nil)()
-	rows, left, err := hours.CommitHours(ctx, a.Lake, staged)
+	rows, left, err := commit.Hours(ctx, a.Lake, staged)
 	if err != nil {
 		return CommittedHours{}, temporalError(ctx,
 			fmt.Errorf("commit %d hours from %s: %w", len(staged), staged[0].Run.Hour, err))

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
@@ -45,8 +46,8 @@ const (
 
 // Listing is what a run will read.
 type Listing struct {
-	Run  lake.Run       `json:"run"`
-	Plan hours.HourPlan `json:"plan"`
+	Run  lake.Run   `json:"run"`
+	Plan hours.Plan `json:"plan"`
 }
 
 // newRunID names a run. It is named here and not in the workflow, so that a workflow that is reset goes on with the run
@@ -80,7 +81,7 @@ func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error)
 
 // plan lists, cuts and stages the plan. errLarge: the hour holds more than most bytes of text.
 func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most int64,
-	progress func(bytes int64)) (plan hours.HourPlan, err error) {
+	progress func(bytes int64)) (plan hours.Plan, err error) {
 	size := input.ChunkBytes
 	if size <= 0 {
 		size = DefaultChunkBytes
@@ -114,14 +115,14 @@ func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most i
 	if err != nil {
 		return plan, fmt.Errorf("list hour %s: %w", input.Hour, err)
 	}
-	stage := hours.StagePlan
+	listed := hours.Listed{Source: a.Source.String(), Listing: listing, Chunks: chunks}
 	switch {
 	case input.RemoveGone:
-		stage = hours.StageRemoval
+		listed.Gone = hours.RemoveGone
 	case input.NoteGone:
-		stage = hours.StageNote
+		listed.Gone = hours.NoteGone
 	}
-	if plan, err = stage(ctx, a.Lake, run, a.Source.String(), listing, chunks); err != nil {
+	if plan, err = hours.StagePlan(ctx, a.Lake, run, listed); err != nil {
 		return plan, fmt.Errorf("stage the plan of hour %s: %w", input.Hour, err)
 	}
 	if total+plan.Kept > most {
@@ -206,8 +207,8 @@ type CommitInput struct {
 // CommitHour makes the hour visible in bronze, silver and the ledger.
 func (a *Ingest) CommitHour(ctx context.Context, input CommitInput) (ledger.Hour, error) {
 	defer keepAlive(ctx, nil)()
-	row, err := hours.CommitHour(ctx, a.Lake, input.Listing.Run, input.Listing.Plan, input.Chunks, input.Silver,
-		input.StartedAt)
+	row, err := commit.Hour(ctx, a.Lake, hours.StagedHour{Run: input.Listing.Run, Plan: input.Listing.Plan,
+		Chunks: input.Chunks, Silver: input.Silver, StartedAt: input.StartedAt})
 	if err != nil {
 		return ledger.Hour{}, temporalError(ctx, err)
 	}

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/lost"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
@@ -246,7 +246,7 @@ func (a *Ingest) NoteNoHours(ctx context.Context, hour telemetry.Hour) error {
 
 // LostFiles are the files of hours in [from, to) whose rows --remove-gone would take out.
 func LostFiles(ctx context.Context, src source.Source, l *lake.Lake, from,
-	to telemetry.Hour) (lost []ledger.File, err error) {
+	to telemetry.Hour) (found []ledger.File, err error) {
 	if err := src.CheckHours(ctx); err != nil {
 		return nil, err
 	}
@@ -267,17 +267,17 @@ func LostFiles(ctx context.Context, src source.Source, l *lake.Lake, from,
 			return nil, err
 		}
 		maps.DeleteFunc(known, func(hour telemetry.Hour, _ []ledger.File) bool { return hour < from || hour >= until })
-		found, err := lostOf(ctx, src, known)
+		more, err := lostOf(ctx, src, known)
 		if err != nil {
 			return nil, err
 		}
-		lost = append(lost, found...)
+		found = append(found, more...)
 	}
-	return lost, nil
+	return found, nil
 }
 
 func lostOf(ctx context.Context, src source.Source,
-	known map[telemetry.Hour][]ledger.File) (lost []ledger.File, err error) {
+	known map[telemetry.Hour][]ledger.File) (found []ledger.File, err error) {
 	var mutex sync.Mutex
 	work, workCtx := errgroup.WithContext(ctx)
 	work.SetLimit(listedAtOnce)
@@ -289,11 +289,11 @@ func lostOf(ctx context.Context, src source.Source,
 			}
 			mutex.Lock()
 			defer mutex.Unlock()
-			lost = append(lost, hours.LostFiles(files, listed)...)
+			found = append(found, lost.Files(files, listed)...)
 			return nil
 		})
 	}
 	err = work.Wait()
-	slices.SortFunc(lost, func(a, b ledger.File) int { return strings.Compare(a.Key, b.Key) })
-	return lost, err
+	slices.SortFunc(found, func(a, b ledger.File) int { return strings.Compare(a.Key, b.Key) })
+	return found, err
 }

@@ -13,7 +13,7 @@ import (
 
 // What the demo tells about its world is so.
 //
-//nolint:cyclop // each fact is asked of one world, which is read once
+//nolint:cyclop,funlen // each fact is asked of one world, which is read once
 func TestDemoFacts(t *testing.T) {
 	o, f := Demo(), DemoFacts()
 	sightings := map[string][]history.Sighting{}

@@ -35,8 +35,8 @@ func KindOf(id string) string {
 	return KindUser
 }
 
-// NameOf is UserID the other way round: what events call a user of kind KindUser. false: the id is that of a session, or
-// of nobody.
+// NameOf is UserID the other way round: what events call a user of kind KindUser. false: the id is that of a
+// session, or of nobody.
 func NameOf(id string) (name string, ok bool) {
 	rest, prefixed := strings.CutPrefix(id, userPrefix)
 	switch {

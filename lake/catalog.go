@@ -2,77 +2,20 @@ package lake
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
-	"net"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/catalog"
 	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
 	icebergio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite"
 
 	"github.com/versionlake/versionlake/lake/objects"
 )
-
-const connectTimeout = 10 * time.Second
-
-// silence is how a connection finds within half a minute that the other side is gone.
-var silence = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
-
-// openDatabase opens the catalog's database: sqlite:///absolute/catalog.db or postgres://….
-func openDatabase(location string) (*sql.DB, sqlcatalog.SupportedDialect, error) {
-	parsed, err := url.Parse(location)
-	// A / or # in a password ends the host too early, and leaves the @ behind.
-	if err != nil || parsed.Scheme != "sqlite" && parsed.User == nil && strings.Contains(parsed.String(), "@") {
-		// The text may hold a password: it is not repeated.
-		return nil, "", fmt.Errorf("%w: the catalog is not a URL such as sqlite:///absolute/catalog.db or "+
-			"postgres://user@host/database; in a password, write / as %%2F, @ as %%40, # as %%23, or set PGPASSWORD instead", objects.ErrConfig)
-	}
-	switch parsed.Scheme {
-	case "sqlite":
-		if parsed.Path == "" || parsed.Host != "" {
-			return nil, "", fmt.Errorf("%w: the catalog %q needs an absolute path: sqlite:///absolute/catalog.db",
-				objects.ErrConfig, parsed.Opaque+parsed.Path)
-		}
-		if err := os.MkdirAll(filepath.Dir(parsed.Path), 0o755); err != nil {
-			return nil, "", fmt.Errorf("create the catalog's folder: %w", err)
-		}
-		// Immediate transactions: one that reads and then writes must not find the lock taken in between.
-		query := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"
-		db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: parsed.Path}).String()+query)
-		if err != nil {
-			return nil, "", fmt.Errorf("open the catalog %s: %w", parsed.Path, err)
-		}
-		return db, sqlcatalog.SQLite, nil
-	case "postgres", "postgresql":
-		settings, err := pgx.ParseConfig(location)
-		if err != nil {
-			// which leaves the password out
-			return nil, "", fmt.Errorf("%w: the catalog on %s: %w", objects.ErrConfig, parsed.Host, err)
-		}
-		// A server that is gone without a word must not hold a step for hours.
-		if settings.ConnectTimeout == 0 {
-			settings.ConnectTimeout = connectTimeout
-		}
-		settings.DialFunc = (&net.Dialer{KeepAliveConfig: silence}).DialContext
-		db := stdlib.OpenDB(*settings)
-		db.SetMaxOpenConns(16)
-		return db, sqlcatalog.Postgres, nil
-	}
-	return nil, "", fmt.Errorf("%w: the catalog's scheme %q is neither sqlite nor postgres", objects.ErrConfig,
-		parsed.Scheme)
-}
 
 // catalogProperties hands AWS_* settings that Iceberg's S3 I/O does not read by itself to it.
 func catalogProperties(warehouse string) iceberg.Properties {
@@ -138,7 +81,7 @@ func (l *Lake) Load(ctx context.Context, definition TableDefinition) (*table.Tab
 		return nil, err
 	}
 	spec := loaded.Spec()
-	if parts := spec.NumFields(); definition.byDay() && parts != len(definition.Partition) {
+	if parts := spec.NumFields(); definition.ByDay() && parts != len(definition.Partition) {
 		return nil, fmt.Errorf("%w: table %s is partitioned by %d columns, and by day alone in this version of "+
 			"versionlake: ingest into a new lake",
 			objects.ErrConfig, definition.Name, parts)

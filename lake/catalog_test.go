@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/upkeep"
@@ -77,7 +77,7 @@ func TestCatalogs(t *testing.T) {
 		}
 		for i, s := range staged {
 			work.Go(func() error {
-				_, err := hours.CommitHour(t.Context(), handles[i%2], s.Run, s.Plan, s.Chunks, s.Silver, time.Now())
+				_, err := commit.Hour(t.Context(), handles[i%2], s.Ready())
 				return err
 			})
 		}

@@ -150,6 +150,9 @@ func (c *Change) stage(ctx context.Context, transaction *table.Transaction) erro
 // IsConflict tells that another writer was first and nothing was committed. iceberg-go 0.7.0 reports a stale base as
 // plain text; TestStaleBaseIsPlainText fails when it no longer does.
 func IsConflict(err error) bool {
+	if err == nil {
+		return false
+	}
 	return errors.Is(err, table.ErrCommitFailed) ||
 		strings.Contains(err.Error(), "requirement failed") ||
 		strings.Contains(err.Error(), "database is locked") ||

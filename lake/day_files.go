@@ -58,13 +58,14 @@ func hoursOfGroup(group parquet.RowGroup, hourLeaf int) (low, high int32) {
 // scanPart does for a part of a file what ScanRows does.
 func scanPart[T any](ctx context.Context, l *Lake, part *PartOfFile, each func([]T) error) error {
 	return l.EachGroup(part, func(group RowGroup) error {
-		return columnar.ScanRows(ctx, parquet.NewGenericRowGroupReader[T](group), group.NumRows(), func(rows []T) error {
-			if group.Whole {
-				return each(rows)
-			}
-			return each(slices.DeleteFunc(rows,
-				func(row T) bool { return !part.has(any(&row).(Hourly).Hour().OfDay()) }))
-		})
+		return columnar.ScanRows(ctx, parquet.NewGenericRowGroupReader[T](group), group.NumRows(),
+			func(rows []T) error {
+				if group.Whole {
+					return each(rows)
+				}
+				return each(slices.DeleteFunc(rows,
+					func(row T) bool { return !part.has(any(&row).(Hourly).Hour().OfDay()) }))
+			})
 	})
 }
 
@@ -113,53 +114,6 @@ func (l *Lake) ByHour(ctx context.Context, definition TableDefinition,
 		each.File.(*PartOfFile).Whole = hours
 	}
 	return hours, nil
-}
-
-// WriteAnew writes a file again, with other rows: write is given those that are there, and says whether they stay
-// the same. Hours of which that holds stay known by their digests.
-func WriteAnew[T any](ctx context.Context, l *Lake, definition TableDefinition, at Partition, file iceberg.DataFile,
-	write func(*DataWriter[T], []T) (same bool, err error)) (*DataFile, error) {
-	hours, err := l.ByHour(ctx, definition, file)
-	if err != nil {
-		return nil, err
-	}
-	var footer []parquet.WriterOption
-	if len(hours) > 1 {
-		footer = append(footer, parquet.KeyValueMetadata(footerDigests, "")) // which is known at the end
-	}
-	writer, err := NewDataWriter[T](l, definition, at, footer...)
-	if err != nil {
-		return nil, err
-	}
-	name, unchanged := "erased", []HourRows{}
-	for _, part := range hours {
-		same := true
-		err := ScanRows(ctx, l, part.File, func(rows []T) error {
-			stay, err := write(writer, rows)
-			same = same && stay
-			return err
-		})
-		if err == nil {
-			err = writer.EndGroup()
-		}
-		if err != nil {
-			writer.Abort()
-			return nil, fmt.Errorf("write %s anew: %w", file.FilePath(), err)
-		}
-		if same {
-			unchanged = append(unchanged, part)
-		}
-	}
-	if len(hours) > 1 {
-		name += "-" + compactedMark
-		made, err := l.listDigests(unchanged)
-		if err != nil {
-			writer.Abort()
-			return nil, err
-		}
-		writer.SetFooter(footerDigests, made)
-	}
-	return writer.Close(name)
 }
 
 // JoinParts makes each file one again, of those of its hours that are left.

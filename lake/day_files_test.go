@@ -12,6 +12,8 @@ import (
 	"github.com/apache/iceberg-go"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
+	"github.com/versionlake/versionlake/lake/compaction"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
@@ -174,9 +176,9 @@ func TestHoursOfADayTogether(t *testing.T) {
 				in.Put(dayName(hourList[n]), dayLines(hourList[n], "2.0")...)
 			}
 			staged := in.StageTogether(hourList[1], hourList[2], hourList[3]) // the second of them is unchanged
-			commit := in.CommitTablesOf(staged, lake.HourTables[:min(done, len(lake.HourTables))]...)
+			c := in.CommitTablesOf(staged, lake.HourTables[:min(done, len(lake.HourTables))]...)
 			if done > len(lake.HourTables) {
-				in.Must(commit.RecordFiles(t.Context()))
+				in.Must(c.RecordFiles(t.Context()))
 			}
 			if done > 0 {
 				for _, definition := range dayTables {
@@ -185,7 +187,7 @@ func TestHoursOfADayTogether(t *testing.T) {
 					in.Must(err)
 				}
 			}
-			rows, left, err := hours.CommitHours(t.Context(), in.Lake, staged)
+			rows, left, err := commit.Hours(t.Context(), in.Lake, staged)
 			in.Must(err)
 			if len(left) > 0 || len(rows) != 3 || !rows[0].Changed || rows[1].Changed || !rows[2].Changed {
 				t.Errorf("the rows are %+v, left out %v", rows, left)
@@ -205,16 +207,16 @@ func TestHoursOfADayTogether(t *testing.T) {
 func TestRestIsWrittenOnce(t *testing.T) {
 	in, hourList := oneDay(t)
 	in.Put(dayName(hourList[1]), dayLines(hourList[1], "2.0")...)
-	commit := hours.NewHoursCommit(in.Lake)
-	_, err := commit.Begin(t.Context(), []hours.StagedHour{in.Stage(hourList[1]).Ready()})
+	c := commit.New(in.Lake)
+	_, err := c.Begin(t.Context(), []hours.StagedHour{in.Stage(hourList[1]).Ready()})
 	in.Must(err)
-	in.Must(commit.Gather(t.Context()))
+	in.Must(c.Gather(t.Context()))
 	rest := func() string {
 		loaded, err := in.Lake.Load(t.Context(), lake.SilverSightings)
 		in.Must(err)
-		live, err := hours.FilesOf(t.Context(), in.Lake, lake.SilverSightings, loaded, commit.Hours)
+		live, err := commit.FilesOf(t.Context(), in.Lake, lake.SilverSightings, loaded, c.Hours)
 		in.Must(err)
-		replaced := commit.Replacement(lake.SilverSightings)
+		replaced := c.Replacement(lake.SilverSightings)
 		in.Must(replaced.Hour(hourList[1], live[hourList[1]], nil))
 		wanted, err := replaced.Change(t.Context())
 		in.Must(err)
@@ -373,7 +375,8 @@ func TestLargeDaysHaveSeveralFiles(t *testing.T) {
 			t.Errorf("%d files of 30 MiB", len(group))
 		}
 	}
-	slices.SortFunc(groups, func(a, b []iceberg.DataFile) int { return lake.SilverBindings.CompareFiles(a[0], b[0]) })
+	slices.SortFunc(groups,
+		func(a, b []iceberg.DataFile) int { return compaction.CompareFiles(lake.SilverBindings, a[0], b[0]) })
 	for _, file := range slices.Concat(groups...) {
 		first, last, err := lake.SilverBindings.HoursOf(file)
 		if err != nil || first != next || last != next {

@@ -16,11 +16,11 @@ import (
 // its footer keeps, so that compaction makes no hour look changed.
 
 const (
-	// compactedMark is in the name of a file that was put together. What it was made of is in its footer.
-	compactedMark = "compacted"
-	// footerDigests is the key, in a compacted file's footer, of the digests of the files that it was made of, each
+	// CompactedMark is in the name of a file that was put together. What it was made of is in its footer.
+	CompactedMark = "compacted"
+	// FooterDigests is the key, in a compacted file's footer, of the digests of the files that it was made of, each
 	// behind the hour of the day that it held: 5:7d1a… 5:09bc… 6:….
-	footerDigests = "versionlake.digests"
+	FooterDigests = "versionlake.digests"
 )
 
 // Digest is the part of a data file's name that tells its contents.
@@ -51,12 +51,12 @@ func (l *Lake) digests(file iceberg.DataFile) (made []string, err error) {
 	return made, nil
 }
 
-func IsCompacted(file string) bool { return strings.Contains(path.Base(file), compactedMark) }
+func IsCompacted(file string) bool { return strings.Contains(path.Base(file), CompactedMark) }
 
 // digestsByHour reads the footer of a compacted file.
 func digestsByHour(parsed *parquet.File) map[int32][]string {
 	digests := map[int32][]string{}
-	text, _ := parsed.Lookup(footerDigests)
+	text, _ := parsed.Lookup(FooterDigests)
 	for field := range strings.FieldsSeq(text) {
 		hour, digest, ok := strings.Cut(field, ":")
 		if n, err := strconv.ParseInt(hour, 10, 32); ok && err == nil {
@@ -66,8 +66,8 @@ func digestsByHour(parsed *parquet.File) map[int32][]string {
 	return digests
 }
 
-// listDigests is what such a footer says.
-func (l *Lake) listDigests(parts []HourRows) (string, error) {
+// ListDigests is what such a footer says.
+func (l *Lake) ListDigests(parts []HourRows) (string, error) {
 	var fields []string
 	for _, part := range parts {
 		digests, err := l.digests(part.File)

@@ -12,6 +12,7 @@ import (
 
 	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
 
+	"github.com/versionlake/versionlake/lake/database"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/schema"
 	"github.com/versionlake/versionlake/telemetry"
@@ -127,7 +128,7 @@ func open(ctx context.Context, config Config) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, dialect, err := openDatabase(config.Catalog)
+	db, dialect, err := database.Open(config.Catalog)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +141,11 @@ func open(ctx context.Context, config Config) (*Lake, error) {
 		return nil, errors.Join(fmt.Errorf("open the catalog: %w", err), db.Close())
 	}
 	return l, nil
+}
+
+// NewSpill makes a spill below the scratch folder.
+func (l *Lake) NewSpill(sections int) (*objects.Spill, error) {
+	return objects.NewSpill(l.Config.Scratch, sections)
 }
 
 // Close releases the catalog's connections.

@@ -125,8 +125,8 @@ var hourFields = func() map[string]int {
 	return fields
 }()
 
-// byDay tells that a file of the table may hold several hours.
-func (d TableDefinition) byDay() bool { return hourFields[d.Name] != 0 }
+// ByDay tells that a file of the table may hold several hours.
+func (d TableDefinition) ByDay() bool { return hourFields[d.Name] != 0 }
 
 // At is where the rows of an hour belong.
 func (d TableDefinition) At(hour telemetry.Hour) Partition {
@@ -144,7 +144,7 @@ func (d TableDefinition) HoursOf(file iceberg.DataFile) (first, last telemetry.H
 		return hour, hour, err
 	}
 	date, ok := file.Partition()[PartitionFieldID].(iceberg.Date)
-	if !d.byDay() {
+	if !d.ByDay() {
 		return FirstHour(date), FirstHour(date), nil
 	}
 	if !ok {

@@ -52,3 +52,11 @@ func RunSnapshot(loaded *table.Table, run Run) (snapshot *table.Snapshot, found 
 	}
 	return nil, false
 }
+
+// Keys of gold's snapshot summaries: what each commit reflects.
+const (
+	SummaryRound     = "versionlake.round"
+	SummarySightings = "versionlake.sightings-snapshot"
+	SummaryBindings  = "versionlake.bindings-snapshot"
+	SummaryTags      = "versionlake.tags" // given with the commit: what moves a tag later on does not move this
+)

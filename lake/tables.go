@@ -122,6 +122,6 @@ const (
 	CompactNever     compactOrder = iota
 	compactByName                 // by the names of files, which number chunks or sections
 	CompactByCluster              // likewise; the clusters of bronze stay apart
-	compactBySession              // by session_key, the first column, whose ranges the files of an hour do not share
-	compactByHour                 // by hour_utc, the first column
+	CompactBySession              // by session_key, the first column, whose ranges the files of an hour do not share
+	CompactByHour                 // by hour_utc, the first column
 )

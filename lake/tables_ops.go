@@ -6,7 +6,7 @@ import "github.com/versionlake/versionlake/telemetry"
 var (
 	OpsHours = TableDefinition{
 		Name: "ops.hours", Comment: "The ledger: one row per run of an hour.", Row: HourRow{},
-		Partition: DayPartition, Compact: compactByHour,
+		Partition: DayPartition, Compact: CompactByHour,
 	}
 	OpsFiles = TableDefinition{
 		Name: "ops.files", Comment: "Every version of a source file ever read.", Row: FileRow{},

@@ -15,12 +15,12 @@ var (
 	SilverSightings = TableDefinition{
 		Name: "silver.sightings", Row: SightingRow{},
 		Comment:   "One row per SoftwareVersion event: all that gold's histories are made from.",
-		Partition: DayPartition, OfHours: true, OfUsers: true, Ruled: true, Compact: compactBySession,
+		Partition: DayPartition, OfHours: true, OfUsers: true, Ruled: true, Compact: CompactBySession,
 		Bounded: []string{"session_key", "event_timestamp_utc", hourColumn},
 	}
 	SilverBindings = TableDefinition{
 		Name: "silver.bindings", Comment: "What events say of their session: its user, its device.", Row: BindingRow{},
-		Partition: DayPartition, OfHours: true, OfUsers: true, Ruled: true, Compact: compactBySession,
+		Partition: DayPartition, OfHours: true, OfUsers: true, Ruled: true, Compact: CompactBySession,
 		Bounded: []string{"session_key", "event_timestamp_utc", hourColumn},
 	}
 )

@@ -11,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/lake/gold"
@@ -85,7 +86,8 @@ func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, erro
 	for _, file := range listing.Files {
 		chunks = append(chunks, hours.Chunk{Pieces: []hours.Piece{{File: file, Length: -1, Line: 1}}})
 	}
-	plan, err := hours.StagePlan(ctx, w.Lake, run, w.source.String(), listing, chunks)
+	plan, err := hours.StagePlan(ctx, w.Lake,
+		run, hours.Listed{Source: w.source.String(), Listing: listing, Chunks: chunks})
 	if err != nil {
 		return run, err
 	}
@@ -108,7 +110,8 @@ func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, erro
 		}
 		silver = append(silver, each)
 	}
-	if _, err := hours.CommitHour(ctx, w.Lake, run, plan, staged, silver, time.Now()); err != nil {
+	if _, err := commit.Hour(ctx, w.Lake, hours.StagedHour{Run: run, Plan: plan, Chunks: staged, Silver: silver,
+		StartedAt: time.Now()}); err != nil {
 		return run, err
 	}
 	return run, hours.DropStaging(ctx, w.Lake, run)

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 )
 
 // Committed is a refresh of the daily aggregates.
@@ -65,7 +66,7 @@ func CommitTable(ctx context.Context, l *lake.Lake, definition lake.TableDefinit
 	added []lake.DataFile) error {
 	months := staged.months(definition.Name == lake.GoldEventDaily.Name)
 	return l.Commit(ctx, definition, func(loaded *table.Table) (*lake.Change, error) {
-		if loaded.Properties()[lake.PropertyRound] == staged.Round {
+		if loaded.Properties()[ledger.PropertyRound] == staged.Round {
 			return nil, nil
 		}
 		if head := lake.HeadOf(loaded); head != staged.Heads[definition.Name] {
@@ -86,9 +87,9 @@ func CommitTable(ctx context.Context, l *lake.Lake, definition lake.TableDefinit
 		if wanted == nil {
 			return nil, nil
 		}
-		if erased := loaded.Properties()[lake.PropertyErased]; erased != "" &&
+		if erased := loaded.Properties()[ledger.PropertyErased]; erased != "" &&
 			erased == staged.Erased[definition.Name] {
-			wanted.Updates = append(wanted.Updates, table.NewRemovePropertiesUpdate([]string{lake.PropertyErased}))
+			wanted.Updates = append(wanted.Updates, table.NewRemovePropertiesUpdate([]string{ledger.PropertyErased}))
 		}
 		// A month whose rows are what they were keeps its file.
 		same := map[string]bool{}

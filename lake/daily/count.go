@@ -12,6 +12,7 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/sessions"
 )
@@ -20,7 +21,7 @@ import (
 // and version; what that gives by user, which tells how many users there are.
 
 // events counts the events of the dates.
-func (c *dayCounting) events(ctx context.Context, state lake.DailyState, progress func(int64)) error {
+func (c *dayCounting) events(ctx context.Context, state ledger.DailyState, progress func(int64)) error {
 	span := sessions.Span{Low: math.MaxInt64, High: math.MinInt64}
 	for date, each := range c.dates {
 		if each.Events {
@@ -83,7 +84,7 @@ func countSections(bytes int64) int {
 
 // dailyFiles are the files of each silver table that may hold what counts for events of a span, and the size of
 // those events.
-func dailyFiles(ctx context.Context, l *lake.Lake, state lake.DailyState,
+func dailyFiles(ctx context.Context, l *lake.Lake, state ledger.DailyState,
 	events sessions.Span) (files [3][]iceberg.DataFile, size int64, err error) {
 	for i, snapshot := range state.Of() {
 		if snapshot == 0 {

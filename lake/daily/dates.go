@@ -25,16 +25,16 @@ import (
 // Of frozen ones nobody knows the events any more.
 func touchedDates(ctx context.Context, l *lake.Lake, s dailySource, progress func(int64)) (map[int32]bool, error) {
 	dates := newDateSet(s.frozen, progress)
-	bases := map[lake.DailyState]bool{}
+	bases := map[ledger.DailyState]bool{}
 	for _, loaded := range s.daily {
-		state, known := lake.DailyStateOf(loaded)
+		state, known := ledger.DailyStateOf(loaded)
 		if !known || !s.known {
 			return dates.dates, allDates(ctx, l, s, dates)
 		}
 		// A crash may have left the one table ahead of the other: what changed since either is counted in both.
 		state.Users = 0
 		bases[state] = true
-		erased, err := lake.ErasedDates(loaded)
+		erased, err := ledger.ErasedDates(loaded)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +77,7 @@ func allDates(ctx context.Context, l *lake.Lake, s dailySource, dates *dateSet) 
 
 // addBeside adds the dates of events that did not change themselves: their sessions have other sightings or
 // bindings within reach. Mostly there are none, but for sessions around midnight.
-func addBeside(ctx context.Context, l *lake.Lake, s dailySource, bases map[lake.DailyState]bool, dates *dateSet) error {
+func addBeside(ctx context.Context, l *lake.Lake, s dailySource, bases map[ledger.DailyState]bool, dates *dateSet) error {
 	maybe, sessionKeys := objects.NewLanes[map[int32]bool](), objects.NewLanes[sessions.SessionSet]()
 	reader := sessions.Reader{Lake: l}
 	for base := range bases {

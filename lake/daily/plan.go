@@ -9,6 +9,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 )
 
 // Plan says which dates of the daily aggregates must be counted anew.
@@ -26,9 +27,9 @@ type Plan struct {
 
 // stagedDaily is what lies at a Plan's Ref.
 type stagedDaily struct {
-	Round string           `json:"round"`
-	Heads map[string]int64 `json:"heads"` // of the tables that are replaced, by name; 0: none
-	State lake.DailyState  `json:"state"`
+	Round string            `json:"round"`
+	Heads map[string]int64  `json:"heads"` // of the tables that are replaced, by name; 0: none
+	State ledger.DailyState `json:"state"`
 	// Erased is the property PropertyErased of the tables, by name, as far as the dates take it in.
 	Erased map[string]string `json:"erased,omitempty"`
 	Dates  []stagedDate      `json:"dates"`
@@ -75,7 +76,7 @@ func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(re
 	}
 	staged := stagedDaily{Round: round, State: source.to, Heads: map[string]int64{}, Erased: map[string]string{}}
 	for name, loaded := range source.daily {
-		staged.Heads[name], staged.Erased[name] = lake.HeadOf(loaded), loaded.Properties()[lake.PropertyErased]
+		staged.Heads[name], staged.Erased[name] = lake.HeadOf(loaded), loaded.Properties()[ledger.PropertyErased]
 	}
 	events, err := touchedDates(ctx, l, source, progress)
 	if err != nil {

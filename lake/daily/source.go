@@ -14,9 +14,9 @@ type dailySource struct {
 	daily         map[string]*table.Table // by name
 	silver        [3]*table.Table         // in the order of SilverTables
 	users         *table.Table
-	to            lake.DailyState // that the refresh takes the daily aggregates to
-	known         bool            // false: everything is counted anew
-	frozen        int32           // the first date that may be counted
+	to            ledger.DailyState // that the refresh takes the daily aggregates to
+	known         bool              // false: everything is counted anew
+	frozen        int32             // the first date that may be counted
 	halfCommitted []string
 }
 
@@ -28,12 +28,12 @@ func findSource(ctx context.Context, l *lake.Lake) (s dailySource, err error) {
 		}
 	}
 	last := s.daily[lake.GoldVersionDaily.Name]
-	if s.frozen, err = lake.FrozenBefore(last); err != nil {
+	if s.frozen, err = ledger.FrozenBefore(last); err != nil {
 		return s, err
 	}
-	base, known := lake.DailyStateOf(last)
+	base, known := ledger.DailyStateOf(last)
 	if !known {
-		base = lake.DailyState{}
+		base = ledger.DailyState{}
 	}
 	if s.users, err = l.Load(ctx, lake.GoldUsers); err != nil {
 		return s, err

@@ -20,10 +20,10 @@ func Behind(ctx context.Context, l *lake.Lake) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if daily.Properties()[lake.PropertyErased] != "" {
+	if daily.Properties()[ledger.PropertyErased] != "" {
 		return true, nil
 	}
-	state, _ := lake.DailyStateOf(daily)
+	state, _ := ledger.DailyStateOf(daily)
 	for definition, reached := range map[*lake.TableDefinition]int64{
 		&lake.SilverEvents: state.Events, &lake.SilverSightings: state.Sightings,
 		&lake.SilverBindings: state.Bindings, &lake.GoldUsers: state.Users,
@@ -49,10 +49,10 @@ func ahead(loaded *table.Table, reached int64) bool {
 func RecountDates(ctx context.Context, l *lake.Lake, dates map[int32]bool) error {
 	for _, definition := range lake.DailyTables {
 		if err := l.Commit(ctx, definition, func(loaded *table.Table) (*lake.Change, error) {
-			if _, known := lake.DailyStateOf(loaded); !known {
+			if _, known := ledger.DailyStateOf(loaded); !known {
 				return nil, nil // all dates are to be counted
 			}
-			all, err := lake.ErasedDates(loaded)
+			all, err := ledger.ErasedDates(loaded)
 			if err != nil {
 				return nil, err
 			}
@@ -61,7 +61,7 @@ func RecountDates(ctx context.Context, l *lake.Lake, dates map[int32]bool) error
 			for _, date := range slices.Sorted(maps.Keys(all)) {
 				texts = append(texts, lake.FormatDate(date))
 			}
-			return lake.MetadataChange(loaded, iceberg.Properties{lake.PropertyErased: strings.Join(texts, " ")}), nil
+			return lake.MetadataChange(loaded, iceberg.Properties{ledger.PropertyErased: strings.Join(texts, " ")}), nil
 		}); err != nil {
 			return err
 		}
@@ -74,11 +74,11 @@ func RecountDates(ctx context.Context, l *lake.Lake, dates map[int32]bool) error
 // ErrConflict: the daily aggregates do not reflect all of silver.events yet; refresh them first.
 func FreezeDates(ctx context.Context, l *lake.Lake, before int32) error {
 	err := l.Commit(ctx, lake.GoldVersionDaily, func(loaded *table.Table) (*lake.Change, error) {
-		frozen, err := lake.FrozenBefore(loaded)
+		frozen, err := ledger.FrozenBefore(loaded)
 		if err != nil || frozen >= before {
 			return nil, err
 		}
-		state, _ := lake.DailyStateOf(loaded)
+		state, _ := ledger.DailyStateOf(loaded)
 		events, err := l.Load(ctx, lake.SilverEvents)
 		if err != nil {
 			return nil, err
@@ -86,7 +86,7 @@ func FreezeDates(ctx context.Context, l *lake.Lake, before int32) error {
 		if ahead(events, state.Events) {
 			return nil, fmt.Errorf("%w: the daily aggregates are behind silver.events", lake.ErrConflict)
 		}
-		return lake.MetadataChange(loaded, iceberg.Properties{lake.PropertyFrozen: lake.FormatDate(before)}), nil
+		return lake.MetadataChange(loaded, iceberg.Properties{ledger.PropertyFrozen: lake.FormatDate(before)}), nil
 	})
 	if err != nil {
 		return fmt.Errorf("freeze the daily aggregates before %s: %w", lake.FormatDate(before), err)

@@ -73,9 +73,9 @@ func (t *turn) find(ctx context.Context) (err error) {
 	if t.table, err = t.lake.Load(ctx, lake.GoldEvents); err != nil {
 		return err
 	}
-	t.base, t.known = lake.EventsStateOf(t.table)
+	t.base, t.known = ledger.EventsStateOf(t.table)
 	if !t.known {
-		t.base = lake.EventsState{}
+		t.base = ledger.EventsState{}
 	}
 	var reached []ledger.Reached
 	for i, definition := range lake.SilverTables {
@@ -86,7 +86,7 @@ func (t *turn) find(ctx context.Context) (err error) {
 		return err
 	}
 	if copy(t.silver[:], followed.Logs); followed.Lost {
-		t.base, t.known = lake.EventsState{}, false
+		t.base, t.known = ledger.EventsState{}, false
 	}
 	t.to = t.base
 	if !t.base.Filling && len(t.again) == 0 {
@@ -102,7 +102,7 @@ func Behind(ctx context.Context, l *lake.Lake) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	state, known := lake.EventsStateOf(loaded)
+	state, known := ledger.EventsStateOf(loaded)
 	if state.Filling {
 		return true, nil
 	}

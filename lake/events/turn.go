@@ -34,7 +34,7 @@ type turn struct {
 	table         *table.Table
 	erasures      int64
 	silver        [3]ledger.Log // in the order of SilverTables
-	base, to      lake.EventsState
+	base, to      ledger.EventsState
 	known         bool // false: everything is made from nothing
 	halfCommitted []string
 
@@ -273,14 +273,14 @@ func (t *turn) name() string {
 // commit makes a turn visible. ErrConflict: plan it again.
 func (t *turn) commit(ctx context.Context) error {
 	return t.lake.Commit(ctx, lake.GoldEvents, func(loaded *table.Table) (*lake.Change, error) {
-		if loaded.Properties()[lake.PropertyRound] == t.round {
+		if loaded.Properties()[ledger.PropertyRound] == t.round {
 			return nil, nil
 		}
 		if head, planned := lake.HeadOf(loaded), lake.HeadOf(t.table); head != planned {
 			return nil, fmt.Errorf("%w: %s is at snapshot %d, planned at %d", lake.ErrConflict, lake.GoldEvents.Name,
 				head, planned)
 		}
-		if state, known := lake.EventsStateOf(loaded); t.known && (!known || state != t.base) {
+		if state, known := ledger.EventsStateOf(loaded); t.known && (!known || state != t.base) {
 			return nil, fmt.Errorf("%w: %s moved on", lake.ErrConflict, lake.GoldEvents.Name)
 		}
 		// Somebody may have been forgotten since silver was read.

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestAvroBlocks: a block is looked at unpacked, and one that unpacks to more than it may is an error instead of memory.
+// TestAvroBlocks: a block is looked at unpacked, and one that unpacks to more than it may is an error instead of
+// memory.
 func TestAvroBlocks(t *testing.T) {
 	packed := func(text string) []byte {
 		var data bytes.Buffer

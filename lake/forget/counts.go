@@ -221,7 +221,7 @@ func rewriteRows[T any](ctx context.Context, l *lake.Lake, definition lake.Table
 		if !changed {
 			continue
 		}
-		written, err := lake.WriteAnew(ctx, l, definition, at, file,
+		written, err := forgotten.Rewrite(ctx, l, definition, at, file,
 			func(writer *lake.DataWriter[T], rows []T) (same bool, err error) {
 				same = true
 				for i := range rows {

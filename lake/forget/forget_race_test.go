@@ -103,7 +103,7 @@ func TestForgetFailsOldPlans(t *testing.T) {
 
 	// A round of gold that is under way finds its work gone, and begins anew.
 	plan, merged := in.MergeGold()
-	in.Must(in.Lake.Objects.RemoveAll(t.Context(), in.Lake.Objects.Root+"/_staging/users"))
+	in.Must(in.Lake.Objects.RemoveAll(t.Context(), in.Lake.Objects.Root+"/"+lake.StagingName+"/users"))
 	if _, err := gold.CommitUsers(t.Context(), in.Lake, plan, merged, nil); !errors.Is(err, lake.ErrConflict) {
 		t.Errorf("a round whose work is gone: %v", err)
 	}

@@ -356,7 +356,8 @@ func (r *historyRewriter) count(snapshot int64, summary map[string]any) {
 	for key, value := range map[string]int64{
 		"total-data-files": sums.live.files, "total-records": sums.live.rows, "total-files-size": sums.live.bytes,
 		"added-data-files": sums.added.files, "added-records": sums.added.rows, "added-files-size": sums.added.bytes,
-		"deleted-data-files": sums.removed.files, "deleted-records": sums.removed.rows, "removed-files-size": sums.removed.bytes,
+		"deleted-data-files": sums.removed.files, "deleted-records": sums.removed.rows,
+		"removed-files-size": sums.removed.bytes,
 	} {
 		if _, has := summary[key]; has {
 			summary[key] = strconv.FormatInt(value, 10)

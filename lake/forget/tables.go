@@ -133,7 +133,7 @@ func EraseTable(ctx context.Context, l *lake.Lake, erasure, name string, parsing
 			if len(e.Late) > 0 {
 				break
 			}
-			if result, err = rewriteHistory(ctx, l, erasure, s); !lake.IsConflict(err) {
+			if result, err = rewriteHistory(ctx, l, erasure, s); err == nil || !lake.IsConflict(err) {
 				return result, err
 			}
 			if err := waitForOthers(ctx, attempt); err != nil {

@@ -186,7 +186,7 @@ func Erasures(ctx context.Context, l *lake.Lake) ([]Erasure, error) {
 	return erasures, nil
 }
 
-// Named is what a session said at a moment about whose it is; id is plain, and leaves this process as a hash only.
+// Named is what a session said at a moment about whose it is. Session is the plain id: only its hash is stored.
 type Named struct {
 	Session string
 	At      int64

@@ -99,28 +99,28 @@ func (e *Eraser) Rewrite(ctx context.Context, definition lake.TableDefinition, f
 	guard := e.Known.Guard()
 	switch definition.Name {
 	case lake.BronzeEvents.Name:
-		return rewrite(ctx, e.Lake, definition, file, e.event(guard),
+		return edited(ctx, e.Lake, definition, file, e.event(guard),
 			func(row *lake.EventRow) int { return len(row.BodyMessage) + 128 }, nil)
 	case lake.BronzeRejects.Name:
-		return rewrite(ctx, e.Lake, definition, file, reject(guard),
+		return edited(ctx, e.Lake, definition, file, reject(guard),
 			func(row *lake.RejectRow) int { return len(row.RawLine) + 64 }, nil)
 	case lake.SilverEvents.Name:
-		return rewrite(ctx, e.Lake, definition, file, silverEvent(guard), func(*lake.SilverRow) int { return 256 },
+		return edited(ctx, e.Lake, definition, file, silverEvent(guard), func(*lake.SilverRow) int { return 256 },
 			func(row *lake.SilverRow) (at, reach int64) { return row.Time, lake.Reaches[0] })
 	case lake.SilverSightings.Name:
-		return rewrite(ctx, e.Lake, definition, file, seen(guard), func(*lake.SightingRow) int { return 128 },
+		return edited(ctx, e.Lake, definition, file, seen(guard), func(*lake.SightingRow) int { return 128 },
 			func(row *lake.SightingRow) (at, reach int64) { return row.Time, lake.Reaches[1] })
 	case lake.SilverBindings.Name:
-		return rewrite(ctx, e.Lake, definition, file, binding(guard), func(*lake.BindingRow) int { return 128 },
+		return edited(ctx, e.Lake, definition, file, binding(guard), func(*lake.BindingRow) int { return 128 },
 			func(row *lake.BindingRow) (at, reach int64) { return row.Time, lake.Reaches[2] })
 	case lake.GoldVersions.Name:
-		return rewrite(ctx, e.Lake, definition, file, e.version,
+		return edited(ctx, e.Lake, definition, file, e.version,
 			func(row *lake.VersionRow) int { return 64 + 4*len(row.SortKey) }, nil)
 	case lake.GoldUsers.Name:
-		return rewrite(ctx, e.Lake, definition, file, user(guard),
+		return edited(ctx, e.Lake, definition, file, user(guard),
 			func(row *lake.UserRow) int { return 256 + 96*len(row.History) }, nil)
 	case lake.GoldEvents.Name:
-		return rewrite(ctx, e.Lake, definition, file, resolvedEvent(guard),
+		return edited(ctx, e.Lake, definition, file, resolvedEvent(guard),
 			func(*lake.ResolvedRow) int { return 256 }, nil)
 	}
 	return NewFile{}, fmt.Errorf("nothing of %s is of users", definition.Name)
@@ -147,13 +147,13 @@ func Look[T any](ctx context.Context, l *lake.Lake, file iceberg.DataFile, of ed
 	return gone, held, err
 }
 
-func rewrite[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition, file iceberg.DataFile,
+func edited[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition, file iceberg.DataFile,
 	of edit[T], size func(*T) int, counts func(*T) (at, reach int64)) (result NewFile, err error) {
 	result.Dates, result.hours = map[int32]bool{}, map[telemetry.Hour]bool{}
 	folder := strings.TrimPrefix(file.FilePath(), l.TableFolder(definition)+"/data/")
 	at := lake.Partition{Folder: folder[:max(strings.LastIndexByte(folder, '/'), 0)], Values: file.Partition()}
 	var kept []T
-	result.File, err = lake.WriteAnew(ctx, l, definition, at, file,
+	result.File, err = Rewrite(ctx, l, definition, at, file,
 		func(writer *lake.DataWriter[T], rows []T) (same bool, err error) {
 			kept, same = kept[:0], true
 			bytes := 0
@@ -178,7 +178,7 @@ func rewrite[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefi
 	return result, err
 }
 
-// redact takes ids out of the texts of somebody else's row.
+// RedactAll takes ids of the forgotten out of the texts of somebody else's row.
 func (g *Guard) RedactAll(texts ...*string) (changed bool) {
 	for _, text := range texts {
 		if clean := g.Redact(*text); clean != *text {
@@ -230,7 +230,8 @@ func (l *LineFacts) Of(row *lake.EventRow) Fact {
 		l.line = append(l.line, field...)
 	}
 	session, body := len(row.ServiceName), len(row.ServiceName)+len(row.SessionID)
-	l.event.ServiceName, l.event.SessionID, l.event.Body, l.event.Time = l.line[:session], l.line[session:body], l.line[body:], row.Time
+	l.event.ServiceName, l.event.SessionID, l.event.Body = l.line[:session], l.line[session:body], l.line[body:]
+	l.event.Time = row.Time
 	if l.Parser.ParseBody(&l.event) == "" { // else, by newer rules, it says nothing of anybody
 		f = FactOf(&l.event)
 	}

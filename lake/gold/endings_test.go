@@ -15,6 +15,7 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/compaction"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
@@ -331,7 +332,7 @@ func TestColumnsThatWereRequired(t *testing.T) {
 	schema := parquet.SchemaOf(lake.BindingRow{})
 	copied, err := lake.NewDataWriter[any](in.Lake, lake.SilverBindings, lake.DayOf(hour), schema)
 	in.Must(err)
-	in.Must(lake.CopyRows(t.Context(), in.Lake, entry, schema, copied)) // as compaction does
+	in.Must(compaction.CopyRows(t.Context(), in.Lake, entry, schema, copied)) // as compaction does
 	file, err = copied.Close("copied")
 	in.Must(err)
 	entry, err = in.Lake.Entry(*file, lake.SilverBindings)

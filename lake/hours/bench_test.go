@@ -11,10 +11,12 @@ import (
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -61,7 +63,7 @@ func BenchmarkDaily(b *testing.B) {
 		for _, definition := range lake.DailyTables {
 			in.Must(in.Lake.Commit(b.Context(), definition, func(loaded *table.Table) (*lake.Change, error) {
 				return &lake.Change{Updates: []table.Update{
-					table.NewRemovePropertiesUpdate([]string{lake.PropertyRound, lake.PropertyRules})}}, nil
+					table.NewRemovePropertiesUpdate([]string{ledger.PropertyRound, lake.PropertyRules})}}, nil
 			}))
 		}
 		start := time.Now()
@@ -94,7 +96,8 @@ func timed(in *laketest.Ingester, b *testing.B, hour telemetry.Hour) {
 	run := lake.Run{Hour: hour, ID: time.Now().Format("150405.000000000")}
 	listing, err := in.Source.List(ctx, hour)
 	in.Must(err)
-	plan, err := hours.StagePlan(ctx, in.Lake, run, in.Source.String(), listing, in.Cut(listing.Files))
+	plan, err := hours.StagePlan(ctx, in.Lake, run,
+		hours.Listed{Source: in.Source.String(), Listing: listing, Chunks: in.Cut(listing.Files)})
 	in.Must(err)
 	lap("list")
 
@@ -125,7 +128,8 @@ func timed(in *laketest.Ingester, b *testing.B, hour telemetry.Hour) {
 	in.Must(work.Wait())
 	lap("silver")
 
-	_, err = hours.CommitHour(ctx, in.Lake, run, plan, chunks, silver, start)
+	_, err = commit.Hour(ctx, in.Lake,
+		hours.StagedHour{Run: run, Plan: plan, Chunks: chunks, Silver: silver, StartedAt: start})
 	in.Must(err)
 	lap("commit")
 

@@ -19,58 +19,15 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// ChunkCounts accounts for every line (docs/ARCHITECTURE.md, Hours): Lines = Events + Rejects + Blanks + Erased.
-type ChunkCounts struct {
-	Bytes   int64 `json:"bytes"`
-	Lines   int64 `json:"lines"`
-	Events  int64 `json:"events"`
-	Rejects int64 `json:"rejects"`
-	Blanks  int64 `json:"blanks"`
-	Erased  int64 `json:"erased,omitempty"` // of forgotten users
-	// Passed are lines of bronze, of Events, that would be rejected today: they give no silver.
-	Passed int64 `json:"passed,omitempty"`
-}
-
-func (c *ChunkCounts) add(other ChunkCounts) {
-	c.Bytes += other.Bytes
-	c.Lines += other.Lines
-	c.Events += other.Events
-	c.Rejects += other.Rejects
-	c.Blanks += other.Blanks
-	c.Erased += other.Erased
-	c.Passed += other.Passed
-}
-
-// StagedChunk points to what a ParseChunk wrote.
-type StagedChunk struct {
-	Ref    string      `json:"ref"`
-	Counts ChunkCounts `json:"counts"`
-	// SectionBytes is the size of what each section of sessions awaits in StageSilver.
-	SectionBytes []int64 `json:"section_bytes,omitempty"`
-	// Late are the erasures of which the chunk brought new sessions: earlier hours may hold lines of these.
-	Late []string `json:"late,omitempty"`
-	// LeftOut names the first files that were left out, or read in part, and why.
-	LeftOut []string `json:"left_out,omitempty"`
-}
-
-// ChunkFiles is what lies at a StagedChunk's Ref.
-type ChunkFiles struct {
-	Files   []lake.DataFile     `json:"files"`
-	Counts  map[int]ChunkCounts `json:"counts"` // by the file's place in the plan
-	Bad     map[int]string      `json:"bad"`    // files left out whole, with the reason
-	Notes   map[int]string      `json:"notes,omitempty"`
-	Shuffle objects.Shuffled    `json:"shuffle"`
-}
-
 // StageChunk parses chunk n of a plan and writes its bronze files, its rejects and its share of silver,
 // uncommitted. progress is called now and then with what was read so far. A file whose compression is torn, or that
 // can't be opened, is left out whole and named in the result; the rows of its last good version stay. Lines of
 // forgotten users are counted, and left out. Errors: source.ErrChanged, source.ErrNotFound when a file is no longer
 // the one that was listed; ErrStale.
-func StageChunk(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan, n int, src source.Source,
+func StageChunk(ctx context.Context, l *lake.Lake, run lake.Run, plan Plan, n int, src source.Source,
 	parser *telemetry.Parser, progress func(ChunkCounts)) (StagedChunk, error) {
 	var staged StagedPlan
-	if err := readPlan(l, plan, &staged); err != nil {
+	if err := ReadPlan(l, plan, &staged); err != nil {
 		return StagedChunk{}, err
 	}
 	if staged.Bronze != nil {
@@ -273,7 +230,7 @@ func (c *chunkStage) piece(ctx context.Context, piece Piece, file int) (err erro
 				return err
 			}
 			so := c.total
-			so.add(counts)
+			so.Add(counts)
 			c.progress(so)
 		}
 	}
@@ -294,7 +251,7 @@ var errEmptied = errors.New("it holds nothing any more")
 func (c *chunkStage) count() {
 	c.total = ChunkCounts{}
 	for _, each := range c.counts {
-		c.total.add(each)
+		c.total.Add(each)
 	}
 }
 

@@ -24,7 +24,7 @@ const bronzeExpansion = 8
 
 // StageSilverPlan keeps the plan of a run that makes an hour's silver from its bronze, in chunks of about
 // chunkBytes of plain text. Its chunks and sections are staged as those of files are. Errors: ErrNoBronze.
-func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes int64) (plan HourPlan, err error) {
+func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes int64) (plan Plan, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("plan silver of hour %s: %w", run.Hour, err)
@@ -32,19 +32,19 @@ func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes
 	}()
 	rows, err := ledger.Hours(ctx, l, run.Hour, run.Hour+1)
 	if err != nil {
-		return HourPlan{}, err
+		return Plan{}, err
 	}
 	if len(rows) == 0 {
-		return HourPlan{}, fmt.Errorf("%w: it was never ingested; ingest it from the source", ErrNoBronze)
+		return Plan{}, fmt.Errorf("%w: it was never ingested; ingest it from the source", ErrNoBronze)
 	}
 	erasures, err := forgotten.ErasuresAt(ctx, l)
 	if err != nil {
-		return HourPlan{}, err
+		return Plan{}, err
 	}
 	staged := StagedPlan{Source: rows[0].Source, Bronze: &rows[0], Erasures: erasures}
 	files, err := ledger.Files(ctx, l, run.Hour)
 	if err != nil {
-		return HourPlan{}, err
+		return Plan{}, err
 	}
 	for _, file := range files {
 		if file.Present() {
@@ -54,14 +54,14 @@ func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes
 	}
 	loaded, err := l.Load(ctx, lake.BronzeEvents)
 	if err != nil {
-		return HourPlan{}, err
+		return Plan{}, err
 	}
 	live, err := l.HourFiles(ctx, loaded, run.Hour)
 	if err != nil {
-		return HourPlan{}, err
+		return Plan{}, err
 	}
 	if events := lake.CountOf(live); events != rows[0].Events {
-		return HourPlan{}, fmt.Errorf("%w: it has %d rows of the hour, and %d lines were accepted; ingest it "+
+		return Plan{}, fmt.Errorf("%w: it has %d rows of the hour, and %d lines were accepted; ingest it "+
 			"from the source",
 			ErrNoBronze, events, rows[0].Events)
 	}
@@ -70,7 +70,7 @@ func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes
 	for i, file := range live {
 		encoded, err := l.Encode(file, lake.BronzeEvents)
 		if err != nil {
-			return HourPlan{}, err
+			return Plan{}, err
 		}
 		chunk.Bronze = append(chunk.Bronze, encoded)
 		text += file.FileSizeBytes() * bronzeExpansion

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
@@ -310,8 +311,7 @@ func TestHourCancelled(t *testing.T) {
 	staged := in.Stage(hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := hours.CommitHour(ctx, in.Lake, staged.Run, staged.Plan, staged.Chunks, staged.Silver,
-		hour.Start()); err == nil {
+	if _, err := commit.Hour(ctx, in.Lake, staged.Ready()); err == nil {
 		t.Error("a cancelled commit succeeded")
 	}
 	_, err := in.CommitHour(staged)
@@ -329,7 +329,8 @@ func TestFileChangesUnderway(t *testing.T) {
 	listing, err := in.Source.List(t.Context(), hour)
 	in.Must(err)
 	run := lake.Run{Hour: hour, ID: "underway"}
-	plan, err := hours.StagePlan(t.Context(), in.Lake, run, in.Source.String(), listing, in.Cut(listing.Files))
+	plan, err := hours.StagePlan(t.Context(), in.Lake, run,
+		hours.Listed{Source: in.Source.String(), Listing: listing, Chunks: in.Cut(listing.Files)})
 	in.Must(err)
 	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
 	in.Must(err)
@@ -357,8 +358,8 @@ func TestFileChangesUnderway(t *testing.T) {
 	silver, err := hours.StageSilver(t.Context(), in.Lake, run, plan, []hours.StagedChunk{again},
 		hours.Sections{From: 0, To: len(again.SectionBytes)}, func(int) {})
 	in.Must(err)
-	row, err := hours.CommitHour(t.Context(), in.Lake, run, plan, []hours.StagedChunk{again},
-		[]hours.StagedSilver{silver}, time.Now())
+	row, err := commit.Hour(t.Context(), in.Lake, hours.StagedHour{Run: run, Plan: plan,
+		Chunks: []hours.StagedChunk{again}, Silver: []hours.StagedSilver{silver}, StartedAt: time.Now()})
 	in.Must(err)
 	if row.Events != 1 || len(laketest.RowsOf[lake.EventRow](t, in.Lake, lake.BronzeEvents)) != 1 {
 		t.Errorf("the ledger says %+v", row)
@@ -367,8 +368,8 @@ func TestFileChangesUnderway(t *testing.T) {
 	if left := laketest.Leftovers(t, strings.TrimPrefix(in.Lake.Config.Warehouse, "file://")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	if _, err := hours.StagePlan(t.Context(), in.Lake,
-		run, "", source.Listing{Files: []source.File{{Key: "b"}, {Key: "a"}}}, nil); err == nil {
+	if _, err := hours.StagePlan(t.Context(), in.Lake, run, hours.Listed{
+		Listing: source.Listing{Files: []source.File{{Key: "b"}, {Key: "a"}}}}); err == nil {
 		t.Error("a plan out of order was kept")
 	}
 }

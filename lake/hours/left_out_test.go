@@ -136,8 +136,8 @@ func TestCutFileTurnsUnreadable(t *testing.T) {
 	in.Must(err)
 	file := listing.Files[0]
 	run := lake.Run{Hour: hour, ID: "cut"}
-	plan, err := hours.StagePlan(t.Context(), in.Lake, run, "", listing,
-		[]hours.Chunk{{Pieces: []hours.Piece{{File: file, Length: file.Size, Line: 1}}}})
+	plan, err := hours.StagePlan(t.Context(), in.Lake, run, hours.Listed{Listing: listing,
+		Chunks: []hours.Chunk{{Pieces: []hours.Piece{{File: file, Length: file.Size, Line: 1}}}}})
 	in.Must(err)
 	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
 	in.Must(err)

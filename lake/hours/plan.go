@@ -32,8 +32,8 @@ type Chunk struct {
 	Kept []int `json:"kept,omitempty"`
 }
 
-// HourPlan is what a run of an hour will do. The chunks themselves lie in the warehouse: Temporal payloads stay small.
-type HourPlan struct {
+// Plan is what a run of an hour will do. The chunks themselves lie in the warehouse: Temporal payloads stay small.
+type Plan struct {
 	Ref    string `json:"ref"`
 	Files  int    `json:"files"`
 	Bytes  int64  `json:"bytes"`
@@ -47,7 +47,7 @@ type HourPlan struct {
 	LeftOut []string `json:"left_out,omitempty"`
 }
 
-// StagedPlan is what lies at an HourPlan's Ref.
+// StagedPlan is what lies at an Plan's Ref.
 type StagedPlan struct {
 	Source string        `json:"source"`
 	Files  []source.File `json:"files"` // by key: a file's place in this list is its place in the order of events
@@ -81,7 +81,7 @@ func staging(l *lake.Lake, run lake.Run) string {
 	return fmt.Sprintf("%s/hour-%s/%s", l.StagingFolder(), run.Hour, run.ID)
 }
 
-// LedgerNow is the Ledger of a HourPlan, to be asked for before the hour is listed.
+// LedgerNow is the Ledger of a Plan, to be asked for before the hour is listed.
 func LedgerNow(ctx context.Context, l *lake.Lake) (int64, error) {
 	loaded, err := l.Load(ctx, lake.OpsHours)
 	if err != nil {
@@ -90,77 +90,68 @@ func LedgerNow(ctx context.Context, l *lake.Lake) (int64, error) {
 	return cmp.Or(lake.HeadOf(loaded), -1), nil
 }
 
-// StagePlan keeps the plan of a run: what it listed, by key, and the chunks that the files were cut into. Files
-// that were read before and are gone or bad now keep their rows. ErrDropped: the hour must not be ingested again.
-func StagePlan(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing,
-	chunks []Chunk) (HourPlan, error) {
-	return stagePlan(ctx, l, run, sourceURL, listing, chunks, keepGone)
+// Listed is an hour as it was listed.
+type Listed struct {
+	Source  string // its URL
+	Listing source.Listing
+	Chunks  []Chunk // that the files were cut into
+	Gone    GoneFiles
 }
 
-// StageNote is StagePlan of an hour of which nothing but the ledger changes, where all its files are gone.
-func StageNote(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing,
-	chunks []Chunk) (HourPlan, error) {
-	return stagePlan(ctx, l, run, sourceURL, listing, chunks, noteGone)
-}
-
-// StageRemoval is StagePlan where the rows of files that are gone or bad shall go.
-func StageRemoval(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing,
-	chunks []Chunk) (HourPlan, error) {
-	return stagePlan(ctx, l, run, sourceURL, listing, chunks, removeGone)
-}
-
-// goneFiles is what a run does about files that left the source.
-type goneFiles int
+// GoneFiles is what a run does about files that were read before and left the source or are bad now.
+type GoneFiles int
 
 const (
-	keepGone   goneFiles = iota // their rows are staged again, as today's rules have them
-	noteGone                    // likewise; where all are gone, they stay untouched
-	removeGone                  // their rows go, and so do those of bad files
+	KeepGone   GoneFiles = iota // their rows are staged again, as today's rules have them
+	NoteGone                    // likewise; where all are gone, nothing but the ledger changes
+	RemoveGone                  // their rows go
 )
 
-func stagePlan(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string, listing source.Listing,
-	chunks []Chunk, gone goneFiles) (HourPlan, error) {
+// StagePlan keeps the plan of a run. ErrDropped: the hour must not be ingested again.
+func StagePlan(ctx context.Context, l *lake.Lake, run lake.Run, listed Listed) (Plan, error) {
+	listing := listed.Listing
 	if err := ledger.RefuseDropped(ctx, l, run); err != nil {
-		return HourPlan{}, err
+		return Plan{}, err
 	}
 	if !slices.IsSortedFunc(listing.Files, func(a, b source.File) int { return strings.Compare(a.Key, b.Key) }) {
-		return HourPlan{}, fmt.Errorf("plan hour %s: the files are not in order of their keys", run.Hour)
+		return Plan{}, fmt.Errorf("plan hour %s: the files are not in order of their keys", run.Hour)
 	}
 	erasures, err := forgotten.ErasuresAt(ctx, l)
 	if err != nil {
-		return HourPlan{}, err
+		return Plan{}, err
 	}
 	staged := StagedPlan{
-		Source: sourceURL, Files: slices.Clone(listing.Files), Chunks: slices.Clone(chunks), Passed: listing.Passed,
+		Source: listed.Source, Files: slices.Clone(listing.Files), Chunks: slices.Clone(listed.Chunks),
+		Passed:     listing.Passed,
 		PassedOver: listing.PassedOver, Erasures: erasures,
 	}
 	for _, bad := range listing.Bad {
 		staged.Files = append(staged.Files, bad.File)
 	}
 	var earlierFiles hourBefore
-	if gone != removeGone {
+	if listed.Gone != RemoveGone {
 		if earlierFiles, err = before(ctx, l, run.Hour); err != nil {
-			return HourPlan{}, fmt.Errorf("find out what was read of hour %s before: %w", run.Hour, err)
+			return Plan{}, fmt.Errorf("find out what was read of hour %s before: %w", run.Hour, err)
 		}
 		staged.Files = append(staged.Files, earlierFiles.gone(listing)...)
 	}
 	slices.SortFunc(staged.Files, func(a, b source.File) int { return strings.Compare(a.Key, b.Key) })
 	for i, file := range staged.Files {
 		if i > 0 && staged.Files[i-1].Key >= file.Key {
-			return HourPlan{}, fmt.Errorf("plan hour %s: the file %q is listed twice", run.Hour, file.Key)
+			return Plan{}, fmt.Errorf("plan hour %s: the file %q is listed twice", run.Hour, file.Key)
 		}
 	}
 	for _, bad := range listing.Bad {
 		place, err := staged.place(bad.Key)
 		if err != nil {
-			return HourPlan{}, fmt.Errorf("plan hour %s: %w", run.Hour, err)
+			return Plan{}, fmt.Errorf("plan hour %s: %w", run.Hour, err)
 		}
 		if staged.Bad == nil {
 			staged.Bad = map[int]string{}
 		}
 		staged.Bad[place] = bad.Why
 	}
-	plan := HourPlan{Ref: staging(l, run) + "/plan.json"}
+	plan := Plan{Ref: staging(l, run) + "/plan.json"}
 	for _, bad := range listing.Bad[:min(len(listing.Bad), ledger.LeftOutTold)] {
 		plan.LeftOut = append(plan.LeftOut, bad.Key+": "+bad.Why)
 	}
@@ -172,20 +163,25 @@ func stagePlan(ctx context.Context, l *lake.Lake, run lake.Run, sourceURL string
 			weight += 9 * file.Size
 		}
 	}
-	plan.Kept = staged.keep(earlierFiles, listing, gone == noteGone)
+	plan.Kept = staged.keep(earlierFiles, listing, listed.Gone == NoteGone)
 	staged.Sections = sectionsFor(weight + plan.Kept)
 	plan.Files, plan.Chunks = len(staged.Files), len(staged.Chunks)
 	return plan, l.Objects.WriteJSON(plan.Ref, staged)
 }
 
-// readPlan reads a run's plan back. ErrStale: it was taken away, since the run may have staged someone who was
+// ReadPlan reads a run's plan back. ErrStale: it was taken away, since the run may have staged someone who was
 // forgotten.
-func readPlan(l *lake.Lake, plan HourPlan, staged *StagedPlan) error {
+func ReadPlan(l *lake.Lake, plan Plan, staged *StagedPlan) error {
 	err := l.Objects.ReadJSON(plan.Ref, staged)
 	if objects.IsMissing(err) {
 		return fmt.Errorf("%w: %w", lake.ErrStale, err)
 	}
 	return err
+}
+
+// DropStaging removes what a run staged, once it is committed or given up.
+func DropStaging(ctx context.Context, l *lake.Lake, run lake.Run) error {
+	return l.Objects.RemoveAll(ctx, staging(l, run))
 }
 
 // sectionsFor keeps a section of silver small whatever the size of the hour: about 16 MiB of source each.

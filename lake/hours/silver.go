@@ -1,152 +1,18 @@
 package hours
 
 import (
-	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 	"unsafe"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
 )
-
-// candidate is an event on its way from a chunk to silver: one that matters, or that names its session's user.
-type candidate struct {
-	kind          telemetry.Kind
-	key           int64  // session key
-	session       string // "": the event has none
-	transactionID string
-	transaction   int64
-	time          int64
-	service       string
-	bodyHash      uint64
-	file          int // place in the plan's files: their order
-	line          int64
-	attributes    [telemetry.NumAttributes]string
-}
-
-func appendCandidate(buffer []byte, event *telemetry.Event, file int, line int64) []byte {
-	buffer = append(buffer, byte(event.Kind))
-	buffer = objects.AppendText(buffer, event.Session)
-	buffer = objects.AppendText(buffer, event.TransactionID)
-	buffer = binary.AppendVarint(buffer, event.Transaction)
-	buffer = binary.AppendVarint(buffer, event.Time)
-	buffer = objects.AppendText(buffer, event.ServiceName)
-	buffer = binary.LittleEndian.AppendUint64(buffer, xxhash.Sum64(event.Body))
-	buffer = binary.AppendUvarint(buffer, uint64(file))
-	buffer = binary.AppendUvarint(buffer, uint64(line))
-	mask := uint64(0)
-	for a := telemetry.Attribute(0); a < telemetry.NumAttributes; a++ {
-		if _, ok := event.Attribute(a); ok {
-			mask |= 1 << a
-		}
-	}
-	buffer = binary.AppendUvarint(buffer, mask)
-	for a := telemetry.Attribute(0); a < telemetry.NumAttributes; a++ {
-		if text, ok := event.Attribute(a); ok {
-			buffer = objects.AppendText(buffer, text)
-		}
-	}
-	return buffer
-}
-
-func decodeCandidate(d *objects.Decoder) (c candidate) {
-	c.kind = telemetry.Kind(d.Data[0])
-	d.Data = d.Data[1:]
-	c.session = d.Text()
-	c.key = int64(xxhash.Sum64String(c.session))
-	c.transactionID = d.Text()
-	c.transaction = d.Varint()
-	c.time = d.Varint()
-	c.service = d.Text()
-	if len(d.Data) < 8 {
-		d.Failed = true
-		return c
-	}
-	c.bodyHash = binary.LittleEndian.Uint64(d.Data)
-	d.Data = d.Data[8:]
-	c.file = int(d.Uvarint())
-	c.line = int64(d.Uvarint())
-	mask := d.Uvarint()
-	for a := range c.attributes {
-		if mask&(1<<a) != 0 {
-			c.attributes[a] = d.Text()
-		}
-	}
-	return c
-}
-
-// compare orders candidates by session, and within a session as events are ordered (docs/ARCHITECTURE.md, Identity).
-func (c *candidate) compare(other *candidate) int {
-	switch {
-	case c.key != other.key:
-		return cmp.Compare(c.key, other.key)
-	case c.session != other.session:
-		return cmp.Compare(c.session, other.session)
-	case c.time != other.time:
-		return cmp.Compare(c.time, other.time)
-	case c.transaction != other.transaction:
-		return cmp.Compare(c.transaction, other.transaction)
-	case c.file != other.file:
-		return cmp.Compare(c.file, other.file)
-	}
-	return cmp.Compare(c.line, other.line)
-}
-
-// Sections is a run of section numbers, [From, To).
-type Sections struct {
-	From int `json:"from"`
-	To   int `json:"to"`
-}
-
-// GroupSections divides the sections of staged chunks into even pieces of work of about size bytes each; nil when
-// nothing waits.
-func GroupSections(chunks []StagedChunk, size int64) []Sections {
-	var sizes []int64
-	for _, chunk := range chunks {
-		if sizes == nil {
-			sizes = make([]int64, len(chunk.SectionBytes))
-		}
-		for section, bytes := range chunk.SectionBytes {
-			sizes[section] += bytes
-		}
-	}
-	total := int64(0)
-	for _, bytes := range sizes {
-		total += bytes
-	}
-	share := lake.EvenShare(total, size)
-	var groups []Sections
-	group, waiting := Sections{}, int64(0)
-	for section, bytes := range sizes {
-		waiting += bytes
-		group.To = section + 1
-		if waiting >= share {
-			groups = append(groups, group)
-			group, waiting = Sections{From: group.To}, 0
-		}
-	}
-	if waiting > 0 {
-		groups = append(groups, group)
-	}
-	return groups
-}
-
-// StagedSilver points to what a StageSilver wrote.
-type StagedSilver struct {
-	Ref       string `json:"ref"`
-	Events    int64  `json:"events"`
-	Sightings int64  `json:"sightings"`
-	Bindings  int64  `json:"bindings"`
-}
 
 // silverStage writes the silver files of some sections.
 type silverStage struct {
@@ -165,7 +31,7 @@ type silverStage struct {
 
 // StageSilver gathers some sections of all chunks, drops exact repeats, and writes the hour's silver files for
 // them, uncommitted.
-func StageSilver(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan, chunks []StagedChunk,
+func StageSilver(ctx context.Context, l *lake.Lake, run lake.Run, plan Plan, chunks []StagedChunk,
 	sections Sections, progress func(done int)) (result StagedSilver, err error) {
 	defer func() {
 		if err != nil {
@@ -173,7 +39,7 @@ func StageSilver(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan,
 		}
 	}()
 	var staged StagedPlan
-	if err := readPlan(l, plan, &staged); err != nil {
+	if err := ReadPlan(l, plan, &staged); err != nil {
 		return StagedSilver{}, err
 	}
 	written, err := shufflesOf(l, chunks)
@@ -327,11 +193,6 @@ func (s *silverStage) bindingRow(c *candidate, kind, value string) lake.BindingR
 		FileName: s.plan.Files[c.file].Key, LineNumber: c.line, IngestDate: s.run.Hour.Date(),
 		IngestHourOfDay: s.run.Hour.OfDay(),
 	}
-}
-
-// SilverFiles is what lies at a StagedSilver's Ref.
-type SilverFiles struct {
-	Files []lake.DataFile `json:"files"`
 }
 
 func (s *silverStage) close(l *lake.Lake, run lake.Run, sections Sections) (StagedSilver, error) {

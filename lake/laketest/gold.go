@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
@@ -71,7 +72,7 @@ func (in *Ingester) CommitGold(plan gold.Plan, merged []gold.Merged, runs ...lak
 func (in *Ingester) TryCommitTables(staged []hours.StagedHour, definitions ...lake.TableDefinition) error {
 	in.TB.Helper()
 	return in.Try(func() error {
-		c := hours.NewHoursCommit(in.Lake)
+		c := commit.New(in.Lake)
 		if _, err := c.Begin(in.TB.Context(), staged); err != nil {
 			return err
 		}
@@ -86,14 +87,14 @@ func (in *Ingester) TryCommitTables(staged []hours.StagedHour, definitions ...la
 }
 
 // CommitTables commits only some tables of a staged hour, as a run that dies does.
-func (in *Ingester) CommitTables(s StagedHour, definitions ...lake.TableDefinition) *hours.HoursCommit {
+func (in *Ingester) CommitTables(s StagedHour, definitions ...lake.TableDefinition) *commit.Commit {
 	in.TB.Helper()
 	return in.CommitTablesOf([]hours.StagedHour{s.Ready()}, definitions...)
 }
 
-func (in *Ingester) CommitTablesOf(staged []hours.StagedHour, definitions ...lake.TableDefinition) *hours.HoursCommit {
+func (in *Ingester) CommitTablesOf(staged []hours.StagedHour, definitions ...lake.TableDefinition) *commit.Commit {
 	in.TB.Helper()
-	c := hours.NewHoursCommit(in.Lake)
+	c := commit.New(in.Lake)
 	_, err := c.Begin(in.TB.Context(), staged)
 	in.Must(err)
 	in.Must(c.Gather(in.TB.Context()))

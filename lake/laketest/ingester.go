@@ -1,7 +1,6 @@
 package laketest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
@@ -105,7 +105,7 @@ func NewIngester(t testing.TB, l *lake.Lake, location string) *Ingester {
 // StagedHour is a run of an hour before its commit.
 type StagedHour struct {
 	Run    lake.Run
-	Plan   hours.HourPlan
+	Plan   hours.Plan
 	Chunks []hours.StagedChunk
 	Silver []hours.StagedSilver
 }
@@ -151,26 +151,16 @@ func (in *Ingester) TryStage(run lake.Run) (s StagedHour, err error) {
 	in.Do(func() (err error) { ledger, err = hours.LedgerNow(ctx, in.Lake); return err })
 	var listing source.Listing
 	in.Do(func() (err error) { listing, err = in.Source.List(ctx, hour); return err })
-	chunks := in.Cut(listing.Files)
-	plan := func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan,
-		error) {
-		return hours.StagePlan(ctx, in.Lake, a1, a2, a3, a4)
-	}
+	listed := hours.Listed{Source: in.Source.String(), Listing: listing, Chunks: in.Cut(listing.Files)}
 	switch {
 	case in.RemoveGone:
-		plan = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan,
-			error) {
-			return hours.StageRemoval(ctx, in.Lake, a1, a2, a3, a4)
-		}
+		listed.Gone = hours.RemoveGone
 	case in.NoteGone:
-		plan = func(ctx context.Context, a1 lake.Run, a2 string, a3 source.Listing, a4 []hours.Chunk) (hours.HourPlan,
-			error) {
-			return hours.StageNote(ctx, in.Lake, a1, a2, a3, a4)
-		}
+		listed.Gone = hours.NoteGone
 	}
 	// An erasure may take the run's folder away while the plan is written to it: whoever calls begins again.
 	if err := in.Try(func() (err error) {
-		s.Plan, err = plan(ctx, s.Run, in.Source.String(), listing, chunks)
+		s.Plan, err = hours.StagePlan(ctx, in.Lake, s.Run, listed)
 		s.Plan.Ledger = ledger
 		return err
 	}); err != nil {
@@ -213,7 +203,7 @@ func (in *Ingester) stageChunks(s *StagedHour, source source.Source, chunks int,
 
 // CommitHour commits a staged hour; it may be called again, and by several at once.
 func (in *Ingester) CommitHour(s StagedHour) (ledger.Hour, error) {
-	return hours.CommitHour(in.TB.Context(), in.Lake, s.Run, s.Plan, s.Chunks, s.Silver, time.Now())
+	return commit.Hour(in.TB.Context(), in.Lake, s.Ready())
 }
 
 // Silver takes an hour as far as the ledger.

@@ -13,6 +13,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/compaction"
 	"github.com/versionlake/versionlake/lake/events"
 )
 
@@ -136,7 +137,7 @@ func CompactGroups(definition lake.TableDefinition, live []iceberg.DataFile,
 		places[place], least[place] = append(places[place], file), fewest
 	}
 	for place, files := range places {
-		slices.SortFunc(files, definition.CompareFiles)
+		slices.SortFunc(files, func(a, b iceberg.DataFile) int { return compaction.CompareFiles(definition, a, b) })
 		var group []iceberg.DataFile
 		bytes := int64(0)
 		end := func() {
@@ -176,5 +177,5 @@ func CompactGroup(ctx context.Context, l *lake.Lake, definition lake.TableDefini
 		all = append(all, parts...)
 	}
 	slices.SortStableFunc(all, func(a, b lake.HourRows) int { return cmp.Compare(a.Hour, b.Hour) })
-	return l.PutTogether(ctx, definition, all)
+	return compaction.Together(ctx, l, definition, all)
 }

@@ -94,7 +94,7 @@ func checkFrozen(ctx context.Context, l *lake.Lake, definition lake.TableDefinit
 	if err != nil {
 		return err
 	}
-	frozen, err := lake.FrozenBefore(daily)
+	frozen, err := ledger.FrozenBefore(daily)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 )
 
 // follower is a table that says which snapshot of another table it reflects: 0 stands for none, before all others.
@@ -22,34 +23,34 @@ type follower struct {
 // followers are what reads a table's log of snapshots: expiry keeps the snapshot that they have reached, and all
 // after it.
 func followers(definition lake.TableDefinition) (all []follower) {
-	daily := func(snapshot func(lake.DailyState) int64) {
+	daily := func(snapshot func(ledger.DailyState) int64) {
 		for _, each := range lake.DailyTables {
 			all = append(all, follower{each, func(loaded *table.Table) (int64, bool) {
-				state, known := lake.DailyStateOf(loaded)
+				state, known := ledger.DailyStateOf(loaded)
 				return snapshot(state), known
 			}})
 		}
 	}
-	events := func(snapshot func(lake.EventsState) int64) {
+	events := func(snapshot func(ledger.EventsState) int64) {
 		all = append(all, follower{lake.GoldEvents, func(loaded *table.Table) (int64, bool) {
-			state, known := lake.EventsStateOf(loaded)
+			state, known := ledger.EventsStateOf(loaded)
 			return snapshot(state), known
 		}})
 	}
 	switch definition.Name {
 	case lake.SilverSightings.Name:
 		all = append(all, follower{lake.GoldUsers, inSummary(lake.SummarySightings)})
-		daily(func(s lake.DailyState) int64 { return s.Sightings })
-		events(func(s lake.EventsState) int64 { return s.Sightings })
+		daily(func(s ledger.DailyState) int64 { return s.Sightings })
+		events(func(s ledger.EventsState) int64 { return s.Sightings })
 	case lake.SilverBindings.Name:
 		all = append(all, follower{lake.GoldUsers, inSummary(lake.SummaryBindings)})
-		daily(func(s lake.DailyState) int64 { return s.Bindings })
-		events(func(s lake.EventsState) int64 { return s.Bindings })
+		daily(func(s ledger.DailyState) int64 { return s.Bindings })
+		events(func(s ledger.EventsState) int64 { return s.Bindings })
 	case lake.SilverEvents.Name:
-		daily(func(s lake.DailyState) int64 { return s.Events })
-		events(func(s lake.EventsState) int64 { return s.Events })
+		daily(func(s ledger.DailyState) int64 { return s.Events })
+		events(func(s ledger.EventsState) int64 { return s.Events })
 	case lake.GoldUsers.Name:
-		daily(func(s lake.DailyState) int64 { return s.Users })
+		daily(func(s ledger.DailyState) int64 { return s.Users })
 	}
 	return all
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
@@ -21,7 +22,6 @@ import (
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/lake/objects"
-	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -130,11 +130,13 @@ func TestCommitHourLongAfter(t *testing.T) {
 	in.ManyChunks("27T06", 2)
 	staged := in.Stage(hour)
 	began := time.Now()
-	first, err := hours.CommitHour(t.Context(), in.Lake, staged.Run, staged.Plan, staged.Chunks, staged.Silver, began)
+	ready := staged.Ready()
+	ready.StartedAt = began
+	first, err := commit.Hour(t.Context(), in.Lake, ready)
 	in.Must(err)
 	in.Silver(hour + 1)
 	upkeep.Maintain(in, upkeep.Now)
-	again, err := hours.CommitHour(t.Context(), in.Lake, staged.Run, staged.Plan, staged.Chunks, staged.Silver, began)
+	again, err := commit.Hour(t.Context(), in.Lake, ready)
 	in.Must(err)
 	if laketest.Marshal(t, again) != laketest.Marshal(t, first) {
 		t.Errorf("first %+v, then %+v", first, again)
@@ -216,8 +218,8 @@ func TestDroppedHours(t *testing.T) {
 	if _, err := in.CommitHour(staged); !errors.Is(err, lake.ErrDropped) {
 		t.Errorf("a dropped hour was committed: %v", err)
 	}
-	if _, err := hours.StagePlan(t.Context(), in.Lake, lake.Run{Hour: hour, ID: "again"}, "x", source.Listing{},
-		nil); !errors.Is(err, lake.ErrDropped) {
+	if _, err := hours.StagePlan(t.Context(), in.Lake, lake.Run{Hour: hour, ID: "again"},
+		hours.Listed{Source: "x"}); !errors.Is(err, lake.ErrDropped) {
 		t.Errorf("a dropped hour was planned: %v", err)
 	}
 	if _, err := maintain.DropBefore(t.Context(), in.Lake, "gold", hour, false); !errors.Is(err, objects.ErrConfig) {

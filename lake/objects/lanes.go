@@ -5,8 +5,7 @@ import (
 	"sync"
 )
 
-// Lanes are as many of a thing as there are processors, each zero at first, so that goroutines that fill them need
-// not wait for each other.
+// Lanes is one T per processor, zero at first, each with its own lock: goroutines that fill them seldom wait.
 type Lanes[T any] []lane[T]
 
 type lane[T any] struct {

@@ -28,9 +28,6 @@ type Store struct {
 	IO      icebergio.IO
 }
 
-// IcebergLocal serves spills, whatever the warehouse is.
-var IcebergLocal icebergio.IO = icebergio.LocalFS{}
-
 func Open(ctx context.Context, warehouse, scratch string, properties map[string]string) (*Store, error) {
 	root := strings.TrimRight(warehouse, "/")
 	location, err := url.Parse(root)

@@ -3,36 +3,54 @@ package objects
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"runtime"
 	"sync/atomic"
 
+	icebergio "github.com/apache/iceberg-go/io"
 	"golang.org/x/sync/errgroup"
 )
 
 // Spill takes records to local disk, so that those of a section come together again. Memory is blocks that fill
 // while it is written, and one section per processor while it is read.
 type Spill struct {
-	Scratch  *Store
-	Folder   string
+	scratch  *Store
+	folder   string
 	Sections int
-	Writers  Lanes[*ShuffleWriter] // nil until a record comes
+	writers  Lanes[*ShuffleWriter] // nil until a record comes
 }
 
+// NewSpill makes a spill in a folder of its own below another, the system's when empty. Its Close removes that.
+func NewSpill(parent string, sections int) (*Spill, error) {
+	if parent == "" {
+		parent = os.TempDir()
+	}
+	folder, err := os.MkdirTemp(parent, "versionlake-spill-*")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for spills: %w", err)
+	}
+	root := url.URL{Scheme: "file", Path: folder}
+	scratch := &Store{Root: root.String(), Scratch: folder, IO: icebergio.LocalFS{}}
+	return &Spill{scratch: scratch, folder: folder, Sections: sections,
+		writers: NewLanes[*ShuffleWriter]()}, nil
+}
+
+// Close removes the records.
 func (s *Spill) Close() {
-	for _, writer := range s.Writers.All() {
+	for _, writer := range s.writers.All() {
 		if *writer != nil {
 			(*writer).Object.Abort()
 		}
 	}
-	os.RemoveAll(s.Folder)
+	os.RemoveAll(s.folder)
 }
 
 // Add is safe for concurrent use.
 func (s *Spill) Add(section int, encode func([]byte) []byte) error {
-	return s.Writers.With(func(writer **ShuffleWriter) (err error) {
+	return s.writers.With(func(writer **ShuffleWriter) (err error) {
 		if *writer == nil {
-			if *writer, err = s.Scratch.NewShuffle(s.Scratch.Root, s.Sections); err != nil {
+			if *writer, err = s.scratch.NewShuffle(s.scratch.Root, s.Sections); err != nil {
 				return err
 			}
 		}
@@ -43,17 +61,17 @@ func (s *Spill) Add(section int, encode func([]byte) []byte) error {
 // Open ends the writing of records and opens what was written.
 func (s *Spill) Open() (Shuffles, error) {
 	var written []Shuffled
-	for i, writer := range s.Writers.All() {
+	for i, writer := range s.writers.All() {
 		if *writer == nil {
 			continue
 		}
-		index, err := (*writer).Close(fmt.Sprintf("%s/spill-%d", s.Scratch.Root, i))
+		index, err := (*writer).Close(fmt.Sprintf("%s/spill-%d", s.scratch.Root, i))
 		if err != nil {
 			return nil, err
 		}
 		written = append(written, index)
 	}
-	return s.Scratch.OpenShuffles(written)
+	return s.scratch.OpenShuffles(written)
 }
 
 // Each ends the writing and hands out the records of every section. Several sections are worked on at once: worker

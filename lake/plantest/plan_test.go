@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
@@ -305,7 +306,7 @@ func (p *PlanRun) together(hour telemetry.Hour, r *rand.Rand) {
 	if !stale {
 		err = in.Try(func() (err error) {
 			_,
-				left, err = hours.CommitHours(in.TB.Context(), in.Lake, staged)
+				left, err = commit.Hours(in.TB.Context(), in.Lake, staged)
 			return err
 		})
 	}

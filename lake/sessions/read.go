@@ -98,10 +98,10 @@ func anySession(ctx context.Context, g lake.RowGroup, keys KeySet) (found bool, 
 	return false, err
 }
 
-// FilesNear are the live files, or their parts, of a snapshot of silver.sightings or silver.bindings that may hold event
-// times of a span, without those that just came. A client may be late by any time, but not ahead of its hour by more
-// than parsing lets it: so the manifests of hours long before the span stay closed, and a round costs no more in an
-// old lake than in a young one.
+// FilesNear are the live files, or their parts, of a snapshot of silver.sightings or silver.bindings that may hold
+// event times of a span, without those that just came. A client may be late by any time, but not ahead of its hour
+// by more than parsing lets it: so the manifests of hours long before the span stay closed, and a round costs no
+// more in an old lake than in a young one.
 func FilesNear(ctx context.Context, loaded *table.Table, snapshot int64, near Span,
 	came []iceberg.DataFile) ([]iceberg.DataFile, error) {
 	if snapshot == 0 || near.Low > near.High {

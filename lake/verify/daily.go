@@ -12,6 +12,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/plain"
 )
 
@@ -30,7 +31,7 @@ type dailyFact struct {
 // dailyCheck compares the daily aggregates as of one state.
 type dailyCheck struct {
 	v      *verifier
-	state  lake.DailyState
+	state  ledger.DailyState
 	tables map[string]*table.Table // without gold.event_daily where it reflects another state
 	facts  *partitions             // by date
 	frozen int32                   // of dates before it only moves can be counted
@@ -111,22 +112,22 @@ func (v *verifier) loadDaily(ctx context.Context) (_ *dailyCheck, err error) {
 		}
 	}
 	var known bool
-	if c.state, known = lake.DailyStateOf(c.tables[lake.GoldVersionDaily.Name]); !known {
+	if c.state, known = ledger.DailyStateOf(c.tables[lake.GoldVersionDaily.Name]); !known {
 		if v.silverEvents() > 0 {
 			v.note("the daily aggregates were not counted yet")
 		}
 		return nil, nil
 	}
-	if c.frozen, err = lake.FrozenBefore(c.tables[lake.GoldVersionDaily.Name]); err != nil {
+	if c.frozen, err = ledger.FrozenBefore(c.tables[lake.GoldVersionDaily.Name]); err != nil {
 		return nil, err
 	}
-	if ahead, _ := lake.DailyStateOf(c.tables[lake.GoldEventDaily.Name]); ahead != c.state {
+	if ahead, _ := ledger.DailyStateOf(c.tables[lake.GoldEventDaily.Name]); ahead != c.state {
 		v.note("a refresh of the daily aggregates is half committed: gold.event_daily reflects other snapshots " +
 			"than gold.version_daily, and is not compared")
 		delete(c.tables, lake.GoldEventDaily.Name)
 	}
 	for _, loaded := range c.tables {
-		erased, err := lake.ErasedDates(loaded)
+		erased, err := ledger.ErasedDates(loaded)
 		if err != nil {
 			return nil, err
 		}

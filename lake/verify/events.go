@@ -11,6 +11,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/plain"
 )
 
@@ -28,7 +29,7 @@ func (v *verifier) verifyEvents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	state, known := lake.EventsStateOf(loaded)
+	state, known := ledger.EventsStateOf(loaded)
 	switch {
 	case !known && v.silverEvents() > 0:
 		v.note("gold.events was not filled yet")
@@ -42,7 +43,7 @@ func (v *verifier) verifyEvents(ctx context.Context) error {
 	return v.compareEvents(ctx, loaded, state)
 }
 
-func (v *verifier) compareEvents(ctx context.Context, loaded *table.Table, state lake.EventsState) error {
+func (v *verifier) compareEvents(ctx context.Context, loaded *table.Table, state ledger.EventsState) error {
 	var files [3][]iceberg.DataFile
 	complete, err := v.eventSources(ctx, state, &files)
 	if err != nil || !complete {
@@ -108,7 +109,7 @@ func (v *verifier) compareResolved(ctx context.Context, rows *partitions, part i
 }
 
 // eventSources are the files of silver's tables that gold.events reflects; false if they are gone.
-func (v *verifier) eventSources(ctx context.Context, state lake.EventsState,
+func (v *verifier) eventSources(ctx context.Context, state ledger.EventsState,
 	files *[3][]iceberg.DataFile) (complete bool, err error) {
 	var lags []string
 	for i, snapshot := range state.Of() {

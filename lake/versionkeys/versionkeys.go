@@ -63,8 +63,8 @@ func Ensure(ctx context.Context, l *lake.Lake, staged []string, exact bool) (fou
 	return found, err
 }
 
-// EnsureStill does so once more after gold.users has shown the versions: an erasure may have taken one away since Ensure
-// found them. exact: gold was made from nothing, and has no other versions.
+// EnsureStill does so once more after gold.users has shown the versions: an erasure may have taken one away since
+// Ensure found them. exact: gold was made from nothing, and has no other versions.
 func EnsureStill(ctx context.Context, l *lake.Lake, staged []string, exact bool, found string) error {
 	if len(staged) == 0 && !exact {
 		return nil

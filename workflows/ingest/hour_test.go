@@ -29,7 +29,7 @@ var (
 )
 
 func listing(hour telemetry.Hour, chunks int) activities.Listing {
-	return activities.Listing{Run: run(hour), Plan: hours.HourPlan{Ref: "plan", Files: 1, Bytes: 100, Chunks: chunks}}
+	return activities.Listing{Run: run(hour), Plan: hours.Plan{Ref: "plan", Files: 1, Bytes: 100, Chunks: chunks}}
 }
 
 func sourceChanged() error {

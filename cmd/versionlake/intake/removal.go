@@ -18,7 +18,7 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/lost"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/terminal"
 )
@@ -85,34 +85,34 @@ func (r *removal) confirm(ctx context.Context, s *settings.Settings, from, to te
 }
 
 // planRemoval compares with the source that the work will read.
-func planRemoval(ctx context.Context, s *settings.Settings, from, to telemetry.Hour) (hours.Removal, error) {
+func planRemoval(ctx context.Context, s *settings.Settings, from, to telemetry.Hour) (lost.Sum, error) {
 	if _, err := session.WorkSource(ctx, s); err != nil {
-		return hours.Removal{}, err
+		return lost.Sum{}, err
 	}
 	l, err := s.ReadLake(ctx)
 	if errors.Is(err, lake.ErrNoLake) {
-		return hours.Removal{}, nil
+		return lost.Sum{}, nil
 	}
 	if err != nil {
-		return hours.Removal{}, err
+		return lost.Sum{}, err
 	}
 	defer l.Close()
 	if err := s.TakeKept(ctx, l); err != nil {
-		return hours.Removal{}, err
+		return lost.Sum{}, err
 	}
 	src, err := session.WorkSource(ctx, s) // once more: the lake may keep a layout
 	if err != nil {
-		return hours.Removal{}, err
+		return lost.Sum{}, err
 	}
-	lost, err := activities.LostFiles(ctx, src, l, from, to)
+	files, err := activities.LostFiles(ctx, src, l, from, to)
 	if err != nil {
-		return hours.Removal{}, fmt.Errorf("find out what --remove-gone takes out: %w", err)
+		return lost.Sum{}, fmt.Errorf("find out what --remove-gone takes out: %w", err)
 	}
-	return hours.PlanRemoval(ctx, l, lost)
+	return lost.Count(ctx, l, files)
 }
 
 // printRemoval says what goes, beside the command's own output.
-func printRemoval(stderr *terminal.Output, plan hours.Removal) {
+func printRemoval(stderr *terminal.Output, plan lost.Sum) {
 	const named = 10
 	for _, file := range plan.Named[:min(named, len(plan.Named))] {
 		stderr.Printf("  %s: %s, %s\n", file.Key, file.State, output.Count(file.Events+file.Rejects, "row"))

@@ -134,11 +134,6 @@ type silent struct{ error }
 func (silent) Error() string   { return "" }
 func (s silent) Unwrap() error { return s.error }
 
-func isApplicationError(err error, errorType string) bool {
-	var application *temporal.ApplicationError
-	return errors.As(err, &application) && application.Type() == errorType
-}
-
 // failureWatch tells once of each attempt of a step that failed and is tried again.
 type failureWatch struct {
 	client client.Client

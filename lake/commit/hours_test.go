@@ -1,4 +1,4 @@
-package hours_test
+package commit_test
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/ledger"
@@ -53,16 +53,16 @@ func TestHoursTogether(t *testing.T) {
 				before[definition.Name] = len(ids)
 			}
 			staged := in.StageTogether(hourList...)
-			commit := in.CommitTablesOf(staged, lake.HourTables[:min(done, len(lake.HourTables))]...)
+			c := in.CommitTablesOf(staged, lake.HourTables[:min(done, len(lake.HourTables))]...)
 			if done > len(lake.HourTables) {
-				in.Must(commit.RecordFiles(t.Context()))
+				in.Must(c.RecordFiles(t.Context()))
 			}
 			if done > len(lake.HourTables)+1 {
-				in.Must(commit.RecordHours(t.Context()))
+				in.Must(c.RecordHours(t.Context()))
 			}
 			var rows []ledger.Hour
 			for range 2 {
-				again, left, err := hours.CommitHours(t.Context(), in.Lake, staged)
+				again, left, err := commit.Hours(t.Context(), in.Lake, staged)
 				in.Must(err)
 				if len(left) > 0 || len(again) != 3 || again[0].Changed || !again[1].Changed || !again[2].Changed ||
 					again[1].Rejects != 2 {
@@ -103,9 +103,9 @@ func TestRunsMeet(t *testing.T) {
 			t.Run(fmt.Sprintf("after %d commits, %v", done, whole), func(t *testing.T) {
 				in, hourList := threeHours(t)
 				staged := in.StageTogether(hourList...)
-				commit := in.CommitTablesOf(staged, lake.HourTables[:min(done, len(lake.HourTables))]...)
+				c := in.CommitTablesOf(staged, lake.HourTables[:min(done, len(lake.HourTables))]...)
 				if done > len(lake.HourTables) {
-					in.Must(commit.RecordFiles(t.Context()))
+					in.Must(c.RecordFiles(t.Context()))
 				}
 				in.Put("27T23/a.tsv", laketest.Sighting("27T23:30", "s1", "3.0"),
 					laketest.Login("27T23:31", "s2", "p3"), "one", "two", "three")
@@ -119,15 +119,15 @@ func TestRunsMeet(t *testing.T) {
 				// again as a whole.
 				if done%2 == 1 {
 					for _, definition := range lake.HourTables[min(done, len(lake.HourTables)):] {
-						in.Must(commit.Replace(t.Context(), definition))
+						in.Must(c.Replace(t.Context(), definition))
 					}
-					in.Must(commit.RecordFiles(t.Context()))
-					if err := commit.RecordHours(t.Context()); !errors.Is(err, hours.ErrInterfered) {
+					in.Must(c.RecordFiles(t.Context()))
+					if err := c.RecordHours(t.Context()); !errors.Is(err, commit.ErrInterfered) {
 						t.Fatalf("the ledger took the hours: %v", err)
 					}
-					in.Must(commit.Commit(t.Context()))
+					in.Must(c.Commit(t.Context()))
 				}
-				rows, left, err := hours.CommitHours(t.Context(), in.Lake, staged)
+				rows, left, err := commit.Hours(t.Context(), in.Lake, staged)
 				in.Must(err)
 				if met := errors.Is(left[hourList[1]], lake.ErrConflict); met != whole || len(rows)+len(left) != 3 {
 					t.Errorf("%d rows, left out: %v", len(rows), left)
@@ -160,7 +160,7 @@ func TestHoursLeftOut(t *testing.T) {
 	_, err := maintain.DropBefore(t.Context(), in.Lake, ledger.LayerBronze, hourList[1], false)
 	in.Must(err)
 	for range 2 {
-		rows, left, err := hours.CommitHours(t.Context(), in.Lake, staged)
+		rows, left, err := commit.Hours(t.Context(), in.Lake, staged)
 		in.Must(err)
 		if len(rows) != 2 || len(left) != 1 || left[hourList[0]] == nil {
 			t.Errorf("rows %+v, left out %v", rows, left)
@@ -177,7 +177,7 @@ func TestHoursLeftOut(t *testing.T) {
 func TestRunsInSummary(t *testing.T) {
 	in, hourList := threeHours(t)
 	staged := in.StageTogether(hourList...)
-	_, _, err := hours.CommitHours(t.Context(), in.Lake, staged)
+	_, _, err := commit.Hours(t.Context(), in.Lake, staged)
 	in.Must(err)
 	loaded, err := in.Lake.Load(t.Context(), lake.SilverSightings)
 	in.Must(err)

@@ -1,4 +1,4 @@
-package hours
+package commit
 
 import (
 	"context"
@@ -6,50 +6,37 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// StagedHour is a run of an hour of which all is staged, ready to be committed.
-type StagedHour struct {
-	Run       lake.Run       `json:"run"`
-	Plan      HourPlan       `json:"plan"`
-	Chunks    []StagedChunk  `json:"chunks"`
-	Silver    []StagedSilver `json:"silver"`
-	StartedAt time.Time      `json:"started_at"`
-}
-
-// CommitHour makes the run visible: bronze, rejects, silver, the files, and last the ledger's row. Called again
-// with the same run it finishes what a crash left and returns the same row. Unchanged tables are left alone.
-// ErrConflict: another run of the hour ended meanwhile, which may have seen newer files: list the hour again.
-// ErrStale: stage the hour anew.
-func CommitHour(ctx context.Context, l *lake.Lake, run lake.Run, plan HourPlan, chunks []StagedChunk,
-	silver []StagedSilver, startedAt time.Time) (ledger.Hour, error) {
-	staged := StagedHour{Run: run, Plan: plan, Chunks: chunks, Silver: silver, StartedAt: startedAt}
-	rows, left, err := CommitHours(ctx, l, []StagedHour{staged})
+// Hour makes a run visible: bronze, rejects, silver, the files, and last the ledger's row. Called again with the same
+// run it finishes what a crash left and returns the same row. Unchanged tables are left alone. ErrConflict: another
+// run of the hour ended meanwhile, which may have seen newer files: list the hour again. ErrStale: stage it again.
+func Hour(ctx context.Context, l *lake.Lake, staged hours.StagedHour) (ledger.Hour, error) {
+	rows, left, err := Hours(ctx, l, []hours.StagedHour{staged})
 	if err == nil {
-		err = left[run.Hour]
+		err = left[staged.Run.Hour]
 	}
 	if err != nil {
-		return ledger.Hour{}, fmt.Errorf("commit hour %s: %w", run.Hour, err)
+		return ledger.Hour{}, fmt.Errorf("commit hour %s: %w", staged.Run.Hour, err)
 	}
 	return rows[0], nil
 }
 
-// CommitHours is CommitHour for runs of several hours that share an id: each table takes one snapshot for all of
-// them. Hours that can't be committed are left out, with the reason, and don't keep back the others; no row is
-// returned for them. ErrStale: stage all of them anew.
-func CommitHours(ctx context.Context, l *lake.Lake,
-	staged []StagedHour) (rows []ledger.Hour, left map[telemetry.Hour]error, err error) {
-	c := NewHoursCommit(l)
+// Hours is Hour for runs of several hours that share an id: each table takes one snapshot for all of them. Hours that
+// can't be committed are left out, with the reason, and don't keep back the others; no row is returned for them.
+// ErrStale: stage all of them again.
+func Hours(ctx context.Context, l *lake.Lake,
+	staged []hours.StagedHour) (rows []ledger.Hour, left map[telemetry.Hour]error, err error) {
+	c := New(l)
 	done, err := c.Begin(ctx, staged)
 	if err != nil {
 		return nil, nil, err
@@ -70,11 +57,11 @@ func CommitHours(ctx context.Context, l *lake.Lake,
 	return rows, c.left, nil
 }
 
-// HoursCommit is the commit of some hours. Their runs may meet others of the same hours, each of which replaces in
+// Commit is the commit of some hours. Their runs may meet others of the same hours, each of which replaces in
 // one table after the other what it finds. So that an hour is never of two runs, the ledger's row is only written
 // once every table is known to have been left alone since this commit saw its own there; the ledger's commits come
 // one after the other.
-type HoursCommit struct {
+type Commit struct {
 	lake  *lake.Lake
 	id    string
 	Hours []*committingHour
@@ -85,13 +72,13 @@ type HoursCommit struct {
 	rests map[string]*lake.DataFile
 }
 
-func NewHoursCommit(l *lake.Lake) *HoursCommit {
-	return &HoursCommit{lake: l, left: map[telemetry.Hour]error{}, seen: map[string]int64{},
+func New(l *lake.Lake) *Commit {
+	return &Commit{lake: l, left: map[telemetry.Hour]error{}, seen: map[string]int64{},
 		rests: map[string]*lake.DataFile{}}
 }
 
 type committingHour struct {
-	StagedHour
+	hours.StagedHour
 	result  *hourResult
 	Changed map[string]bool // tables
 	// overtaken: another run ended since the files were listed, and before anything of this one was written.
@@ -105,7 +92,7 @@ var ErrInterfered = errors.New("another run touched the same hour")
 const interferences = 100
 
 // Begin finds out what earlier calls did, and leaves out the hours that must not be written.
-func (c *HoursCommit) Begin(ctx context.Context, staged []StagedHour) (done bool, err error) {
+func (c *Commit) Begin(ctx context.Context, staged []hours.StagedHour) (done bool, err error) {
 	c.id = staged[0].Run.ID
 	loaded, err := c.lake.Load(ctx, lake.OpsHours)
 	if err != nil {
@@ -154,7 +141,7 @@ func errOvertaken(run lake.Run) error {
 
 // overtaken tells that another run of the hour came into the ledger after this one had begun to list, and before
 // its own row.
-func overtaken(ledgerTable *table.Table, hour StagedHour) bool {
+func overtaken(ledgerTable *table.Table, hour hours.StagedHour) bool {
 	if hour.Plan.Ledger == 0 {
 		return false
 	}
@@ -175,7 +162,7 @@ func overtaken(ledgerTable *table.Table, hour StagedHour) bool {
 // gathersAtOnce is how many hours' staged results are read at the same time.
 const gathersAtOnce = 8
 
-func (c *HoursCommit) Gather(ctx context.Context) error {
+func (c *Commit) Gather(ctx context.Context) error {
 	work, workCtx := errgroup.WithContext(ctx)
 	work.SetLimit(gathersAtOnce)
 	for _, hour := range c.Hours {
@@ -201,7 +188,7 @@ func (c *HoursCommit) Gather(ctx context.Context) error {
 	}))
 }
 
-func (c *HoursCommit) Commit(ctx context.Context) error {
+func (c *Commit) Commit(ctx context.Context) error {
 	for range interferences {
 		for _, definition := range lake.HourTables {
 			if err := c.Replace(ctx, definition); err != nil {
@@ -220,7 +207,7 @@ func (c *HoursCommit) Commit(ctx context.Context) error {
 
 // of are the hours whose rows in a table the commit replaces: where silver is made from bronze, bronze stays as it
 // is; where all files are gone, everything does.
-func (c *HoursCommit) of(definition lake.TableDefinition) []*committingHour {
+func (c *Commit) of(definition lake.TableDefinition) []*committingHour {
 	return slices.DeleteFunc(c.going(), func(hour *committingHour) bool {
 		if hour.result.plan.Noted != nil {
 			return definition.Name != lake.OpsFiles.Name
@@ -230,14 +217,14 @@ func (c *HoursCommit) of(definition lake.TableDefinition) []*committingHour {
 }
 
 // going are the hours that were not left out so far.
-func (c *HoursCommit) going() []*committingHour {
+func (c *Commit) going() []*committingHour {
 	return slices.DeleteFunc(slices.Clone(c.Hours),
 		func(hour *committingHour) bool { return c.left[hour.Run.Hour] != nil })
 }
 
 // Replace makes the staged files the whole content of the hours in a table, and notes whether that took a commit,
 // now or before a crash.
-func (c *HoursCommit) Replace(ctx context.Context, definition lake.TableDefinition) error {
+func (c *Commit) Replace(ctx context.Context, definition lake.TableDefinition) error {
 	hours := c.of(definition)
 	if len(hours) == 0 {
 		return nil
@@ -278,7 +265,7 @@ func (c *HoursCommit) Replace(ctx context.Context, definition lake.TableDefiniti
 }
 
 // stale is ErrStale when a file holds someone who was forgotten since its hour was listed.
-func (c *HoursCommit) stale(ctx context.Context, definition lake.TableDefinition, hours []*committingHour) error {
+func (c *Commit) stale(ctx context.Context, definition lake.TableDefinition, hours []*committingHour) error {
 	since := map[int64][]lake.DataFile{}
 	for _, hour := range hours {
 		erasures := hour.result.plan.Erasures
@@ -292,113 +279,8 @@ func (c *HoursCommit) stale(ctx context.Context, definition lake.TableDefinition
 	return nil
 }
 
-// replacement gathers what one commit does to some hours of a table.
-type replacement struct {
-	lake        *lake.Lake
-	definition  lake.TableDefinition
-	id          string
-	hours       []telemetry.Hour
-	remove, add []iceberg.DataFile
-	days        map[string][]*lake.PartOfFile // what goes of files that hold more, by their paths
-	rests       map[string]*lake.DataFile
-}
-
-func (c *HoursCommit) Replacement(definition lake.TableDefinition) *replacement {
-	return &replacement{lake: c.lake, definition: definition, id: c.id, days: map[string][]*lake.PartOfFile{},
-		rests: c.rests}
-}
-
-func (r *replacement) Hour(hour telemetry.Hour, live []iceberg.DataFile, files []lake.DataFile) error {
-	r.hours = append(r.hours, hour)
-	stay := map[string]bool{}
-	for _, file := range files {
-		if slices.ContainsFunc(live, func(old iceberg.DataFile) bool { return old.FilePath() == file.Path }) {
-			stay[file.Path] = true
-			continue
-		}
-		entry, err := r.lake.Entry(file, r.definition)
-		if err != nil {
-			return err
-		}
-		r.add = append(r.add, entry)
-	}
-	for _, old := range live {
-		if part, ok := old.(*lake.PartOfFile); ok {
-			r.days[part.FilePath()] = append(r.days[part.FilePath()], part)
-		} else if !stay[old.FilePath()] {
-			r.remove = append(r.remove, old)
-		}
-	}
-	return nil
-}
-
-// Change is fresh: the names of files are never given twice, and those that stay were left out.
-func (r *replacement) Change(ctx context.Context) (*lake.Change, error) {
-	for _, parts := range r.days {
-		gone := lake.Joined(parts)
-		r.remove = append(r.remove, gone.DataFile)
-		rest, err := r.rest(ctx, gone)
-		if err != nil {
-			return nil, err
-		}
-		if rest != nil {
-			r.add = append(r.add, rest)
-		}
-	}
-	return &lake.Change{Remove: r.remove, Add: r.add, Fresh: true, Summary: lake.RunSummary(r.id, r.hours...)}, nil
-}
-
-// rest is what stays of a day's file without some of its hours; nil: nothing.
-func (r *replacement) rest(ctx context.Context, gone *lake.PartOfFile) (iceberg.DataFile, error) {
-	others := gone.Others()
-	if others == nil {
-		return nil, nil
-	}
-	key := fmt.Sprint(gone.FilePath(), others.Hours)
-	if r.rests[key] == nil {
-		written, err := r.lake.PutTogether(ctx, r.definition, others.Parts())
-		if err != nil {
-			return nil, fmt.Errorf("write the other hours of %s anew: %w", gone.FilePath(), err)
-		}
-		r.rests[key] = written
-	}
-	return r.lake.Entry(*r.rests[key], r.definition)
-}
-
-// FilesOf are the live files of hours, or their parts that are of one.
-func FilesOf(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, loaded *table.Table,
-	hours []*committingHour) (map[telemetry.Hour][]iceberg.DataFile, error) {
-	live := map[telemetry.Hour][]iceberg.DataFile{}
-	first, last := hours[0].Run.Hour, hours[0].Run.Hour
-	for _, hour := range hours {
-		live[hour.Run.Hour] = nil
-		first, last = min(first, hour.Run.Hour), max(last, hour.Run.Hour)
-	}
-	if first == last {
-		files, err := l.HourFiles(ctx, loaded, first)
-		live[first] = files
-		return live, err
-	}
-	files, err := lake.LiveFiles(ctx, loaded, lake.HoursBetween(first, last+1))
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range files {
-		parts, err := l.ByHour(ctx, definition, file)
-		if err != nil {
-			return nil, err
-		}
-		for _, part := range parts {
-			if _, ours := live[part.Hour]; ours {
-				live[part.Hour] = append(live[part.Hour], part.File)
-			}
-		}
-	}
-	return live, nil
-}
-
 // interfered tells whether another run touched one of the hours since this commit looked at their tables.
-func (c *HoursCommit) interfered(ctx context.Context) (bool, error) {
+func (c *Commit) interfered(ctx context.Context) (bool, error) {
 	ours := map[telemetry.Hour]bool{}
 	for _, hour := range c.going() {
 		ours[hour.Run.Hour] = true

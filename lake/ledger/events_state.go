@@ -1,4 +1,4 @@
-package lake
+package ledger
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -28,7 +29,7 @@ type EventsState struct {
 // EventsStateOf reads the state of gold.events; not known where it has to be made from nothing.
 func EventsStateOf(loaded *table.Table) (state EventsState, known bool) {
 	properties := loaded.Properties()
-	known = properties[PropertyRules] == rulesOfEvents()
+	known = properties[lake.PropertyRules] == rulesOfEvents()
 	for key, id := range map[string]*int64{
 		propertyEvents: &state.Events, propertySightings: &state.Sightings, propertyBindings: &state.Bindings,
 	} {
@@ -42,25 +43,25 @@ func EventsStateOf(loaded *table.Table) (state EventsState, known bool) {
 	return state, known
 }
 
-func rulesOfEvents() string { return fmt.Sprintf("%d.%d", Rules, eventsRules) }
+func rulesOfEvents() string { return fmt.Sprintf("%d.%d", lake.Rules, eventsRules) }
 
 // Of are the snapshots in the order of SilverTables.
 func (s EventsState) Of() [3]int64 { return [3]int64{s.Events, s.Sightings, s.Bindings} }
 
 // Note adds to a change of gold.events that it leads to the state.
-func (s EventsState) Note(loaded *table.Table, round string) *Change {
+func (s EventsState) Note(loaded *table.Table, round string) *lake.Change {
 	text := func(id int64) string { return strconv.FormatInt(id, 10) }
 	properties := iceberg.Properties{
 		propertyEvents: text(s.Events), propertySightings: text(s.Sightings), propertyBindings: text(s.Bindings),
-		PropertyRound: round, PropertyRules: rulesOfEvents(),
+		PropertyRound: round, lake.PropertyRules: rulesOfEvents(),
 	}
 	if s.Filling {
 		properties[PropertyFilling] = s.Next.String()
 	}
-	change := MetadataChange(loaded, properties)
+	change := lake.MetadataChange(loaded, properties)
 	if !s.Filling && loaded.Properties()[PropertyFilling] != "" {
 		change.Updates = append(change.Updates, table.NewRemovePropertiesUpdate([]string{PropertyFilling}))
 	}
-	change.Summary = iceberg.Properties{SummaryRound: round}
+	change.Summary = iceberg.Properties{lake.SummaryRound: round}
 	return change
 }

@@ -1,4 +1,5 @@
-package hours
+// Package lost tells what would be lost if the rows of files went that left the source or are bad (--remove-gone).
+package lost
 
 import (
 	"context"
@@ -17,8 +18,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// Removal is what is lost when the rows of files go that left the source or are bad.
-type Removal struct {
+// Sum is what would be lost.
+type Sum struct {
 	Hours   int64         `json:"hours"`
 	Files   int64         `json:"files"`
 	Events  int64         `json:"events"`
@@ -27,9 +28,9 @@ type Removal struct {
 	Named   []ledger.File `json:"files_named"`
 }
 
-// LostFiles are those of an hour's files whose rows stay only because nobody asked for them to go: they are not
+// Files are those of an hour's files whose rows stay only because nobody asked for them to go: they are not
 // listed (any more), or are listed as bad.
-func LostFiles(known []ledger.File, listed source.Listing) (lost []ledger.File) {
+func Files(known []ledger.File, listed source.Listing) (lost []ledger.File) {
 	good := map[string]source.File{}
 	for _, file := range listed.Files {
 		good[file.Key] = file
@@ -43,8 +44,8 @@ func LostFiles(known []ledger.File, listed source.Listing) (lost []ledger.File) 
 	return lost
 }
 
-// PlanRemoval counts what goes with some files.
-func PlanRemoval(ctx context.Context, l *lake.Lake, lost []ledger.File) (r Removal, err error) {
+// Count counts what would go with some files.
+func Count(ctx context.Context, l *lake.Lake, lost []ledger.File) (r Sum, err error) {
 	r.Named = append([]ledger.File{}, lost...)
 	byHour := map[telemetry.Hour]map[string]bool{}
 	for _, file := range lost {

@@ -1,4 +1,4 @@
-package lake
+package ledger
 
 import (
 	"fmt"
@@ -9,14 +9,16 @@ import (
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
+
+	"github.com/versionlake/versionlake/lake"
 )
 
 const (
 	propertyEvents    = "versionlake.events-snapshot"
-	propertySightings = SummarySightings
-	propertyBindings  = SummaryBindings
+	propertySightings = lake.SummarySightings
+	propertyBindings  = lake.SummaryBindings
 	propertyUsers     = "versionlake.users-snapshot"
-	PropertyRound     = SummaryRound
+	PropertyRound     = lake.SummaryRound
 	PropertyFrozen    = "versionlake.frozen-before" // of gold.version_daily; a UTC date, 2022-05-27
 	PropertyErased    = "versionlake.erased-dates"  // lost events of a forgotten user, which no log of silver tells
 )
@@ -35,9 +37,10 @@ type DailyState struct {
 
 // DailyStateOf reads a table's state; not known where nothing was counted yet.
 func DailyStateOf(loaded *table.Table) (state DailyState, known bool) {
-	known = loaded.Properties()[PropertyRules] == dailyRules
+	known = loaded.Properties()[lake.PropertyRules] == dailyRules
 	for key, id := range map[string]*int64{
-		propertyEvents: &state.Events, propertySightings: &state.Sightings, propertyBindings: &state.Bindings, propertyUsers: &state.Users,
+		propertyEvents: &state.Events, propertySightings: &state.Sightings, propertyBindings: &state.Bindings,
+		propertyUsers: &state.Users,
 	} {
 		value, err := strconv.ParseInt(loaded.Properties()[key], 10, 64)
 		*id, known = value, known && err == nil
@@ -50,7 +53,7 @@ func (s DailyState) Properties(round string) iceberg.Properties {
 	return iceberg.Properties{
 		propertyEvents: text(s.Events), propertySightings: text(s.Sightings), propertyBindings: text(s.Bindings),
 		propertyUsers: text(s.Users),
-		PropertyRound: round, PropertyRules: dailyRules,
+		PropertyRound: round, lake.PropertyRules: dailyRules,
 	}
 }
 
@@ -68,7 +71,7 @@ func FrozenBefore(loaded *table.Table) (int32, error) {
 		return 0, fmt.Errorf("the property %s of gold.version_daily is %q and not a date: set it right in the catalog",
 			PropertyFrozen, text)
 	}
-	return DateOf(date.UnixMicro()), nil
+	return lake.DateOf(date.UnixMicro()), nil
 }
 
 // ErasedDates are those that a table of daily aggregates has to count anew since a user was forgotten.
@@ -80,15 +83,7 @@ func ErasedDates(loaded *table.Table) (map[int32]bool, error) {
 			return nil, fmt.Errorf("the property %s of %s holds %q, which is no date: set it right in the catalog",
 				PropertyErased, loaded.Identifier(), text)
 		}
-		dates[DateOf(date.UnixMicro())] = true
+		dates[lake.DateOf(date.UnixMicro())] = true
 	}
 	return dates, nil
 }
-
-// Keys of gold's snapshot summaries: what each commit reflects.
-const (
-	SummaryRound     = "versionlake.round"
-	SummarySightings = "versionlake.sightings-snapshot"
-	SummaryBindings  = "versionlake.bindings-snapshot"
-	SummaryTags      = "versionlake.tags" // given with the commit: what moves a tag later on does not move this
-)

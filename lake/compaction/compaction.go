@@ -1,4 +1,5 @@
-package lake
+// Package compaction puts data files together: several as one.
+package compaction
 
 import (
 	"cmp"
@@ -11,20 +12,21 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
 // CompareFiles orders the files of a partition as their rows follow each other.
-func (d TableDefinition) CompareFiles(a, b iceberg.DataFile) int {
+func CompareFiles(d lake.TableDefinition, a, b iceberg.DataFile) int {
 	var hourA, hourB telemetry.Hour
-	if d.byDay() {
+	if d.ByDay() {
 		hourA, _, _ = d.HoursOf(a)
 		hourB, _, _ = d.HoursOf(b)
 	}
 	var lowA, lowB int64
-	if d.Compact == compactBySession || d.Compact == compactByHour {
-		lowA, _ = Bounds(a, 1)
-		lowB, _ = Bounds(b, 1)
+	if d.Compact == lake.CompactBySession || d.Compact == lake.CompactByHour {
+		lowA, _ = lake.Bounds(a, 1)
+		lowB, _ = lake.Bounds(b, 1)
 	}
 	return cmp.Or(cmp.Compare(hourA, hourB), cmp.Compare(lowA, lowB),
 		strings.Compare(path.Base(a.FilePath()), path.Base(b.FilePath())))
@@ -34,7 +36,7 @@ func (d TableDefinition) CompareFiles(a, b iceberg.DataFile) int {
 func compactedName(first string) string {
 	parts := strings.Split(strings.TrimSuffix(path.Base(first), ".parquet"), "-")
 	parts = parts[:len(parts)-1] // the digest
-	mark := fmt.Sprintf("%s%d", compactedMark, time.Now().UnixNano())
+	mark := fmt.Sprintf("%s%d", lake.CompactedMark, time.Now().UnixNano())
 	if len(parts) > 2 {
 		parts[2] = mark // in the place of the time
 	} else {
@@ -43,16 +45,17 @@ func compactedName(first string) string {
 	return strings.Join(parts, "-")
 }
 
-// PutTogether writes rows into one file of the partition that they belong to, each hour of a day in row groups of
+// Together writes rows into one file of the partition that they belong to, each hour of a day in row groups of
 // its own.
-func (l *Lake) PutTogether(ctx context.Context, definition TableDefinition, parts []HourRows) (*DataFile, error) {
-	made, err := l.listDigests(parts)
+func Together(ctx context.Context, l *lake.Lake, definition lake.TableDefinition,
+	parts []lake.HourRows) (*lake.DataFile, error) {
+	made, err := l.ListDigests(parts)
 	if err != nil {
 		return nil, err
 	}
 	schema := parquet.SchemaOf(definition.Row)
-	writer, err := NewDataWriter[any](l, definition, definition.At(parts[0].Hour), schema,
-		parquet.KeyValueMetadata(footerDigests, made))
+	writer, err := lake.NewDataWriter[any](l, definition, definition.At(parts[0].Hour), schema,
+		parquet.KeyValueMetadata(lake.FooterDigests, made))
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +74,9 @@ func (l *Lake) PutTogether(ctx context.Context, definition TableDefinition, part
 	return writer.Close(compactedName(parts[0].File.FilePath()))
 }
 
-func CopyRows(ctx context.Context, l *Lake, file iceberg.DataFile, schema *parquet.Schema,
-	writer *DataWriter[any]) error {
+// CopyRows adds the rows of a file to another one.
+func CopyRows(ctx context.Context, l *lake.Lake, file iceberg.DataFile, schema *parquet.Schema,
+	writer *lake.DataWriter[any]) error {
 	const batch = 256
 	rows := make([]parquet.Row, 0, batch)
 	flush := func() error {
