@@ -182,5 +182,6 @@ func describe(row *lake.ResolvedRow) string {
 	if row.Duration != nil {
 		text += ", duration " + strconv.FormatFloat(*row.Duration, 'g', -1, 64)
 	}
-	return text + fmt.Sprintf(", named %d, ingested in %s of %s", row.Named, row.Hour(), lake.FormatDate(row.IngestDate))
+	return text + fmt.Sprintf(", named %d, ingested in %s of %s", row.Named, row.Hour(),
+		lake.FormatDate(row.IngestDate))
 }
