@@ -113,7 +113,7 @@ func startTrino(install trino.Install) (*trino.Server, *guard, error) {
 		return nil, nil, err
 	}
 	server, err := trino.Start(context.Background(), trino.Options{
-		Dir: dir, Install: install,
+		Dir: dir, Install: install, Heap: "1G",
 		Config: map[string]string{"catalog.management": "dynamic", "catalog.store": "memory"},
 	})
 	if err != nil {

@@ -16,6 +16,8 @@ TRINO=476             # the newest server on Maven Central
 SQLITE_JDBC=3.51.1.0  # lets Trino read the local catalog
 TRINO_JDBC=484        # what Tableau, DBeaver and other Java programs connect with
 ECJ=3.42.0            # a Java compiler that needs no more than a Java runtime, for the test of the driver
+DUCKDB=1.5.5          # the newest whose extensions are on PyPI
+ICEBERG_SPARK=1.12.0  # the table format for Spark 4.1
 MAVEN_DEPENDENCY=3.9.0
 # Programs in Go are pinned by tools/go.mod: go -C tools get -tool PACKAGE@VERSION, then go -C tools mod tidy.
 
@@ -90,6 +92,20 @@ jdbc() {
 	rm -rf "$1/fetched" "$root/maven"
 }
 
+# engines: what docs/ENGINES.md reads the lake with, each by its own Iceberg.
+engines() {
+	mkdir -p "$1/engines/jars"
+	# PySpark comes as source, which is Python.
+	pip_into "$1/engines/python" --no-deps --no-binary pyspark --requirement tools/engines.txt
+	pip_into "$1/engines/duckdb" --no-deps "duckdb==$DUCKDB" duckdb-extension-{avro,httpfs,iceberg}"==$DUCKDB"
+	maven "$1" org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:$ICEBERG_SPARK:jar \
+		3123c3798af642dd537230923548e013ef41cc28b6626e5225808cf5670a0f82
+	mv "$fetched" "$1/engines/jars/"
+	maven "$1" org.xerial:sqlite-jdbc:$SQLITE_JDBC:jar 29eda0d1e5ab235b0f1baad05c531106c59c4a72c92a51a4b9c1a4e4c84abffe
+	mv "$fetched" "$1/engines/jars/"
+	rm -rf "$1/fetched" "$root/maven"
+}
+
 # maven FOLDER GROUP:ARTIFACT:VERSION:TYPE SHA256: fetches a file into FOLDER/fetched and says which in $fetched. Maven's
 # own copies stay in .tools/maven until Trino is there, so that an installation that was interrupted does not fetch them
 # again.
@@ -134,6 +150,10 @@ version() {
 	python) echo "python packages $(cksum <tools/requirements.txt) for $(python3 --version)" ;;
 	jdk) echo "jdk $JDK" ;;
 	jdbc) echo "jdbc driver $TRINO_JDBC with ecj $ECJ" ;;
+	engines)
+		echo "engines $(cksum <tools/engines.txt) for $(python3 --version)," \
+			"duckdb $DUCKDB, iceberg for spark $ICEBERG_SPARK"
+		;;
 	trino) echo "trino $TRINO with sqlite-jdbc $SQLITE_JDBC" ;;
 	*) return 1 ;;
 	esac
@@ -169,7 +189,7 @@ trap 'rm -rf "$new"' EXIT
 for left in "$root"/new.*; do # by an installation that was killed
 	kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
 done
-[ $# -gt 0 ] || set -- temporal versitygw postgres golangci-lint workflowcheck python jdk trino jdbc
+[ $# -gt 0 ] || set -- temporal versitygw postgres golangci-lint workflowcheck python jdk trino jdbc engines
 for name in "$@"; do
 	install_tool "$name"
 done

@@ -173,6 +173,37 @@ func (t *truth) versionRetention() (a answer) {
 	return a
 }
 
+// retention is classic: on just that day.
+func (t *truth) retention() (a answer) {
+	type user struct{ service, id string }
+	type visit struct {
+		user
+		date moment
+	}
+	seen := map[visit]bool{}
+	for _, f := range t.of() {
+		seen[visit{user{f.Service, f.User}, dayOf(f.Time)}] = true
+	}
+	for r, users := range t.adopted() {
+		cohorts := map[moment][]string{}
+		for id, since := range users {
+			cohorts[dayOf(since)] = append(cohorts[dayOf(since)], id)
+		}
+		for date, ids := range cohorts {
+			for n := int64(0); n <= 30 && date+moment(n*day) <= dayOf(t.end); n++ {
+				retained := 0
+				for _, id := range ids {
+					if seen[visit{user{r.service, id}, date + moment(n*day)}] {
+						retained++
+					}
+				}
+				a.row(r.service, r.version, t.rank[r], date, n, len(ids), retained, part(retained, len(ids)))
+			}
+		}
+	}
+	return a
+}
+
 func (t *truth) releaseFocus() (a answer) {
 	type subject struct {
 		release

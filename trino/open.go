@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,11 +42,51 @@ func Open(address, catalog, schema string) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
+// At is a server's address with a catalog in it, in the place of one that it names already.
+func At(address, catalog string) string {
+	server, err := url.Parse(address)
+	if err != nil { // Open says so
+		return address
+	}
+	server.Path = "/" + catalog
+	return server.String()
+}
+
+// AsAdmin is the address of a local server for the user who may write the lake's views.
+func AsAdmin(address string) string {
+	server, err := url.Parse(address)
+	if err != nil { // Open says so
+		return address
+	}
+	server.User = url.User(AdminName)
+	return server.String()
+}
+
+// LakeAt is the catalog in which a server's address has the lake to read: the one that it names, else CatalogName.
+func LakeAt(address string) string {
+	if server, err := url.Parse(address); err == nil {
+		if name := strings.Trim(server.Path, "/"); name != "" && name != AdminName {
+			return name
+		}
+	}
+	return CatalogName
+}
+
+// memoryErrors are Trino's names of what more memory helps against.
+var memoryErrors = []string{"EXCEEDED_LOCAL_MEMORY_LIMIT", "EXCEEDED_GLOBAL_MEMORY_LIMIT", "CLUSTER_OUT_OF_MEMORY"}
+
+const moreMemory = ". A Trino of `versionlake trino up` takes more with --memory, such as `versionlake trino down` " +
+	"and `versionlake trino up --memory 8G`; another one by -Xmx and query.max-memory-per-node"
+
 // Plain leaves of an error of a query what people need: what Trino says, or why it says nothing.
 func Plain(err error) error {
 	var said *trino.ErrTrino
 	if errors.As(err, &said) {
-		return &refusal{"Trino says: " + said.Message, err}
+		text := "Trino says: " + said.Message
+		if slices.Contains(memoryErrors, said.ErrorName) {
+			text += moreMemory
+		}
+		return &refusal{text, err}
 	}
 	var failed *trino.ErrQueryFailed
 	var unreached *net.OpError

@@ -34,10 +34,12 @@ type Options struct {
 	Install Install
 	// Port is that of the loopback address; any free one when zero.
 	Port int
-	// Heap is what Java may use, such as 1G or 4G; 1G when empty, which serves some ten million users' histories.
+	// Heap is what Java may use, such as 1G or 4G; DefaultHeap when empty.
 	Heap string
 	// Catalogs by name.
 	Catalogs map[string]Catalog
+	// Rules say who may use which catalog, as Trino's file-based access control reads them; everybody all when empty.
+	Rules string
 	// Config is added to config.properties, and wins over ours.
 	Config map[string]string
 	// Lasting lets the server go on when this process ends; else it is left to the caller to stop it.
@@ -56,15 +58,23 @@ var ErrRunning = errors.New("a Trino runs already")
 
 // Files of Options.Dir.
 const (
-	configFile = "config.properties"
-	stateFile  = "server.json"
-	lockFile   = "server.lock"
-	logFile    = "trino.log"
-	catalogDir = "catalog"
+	configFile  = "config.properties"
+	controlFile = "access-control.properties"
+	rulesFile   = "rules.json"
+	stateFile   = "server.json"
+	lockFile    = "server.lock"
+	logFile     = "trino.log"
+	catalogDir  = "catalog"
 )
 
 // Start starts a server and returns once it answers. Errors: ErrRunning.
 func Start(ctx context.Context, o Options) (*Server, error) {
+	if o.Heap == "" {
+		o.Heap = DefaultHeap()
+	}
+	if _, err := heapBytes(o.Heap); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(filepath.Join(o.Dir, "tmp"), 0o755); err != nil {
 		return nil, fmt.Errorf("make the folder of Trino: %w", err)
 	}
@@ -136,6 +146,21 @@ func (s *Server) configure(o Options) error {
 		"plugin.dir":                         filepath.Join(o.Install.Trino, "plugin"),
 		"catalog.config-dir":                 filepath.Join(o.Dir, catalogDir),
 	}
+	heap, err := heapBytes(o.Heap)
+	if err != nil {
+		return err
+	}
+	if heap >= 2*gigabyte { // what Trino itself keeps back suits many people who ask at once
+		config["query.max-memory-per-node"] = strconv.FormatInt(heap/2, 10) + "B"
+		config["memory.heap-headroom-per-node"] = strconv.FormatInt(heap/4, 10) + "B"
+	}
+	files := map[string][]byte{}
+	if o.Rules != "" {
+		rules, control := filepath.Join(o.Dir, rulesFile), filepath.Join(o.Dir, controlFile)
+		files[rules] = []byte(o.Rules)
+		files[control] = propertiesFile(map[string]string{"access-control.name": "file", "security.config-file": rules})
+		config["access-control.config-files"] = control
+	}
 	maps.Copy(config, o.Config)
 	if config["catalog.store"] == "memory" {
 		delete(config, "catalog.config-dir")
@@ -144,7 +169,7 @@ func (s *Server) configure(o Options) error {
 	if err := errors.Join(os.RemoveAll(catalogs), os.MkdirAll(catalogs, 0o755)); err != nil {
 		return fmt.Errorf("configure Trino: %w", err)
 	}
-	files := map[string][]byte{filepath.Join(o.Dir, configFile): propertiesFile(config)}
+	files[filepath.Join(o.Dir, configFile)] = propertiesFile(config)
 	for name, catalog := range o.Catalogs {
 		files[filepath.Join(catalogs, name+".properties")] = propertiesFile(catalog.Properties)
 	}
@@ -157,12 +182,8 @@ func (s *Server) configure(o Options) error {
 }
 
 func (s *Server) command(o Options) *exec.Cmd {
-	heap := o.Heap
-	if heap == "" {
-		heap = "1G"
-	}
 	cmd := exec.Command(o.Install.Java,
-		"-Xmx"+heap, "-XX:+ExitOnOutOfMemoryError", "-XX:-OmitStackTraceInFastThrow",
+		"-Xmx"+o.Heap, "-XX:+ExitOnOutOfMemoryError", "-XX:-OmitStackTraceInFastThrow",
 		"-Djdk.attach.allowAttachSelf=true", "--sun-misc-unsafe-memory-access=allow",
 		"--enable-native-access=ALL-UNNAMED",
 		"-Dfile.encoding=UTF-8", "-Duser.timezone=UTC", "-Djava.io.tmpdir="+filepath.Join(o.Dir, "tmp"),

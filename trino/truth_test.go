@@ -62,15 +62,21 @@ type truth struct {
 	stays []stay
 	end   int64 // the last sighting
 
+	everyone []history.User // where histories are what is known
+
 	versions map[string][]string // by service, the oldest first
 	rank     map[release]int     // from 1
 	first    map[release]int64   // sighting
 	last     map[release]int64
 }
 
-func newTruth(options generate.Options) *truth {
-	t := &truth{versions: map[string][]string{}, rank: map[release]int{}, first: map[release]int64{},
+func emptyTruth() *truth {
+	return &truth{versions: map[string][]string{}, rank: map[release]int{}, first: map[release]int64{},
 		last: map[release]int64{}}
+}
+
+func newTruth(options generate.Options) *truth {
+	t := emptyTruth()
 	sessions := map[string][]fact{}
 	for e := range generate.Truth(options) {
 		if e.Kind != telemetry.KindOther {
@@ -98,13 +104,18 @@ func newTruth(options generate.Options) *truth {
 			t.see(&s)
 		}
 	}
+	t.order()
+	return t
+}
+
+// order gives the versions that were seen their ranks.
+func (t *truth) order() {
 	for service, versions := range t.versions {
 		slices.SortFunc(versions, func(a, b string) int { return history.SortVersions(service, a, b) })
 		for i, version := range versions {
 			t.rank[release{service, version}] = i + 1
 		}
 	}
-	return t
 }
 
 func (t *truth) see(s *stay) {

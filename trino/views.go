@@ -131,15 +131,25 @@ func (v View) reads() []string {
 // CreateViews makes or replaces all views, in the catalog to which db is connected, and calls made after each. Who
 // reads one meanwhile gets the old or the new one.
 func CreateViews(ctx context.Context, db *sql.DB, made func(View)) error {
+	return createViews(ctx, db, Schema, made)
+}
+
+// CreateViewsThrough does so through another catalog over the same lake, one that may write: the views stay bound
+// to the one to which db is connected.
+func CreateViewsThrough(ctx context.Context, db *sql.DB, catalog string, made func(View)) error {
+	return createViews(ctx, db, QuoteName(catalog)+"."+Schema, made)
+}
+
+func createViews(ctx context.Context, db *sql.DB, schema string, made func(View)) error {
 	views, err := Views()
 	if err != nil {
 		return err
 	}
-	if _, err := db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+Schema); err != nil {
+	if _, err := db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+schema); err != nil {
 		return fmt.Errorf("make the schema of the views: %w", Plain(err))
 	}
 	for _, view := range views {
-		for _, statement := range view.statements() {
+		for _, statement := range view.statements(schema) {
 			if _, err := db.ExecContext(ctx, statement); err != nil {
 				return fmt.Errorf("make the view %s: %w", view.Name, Plain(err))
 			}
@@ -149,8 +159,8 @@ func CreateViews(ctx context.Context, db *sql.DB, made func(View)) error {
 	return nil
 }
 
-func (v View) statements() []string {
-	name := Schema + "." + QuoteName(v.Name)
+func (v View) statements(schema string) []string {
+	name := schema + "." + QuoteName(v.Name)
 	statements := []string{"CREATE OR REPLACE VIEW " + name + " COMMENT " + Quote(v.Comment) + " AS\n" + v.Query}
 	for _, column := range v.Columns {
 		statements = append(statements,

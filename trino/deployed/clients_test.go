@@ -36,7 +36,8 @@ func asked() time.Time { return generate.Demo().From.Start().Add(hours / 2 * tim
 // moment, and what was known of that for a user when each of the tags was made, by the lake itself.
 func (s *site) expected(t *testing.T, user string, tags []string) []string {
 	t.Helper()
-	want := []string{"catalog\tsystem\n", "catalog\tversionlake\n", "schema\tgold\n", "schema\tviews\n"}
+	want := []string{"catalog\tscratch\n", "catalog\tsystem\n", "catalog\tversionlake\n", "schema\tgold\n",
+		"schema\tviews\n"}
 	views, err := trino.Views()
 	require.NoError(t, err)
 	for _, view := range views {

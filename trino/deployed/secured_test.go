@@ -45,6 +45,8 @@ func TestDeployed(t *testing.T) {
 		{"python", s.python},
 		{"no tag as parameter", s.noTagAsParameter},
 		{"tableau", s.tableau},
+		{"own rows", s.ownRows},
+		{"pinned views", s.pinnedViews},
 	} {
 		t.Run(test.what, test.run)
 	}

@@ -205,7 +205,7 @@ func start(t *testing.T) *site {
 		"TRINO_SHARED_SECRET="+rand.Text(), "TRINO_JWT_ISSUER="+issuer, "TRINO_JWT_AUDIENCE="+audience,
 		"TRINO_CATALOG_HOST="+catalog.Host, "TRINO_CATALOG_DATABASE="+strings.TrimPrefix(catalog.Path, "/"),
 		"TRINO_CATALOG_USER="+catalog.User.Username(), "TRINO_CATALOG_PASSWORD="+password,
-		"VERSIONLAKE_WAREHOUSE="+config.Warehouse)
+		"VERSIONLAKE_WAREHOUSE="+config.Warehouse, "VERSIONLAKE_SCRATCH=s3://"+s3.NewBucket(t)+"/own")
 	testserver.DeployedTrino(t, func(etc string, port int) ([]string, func(context.Context) error) {
 		s.url = fmt.Sprintf("https://localhost:%d", port)
 		configure(t, etc, port, secrets)

@@ -1,4 +1,5 @@
--- Does a version keep its users? Known users by the first moment they ran it, followed in the service, whatever they run later.
+-- Does a version keep its users? Rolling retention: known users by the first moment they ran it, and who of them was sighted in the
+-- service n days later, or at any time after, whatever runs then. The view retention has the classic kind: on just that day.
 --
 -- service: Service or product.
 -- version: Version.
@@ -6,13 +7,13 @@
 -- users: Known users who ever ran the version.
 -- users_day_1: Of users, those who first ran it at least 1 day before the end of data.
 -- retained_day_1: Of those, the ones sighted in the service 1 day after they first ran it, or later.
--- retention_day_1: retained_day_1 / users_day_1; NULL when there is nobody yet.
+-- rolling_retention_day_1: retained_day_1 / users_day_1; NULL when there is nobody yet.
 -- users_day_7: As users_day_1, for 7 days.
 -- retained_day_7: As retained_day_1, for 7 days.
--- retention_day_7: retained_day_7 / users_day_7.
+-- rolling_retention_day_7: retained_day_7 / users_day_7.
 -- users_day_30: As users_day_1, for 30 days.
 -- retained_day_30: As retained_day_1, for 30 days.
--- retention_day_30: retained_day_30 / users_day_30.
+-- rolling_retention_day_30: retained_day_30 / users_day_30.
 -- last_users: Of users, those whose last sighting in the service showed this version.
 -- churned: Of last_users, those not sighted in the service in the last 30 days of data.
 -- churn: churned / users: the part that stopped with this version.
@@ -36,9 +37,9 @@ WITH adopted AS (
   GROUP BY 1, 2
 )
 SELECT c.service, c.version, v.version_rank, c.users,
-       c.users_day_1, c.retained_day_1, CAST(c.retained_day_1 AS double) / nullif(c.users_day_1, 0) AS retention_day_1,
-       c.users_day_7, c.retained_day_7, CAST(c.retained_day_7 AS double) / nullif(c.users_day_7, 0) AS retention_day_7,
-       c.users_day_30, c.retained_day_30, CAST(c.retained_day_30 AS double) / nullif(c.users_day_30, 0) AS retention_day_30,
+       c.users_day_1, c.retained_day_1, CAST(c.retained_day_1 AS double) / nullif(c.users_day_1, 0) AS rolling_retention_day_1,
+       c.users_day_7, c.retained_day_7, CAST(c.retained_day_7 AS double) / nullif(c.users_day_7, 0) AS rolling_retention_day_7,
+       c.users_day_30, c.retained_day_30, CAST(c.retained_day_30 AS double) / nullif(c.users_day_30, 0) AS rolling_retention_day_30,
        c.last_users, c.churned, CAST(c.churned AS double) / c.users AS churn
 FROM counted AS c
 JOIN versions AS v ON v.service = c.service AND v.version = c.version

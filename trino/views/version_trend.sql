@@ -1,38 +1,37 @@
--- How do versions come and go over time? One row per day and version, from the daily aggregates: they stay when events are dropped.
+-- How do versions come and go over time? One row per day, version and device, from the daily aggregates: they stay when events are dropped.
+-- A column of users adds up only over what its comment says; a chart that stacks versions and devices wants service_users.
 --
 -- date_utc: Day of UTC, by the events' own time.
 -- service: Service or product.
 -- version: Version, NULL where no sighting tells.
 -- version_rank: Place of the version among those of its service, 1 is the oldest.
--- active_users: Users, anonymous ones included, with an event on the day while they ran the version.
--- share: Of the users with any event of the service on the day, the part that active_users are.
--- sessions: Sessions with such an event; one that moves to another device counts there, too.
--- mean_session_seconds: Mean duration, in seconds, of the sessions that ended so and tell one.
--- issues: Issue events on the day while the version ran.
--- issues_per_thousand_users: Issues per thousand active users.
--- new_installations: Installations first sighted on the day, with this version.
--- upgrades_in: Installations that changed to this version from an older one.
--- downgrades_in: Installations that changed to this version from a newer one.
--- upgrades_out: Installations that changed from this version to a newer one.
--- downgrades_out: Installations that changed from this version to an older one.
+-- device: Device, NULL where nothing names it.
+-- active_users: Users, anonymous ones included, with an event on the day while they ran the version on the device.
+--   Does not add up: a user of two devices, or of two versions, counts in each.
+-- version_users: Of them, those counted here once for the version. Adds up over devices: to the users of the version on the day.
+-- service_users: Of them, those counted here once for the service. Adds up over versions and devices: to its users on the day.
+-- share: Of the users of the service on the day, the part that service_users are. Adds up over versions and devices, to 1.
+-- sessions: Sessions with such an event. Adds up over nothing: one that moves to another version or device counts there, too.
+-- sessions_ended: Sessions that ended so, and tell how long they were. Adds up.
+-- session_seconds: Duration of those, in seconds. Adds up; a mean is sum(session_seconds) / sum(sessions_ended).
+-- issues: Issue events on the day while the version ran on the device. Adds up.
+-- new_installations: Installations first sighted on the day, with this version. Adds up.
+-- upgrades_in: Installations that changed to this version from an older one. Adds up.
+-- downgrades_in: Installations that changed to this version from a newer one. Adds up.
+-- upgrades_out: Installations that changed from this version to a newer one. Adds up.
+-- downgrades_out: Installations that changed from this version to an older one. Adds up.
 -- other_moves_in: Installations that changed to this version from one that is neither older nor newer: another spelling, or not comparable.
--- other_moves_out: Installations that changed from this version to such a one.
--- installed: Installations, those not seen for long included, whose version at the end of the day is this one.
-WITH days AS (
-  SELECT date_utc, service, version, sum(version_users) AS active_users, sum(service_users) AS service_users, sum(sessions) AS sessions,
-         sum(sessions_ended) AS sessions_ended, sum(session_seconds) AS session_seconds, sum(issues) AS issues,
-         sum(new_installations) AS new_installations, sum(upgrades_in) AS upgrades_in, sum(downgrades_in) AS downgrades_in,
-         sum(upgrades_out) AS upgrades_out, sum(downgrades_out) AS downgrades_out,
-         coalesce(sum(other_moves_in), 0) AS other_moves_in, coalesce(sum(other_moves_out), 0) AS other_moves_out
-  FROM gold.version_daily
-  GROUP BY 1, 2, 3
-)
-SELECT d.date_utc, d.service, d.version, v.version_rank, d.active_users,
-       CAST(d.active_users AS double) / nullif(sum(d.service_users) OVER (PARTITION BY d.service, d.date_utc), 0) AS share,
-       d.sessions, CAST(d.session_seconds AS double) / nullif(d.sessions_ended, 0) AS mean_session_seconds,
-       d.issues, 1000e0 * d.issues / nullif(d.active_users, 0) AS issues_per_thousand_users,
-       d.new_installations, d.upgrades_in, d.downgrades_in, d.upgrades_out, d.downgrades_out, d.other_moves_in, d.other_moves_out,
-       sum(d.new_installations + d.upgrades_in + d.downgrades_in + d.other_moves_in - d.upgrades_out - d.downgrades_out - d.other_moves_out)
-         OVER (PARTITION BY d.service, d.version ORDER BY d.date_utc) AS installed
-FROM days AS d
+--   Adds up.
+-- other_moves_out: Installations that changed from this version to such a one. Adds up.
+-- installed: Installations, those not seen for long included, whose version at the end of the day is this one. Has no row for a day
+--   on which nothing happened; adds up over versions and devices of one day, not over days.
+SELECT d.date_utc, d.service, d.version, v.version_rank, d.device, d.active_users, d.version_users, d.service_users,
+       CAST(d.service_users AS double) / nullif(sum(d.service_users) OVER (PARTITION BY d.service, d.date_utc), 0) AS share,
+       d.sessions, d.sessions_ended, d.session_seconds, d.issues,
+       d.new_installations, d.upgrades_in, d.downgrades_in, d.upgrades_out, d.downgrades_out,
+       coalesce(d.other_moves_in, 0) AS other_moves_in, coalesce(d.other_moves_out, 0) AS other_moves_out,
+       sum(d.new_installations + d.upgrades_in + d.downgrades_in + coalesce(d.other_moves_in, 0)
+           - d.upgrades_out - d.downgrades_out - coalesce(d.other_moves_out, 0))
+         OVER (PARTITION BY d.service, d.version, d.device ORDER BY d.date_utc) AS installed
+FROM gold.version_daily AS d
 LEFT JOIN versions AS v ON v.service = d.service AND v.version = d.version

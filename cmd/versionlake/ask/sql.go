@@ -25,6 +25,7 @@ import (
 type SQL struct {
 	*settings.Settings
 	Query string
+	AsOf  string // a tag, a snapshot or a time; "" is now
 }
 
 func newSQL(s *settings.Settings) *cobra.Command {
@@ -36,10 +37,14 @@ func newSQL(s *settings.Settings) *cobra.Command {
 and tables are named gold.users, ops.hours and so on; docs/SQL.md has queries to begin with. Times are
 UTC. What is too wide for the terminal is best read through less -S, or with --output json.
 
+With --as-of, views that follow from gold.users answer by what the lake knew then; names without a schema
+are those of such views alone. FOR VERSION AS OF behind a view is refused: Trino would ignore it.
+
 It asks the Trino that versionlake trino up has started on the same --dir, or the one that --trino
 names.`,
 		Example: `  versionlake sql "SELECT * FROM version_intervals WHERE user_id = 'p1' ORDER BY valid_from"
   versionlake sql "SELECT count(*) FROM gold.users FOR VERSION AS OF 'hour-2022-05-27T05'" --output json
+  versionlake sql --as-of hour-2022-05-27T05 "SELECT version, users FROM active_versions"
   versionlake sql "SELECT * FROM users" | less -S`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,6 +55,8 @@ names.`,
 		},
 	}
 	s.AddTrinoFlag(cmd)
+	cmd.Flags().StringVar(&o.AsOf, "as-of", "", "read the views that follow from gold.users as the lake knew it then: "+
+		"a tag (hour-2022-05-27T05), a snapshot id, or a time")
 	return cmd
 }
 
@@ -59,17 +66,42 @@ func (o *SQL) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db, err := trino.Open(address, trino.CatalogName, trino.Schema)
+	db, err := o.open(ctx, address)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	if err := trino.RefuseAsOfOnViews(ctx, db, o.Query); err != nil {
+		return err
+	}
 	rows, err := db.QueryContext(ctx, o.Query)
 	if err != nil {
 		return trino.Plain(err)
 	}
 	defer rows.Close()
 	return trino.Plain(printRows(&o.Streams, rows))
+}
+
+// open connects to the views: those of now, or those of the past, which are made where they are missing.
+func (o *SQL) open(ctx context.Context, address string) (*sql.DB, error) {
+	if o.AsOf == "" {
+		return trino.Open(address, trino.CatalogName, trino.Schema)
+	}
+	if err := trino.CheckPinned(o.Query); err != nil {
+		return nil, err
+	}
+	past, schema, err := trino.Pin(ctx, address, o.AsOf)
+	if err != nil {
+		return nil, err
+	}
+	db, err := trino.Open(trino.At(address, trino.ScratchName), trino.ScratchName, schema)
+	if err != nil {
+		return nil, err
+	}
+	if err := trino.EnsurePinned(ctx, db, trino.LakeAt(address), past); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 func printRows(s *output.Streams, rows *sql.Rows) error {

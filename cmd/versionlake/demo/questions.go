@@ -49,10 +49,13 @@ WHERE i.service = '%s' AND i.user_kind = 'user' AND i.valid_to IS NULL AND v.ver
 GROUP BY i.device
 ORDER BY users DESC, i.device`, d.facts.After, d.facts.Service), nil},
 		{"The versions day by day: such trends stay when the events themselves are dropped",
-			fmt.Sprintf(`SELECT date_utc, version, active_users, upgrades_in, sessions, `+
-				`round(issues_per_thousand_users) AS issues_per_thousand, installed
+			fmt.Sprintf(`SELECT date_utc, version, sum(version_users) AS users, round(sum(share), 2) AS share,
+       sum(upgrades_in) AS upgrades_in, round(1000 * sum(issues) / sum(version_users)) AS issues_per_thousand,
+       round(sum(session_seconds) / nullif(sum(sessions_ended), 0) / 60) AS minutes_a_session, sum(installed) AS installed
 FROM version_trend
-WHERE service = '%s' AND active_users >= 10
+WHERE service = '%s'
+GROUP BY date_utc, version, version_rank
+HAVING sum(version_users) >= 10
 ORDER BY date_utc, version_rank`, d.facts.Service), nil},
 		{"Why lines were rejected", `SELECT reason, sum(rejects) AS lines
 FROM rejects_by_reason

@@ -21,7 +21,7 @@ import (
 // showTrino asks in SQL what the demo has asked before, and more, and holds the answers against those of the commands.
 func (d *demo) showTrino(ctx context.Context) (err error) {
 	d.say("The same in SQL: a Trino reads the tables, and views make flat rows of the histories")
-	catalog, err := trino.NewCatalog(d.TrinoLake())
+	catalogs, err := trino.LocalCatalogs(d.TrinoLake(), d.ScratchDir())
 	if err != nil {
 		return err
 	}
@@ -31,13 +31,13 @@ func (d *demo) showTrino(ctx context.Context) (err error) {
 	}
 	d.command("trino up")
 	server, err := trino.Start(ctx, trino.Options{Dir: d.TrinoDir(), Install: install,
-		Catalogs: map[string]trino.Catalog{trino.CatalogName: catalog}})
+		Catalogs: catalogs, Rules: trino.LocalRules})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
 	d.Trino = server.URL
-	if err := run.MakeViews(ctx, d.Settings, server.URL); err != nil {
+	if err := run.MakeLocalViews(ctx, d.Settings, server.URL); err != nil {
 		return err
 	}
 	if err := run.PrintTrino(d.Settings, server, true); err != nil {
@@ -133,8 +133,10 @@ func (d *demo) compareDays(ctx context.Context) error {
 		return err
 	}
 	return compare(ctx, d, "versionlake daily", told, `SELECT date_utc AS date, service,
-coalesce(version, '') AS version, active_users AS users, new_installations, upgrades_in, upgrades_out,
-downgrades_in, downgrades_out, other_moves_in, other_moves_out, sessions, issues FROM version_trend`)
+coalesce(version, '') AS version, sum(version_users) AS users, sum(new_installations) AS new_installations,
+sum(upgrades_in) AS upgrades_in, sum(upgrades_out) AS upgrades_out, sum(downgrades_in) AS downgrades_in,
+sum(downgrades_out) AS downgrades_out, sum(other_moves_in) AS other_moves_in, sum(other_moves_out) AS other_moves_out,
+sum(sessions) AS sessions, sum(issues) AS issues FROM version_trend GROUP BY 1, 2, 3`)
 }
 
 func (d *demo) compareHours(ctx context.Context) error {

@@ -102,6 +102,35 @@ func TestTrino(t *testing.T) {
 	require.Equal(t, program.ExitError, code)
 	require.Equal(t, "versionlake: Trino says: line 1:21: Table 'versionlake.views.nowhere' does not exist\n", stderr)
 
+	code, _, stderr = in("sql", "SELECT * FROM users FOR VERSION AS OF 'hour-2022-05-27T05'")
+	require.Equal(t, program.ExitError, code)
+	require.Contains(t, stderr, "users is a view, and only tables have a past")
+	code, _, stderr = in("sql", "DELETE FROM gold.users")
+	require.Equal(t, program.ExitError, code)
+	require.Contains(t, stderr, "Access Denied")
+	for _, args := range [][]string{{"sql", "SELECT * FROM users"}, {"trino", "views"}} {
+		code, _, stderr = in(append(args, "--as-of", "hour-2022-05-27T05")...)
+		require.Equal(t, program.ExitError, code)
+		require.Contains(t, stderr, `no such version of gold.users: "hour-2022-05-27T05"`)
+	}
+	code, _, stderr = in("sql", "SELECT * FROM events", "--as-of", "hour-2022-05-27T05")
+	require.Equal(t, program.ExitError, code)
+	require.Contains(t, stderr, "events can't be asked for the past")
+	code, _, stderr = in("trino", "views")
+	require.Equal(t, program.ExitOK, code, stderr)
+	tickets := filepath.Join(t.TempDir(), "tickets.csv")
+	require.NoError(t, os.WriteFile(tickets, []byte("ticket,user_id,opened_at\n1,007,2022-05-27 05:00\n"), 0o644))
+	code, stdout, stderr = in("trino", "load", tickets, "support.tickets", "-o", "json")
+	require.Equal(t, program.ExitOK, code, stderr)
+	require.Contains(t, stderr, "1 row in the table scratch.support.tickets")
+	require.Contains(t, stdout, `{"column":"opened_at","type":"timestamp(6) with time zone"}`)
+	code, stdout, stderr = in("sql", "SELECT * FROM scratch.support.tickets", "-o", "json")
+	require.Equal(t, program.ExitOK, code, stderr)
+	require.Equal(t, `{"ticket":1,"user_id":"007","opened_at":"2022-05-27T05:00:00Z"}`+"\n", stdout)
+	require.DirExists(t, filepath.Join(dir, "scratch"))
+	code, _, _ = in("trino", "load", tickets, "tickets")
+	require.Equal(t, program.ExitUsage, code)
+
 	for address, says := range map[string]string{
 		"http://127.0.0.1:1": "Trino does not answer: dial tcp 127.0.0.1:1: connect: connection refused",
 		"localhost:8080":     "not a URL such as http://127.0.0.1:8080",

@@ -18,6 +18,9 @@ func (s *Settings) AddTrinoFlag(cmd *cobra.Command) {
 // TrinoDir is the folder of the Trino that runs on Dir.
 func (s *Settings) TrinoDir() string { return filepath.Join(s.Dir, "trino") }
 
+// ScratchDir is the folder of people's own tables in that Trino.
+func (s *Settings) ScratchDir() string { return filepath.Join(s.Dir, "scratch") }
+
 // TrinoLake is the lake as a Trino needs to know it.
 func (s *Settings) TrinoLake() trino.Lake {
 	config := s.LakeConfig()

@@ -39,8 +39,8 @@ It ends with a proof: every object of the warehouse is read. The lake then remem
 ids alone, and what the source still has of the user is left out when hours are read again; ops.files
 counts those lines as erased.
 
-What lies outside of the warehouse is not touched: the source's files, copies, backups, and logs of
-other programs.
+What lies outside of the warehouse is not touched: the source's files, copies, backups, tables of people's
+own in Trino's catalog scratch, and logs of other programs.
 
 The work is a Temporal workflow, which does not learn the user's id; which server it uses is as for
 versionlake ingest. Queries that run at that moment may fail, since files go; they succeed when asked
@@ -139,8 +139,8 @@ func (o *forgetUser) plan(ctx context.Context) error {
 	}
 	o.Stdout.Printf("\n%s of %s, %d of them shared with others; %s lose lines. Files are those of all versions.\n",
 		output.Count(plan.Sessions, "session"), o.user, plan.Shared, output.Count(plan.Hours, "hour"))
-	o.Stdout.Printf("All versions and tags stay, without the user. Nothing was changed: --yes does it, and can't " +
-		"be undone.\n")
+	o.Stdout.Printf("All versions and tags stay, without the user. Tables of people's own, in Trino's catalog " +
+		"scratch, are not looked at. Nothing was changed: --yes does it, and can't be undone.\n")
 	return nil
 }
 
