@@ -119,8 +119,8 @@ func printVerified(s *settings.Settings, p *output.Printer, checked verify.Verif
 		output.Count(checked.Events, "event"), output.Count(checked.Rejects, "reject"),
 		output.Count(checked.Silver, "event"), output.Count(checked.Sightings, "sighting"),
 		output.Count(checked.Bindings, "binding"))
-	return s.Stdout.Printf("checked gold: %s; %s with %s; %s of events; %s of daily aggregates\n%s\n",
+	return s.Stdout.Printf("checked gold: %s; %s with %s; %s of daily aggregates\n%s\n",
 		output.Count(checked.Users, "user"), output.Count(checked.Versions, "version"),
-		output.Count(checked.Tags, "tag"), output.Count(checked.Resolved, "row"), output.Count(checked.Daily, "row"),
+		output.Count(checked.Tags, "tag"), output.Count(checked.Daily, "row"),
 		output.Count(checked.Differences, "difference"))
 }
