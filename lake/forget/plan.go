@@ -2,10 +2,10 @@ package forget
 
 import (
 	"context"
-	"errors"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"maps"
 	"slices"
 
