@@ -74,13 +74,15 @@ func roundOf(ctx context.Context) string {
 type PlanInput struct {
 	// Again are users to be made anew, whether or not silver changed.
 	Again gold.Remake `json:"again,omitzero"`
+	// UpTo are the runs with which the round ends, though silver may have more; all that silver has where it is empty.
+	UpTo []lake.Run `json:"up_to,omitempty"`
 }
 
 // PlanUsers begins a round: it finds out which users follow from what changed in silver.
 func (a *Gold) PlanUsers(ctx context.Context, input PlanInput) (gold.Plan, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	plan, err := gold.PlanUsers(ctx, a.Lake, roundOf(ctx), input.Again, done.Store)
+	plan, err := gold.PlanUsers(ctx, a.Lake, roundOf(ctx), gold.Scope{Remake: input.Again, UpTo: input.UpTo}, done.Store)
 	return plan, temporalError(ctx, err)
 }
 

@@ -55,7 +55,7 @@ func tree(t *testing.T, dir string) map[string][]byte {
 
 // The user and the device that an event has follow, by the rules of identity, from nothing but what the bodies say.
 //
-//nolint:cyclop,funlen // one pass over a world, in which everything is counted and then compared
+//nolint:cyclop // one pass over a world, in which everything is counted and then compared
 func TestUsersAndDevicesFollowFromTheBodies(t *testing.T) {
 	o := small()
 	o.Script = demoScript(DemoFacts())

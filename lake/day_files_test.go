@@ -37,7 +37,7 @@ func oneDay(t testing.TB) (in *laketest.Ingester, hours []telemetry.Hour) {
 	}
 	in.Put("28T05/a.tsv", laketest.Sighting("28T05:10", "s28", "1.0", "UserId", "p5-1"))
 	in.Ingest(laketest.HourAt(t, "2022-05-28T05"))
-	in.Daily()
+	upkeep.Daily(in)
 	upkeep.Maintain(in, maintain.Upkeep{OpenDays: 1, SnapshotAge: maintain.DefaultSnapshotAge})
 	return in, hours
 }
@@ -124,7 +124,7 @@ func TestHourInADaysFile(t *testing.T) {
 		t.Errorf("gold reads %d rows for %d changes", read, changes)
 	}
 	in.Gold()
-	if in.Daily().Dates != 1 {
+	if upkeep.Daily(in).Dates != 1 {
 		t.Error("the daily aggregates count more than one date again")
 	}
 	checks.Gold(t, in)

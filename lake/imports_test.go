@@ -40,11 +40,11 @@ var imports = map[string]string{
 	"verify": "objects lake ledger forgotten plain",
 
 	// What tests share.
-	"laketest":            "lake ledger hours commit gold events daily",
+	"laketest":            "lake ledger hours commit gold",
 	"laketest/faults":     "",
-	"laketest/upkeep":     "lake maintain laketest",
+	"laketest/upkeep":     "lake events daily maintain laketest",
 	"laketest/forgetting": "lake forgotten forget laketest",
-	"laketest/checks":     "lake gold verify laketest",
+	"laketest/checks":     "lake gold verify laketest laketest/upkeep",
 	"plantest":            "",
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/telemetry"
@@ -96,7 +97,7 @@ func TestPyIceberg(t *testing.T) {
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.2"), laketest.Sighting("27T05:20", "s2", "1.1"),
 		laketest.Sighting("27T05:40", "s5", "1.0"), "broken")
 	in.Ingest(hour)
-	in.Daily()
+	upkeep.Daily(in)
 	in.Must(ledger.RecordFindings(t.Context(), in.Lake, "reconcile",
 		[]ledger.Finding{{Hour: hour, State: ledger.HourComplete, Changed: 1},
 			{Hour: hour + 48, State: ledger.HourUnknown, Added: 2}}))

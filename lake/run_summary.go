@@ -59,4 +59,6 @@ const (
 	SummarySightings = "versionlake.sightings-snapshot"
 	SummaryBindings  = "versionlake.bindings-snapshot"
 	SummaryTags      = "versionlake.tags" // given with the commit: what moves a tag later on does not move this
+	// SummaryNewestHour is the last hour that a commit of gold shows, by itself or by those before it.
+	SummaryNewestHour = "versionlake.newest-hour"
 )

@@ -27,7 +27,7 @@ func escape(text string, exact bool) string {
 		r, width := utf8.DecodeRuneInString(text[i:])
 		switch {
 		case unseen(r, width):
-			appendEscape(&shown, r, text[i], width)
+			shown.WriteString(escapeOf(r, text[i], width))
 		case r == '\\' && exact && likeEscape(text[i+1:]):
 			shown.WriteString(`\\`)
 		default:
@@ -56,20 +56,20 @@ func unseen(r rune, width int) bool {
 		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-func appendEscape(shown *strings.Builder, r rune, first byte, width int) {
+func escapeOf(r rune, first byte, width int) string {
 	switch {
 	case r == '\n':
-		shown.WriteString(`\n`)
+		return `\n`
 	case r == '\t':
-		shown.WriteString(`\t`)
+		return `\t`
 	case r == '\r':
-		shown.WriteString(`\r`)
+		return `\r`
 	case width <= 1: // a control character of ASCII, or a byte that is no UTF-8
-		fmt.Fprintf(shown, `\x%02x`, first)
+		return fmt.Sprintf(`\x%02x`, first)
 	case r > 0xFFFF:
-		fmt.Fprintf(shown, `\U%08x`, r)
+		return fmt.Sprintf(`\U%08x`, r)
 	default:
-		fmt.Fprintf(shown, `\u%04x`, r)
+		return fmt.Sprintf(`\u%04x`, r)
 	}
 }
 

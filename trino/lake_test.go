@@ -119,7 +119,7 @@ func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, erro
 
 func (w *world) gold(ctx context.Context, runs ...lake.Run) error {
 	w.runs++
-	plan, err := gold.PlanUsers(ctx, w.Lake, fmt.Sprintf("round%05d", w.runs), gold.Remake{}, func(int64) {})
+	plan, err := gold.PlanUsers(ctx, w.Lake, fmt.Sprintf("round%05d", w.runs), gold.Scope{}, func(int64) {})
 	if err != nil {
 		return err
 	}

@@ -174,8 +174,10 @@ func TestRangeOfMonths(t *testing.T) {
 	require.Equal(t, []string{"1.0", "1.1", "1.2"}, l.history(t.Context(), "p1"))
 	versions, err := l.lake.Versions(t.Context())
 	require.NoError(t, err)
-	require.Len(t, versions, 1, "one commit of gold shows all hours")
-	require.Equal(t, []string{"hour-2019-12-28T07", "hour-2020-02-29T23", "hour-2020-03-01T04"}, versions[0].Tags)
+	require.Len(t, versions, 3, "gold has a commit for each of these days, in their order")
+	for i, tag := range []string{"hour-2020-03-01T04", "hour-2020-02-29T23", "hour-2019-12-28T07"} {
+		require.Equal(t, []string{tag}, versions[i].Tags)
+	}
 	l.awaitClosed(t, 3, "WorkflowType = 'IngestHour'")
 
 	// Files that came are found; of those that went, the rows stay.
@@ -209,7 +211,7 @@ func TestRangeResumes(t *testing.T) {
 	require.Equal(t, ranges.Progress{Hours: 8, Done: 8, Ran: 3, Empty: 2, Before: 3, Lines: 3}, result)
 	versions, err := l.lake.Versions(t.Context())
 	require.NoError(t, err)
-	require.Len(t, versions[0].Tags, 6)
+	require.Equal(t, []string{"hour-2022-05-27T10"}, versions[0].Tags)
 }
 
 // TestRangeByLayer: silver from bronze and gold from silver need no file of the source.
@@ -236,4 +238,44 @@ func TestRangeByLayer(t *testing.T) {
 	run := l.start(t.Context(), ingest.HourWorkflowID(first+1), ingest.IngestHour,
 		ingest.HourInput{Hour: (first + 1).String(), Layer: activities.LayerSilver})
 	require.ErrorContains(t, run.Get(t.Context(), nil), "never ingested")
+}
+
+// TestBackfillShowsEachDayAsItWas: after a backfill of three days, with hours that are read at the same time, the tag at the
+// end of each day shows all of that day and nothing of a later one.
+func TestBackfillShowsEachDayAsItWas(t *testing.T) {
+	l := startLocal(t)
+	l.work(t)
+	first := hour(t, "2022-05-27T00")
+	for i := range 3 * 24 {
+		at := first + telemetry.Hour(i)
+		l.write(at, "a.tsv", sighting(at, i, "p1", "1."+strconv.Itoa(i)))
+	}
+	_, err := l.reprocess(t.Context(), "range", first, first+3*24)
+	require.NoError(t, err)
+	versions, err := l.lake.Versions(t.Context())
+	require.NoError(t, err)
+	require.Len(t, versions, 3)
+	for day := range 3 {
+		tag := "hour-" + (first + telemetry.Hour(24*day+23)).String()
+		version, err := l.lake.Version(t.Context(), tag)
+		require.NoError(t, err)
+		require.Equal(t, tag, "hour-"+version.NewestHour.String())
+		user, found, err := gold.User(t.Context(), l.lake, version, "p1")
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Len(t, user.History, 24*(day+1))
+	}
+	_, err = l.lake.Version(t.Context(), "hour-2022-05-28T05")
+	require.ErrorContains(t, err, "the first one that shows it is hour-2022-05-28T23, and the last one before it is "+
+		"hour-2022-05-27T23")
+
+	// With a commit for each hour, each has a tag: what is there already keeps its own.
+	run := l.start(t.Context(), "hours", ranges.ReprocessRange,
+		ranges.ReprocessInput{From: first.String(), To: (first + 3).String(), HourTags: true})
+	require.NoError(t, run.Get(t.Context(), nil))
+	for i := range telemetry.Hour(3) {
+		version, err := l.lake.Version(t.Context(), "hour-"+(first+i).String())
+		require.NoError(t, err)
+		require.Equal(t, first+71, version.NewestHour, "the hours came again, after all others")
+	}
 }

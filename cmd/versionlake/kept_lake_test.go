@@ -14,6 +14,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 )
 
 // keptAnswer is a command line with what it wrote to stdout.
@@ -58,7 +59,7 @@ func TestKeptLake(t *testing.T) {
 		_, err := forgetting.LikeWorkflow(in, erasure)
 		require.NoError(t, err)
 	}
-	in.Daily()
+	upkeep.Daily(in)
 	checks.Verify(t, l)
 	for _, answer := range answers {
 		if strings.Contains(answer.command, "--as-of") {

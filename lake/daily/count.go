@@ -144,7 +144,8 @@ func (c *dayCounting) users(ctx context.Context, users *objects.Spill) error {
 					if same && each.key == before.key {
 						continue
 					}
-					if err := countUser(*tally, &each.key, &before.key, same, history.KindOf(each.user) == history.KindSession); err != nil {
+					isSession := history.KindOf(each.user) == history.KindSession
+					if err := countUser(*tally, &each.key, &before.key, same, isSession); err != nil {
 						return err
 					}
 					before = each

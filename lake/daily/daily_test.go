@@ -16,6 +16,7 @@ import (
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 )
 
 // showDaily is gold.version_daily as a person would write it down: the counts that are not nought.
@@ -58,7 +59,7 @@ func TestDaily(t *testing.T) {
 		laketest.Sighting("27T00:30", "s6", "0.9", "UserId", "p1", "Device", "D2"))
 	in.Ingest(laketest.HourAt(t, "2022-05-26T23"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T00"))
-	in.Daily()
+	upkeep.Daily(in)
 	first := []string{
 		"26 App/ : active_users 1 anonymous_users 1 version_users 1 service_users 1 sessions 1 issues 1",
 		"26 App/ 1.1: active_users 1 anonymous_users 1 version_users 1 service_users 1 sessions 1 " +
@@ -67,12 +68,13 @@ func TestDaily(t *testing.T) {
 			"session_seconds 91 new_installations 1",
 		"26 App/D2 1.0: active_users 1 sessions 1 new_installations 1",
 		"27 App/D1 1.0: upgrades_out 1",
-		"27 App/D1 1.1: active_users 1 version_users 1 sessions 1 notifications_sent 1 notifications_other 1 upgrades_in 1",
+		"27 App/D1 1.1: active_users 1 version_users 1 sessions 1 notifications_sent 1 notifications_other 1 " +
+			"upgrades_in 1",
 		"27 App/D2 0.9: active_users 1 version_users 1 service_users 1 sessions 1 downgrades_in 1",
 		"27 App/D2 1.0: downgrades_out 1",
 	}
 	wantDaily(t, in.Lake, first...)
-	if commit := in.Daily(); commit.Dates != 0 {
+	if commit := upkeep.Daily(in); commit.Dates != 0 {
 		t.Errorf("nothing changed, and %d dates are counted", commit.Dates)
 	}
 
@@ -81,7 +83,7 @@ func TestDaily(t *testing.T) {
 	in.Put("27T02/a.tsv", laketest.Sighting("25T12:00", "s9", "1.1", "UserId", "p1", "Device", "D1"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T01"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T02"))
-	in.Daily()
+	upkeep.Daily(in)
 	wantDaily(t, in.Lake,
 		"25 App/D1 1.1: active_users 1 version_users 1 service_users 1 sessions 1 new_installations 1",
 		"26 App/ : active_users 1 version_users 1 service_users 1 sessions 1 issues 1",
@@ -99,7 +101,7 @@ func TestDaily(t *testing.T) {
 	in.Put("27T02/a.tsv")
 	in.Ingest(laketest.HourAt(t, "2022-05-27T01"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T02"))
-	in.Daily()
+	upkeep.Daily(in)
 	wantDaily(t, in.Lake, first...)
 }
 
@@ -115,7 +117,7 @@ func TestDailyCountsFewDates(t *testing.T) {
 		dates int
 	}{{"27T12", 1}, {"28T12", 1}, {"29T11", 1}, {"29T12", 2}} {
 		in.Ingest(laketest.HourAt(t, "2022-05-"+step.hour))
-		if commit := in.Daily(); commit.Dates != step.dates {
+		if commit := upkeep.Daily(in); commit.Dates != step.dates {
 			t.Errorf("after %s %d dates are counted, not %d", step.hour, commit.Dates, step.dates)
 		}
 	}
@@ -130,17 +132,17 @@ func TestDailyWaitsForHalfHours(t *testing.T) {
 		in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
 		staged := in.Stage(laketest.HourAt(t, "2022-05-28T05"))
 		in.CommitTables(staged, lake.HourTables[:n]...)
-		plan, _ := in.CountDaily()
+		plan, _ := upkeep.CountDaily(in)
 		if plan.Dates != 1 || len(plan.HalfCommitted) != 1 {
 			t.Errorf("the plan is %+v", plan)
 		}
-		in.Daily()
+		upkeep.Daily(in)
 		checks.Verify(t, in.Lake)
 		if _, err := in.CommitHour(staged); err != nil {
 			t.Fatal(err)
 		}
 		in.Gold(staged.Run)
-		in.Daily()
+		upkeep.Daily(in)
 		if lines := showDaily(t, in.Lake); len(lines) != 2 {
 			t.Errorf("gold.version_daily is %q", lines)
 		}
@@ -153,11 +155,12 @@ func TestDailyAfterHalfACommit(t *testing.T) {
 	in := laketest.NewWorld(t)
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	in.Daily()
+	upkeep.Daily(in)
 	want := laketest.DumpAll(t, in.Lake)
 	in.Put("27T05/late.tsv", laketest.Event("20T05:10", "s2", "Crash"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	in.Must(in.HalfCommitDaily(in.CountDaily()))
+	plan, counted := upkeep.CountDaily(in)
+	in.Must(upkeep.HalfCommitDaily(in, plan, counted))
 	if rows := laketest.RowsOf[lake.EventDailyRow](t, in.Lake, lake.GoldEventDaily); len(rows) != 2 {
 		t.Errorf("half a commit: %+v", rows)
 	}
@@ -165,7 +168,7 @@ func TestDailyAfterHalfACommit(t *testing.T) {
 	in.Put("27T05/late.tsv")
 	in.RemoveGone = true
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	in.Daily()
+	upkeep.Daily(in)
 	if got := laketest.DumpAll(t, in.Lake); got != want {
 		t.Errorf("the tables are\n%s\nnot\n%s", got, want)
 	}
@@ -179,20 +182,20 @@ func TestFrozenDates(t *testing.T) {
 		laketest.Event("26T05:20", "s1", "Crash"))
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.1", "UserId", "p1"))
 	in.Ingest(laketest.HourAt(t, "2022-05-26T05"))
-	in.Daily()
+	upkeep.Daily(in)
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
 	before := laketest.HourAt(t, "2022-05-27T00").Date()
 	if err := daily.FreezeDates(t.Context(), in.Lake, before); !errors.Is(err, lake.ErrConflict) {
 		t.Errorf("frozen while events are not counted: %v", err)
 	}
-	in.Daily()
+	upkeep.Daily(in)
 	in.Must(daily.FreezeDates(t.Context(), in.Lake, before))
 	in.Must(daily.FreezeDates(t.Context(), in.Lake, before-10))
 	in.Must(in.Lake.Commit(t.Context(), lake.SilverEvents, func(loaded *table.Table) (*lake.Change, error) {
 		files, err := in.Lake.HourFiles(t.Context(), loaded, laketest.HourAt(t, "2022-05-26T05"))
 		return &lake.Change{Remove: files, Summary: iceberg.Properties{}}, err
 	}))
-	in.Daily()
+	upkeep.Daily(in)
 	same := []string{
 		"26 App/ 1.0: active_users 1 version_users 1 service_users 1 sessions 1 issues 1 new_installations 1",
 		"27 App/ 1.0: upgrades_out 1", "27 App/ 1.1: active_users 1 version_users 1 service_users 1 sessions 1 " +
@@ -204,7 +207,7 @@ func TestFrozenDates(t *testing.T) {
 	in.Put("27T06/a.tsv", laketest.Sighting("26T04:00", "s7", "1.1", "UserId", "p1"),
 		laketest.Event("26T04:10", "s7", "Crash"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T06"))
-	in.Daily()
+	upkeep.Daily(in)
 	late := []string{"26 App/ 1.0: active_users 1 version_users 1 service_users 1 sessions 1 issues 1 downgrades_in 1",
 		"26 App/ 1.1: new_installations 1 downgrades_out 1", same[1], same[2]}
 	if got := showDaily(t, in.Lake); !slices.Equal(got, late) {
@@ -227,7 +230,7 @@ func TestDailyOfManyKeys(t *testing.T) {
 	}
 	in.Put("27T05/a.tsv", lines...)
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	plan, counted := in.CountDaily()
+	plan, counted := upkeep.CountDaily(in)
 	if _, err := daily.CommitDaily(t.Context(), in.Lake, plan, counted); err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +276,7 @@ func TestVerifyCatchesWrongDays(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			in := laketest.PlantedWorld(t)
-			in.Daily()
+			upkeep.Daily(in)
 			checks.Verify(t, in.Lake)
 			test.plant(t, in.Lake)
 			if lines, _ := checks.Verified(t, in.Lake); !slices.ContainsFunc(lines,

@@ -77,7 +77,9 @@ func allDates(ctx context.Context, l *lake.Lake, s dailySource, dates *dateSet) 
 
 // addBeside adds the dates of events that did not change themselves: their sessions have other sightings or
 // bindings within reach. Mostly there are none, but for sessions around midnight.
-func addBeside(ctx context.Context, l *lake.Lake, s dailySource, bases map[ledger.DailyState]bool, dates *dateSet) error {
+func addBeside(
+	ctx context.Context, l *lake.Lake, s dailySource, bases map[ledger.DailyState]bool, dates *dateSet,
+) error {
 	maybe, sessionKeys := objects.NewLanes[map[int32]bool](), objects.NewLanes[sessions.SessionSet]()
 	reader := sessions.Reader{Lake: l}
 	for base := range bases {

@@ -47,7 +47,8 @@ func dailyEventOf(row parquet.Row) (e dailyEventRow) {
 	e.Time = row[3].Int64()
 	for i, text := range [...]*string{
 		&e.EventName, &e.SessionID, &e.ServiceName, nil, &e.UserID, &e.Device, &e.Version, &e.OS, &e.Model,
-		&e.Target, &e.Status, &e.Duration, &e.Feature, &e.Code, &e.Severity, &e.Source, &e.Campaign, &e.Experiment, &e.Variant,
+		&e.Target, &e.Status, &e.Duration, &e.Feature, &e.Code, &e.Severity,
+		&e.Source, &e.Campaign, &e.Experiment, &e.Variant,
 	} {
 		if text != nil {
 			*text = objects.UnsafeString(row[i].ByteArray())

@@ -43,7 +43,7 @@ func findSource(ctx context.Context, l *lake.Lake) (s dailySource, err error) {
 	for i, definition := range lake.SilverTables {
 		reached = append(reached, ledger.Reached{Definition: definition, Snapshot: base.Of()[i]})
 	}
-	followed, err := ledger.Follow(ctx, l, reached...)
+	followed, err := ledger.Follow(ctx, l, nil, reached...)
 	if err != nil {
 		return s, err
 	}

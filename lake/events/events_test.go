@@ -54,9 +54,9 @@ func TestEventsFollow(t *testing.T) {
 	in.Put("27T06/a.tsv", laketest.Event("27T06:10", "s2", "Crash", "UserId", "p2"),
 		laketest.DeviceInfo("27T06:11", "s2", "D2"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	in.Events()
+	upkeep.Events(in)
 	in.Ingest(laketest.HourAt(t, "2022-05-27T06"))
-	in.Events()
+	upkeep.Events(in)
 	second := []string{"27T06:10 Issue of p2 App/D2", "27T06:11 DeviceInfo of p2 App/D2"}
 	want(t, in, append([]string{"27T05:10 SoftwareVersion of session:s1 App/ 1.0",
 		"27T05:50 Issue of session:s1 App/ 1.0"}, second...)...)
@@ -64,7 +64,7 @@ func TestEventsFollow(t *testing.T) {
 	before := files(t, in)
 	in.Put("27T07/a.tsv", laketest.Login("27T07:00", "s1", "p1"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T07"))
-	if followed := in.Events(); followed.Resolved != 2 || followed.Came != 1 {
+	if followed := upkeep.Events(in); followed.Resolved != 2 || followed.Came != 1 {
 		t.Errorf("a Login that comes late: %+v", followed)
 	}
 	late := append([]string{"27T05:10 SoftwareVersion of p1 App/ 1.0", "27T05:50 Issue of p1 App/ 1.0"}, second...)
@@ -78,19 +78,19 @@ func TestEventsFollow(t *testing.T) {
 	if stayed != 1 {
 		t.Errorf("%d files stayed", stayed)
 	}
-	if followed := in.Events(); followed.Files != 0 {
+	if followed := upkeep.Events(in); followed.Files != 0 {
 		t.Errorf("nothing changed: %+v", followed)
 	}
 
 	in.Put("27T06/b.tsv", laketest.Event("27T06:20", "s2", "Crash"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T06"))
-	in.Events()
+	upkeep.Events(in)
 	want(t, in, append(append(slices.Clone(late), "27T06:20 Issue of p2 App/D2"), "27T07:00 Login of p1 App/ 1.0")...)
 
 	in.RemoveGone = true
 	in.Put("27T07/a.tsv")
 	in.Ingest(laketest.HourAt(t, "2022-05-27T07"))
-	in.Events()
+	upkeep.Events(in)
 	want(t, in, append([]string{"27T05:10 SoftwareVersion of session:s1 App/ 1.0",
 		"27T05:50 Issue of session:s1 App/ 1.0"}, append(second, "27T06:20 Issue of p2 App/D2")...)...)
 }
@@ -107,7 +107,7 @@ func TestEventsOfALakeOfBefore(t *testing.T) {
 	if behind, err := events.Behind(t.Context(), in.Lake); err != nil || !behind {
 		t.Errorf("behind: %v, %v", behind, err)
 	}
-	if followed := in.Events(); followed.Came != 5 {
+	if followed := upkeep.Events(in); followed.Came != 5 {
 		t.Errorf("%+v", followed)
 	}
 	if behind, err := events.Behind(t.Context(), in.Lake); err != nil || behind {
@@ -124,11 +124,11 @@ func TestEventsPutTogether(t *testing.T) {
 		in.Put(at+"/a.tsv", laketest.Sighting(at+":10", fmt.Sprintf("s%d", hour), "1.0", "UserId",
 			fmt.Sprintf("p%d", 30-hour)), laketest.Event(at+":20", fmt.Sprintf("t%d", hour), "Crash"))
 		in.Ingest(laketest.HourAt(t, "2022-05-"+at))
-		in.Events()
+		upkeep.Events(in)
 	}
 	in.Put("27T15/late.tsv", laketest.Sighting("20T10:00", "s9", "0.9", "UserId", "p9"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T15"))
-	in.Events()
+	upkeep.Events(in)
 	rows := show(t, in)
 	upkeep.Maintain(in, maintain.Upkeep{OpenDays: 1})
 	if n := len(files(t, in)); n != 6 {
@@ -149,7 +149,7 @@ func TestEventsPutTogether(t *testing.T) {
 	}
 	in.Put("28T01/a.tsv", laketest.Login("27T16:00", "t12", "p1"))
 	in.Ingest(laketest.HourAt(t, "2022-05-28T01"))
-	if followed := in.Events(); followed.Resolved != 1 {
+	if followed := upkeep.Events(in); followed.Resolved != 1 {
 		t.Errorf("a Login that comes late: %+v", followed)
 	}
 	checks.Verify(t, in.Lake)
@@ -168,7 +168,7 @@ func TestEventsGoWithSilver(t *testing.T) {
 		in.Put(at+"/a.tsv", laketest.Sighting(at+":10", "s1", "1.0", "UserId", "p1"))
 		in.Ingest(laketest.HourAt(t, "2022-05-"+at))
 	}
-	in.Daily()
+	upkeep.Daily(in)
 	upkeep.Maintain(in, maintain.Upkeep{})
 	savings, err := maintain.DropBefore(t.Context(), in.Lake, ledger.LayerEvents, laketest.HourAt(t, "2022-05-27T12"),
 		false)
@@ -180,7 +180,7 @@ func TestEventsGoWithSilver(t *testing.T) {
 	if got := show(t, in); !slices.Equal(got, left) {
 		t.Errorf("at once: %v", got)
 	}
-	in.Daily()
+	upkeep.Daily(in)
 	want(t, in, left...)
 }
 
@@ -198,7 +198,7 @@ func TestVerifyCatchesWrongEvents(t *testing.T) {
 			in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0", "UserId", "p1"),
 				laketest.Event("27T05:50", "s1", "SessionEnd", "Duration", "12.5"))
 			in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-			in.Events()
+			upkeep.Events(in)
 			checks.Verify(t, in.Lake)
 			laketest.PlantDaily(t, in.Lake, lake.GoldEvents, alter)
 			lines, _ := checks.Verified(t, in.Lake)

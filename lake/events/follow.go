@@ -81,7 +81,7 @@ func (t *turn) find(ctx context.Context) (err error) {
 	for i, definition := range lake.SilverTables {
 		reached = append(reached, ledger.Reached{Definition: definition, Snapshot: t.base.Of()[i]})
 	}
-	followed, err := ledger.Follow(ctx, t.lake, reached...)
+	followed, err := ledger.Follow(ctx, t.lake, nil, reached...)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func TestForgetKilledAnywhere(t *testing.T) {
 	}
 	const kills = 16
 	in, _ := forgetWorld(t)
-	in.Daily()
+	upkeep.Daily(in)
 	dir := filepath.Dir(strings.TrimPrefix(in.Lake.Config.Warehouse, "file://"))
 	config := in.Lake.Config
 	in.Must(in.Lake.Close())
@@ -113,8 +113,6 @@ func TestForgetKilledAnywhere(t *testing.T) {
 
 // TestForgetBesideOthers: hours are ingested, gold follows, and the lake is maintained by other processes while
 // users are forgotten.
-//
-//nolint:cyclop // a story that is told step by step reads best in one piece
 func TestForgetBesideOthers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")

@@ -9,6 +9,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
@@ -48,7 +49,7 @@ func TestForgetOnServers(t *testing.T) {
 //nolint:cyclop,funlen // each branch is one thing that must hold after the erasure
 func testForget(t *testing.T, in *laketest.Ingester) {
 	hour := fillForgetWorld(in)
-	in.Daily()
+	upkeep.Daily(in)
 	before := in.GoldVersions()
 	if len(forgetting.Remains(in, laketest.Gone, laketest.GoneSession)) < 10 {
 		t.Fatal("the test's own scan finds nothing before")
@@ -85,7 +86,7 @@ func testForget(t *testing.T, in *laketest.Ingester) {
 	if differences, _ := checks.Verified(t, in.Lake); len(differences) > 0 {
 		t.Errorf("verify: %s", strings.Join(differences, "\n"))
 	}
-	in.Daily()
+	upkeep.Daily(in)
 	if differences, checked := checks.Verified(t, in.Lake); len(differences) > 0 ||
 		strings.Contains(strings.Join(checked.Notes, " "), "forgotten") {
 		t.Errorf("verify, once the daily aggregates have followed: %s %s", strings.Join(differences, "\n"),
@@ -160,7 +161,7 @@ func fillForgetWorld(in *laketest.Ingester) (hour telemetry.Hour) {
 		laketest.Sighting("27T07:01", "s4", "3.0", "UserId", "p3"))
 	for i := range 3 {
 		in.Ingest(hour + telemetry.Hour(i))
-		in.Events()
+		upkeep.Events(in)
 	}
 	// An hour that is replaced: what it was stays readable in the snapshots.
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:01", "s1", "1.0"), laketest.Login("27T05:02", "s1", "p1"),
@@ -170,6 +171,6 @@ func fillForgetWorld(in *laketest.Ingester) (hour telemetry.Hour) {
 		"a line that is none, of somebody else",
 		laketest.Event("27T05:12", "s2", "Crash", "Message", "no friend "+laketest.Gone+" found", "UserId", "p2"))
 	in.Ingest(hour)
-	in.Events()
+	upkeep.Events(in)
 	return hour
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -262,7 +263,7 @@ func TestForgetEscapes(t *testing.T) {
 func TestVerifyKnowsTheForgotten(t *testing.T) {
 	in, hour := forgetWorld(t)
 	forgetting.Forget(in, laketest.Gone)
-	in.Daily()
+	upkeep.Daily(in)
 	checks.Verify(t, in.Lake)
 	at := hour.String()
 	laketest.Plant(t, in.Lake, lake.BronzeEvents, at, func(rows []lake.EventRow) []lake.EventRow {

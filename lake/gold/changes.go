@@ -30,6 +30,14 @@ type Remake struct {
 	Users []string `json:"-"`
 }
 
+// Scope is what a round takes in.
+type Scope struct {
+	Remake Remake
+	// UpTo are the runs with which the round ends, though silver may have more; all that silver has where it is empty,
+	// or where gold is made anew as a whole.
+	UpTo []lake.Run
+}
+
 // silverChange is what lies between gold and silver.
 type silverChange struct {
 	gold      *table.Table
@@ -56,20 +64,24 @@ func (c *silverChange) moved() bool { return c.sightings.moved() || c.bindings.m
 // Behind tells whether silver has moved on since gold's last commit, and which hours' runs are between their commits
 // of silver, or were given up there: gold stops before them.
 func Behind(ctx context.Context, l *lake.Lake) (behind bool, halfCommitted []string, err error) {
-	c, err := findChange(ctx, l, Remake{})
+	c, err := findChange(ctx, l, Scope{})
 	return c.moved(), c.halfCommitted, err
 }
 
 // findChange finds what a round has to take in.
-func findChange(ctx context.Context, l *lake.Lake, remake Remake) (c silverChange, err error) {
+func findChange(ctx context.Context, l *lake.Lake, scope Scope) (c silverChange, err error) {
 	if c.gold, err = l.Load(ctx, lake.GoldUsers); err != nil {
 		return c, err
 	}
 	var base ledger.Base
-	if !remake.All {
+	if !scope.Remake.All {
 		base = ledger.GoldBase(c.gold)
 	}
-	followed, err := ledger.Follow(ctx, l, ledger.Reached{Definition: lake.SilverSightings, Snapshot: base.Sightings},
+	upTo := scope.UpTo
+	if !base.Known && c.gold.CurrentSnapshot() != nil {
+		upTo = nil // else gold would lose what it has
+	}
+	followed, err := ledger.Follow(ctx, l, upTo, ledger.Reached{Definition: lake.SilverSightings, Snapshot: base.Sightings},
 		ledger.Reached{Definition: lake.SilverBindings, Snapshot: base.Bindings})
 	if err != nil {
 		return c, err
@@ -82,8 +94,8 @@ func findChange(ctx context.Context, l *lake.Lake, remake Remake) (c silverChang
 		}
 	}
 	if !c.rebuild {
-		c.remakeUsers = remake.Users
-		c.remakeFiles, err = filesOfHours(ctx, l, c.sightings.Log, remake.Hours)
+		c.remakeUsers = scope.Remake.Users
+		c.remakeFiles, err = filesOfHours(ctx, l, c.sightings.Log, scope.Remake.Hours)
 	}
 	return c, err
 }

@@ -26,9 +26,9 @@ type Committed struct {
 	Waiting []lake.Run `json:"waiting,omitempty"`
 }
 
-// CommitUsers makes the merged buckets visible in one snapshot, together with a tag for each hour of runs that it
-// shows: hour-2022-05-27T05, and .2, .3 for an hour that is redone with another result. Called again with the same
-// plan it returns the same commit. ErrConflict: gold moved since the plan; plan again.
+// CommitUsers makes the merged buckets visible in one snapshot, with a tag for the last hour of the runs that it shows,
+// for that is what is known then: hour-2022-05-27T05, and .2, .3 for an hour that is redone with another result. Called
+// again with the same plan it returns the same commit. ErrConflict: gold moved since the plan; plan again.
 func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 	runs []lake.Run) (result Committed, err error) {
 	defer func() {
@@ -71,7 +71,9 @@ type roundCommit struct {
 	wanted *lake.Change
 	// visible are the runs that the round shows, waiting those that it can't show yet.
 	visible, waiting []lake.Run
+	named            []lake.Run        // the one of visible that the commit is named after
 	changed          map[lake.Run]bool // runs that moved silver
+	ahead            map[lake.Run]bool // those of them that the plan does not reflect
 	redone           map[lake.Run]bool // runs whose hour had one before
 }
 
@@ -87,11 +89,14 @@ func (c *roundCommit) change(loaded *table.Table) (*lake.Change, error) {
 	change := *c.wanted
 	if len(change.Add)+len(change.Remove) == 0 {
 		// The head is only named, and needs one name an hour; it may have it from a call whose answer was lost.
-		change.Tags = c.newTags(loaded, unnamed(loaded, c.visible))
+		change.Tags = c.newTags(loaded, unnamed(loaded, c.named))
 	} else {
-		change.Tags = c.newTags(loaded, c.visible)
+		change.Tags = c.newTags(loaded, c.named)
 		change.Summary = maps.Clone(change.Summary)
 		change.Summary[lake.SummaryTags] = strings.Join(change.Tags, " ")
+		if newest, ok := c.newestHour(loaded, head); ok {
+			change.Summary[lake.SummaryNewestHour] = newest.String()
+		}
 	}
 	if head == 0 && len(change.Add) == 0 {
 		change.Tags = nil // nothing to tag yet
@@ -117,7 +122,7 @@ func (c *roundCommit) result(loaded *table.Table) Committed {
 		return result
 	}
 	result.SnapshotID = snapshot.SnapshotID
-	result.Tags = tagsOf(loaded, snapshot.SnapshotID, c.visible)
+	result.Tags = tagsOf(loaded, snapshot.SnapshotID, c.named)
 	if snapshot.Summary != nil {
 		result.Users, _ = strconv.ParseInt(snapshot.Summary.Properties["total-records"], 10, 64)
 	}
@@ -180,8 +185,8 @@ func withoutSame(added, removed []lake.DataFile) (fresh, old []lake.DataFile) {
 
 // divideRuns finds which runs the plan reflects, and which still wait.
 func (c *roundCommit) divideRuns(ctx context.Context, l *lake.Lake, runs []lake.Run) (err error) {
-	c.changed = map[lake.Run]bool{}
-	ahead, aheadOfHour := map[lake.Run]bool{}, map[telemetry.Hour]bool{}
+	c.changed, c.ahead = map[lake.Run]bool{}, map[lake.Run]bool{}
+	aheadOfHour := map[telemetry.Hour]bool{}
 	for _, part := range [...]struct {
 		definition lake.TableDefinition
 		reached    int64
@@ -198,21 +203,47 @@ func (c *roundCommit) divideRuns(ctx context.Context, l *lake.Lake, runs []lake.
 		entries, _ := ledger.Since(loaded, part.reached)
 		for _, entry := range entries {
 			for _, run := range entry.Runs {
-				ahead[run], aheadOfHour[run.Hour] = true, true
+				c.ahead[run], aheadOfHour[run.Hour] = true, true
 			}
 		}
 	}
 	for _, run := range runs {
 		// A run without a commit of its own found what a run before it had left: that must be visible.
-		if ahead[run] || !c.changed[run] && aheadOfHour[run.Hour] {
+		if c.ahead[run] || !c.changed[run] && aheadOfHour[run.Hour] {
 			c.waiting = append(c.waiting, run)
 		} else {
 			c.visible = append(c.visible, run)
 		}
 	}
 	slices.SortFunc(c.visible, func(a, b lake.Run) int { return int(a.Hour - b.Hour) })
-	c.redone, err = redone(ctx, l, c.visible)
+	c.named = c.visible[max(0, len(c.visible)-1):]
+	for i := len(c.visible) - 1; i >= 0; i-- {
+		if c.changed[c.visible[i]] {
+			c.named = c.visible[i : i+1]
+			break
+		}
+	}
+	c.redone, err = redone(ctx, l, c.named)
 	return err
+}
+
+// newestHour is the last hour that the commit shows, or that the snapshot shows which it follows.
+func (c *roundCommit) newestHour(loaded *table.Table, head int64) (newest telemetry.Hour, ok bool) {
+	newest, ok = lake.NewestHour(loaded, head)
+	see := func(run lake.Run) {
+		if !ok || run.Hour > newest {
+			newest, ok = run.Hour, true
+		}
+	}
+	for run := range c.changed {
+		if !c.ahead[run] {
+			see(run)
+		}
+	}
+	for _, run := range c.visible {
+		see(run)
+	}
+	return newest, ok
 }
 
 // roundSnapshot is the commit of a round; nil where there is none.

@@ -20,6 +20,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/sessions"
 	"github.com/versionlake/versionlake/telemetry"
@@ -135,7 +136,7 @@ func TestDailyWithoutSession(t *testing.T) {
 		laketest.Event("27T05:11", "null", "FeatureUsed", "UserId", "p2", "Feature", "f"),
 		laketest.Sighting("27T05:12", "s1", "1.0", "UserId", "p3", "Device", "D1"))
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	in.Daily()
+	upkeep.Daily(in)
 	got := []string{}
 	for _, row := range laketest.RowsOf[lake.VersionDailyRow](t, in.Lake, lake.GoldVersionDaily) {
 		got = append(got, fmt.Sprintf("%q %q users %d sessions %d", row.Version, row.Device, row.ActiveUsers,

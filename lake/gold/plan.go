@@ -49,14 +49,14 @@ func roundFolder(l *lake.Lake, round string) string {
 // PlanUsers reads what changed in silver since the snapshots that gold reflects and stages the changes by bucket
 // (docs/ARCHITECTURE.md, Gold). round is unique per attempt of the gold writer. progress tells rows
 // read so far, from several goroutines.
-func PlanUsers(ctx context.Context, l *lake.Lake, round string, remake Remake,
+func PlanUsers(ctx context.Context, l *lake.Lake, round string, scope Scope,
 	progress func(read int64)) (plan Plan, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("plan round %s of gold: %w", round, err)
 		}
 	}()
-	c, err := findChange(ctx, l, remake)
+	c, err := findChange(ctx, l, scope)
 	if err != nil {
 		return Plan{}, err
 	}

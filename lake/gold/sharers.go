@@ -20,11 +20,12 @@ import (
 )
 
 // RemakeSharers makes the rows of users again who share one of the sessions with somebody, if that changes any: those
-// whom the sessions name besides, and the sessions themselves, each as a user whom nobody knows. The row of somebody, by
-// the name that events have for the user, is left alone. name begins the names of the rounds.
+// whom the sessions name besides, and the sessions themselves, each as a user whom nobody knows. The row of somebody,
+// by the name that events have for the user, is left alone. name begins the names of the rounds.
 //
 // An erasure needs it. Gold follows silver's log of snapshots, which an erasure rewrites as if what went had never been
-// there: where gold had given some of it to others, as it does until an hour names the forgotten one, it would keep that.
+// there: where gold had given some of it to others, as it does until an hour names the forgotten one, it would keep
+// that.
 func RemakeSharers(ctx context.Context, l *lake.Lake, name, somebody string, ids []string) error {
 	users, err := sharers(ctx, l, somebody, ids)
 	if err != nil || len(users) == 0 {
@@ -85,7 +86,7 @@ func sharers(ctx context.Context, l *lake.Lake, somebody string, ids []string) (
 // writer committed first.
 func remakeUsers(ctx context.Context, l *lake.Lake, round string, users []string) (err error) {
 	silent := func(int64) {}
-	plan, err := PlanUsers(ctx, l, round, Remake{Users: users}, silent)
+	plan, err := PlanUsers(ctx, l, round, Scope{Remake: Remake{Users: users}}, silent)
 	if err != nil {
 		return err
 	}

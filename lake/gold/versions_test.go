@@ -13,6 +13,7 @@ import (
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 )
 
 // Data files that were written before there were these columns are read as what they said then.
@@ -24,7 +25,7 @@ func TestRowsOfOlderRules(t *testing.T) {
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.10"), laketest.Sighting("27T05:20", "s1", "1.9"),
 		laketest.Sighting("27T05:30", "s1", "1.10"))
 	in.Ingest(hour)
-	in.Daily()
+	upkeep.Daily(in)
 	want := laketest.Users(t, in.Lake, "")
 
 	// As package lake of older rules wrote them.
@@ -213,6 +214,6 @@ func TestPairsInGold(t *testing.T) {
 	if len(wanted) > 10 || len(lines) < 1500 {
 		t.Fatalf("%d lines, %d users lost: %q", len(lines), len(wanted), wanted)
 	}
-	in.Daily()
+	upkeep.Daily(in)
 	checks.Verify(t, in.Lake)
 }

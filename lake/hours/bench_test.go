@@ -133,7 +133,7 @@ func timed(in *laketest.Ingester, b *testing.B, hour telemetry.Hour) {
 	in.Must(err)
 	lap("commit")
 
-	users, err := gold.PlanUsers(ctx, in.Lake, run.ID, gold.Remake{}, func(int64) {})
+	users, err := gold.PlanUsers(ctx, in.Lake, run.ID, gold.Scope{}, func(int64) {})
 	in.Must(err)
 	lap("plan")
 	merged := make([]gold.Merged, len(users.Groups))

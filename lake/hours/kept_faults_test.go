@@ -14,6 +14,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 )
 
@@ -143,7 +144,7 @@ func TestKeptRowsAfterACrash(t *testing.T) {
 				for range 2 {
 					next, row := in.Silver(hour)
 					in.Gold(next)
-					in.Daily()
+					upkeep.Daily(in)
 					if got := laketest.DumpAll(t, in.Lake); got != want || row.GoneFiles != 1 || row.BadFiles != 1 {
 						t.Errorf("the ledger says %+v, the tables are\n%s\nand were\n%s", row, got, want)
 					}
@@ -161,7 +162,7 @@ func TestKeptRowsAfterACrash(t *testing.T) {
 				in.Must(os.RemoveAll(filepath.Dir(in.Path("27T05/a.tsv"))))
 				next, row := in.Silver(hour)
 				in.Gold(next)
-				in.Daily()
+				upkeep.Daily(in)
 				if got := laketest.DumpAll(t, in.Lake); got != want || row.GoneFiles != 4 ||
 					row.State != ledger.HourComplete {
 					t.Errorf("the ledger says %+v, the tables are\n%s\nand were\n%s", row, got, want)

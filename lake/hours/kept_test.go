@@ -59,7 +59,7 @@ func leavingWorld(t *testing.T) *laketest.Ingester {
 	for n := range telemetry.Hour(3) {
 		in.Ingest(laketest.HourAt(t, "2022-05-27T04") + n)
 	}
-	in.Daily()
+	upkeep.Daily(in)
 	return in
 }
 
@@ -148,7 +148,7 @@ func TestRowsOutliveTheirFiles(t *testing.T) {
 				heads := in.HeadsNow()
 				run, row := in.Silver(hour)
 				in.Gold(run)
-				in.Daily()
+				upkeep.Daily(in)
 				if row.State != test.state || row.GoneFiles != test.gone || row.Files != 4 || row.Changed ||
 					row.BadFiles != int64(strings.Count(fmt.Sprint(test.files), "=bad:")) {
 					t.Errorf("the ledger says %+v", row)
@@ -177,7 +177,7 @@ func TestRowsOutliveTheirFiles(t *testing.T) {
 			if row.Changed || row.GoneFiles != test.gone {
 				t.Errorf("silver from bronze: %+v", row)
 			}
-			plan, merged := in.MergeAgain(gold.Remake{All: true})
+			plan, merged := in.MergeScope(gold.Scope{Remake: gold.Remake{All: true}})
 			in.CommitGold(plan, merged)
 			if got := laketest.DumpAll(t, in.Lake); got != want {
 				t.Errorf("made anew, the tables are\n%s\nand were\n%s", got, want)
@@ -199,7 +199,7 @@ func TestFilesComeBack(t *testing.T) {
 		t.Helper()
 		run, row := in.Silver(hour)
 		in.Gold(run)
-		in.Daily()
+		upkeep.Daily(in)
 		checks.Verify(t, in.Lake)
 		return row
 	}

@@ -89,7 +89,7 @@ func TestUsersAgain(t *testing.T) {
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	again := func(again gold.Remake) {
 		t.Helper()
-		plan, merged := in.MergeAgain(again)
+		plan, merged := in.MergeScope(gold.Scope{Remake: again})
 		in.CommitGold(plan, merged)
 	}
 	wrong := func(rows []lake.UserRow) []lake.UserRow {

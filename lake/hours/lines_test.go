@@ -14,6 +14,7 @@ import (
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 )
 
 // TestHoursOfLines ingests hours that real clients sent, as far as who, when and what a body says go, and wants the
@@ -27,7 +28,7 @@ func TestHoursOfLines(t *testing.T) {
 			in.Must(err)
 			in.PutBytes("27T05/a.tsv", lines)
 			in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-			in.Daily()
+			upkeep.Daily(in)
 			if got, want := intervalsOf(t, in.Lake), expectedIntervals(t, name); !slices.Equal(got, want) {
 				t.Errorf("got\n%q\nnot\n%q", got, want)
 			}

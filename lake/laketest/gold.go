@@ -18,18 +18,18 @@ import (
 // MergeGold takes a round of gold as far as its commit.
 func (in *Ingester) MergeGold() (gold.Plan, []gold.Merged) {
 	in.TB.Helper()
-	return in.MergeAgain(gold.Remake{})
+	return in.MergeScope(gold.Scope{})
 }
 
-// MergeAgain does so with users that are made anew.
-func (in *Ingester) MergeAgain(again gold.Remake) (gold.Plan, []gold.Merged) {
+// MergeScope does so with what the round is to take in.
+func (in *Ingester) MergeScope(scope gold.Scope) (gold.Plan, []gold.Merged) {
 	in.TB.Helper()
 	ctx := in.TB.Context()
 	var plan gold.Plan
 	in.Do(func() (err error) {
 		in.runs++ // a round is one attempt
-		plan, err = gold.PlanUsers(ctx, in.Lake, fmt.Sprintf("round%05d-%d", in.runs, time.Now().UnixNano()), again,
-			func(int64) {})
+		plan, err = gold.PlanUsers(ctx, in.Lake, fmt.Sprintf("round%05d-%d", in.runs, time.Now().UnixNano()),
+			scope, func(int64) {})
 		return err
 	})
 	var merged []gold.Merged
@@ -54,6 +54,13 @@ func (in *Ingester) MergeAgain(again gold.Remake) (gold.Plan, []gold.Merged) {
 func (in *Ingester) Gold(runs ...lake.Run) gold.Committed {
 	in.TB.Helper()
 	plan, merged := in.MergeGold()
+	return in.CommitGold(plan, merged, runs...)
+}
+
+// GoldUpTo lets gold follow as far as the runs, as the gold writer does.
+func (in *Ingester) GoldUpTo(runs ...lake.Run) gold.Committed {
+	in.TB.Helper()
+	plan, merged := in.MergeScope(gold.Scope{UpTo: runs})
 	return in.CommitGold(plan, merged, runs...)
 }
 
@@ -108,7 +115,7 @@ func (in *Ingester) CommitTablesOf(staged []hours.StagedHour, definitions ...lak
 func (in *Ingester) Follow(ctx context.Context, runs []lake.Run) error {
 	for round := 0; len(runs) > 0 && round < 50; round++ {
 		in.runs++
-		plan, err := gold.PlanUsers(ctx, in.Lake, fmt.Sprintf("%s-round%d", runs[0].ID, in.runs), gold.Remake{},
+		plan, err := gold.PlanUsers(ctx, in.Lake, fmt.Sprintf("%s-round%d", runs[0].ID, in.runs), gold.Scope{UpTo: runs},
 			func(int64) {})
 		if err != nil {
 			return err
@@ -189,7 +196,7 @@ func (in *Ingester) GoldVersions() map[string]map[string]string {
 func (in *Ingester) ReadForGold() (changes, read int64) {
 	in.TB.Helper()
 	in.runs++
-	plan, err := gold.PlanUsers(in.TB.Context(), in.Lake, fmt.Sprintf("look%05d", in.runs), gold.Remake{},
+	plan, err := gold.PlanUsers(in.TB.Context(), in.Lake, fmt.Sprintf("look%05d", in.runs), gold.Scope{},
 		func(rows int64) { read = max(read, rows) })
 	in.Must(err)
 	in.Must(gold.DropRound(in.TB.Context(), in.Lake, plan))
@@ -199,7 +206,7 @@ func (in *Ingester) ReadForGold() (changes, read int64) {
 // Anew makes gold from nothing but silver.
 func (in *Ingester) Anew() gold.Committed {
 	in.TB.Helper()
-	plan, merged := in.MergeAgain(gold.Remake{All: true})
+	plan, merged := in.MergeScope(gold.Scope{Remake: gold.Remake{All: true}})
 	return in.CommitGold(plan, merged)
 }
 

@@ -39,8 +39,9 @@ type Followed struct {
 
 // Follow finds how far what is made of several tables may follow their logs, so that each run of an hour is in all
 // of them or in none. A run commits one table after the other and the ledger last: only what the ledger says is over
-// may be followed, and nothing that was committed behind a run that is not.
-func Follow(ctx context.Context, l *lake.Lake, reached ...Reached) (f Followed, err error) {
+// may be followed, and nothing that was committed behind a run that is not. Where upTo names runs, it ends with the last
+// of them that the logs have: what comes behind them is left for later.
+func Follow(ctx context.Context, l *lake.Lake, upTo []lake.Run, reached ...Reached) (f Followed, err error) {
 	// The ledger first: a run that it has is whole in what is read after it.
 	known, err := OpenLedger(ctx, l)
 	if err != nil {
@@ -67,7 +68,11 @@ func Follow(ctx context.Context, l *lake.Lake, reached ...Reached) (f Followed, 
 		return f, err
 	}
 	f.HalfCommitted = UnsettledHours(all, known.Settled)
-	for i, cut := range SettledPrefix(known.Settled, entries...) {
+	cuts := SettledPrefix(known.Settled, entries...)
+	if len(upTo) > 0 && !f.Lost {
+		cuts = endsOf(upTo, cuts, entries...)
+	}
+	for i, cut := range cuts {
 		f.Logs[i].To = f.Logs[i].From
 		if cut > 0 {
 			f.Logs[i].To = entries[i][cut-1].Snapshot
@@ -98,6 +103,33 @@ func SettledPrefix(settled settled, logs ...[]LogEntry) (cuts []int) {
 		}
 	}
 	return cuts
+}
+
+// endsOf cuts logs behind the last entries of runs, or where they are cut already, so that every run is in all of them or
+// in none.
+func endsOf(runs []lake.Run, cuts []int, logs ...[]LogEntry) []int {
+	wanted := map[lake.Run]bool{}
+	for _, run := range runs {
+		wanted[run] = true
+	}
+	ends := make([]int, len(cuts))
+	for again := true; again; {
+		again = false
+		for i, entries := range logs {
+			end := ends[i]
+			for at := end; at < cuts[i]; at++ {
+				if slices.ContainsFunc(entries[at].Runs, func(run lake.Run) bool { return wanted[run] }) {
+					end = at + 1
+				}
+			}
+			for run := range RunsIn(entries[ends[i]:end]) {
+				wanted[run] = true
+			}
+			again = again || end > ends[i]
+			ends[i] = end
+		}
+	}
+	return ends
 }
 
 // settled tells whether a run is over that committed to a table at a time, in milliseconds since 1970.

@@ -20,7 +20,7 @@ func TestFollow(t *testing.T) {
 			hour := laketest.HourAt(t, "2022-05-27T05")
 			follow := func(reached ...ledger.Reached) ledger.Followed {
 				t.Helper()
-				followed, err := ledger.Follow(t.Context(), in.Lake, reached...)
+				followed, err := ledger.Follow(t.Context(), in.Lake, nil, reached...)
 				in.Must(err)
 				return followed
 			}
@@ -41,18 +41,8 @@ func TestFollow(t *testing.T) {
 			if stopped.Lost || !slices.Equal(stopped.HalfCommitted, []string{"2022-05-27T06"}) {
 				t.Errorf("with half an hour: %+v", stopped)
 			}
-			for i, log := range stopped.Logs {
-				if log.From != 0 || log.To != heads[i].Snapshot {
-					t.Errorf("%s is followed from %d to %d, not from 0 to %d", start[i].Definition.Name, log.From,
-						log.To, heads[i].Snapshot)
-				}
-			}
-			for i, log := range follow(heads...).Logs {
-				if log.From != heads[i].Snapshot || log.To != heads[i].Snapshot {
-					t.Errorf("%s is followed on from %d to %d, not to where it was", start[i].Definition.Name, log.From,
-						log.To)
-				}
-			}
+			wantLogs(t, stopped, start, heads)
+			wantLogs(t, follow(heads...), heads, heads)
 
 			_, err := in.CommitHour(staged)
 			in.Must(err)
@@ -72,13 +62,24 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// wantLogs: each log goes from what was reached of its table to what all of them can reach.
+func wantLogs(t *testing.T, followed ledger.Followed, from, to []ledger.Reached) {
+	t.Helper()
+	for i, log := range followed.Logs {
+		if log.From != from[i].Snapshot || log.To != to[i].Snapshot {
+			t.Errorf("%s is followed from %d to %d, not from %d to %d", from[i].Definition.Name, log.From, log.To,
+				from[i].Snapshot, to[i].Snapshot)
+		}
+	}
+}
+
 // TestFollowLost: where one of the logs lost what was reached, all of them begin anew.
 func TestFollowLost(t *testing.T) {
 	in := laketest.NewWorld(t)
 	in.Put("27T05/a.tsv", laketest.Login("27T05:09", "s1", "p1"), laketest.Sighting("27T05:10", "s1", "1.0"))
 	in.Silver(laketest.HourAt(t, "2022-05-27T05"))
 	heads := reachedNow(t, in, []ledger.Reached{{Definition: lake.SilverSightings}, {Definition: lake.SilverBindings}})
-	followed, err := ledger.Follow(t.Context(), in.Lake, heads[0], ledger.Reached{lake.SilverBindings, 1})
+	followed, err := ledger.Follow(t.Context(), in.Lake, nil, heads[0], ledger.Reached{lake.SilverBindings, 1})
 	in.Must(err)
 	if !followed.Lost {
 		t.Error("nothing was lost")

@@ -8,21 +8,22 @@ import (
 	"github.com/versionlake/versionlake/lake"
 )
 
-func TestSettledPrefix(t *testing.T) {
-	// Logs are written as run names; a capital is a run that the ledger has, "-" is a snapshot of nobody's
-	// (compaction).
-	entries := func(text string) (log []LogEntry) {
-		for i, run := range strings.Fields(text) {
-			entry := LogEntry{Snapshot: int64(i + 1)}
-			for id := range strings.SplitSeq(strings.Trim(run, "-"), "+") {
-				if id != "" {
-					entry.Runs = append(entry.Runs, lake.Run{ID: id})
-				}
+// logOf reads a log that is written as run names; a capital is a run that the ledger has, "-" is a snapshot of nobody's
+// (compaction).
+func logOf(text string) (log []LogEntry) {
+	for i, run := range strings.Fields(text) {
+		entry := LogEntry{Snapshot: int64(i + 1)}
+		for id := range strings.SplitSeq(strings.Trim(run, "-"), "+") {
+			if id != "" {
+				entry.Runs = append(entry.Runs, lake.Run{ID: id})
 			}
-			log = append(log, entry)
 		}
-		return log
+		log = append(log, entry)
 	}
+	return log
+}
+
+func TestSettledPrefix(t *testing.T) {
 	for _, c := range []struct {
 		sightings, bindings string
 		s, b                int
@@ -50,12 +51,12 @@ func TestSettledPrefix(t *testing.T) {
 		{"A+B C+D", "A x D", 1, 1},
 	} {
 		settled := func(run lake.Run, _ int64) bool { return run.ID == strings.ToUpper(run.ID) }
-		cuts := SettledPrefix(settled, entries(c.sightings), entries(c.bindings))
+		cuts := SettledPrefix(settled, logOf(c.sightings), logOf(c.bindings))
 		s, b := cuts[0], cuts[1]
 		// Whatever the figures, no run may be in by half, and no unsettled one at all.
-		in, out := RunsIn(entries(c.sightings)[:s]), RunsIn(entries(c.sightings)[s:])
-		maps.Copy(in, RunsIn(entries(c.bindings)[:b]))
-		maps.Copy(out, RunsIn(entries(c.bindings)[b:]))
+		in, out := RunsIn(logOf(c.sightings)[:s]), RunsIn(logOf(c.sightings)[s:])
+		maps.Copy(in, RunsIn(logOf(c.bindings)[:b]))
+		maps.Copy(out, RunsIn(logOf(c.bindings)[b:]))
 		for run := range in {
 			if out[run] || !settled(run, 0) {
 				t.Errorf("%q, %q: run %s is in by half", c.sightings, c.bindings, run.ID)
@@ -63,6 +64,38 @@ func TestSettledPrefix(t *testing.T) {
 		}
 		if s != c.s || b != c.b {
 			t.Errorf("%q, %q: %d and %d, not %d and %d", c.sightings, c.bindings, s, b, c.s, c.b)
+		}
+	}
+}
+
+// TestEndsOf: gold follows up to the runs that were asked for, and to no later one that did not have to come with them.
+func TestEndsOf(t *testing.T) {
+	for _, c := range []struct {
+		sightings, bindings, runs string
+		s, b                      int
+	}{
+		{"A B C", "A B C", "A", 1, 1},
+		{"A B C", "A B C", "B", 2, 2},
+		{"A B C", "A B C", "A C", 3, 3},
+		{"A B C", "B C", "A", 1, 0},   // not every run moves both tables
+		{"A B C", "B A C", "A", 2, 2}, // B is in by half, so it comes along whole
+		{"B A", "A C B", "A", 2, 3},   // and C, which lies between
+		{"- A - B", "- A", "A", 2, 2}, // what compaction did is followed with what comes next
+		{"A+B C", "A B+C", "A", 2, 2}, // hours that were committed together come together
+		{"A B", "A B", "X", 0, 0},     // nothing of it is there
+		{"A B A", "A", "A", 3, 1},     // a run that committed twice
+		{"A b A", "A b", "A", 0, 0},   // what is not over is never followed
+		{"A B c A", "A B", "B", 0, 0}, // B waits for A, whose other half waits for c
+	} {
+		settled := func(run lake.Run, _ int64) bool { return run.ID == strings.ToUpper(run.ID) }
+		logs := [][]LogEntry{logOf(c.sightings), logOf(c.bindings)}
+		var runs []lake.Run
+		for _, id := range strings.Fields(c.runs) {
+			runs = append(runs, lake.Run{ID: id})
+		}
+		ends := endsOf(runs, SettledPrefix(settled, logs...), logs...)
+		if ends[0] != c.s || ends[1] != c.b {
+			t.Errorf("%q, %q up to %s: %v, not %d and %d", c.sightings, c.bindings, c.runs, ends, c.s, c.b)
 		}
 	}
 }

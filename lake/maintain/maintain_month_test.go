@@ -177,13 +177,16 @@ func month(t *testing.T, fs countingFS, days, hours, keptDays int) (with, withou
 			time.Sleep(24 * time.Hour / time.Duration(hours))
 		}
 		until := first + telemetry.Hour(24*(n+1))
-		maintained.Daily()
+		upkeep.Daily(maintained)
 		for _, layer := range []string{ledger.LayerBronze, ledger.LayerEvents} {
 			_, err := maintain.DropBefore(t.Context(), maintained.Lake, layer, until-telemetry.Hour(24*keptDays), false)
 			maintained.Must(err)
 		}
-		upkeep.Maintain(maintained, maintain.Upkeep{SnapshotAge: maintain.DefaultSnapshotAge, Grace: maintain.DefaultGrace,
-			OpenDays: maintain.DefaultOpenDays})
+		upkeep.Maintain(maintained, maintain.Upkeep{
+			SnapshotAge: maintain.DefaultSnapshotAge,
+			Grace:       maintain.DefaultGrace,
+			OpenDays:    maintain.DefaultOpenDays,
+		})
 		with = append(with, today[0].day(t, maintained.Lake))
 		if compared {
 			without = append(without, today[1].day(t, unkept.Lake))

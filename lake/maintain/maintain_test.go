@@ -191,7 +191,7 @@ func TestDroppedHours(t *testing.T) {
 		lake.ErrConflict) {
 		t.Errorf("events were dropped that the daily aggregates have not counted: %v", err)
 	}
-	in.Daily()
+	upkeep.Daily(in)
 	days := laketest.Dump[lake.VersionDailyRow](t, in.Lake, lake.GoldVersionDaily) +
 		laketest.Dump[lake.EventDailyRow](t, in.Lake, lake.GoldEventDaily)
 	for range 2 {
@@ -226,13 +226,13 @@ func TestDroppedHours(t *testing.T) {
 		t.Errorf("dropped gold: %v", err)
 	}
 	in.Ingest(hour + 1)
-	in.Daily()
+	upkeep.Daily(in)
 	if laketest.Dump[lake.VersionDailyRow](t, in.Lake, lake.GoldVersionDaily)+
 		laketest.Dump[lake.EventDailyRow](t, in.Lake, lake.GoldEventDaily) != days {
 		t.Error("the daily aggregates changed")
 	}
 	upkeep.Maintain(in, upkeep.Now)
-	in.Daily()
+	upkeep.Daily(in)
 	if laketest.Users(t, in.Lake, "") != gold {
 		t.Error("gold changed")
 	}

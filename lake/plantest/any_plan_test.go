@@ -15,6 +15,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -123,7 +124,7 @@ func inPlainOrder(t testing.TB, world map[string][]string, forget bool) string {
 	if forget {
 		forgetting.Forget(in, laketest.Gone)
 	}
-	in.Daily()
+	upkeep.Daily(in)
 	checks.Verify(t, in.Lake)
 	return laketest.DumpAll(t, in.Lake)
 }
@@ -163,7 +164,7 @@ func anyPlan(t testing.TB, world map[string][]string, steps []PlanStep, forget b
 	if len(p.Waiting) > 0 {
 		t.Errorf("gold does not show %v", p.Waiting)
 	}
-	p.In.Daily()
+	upkeep.Daily(p.In)
 	if got := laketest.DumpAll(t, p.In.Lake); got != plain {
 		t.Errorf("the tables are\n%s\nand in the plain order\n%s", got, plain)
 	}

@@ -239,8 +239,8 @@ func (p *PlanRun) do(step PlanStep) {
 			p.Waiting = append(slices.Clip(p.Waiting), run)
 		}
 	case "users": // from silver: those of a range of hours, or all
-		plan, merged := in.MergeAgain(gold.Remake{All: r.IntN(3) == 0,
-			Hours: []gold.HourRange{{From: hour, To: hour + 1 + telemetry.Hour(r.IntN(3))}}})
+		plan, merged := in.MergeScope(gold.Scope{Remake: gold.Remake{All: r.IntN(3) == 0,
+			Hours: []gold.HourRange{{From: hour, To: hour + 1 + telemetry.Hour(r.IntN(3))}}}})
 		p.Waiting = in.CommitGold(plan, merged, p.Waiting...).Waiting
 	case "gold":
 		p.Gold()
@@ -353,16 +353,16 @@ func anyDaily(in *laketest.Ingester, r *rand.Rand) {
 	in.TB.Helper()
 	switch r.IntN(4) {
 	case 0:
-		plan, counted := in.CountDaily()
-		in.Must(in.HalfCommitDaily(plan, counted))
+		plan, counted := upkeep.CountDaily(in)
+		in.Must(upkeep.HalfCommitDaily(in, plan, counted))
 	case 1:
-		plan, counted := in.CountDaily()
-		in.Daily()
+		plan, counted := upkeep.CountDaily(in)
+		upkeep.Daily(in)
 		if _, err := daily.CommitDaily(in.TB.Context(), in.Lake, plan, counted); err != nil &&
 			!errors.Is(err, lake.ErrConflict) {
 			in.TB.Errorf("a refresh that was overtaken: %v", err)
 		}
 	default:
-		in.Daily()
+		upkeep.Daily(in)
 	}
 }

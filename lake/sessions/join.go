@@ -152,7 +152,7 @@ func (j *Join) Add(row SessionRow) error {
 // Sessions hands every session's rows to each, sorted by kind and the order of events. Several sections are worked
 // on at once: each must be safe for that.
 func (j *Join) Sessions(ctx context.Context, each func([]*SessionRow) error) error {
-	return j.Spill.Each(ctx, func() func([]byte) error {
+	return j.Each(ctx, func() func([]byte) error {
 		var rows []SessionRow
 		var order []*SessionRow
 		return func(data []byte) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/verify"
 )
@@ -40,7 +41,7 @@ func TestVerifyOfASoundLake(t *testing.T) {
 	}
 	in.Silver(laketest.HourAt(t, "2022-05-27T09"))
 	in.Gold()
-	in.Daily()
+	upkeep.Daily(in)
 	checks.Gold(t, in)
 	if checked = checks.Verify(t, in.Lake); len(checked.Notes) > 0 {
 		t.Errorf("notes %q", checked.Notes)

@@ -60,19 +60,3 @@ func TestCheck(t *testing.T) {
 		t.Errorf("found %q, want %q", got, want)
 	}
 }
-
-// TestExcused tells what becomes of faults that are known.
-func TestExcused(t *testing.T) {
-	found := []fault{
-		{"a", "lines", 2600, "has too many"},
-		{"b", "lines", 2600, "has too many"},
-		{"c", "lines", 2600, "has too many"},
-		{"d", "lines", 2600, "has too many"},
-	}
-	left := excused(found, map[string]int{"a lines": 2600, "b lines": 2599, "c lines": 2601, "e lines": 2600})
-	for i, want := range []string{"b has too many", "c lines is 2600", "d has too many", "e lines is within"} {
-		if len(left) != 4 || !strings.HasPrefix(left[i], want) {
-			t.Fatalf("left are %q, and number %d should be %q", left, i, want)
-		}
-	}
-}

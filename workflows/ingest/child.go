@@ -19,32 +19,49 @@ const (
 	busyMaxPause   = 2 * time.Minute
 )
 
+// Turn tells whether a run may commit what it has staged. Until then, it waits: hours before it come first.
+type Turn func() bool
+
+// turnSignal tells an hour, or hours together, that their turn has come.
+const turnSignal = "turn"
+
 // RunHour ingests an hour in a child workflow. Where the hour's workflow runs already, it waits and then runs it
-// once more: the files that it was asked to read may have come after the other run had listed them.
-func RunHour(ctx workflow.Context, hour telemetry.Hour, input HourInput) (result HourResult, err error) {
+// once more: the files that it was asked to read may have come after the other run had listed them. turn may be nil:
+// the hour waits for nobody.
+func RunHour(ctx workflow.Context, hour telemetry.Hour, input HourInput, turn Turn) (result HourResult, err error) {
 	options := childOptions(HourWorkflowID(hour), "hour "+hour.String())
 	options.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(hour.String()))
-	err = runChild(workflow.WithChildOptions(ctx, options), IngestHour, input, &result)
+	if input.AwaitTurn = turn != nil && !turn(); !input.AwaitTurn {
+		turn = nil
+	}
+	err = runChild(workflow.WithChildOptions(ctx, options), IngestHour, input, &result, turn)
 	return result, err
 }
 
 // RunHours ingests hours together in a child workflow, in the same way.
-func RunHours(ctx workflow.Context, hours []telemetry.Hour,
-	input HourInput) (result activities.CommittedHours, err error) {
+func RunHours(ctx workflow.Context, hours []telemetry.Hour, input HourInput,
+	turn Turn) (result activities.CommittedHours, err error) {
 	together := HoursInput{ChunkBytes: input.ChunkBytes, Layer: input.Layer, LeaveGold: input.LeaveGold,
 		RemoveGone: input.RemoveGone, NoteGone: input.NoteGone}
+	if together.AwaitTurn = turn != nil && !turn(); !together.AwaitTurn {
+		turn = nil
+	}
 	for _, hour := range hours {
 		together.Hours = append(together.Hours, hour.String())
 	}
 	options := childOptions(HoursWorkflowID(hours),
 		fmt.Sprintf("%d hours from %s to %s", len(hours), hours[0], hours[len(hours)-1]))
-	err = runChild(workflow.WithChildOptions(ctx, options), IngestHours, together, &result)
+	err = runChild(workflow.WithChildOptions(ctx, options), IngestHours, together, &result, turn)
 	return result, err
 }
 
-func runChild(ctx workflow.Context, child, input, result any) error {
+func runChild(ctx workflow.Context, child, input, result any, turn Turn) error {
 	for pause := busyFirstPause; ; pause = min(2*pause, busyMaxPause) {
-		err := workflow.ExecuteChildWorkflow(ctx, child, input).Get(ctx, result)
+		running := workflow.ExecuteChildWorkflow(ctx, child, input)
+		if turn != nil {
+			giveTurn(ctx, running, turn)
+		}
+		err := running.Get(ctx, result)
 		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			return err
 		}
@@ -54,6 +71,34 @@ func runChild(ctx workflow.Context, child, input, result any) error {
 			return err
 		}
 	}
+}
+
+// giveTurn tells a child that its turn has come, unless it ended without.
+func giveTurn(ctx workflow.Context, child workflow.ChildWorkflowFuture, turn Turn) {
+	if child.GetChildWorkflowExecution().Get(ctx, nil) != nil {
+		return // it did not start, as its result says
+	}
+	if workflow.Await(ctx, func() bool { return turn() || child.IsReady() }) != nil || child.IsReady() {
+		return
+	}
+	if err := child.SignalChildWorkflow(ctx, turnSignal, nil).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Info("nobody waits for the turn any more", "error", err)
+	}
+}
+
+// awaitTurn returns when the turn of a run has come that waits for it.
+func awaitTurn(ctx workflow.Context, waits *bool) error {
+	if !*waits {
+		return nil
+	}
+	given := workflow.GetSignalChannelWithOptions(ctx, turnSignal,
+		workflow.SignalChannelOptions{Description: "Hours before this one are committed: it is next"})
+	if err := workflow.Await(ctx, func() bool { return given.Len() > 0 }); err != nil {
+		return err
+	}
+	given.ReceiveAsync(nil)
+	*waits = false
+	return nil
 }
 
 func childOptions(id, summary string) workflow.ChildWorkflowOptions {

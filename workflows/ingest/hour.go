@@ -59,6 +59,8 @@ type HourInput struct {
 	NoteGone bool `json:"note_gone,omitempty"`
 	// LeaveGold: whoever started the workflow asks gold to show the hour, together with others.
 	LeaveGold bool `json:"leave_gold,omitempty"`
+	// AwaitTurn: the range that the hour is of says when it may commit.
+	AwaitTurn bool `json:"await_turn,omitempty"`
 }
 
 // HourResult is the hour's row in the ledger, and the commit of gold that shows the hour.
@@ -306,7 +308,7 @@ func (w *ingestHour) buildSilver(ctx workflow.Context, staged stagedHour) ([]hou
 
 // commit can't be cancelled: an hour that is half committed would hold up gold until someone ingests it again.
 func (w *ingestHour) commit(ctx workflow.Context, staged stagedHour) (row ledger.Hour, err error) {
-	if err := ctx.Err(); err != nil {
+	if err := w.awaitTurn(ctx); err != nil {
 		return row, err
 	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
@@ -318,6 +320,16 @@ func (w *ingestHour) commit(ctx workflow.Context, staged stagedHour) (row ledger
 		StartedAt: w.startedAt}
 	err = workflow.ExecuteActivity(ctx, w.steps.CommitHour, input).Get(ctx, &row)
 	return row, err
+}
+
+func (w *ingestHour) awaitTurn(ctx workflow.Context) error {
+	if w.input.AwaitTurn {
+		w.describe(ctx, "ready, and waiting until earlier hours of the range are committed")
+	}
+	if err := awaitTurn(ctx, &w.input.AwaitTurn); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // startDrop begins to remove what the runs staged.

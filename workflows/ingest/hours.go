@@ -27,6 +27,7 @@ type HoursInput struct {
 	LeaveGold  bool     `json:"leave_gold,omitempty"`  // as in HourInput
 	RemoveGone bool     `json:"remove_gone,omitempty"` // as in HourInput
 	NoteGone   bool     `json:"note_gone,omitempty"`   // as in HourInput
+	AwaitTurn  bool     `json:"await_turn,omitempty"`  // as in HourInput
 }
 
 // HoursWorkflowID is the id of the workflow that ingests hours together, named by the first and the last of them.
@@ -130,6 +131,12 @@ func (w *ingestHours) stageAndCommit(ctx workflow.Context) (
 // commit can't be cancelled, as that of one hour.
 func (w *ingestHours) commit(ctx workflow.Context,
 	hours []hours.StagedHour) (result activities.CommittedHours, err error) {
+	if w.input.AwaitTurn {
+		w.describe(ctx, "ready, and waiting until earlier hours of the range are committed", nil)
+	}
+	if err := awaitTurn(ctx, &w.input.AwaitTurn); err != nil {
+		return result, err
+	}
 	if err := ctx.Err(); err != nil {
 		return result, err
 	}

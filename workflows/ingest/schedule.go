@@ -80,7 +80,7 @@ func (w *scheduledHour) run(ctx workflow.Context) error {
 		return w.leave(ctx, due)
 	}
 	workflow.SetCurrentDetails(ctx, "ingests hour "+w.hour.String())
-	_, err := RunHour(ctx, w.hour, HourInput{Hour: w.hour.String()})
+	_, err := RunHour(ctx, w.hour, HourInput{Hour: w.hour.String()}, nil)
 	return NoteNoHours(ctx, w.hour, err)
 }
 
@@ -126,6 +126,6 @@ func AwaitHour(ctx workflow.Context, input AwaitInput) (HourResult, error) {
 			return HourResult{}, err
 		}
 	}
-	result, err := RunHour(ctx, hour, HourInput{Hour: input.Hour})
+	result, err := RunHour(ctx, hour, HourInput{Hour: input.Hour}, nil)
 	return result, NoteNoHours(ctx, hour, err)
 }

@@ -2,6 +2,7 @@ package ranges_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -31,8 +32,9 @@ var (
 	run         = workflowstest.Run
 )
 
-// surveyAll finds files in every hour, and lets gold answer each request at once.
-func surveyAll(env *testsuite.TestWorkflowEnvironment) {
+// surveyAll finds files in every hour, and lets gold answer each request at once. It gives what gold is asked for.
+func surveyAll(env *testsuite.TestWorkflowEnvironment) *[][]lake.Run {
+	var asked [][]lake.Run
 	env.OnActivity(ingestSteps.SurveyHours, mock.Anything,
 		mock.Anything).Return(func(_ context.Context, input activities.SurveyInput) (activities.Survey, error) {
 		survey := activities.Survey{Until: min(input.To, input.From+telemetry.Hour(input.Limit))}
@@ -43,11 +45,13 @@ func surveyAll(env *testsuite.TestWorkflowEnvironment) {
 	})
 	env.OnActivity(goldSteps.RequestGold, mock.Anything,
 		mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
+		asked = append(asked, request.Runs)
 		env.RegisterDelayedCallback(func() {
 			env.SignalWorkflow("gold", writers.GoldAnswer{Run: request.Run, SnapshotID: 7})
 		}, time.Second)
 		return nil
 	})
+	return &asked
 }
 
 // leaveAll leaves all hours to be ingested one by one.
@@ -187,7 +191,97 @@ func TestRangeDividesItsHours(t *testing.T) {
 	require.NoError(t, env.GetWorkflowError())
 	var result ranges.Progress
 	require.NoError(t, env.GetWorkflowResult(&result))
-	require.Equal(t, ranges.Progress{Hours: 130, Done: 130, Ran: 130, Degraded: 2, Lines: 20}, result)
-	require.ElementsMatch(t, []int{44, 44, 42}, shares)
-	require.Len(t, alone, 44+2)
+	require.Equal(t, ranges.Progress{Hours: 130, Done: 130, Ran: 130, Degraded: 5, Lines: 50}, result)
+	require.ElementsMatch(t, []int{19, 24, 24, 24, 24, 15}, shares, "those of a day")
+	require.Len(t, alone, 19+5)
+}
+
+func takeTurn(ctx workflow.Context, await bool) {
+	if await {
+		workflow.GetSignalChannel(ctx, "turn").Receive(ctx, nil)
+	}
+}
+
+// TestRangeGoesInOrder: whatever is read at the same time, no hour is committed before one of an earlier part, and gold is
+// asked for each part by itself: the days of the last 35, and what months have before them, or each hour.
+func TestRangeGoesInOrder(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		hours    telemetry.Hour
+		hourTags bool
+		parts    []int // hours
+	}{
+		{"days", 19 + 24 + 24 + 3, false, []int{19, 24, 24, 3}},
+		{"hours", 5, true, []int{1, 1, 1, 1, 1}},
+		// From the 22nd of May to before the 7th of July: the last 35 days begin with the 2nd of June.
+		{"a month and days", 19 + 45*24, false, slices.Concat([]int{19 + 9*24, 24}, slices.Repeat([]int{24}, 35))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var committed []telemetry.Hour
+			var asked [][]lake.Run
+			from, end := someHour, someHour+c.hours
+			input := ranges.ReprocessInput{From: from.String(), To: end.String(), Parallel: 4, HourTags: c.hourTags}
+			for { // until it does not continue as new
+				env := workflowstest.Environment(t)
+				gold := surveyAll(env)
+				// Mocks tell that they have started when they end.
+				play := func(name string, story any) {
+					env.RegisterWorkflowWithOptions(story,
+						workflow.RegisterOptions{Name: name, DisableAlreadyRegisteredCheck: true})
+				}
+				play("IngestHours",
+					func(ctx workflow.Context, input ingest.HoursInput) (result activities.CommittedHours, err error) {
+						// The later ones are ready first.
+						if err := workflow.Sleep(ctx, time.Hour/time.Duration(len(committed)+1)); err != nil {
+							return result, err
+						}
+						takeTurn(ctx, input.AwaitTurn)
+						result.RunID = input.Hours[0]
+						for i, text := range input.Hours {
+							hour, _ := telemetry.ParseHour(text)
+							if i%5 == 3 {
+								result.Left = append(result.Left, activities.LeftHour{Hour: hour})
+								continue
+							}
+							result.Hours, committed = append(result.Hours, hour), append(committed, hour)
+						}
+						return result, nil
+					})
+				play("IngestHour", func(ctx workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
+					takeTurn(ctx, input.AwaitTurn)
+					hour, _ := telemetry.ParseHour(input.Hour)
+					committed = append(committed, hour)
+					return hourDone(input, ledger.HourComplete), nil
+				})
+				env.ExecuteWorkflow(ranges.ReprocessRange, input)
+				asked = append(asked, *gold...)
+				var again *workflow.ContinueAsNewError
+				if !errors.As(env.GetWorkflowError(), &again) {
+					require.NoError(t, env.GetWorkflowError())
+					break
+				}
+				input = ranges.ReprocessInput{}
+				require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &input))
+			}
+			require.Len(t, committed, int(c.hours))
+			first := from
+			for _, part := range c.parts {
+				last := first + telemetry.Hour(part)
+				inPart := func(hour telemetry.Hour) bool { return first <= hour && hour < last }
+				for _, hour := range committed[:part] {
+					require.True(t, inPart(hour), "%s is committed among those from %s to %s", hour, first, last)
+				}
+				// Where the range continues as new, it asks in the middle of a part.
+				for shown := 0; shown < part; asked = asked[1:] {
+					require.NotEmpty(t, asked)
+					for _, run := range asked[0] {
+						require.True(t, inPart(run.Hour), "%s is asked for among those from %s to %s", run.Hour, first, last)
+					}
+					shown += len(asked[0])
+				}
+				committed, first = committed[part:], last
+			}
+			require.Empty(t, asked)
+		})
+	}
 }

@@ -102,6 +102,7 @@ func (w *reconcile) setup(ctx workflow.Context, input ReconcileInput) (err error
 			NoteGone: !input.RemoveGone}); err != nil {
 		return err
 	}
+	w.hours.to = w.to
 	return workflow.SetQueryHandlerWithOptions(ctx, workflows.ProgressQuery,
 		func() (ReconcileProgress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "How far it is, and what differs"})
@@ -158,7 +159,7 @@ func (w *reconcile) compare(ctx workflow.Context) error {
 		p.Added, p.Changed, p.Removed = p.Added+found.Added, p.Changed+found.Changed, p.Removed+found.Removed
 		p.Gone, p.GoneHours = p.Gone+found.Gone, p.GoneHours+found.GoneHours
 		w.hours.refused(found.Refused)
-		w.hours.run(ctx, found.Hours)
+		w.hours.run(ctx, found.Hours, found.Until)
 		w.next = found.Until
 	}
 	return nil

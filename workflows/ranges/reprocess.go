@@ -21,6 +21,8 @@ type ReprocessInput struct {
 	Layer      string `json:"layer,omitempty"`       // activities.LayerBronze when empty: everything, from the source
 	ChunkBytes int64  `json:"chunk_bytes,omitempty"` // as in ingest.HourInput
 	RemoveGone bool   `json:"remove_gone,omitempty"` // as in ingest.HourInput
+	// HourTags: gold gets a commit and a tag for each hour, instead of each of the last 35 days, and months before.
+	HourTags bool `json:"hour_tags,omitempty"`
 	// Since: an hour whose last run began then or later is done. So a range that was given up is resumed.
 	Since time.Time `json:"since,omitzero"`
 
@@ -35,7 +37,8 @@ const AllWorkflowID = "range-all"
 // RangeWorkflowID is the id of the workflow that does a range again.
 func RangeWorkflowID(from, to telemetry.Hour) string { return fmt.Sprintf("range-%s-%s", from, to) }
 
-// ReprocessRange ingests every hour in [from, to) again, a bounded number at once, and shows them in gold together.
+// ReprocessRange ingests every hour in [from, to) again, a bounded number at once, and shows them in gold in their order,
+// the hours of a day together.
 // Hours without files are recorded in the ledger without a workflow of their own. An hour that fails does not stop
 // the others: the workflow fails at the end, and names it.
 func ReprocessRange(ctx workflow.Context, input ReprocessInput) (Progress, error) {
@@ -84,6 +87,7 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 		ingest.HourInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone}); err != nil {
 		return err
 	}
+	w.hours.to, w.hours.hourTags = w.to, input.HourTags
 	return workflow.SetQueryHandlerWithOptions(ctx, workflows.ProgressQuery,
 		func() (Progress, error) { return w.progress, nil },
 		workflow.QueryHandlerOptions{Description: "How far the range is, and which hours failed"})
@@ -149,7 +153,7 @@ func (w *reprocessRange) reprocess(ctx workflow.Context) error {
 		w.progress.Empty += survey.Empty
 		w.hours.before(survey)
 		w.hours.refused(survey.Refused)
-		w.hours.run(ctx, survey.Hours)
+		w.hours.run(ctx, survey.Hours, survey.Until)
 		w.next = survey.Until
 	}
 	return nil
@@ -163,7 +167,7 @@ func (w *reprocessRange) findSpan(ctx workflow.Context) error {
 		&span); err != nil {
 		return err
 	}
-	w.from, w.to, w.next = span.From, span.To, span.From
+	w.from, w.to, w.next, w.hours.to = span.From, span.To, span.From, span.To
 	w.input.From, w.input.To = w.from.String(), w.to.String()
 	w.progress.Hours = int(w.to - w.from)
 	return nil

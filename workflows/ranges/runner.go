@@ -69,6 +69,10 @@ type hoursRunner struct {
 	parallel int
 	progress *Progress
 
+	inOrder  bool
+	to       telemetry.Hour // the end of the range, exclusive
+	hourTags bool           // gold gets a commit for each hour
+
 	gold    *writers.GoldClient
 	started int // workflows, by this run of this one
 }
@@ -83,7 +87,8 @@ func newHoursRunner(ctx workflow.Context, progress *Progress, parallel int,
 		parallel = DefaultParallel
 	}
 	input.LeaveGold = true
-	return &hoursRunner{input: input, parallel: parallel, progress: progress, gold: writers.NewGoldClient(ctx)}, nil
+	return &hoursRunner{input: input, parallel: parallel, progress: progress, gold: writers.NewGoldClient(ctx),
+		inOrder: workflow.GetVersion(ctx, "gold in the order of hours", workflow.DefaultVersion, 1) == 1}, nil
 }
 
 // full tells that the history of this run of the workflow is long enough.
@@ -91,29 +96,34 @@ func (r *hoursRunner) full(ctx workflow.Context) bool {
 	return r.started >= maxChildren || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 }
 
-// run runs the hours, and returns when they have ended: together as far as they are small, and then those that are
-// left one by one. A cancelled workflow starts no more.
-func (r *hoursRunner) run(ctx workflow.Context, hours []telemetry.Hour) {
+// run runs the hours of a range up to until, and returns when they have ended: together as far as they are small, and
+// those that are left one by one.
+func (r *hoursRunner) run(ctx workflow.Context, hours []telemetry.Hour, until telemetry.Hour) {
+	if r.inOrder {
+		r.runInOrder(ctx, hours, until)
+		return
+	}
+	// This is how ranges ran that began before gold committed in the order of hours.
 	var alone []telemetry.Hour
-	together := r.divide(hours)
+	together := shares(hours, r.parallel)
 	r.spread(ctx, len(together), func(ctx workflow.Context, i int) {
 		left := together[i]
 		if len(left) > 1 {
-			left = r.runHours(ctx, left)
+			left = r.runHours(ctx, left, nil)
 		}
 		alone = append(alone, left...)
 	})
 	slices.Sort(alone)
-	r.spread(ctx, len(alone), func(ctx workflow.Context, i int) { r.runHour(ctx, alone[i]) })
+	r.spread(ctx, len(alone), func(ctx workflow.Context, i int) { r.runHour(ctx, alone[i], nil) })
 }
 
-// divide makes even shares of hours that are read together, as many as run at once.
-func (r *hoursRunner) divide(hours []telemetry.Hour) [][]telemetry.Hour {
+// shares divides hours evenly into at least so many shares that are read together.
+func shares(hours []telemetry.Hour, least int) [][]telemetry.Hour {
 	if len(hours) == 0 {
 		return nil
 	}
-	shares := max(r.parallel, (len(hours)+ingest.MaxTogether-1)/ingest.MaxTogether)
-	return slices.Collect(slices.Chunk(hours, (len(hours)+shares-1)/shares))
+	n := max(least, (len(hours)+ingest.MaxTogether-1)/ingest.MaxTogether)
+	return slices.Collect(slices.Chunk(hours, (len(hours)+n-1)/n))
 }
 
 // spread runs n pieces of work, some at once.
@@ -135,10 +145,11 @@ func (r *hoursRunner) spread(ctx workflow.Context, n int, work func(workflow.Con
 }
 
 // runHours runs hours together, and returns those that are left.
-func (r *hoursRunner) runHours(ctx workflow.Context, hours []telemetry.Hour) (left []telemetry.Hour) {
+func (r *hoursRunner) runHours(ctx workflow.Context, hours []telemetry.Hour,
+	turn ingest.Turn) (left []telemetry.Hour) {
 	r.start(ctx, ingest.HoursWorkflowID(hours))
-	result, err := ingest.RunHours(ctx, hours, r.input)
-	r.end(ingest.HoursWorkflowID(hours))
+	result, err := ingest.RunHours(ctx, hours, r.input, turn)
+	r.ended(ingest.HoursWorkflowID(hours))
 	switch {
 	case err == nil:
 		r.finished(ctx, result)
@@ -155,12 +166,12 @@ func (r *hoursRunner) runHours(ctx workflow.Context, hours []telemetry.Hour) (le
 	return left
 }
 
-func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour) {
+func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour, turn ingest.Turn) {
 	r.start(ctx, ingest.HourWorkflowID(hour))
 	input := r.input
 	input.Hour = hour.String()
-	result, err := ingest.RunHour(ctx, hour, input)
-	r.end(ingest.HourWorkflowID(hour))
+	result, err := ingest.RunHour(ctx, hour, input, turn)
+	r.ended(ingest.HourWorkflowID(hour))
 	switch {
 	case err == nil:
 		row := result.Hour
@@ -187,7 +198,7 @@ func (r *hoursRunner) start(ctx workflow.Context, id string) {
 	r.tell(ctx)
 }
 
-func (r *hoursRunner) end(id string) {
+func (r *hoursRunner) ended(id string) {
 	r.progress.Running = slices.DeleteFunc(r.progress.Running, func(running string) bool { return running == id })
 }
 
@@ -202,7 +213,8 @@ func (r *hoursRunner) finished(ctx workflow.Context, result activities.Committed
 	p.Degraded += result.Degraded
 	p.LeftOut = append(p.LeftOut, result.LeftOut...)
 	p.LeftOut = p.LeftOut[:min(len(p.LeftOut), activities.MostLeftOut)]
-	if r.gold.Pend(activities.RunsOf(result.Hours, result.RunID), result.Bytes); r.gold.Due() {
+	r.gold.Pend(activities.RunsOf(result.Hours, result.RunID), result.Bytes)
+	if r.gold.Due() && !r.inOrder {
 		r.gold.Ask(ctx)
 	}
 }

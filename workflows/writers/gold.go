@@ -1,7 +1,9 @@
 package writers
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -64,8 +66,8 @@ type GoldProgress struct {
 	Last    int64    `json:"last_snapshot_id,string"`
 }
 
-// GoldWriter is the one writer of gold.users, with the workflow id "gold". Hours signal it; it shows as many of them as
-// wait in one commit, and answers each. Its activities are tried again without end, since gold must follow silver.
+// GoldWriter is the one writer of gold.users, with the workflow id "gold". Hours signal it; it shows those of a day that
+// wait in one commit, the oldest day first, and answers each. Its activities are tried again without end, since gold must follow silver.
 func GoldWriter(ctx workflow.Context, input GoldInput) error {
 	w := &goldWriter{}
 	if err := w.setup(ctx, input); err != nil {
@@ -82,6 +84,7 @@ type goldWriter struct {
 	waiting  []activities.GoldRequest
 	answered []GoldAnswer
 	pause    time.Duration // before hours that are held up are tried again
+	inOrder  bool          // gold commits the days that wait one by one
 	progress GoldProgress
 }
 
@@ -158,7 +161,7 @@ func (w *goldWriter) awaitRequest(ctx workflow.Context, timeout time.Duration, s
 
 // round shows the hours that wait, as far as they can be shown.
 func (w *goldWriter) round(ctx workflow.Context) error {
-	batch := w.batch()
+	batch := w.batch(ctx)
 	plan, commit, err := w.commit(ctx, batch)
 	if workflows.IsType(err, activities.ErrorConflict) {
 		// Another writer, perhaps maintenance, moved gold: plan again on what is there now.
@@ -175,15 +178,34 @@ func (w *goldWriter) round(ctx workflow.Context) error {
 	return w.holdUp(ctx, commit.Waiting, plan.HalfCommitted)
 }
 
-// batch are the first requests, as many as one commit shows. One that shows more by itself is a batch, too.
-func (w *goldWriter) batch() []activities.GoldRequest {
+// batch are the requests that come next, the first ones that wait, as many as one commit shows. One that shows more by
+// itself is a batch, too.
+func (w *goldWriter) batch(ctx workflow.Context) []activities.GoldRequest {
+	w.inOrder = workflow.GetVersion(ctx, "gold in the order of hours", workflow.DefaultVersion, 1) == 1
+	if w.inOrder {
+		slices.SortStableFunc(w.waiting, func(a, b activities.GoldRequest) int { return cmp.Compare(dayOf(a), dayOf(b)) })
+	}
 	runs := 0
 	for i, request := range w.waiting {
-		if runs += len(request.Shown()); runs > goldBatch && i > 0 {
+		runs += len(request.Shown())
+		if i > 0 && (runs > goldBatch || w.inOrder && dayOf(request) != dayOf(w.waiting[0])) {
 			return w.waiting[:i]
 		}
 	}
 	return w.waiting
+}
+
+// dayOf is the day at whose end gold commits what was asked for, in days since 1970: that of its last hour. Users who
+// are made anew come before all days.
+func dayOf(request activities.GoldRequest) int64 {
+	if request.Again != nil {
+		return math.MinInt64
+	}
+	last := request.Run.Hour
+	for _, run := range request.Runs {
+		last = max(last, run.Hour)
+	}
+	return last.Start().Unix() / (24 * 60 * 60)
 }
 
 // commit plans, merges and commits once.
@@ -198,6 +220,9 @@ func (w *goldWriter) commit(ctx workflow.Context,
 			plans.Again.All = plans.Again.All || again.All
 			plans.Again.Hours = append(plans.Again.Hours, again.Hours...)
 		}
+	}
+	if w.inOrder && batch[0].Again == nil {
+		plans.UpTo = runs
 	}
 	w.status(ctx, "planning")
 	planning := planUsers.With(ctx, "find the users who changed, for "+hoursOf(batch))

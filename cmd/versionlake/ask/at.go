@@ -61,7 +61,7 @@ func (o *At) Run(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
-	version, err := l.Version(ctx, o.AsOf)
+	version, err := versionAsOf(ctx, l, o.AsOf, o.Stderr)
 	if err != nil {
 		return err
 	}

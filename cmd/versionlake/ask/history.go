@@ -12,6 +12,7 @@ import (
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/terminal"
 )
 
 // History asks for the intervals of a user, or of all.
@@ -61,6 +62,19 @@ func addAsOf(cmd *cobra.Command, asOf *string) {
 		"", "as the lake knew it then: a tag (hour-2022-05-27T05), a snapshot id, or a time")
 }
 
+// versionAsOf finds the version that --as-of names, and says when it knows of hours after the one that it is named after.
+func versionAsOf(ctx context.Context, l *lake.Lake, asOf string, stderr *terminal.Output) (lake.Version, error) {
+	version, err := l.Version(ctx, asOf)
+	if err != nil {
+		return version, err
+	}
+	if hour, isHour := lake.HourOfTag(asOf); isHour && version.ShowsHours && version.NewestHour > hour {
+		stderr.Printf("%s shows later hours, too, up to %s: the hour came, or was done again, after them\n", asOf,
+			version.NewestHour)
+	}
+	return version, nil
+}
+
 // Run prints the answer.
 func (o *History) Run(ctx context.Context) error {
 	l, err := o.ReadLake(ctx)
@@ -68,7 +82,7 @@ func (o *History) Run(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
-	version, err := l.Version(ctx, o.asOf)
+	version, err := versionAsOf(ctx, l, o.asOf, o.Stderr)
 	if err != nil {
 		return err
 	}

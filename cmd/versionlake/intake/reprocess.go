@@ -33,8 +33,9 @@ type Reprocess struct {
 
 	work
 	removal
-	all    bool
-	resume bool
+	all      bool
+	resume   bool
+	hourTags bool
 }
 
 func newReprocess(s *settings.Settings) *cobra.Command {
@@ -44,7 +45,9 @@ func newReprocess(s *settings.Settings) *cobra.Command {
 		Use:   "reprocess --from HOUR --to HOUR | --date DAY | --all",
 		Short: "Bring every hour of a range into the lake again",
 		Long: `reprocess ingests every hour from --from up to, but without, --to, some at once, and shows them in gold
-together. A day such as 2022-05-27 may stand for its first hour, and --date for all hours of a day.
+in their order: the last 35 days day by day, and months before. So the tag of a day's last hour shows
+nothing of a later day; --hour-tags gives each hour a tag, and takes longer. A day such as 2022-05-27
+may stand for its first hour, and --date for all hours of a day.
 Hours without files are recorded as empty, many at once. Files that left the source, or are bad now,
 keep the rows of their last good version; --remove-gone takes them out, after saying how many rows and
 users that concerns. An hour that fails does not stop the others; they are listed at the end, and the
@@ -87,6 +90,7 @@ the others. The work is a Temporal workflow; which server it uses is as for vers
 		"(from bronze) or gold (from silver)")
 	flags.IntVar(&o.Parallel, "parallel", ranges.DefaultParallel,
 		"workflows at once, each of an hour or of some small ones")
+	flags.BoolVar(&o.hourTags, "hour-tags", false, "commit gold for each hour, so that each has a tag")
 	flags.BoolVar(&o.resume, "resume", false,
 		"go on with this range where it was given up, or wait for it where it runs")
 	o.work.addFlags(cmd, "return once the range is started")
@@ -135,7 +139,7 @@ func printRange(s *settings.Settings, p ranges.Progress) error {
 // Start starts the range, or goes on with it, and waits for it unless told to detach.
 func (o *Reprocess) Start(ctx context.Context, c *session.Session) (result ranges.Progress, err error) {
 	input := ranges.ReprocessInput{Layer: o.Layer, Parallel: o.Parallel, ChunkBytes: o.chunkBytes,
-		RemoveGone: o.removeGone}
+		RemoveGone: o.removeGone, HourTags: o.hourTags}
 	options := client.StartWorkflowOptions{ID: ranges.AllWorkflowID, StaticSummary: "every hour"}
 	if !o.all {
 		input.From, input.To = o.From.String(), o.To.String()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -54,7 +55,7 @@ func TellStories(t *testing.T, parsing telemetry.Options, stories []Story) {
 				}
 				Gold(t, in)
 			}
-			in.Daily()
+			upkeep.Daily(in)
 			if lines, _ := VerifiedAs(t, in.Lake, parsing); len(lines) > 0 {
 				t.Errorf("verify says\n%s", strings.Join(lines, "\n"))
 			}

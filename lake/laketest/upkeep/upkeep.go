@@ -1,4 +1,4 @@
-// Package upkeep maintains lakes of tests as the workflow does.
+// Package upkeep lets the daily aggregates of a test's lake follow, and maintains it, as the workflows do.
 package upkeep
 
 import (

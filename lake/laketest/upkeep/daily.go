@@ -1,36 +1,30 @@
-package laketest
+package upkeep
 
 import (
-	"fmt"
-	"time"
-
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/events"
+	"github.com/versionlake/versionlake/lake/laketest"
 )
 
 // Events lets gold.events follow.
-func (in *Ingester) Events() (followed events.Followed) {
+func Events(in *laketest.Ingester) (followed events.Followed) {
 	in.TB.Helper()
-	in.Do(func() (err error) {
-		in.runs++ // each try is an attempt
-		followed, err = events.Follow(in.TB.Context(), in.Lake, fmt.Sprintf("events%05d-%d", in.runs,
-			time.Now().UnixNano()), nil, func(int64) {})
+	in.Do(func() (err error) { // each try is an attempt
+		followed, err = events.Follow(in.TB.Context(), in.Lake, "events"+in.NewRun(), nil, func(int64) {})
 		return err
 	})
 	return followed
 }
 
 // CountDaily takes a refresh of the daily aggregates as far as its commit; gold.events follows before it.
-func (in *Ingester) CountDaily() (daily.Plan, []daily.CountedDates) {
+func CountDaily(in *laketest.Ingester) (daily.Plan, []daily.CountedDates) {
 	in.TB.Helper()
-	in.Events()
+	Events(in)
 	ctx := in.TB.Context()
 	var plan daily.Plan
 	in.Do(func() (err error) {
-		in.runs++ // a refresh is one attempt
-		plan, err = daily.PlanDaily(ctx, in.Lake, fmt.Sprintf("daily%05d-%d", in.runs, time.Now().UnixNano()),
-			func(int64) {})
+		plan, err = daily.PlanDaily(ctx, in.Lake, "daily-"+in.NewRun(), func(int64) {}) // a refresh is one attempt
 		return err
 	})
 	var counted []daily.CountedDates
@@ -47,9 +41,9 @@ func (in *Ingester) CountDaily() (daily.Plan, []daily.CountedDates) {
 }
 
 // Daily refreshes the daily aggregates.
-func (in *Ingester) Daily() daily.Committed {
+func Daily(in *laketest.Ingester) daily.Committed {
 	in.TB.Helper()
-	plan, counted := in.CountDaily()
+	plan, counted := CountDaily(in)
 	var commit daily.Committed
 	in.Do(func() (err error) {
 		commit, err = daily.CommitDaily(in.TB.Context(), in.Lake, plan, counted)
@@ -60,7 +54,7 @@ func (in *Ingester) Daily() daily.Committed {
 }
 
 // HalfCommitDaily commits the first table only.
-func (in *Ingester) HalfCommitDaily(plan daily.Plan, counted []daily.CountedDates) error {
+func HalfCommitDaily(in *laketest.Ingester, plan daily.Plan, counted []daily.CountedDates) error {
 	staged, added, err := daily.StagedDaily(in.Lake, plan, counted)
 	in.Must(err)
 	return daily.CommitTable(in.TB.Context(), in.Lake, lake.DailyTables[0], staged, added[lake.DailyTables[0].Name])

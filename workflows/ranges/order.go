@@ -1,0 +1,137 @@
+package ranges
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows/ingest"
+)
+
+// lastDays is how many days of a range, the last ones, end with a commit of gold each. Of what is before them, months do.
+const lastDays = 35
+
+// end is the end of gold's commit that an hour of the range is in, exclusive.
+func (r *hoursRunner) end(hour telemetry.Hour) telemetry.Hour {
+	if r.hourTags {
+		return hour + 1
+	}
+	at := hour.Start()
+	nextDay := telemetry.HourOf(time.Date(at.Year(), at.Month(), at.Day()+1, 0, 0, 0, 0, time.UTC))
+	last := (r.to - 1).Start().AddDate(0, 0, 1-lastDays)
+	byDay := telemetry.HourOf(time.Date(last.Year(), last.Month(), last.Day(), 0, 0, 0, 0, time.UTC))
+	if hour >= byDay {
+		return nextDay
+	}
+	return min(byDay, telemetry.HourOf(time.Date(at.Year(), at.Month()+1, 1, 0, 0, 0, 0, time.UTC)))
+}
+
+// part are the hours that one commit of gold shows.
+type part struct {
+	end     telemetry.Hour     // exclusive
+	waiting [][]telemetry.Hour // each to be run together
+	running int
+}
+
+// order runs the hours of a range such that those of a part are committed to silver before any of a later part: gold
+// follows silver's log, and so its commit at the end of a part shows nothing of what comes after. Hours of the next
+// part are read meanwhile, and wait for their turn with what they have staged.
+type order struct {
+	parts   []*part
+	current int // the part whose turn it is
+	running int
+}
+
+// order divides hours into parts, and a part into shares that are read together.
+func (r *hoursRunner) order(hours []telemetry.Hour) *order {
+	o := &order{}
+	for len(hours) > 0 {
+		p := &part{end: r.end(hours[0])}
+		n := 0
+		for n < len(hours) && hours[n] < p.end {
+			n++
+		}
+		// The next part keeps the other half of what runs at once busy.
+		p.waiting = shares(hours[:n], min(n, (r.parallel+1)/2))
+		o.parts, hours = append(o.parts, p), hours[n:]
+	}
+	return o
+}
+
+// next takes hours of the part whose turn it is, or else of the one after it. at is that part.
+func (o *order) next() (hours []telemetry.Hour, at int) {
+	for at := o.current; at < min(o.current+2, len(o.parts)); at++ {
+		if p := o.parts[at]; len(p.waiting) > 0 {
+			hours, p.waiting = p.waiting[0], p.waiting[1:]
+			return hours, at
+		}
+	}
+	return nil, 0
+}
+
+func (o *order) waits() bool {
+	for at := o.current; at < min(o.current+2, len(o.parts)); at++ {
+		if len(o.parts[at].waiting) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// runInOrder runs hours, and returns when they have ended. It asks for gold at the end of each part that is not after
+// until: the range may go on with hours of that one. A cancelled workflow starts no more.
+func (r *hoursRunner) runInOrder(ctx workflow.Context, hours []telemetry.Hour, until telemetry.Hour) {
+	o := r.order(hours)
+	running := workflow.NewWaitGroup(ctx)
+	for range r.parallel {
+		running.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer running.Done()
+			for ctx.Err() == nil {
+				hours, at := o.next()
+				if hours == nil {
+					// What runs may leave hours to be run one by one, and what ends lets later ones begin.
+					idle := func() bool { return o.running == 0 || o.waits() }
+					if o.running == 0 || workflow.Await(ctx, idle) != nil {
+						return
+					}
+					continue
+				}
+				r.runTurn(ctx, o, hours, at)
+				for o.current < len(o.parts) && o.parts[o.current].ended() {
+					end := o.parts[o.current].end
+					o.current++
+					if end <= until {
+						r.gold.Ask(ctx)
+					}
+				}
+			}
+		})
+	}
+	running.Wait(ctx)
+	if r.gold.Due() {
+		// A part that is large: all that is done comes before all that is not.
+		r.gold.Ask(ctx)
+	}
+}
+
+func (p *part) ended() bool { return p.running+len(p.waiting) == 0 }
+
+// runTurn runs hours of a part. Those that are left, of several, are the next to be run.
+func (r *hoursRunner) runTurn(ctx workflow.Context, o *order, hours []telemetry.Hour, at int) {
+	p := o.parts[at]
+	var turn ingest.Turn = func() bool { return o.current >= at }
+	o.running, p.running = o.running+1, p.running+1
+	left := hours
+	if len(hours) > 1 {
+		left = r.runHours(ctx, hours, turn)
+	} else {
+		left = nil
+		r.runHour(ctx, hours[0], turn)
+	}
+	o.running, p.running = o.running-1, p.running-1
+	for i, hour := range left {
+		p.waiting = append(p.waiting[:i:i], append([][]telemetry.Hour{{hour}}, p.waiting[i:]...)...)
+	}
+}
