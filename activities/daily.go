@@ -11,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/events"
 )
 
 // The writer of the daily aggregates as others know it.
@@ -33,6 +34,8 @@ type DailyRequest struct {
 // Daily holds the steps that let the daily aggregates follow silver and gold.
 type Daily struct {
 	Lake *lake.Lake
+	// WithoutEvents and Without leave gold.events, and the daily aggregates, behind: for measurements.
+	WithoutEvents, Without bool
 }
 
 // RequestDaily signals the writer of the daily aggregates, and starts it where it does not run. Asking twice does
@@ -51,8 +54,22 @@ func (a *Daily) RequestDaily(ctx context.Context) error {
 	return nil
 }
 
+// FollowEvents takes what changed in silver into gold.events.
+func (a *Daily) FollowEvents(ctx context.Context) (events.Followed, error) {
+	if a.WithoutEvents {
+		return events.Followed{}, nil
+	}
+	var done atomic.Int64
+	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
+	followed, err := events.Follow(ctx, a.Lake, roundOf(ctx), nil, done.Store)
+	return followed, temporalError(ctx, err)
+}
+
 // PlanDaily begins a refresh: it finds the dates whose counts may have changed.
 func (a *Daily) PlanDaily(ctx context.Context) (daily.Plan, error) {
+	if a.Without {
+		return daily.Plan{}, nil
+	}
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
 	plan, err := daily.PlanDaily(ctx, a.Lake, roundOf(ctx), done.Store)
@@ -81,6 +98,9 @@ type CommitDailyInput struct {
 
 // CommitDaily makes a refresh visible.
 func (a *Daily) CommitDaily(ctx context.Context, input CommitDailyInput) (daily.Committed, error) {
+	if a.Without {
+		return daily.Committed{}, nil
+	}
 	defer keepAlive(ctx, nil)()
 	commit, err := daily.CommitDaily(ctx, a.Lake, input.Plan, input.Counted)
 	return commit, temporalError(ctx, err)
@@ -88,5 +108,8 @@ func (a *Daily) CommitDaily(ctx context.Context, input CommitDailyInput) (daily.
 
 // DropDaily removes what a refresh staged.
 func (a *Daily) DropDaily(ctx context.Context, plan daily.Plan) error {
+	if plan.Ref == "" {
+		return nil
+	}
 	return temporalError(ctx, daily.DropDaily(ctx, a.Lake, plan))
 }

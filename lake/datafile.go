@@ -34,12 +34,22 @@ type DataWriter[T any] struct {
 // NewDataWriter begins a data file. What extra options say is of this file alone.
 func NewDataWriter[T any](l *Lake, definition TableDefinition, p Partition,
 	extra ...parquet.WriterOption) (*DataWriter[T], error) {
+	return newDataWriter[T](l, definition, p, nil, extra)
+}
+
+// NewRawWriter begins a data file of rows in Parquet's own form.
+func NewRawWriter(l *Lake, definition TableDefinition, p Partition) (*DataWriter[any], error) {
+	return newDataWriter[any](l, definition, p, parquet.SchemaOf(definition.Row), nil)
+}
+
+func newDataWriter[T any](l *Lake, definition TableDefinition, p Partition, raw *parquet.Schema,
+	extra []parquet.WriterOption) (*DataWriter[T], error) {
 	object, err := l.Objects.Create(l.dataFolder(definition, p))
 	if err != nil {
 		return nil, err
 	}
 	kind := columnar.Kind{Name: definition.Name, SkipBounds: definition.Bounded != nil,
-		Unbounded: definition.unbounded()}
+		Unbounded: definition.unbounded(), Raw: raw}
 	return &DataWriter[T]{Writer: columnar.NewWriter[T](object, kind, extra...), lake: l, definition: definition,
 		partition: p, object: object}, nil
 }

@@ -30,10 +30,11 @@ var imports = map[string]string{
 	"lost":        "objects lake ledger sessions",
 	"versionkeys": "objects lake",
 	"gold":        "objects lake ledger sessions versionkeys",
+	"events":      "objects lake ledger forgotten sessions",
 	"daily":       "objects lake ledger sessions",
 	"status":      "objects lake ledger gold daily",
-	"maintain":    "objects lake ledger compaction daily",
-	"forget":      "objects lake ledger forgotten hours versionkeys gold daily",
+	"maintain":    "objects lake ledger compaction events daily",
+	"forget":      "objects lake ledger forgotten hours versionkeys gold events daily",
 	// The second implementation: it shares nothing with what it checks but rows and their readers, the ledger's rows,
 	// and whose a row is.
 	"plain":  "lake",
@@ -42,7 +43,7 @@ var imports = map[string]string{
 	// What tests share.
 	"laketest":            "lake ledger hours commit gold",
 	"laketest/faults":     "",
-	"laketest/upkeep":     "lake daily maintain laketest",
+	"laketest/upkeep":     "lake events daily maintain laketest",
 	"laketest/forgetting": "lake forgotten forget laketest",
 	"laketest/checks":     "lake gold verify laketest laketest/upkeep",
 	"plantest":            "",

@@ -44,7 +44,7 @@ type TableDefinition struct {
 // TableDefinitions are all tables.
 var TableDefinitions = []TableDefinition{
 	BronzeEvents, BronzeRejects, SilverEvents, SilverSightings, SilverBindings,
-	GoldUsers, GoldVersions, GoldVersionDaily, GoldEventDaily,
+	GoldUsers, GoldVersions, GoldEvents, GoldVersionDaily, GoldEventDaily,
 	OpsHours, OpsFiles, OpsFindings, OpsErasures,
 }
 

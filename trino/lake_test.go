@@ -13,6 +13,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/source"
@@ -139,6 +140,9 @@ func (w *world) gold(ctx context.Context, runs ...lake.Run) error {
 		merged = append(merged, each)
 	}
 	if _, err := gold.CommitUsers(ctx, w.Lake, plan, merged, runs); err != nil {
+		return err
+	}
+	if _, err := events.Follow(ctx, w.Lake, fmt.Sprintf("events%05d", w.runs), nil, func(int64) {}); err != nil {
 		return err
 	}
 	return gold.DropRound(ctx, w.Lake, plan)

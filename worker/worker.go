@@ -4,6 +4,7 @@ package worker
 
 import (
 	"runtime"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -39,7 +40,15 @@ type Options struct {
 	Activities int
 	// Drain is DefaultDrain when zero.
 	Drain time.Duration
+	// Without names what is left behind: WithoutEvents, WithoutDaily.
+	Without []string
 }
+
+// What a worker may leave behind: its questions are then answered as of when it last followed.
+const (
+	WithoutEvents = "events" // gold.events
+	WithoutDaily  = "daily"  // gold.version_daily and gold.event_daily
+)
 
 // Registry is what workflows and activities are registered with: a worker, or a replayer.
 type Registry interface {
@@ -78,7 +87,8 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	RegisterWorkflows(w)
 	w.RegisterActivity(&activities.Ingest{Source: o.Source, Lake: o.Lake, Parsing: o.Parsing})
 	w.RegisterActivity(&activities.Gold{Lake: o.Lake})
-	w.RegisterActivity(&activities.Daily{Lake: o.Lake})
+	w.RegisterActivity(&activities.Daily{Lake: o.Lake, WithoutEvents: slices.Contains(o.Without, WithoutEvents),
+		Without: slices.Contains(o.Without, WithoutDaily)})
 	w.RegisterActivity(&activities.Maintain{Lake: o.Lake})
 	w.RegisterActivity(&activities.Forget{Lake: o.Lake, Parsing: o.Parsing})
 	return w

@@ -25,6 +25,7 @@ type Kind struct {
 	// SkipBounds: the bounds of pages are left out, and those of these columns altogether.
 	SkipBounds bool
 	Unbounded  []string
+	Raw        *parquet.Schema // of rows that come in Parquet's own form alone
 }
 
 // Writer writes one Parquet file. parquet-go: a third of the time and memory of Iceberg's own writer (measured on an
@@ -52,7 +53,11 @@ func ForgetWriters(kind string) { pools.Delete(kind) }
 func NewWriter[T any](out io.Writer, kind Kind, extra ...parquet.WriterOption) *Writer[T] {
 	w := &Writer[T]{kind: kind, out: out, pool: new(sync.Pool), texts: OptionalTexts[T]()}
 	if len(extra) == 0 {
-		pool, _ := pools.LoadOrStore(kind.Name, new(sync.Pool))
+		name := kind.Name
+		if kind.Raw != nil {
+			name += " raw"
+		}
+		pool, _ := pools.LoadOrStore(name, new(sync.Pool))
 		w.pool = pool.(*sync.Pool)
 	}
 	if free, ok := w.pool.Get().(*parquet.GenericWriter[T]); ok {
@@ -66,6 +71,9 @@ func NewWriter[T any](out io.Writer, kind Kind, extra ...parquet.WriterOption) *
 		parquet.CreatedBy("versionlake", "1", "parquet-go"),
 		// in page headers: readers take those of the column index and of the row group
 		parquet.DataPageStatistics(false))
+	if kind.Raw != nil {
+		options = append(options, kind.Raw)
+	}
 	for _, column := range kind.Unbounded {
 		options = append(options, parquet.SkipPageBounds(column))
 	}

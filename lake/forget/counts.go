@@ -13,6 +13,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/ledger"
@@ -29,6 +30,9 @@ func RecountErased(ctx context.Context, l *lake.Lake, erasure string) error {
 	}
 	if err := gold.RemakeSharers(ctx, l, forgotten.ForgetName(erasure), who.User, who.Sessions); err != nil {
 		return fmt.Errorf("let gold follow: %w", err)
+	}
+	if err := events.ResolveAgain(ctx, l, forgotten.ForgetName(erasure), who.Sessions); err != nil {
+		return err
 	}
 	if err := eraseVersions(ctx, l, erasure); err != nil {
 		return fmt.Errorf("let gold.versions follow: %w", err)

@@ -161,6 +161,7 @@ func fillForgetWorld(in *laketest.Ingester) (hour telemetry.Hour) {
 		laketest.Sighting("27T07:01", "s4", "3.0", "UserId", "p3"))
 	for i := range 3 {
 		in.Ingest(hour + telemetry.Hour(i))
+		upkeep.Events(in)
 	}
 	// An hour that is replaced: what it was stays readable in the snapshots.
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:01", "s1", "1.0"), laketest.Login("27T05:02", "s1", "p1"),
@@ -170,5 +171,6 @@ func fillForgetWorld(in *laketest.Ingester) (hour telemetry.Hour) {
 		"a line that is none, of somebody else",
 		laketest.Event("27T05:12", "s2", "Crash", "Message", "no friend "+laketest.Gone+" found", "UserId", "p2"))
 	in.Ingest(hour)
+	upkeep.Events(in)
 	return hour
 }

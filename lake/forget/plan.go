@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"maps"
 	"slices"
 
@@ -50,6 +51,9 @@ func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetr
 		s := newSearch(&forgotten.Eraser{Lake: l, Known: known, Parser: parser}, definition,
 			func(files int64) { progress(definition.Name, files) })
 		each, err := planTable(ctx, l, s, hours)
+		if errors.Is(err, lake.ErrNoLake) {
+			continue // nothing has opened the lake to write since there is this table
+		}
 		if err != nil {
 			return plan, err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/iceberg-go"
 
+	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
@@ -87,6 +88,8 @@ func (e *Eraser) look(ctx context.Context, definition lake.TableDefinition, file
 		return Look(ctx, e.Lake, file, binding(guard), stop)
 	case lake.GoldUsers.Name:
 		return Look(ctx, e.Lake, file, user(guard), stop)
+	case lake.GoldEvents.Name:
+		return Look(ctx, e.Lake, file, resolvedEvent(guard), stop)
 	}
 	return NewFile{}, false, nil
 }
@@ -116,6 +119,9 @@ func (e *Eraser) Rewrite(ctx context.Context, definition lake.TableDefinition, f
 	case lake.GoldUsers.Name:
 		return edited(ctx, e.Lake, definition, file, user(guard),
 			func(row *lake.UserRow) int { return 256 + 96*len(row.History) }, nil)
+	case lake.GoldEvents.Name:
+		return edited(ctx, e.Lake, definition, file, resolvedEvent(guard),
+			func(*lake.ResolvedRow) int { return 256 }, nil)
 	}
 	return NewFile{}, fmt.Errorf("nothing of %s is of users", definition.Name)
 }
@@ -248,6 +254,28 @@ func silverEvent(g *Guard) edit[lake.SilverRow] {
 			&row.Target, &row.Status, &row.Duration,
 			&row.Feature, &row.Code, &row.Severity, &row.Message, &row.Source, &row.Campaign, &row.Experiment,
 			&row.Variant)
+	}
+}
+
+// resolvedEvent keeps the rows whose rows of silver.events stay. What says of the session's device is everybody's, and
+// stays: it is nobody's until its session is resolved again.
+func resolvedEvent(g *Guard) edit[lake.ResolvedRow] {
+	return func(row *lake.ResolvedRow) (keep, changed bool) {
+		fact := Fact{Session: row.SessionID, Time: row.Time,
+			Device: row.EventName == telemetry.KindDeviceInfo.String() && row.Named&lake.NamedDevice != 0}
+		if row.Named&lake.NamedUser != 0 {
+			fact.User = history.NamedAs(row.UserID)
+		}
+		if g.Owns(fact) {
+			return false, true
+		}
+		if user := history.NamedAs(row.UserID); user != "" && g.counts(g.Look(user).erasure) {
+			row.UserID, row.UserKind = history.UserID("", row.SessionID)
+			changed = true
+		}
+		return true, g.RedactAll(&row.Service, &row.Device, &row.Version, &row.OS, &row.Model, &row.Memory, &row.Target,
+			&row.Status, &row.Feature, &row.Code, &row.Severity, &row.Message, &row.Source, &row.Campaign,
+			&row.Experiment, &row.Variant) || changed
 	}
 }
 

@@ -122,7 +122,8 @@ func Show(t testing.TB, l *lake.Lake) []string {
 
 // DumpAll is every row of bronze, silver and gold.
 func DumpAll(t testing.TB, l *lake.Lake) string {
-	return UsersNow(t, l) + DumpHours(t, l) + Dump[lake.VersionDailyRow](t, l, lake.GoldVersionDaily) +
+	return UsersNow(t, l) + DumpHours(t, l) + Dump[lake.ResolvedRow](t, l, lake.GoldEvents) +
+		Dump[lake.VersionDailyRow](t, l, lake.GoldVersionDaily) +
 		Dump[lake.EventDailyRow](t, l, lake.GoldEventDaily)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/compaction"
+	"github.com/versionlake/versionlake/lake/events"
 )
 
 const (
@@ -30,6 +31,11 @@ const (
 func compact(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, u Upkeep,
 	progress func(done string)) (saving Saving, err error) {
 	saving = Saving{Table: definition.Name, Step: StepCompact, What: "files"}
+	if definition.Name == lake.GoldEvents.Name {
+		done, err := events.Compact(ctx, l, u.OpenDays, u.DryRun, progress)
+		saving.Before, saving.After, saving.Bytes = done.Before, done.After, done.Bytes
+		return saving, err
+	}
 	loaded, err := l.Load(ctx, definition)
 	if err != nil {
 		return saving, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
@@ -54,17 +55,25 @@ func DropBefore(ctx context.Context, l *lake.Lake, layer string, before telemetr
 		}
 		savings = append(savings, saving)
 	}
+	if layer == ledger.LayerEvents {
+		done, err := events.DropBefore(ctx, l, before, dryRun)
+		if err != nil {
+			return savings, fmt.Errorf("drop events of hours before %s: %w", before, err)
+		}
+		savings = append(savings, Saving{Table: lake.GoldEvents.Name, Step: StepDrop, What: "files",
+			Before: done.Before, After: done.After, Bytes: done.Bytes})
+	}
 	return savings, nil
 }
 
 // freezeDaily lets the daily aggregates keep what they counted of events that are about to go. ErrConflict: they
 // have not counted all of them yet.
 func freezeDaily(ctx context.Context, l *lake.Lake, before telemetry.Hour) error {
-	events, err := l.Load(ctx, lake.SilverEvents)
+	silver, err := l.Load(ctx, lake.SilverEvents)
 	if err != nil {
 		return err
 	}
-	old, _, err := filesBefore(ctx, events, before)
+	old, _, err := filesBefore(ctx, silver, before)
 	if err != nil || len(old) == 0 {
 		return err
 	}

@@ -31,15 +31,24 @@ func followers(definition lake.TableDefinition) (all []follower) {
 			}})
 		}
 	}
+	events := func(snapshot func(ledger.EventsState) int64) {
+		all = append(all, follower{lake.GoldEvents, func(loaded *table.Table) (int64, bool) {
+			state, known := ledger.EventsStateOf(loaded)
+			return snapshot(state), known
+		}})
+	}
 	switch definition.Name {
 	case lake.SilverSightings.Name:
 		all = append(all, follower{lake.GoldUsers, inSummary(lake.SummarySightings)})
 		daily(func(s ledger.DailyState) int64 { return s.Sightings })
+		events(func(s ledger.EventsState) int64 { return s.Sightings })
 	case lake.SilverBindings.Name:
 		all = append(all, follower{lake.GoldUsers, inSummary(lake.SummaryBindings)})
 		daily(func(s ledger.DailyState) int64 { return s.Bindings })
+		events(func(s ledger.EventsState) int64 { return s.Bindings })
 	case lake.SilverEvents.Name:
 		daily(func(s ledger.DailyState) int64 { return s.Events })
+		events(func(s ledger.EventsState) int64 { return s.Events })
 	case lake.GoldUsers.Name:
 		daily(func(s ledger.DailyState) int64 { return s.Users })
 	}

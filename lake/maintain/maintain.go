@@ -87,7 +87,7 @@ func MaintainTable(ctx context.Context, l *lake.Lake, name string, u Upkeep,
 	}
 	progress("wrote manifests")
 	age := u.SnapshotAge
-	if !strings.HasPrefix(name, "gold.") {
+	if !strings.HasPrefix(name, "gold.") || name == lake.GoldEvents.Name {
 		age = min(age, logAge)
 	}
 	snapshots, tags, err := expire(ctx, l, definition, age, u.DryRun)

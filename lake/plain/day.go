@@ -191,18 +191,26 @@ func countHappened(at *lake.VersionDailyRow, e *lake.SilverRow) {
 	}
 }
 
-// duration is docs/METRICS.md on sessions_ended: a decimal number of seconds, up to 31 days.
+// duration is docs/METRICS.md on sessions_ended, rounded.
 func duration(text string) (seconds int64, ok bool) {
+	if value := Seconds(text); value != nil {
+		return int64(*value + 0.5), true
+	}
+	return 0, false
+}
+
+// Seconds is docs/METRICS.md on sessions_ended: a decimal number of seconds, up to 31 days.
+func Seconds(text string) *float64 {
 	for _, letter := range text {
 		if !strings.ContainsRune("0123456789.eE+-", letter) {
-			return 0, false
+			return nil
 		}
 	}
 	value, err := strconv.ParseFloat(text, 64)
 	if err != nil || value < 0 || value > 31*24*3600 {
-		return 0, false
+		return nil
 	}
-	return int64(value + 0.5), true
+	return &value
 }
 
 // about is what an event is about: name and detail of gold.event_daily.

@@ -58,6 +58,8 @@ func typeOf(field reflect.StructField, options map[string]bool, comments Comment
 		return iceberg.PrimitiveTypes.Int32
 	case reflect.Bool:
 		return iceberg.PrimitiveTypes.Bool
+	case reflect.Float64:
+		return iceberg.PrimitiveTypes.Float64
 	}
 	panic(fmt.Sprintf("no Iceberg type for the column %s, %s", field.Name, field.Type))
 }

@@ -36,6 +36,7 @@ type Verified struct {
 	Users       int64    `json:"users"`
 	Versions    int64    `json:"versions"` // snapshots of gold.users
 	Tags        int64    `json:"tags"`
+	Resolved    int64    `json:"gold_events,omitempty"`
 	Daily       int64    `json:"daily"` // rows of gold.version_daily and gold.event_daily
 	Differences int64    `json:"differences"`
 	Notes       []string `json:"notes"` // what is no fault, or could not be checked

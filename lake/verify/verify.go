@@ -17,7 +17,7 @@ func Run(ctx context.Context, l *lake.Lake, options Options, report func(Differe
 		v.options.From, v.options.To = math.MinInt32, math.MaxInt32
 	}
 	for _, step := range []func(context.Context) error{v.load, v.verifyLedger, v.verifyHours, v.verifyVersions,
-		v.verifyTags, v.verifyUsers, v.verifyKeys, v.verifyDaily, v.verifyForgotten} {
+		v.verifyTags, v.verifyUsers, v.verifyKeys, v.verifyEvents, v.verifyDaily, v.verifyForgotten} {
 		err := step(ctx)
 		if v.failed != nil {
 			err = v.failed

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/versionlake/versionlake/activities"
+	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/workflows"
@@ -125,6 +126,10 @@ func (w *forgetUser) erase(ctx workflow.Context) error {
 		return err
 	}
 	for _, name := range forget.ErasableTables() {
+		if name == lake.GoldEvents.Name &&
+			workflow.GetVersion(ctx, "gold.events", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+			continue // that began before there was this table
+		}
 		w.describe(ctx, "erasing from "+name)
 		var erased forget.ErasedTable
 		erasing := eraseTable.With(ctx, "erase from "+name)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/workflows"
 )
 
@@ -24,9 +25,10 @@ const (
 // The steps of a refresh.
 var (
 	// reads all histories, and all of silver the first time
-	planDaily   = workflows.LongStep(6 * time.Hour)
-	countDates  = workflows.LongStep(6 * time.Hour)
-	commitDaily = workflows.LongStep(time.Hour)
+	followEvents = workflows.LongStep(12 * time.Hour) // resolves all of silver.events the first time
+	planDaily    = workflows.LongStep(6 * time.Hour)
+	countDates   = workflows.LongStep(6 * time.Hour)
+	commitDaily  = workflows.LongStep(time.Hour)
 )
 
 // DailyInput starts DailyWriter; nothing, or {}, to refresh at once.
@@ -119,6 +121,9 @@ func (w *dailyWriter) gather(ctx workflow.Context) error {
 func (w *dailyWriter) refresh(ctx workflow.Context) (commit daily.Committed, err error) {
 	w.progress.Rounds++
 	w.progress.Dates, w.progress.Groups, w.progress.Done = 0, 0, 0
+	if err := w.follow(ctx); err != nil {
+		return commit, err
+	}
 	w.status(ctx, "planning")
 	var plan daily.Plan
 	if err := workflow.ExecuteActivity(planDaily.With(ctx, "find the dates that changed"), w.steps.PlanDaily).Get(ctx,
@@ -155,6 +160,18 @@ func (w *dailyWriter) refresh(ctx workflow.Context) (commit daily.Committed, err
 	}
 	w.status(ctx, w.done(plan))
 	return commit, nil
+}
+
+// follow lets gold.events take in what changed. Its commit is one of its own: where the daily aggregates are left
+// behind by a crash, each goes on from what it reflects itself.
+func (w *dailyWriter) follow(ctx workflow.Context) error {
+	if workflow.GetVersion(ctx, "gold.events", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return nil
+	}
+	w.status(ctx, "letting gold.events follow")
+	var followed events.Followed
+	return workflow.ExecuteActivity(followEvents.With(ctx, "resolve what came, in gold.events"),
+		w.steps.FollowEvents).Get(ctx, &followed)
 }
 
 func (w *dailyWriter) done(plan daily.Plan) string {

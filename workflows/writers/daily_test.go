@@ -12,6 +12,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/workflows/workflowstest"
 	"github.com/versionlake/versionlake/workflows/writers"
 )
@@ -20,6 +21,7 @@ import (
 func plans(env *testsuite.TestWorkflowEnvironment) *[]int {
 	var began []int
 	start := env.Now()
+	env.OnActivity(dailySteps.FollowEvents, mock.Anything).Return(events.Followed{}, nil)
 	env.OnActivity(dailySteps.PlanDaily, mock.Anything).Return(func(context.Context) (daily.Plan, error) {
 		began = append(began, int(env.Now().Sub(start).Seconds()))
 		return daily.Plan{Ref: "plan", Groups: [][]int32{{628}, {629}}, Dates: 2, First: "2022-05-31",

@@ -75,6 +75,7 @@ func (o *runWorker) run(ctx context.Context) (err error) {
 	}
 	w := worker.New(place.client, worker.Options{
 		Source: src, Lake: place.lake, Parsing: parsing, Activities: o.workers, Drain: o.drain,
+		Without: o.Without,
 	})
 	logger.Info("working", "temporal", place.temporal.HostPort, "namespace", place.temporal.Namespace, "source",
 		src.String())

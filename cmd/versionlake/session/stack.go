@@ -75,7 +75,7 @@ func StartStack(ctx context.Context, s *settings.Settings, o StackOptions) (_ *S
 	}
 	k.undo = append(k.undo, func() error { k.Client.Close(); return nil })
 	k.worker = worker.New(k.Client, worker.Options{
-		Source: k.Source, Lake: k.lake, Parsing: parsing, Activities: o.Workers,
+		Source: k.Source, Lake: k.lake, Parsing: parsing, Activities: o.Workers, Without: s.Without,
 	})
 	if err := k.worker.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker: %w", err)

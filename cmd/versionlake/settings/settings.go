@@ -24,6 +24,8 @@ type Settings struct {
 	Dir    string // of the local catalog, warehouse and Temporal state
 	Source string // where the telemetry files lie, as it was given
 	Trino  string // a URL; "" is the Trino of Dir
+	// Without is what a worker of this process leaves behind, see worker.Options.
+	Without []string
 	// ReadsNoSource is set by commands whose work may do without one.
 	ReadsNoSource bool
 
@@ -69,6 +71,8 @@ func (s *Settings) AddFlags(root *cobra.Command) {
 			"[VERSIONLAKE_MAX_FUTURE]")
 	flags.DurationVar(&s.maxPast, "max-past", telemetry.DefaultMaxPast,
 		"how far before its hour an event may lie; one that lies further is rejected [VERSIONLAKE_MAX_PAST]")
+	flags.StringSliceVar(&s.Without, "without", nil, "what is not kept up to date where this process works: events "+
+		"(gold.events), daily (the daily aggregates); for measurements [VERSIONLAKE_WITHOUT]")
 	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, "+
 		"see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
 	flags.StringVarP(&s.Format, "output", "o", output.Table, "table or json (one object a line)")
@@ -89,6 +93,7 @@ var Variables = map[string]string{
 	"sessions-by-service": "VERSIONLAKE_SESSIONS_BY_SERVICE",
 	"keep-bronze":         "VERSIONLAKE_KEEP_BRONZE",
 	"keep-events":         "VERSIONLAKE_KEEP_EVENTS",
+	"without":             "VERSIONLAKE_WITHOUT",
 	"trino":               "VERSIONLAKE_TRINO_URL",
 }
 

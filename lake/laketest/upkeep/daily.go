@@ -3,12 +3,24 @@ package upkeep
 import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/daily"
+	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/lake/laketest"
 )
 
-// CountDaily takes a refresh of the daily aggregates as far as its commit.
+// Events lets gold.events follow.
+func Events(in *laketest.Ingester) (followed events.Followed) {
+	in.TB.Helper()
+	in.Do(func() (err error) { // each try is an attempt
+		followed, err = events.Follow(in.TB.Context(), in.Lake, "events"+in.NewRun(), nil, func(int64) {})
+		return err
+	})
+	return followed
+}
+
+// CountDaily takes a refresh of the daily aggregates as far as its commit; gold.events follows before it.
 func CountDaily(in *laketest.Ingester) (daily.Plan, []daily.CountedDates) {
 	in.TB.Helper()
+	Events(in)
 	ctx := in.TB.Context()
 	var plan daily.Plan
 	in.Do(func() (err error) {

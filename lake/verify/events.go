@@ -1,0 +1,191 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/plain"
+)
+
+// Rule 1, once more: every event is given its user, its device and its version again, and the rows of gold.events are
+// compared with that, as of the snapshots that the table reflects.
+
+// eventFact is a row of gold.events, as it is or as it should be.
+type eventFact struct {
+	Is  bool
+	Row lake.ResolvedRow
+}
+
+func (v *verifier) verifyEvents(ctx context.Context) error {
+	loaded, err := v.lake.Load(ctx, lake.GoldEvents)
+	if errors.Is(err, lake.ErrNoLake) { // nothing has opened the lake to write since there is this table
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	state, known := ledger.EventsStateOf(loaded)
+	switch {
+	case !known && v.silverEvents() > 0:
+		v.note("gold.events was not filled yet")
+		return nil
+	case !known:
+		return nil
+	case state.Filling:
+		v.note("gold.events is being filled, and has the hours before %s: it is not compared", state.Next)
+		return nil
+	}
+	return v.compareEvents(ctx, loaded, state)
+}
+
+func (v *verifier) compareEvents(ctx context.Context, loaded *table.Table, state ledger.EventsState) error {
+	var files [3][]iceberg.DataFile
+	complete, err := v.eventSources(ctx, state, &files)
+	if err != nil || !complete {
+		return err
+	}
+	rows, err := v.newPartitions(2 * lake.CountOf(files[0]))
+	if err != nil {
+		return err
+	}
+	defer rows.close()
+	if err := v.eachSession(ctx, "resolving events", files[0], files[1], files[2], func(s *plain.Session) error {
+		for i, event := range s.Happened() {
+			if err := rows.add(s.ID, eventFact{Row: resolvedRow(&event, &s.Events[i])}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	live, err := lake.LiveFiles(ctx, loaded)
+	if err != nil {
+		return err
+	}
+	where := Difference{Rule: 1, Table: lake.GoldEvents.Name}
+	if err := eachRow(ctx, v, where, live, func(row *lake.ResolvedRow) error {
+		return rows.add(row.SessionID, eventFact{Is: true, Row: *row})
+	}); err != nil {
+		return err
+	}
+	for part := range rows.files {
+		v.progress("comparing gold.events", part, len(rows.files), "parts")
+		if err := v.compareResolved(ctx, rows, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compareResolved holds the rows of some sessions against what they should be.
+func (v *verifier) compareResolved(ctx context.Context, rows *partitions, part int) error {
+	count := map[string]int{}
+	if err := eachSpilled(ctx, rows, part, func(fact eventFact) error {
+		if key := describe(&fact.Row); fact.Is {
+			v.checked.Resolved++
+			count[key]++
+		} else {
+			count[key]--
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for key, n := range count {
+		switch {
+		case n > 0:
+			v.differ(Difference{Rule: 1, Table: lake.GoldEvents.Name}, "%s: should not be", key)
+		case n < 0:
+			v.differ(Difference{Rule: 1, Table: lake.GoldEvents.Name}, "%s: is not there, and should be", key)
+		}
+	}
+	return nil
+}
+
+// eventSources are the files of silver's tables that gold.events reflects; false if they are gone.
+func (v *verifier) eventSources(ctx context.Context, state ledger.EventsState,
+	files *[3][]iceberg.DataFile) (complete bool, err error) {
+	var lags []string
+	for i, snapshot := range state.Of() {
+		loaded, err := v.lake.Load(ctx, lake.SilverTables[i])
+		if err != nil {
+			return false, err
+		}
+		if snapshot != lake.HeadOf(loaded) {
+			lags = append(lags, lake.SilverTables[i].Name)
+		}
+		if snapshot == 0 {
+			continue
+		}
+		if loaded.SnapshotByID(snapshot) == nil {
+			v.note("gold.events reflects snapshot %d of %s, which was expired: it can't be compared before it follows",
+				snapshot, lake.SilverTables[i].Name)
+			return false, nil
+		}
+		if files[i], err = lake.LiveFiles(ctx, loaded, table.WithSnapshotID(snapshot)); err != nil {
+			return false, err
+		}
+	}
+	if len(lags) > 0 {
+		v.note("gold.events lags behind %s; it is compared with what it reflects", strings.Join(lags, ", "))
+	}
+	return true, nil
+}
+
+// resolvedRow is what an event should be in gold.events; itself is what it says itself.
+func resolvedRow(e *plain.Event, itself *lake.SilverRow) lake.ResolvedRow {
+	kind := "user"
+	if strings.HasPrefix(e.User, "session:") {
+		kind = "session"
+	}
+	from := &e.Row
+	row := lake.ResolvedRow{
+		Time: from.Time, EventName: from.EventName, SessionID: from.SessionID, UserID: e.User, UserKind: kind,
+		Service: from.ServiceName, Device: from.Device, Version: from.Version, OS: from.OS, Model: from.Model,
+		Memory: from.Memory, Target: from.Target, Status: from.Status, Feature: from.Feature, Code: from.Code,
+		Severity: from.Severity, Message: from.Message, Source: from.Source, Campaign: from.Campaign,
+		Experiment: from.Experiment, Variant: from.Variant,
+		IngestHour: lake.HourOfRow(from.IngestDate, from.IngestHourOfDay).Start().UnixMicro(),
+		IngestDate: from.IngestDate, SessionKey: int64(xxhash.Sum64String(from.SessionID)),
+	}
+	for bit, said := range map[int32]string{1: itself.UserID, 2: itself.Device, 4: itself.Version} {
+		if said != "" {
+			row.Named |= bit
+		}
+	}
+	if from.EventName == "SessionEnd" {
+		row.Duration = plain.Seconds(from.Duration)
+	}
+	return row
+}
+
+// describe is a row as text: what is not there is left out.
+func describe(row *lake.ResolvedRow) string {
+	text := fmt.Sprintf("%s %s of %q (%s), session %q (key %d), %s", lake.Moment(row.Time), row.EventName, row.UserID,
+		row.UserKind, row.SessionID, row.SessionKey, row.Service)
+	for _, part := range [][2]string{
+		{"device", row.Device}, {"version", row.Version}, {"os", row.OS}, {"model", row.Model}, {"memory", row.Memory},
+		{"target", row.Target}, {"status", row.Status}, {"feature", row.Feature}, {"code", row.Code},
+		{"severity", row.Severity}, {"message", row.Message}, {"source", row.Source}, {"campaign", row.Campaign},
+		{"experiment", row.Experiment}, {"variant", row.Variant},
+	} {
+		if part[1] != "" {
+			text += fmt.Sprintf(", %s %q", part[0], part[1])
+		}
+	}
+	if row.Duration != nil {
+		text += ", duration " + strconv.FormatFloat(*row.Duration, 'g', -1, 64)
+	}
+	return text + fmt.Sprintf(", named %d, ingested in %s of %s", row.Named, row.Hour(),
+		lake.FormatDate(row.IngestDate))
+}
