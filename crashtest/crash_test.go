@@ -137,7 +137,7 @@ func (s *site) tables(from, to telemetry.Hour) string {
 	if err := daily.Run(); err != nil {
 		s.t.Fatalf("refresh the daily aggregates: %v", err)
 	}
-	now, err := l.Version(ctx, "")
+	now, err := gold.FindVersion(ctx, l, "")
 	if err != nil {
 		s.t.Fatal(err)
 	}

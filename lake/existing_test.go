@@ -88,7 +88,7 @@ func sameAnswers(t *testing.T, l *lake.Lake, dir string) {
 	}
 	for _, file := range files {
 		tag := strings.TrimSuffix(filepath.Base(file), ".jsonl")
-		version, err := l.Version(t.Context(), tag)
+		version, err := gold.FindVersion(t.Context(), l, tag)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -163,7 +163,7 @@ func TestPyIceberg(t *testing.T) {
 		}
 	}
 	same := func(what, version string, got []foreignUser) {
-		at, err := l.Version(t.Context(), version)
+		at, err := gold.FindVersion(t.Context(), l, version)
 		in.Must(err)
 		var want []foreignUser
 		for user, err := range gold.Users(t.Context(), l, at) {

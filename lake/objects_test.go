@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/objects"
@@ -80,7 +81,7 @@ func TestSettingsThatCannotWork(t *testing.T) {
 
 func TestVersionsByName(t *testing.T) {
 	in := laketest.NewWorld(t)
-	if _, err := in.Lake.Version(t.Context(), ""); !errors.Is(err, lake.ErrUnknownVersion) {
+	if _, err := gold.FindVersion(t.Context(), in.Lake, ""); !errors.Is(err, lake.ErrUnknownVersion) {
 		t.Errorf("a lake without gold: %v", err)
 	}
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"))
@@ -93,7 +94,7 @@ func TestVersionsByName(t *testing.T) {
 		laketest.Users(t, in.Lake, "") == before {
 		t.Error("tags do not show gold as it was known")
 	}
-	versions, err := in.Lake.Versions(t.Context())
+	versions, err := gold.Versions(t.Context(), in.Lake)
 	in.Must(err)
 	if len(versions) != 2 || versions[1].SnapshotID != first.SnapshotID ||
 		!slices.Equal(versions[1].Tags, []string{"hour-2022-05-27T05"}) {
@@ -106,12 +107,12 @@ func TestVersionsByName(t *testing.T) {
 		{versions[1].CommittedAt.Format("2006-01-02T15:04:05.000Z07:00"), first.SnapshotID},
 		{versions[0].CommittedAt.AddDate(1, 0, 0).Format("2006-01-02T15:04:05Z07:00"), versions[0].SnapshotID},
 	} {
-		if at, err := in.Lake.Version(t.Context(), c.name); err != nil || at.SnapshotID != c.want {
+		if at, err := gold.FindVersion(t.Context(), in.Lake, c.name); err != nil || at.SnapshotID != c.want {
 			t.Errorf("%s: %+v, %v", c.name, at, err)
 		}
 	}
 	for _, name := range []string{"hour-2022-05-27T07", "1", "1999-01-01T00:00:00Z", "yesterday"} {
-		if at, err := in.Lake.Version(t.Context(), name); !errors.Is(err, lake.ErrUnknownVersion) {
+		if at, err := gold.FindVersion(t.Context(), in.Lake, name); !errors.Is(err, lake.ErrUnknownVersion) {
 			t.Errorf("%s: %+v, %v", name, at, err)
 		}
 	}

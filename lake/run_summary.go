@@ -6,7 +6,6 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
-	"github.com/versionlake/versionlake/lake/tags"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -60,6 +59,6 @@ const (
 	SummarySightings = "versionlake.sightings-snapshot"
 	SummaryBindings  = "versionlake.bindings-snapshot"
 	// SummaryNewestHour is the last hour that the commit shows, by itself or by those before it.
-	SummaryNewestHour = tags.SummaryNewestHour
+	SummaryNewestHour = "versionlake.newest-hour"
 	SummaryTags       = "versionlake.tags" // given with the commit: what moves a tag later on does not move this
 )

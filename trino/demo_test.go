@@ -21,7 +21,6 @@ import (
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/history"
-	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/trino"
 )
@@ -163,14 +162,14 @@ const (
 // is what `versionlake at` prints.
 func (w *world) testAgreement(t *testing.T) {
 	random := rand.New(rand.NewPCG(4, 476))
-	now, err := w.Version(t.Context(), "")
+	now, err := gold.FindVersion(t.Context(), w.Lake, "")
 	require.NoError(t, err)
 	users := w.usersAt(t, now)
 	asked := ask(random, users, userMoments)
 	w.compare(t, users, asked, "version_intervals")
 
 	var tags []string
-	versions, err := w.Versions(t.Context())
+	versions, err := gold.Versions(t.Context(), w.Lake)
 	require.NoError(t, err)
 	for _, version := range versions {
 		tags = append(tags, version.Tags...)
@@ -179,7 +178,7 @@ func (w *world) testAgreement(t *testing.T) {
 	random.Shuffle(len(tags), func(i, j int) { tags[i], tags[j] = tags[j], tags[i] })
 	require.Greater(t, len(tags), taggedTimes)
 	for _, tag := range tags[:taggedTimes] {
-		version, err := w.Version(t.Context(), tag)
+		version, err := gold.FindVersion(t.Context(), w.Lake, tag)
 		require.NoError(t, err)
 		// Users of today, too, whom nobody knew then.
 		w.compare(t, w.usersAt(t, version), append(asked[:100:100], ask(random, users, 100)...), fmt.Sprintf(`(
@@ -190,7 +189,7 @@ func (w *world) testAgreement(t *testing.T) {
 	}
 }
 
-func (w *world) usersAt(t *testing.T, version lake.Version) map[string]history.User {
+func (w *world) usersAt(t *testing.T, version gold.Version) map[string]history.User {
 	t.Helper()
 	users := map[string]history.User{}
 	for user, err := range gold.Users(t.Context(), w.Lake, version) {

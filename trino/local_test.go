@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/generate"
+	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
 	"github.com/versionlake/versionlake/trino"
@@ -121,7 +122,7 @@ const ownRows = 100_000
 // testOwnRows loads a CSV file and joins its rows with the versions at their moments.
 func (l *local) testOwnRows(t *testing.T) {
 	random := rand.New(rand.NewPCG(13, 5))
-	now, err := l.Version(t.Context(), "")
+	now, err := gold.FindVersion(t.Context(), l.Lake, "")
 	require.NoError(t, err)
 	users := l.usersAt(t, now)
 	ids := slices.Sorted(maps.Keys(users))

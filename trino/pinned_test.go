@@ -31,7 +31,7 @@ var pinnedQuestions = map[string]func(*truth) answer{
 // prints.
 func (l *local) testPinned(t *testing.T) {
 	var tags []string
-	versions, err := l.Versions(t.Context())
+	versions, err := gold.Versions(t.Context(), l.Lake)
 	require.NoError(t, err)
 	for _, version := range versions {
 		tags = append(tags, version.Tags...)
@@ -112,7 +112,7 @@ func (l *local) testPinList(t *testing.T) {
 // historyTruth is the truth as far as histories tell it.
 func (l *local) historyTruth(t *testing.T, tag string) *truth {
 	t.Helper()
-	version, err := l.Version(t.Context(), tag)
+	version, err := gold.FindVersion(t.Context(), l.Lake, tag)
 	require.NoError(t, err)
 	known := emptyTruth()
 	for user, err := range gold.Users(t.Context(), l.Lake, version) {
@@ -198,7 +198,7 @@ func (l *local) testNoPast(t *testing.T) {
 		_, err = trino.FindPast(ctx, l.trino, trino.CatalogName, text)
 		require.ErrorIs(t, err, trino.ErrNoPast, text)
 	}
-	now, err := l.Version(ctx, "")
+	now, err := gold.FindVersion(ctx, l.Lake, "")
 	require.NoError(t, err)
 	for _, text := range []string{fmt.Sprint(now.SnapshotID), time.Now().Format(time.RFC3339Nano)} {
 		past, err := trino.FindPast(ctx, l.trino, trino.CatalogName, text)

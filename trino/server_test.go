@@ -41,7 +41,7 @@ func readsGold(t *testing.T, w *world) {
 	options.Hours = 3
 	w.generate(t, options)
 
-	now, err := w.Version(t.Context(), "")
+	now, err := gold.FindVersion(t.Context(), w.Lake, "")
 	require.NoError(t, err)
 	want := [][]string{}
 	for user, err := range gold.Users(t.Context(), w.Lake, now) {

@@ -86,7 +86,7 @@ func TestForgetEndToEnd(t *testing.T) {
 // has tells whether gold has a row of a user.
 func (l *local) has(t *testing.T, user string) bool {
 	t.Helper()
-	version, err := l.lake.Version(t.Context(), "")
+	version, err := gold.FindVersion(t.Context(), l.lake, "")
 	require.NoError(t, err)
 	_, found, err := gold.User(t.Context(), l.lake, version, user)
 	require.NoError(t, err)

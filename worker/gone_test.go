@@ -26,7 +26,7 @@ import (
 // users is all of gold, a user a line.
 func (l *local) users(t *testing.T) string {
 	t.Helper()
-	now, err := l.lake.Version(t.Context(), "")
+	now, err := gold.FindVersion(t.Context(), l.lake, "")
 	require.NoError(t, err)
 	var all strings.Builder
 	for user, err := range gold.Users(t.Context(), l.lake, now) {

@@ -35,7 +35,7 @@ func TestHourEndToEnd(t *testing.T) {
 	require.False(t, again.Hour.Changed)
 	require.Equal(t, result.Gold.Tags, again.Gold.Tags, "a rerun that changes nothing is shown by the same tag")
 
-	version, err := l.lake.Version(t.Context(), "")
+	version, err := gold.FindVersion(t.Context(), l.lake, "")
 	require.NoError(t, err)
 	user, found, err := gold.User(t.Context(), l.lake, version, "p1")
 	require.NoError(t, err)
@@ -56,7 +56,7 @@ func TestLateFile(t *testing.T) {
 	require.Equal(t, []string{"hour-2022-05-27T05.2"}, again.Gold.Tags)
 	require.Equal(t, []string{"1.0", "1.1", "1.2"}, l.history(t.Context(), "p1"))
 
-	then, err := l.lake.Version(t.Context(), "hour-2022-05-27T05")
+	then, err := gold.FindVersion(t.Context(), l.lake, "hour-2022-05-27T05")
 	require.NoError(t, err)
 	user, _, err := gold.User(t.Context(), l.lake, then, "p1")
 	require.NoError(t, err)
@@ -87,7 +87,7 @@ func TestManyChunks(t *testing.T) {
 	require.NoError(t, value.Get(&progress))
 	require.Greater(t, progress.Chunks, 10)
 	require.Equal(t, progress.Chunks, progress.ChunksDone)
-	version, err := l.lake.Version(t.Context(), "")
+	version, err := gold.FindVersion(t.Context(), l.lake, "")
 	require.NoError(t, err)
 	require.Equal(t, result.Gold.SnapshotID, version.SnapshotID)
 }

@@ -39,7 +39,7 @@ func (l *local) ledger(ctx context.Context) map[string]string {
 // history gives the versions of a user, oldest first.
 func (l *local) history(ctx context.Context, user string) []string {
 	l.tb.Helper()
-	version, err := l.lake.Version(ctx, "")
+	version, err := gold.FindVersion(ctx, l.lake, "")
 	if err != nil {
 		l.tb.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestRangeOfMonths(t *testing.T) {
 	require.Equal(t, ranges.Progress{Hours: hours, Done: hours, Ran: 3, Empty: hours - 3, Lines: 3}, result)
 	require.Len(t, l.ledger(t.Context()), hours)
 	require.Equal(t, []string{"1.0", "1.1", "1.2"}, l.history(t.Context(), "p1"))
-	versions, err := l.lake.Versions(t.Context())
+	versions, err := gold.Versions(t.Context(), l.lake)
 	require.NoError(t, err)
 	require.Len(t, versions, 3, "gold has a commit for each of these days, in their order")
 	for i, tag := range []string{"hour-2020-03-01T04", "hour-2020-02-29T23", "hour-2019-12-28T07"} {
@@ -209,7 +209,7 @@ func TestRangeResumes(t *testing.T) {
 		ranges.ReprocessInput{From: first.String(), To: (first + 8).String(), Since: since})
 	require.NoError(t, run.Get(t.Context(), &result))
 	require.Equal(t, ranges.Progress{Hours: 8, Done: 8, Ran: 3, Empty: 2, Before: 3, Lines: 3}, result)
-	versions, err := l.lake.Versions(t.Context())
+	versions, err := gold.Versions(t.Context(), l.lake)
 	require.NoError(t, err)
 	require.Equal(t, []string{"hour-2022-05-27T10"}, versions[0].Tags)
 }
@@ -252,12 +252,12 @@ func TestBackfillShowsEachDayAsItWas(t *testing.T) {
 	}
 	_, err := l.reprocess(t.Context(), "range", first, first+3*24)
 	require.NoError(t, err)
-	versions, err := l.lake.Versions(t.Context())
+	versions, err := gold.Versions(t.Context(), l.lake)
 	require.NoError(t, err)
 	require.Len(t, versions, 3)
 	for day := range 3 {
 		tag := "hour-" + (first + telemetry.Hour(24*day+23)).String()
-		version, err := l.lake.Version(t.Context(), tag)
+		version, err := gold.FindVersion(t.Context(), l.lake, tag)
 		require.NoError(t, err)
 		require.Equal(t, tag, "hour-"+version.NewestHour.String())
 		user, found, err := gold.User(t.Context(), l.lake, version, "p1")
@@ -265,7 +265,7 @@ func TestBackfillShowsEachDayAsItWas(t *testing.T) {
 		require.True(t, found)
 		require.Len(t, user.History, 24*(day+1))
 	}
-	_, err = l.lake.Version(t.Context(), "hour-2022-05-28T05")
+	_, err = gold.FindVersion(t.Context(), l.lake, "hour-2022-05-28T05")
 	require.ErrorContains(t, err, "the first one that shows it is hour-2022-05-28T23, and the last one before it is "+
 		"hour-2022-05-27T23")
 
@@ -274,7 +274,7 @@ func TestBackfillShowsEachDayAsItWas(t *testing.T) {
 		ranges.ReprocessInput{From: first.String(), To: (first + 3).String(), HourTags: true})
 	require.NoError(t, run.Get(t.Context(), nil))
 	for i := range telemetry.Hour(3) {
-		version, err := l.lake.Version(t.Context(), "hour-"+(first+i).String())
+		version, err := gold.FindVersion(t.Context(), l.lake, "hour-"+(first+i).String())
 		require.NoError(t, err)
 		require.Equal(t, first+71, version.NewestHour, "the hours came again, after all others")
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/hours"
@@ -31,19 +30,9 @@ type subject struct {
 	Sessions []string `json:"sessions"`
 }
 
-// nameOf is what events call a user of gold.
-func nameOf(user string) (string, error) {
-	name, ok := history.NameOf(user)
-	if !ok {
-		return "", fmt.Errorf("%w: %q names no user: an anonymous session is forgotten with its user",
-			objects.ErrConfig, user)
-	}
-	return name, nil
-}
-
 // BeginForget remembers a user, by gold's user_id, as forgotten: from now on nothing of the user comes into the lake.
 func BeginForget(ctx context.Context, l *lake.Lake, user string) (erasure string, err error) {
-	name, err := nameOf(user)
+	name, err := forgotten.NameOf(user)
 	if err != nil {
 		return "", err
 	}

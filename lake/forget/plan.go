@@ -27,7 +27,7 @@ type Plan struct {
 // PlanForget says what forgetting a user, by gold's user_id, would touch. It only reads.
 func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetry.Options,
 	progress func(table string, files int64)) (plan Plan, err error) {
-	name, err := nameOf(user)
+	name, err := forgotten.NameOf(user)
 	if err != nil {
 		return plan, err
 	}

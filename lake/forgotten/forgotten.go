@@ -4,12 +4,14 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"hash"
 	"slices"
 	"strings"
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/objects"
 )
 
 // IdHash is the keyed hash of the id of a user or of a session: all that is kept of who was forgotten.
@@ -242,4 +244,14 @@ func (g *Guard) OwnsRow(row *lake.UserRow) bool {
 			func(i lake.IntervalRow) bool { return !s.owns(i.ValidFrom) || !s.owns(i.LastSeenAt) })
 	}
 	return g.counts(g.Look(strings.TrimPrefix(row.UserID, "user:")).erasure)
+}
+
+// NameOf is what events call a user of gold. ErrConfig: it is an anonymous session.
+func NameOf(user string) (string, error) {
+	name, ok := history.NameOf(user)
+	if !ok {
+		return "", fmt.Errorf("%w: %q names no user: an anonymous session is forgotten with its user",
+			objects.ErrConfig, user)
+	}
+	return name, nil
 }

@@ -230,7 +230,7 @@ func (c *roundCommit) divideRuns(ctx context.Context, l *lake.Lake, runs []lake.
 // newestHour is the last hour that the commit shows, or that the snapshot shows which it follows.
 func (c *roundCommit) newestHour(loaded *table.Table, head int64) (newest telemetry.Hour, ok bool) {
 	if before := loaded.SnapshotByID(head); before != nil {
-		version := lake.VersionOf(loaded, *before)
+		version := VersionOf(loaded, *before)
 		newest, ok = version.NewestHour, version.ShowsHours
 	}
 	see := func(run lake.Run) {

@@ -256,7 +256,7 @@ func TestLongAlikeIDs(t *testing.T) {
 	}
 	in.Put("27T05/a.tsv", lines...)
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	now, err := in.Lake.Version(t.Context(), "")
+	now, err := gold.FindVersion(t.Context(), in.Lake, "")
 	in.Must(err)
 	pages := 0
 	loaded, err := in.Lake.Load(t.Context(), lake.GoldUsers)

@@ -23,7 +23,7 @@ func TestSeedExample(t *testing.T) {
 	if !slices.Equal(commit.Tags, []string{"hour-2021-12-24T11"}) {
 		t.Errorf("tags = %v", commit.Tags)
 	}
-	now, err := in.Lake.Version(t.Context(), "")
+	now, err := gold.FindVersion(t.Context(), in.Lake, "")
 	in.Must(err)
 	user, found, err := gold.User(t.Context(), in.Lake, now, "session:28E93968461E0CF4CBB8429D25B213A0")
 	in.Must(err)

@@ -16,7 +16,7 @@ import (
 )
 
 // User reads one user's row; false when the version knows no such user.
-func User(ctx context.Context, l *lake.Lake, version lake.Version,
+func User(ctx context.Context, l *lake.Lake, version Version,
 	id string) (user history.User, found bool, err error) {
 	files, err := userFiles(ctx, l, version, iceberg.EqualTo(iceberg.Reference("user_id"), id))
 	if err != nil {
@@ -26,7 +26,7 @@ func User(ctx context.Context, l *lake.Lake, version lake.Version,
 }
 
 // userFiles are the files of a version that may hold what a filter lets through.
-func userFiles(ctx context.Context, l *lake.Lake, version lake.Version,
+func userFiles(ctx context.Context, l *lake.Lake, version Version,
 	filter iceberg.BooleanExpression) ([]iceberg.DataFile, error) {
 	loaded, err := l.Load(ctx, lake.GoldUsers)
 	if err != nil {
@@ -129,7 +129,7 @@ func findInPage(group parquet.RowGroup, from, to int64, id string) (user history
 }
 
 // Users streams every row of a version, ordered by user id (bytes). It holds one batch of each file of gold.users.
-func Users(ctx context.Context, l *lake.Lake, version lake.Version) iter.Seq2[history.User, error] {
+func Users(ctx context.Context, l *lake.Lake, version Version) iter.Seq2[history.User, error] {
 	return func(yield func(history.User, error) bool) {
 		files, err := userFiles(ctx, l, version, iceberg.AlwaysTrue{})
 		if err != nil {

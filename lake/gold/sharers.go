@@ -124,7 +124,7 @@ func sameRows(ctx context.Context, l *lake.Lake, users []string, rebuilt Merged)
 	if err != nil {
 		return false, err
 	}
-	version, err := l.Version(ctx, "")
+	version, err := FindVersion(ctx, l, "")
 	if err != nil {
 		return false, err
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
 )
 
@@ -39,13 +40,13 @@ func TestTagShowsNothingLater(t *testing.T) {
 
 	for tag, newest := range map[string]string{"hour-2022-05-27T23": "2022-05-27T23", "hour-2022-05-28T00": "2022-05-28T00",
 		"hour-2022-05-28T01": "2022-05-28T01", "hour-2022-05-27T21": "2022-05-28T01"} {
-		version, err := in.Lake.Version(t.Context(), tag)
+		version, err := gold.FindVersion(t.Context(), in.Lake, tag)
 		in.Must(err)
 		if !version.ShowsHours || version.NewestHour.String() != newest {
 			t.Errorf("%s shows hours up to %s, %v", tag, version.NewestHour, version.ShowsHours)
 		}
 	}
-	_, err := in.Lake.Version(t.Context(), "hour-2022-05-27T22")
+	_, err := gold.FindVersion(t.Context(), in.Lake, "hour-2022-05-27T22")
 	if err == nil || !strings.Contains(err.Error(),
 		"hours that gold shows together have one tag, that of the last of them: the first one that shows it is "+
 			"hour-2022-05-27T23") {

@@ -66,7 +66,7 @@ func TestRowsOfOlderRules(t *testing.T) {
 	if got := laketest.Users(t, in.Lake, ""); got != want {
 		t.Fatalf("gold reads\n%s\nand was\n%s", got, want)
 	}
-	version, err := in.Lake.Version(t.Context(), "")
+	version, err := gold.FindVersion(t.Context(), in.Lake, "")
 	in.Must(err)
 	user, found, err := gold.User(t.Context(), in.Lake, version, "session:s1")
 	if err != nil || !found || len(user.History) != 3 || !user.History[1].IsDowngrade ||
@@ -190,7 +190,7 @@ func TestPairsInGold(t *testing.T) {
 	}
 	in.Put("27T05/a.tsv", lines...)
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	now, err := in.Lake.Version(t.Context(), "")
+	now, err := gold.FindVersion(t.Context(), in.Lake, "")
 	in.Must(err)
 	for user, err := range gold.Users(t.Context(), in.Lake, now) {
 		in.Must(err)

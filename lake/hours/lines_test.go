@@ -75,7 +75,7 @@ func expectedIntervals(t *testing.T, name string) (lines []string) {
 
 func intervalsOf(t *testing.T, l *lake.Lake) (lines []string) {
 	t.Helper()
-	now, err := l.Version(t.Context(), "")
+	now, err := gold.FindVersion(t.Context(), l, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -165,7 +165,7 @@ func (in *Ingester) Reopen() *Ingester {
 // GoldRows are the rows of a version of gold, by user.
 func (in *Ingester) GoldRows(version string) map[string]string {
 	in.TB.Helper()
-	at, err := in.Lake.Version(in.TB.Context(), version)
+	at, err := gold.FindVersion(in.TB.Context(), in.Lake, version)
 	in.Must(err)
 	rows := map[string]string{}
 	for user, err := range gold.Users(in.TB.Context(), in.Lake, at) {

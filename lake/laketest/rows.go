@@ -89,7 +89,7 @@ func Snapshots(t testing.TB, l *lake.Lake, definition lake.TableDefinition) (ids
 // Show is gold as a person would write it down: p1 App/Gameboy 1.0 27T05:10..27T06:00 ×2, "!" for a downgrade.
 func Show(t testing.TB, l *lake.Lake) []string {
 	t.Helper()
-	now, err := l.Version(t.Context(), "")
+	now, err := gold.FindVersion(t.Context(), l, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func UsersNow(t testing.TB, l *lake.Lake) string {
 // Users dumps gold, for comparison.
 func Users(t testing.TB, l *lake.Lake, version string) string {
 	t.Helper()
-	at, err := l.Version(t.Context(), version)
+	at, err := gold.FindVersion(t.Context(), l, version)
 	if err != nil {
 		t.Fatal(err)
 	}

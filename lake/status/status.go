@@ -36,7 +36,7 @@ type Status struct {
 	BadFiles   int64            `json:"bad_files"`
 	PassedOver int64            `json:"passed_over"`
 	LeftOut    []ledger.File    `json:"left_out"`
-	Latest     lake.Version     `json:"latest"`
+	Latest     gold.Version     `json:"latest"`
 	Findings   []ledger.Finding `json:"findings"` // of reconcile, newest first
 	Tables     []TableStatus    `json:"tables"`
 	Gone       GoneStatus       `json:"gone"`
@@ -148,7 +148,7 @@ func (s *Status) addTables(ctx context.Context, l *lake.Lake) error {
 		}
 		s.Tables = append(s.Tables, size)
 		if definition.Name == lake.GoldUsers.Name && snapshot != nil {
-			s.Users, s.Latest = size.Rows, lake.VersionOf(loaded, *snapshot)
+			s.Users, s.Latest = size.Rows, gold.VersionOf(loaded, *snapshot)
 		}
 	}
 	slices.SortFunc(s.Tables, func(a, b TableStatus) int { return cmp.Compare(a.Name, b.Name) })

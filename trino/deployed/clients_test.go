@@ -64,7 +64,7 @@ func (s *site) expected(t *testing.T, user string, tags []string) []string {
 
 func (s *site) users(t *testing.T, asOf string) iter.Seq[history.User] {
 	t.Helper()
-	version, err := s.lake.Version(t.Context(), asOf)
+	version, err := gold.FindVersion(t.Context(), s.lake, asOf)
 	require.NoError(t, err)
 	return func(yield func(history.User) bool) {
 		for user, err := range gold.Users(t.Context(), s.lake, version) {

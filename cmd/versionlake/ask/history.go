@@ -12,7 +12,6 @@ import (
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
-	"github.com/versionlake/versionlake/lake/tags"
 	"github.com/versionlake/versionlake/terminal"
 )
 
@@ -64,12 +63,12 @@ func addAsOf(cmd *cobra.Command, asOf *string) {
 }
 
 // versionAsOf finds the version that --as-of names, and says when it knows of hours after the one that it is named after.
-func versionAsOf(ctx context.Context, l *lake.Lake, asOf string, stderr *terminal.Output) (lake.Version, error) {
-	version, err := l.Version(ctx, asOf)
+func versionAsOf(ctx context.Context, l *lake.Lake, asOf string, stderr *terminal.Output) (gold.Version, error) {
+	version, err := gold.FindVersion(ctx, l, asOf)
 	if err != nil {
 		return version, err
 	}
-	if hour, isHour := tags.HourOf(asOf); isHour && version.ShowsHours && version.NewestHour > hour {
+	if hour, isHour := gold.HourOfTag(asOf); isHour && version.ShowsHours && version.NewestHour > hour {
 		stderr.Printf("%s shows later hours, too, up to %s: the hour came, or was done again, after them\n", asOf,
 			version.NewestHour)
 	}
@@ -102,7 +101,7 @@ func (o *History) Run(ctx context.Context) error {
 	return p.Flush()
 }
 
-func (o *History) ofUser(ctx context.Context, l *lake.Lake, version lake.Version) error {
+func (o *History) ofUser(ctx context.Context, l *lake.Lake, version gold.Version) error {
 	user, err := findUser(ctx, l, version, o.User, o.asOf)
 	if err != nil {
 		return err
@@ -114,7 +113,7 @@ func (o *History) ofUser(ctx context.Context, l *lake.Lake, version lake.Version
 	return p.Flush()
 }
 
-func findUser(ctx context.Context, l *lake.Lake, version lake.Version, id, asOf string) (history.User, error) {
+func findUser(ctx context.Context, l *lake.Lake, version gold.Version, id, asOf string) (history.User, error) {
 	user, found, err := gold.User(ctx, l, version, id)
 	if err != nil {
 		return history.User{}, err

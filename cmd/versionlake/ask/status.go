@@ -13,6 +13,7 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/status"
@@ -104,7 +105,7 @@ func (o *Status) span() (from, to telemetry.Hour, err error) {
 }
 
 func (o *Status) printVersions(ctx context.Context, l *lake.Lake) error {
-	versions, err := l.Versions(ctx)
+	versions, err := gold.Versions(ctx, l)
 	if err != nil {
 		return err
 	}

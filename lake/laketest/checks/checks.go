@@ -61,13 +61,13 @@ func InstalledBase(t testing.TB, l *lake.Lake) {
 // Versions looks at every version of gold that a reader can name: one row a user, in order, each row consistent.
 func Versions(t testing.TB, l *lake.Lake) {
 	t.Helper()
-	versions, err := l.Versions(t.Context())
+	versions, err := gold.Versions(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, version := range versions {
 		for _, name := range append(version.Tags, strconv.FormatInt(version.SnapshotID, 10)) {
-			if at, err := l.Version(t.Context(), name); err != nil || at.SnapshotID != version.SnapshotID {
+			if at, err := gold.FindVersion(t.Context(), l, name); err != nil || at.SnapshotID != version.SnapshotID {
 				t.Errorf("version %s is %+v, %v", name, at, err)
 			}
 		}

@@ -1,6 +1,4 @@
-// Package tags reads the tags of gold.users: hour-2022-05-27T05, or .2 and .3 of an hour that was done again, name commits
-// after the last hour that they show.
-package tags
+package gold
 
 import (
 	"fmt"
@@ -9,27 +7,24 @@ import (
 
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// SummaryNewestHour is the key, in the summary of a snapshot, of the last hour that it shows, by itself or by those before
-// it.
-const SummaryNewestHour = "versionlake.newest-hour"
-
-// Near names the first tag that shows an hour, and the last one before it; nothing when no tag is of that hour or a
+// tagsNear names the first tag that shows an hour, and the last one before it; nothing when no tag is of that hour or a
 // later one.
-func Near(loaded *table.Table, hour telemetry.Hour) string {
+func tagsNear(loaded *table.Table, hour telemetry.Hour) string {
 	var before, from string
 	last, first := telemetry.Hour(math.MinInt64), telemetry.Hour(math.MaxInt64)
 	for name, ref := range loaded.Metadata().Refs() {
-		tagged, isHour := HourOf(name)
+		tagged, isHour := HourOfTag(name)
 		switch {
 		case !isHour || strings.Contains(name, "."):
 		case tagged >= hour && tagged < first:
 			from, first = name, tagged
 		case tagged < hour && tagged > last:
 			// The tag of a late hour shows later ones.
-			if newest, ok := NewestHour(loaded, ref.SnapshotID); ok && newest < hour {
+			if newest, ok := newestHour(loaded, ref.SnapshotID); ok && newest < hour {
 				before, last = name, tagged
 			}
 		}
@@ -43,12 +38,12 @@ func Near(loaded *table.Table, hour telemetry.Hour) string {
 	return fmt.Sprintf("the first one that shows it is %s, and the last one before it is %s", from, before)
 }
 
-// NewestHour is the last hour that a snapshot of gold.users shows, as its commits say; of lakes that are older than that,
+// newestHour is the last hour that a snapshot of gold.users shows, as its commits say; of lakes that are older than that,
 // the last one that has a tag on it or before it.
-func NewestHour(loaded *table.Table, snapshot int64) (newest telemetry.Hour, ok bool) {
+func newestHour(loaded *table.Table, snapshot int64) (newest telemetry.Hour, ok bool) {
 	tagged := map[int64]telemetry.Hour{}
 	for name, ref := range loaded.Metadata().Refs() {
-		if hour, isHour := HourOf(name); isHour {
+		if hour, isHour := HourOfTag(name); isHour {
 			if before, known := tagged[ref.SnapshotID]; !known || hour > before {
 				tagged[ref.SnapshotID] = hour
 			}
@@ -59,7 +54,7 @@ func NewestHour(loaded *table.Table, snapshot int64) (newest telemetry.Hour, ok 
 			newest, ok = hour, true
 		}
 		if at.Summary != nil {
-			if hour, err := telemetry.ParseHour(at.Summary.Properties[SummaryNewestHour]); err == nil {
+			if hour, err := telemetry.ParseHour(at.Summary.Properties[lake.SummaryNewestHour]); err == nil {
 				if !ok || hour > newest {
 					newest = hour
 				}
@@ -74,8 +69,8 @@ func NewestHour(loaded *table.Table, snapshot int64) (newest telemetry.Hour, ok 
 	return newest, ok
 }
 
-// HourOf is the hour that a tag of a commit of gold is named after.
-func HourOf(tag string) (telemetry.Hour, bool) {
+// HourOfTag is the hour that a tag of a commit of gold is named after.
+func HourOfTag(tag string) (telemetry.Hour, bool) {
 	text, ok := strings.CutPrefix(tag, "hour-")
 	if !ok {
 		return 0, false

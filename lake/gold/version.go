@@ -1,4 +1,4 @@
-package lake
+package gold
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 	"github.com/apache/iceberg-go/table"
 
-	"github.com/versionlake/versionlake/lake/tags"
+	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -23,9 +23,9 @@ type Version struct {
 	ShowsHours bool           `json:"-"`
 }
 
-// Version finds the snapshot that text names: "" (now), a tag, a snapshot id, or an RFC 3339 time. ErrUnknownVersion.
-func (l *Lake) Version(ctx context.Context, text string) (Version, error) {
-	loaded, err := l.Load(ctx, GoldUsers)
+// FindVersion finds the snapshot that text names: "" (now), a tag, a snapshot id, or an RFC 3339 time. lake.ErrUnknownVersion.
+func FindVersion(ctx context.Context, l *lake.Lake, text string) (Version, error) {
+	loaded, err := l.Load(ctx, lake.GoldUsers)
 	if err != nil {
 		return Version{}, err
 	}
@@ -33,7 +33,7 @@ func (l *Lake) Version(ctx context.Context, text string) (Version, error) {
 	if id, err := strconv.ParseInt(text, 10, 64); text == "" {
 		snapshot = loaded.CurrentSnapshot()
 		if snapshot == nil {
-			return Version{}, fmt.Errorf("%w: gold.users has no snapshot yet: ingest an hour first", ErrUnknownVersion)
+			return Version{}, fmt.Errorf("%w: gold.users has no snapshot yet: ingest an hour first", lake.ErrUnknownVersion)
 		}
 	} else if err == nil {
 		snapshot = loaded.SnapshotByID(id)
@@ -42,22 +42,22 @@ func (l *Lake) Version(ctx context.Context, text string) (Version, error) {
 	} else {
 		snapshot = loaded.SnapshotByName(text)
 	}
-	if hour, isHour := tags.HourOf(text); snapshot == nil && isHour {
-		if near := tags.Near(loaded, hour); near != "" {
+	if hour, isHour := HourOfTag(text); snapshot == nil && isHour {
+		if near := tagsNear(loaded, hour); near != "" {
 			return Version{}, fmt.Errorf("%w: %q; hours that gold shows together have one tag, that of the last of "+
-				"them: %s", ErrUnknownVersion, text, near)
+				"them: %s", lake.ErrUnknownVersion, text, near)
 		}
 	}
 	if snapshot == nil {
 		return Version{}, fmt.Errorf("%w: %q; it may have been there and expired: `versionlake status "+
-			"--versions` lists what can still be read", ErrUnknownVersion, text)
+			"--versions` lists what can still be read", lake.ErrUnknownVersion, text)
 	}
 	return VersionOf(loaded, *snapshot), nil
 }
 
 // Versions are the snapshots of gold.users that can still be read, newest first.
-func (l *Lake) Versions(ctx context.Context) ([]Version, error) {
-	loaded, err := l.Load(ctx, GoldUsers)
+func Versions(ctx context.Context, l *lake.Lake) ([]Version, error) {
+	loaded, err := l.Load(ctx, lake.GoldUsers)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +77,6 @@ func VersionOf(loaded *table.Table, snapshot table.Snapshot) Version {
 		}
 	}
 	slices.Sort(version.Tags)
-	version.NewestHour, version.ShowsHours = tags.NewestHour(loaded, snapshot.SnapshotID)
+	version.NewestHour, version.ShowsHours = newestHour(loaded, snapshot.SnapshotID)
 	return version
 }
