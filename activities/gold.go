@@ -82,7 +82,8 @@ type PlanInput struct {
 func (a *Gold) PlanUsers(ctx context.Context, input PlanInput) (gold.Plan, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	plan, err := gold.PlanUsers(ctx, a.Lake, roundOf(ctx), gold.Scope{Remake: input.Again, UpTo: input.UpTo}, done.Store)
+	plan, err := gold.PlanUsers(ctx, a.Lake, roundOf(ctx), gold.Scope{Remake: input.Again, UpTo: input.UpTo},
+		done.Store)
 	return plan, temporalError(ctx, err)
 }
 

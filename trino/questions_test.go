@@ -23,7 +23,8 @@ type question struct {
 }
 
 var questions = []question{
-	{view: "events", answer: (*truth).events, mutant: [2]string{"device, version,", "version AS device, device AS version,"}},
+	{view: "events", answer: (*truth).events,
+		mutant: [2]string{"device, version,", "version AS device, device AS version,"}},
 	{view: "active_installations", answer: (*truth).activeInstallations, mutant: [2]string{"'30' DAY", "'60' DAY"}},
 	{view: "active_versions", answer: (*truth).activeVersions, mutant: [2]string{"'7' DAY", "'6' DAY"}},
 	{view: "shutdown_impact", answer: (*truth).shutdownImpact,

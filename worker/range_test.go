@@ -240,8 +240,8 @@ func TestRangeByLayer(t *testing.T) {
 	require.ErrorContains(t, run.Get(t.Context(), nil), "never ingested")
 }
 
-// TestBackfillShowsEachDayAsItWas: after a backfill of three days, with hours that are read at the same time, the tag at the
-// end of each day shows all of that day and nothing of a later one.
+// TestBackfillShowsEachDayAsItWas: after a backfill of three days, with hours that are read at the same time, the
+// tag at the end of each day shows all of that day and nothing of a later one.
 func TestBackfillShowsEachDayAsItWas(t *testing.T) {
 	l := startLocal(t)
 	l.work(t)

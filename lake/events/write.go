@@ -40,19 +40,18 @@ var (
 
 // Places of columns in rows of gold.events.
 var (
-	goldEventName = place(goldSchema, "event_name")
-	goldSession   = place(goldSchema, "session_id")
-	goldService   = place(goldSchema, "service")
-	goldTime      = place(goldSchema, "event_time")
-	goldUser      = place(goldSchema, "user_id")
-	goldKind      = place(goldSchema, "user_kind")
-	goldDevice    = place(goldSchema, "device")
-	goldVersion   = place(goldSchema, "version")
-	goldDuration  = place(goldSchema, "duration_seconds")
-	goldNamed     = place(goldSchema, "named")
-	goldKey       = place(goldSchema, "session_key")
-	goldHour      = place(goldSchema, "ingest_hour_utc")
-	goldDate      = place(goldSchema, "p_ingest_date_utc")
+	goldSession  = place(goldSchema, "session_id")
+	goldService  = place(goldSchema, "service")
+	goldTime     = place(goldSchema, "event_time")
+	goldUser     = place(goldSchema, "user_id")
+	goldKind     = place(goldSchema, "user_kind")
+	goldDevice   = place(goldSchema, "device")
+	goldVersion  = place(goldSchema, "version")
+	goldDuration = place(goldSchema, "duration_seconds")
+	goldNamed    = place(goldSchema, "named")
+	goldKey      = place(goldSchema, "session_key")
+	goldHour     = place(goldSchema, "ingest_hour_utc")
+	goldDate     = place(goldSchema, "p_ingest_date_utc")
 )
 
 // same are the columns that are taken over as they are, by their places in silver.events and in gold.events.

@@ -293,7 +293,8 @@ func TestVerifyKnowsTheForgotten(t *testing.T) {
 		return rows
 	})
 	laketest.PlantDaily(t, in.Lake, lake.GoldEvents, func(rows []lake.ResolvedRow) []lake.ResolvedRow {
-		rows[slices.IndexFunc(rows, func(row lake.ResolvedRow) bool { return row.UserID == "p3" })].UserID = laketest.Gone
+		rows[slices.IndexFunc(rows,
+			func(row lake.ResolvedRow) bool { return row.UserID == "p3" })].UserID = laketest.Gone
 		return rows
 	})
 	lines, _ := checks.Verified(t, in.Lake)

@@ -81,7 +81,8 @@ func findChange(ctx context.Context, l *lake.Lake, scope Scope) (c silverChange,
 	if !base.Known && c.gold.CurrentSnapshot() != nil {
 		upTo = nil // else gold would lose what it has
 	}
-	followed, err := ledger.Follow(ctx, l, upTo, ledger.Reached{Definition: lake.SilverSightings, Snapshot: base.Sightings},
+	followed, err := ledger.Follow(ctx, l,
+		upTo, ledger.Reached{Definition: lake.SilverSightings, Snapshot: base.Sightings},
 		ledger.Reached{Definition: lake.SilverBindings, Snapshot: base.Bindings})
 	if err != nil {
 		return c, err

@@ -38,8 +38,8 @@ func tagsNear(loaded *table.Table, hour telemetry.Hour) string {
 	return fmt.Sprintf("the first one that shows it is %s, and the last one before it is %s", from, before)
 }
 
-// newestHour is the last hour that a snapshot of gold.users shows, as its commits say; of lakes that are older than that,
-// the last one that has a tag on it or before it.
+// newestHour is the last hour that a snapshot of gold.users shows, as its commits say; of lakes that are older than
+// that, the last one that has a tag on it or before it.
 func newestHour(loaded *table.Table, snapshot int64) (newest telemetry.Hour, ok bool) {
 	tagged := map[int64]telemetry.Hour{}
 	for name, ref := range loaded.Metadata().Refs() {

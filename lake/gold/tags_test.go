@@ -9,9 +9,9 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest"
 )
 
-// TestTagShowsNothingLater: gold follows silver up to the hours that ask, though silver has more, so that the tag of a day's
-// last hour tells what was known then. Hours that one commit shows have one tag; a late hour has its own, and the lake knows
-// that it shows later ones, too.
+// TestTagShowsNothingLater: gold follows silver up to the hours that ask, though silver has more, so that the tag
+// of a day's last hour tells what was known then. Hours that one commit shows have one tag; a late hour has its
+// own, and the lake knows that it shows later ones, too.
 func TestTagShowsNothingLater(t *testing.T) {
 	in := laketest.NewWorld(t)
 	in.Put("27T22/a.tsv", laketest.Login("27T22:09", "s1", "p1"), laketest.Sighting("27T22:10", "s1", "1.0"))
@@ -38,7 +38,8 @@ func TestTagShowsNothingLater(t *testing.T) {
 	late, _ := in.Silver(hour - 1)
 	in.GoldUpTo(late)
 
-	for tag, newest := range map[string]string{"hour-2022-05-27T23": "2022-05-27T23", "hour-2022-05-28T00": "2022-05-28T00",
+	for tag, newest := range map[string]string{"hour-2022-05-27T23": "2022-05-27T23",
+		"hour-2022-05-28T00": "2022-05-28T00",
 		"hour-2022-05-28T01": "2022-05-28T01", "hour-2022-05-27T21": "2022-05-28T01"} {
 		version, err := gold.FindVersion(t.Context(), in.Lake, tag)
 		in.Must(err)

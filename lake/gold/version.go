@@ -23,7 +23,8 @@ type Version struct {
 	ShowsHours bool           `json:"-"`
 }
 
-// FindVersion finds the snapshot that text names: "" (now), a tag, a snapshot id, or an RFC 3339 time. lake.ErrUnknownVersion.
+// FindVersion finds the snapshot that text names: "" (now), a tag, a snapshot id, or an RFC 3339 time.
+// lake.ErrUnknownVersion.
 func FindVersion(ctx context.Context, l *lake.Lake, text string) (Version, error) {
 	loaded, err := l.Load(ctx, lake.GoldUsers)
 	if err != nil {
@@ -33,7 +34,8 @@ func FindVersion(ctx context.Context, l *lake.Lake, text string) (Version, error
 	if id, err := strconv.ParseInt(text, 10, 64); text == "" {
 		snapshot = loaded.CurrentSnapshot()
 		if snapshot == nil {
-			return Version{}, fmt.Errorf("%w: gold.users has no snapshot yet: ingest an hour first", lake.ErrUnknownVersion)
+			return Version{}, fmt.Errorf("%w: gold.users has no snapshot yet: ingest an hour first",
+				lake.ErrUnknownVersion)
 		}
 	} else if err == nil {
 		snapshot = loaded.SnapshotByID(id)

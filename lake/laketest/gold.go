@@ -115,7 +115,8 @@ func (in *Ingester) CommitTablesOf(staged []hours.StagedHour, definitions ...lak
 func (in *Ingester) Follow(ctx context.Context, runs []lake.Run) error {
 	for round := 0; len(runs) > 0 && round < 50; round++ {
 		in.runs++
-		plan, err := gold.PlanUsers(ctx, in.Lake, fmt.Sprintf("%s-round%d", runs[0].ID, in.runs), gold.Scope{UpTo: runs},
+		plan, err := gold.PlanUsers(ctx, in.Lake, fmt.Sprintf("%s-round%d", runs[0].ID, in.runs),
+			gold.Scope{UpTo: runs},
 			func(int64) {})
 		if err != nil {
 			return err

@@ -38,9 +38,9 @@ type Followed struct {
 }
 
 // Follow finds how far what is made of several tables may follow their logs, so that each run of an hour is in all
-// of them or in none. A run commits one table after the other and the ledger last: only what the ledger says is over
-// may be followed, and nothing that was committed behind a run that is not. Where upTo names runs, it ends with the last
-// of them that the logs have: what comes behind them is left for later.
+// of them or in none. A run commits one table after the other and the ledger last: only what the ledger says is
+// over may be followed, and nothing that was committed behind a run that is not. Where upTo names runs, it ends
+// with the last of them that the logs have: what comes behind them is left for later.
 func Follow(ctx context.Context, l *lake.Lake, upTo []lake.Run, reached ...Reached) (f Followed, err error) {
 	// The ledger first: a run that it has is whole in what is read after it.
 	known, err := OpenLedger(ctx, l)
@@ -105,8 +105,8 @@ func settledPrefix(settled settled, logs ...[]LogEntry) (cuts []int) {
 	return cuts
 }
 
-// endsOf cuts logs behind the last entries of runs, or where they are cut already, so that every run is in all of them or
-// in none.
+// endsOf cuts logs behind the last entries of runs, or where they are cut already, so that every run is in all of
+// them or in none.
 func endsOf(runs []lake.Run, cuts []int, logs ...[]LogEntry) []int {
 	wanted := map[lake.Run]bool{}
 	for _, run := range runs {

@@ -159,7 +159,8 @@ func TestTagsExpire(t *testing.T) {
 	if _, tags := laketest.Snapshots(t, in.Lake, lake.GoldUsers); !slices.Equal(tags, []string{"hour-2022-05-27T23"}) {
 		t.Errorf("tags %v", tags)
 	}
-	if _, err := gold.FindVersion(t.Context(), in.Lake, "hour-2022-05-27T05"); !errors.Is(err, lake.ErrUnknownVersion) ||
+	if _, err := gold.FindVersion(t.Context(), in.Lake, "hour-2022-05-27T05"); !errors.Is(err,
+		lake.ErrUnknownVersion) ||
 		!strings.Contains(err.Error(), "expired") {
 		t.Errorf("an expired tag: %v", err)
 	}

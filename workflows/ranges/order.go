@@ -9,7 +9,8 @@ import (
 	"github.com/versionlake/versionlake/workflows/ingest"
 )
 
-// lastDays is how many days of a range, the last ones, end with a commit of gold each. Of what is before them, months do.
+// lastDays is how many days of a range, the last ones, end with a commit of gold each. Of what is before them,
+// months do.
 const lastDays = 35
 
 // end is the end of gold's commit that an hour of the range is in, exclusive.

@@ -202,8 +202,10 @@ func takeTurn(ctx workflow.Context, await bool) {
 	}
 }
 
-// TestRangeGoesInOrder: whatever is read at the same time, no hour is committed before one of an earlier part, and gold is
-// asked for each part by itself: the days of the last 35, and what months have before them, or each hour.
+// TestRangeGoesInOrder: whatever is read at the same time, no hour is committed before one of an earlier part, and
+// gold is asked for each part by itself: the days of the last 35, and what months have before them, or each hour.
+//
+//nolint:funlen // a story of workflows that hand on turns reads best in one piece
 func TestRangeGoesInOrder(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -275,7 +277,8 @@ func TestRangeGoesInOrder(t *testing.T) {
 				for shown := 0; shown < part; asked = asked[1:] {
 					require.NotEmpty(t, asked)
 					for _, run := range asked[0] {
-						require.True(t, inPart(run.Hour), "%s is asked for among those from %s to %s", run.Hour, first, last)
+						require.True(t, inPart(run.Hour), "%s is asked for among those from %s to %s", run.Hour,
+							first, last)
 					}
 					shown += len(asked[0])
 				}

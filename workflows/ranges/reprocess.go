@@ -37,10 +37,9 @@ const AllWorkflowID = "range-all"
 // RangeWorkflowID is the id of the workflow that does a range again.
 func RangeWorkflowID(from, to telemetry.Hour) string { return fmt.Sprintf("range-%s-%s", from, to) }
 
-// ReprocessRange ingests every hour in [from, to) again, a bounded number at once, and shows them in gold in their order,
-// the hours of a day together.
-// Hours without files are recorded in the ledger without a workflow of their own. An hour that fails does not stop
-// the others: the workflow fails at the end, and names it.
+// ReprocessRange ingests every hour in [from, to) again, a bounded number at once, and shows them in gold in their
+// order, the hours of a day together. Hours without files are recorded in the ledger without a workflow of their
+// own. An hour that fails does not stop the others: the workflow fails at the end, and names it.
 func ReprocessRange(ctx workflow.Context, input ReprocessInput) (Progress, error) {
 	w := &reprocessRange{}
 	if err := w.setup(ctx, input); err != nil {

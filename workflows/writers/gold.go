@@ -66,8 +66,9 @@ type GoldProgress struct {
 	Last    int64    `json:"last_snapshot_id,string"`
 }
 
-// GoldWriter is the one writer of gold.users, with the workflow id "gold". Hours signal it; it shows those of a day that
-// wait in one commit, the oldest day first, and answers each. Its activities are tried again without end, since gold must follow silver.
+// GoldWriter is the one writer of gold.users, with the workflow id "gold". Hours signal it; it shows those of a day
+// that wait in one commit, the oldest day first, and answers each. Its activities are tried again without end,
+// since gold must follow silver.
 func GoldWriter(ctx workflow.Context, input GoldInput) error {
 	w := &goldWriter{}
 	if err := w.setup(ctx, input); err != nil {
@@ -183,7 +184,8 @@ func (w *goldWriter) round(ctx workflow.Context) error {
 func (w *goldWriter) batch(ctx workflow.Context) []activities.GoldRequest {
 	w.inOrder = workflow.GetVersion(ctx, "gold in the order of hours", workflow.DefaultVersion, 1) == 1
 	if w.inOrder {
-		slices.SortStableFunc(w.waiting, func(a, b activities.GoldRequest) int { return cmp.Compare(dayOf(a), dayOf(b)) })
+		slices.SortStableFunc(w.waiting,
+			func(a, b activities.GoldRequest) int { return cmp.Compare(dayOf(a), dayOf(b)) })
 	}
 	runs := 0
 	for i, request := range w.waiting {

@@ -62,7 +62,8 @@ func addAsOf(cmd *cobra.Command, asOf *string) {
 		"", "as the lake knew it then: a tag (hour-2022-05-27T05), a snapshot id, or a time")
 }
 
-// versionAsOf finds the version that --as-of names, and says when it knows of hours after the one that it is named after.
+// versionAsOf finds the version that --as-of names, and says when it knows of hours after the one that it is named
+// after.
 func versionAsOf(ctx context.Context, l *lake.Lake, asOf string, stderr *terminal.Output) (gold.Version, error) {
 	version, err := gold.FindVersion(ctx, l, asOf)
 	if err != nil {
