@@ -57,7 +57,7 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"forget", "--list", "--yes"}, "alone"},
 		{[]string{"status", "--output", "xml"}, "neither table nor json"},
 		{[]string{"status", "--colour"}, "unknown flag"},
-		{[]string{"trino"}, "up, down, status or views"},
+		{[]string{"trino"}, "up, down, status, views or load"},
 		{[]string{"trino", "sideways"}, `unknown command "sideways"`},
 		{[]string{"trino", "up", "now"}, "unknown command"},
 		{[]string{"sql", " ; "}, "empty"},
