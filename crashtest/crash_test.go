@@ -43,7 +43,7 @@ func program(t *testing.T) string {
 	return path
 }
 
-// world writes a day of telemetry: sessions that cross hours, late and repeated lines, bad ones, packed files.
+// world writes days of telemetry: sessions that cross hours, late and repeated lines, bad ones, packed files.
 func world(t *testing.T, hours int) (dir string, from telemetry.Hour) {
 	t.Helper()
 	o := generate.Defaults()
@@ -216,7 +216,7 @@ func TestKilled(t *testing.T) {
 	}
 	t.Logf("VERSIONLAKE_TEST_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	const hours, workerKills, serverKills = 24, 20, 3
+	const hours, workerKills, serverKills = 72, 20, 3
 	command := program(t)
 	source, from := world(t, hours)
 	to := from + hours
@@ -243,7 +243,7 @@ func TestKilled(t *testing.T) {
 			over <- nil // on a fast machine, it may be before the last of them
 			kills = workerKills
 			continue
-		case <-time.After(time.Duration(100+random.IntN(1900)) * time.Millisecond):
+		case <-time.After(time.Duration(100+random.IntN(1100)) * time.Millisecond):
 		}
 		stop(worker)
 		if killServerAt[kills] {

@@ -44,15 +44,15 @@ func FindVersion(ctx context.Context, l *lake.Lake, text string) (Version, error
 	} else {
 		snapshot = loaded.SnapshotByName(text)
 	}
-	if hour, isHour := HourOfTag(text); snapshot == nil && isHour {
-		if near := tagsNear(loaded, hour); near != "" {
-			return Version{}, fmt.Errorf("%w: %q; hours that gold shows together have one tag, that of the last of "+
-				"them: %s", lake.ErrUnknownVersion, text, near)
-		}
-	}
 	if snapshot == nil {
-		return Version{}, fmt.Errorf("%w: %q; it may have been there and expired: `versionlake status "+
-			"--versions` lists what can still be read", lake.ErrUnknownVersion, text)
+		why := "it may have been there and expired"
+		if hour, isHour := HourOfTag(text); isHour {
+			if near := tagsNear(loaded, hour); near != "" {
+				why = "it may have expired, and of hours that gold shows together only the last has a tag: " + near
+			}
+		}
+		return Version{}, fmt.Errorf("%w: %q; %s; `versionlake status --versions` lists what can still be read",
+			lake.ErrUnknownVersion, text, why)
 	}
 	return VersionOf(loaded, *snapshot), nil
 }
