@@ -144,6 +144,7 @@ func TestPyIceberg(t *testing.T) {
 		lake.SilverBindings.Name:   len(laketest.RowsOf[lake.BindingRow](t, l, lake.SilverBindings)),
 		lake.GoldUsers.Name:        len(laketest.Show(t, l)) - 1,
 		lake.GoldVersions.Name:     len(laketest.RowsOf[lake.VersionRow](t, l, lake.GoldVersions)),
+		lake.GoldEvents.Name:       len(laketest.RowsOf[lake.ResolvedRow](t, l, lake.GoldEvents)),
 		lake.GoldVersionDaily.Name: len(laketest.RowsOf[lake.VersionDailyRow](t, l, lake.GoldVersionDaily)),
 		lake.GoldEventDaily.Name:   len(laketest.RowsOf[lake.EventDailyRow](t, l, lake.GoldEventDaily)),
 		lake.OpsHours.Name:         len(laketest.RowsOf[lake.HourRow](t, l, lake.OpsHours)),
