@@ -37,32 +37,32 @@ type part struct {
 
 // order runs the hours of a range such that those of a part are committed to silver before any of a later part: gold
 // follows silver's log, and so its commit at the end of a part shows nothing of what comes after. Hours of the next
-// part are read meanwhile, and wait for their turn with what they have staged.
+// parts are read meanwhile, and wait for their turn with what they have staged.
 type order struct {
 	parts   []*part
 	current int // the part whose turn it is
+	ahead   int // how many parts, from that one on, are read at once
 	running int
 }
 
 // order divides hours into parts, and a part into shares that are read together.
 func (r *hoursRunner) order(hours []telemetry.Hour) *order {
-	o := &order{}
+	o := &order{ahead: r.parallel}
 	for len(hours) > 0 {
 		p := &part{end: r.end(hours[0])}
 		n := 0
 		for n < len(hours) && hours[n] < p.end {
 			n++
 		}
-		// The next part keeps the other half of what runs at once busy.
-		p.waiting = shares(hours[:n], min(n, (r.parallel+1)/2))
+		p.waiting = shares(hours[:n], 1)
 		o.parts, hours = append(o.parts, p), hours[n:]
 	}
 	return o
 }
 
-// next takes hours of the part whose turn it is, or else of the one after it. at is that part.
+// next takes hours of the part whose turn it is, or else of one after it. at is that part.
 func (o *order) next() (hours []telemetry.Hour, at int) {
-	for at := o.current; at < min(o.current+2, len(o.parts)); at++ {
+	for at := o.current; at < min(o.current+o.ahead, len(o.parts)); at++ {
 		if p := o.parts[at]; len(p.waiting) > 0 {
 			hours, p.waiting = p.waiting[0], p.waiting[1:]
 			return hours, at
@@ -72,7 +72,7 @@ func (o *order) next() (hours []telemetry.Hour, at int) {
 }
 
 func (o *order) waits() bool {
-	for at := o.current; at < min(o.current+2, len(o.parts)); at++ {
+	for at := o.current; at < min(o.current+o.ahead, len(o.parts)); at++ {
 		if len(o.parts[at].waiting) > 0 {
 			return true
 		}
