@@ -43,9 +43,9 @@ func TestDemoLake(t *testing.T) {
 	t.Run("few hours", w.testFewHours)
 }
 
-var eventsRead = regexp.MustCompile(`silver\.events\$data[^\x00]*?Input: ([0-9]+) rows`)
+var eventsRead = regexp.MustCompile(`gold\.events\$data[^\x00]*?Input: ([0-9]+) rows`)
 
-// testFewHours asks for the events of some time, and looks how many of silver.events Trino reads for that.
+// testFewHours asks for the events of some time, and looks how many of gold.events Trino reads for that.
 func (w *world) testFewHours(t *testing.T) {
 	read := func(condition string) int {
 		plan := w.rows(t, "EXPLAIN ANALYZE SELECT count(user_id), count(device), count(version) FROM events "+
@@ -57,7 +57,7 @@ func (w *world) testFewHours(t *testing.T) {
 		return rows
 	}
 	all := read("")
-	require.Equal(t, [][]string{{strconv.Itoa(all)}}, w.rows(t, "SELECT count(*) FROM silver.events"))
+	require.Equal(t, [][]string{{strconv.Itoa(all)}}, w.rows(t, "SELECT count(*) FROM gold.events"))
 	for _, condition := range []string{"WHERE event_time >= TIMESTAMP '2022-05-28 18:00:00 UTC'",
 		"WHERE date(event_time) = DATE '2022-05-26'"} {
 		require.Less(t, read(condition), all/3, condition)
