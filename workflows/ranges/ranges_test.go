@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ var (
 // surveyAll finds files in every hour, and lets gold answer each request at once. It gives what gold is asked for.
 func surveyAll(env *testsuite.TestWorkflowEnvironment) *[][]lake.Run {
 	var asked [][]lake.Run
+	var mutex sync.Mutex // local activities run at the same time
 	env.OnActivity(ingestSteps.SurveyHours, mock.Anything,
 		mock.Anything).Return(func(_ context.Context, input activities.SurveyInput) (activities.Survey, error) {
 		survey := activities.Survey{Until: min(input.To, input.From+telemetry.Hour(input.Limit))}
@@ -45,7 +47,9 @@ func surveyAll(env *testsuite.TestWorkflowEnvironment) *[][]lake.Run {
 	})
 	env.OnActivity(goldSteps.RequestGold, mock.Anything,
 		mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
+		mutex.Lock()
 		asked = append(asked, request.Runs)
+		mutex.Unlock()
 		env.RegisterDelayedCallback(func() {
 			env.SignalWorkflow("gold", writers.GoldAnswer{Run: request.Run, SnapshotID: 7})
 		}, time.Second)
@@ -100,6 +104,7 @@ func TestRangeAsksGoldForManyHoursTogether(t *testing.T) {
 		Until: someHour + 9, Empty: 6, Hours: []telemetry.Hour{someHour, someHour + 3},
 		Done: []lake.Run{run(someHour + 1)},
 	}, nil).Once()
+	leaveAll(env)
 	env.OnWorkflow(ingest.IngestHour, mock.Anything,
 		mock.MatchedBy(func(input ingest.HourInput) bool { return input.LeaveGold })).
 		Return(func(_ workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
@@ -266,6 +271,7 @@ func TestRangeGoesInOrder(t *testing.T) {
 				require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &input))
 			}
 			require.Len(t, committed, int(c.hours))
+			slices.SortFunc(asked, func(a, b []lake.Run) int { return int(a[0].Hour - b[0].Hour) })
 			first := from
 			for _, part := range c.parts {
 				last := first + telemetry.Hour(part)
