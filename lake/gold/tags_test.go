@@ -49,7 +49,8 @@ func TestTagShowsNothingLater(t *testing.T) {
 	}
 	_, err := gold.FindVersion(t.Context(), in.Lake, "hour-2022-05-27T22")
 	if err == nil || !strings.Contains(err.Error(),
-		"of hours that gold shows together only the last has a tag: the first one that shows it is hour-2022-05-27T23;") {
+		"of hours that gold shows together only the last has a tag: the first one that shows it is "+
+			"hour-2022-05-27T23;") {
 		t.Errorf("of an hour without a tag: %v", err)
 	}
 }
