@@ -81,7 +81,7 @@ func (t *turn) run(ctx context.Context) (more bool, err error) {
 		}
 	}
 	defer func() {
-		if errors.Is(err, lake.ErrConflict) { // nothing of it was committed
+		if errors.Is(err, lake.ErrConflict) { // nothing of it was committed; maintenance sweeps what can't be removed
 			for _, file := range t.added {
 				_ = t.lake.Objects.Remove(context.WithoutCancel(ctx), []string{file.Path})
 			}

@@ -22,6 +22,14 @@ const (
 // Turn tells whether a run may commit what it has staged. Until then, it waits: hours before it come first.
 type Turn func() bool
 
+// ahead tells whether a run that starts now has to wait for its turn; one that has not is given none.
+func ahead(turn Turn) (Turn, bool) {
+	if turn == nil || turn() {
+		return nil, false
+	}
+	return turn, true
+}
+
 // turnSignal tells an hour, or hours together, that their turn has come.
 const turnSignal = "turn"
 
@@ -31,9 +39,7 @@ const turnSignal = "turn"
 func RunHour(ctx workflow.Context, hour telemetry.Hour, input HourInput, turn Turn) (result HourResult, err error) {
 	options := childOptions(HourWorkflowID(hour), "hour "+hour.String())
 	options.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(hour.String()))
-	if input.AwaitTurn = turn != nil && !turn(); !input.AwaitTurn {
-		turn = nil
-	}
+	turn, input.AwaitTurn = ahead(turn)
 	err = runChild(workflow.WithChildOptions(ctx, options), IngestHour, input, &result, turn)
 	return result, err
 }
@@ -43,9 +49,7 @@ func RunHours(ctx workflow.Context, hours []telemetry.Hour, input HourInput,
 	turn Turn) (result activities.CommittedHours, err error) {
 	together := HoursInput{ChunkBytes: input.ChunkBytes, Layer: input.Layer, LeaveGold: input.LeaveGold,
 		RemoveGone: input.RemoveGone, NoteGone: input.NoteGone}
-	if together.AwaitTurn = turn != nil && !turn(); !together.AwaitTurn {
-		turn = nil
-	}
+	turn, together.AwaitTurn = ahead(turn)
 	for _, hour := range hours {
 		together.Hours = append(together.Hours, hour.String())
 	}

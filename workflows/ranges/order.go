@@ -1,12 +1,12 @@
 package ranges
 
 import (
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/versionlake/versionlake/telemetry"
-	"github.com/versionlake/versionlake/workflows/ingest"
 )
 
 // lastDays is how many days of a range, the last ones, end with a commit of gold each. Of what is before them,
@@ -60,24 +60,14 @@ func (r *hoursRunner) order(hours []telemetry.Hour) *order {
 	return o
 }
 
-// next takes hours of the part whose turn it is, or else of one after it. at is that part.
-func (o *order) next() (hours []telemetry.Hour, at int) {
-	for at := o.current; at < min(o.current+o.ahead, len(o.parts)); at++ {
-		if p := o.parts[at]; len(p.waiting) > 0 {
-			hours, p.waiting = p.waiting[0], p.waiting[1:]
-			return hours, at
-		}
-	}
-	return nil, 0
-}
-
-func (o *order) waits() bool {
+// waiting is the first part with hours that may be run, the one whose turn it is or one after it; -1 where none is.
+func (o *order) waiting() int {
 	for at := o.current; at < min(o.current+o.ahead, len(o.parts)); at++ {
 		if len(o.parts[at].waiting) > 0 {
-			return true
+			return at
 		}
 	}
-	return false
+	return -1
 }
 
 // runInOrder runs hours, and returns when they have ended. It asks for gold at the end of each part that is not after
@@ -90,16 +80,16 @@ func (r *hoursRunner) runInOrder(ctx workflow.Context, hours []telemetry.Hour, u
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer running.Done()
 			for ctx.Err() == nil {
-				hours, at := o.next()
-				if hours == nil {
+				at := o.waiting()
+				if at < 0 {
 					// What runs may leave hours to be run one by one, and what ends lets later ones begin.
-					idle := func() bool { return o.running == 0 || o.waits() }
+					idle := func() bool { return o.running == 0 || o.waiting() >= 0 }
 					if o.running == 0 || workflow.Await(ctx, idle) != nil {
 						return
 					}
 					continue
 				}
-				r.runTurn(ctx, o, hours, at)
+				r.runTurn(ctx, o, at)
 				for o.current < len(o.parts) && o.parts[o.current].ended() {
 					end := o.parts[o.current].end
 					o.current++
@@ -119,20 +109,19 @@ func (r *hoursRunner) runInOrder(ctx workflow.Context, hours []telemetry.Hour, u
 
 func (p *part) ended() bool { return p.running+len(p.waiting) == 0 }
 
-// runTurn runs hours of a part. Those that are left, of several, are the next to be run.
-func (r *hoursRunner) runTurn(ctx workflow.Context, o *order, hours []telemetry.Hour, at int) {
+// runTurn runs the next hours of a part. Those that are left, of several, come next, one by one.
+func (r *hoursRunner) runTurn(ctx workflow.Context, o *order, at int) {
 	p := o.parts[at]
-	var turn ingest.Turn = func() bool { return o.current >= at }
+	hours := p.waiting[0]
+	p.waiting = p.waiting[1:]
+	turn := func() bool { return o.current >= at }
 	o.running, p.running = o.running+1, p.running+1
-	left := hours
+	var left []telemetry.Hour
 	if len(hours) > 1 {
 		left = r.runHours(ctx, hours, turn)
 	} else {
-		left = nil
 		r.runHour(ctx, hours[0], turn)
 	}
 	o.running, p.running = o.running-1, p.running-1
-	for i, hour := range left {
-		p.waiting = append(p.waiting[:i:i], append([][]telemetry.Hour{{hour}}, p.waiting[i:]...)...)
-	}
+	p.waiting = slices.Insert(p.waiting, 0, slices.Collect(slices.Chunk(left, 1))...)
 }
