@@ -79,10 +79,31 @@ func TestRerunWaitsForWhatItFound(t *testing.T) {
 	if len(commit.Tags) != 0 || !slices.Equal(commit.Waiting, []lake.Run{run}) {
 		t.Errorf("an hour that gold does not show is tagged: %+v", commit)
 	}
-	if commit = in.Gold(run); !slices.Equal(commit.Tags, []string{"hour-2022-05-27T05"}) {
+	// The dead run goes with the one that found what it left, which has no commit of its own.
+	if commit = in.GoldUpTo(run); !slices.Equal(commit.Tags, []string{"hour-2022-05-27T05"}) {
 		t.Errorf("commit %+v", commit)
 	}
 	checks.Gold(t, in)
+}
+
+// TestGoldUpToRerunOfHalfAnHour: gold up to a run takes in what a dead run of its hour committed of one table.
+func TestGoldUpToRerunOfHalfAnHour(t *testing.T) {
+	for _, half := range []lake.TableDefinition{lake.SilverSightings, lake.SilverBindings} {
+		t.Run(half.Name, func(t *testing.T) {
+			in := laketest.NewWorld(t)
+			in.Put("27T04/a.tsv", laketest.Sighting("27T04:10", "s1", "0.9"))
+			in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"), laketest.Login("27T05:11", "s1", "p1"))
+			hour := laketest.HourAt(t, "2022-05-27T05")
+			in.Ingest(hour - 1)
+			in.CommitTables(in.Stage(hour), half)
+			run, _ := in.Silver(hour)
+			commit := in.GoldUpTo(run)
+			if !slices.Equal(commit.Tags, []string{"hour-2022-05-27T05"}) || len(commit.Waiting) > 0 {
+				t.Errorf("commit %+v", commit)
+			}
+			checks.Gold(t, in)
+		})
+	}
 }
 
 func TestCommitUsersTwice(t *testing.T) {

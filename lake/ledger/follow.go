@@ -70,7 +70,7 @@ func Follow(ctx context.Context, l *lake.Lake, upTo []lake.Run, reached ...Reach
 	f.HalfCommitted = unsettledHours(all, known.settled)
 	cuts := settledPrefix(known.settled, entries...)
 	if len(upTo) > 0 && !f.Lost {
-		cuts = endsOf(upTo, cuts, entries...)
+		cuts = endsOf(upTo, known.endOf, cuts, entries...)
 	}
 	for i, cut := range cuts {
 		f.Logs[i].To = f.Logs[i].From
@@ -106,27 +106,31 @@ func settledPrefix(settled settled, logs ...[]LogEntry) (cuts []int) {
 }
 
 // endsOf cuts logs behind the last entries of runs, or where they are cut already, so that every run is in all of
-// them or in none.
-func endsOf(runs []lake.Run, cuts []int, logs ...[]LogEntry) []int {
+// them or in none. With a run goes what was committed of its hour before it ended: it commits nothing of what it found
+// there.
+func endsOf(runs []lake.Run, endOf func(lake.Run) int64, cuts []int, logs ...[]LogEntry) []int {
 	wanted := map[lake.Run]bool{}
+	end := map[telemetry.Hour]int64{} // milliseconds since 1970
+	want := func(run lake.Run) { wanted[run], end[run.Hour] = true, max(end[run.Hour], endOf(run)) }
 	for _, run := range runs {
-		wanted[run] = true
+		want(run)
 	}
 	ends := make([]int, len(cuts))
 	for again := true; again; {
 		again = false
 		for i, entries := range logs {
-			end := ends[i]
-			for at := end; at < cuts[i]; at++ {
-				if slices.ContainsFunc(entries[at].Runs, func(run lake.Run) bool { return wanted[run] }) {
-					end = at + 1
+			last := ends[i]
+			for at := last; at < cuts[i]; at++ {
+				goes := func(run lake.Run) bool { return wanted[run] || entries[at].committed <= end[run.Hour] }
+				if slices.ContainsFunc(entries[at].Runs, goes) {
+					last = at + 1
 				}
 			}
-			for run := range runsIn(entries[ends[i]:end]) {
-				wanted[run] = true
+			for run := range runsIn(entries[ends[i]:last]) {
+				want(run)
 			}
-			again = again || end > ends[i]
-			ends[i] = end
+			again = again || last > ends[i]
+			ends[i] = last
 		}
 	}
 	return ends
@@ -180,6 +184,7 @@ type ledger struct {
 	hours   *table.Table
 	since   int64 // milliseconds since 1970; runs that ended before may be known by their row alone
 	runs    map[lake.Run]bool
+	ends    map[lake.Run]int64       // of those whose snapshots are there, milliseconds since 1970
 	lastEnd map[telemetry.Hour]int64 // milliseconds since 1970
 }
 
@@ -189,14 +194,26 @@ func OpenLedger(ctx context.Context, l *lake.Lake) (*ledger, error) {
 		return nil, err
 	}
 	known := &ledger{lake: l, hours: hours, since: KnownSince(hours), runs: map[lake.Run]bool{},
-		lastEnd: map[telemetry.Hour]int64{}}
+		ends: map[lake.Run]int64{}, lastEnd: map[telemetry.Hour]int64{}}
 	for _, snapshot := range hours.Metadata().Snapshots() {
 		for _, run := range lake.RunsIn(&snapshot) {
 			known.runs[run] = true
-			known.lastEnd[run.Hour] = snapshot.TimestampMs
+			known.ends[run], known.lastEnd[run.Hour] = snapshot.TimestampMs, snapshot.TimestampMs
 		}
 	}
 	return known, nil
+}
+
+// endOf is when a run ended, in milliseconds since 1970: the last run of its hour where its snapshot was expired, 0
+// where it did not end.
+func (k *ledger) endOf(run lake.Run) int64 {
+	if end, known := k.ends[run]; known {
+		return end
+	}
+	if k.runs[run] {
+		return k.lastEnd[run.Hour]
+	}
+	return 0
 }
 
 // settled tells whether a run is over.

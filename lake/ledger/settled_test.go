@@ -2,26 +2,30 @@ package ledger
 
 import (
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/telemetry"
 )
 
-// logOf reads a log that is written as run names; a capital is a run that the ledger has, "-" is a snapshot of nobody's
-// (compaction).
+// logOf reads a log that is written as run names, committed at 1, 2, 3; a capital is a run that the ledger has, "-" is a
+// snapshot of nobody's (compaction). The letter of a run is its hour.
 func logOf(text string) (log []LogEntry) {
 	for i, run := range strings.Fields(text) {
-		entry := LogEntry{Snapshot: int64(i + 1)}
+		entry := LogEntry{Snapshot: int64(i + 1), committed: int64(i + 1)}
 		for id := range strings.SplitSeq(strings.Trim(run, "-"), "+") {
 			if id != "" {
-				entry.Runs = append(entry.Runs, lake.Run{ID: id})
+				entry.Runs = append(entry.Runs, runNamed(id))
 			}
 		}
 		log = append(log, entry)
 	}
 	return log
 }
+
+func runNamed(id string) lake.Run { return lake.Run{Hour: telemetry.Hour(id[0]), ID: id} }
 
 func TestSettledPrefix(t *testing.T) {
 	for _, c := range []struct {
@@ -86,14 +90,22 @@ func TestEndsOf(t *testing.T) {
 		{"A B A", "A", "A", 3, 1},     // a run that committed twice
 		{"A b A", "A b", "A", 0, 0},   // what is not over is never followed
 		{"A B c A", "A B", "B", 0, 0}, // B waits for A, whose other half waits for c
+		{"A B", "A B", "A9", 1, 1},    // A9 found what A had left, and had nothing to commit
+		{"A B A9", "A B", "A9", 3, 2}, // or half of it
+		{"B A", "A A2", "A1", 2, 1},   // but nothing of a run that came behind it
+		{"A B A3", "A B A3", "A1", 1, 1},
 	} {
 		settled := func(run lake.Run, _ int64) bool { return run.ID == strings.ToUpper(run.ID) }
 		logs := [][]LogEntry{logOf(c.sightings), logOf(c.bindings)}
 		var runs []lake.Run
 		for _, id := range strings.Fields(c.runs) {
-			runs = append(runs, lake.Run{ID: id})
+			runs = append(runs, runNamed(id))
 		}
-		ends := endsOf(runs, settledPrefix(settled, logs...), logs...)
+		ended := func(run lake.Run) int64 { // as the figure behind its name says
+			end, _ := strconv.ParseInt(run.ID[1:], 10, 64)
+			return end
+		}
+		ends := endsOf(runs, ended, settledPrefix(settled, logs...), logs...)
 		if ends[0] != c.s || ends[1] != c.b {
 			t.Errorf("%q, %q up to %s: %v, not %d and %d", c.sightings, c.bindings, c.runs, ends, c.s, c.b)
 		}
