@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/lake"
@@ -63,24 +65,54 @@ func (w *world) generate(t testing.TB, options generate.Options) {
 	}
 }
 
-// ingest takes an hour all the way to gold, as the workflows do, in this process.
-func (w *world) ingest(ctx context.Context, hour telemetry.Hour) error {
-	run, err := w.silver(ctx, hour)
+// ingest takes hours all the way to gold, as the workflows do, in this process.
+func (w *world) ingest(ctx context.Context, hours ...telemetry.Hour) error {
+	runs, err := w.silver(ctx, hours...)
 	if err != nil {
-		return fmt.Errorf("ingest %s: %w", hour, err)
+		return fmt.Errorf("ingest %s: %w", hours[0], err)
 	}
-	if err := w.gold(ctx, run); err != nil {
-		return fmt.Errorf("bring gold to %s: %w", hour, err)
+	if err := w.gold(ctx, runs...); err != nil {
+		return fmt.Errorf("bring gold to %s: %w", hours[0], err)
 	}
 	return nil
 }
 
-func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, error) {
+// silver ingests hours into bronze and silver, with one commit a table.
+func (w *world) silver(ctx context.Context, all ...telemetry.Hour) ([]lake.Run, error) {
 	w.runs++
-	run := lake.Run{Hour: hour, ID: fmt.Sprintf("run%05d", w.runs)}
-	listing, err := w.source.List(ctx, hour)
+	runs, staged := make([]lake.Run, len(all)), make([]hours.StagedHour, len(all))
+	work, working := errgroup.WithContext(ctx)
+	work.SetLimit(2 * runtime.GOMAXPROCS(0))
+	for i, hour := range all {
+		runs[i] = lake.Run{Hour: hour, ID: fmt.Sprintf("run%05d", w.runs)}
+		work.Go(func() (err error) {
+			staged[i], err = w.stage(working, runs[i])
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return nil, err
+	}
+	_, left, err := commit.Hours(ctx, w.Lake, staged)
 	if err != nil {
-		return run, err
+		return nil, err
+	}
+	for hour, why := range left {
+		return nil, fmt.Errorf("commit %s: %w", hour, why)
+	}
+	for _, run := range runs {
+		if err := hours.DropStaging(ctx, w.Lake, run); err != nil {
+			return nil, err
+		}
+	}
+	return runs, nil
+}
+
+func (w *world) stage(ctx context.Context, run lake.Run) (staged hours.StagedHour, err error) {
+	started := time.Now()
+	listing, err := w.source.List(ctx, run.Hour)
+	if err != nil {
+		return staged, err
 	}
 	var chunks []hours.Chunk
 	for _, file := range listing.Files {
@@ -89,32 +121,27 @@ func (w *world) silver(ctx context.Context, hour telemetry.Hour) (lake.Run, erro
 	plan, err := hours.StagePlan(ctx, w.Lake,
 		run, hours.Listed{Source: w.source.String(), Listing: listing, Chunks: chunks})
 	if err != nil {
-		return run, err
+		return staged, err
 	}
-	parser, err := telemetry.NewParser(telemetry.Options{Hour: hour})
+	parser, err := telemetry.NewParser(telemetry.Options{Hour: run.Hour})
 	if err != nil {
-		return run, err
+		return staged, err
 	}
-	staged := make([]hours.StagedChunk, len(chunks))
+	staged = hours.StagedHour{Run: run, Plan: plan, Chunks: make([]hours.StagedChunk, len(chunks)), StartedAt: started}
 	for n := range chunks {
-		if staged[n], err = hours.StageChunk(ctx, w.Lake, run, plan, n, w.source,
+		if staged.Chunks[n], err = hours.StageChunk(ctx, w.Lake, run, plan, n, w.source,
 			parser, func(hours.ChunkCounts) {}); err != nil {
-			return run, err
+			return staged, err
 		}
 	}
-	var silver []hours.StagedSilver
-	for _, sections := range hours.GroupSections(staged, 1<<20) {
-		each, err := hours.StageSilver(ctx, w.Lake, run, plan, staged, sections, func(int) {})
+	for _, sections := range hours.GroupSections(staged.Chunks, 1<<20) {
+		each, err := hours.StageSilver(ctx, w.Lake, run, plan, staged.Chunks, sections, func(int) {})
 		if err != nil {
-			return run, err
+			return staged, err
 		}
-		silver = append(silver, each)
+		staged.Silver = append(staged.Silver, each)
 	}
-	if _, err := commit.Hour(ctx, w.Lake, hours.StagedHour{Run: run, Plan: plan, Chunks: staged, Silver: silver,
-		StartedAt: time.Now()}); err != nil {
-		return run, err
-	}
-	return run, hours.DropStaging(ctx, w.Lake, run)
+	return staged, nil
 }
 
 func (w *world) gold(ctx context.Context, runs ...lake.Run) error {

@@ -16,14 +16,17 @@ WITH used AS (
   FROM events
   WHERE event_name = 'FeatureUsed' AND user_kind = 'user' AND feature IS NOT NULL AND version IS NOT NULL
   GROUP BY 1, 2, 3
+), active AS (
+  SELECT service, version, count(DISTINCT user_id) AS users FROM events WHERE user_kind = 'user' AND version IS NOT NULL GROUP BY 1, 2
 ), ranked AS (
   SELECT u.*, a.version_rank, a.active_users,
          IF(a.version_rank IS NOT NULL, first_value(u.version) OVER so_far) AS first_version,
          min(a.version_rank) OVER so_far = a.version_rank AND a.version_rank > a.oldest_rank AS is_new
   FROM used AS u
   JOIN (
-    SELECT v.version_class, w.*, min(w.version_rank) OVER (PARTITION BY w.service, v.version_class) AS oldest_rank
-    FROM version_activity AS w
+    SELECT w.service, w.version, v.version_class, v.version_rank, w.users AS active_users,
+           min(v.version_rank) OVER (PARTITION BY w.service, v.version_class) AS oldest_rank
+    FROM active AS w
     JOIN versions AS v ON v.service = w.service AND v.version = w.version
   ) AS a ON a.service = u.service AND a.version = u.version
   WINDOW so_far AS (PARTITION BY u.service, u.feature, a.version_class ORDER BY a.version_rank, u.version)

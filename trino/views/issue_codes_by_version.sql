@@ -9,9 +9,16 @@
 -- affected_users: Known users with such an issue.
 -- active_users: Known users with any event while they ran the version.
 -- issues_per_thousand_users: Such issues per thousand active users.
-SELECT e.service, e.version, a.version_rank, e.code, e.severity, count(*) AS issues, count(DISTINCT e.user_id) AS affected_users,
-       a.active_users, 1000e0 * count(*) / a.active_users AS issues_per_thousand_users
-FROM events AS e
-JOIN version_activity AS a ON a.service = e.service AND a.version = e.version
-WHERE e.event_name = 'Issue' AND e.user_kind = 'user'
-GROUP BY e.service, e.version, a.version_rank, e.code, e.severity, a.active_users
+WITH active AS (
+  SELECT service, version, count(DISTINCT user_id) AS users FROM events WHERE user_kind = 'user' AND version IS NOT NULL GROUP BY 1, 2
+), happened AS (
+  SELECT service, version, code, severity, count(*) AS issues, count(DISTINCT user_id) AS users
+  FROM events
+  WHERE event_name = 'Issue' AND user_kind = 'user' AND version IS NOT NULL
+  GROUP BY 1, 2, 3, 4
+)
+SELECT h.service, h.version, v.version_rank, h.code, h.severity, h.issues, h.users AS affected_users,
+       a.users AS active_users, 1000e0 * h.issues / a.users AS issues_per_thousand_users
+FROM happened AS h
+JOIN active AS a ON a.service = h.service AND a.version = h.version
+JOIN versions AS v ON v.service = h.service AND v.version = h.version

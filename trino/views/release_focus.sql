@@ -17,13 +17,15 @@ WITH happened AS (
   FROM events
   WHERE event_name IN ('FeatureUsed', 'Issue') AND user_kind = 'user' AND version IS NOT NULL
   GROUP BY 1, 2, 3, 4
+), active AS (
+  SELECT service, version, count(DISTINCT user_id) AS users FROM events WHERE user_kind = 'user' AND version IS NOT NULL GROUP BY 1, 2
 ), ordered AS (
-  SELECT a.service, a.version, a.version_rank, a.active_users,
-         lag(a.version) OVER in_order AS previous_version, lag(a.active_users) OVER in_order AS previous_users
-  FROM version_activity AS a
+  SELECT a.service, a.version, v.version_rank, a.users AS active_users,
+         lag(a.version) OVER in_order AS previous_version, lag(a.users) OVER in_order AS previous_users
+  FROM active AS a
   JOIN versions AS v ON v.service = a.service AND v.version = a.version
   WHERE v.version_class IS NOT NULL
-  WINDOW in_order AS (PARTITION BY a.service, v.version_class ORDER BY a.version_rank, a.version)
+  WINDOW in_order AS (PARTITION BY a.service, v.version_class ORDER BY v.version_rank, a.version)
 ), rated AS (
   SELECT o.service, o.version, o.version_rank, o.previous_version, h.kind, h.name,
          coalesce(sum(h.events) FILTER (WHERE h.version = o.version), 0) AS events,

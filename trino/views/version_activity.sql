@@ -11,13 +11,22 @@
 -- issues: Of events, issues.
 -- sessions_ended: Of events, the ends of sessions that tell a duration.
 -- session_seconds: Sum of these durations in seconds.
-SELECT e.service, e.version, v.version_rank,
-       count(DISTINCT e.user_id) AS active_users,
-       count(DISTINCT ROW(e.user_id, date(e.event_time AT TIME ZONE 'UTC'))) AS user_days,
-       count(DISTINCT e.session_id) AS sessions,
-       count(*) AS events, count_if(e.event_name = 'FeatureUsed') AS features_used, count_if(e.event_name = 'Issue') AS issues,
-       count(e.duration_seconds) AS sessions_ended, sum(e.duration_seconds) AS session_seconds
-FROM events AS e
-JOIN versions AS v ON v.service = e.service AND v.version = e.version
-WHERE e.user_kind = 'user'
-GROUP BY 1, 2, 3
+WITH days AS ( -- users and sessions are made different apart: at once, Trino takes half as much again
+  SELECT service, version, user_id, date(event_time) AS on_date, count(*) AS events, count_if(event_name = 'FeatureUsed') AS features_used,
+         count_if(event_name = 'Issue') AS issues, count(duration_seconds) AS sessions_ended, sum(duration_seconds) AS session_seconds
+  FROM events
+  WHERE user_kind = 'user' AND version IS NOT NULL
+  GROUP BY 1, 2, 3, 4
+), of_users AS (
+  SELECT service, version, count(DISTINCT user_id) AS active_users, count(*) AS user_days, sum(events) AS events,
+         sum(features_used) AS features_used, sum(issues) AS issues, sum(sessions_ended) AS sessions_ended, sum(session_seconds) AS session_seconds
+  FROM days
+  GROUP BY 1, 2
+), of_sessions AS (
+  SELECT service, version, count(DISTINCT session_id) AS sessions FROM events WHERE user_kind = 'user' AND version IS NOT NULL GROUP BY 1, 2
+)
+SELECT u.service, u.version, v.version_rank, u.active_users, u.user_days, s.sessions, u.events, u.features_used, u.issues,
+       u.sessions_ended, u.session_seconds
+FROM of_users AS u
+JOIN of_sessions AS s ON s.service = u.service AND s.version = u.version
+JOIN versions AS v ON v.service = u.service AND v.version = u.version
