@@ -35,7 +35,7 @@ func TestWrongUse(t *testing.T) {
 	}{
 		{[]string{"forget-me-not"}, `no command "forget-me-not"`},
 		{[]string{"ingest"}, "accepts 1 arg"},
-		{[]string{"ingest", "yesterday"}, "2022-05-27T05"},
+		{[]string{"ingest", "yesterday"}, "is a day"},
 		{[]string{"ingest", "2022-05-27T05"}, "--source"},
 		{[]string{"ingest", "2022-05-27T05", "--source", dir, "--detach"}, "versionlake dev"},
 		{[]string{"reprocess", "--from", "2022-05-27T05"}, "--from and --to"},
@@ -46,7 +46,7 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"reprocess", "--date", "2022-05-27", "--from", "2022-05-27"}, "date"},
 		{[]string{"history"}, "a user, or --all"},
 		{[]string{"history", "p1", "--all"}, "a user, or --all"},
-		{[]string{"at", "p1", "noon"}, "RFC 3339"},
+		{[]string{"at", "p1", "noon"}, "2022-05-27 05:00"},
 		{[]string{"status", "--hours", "--from", "x"}, "--from"},
 		{[]string{"reconcile"}, "--from and --to"},
 		{[]string{"status", "--hours", "--versions"}, "hours versions"},

@@ -49,6 +49,7 @@ It reads the lake and needs no Temporal.`,
 			if len(args) == 1 {
 				o.User = args[0]
 			}
+			o.asOf = o.Times().AsOf(o.asOf)
 			return o.Run(cmd.Context())
 		},
 	}

@@ -35,7 +35,7 @@ broken lines. The same options give the same bytes.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o.folder = args[0]
-			if o.world.From, err = usage.Hour("--from", from); err != nil {
+			if o.world.From, err = o.Times().HourOrDay("--from", from); err != nil {
 				return err
 			}
 			switch {

@@ -12,7 +12,6 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/session"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
-	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/terminal"
@@ -52,7 +51,7 @@ running versionlake dev on the same --dir; else one of its own while it runs, wi
   TEMPORAL_ADDRESS=temporal:7233 versionlake ingest 2022-05-27T05 --detach`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if o.Hour, err = usage.Hour("the hour", args[0]); err != nil {
+			if o.Hour, err = o.Times().Hour("the hour", args[0]); err != nil {
 				return err
 			}
 			if err := o.validate(); err != nil {

@@ -56,6 +56,7 @@ func makeViews(s *settings.Settings, address string, create func(*sql.DB, func(t
 
 // pinViews makes the views that have a past, and names the others.
 func (o *localTrino) pinViews(ctx context.Context, address string) error {
+	o.asOf = o.Times().AsOf(o.asOf)
 	past, schema, err := trino.Pin(ctx, address, o.asOf)
 	if err != nil {
 		return err

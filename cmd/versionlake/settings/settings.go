@@ -48,6 +48,9 @@ func New(stdout, stderr *terminal.Output) *Settings {
 	return &Settings{Streams: output.Streams{Stdout: stdout, Stderr: stderr}}
 }
 
+// Times reads times as the command line has them, and says on stderr how those are read that were not written in full.
+func (s *Settings) Times() usage.Times { return usage.Times{Now: time.Now(), Say: s.Stderr.Printf} }
+
 // AddFlags adds the flags that every command has.
 func (s *Settings) AddFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()

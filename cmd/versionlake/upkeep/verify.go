@@ -39,7 +39,7 @@ TMPDIR, about as much as silver has rows.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if window.Given() {
-				if o.from, o.to, err = window.Parse(); err != nil {
+				if o.from, o.to, err = window.Parse(o.Times()); err != nil {
 					return err
 				}
 			}
