@@ -33,8 +33,8 @@ func TestWrongUse(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"forget-me-not"}, `no command "forget-me-not"`},
-		{[]string{"ingest"}, "accepts 1 arg"},
+		{[]string{"forget-me-not"}, `has no command "forget-me-not"`},
+		{[]string{"ingest"}, "HOUR is missing"},
 		{[]string{"ingest", "yesterday"}, "is a day"},
 		{[]string{"ingest", "2022-05-27T05"}, "--source"},
 		{[]string{"ingest", "2022-05-27T05", "--source", dir, "--detach"}, "versionlake dev"},
@@ -55,11 +55,11 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"forget"}, "a user, or --list"},
 		{[]string{"forget", "p1", "--list"}, "a user, or --list"},
 		{[]string{"forget", "--list", "--yes"}, "alone"},
-		{[]string{"status", "--output", "xml"}, "neither table nor json"},
-		{[]string{"status", "--colour"}, "unknown flag"},
+		{[]string{"status", "--output", "xml"}, "none of table, json and csv"},
+		{[]string{"status", "--colour"}, "no flag --colour"},
 		{[]string{"trino"}, "up, down, status, views or load"},
-		{[]string{"trino", "sideways"}, `unknown command "sideways"`},
-		{[]string{"trino", "up", "now"}, "unknown command"},
+		{[]string{"trino", "sideways"}, `versionlake trino has no command "sideways"`},
+		{[]string{"trino", "up", "now"}, "takes no argument"},
 		{[]string{"sql", " ; "}, "empty"},
 		{[]string{"dev", "--source", dir, "--log-level", "loud"}, "debug, info"},
 		{[]string{"generate", dir, "--from", "x"}, "--from"},

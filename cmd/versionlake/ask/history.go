@@ -138,6 +138,13 @@ type UserHistory struct {
 	History  []Interval `json:"history"`
 }
 
+// userInterval is an interval as --output csv writes it.
+type userInterval struct {
+	UserID   string `json:"user_id"`
+	UserKind string `json:"user_kind"`
+	Interval
+}
+
 // Interval is one of a user's history as --output json writes it.
 type Interval struct {
 	Service    string  `json:"service"`
@@ -174,7 +181,7 @@ func addHistory(p *output.Printer, user *history.User, named bool) error {
 	for i := range user.History {
 		object.History = append(object.History, intervalOf(&user.History[i]))
 	}
-	if p.JSON() {
+	if p.Format() == output.JSON {
 		return p.Add(object)
 	}
 	for i := range user.History {
@@ -190,7 +197,7 @@ func addHistory(p *output.Printer, user *history.User, named bool) error {
 		if named {
 			cells = append([]any{user.ID}, cells...)
 		}
-		if err := p.Add(nil, cells...); err != nil {
+		if err := p.Add(userInterval{user.ID, user.Kind, object.History[i]}, cells...); err != nil {
 			return err
 		}
 	}

@@ -138,7 +138,7 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 	if err != nil {
 		return err
 	}
-	if o.JSON() {
+	if o.Objects() {
 		return o.NewPrinter().Add(status)
 	}
 	if status.Hours == 0 {

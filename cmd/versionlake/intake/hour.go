@@ -12,6 +12,7 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/session"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/terminal"
@@ -21,7 +22,7 @@ import (
 
 // Commands are those of this package.
 func Commands(s *settings.Settings) []*cobra.Command {
-	return []*cobra.Command{newIngest(s), newReprocess(s), newReconcile(s)}
+	return usage.InGroup(usage.Intake, newIngest(s), newReprocess(s), newReconcile(s))
 }
 
 // Hour brings the files of an hour into the lake.
@@ -83,7 +84,7 @@ func (o *Hour) run(ctx context.Context) (err error) {
 	if err := c.RefreshDailyNow(ctx); err != nil {
 		return err
 	}
-	if o.JSON() {
+	if o.Objects() {
 		return o.NewPrinter().Add(result)
 	}
 	if err := o.PrintHours([]ledger.Hour{result.Hour}); err != nil {

@@ -102,7 +102,7 @@ are always varchar, and so is what would not print as it is in the file, such as
 The table appears when all rows are there. versionlake forget does not reach it.`,
 		Example: `  versionlake trino load tickets.csv support.tickets
   versionlake sql "SELECT * FROM scratch.support.tickets LIMIT 10"`,
-		Args: usage.Args(cobra.ExactArgs(2)),
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.path = args[0]
 			o.schema, o.table, _ = strings.Cut(args[1], ".")

@@ -38,7 +38,7 @@ func (t Times) parse(text string) (at time.Time, full, ok bool) {
 	today := t.Now.UTC().Truncate(24 * time.Hour)
 	switch strings.ToLower(text) {
 	case "now":
-		return t.Now.UTC(), false, true
+		return t.Now.UTC().Truncate(time.Second), false, true
 	case "today":
 		return today, false, true
 	case "yesterday":
@@ -50,7 +50,7 @@ func (t Times) parse(text string) (at time.Time, full, ok bool) {
 		if err != nil || time.Duration(n) > maxAgo/unit {
 			return at, false, false
 		}
-		return t.Now.UTC().Add(-time.Duration(n) * unit), false, true
+		return t.Now.UTC().Truncate(time.Second).Add(-time.Duration(n) * unit), false, true
 	}
 	text = utcName.ReplaceAllString(dayTime.ReplaceAllString(text, "${1}T${2}"), "Z")
 	for _, layout := range zoned {
