@@ -371,7 +371,7 @@ func (r *historyRewriter) count(snapshot int64, summary map[string]any) {
 func swapMetadata(ctx context.Context, l *lake.Lake, loaded *table.Table, location string) error {
 	identifier := loaded.Identifier()
 	result, err := l.Db.ExecContext(ctx,
-		l.Rebind(`UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = NULL
+		l.Catalog.Rebind(`UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = NULL
 		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ? AND metadata_location = ?`),
 		location, l.Config.CatalogName, identifier[0], identifier[1], loaded.MetadataLocation())
 	if err != nil {
