@@ -71,7 +71,14 @@ type Lake struct {
 	Objects *objects.Store
 	Commits map[string]*sync.Mutex // one per table: commits of this process wait for each other instead of racing
 
-	KnownVersions KnownVersions
+	KnownVersions *KnownVersions
+}
+
+// Bundled is the lake with a bundle, which takes the documents that are staged and has those that were.
+func (l *Lake) Bundled(b *objects.Bundle) *Lake {
+	with := *l
+	with.Objects = l.Objects.Bundled(b)
+	return &with
 }
 
 // Open opens the lake, creating namespaces and tables that do not exist yet, and giving those of an earlier version
@@ -130,7 +137,8 @@ func open(ctx context.Context, config Config) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lake{Config: config, Db: db, Objects: files, Commits: map[string]*sync.Mutex{}}
+	l := &Lake{Config: config, Db: db, Objects: files, Commits: map[string]*sync.Mutex{},
+		KnownVersions: &KnownVersions{}}
 	for _, definition := range TableDefinitions {
 		l.Commits[definition.Name] = new(sync.Mutex)
 	}

@@ -158,10 +158,7 @@ func (r *historyRewriter) run(erasure string) (location string, err error) {
 }
 
 func (r *historyRewriter) write(object string, fill func(*objects.Writer) error) error {
-	writer, err := r.lake.Objects.Create(r.lake.TableFolder(r.table) + "/metadata")
-	if err != nil {
-		return err
-	}
+	writer := r.lake.Objects.Create(r.lake.TableFolder(r.table) + "/metadata")
 	if err := fill(writer); err != nil {
 		writer.Abort()
 		return fmt.Errorf("write %s: %w", object, err)
