@@ -24,7 +24,10 @@ func Execute(ctx context.Context, args []string, out, errOut io.Writer, groups .
 	root := NewRoot(stdout, stderr, groups...)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	var exit usage.Exit
 	switch {
+	case errors.As(err, &exit):
+		return int(exit)
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
