@@ -72,6 +72,8 @@ type Lake struct {
 	Commits map[string]*sync.Mutex // one per table: commits of this process wait for each other instead of racing
 
 	KnownVersions *KnownVersions
+	// OnCommit is told how each commit of a table went; nil: nobody is.
+	OnCommit func(table string, err error)
 }
 
 // Bundled is the lake with a bundle, which takes the documents that are staged and has those that were.
