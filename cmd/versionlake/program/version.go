@@ -10,6 +10,9 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 )
 
+// release is the version that tools/build.sh builds; empty where someone built the program otherwise.
+var release string
+
 func newVersion(s *settings.Settings) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
@@ -37,6 +40,9 @@ func printVersion(s *output.Streams) error {
 				v.Revision = each.Value
 			}
 		}
+	}
+	if release != "" {
+		v.Version = release
 	}
 	p := s.NewPrinter("VERSION", "REVISION", "GO", "PLATFORM")
 	if err := p.Add(v, v.Version, output.OrDash(v.Revision), v.Go, v.Platform); err != nil {
