@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/prometheus/prometheus/rules"
@@ -167,7 +168,7 @@ func TestRulesOfChart(t *testing.T) {
 func TestKnownMetrics(t *testing.T) {
 	known := metricsOfDocs(t)
 	expressions := map[string]string{}
-	var file rules.RuleGroups
+	var file rulefmt.RuleGroups
 	if err := yaml.Unmarshal([]byte(read(t, deploy, rulesFile)), &file); err != nil {
 		t.Fatal(err)
 	}
