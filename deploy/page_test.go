@@ -48,14 +48,15 @@ func section(t *testing.T, page, heading string) string {
 	return text
 }
 
-// TestWithoutContainers runs the commands of the page, one after the other, in an empty folder. Ports are others: this machine may
-// have those of the page in use.
+// TestWithoutContainers runs the commands of the page, one after the other, in an empty folder. Ports are others:
+// this machine may have those of the page in use.
 func TestWithoutContainers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts real servers")
 	}
 	var commands strings.Builder
-	for _, block := range shell.FindAllStringSubmatch(section(t, read(t, "../docs/DEPLOY.md"), "Without containers"), -1) {
+	for _, block := range shell.FindAllStringSubmatch(section(t, read(t, "../docs/DEPLOY.md"), "Without containers"),
+		-1) {
 		commands.WriteString(block[1])
 	}
 	script := commands.String()

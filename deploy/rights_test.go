@@ -31,9 +31,12 @@ type rights struct {
 }
 
 var (
-	statement = regexp.MustCompile(`(?s)sid\s+= "(\w+)"\s+actions\s+= \[([^\]]*)\]\s+resources = \["\$\{local\.(\w+)\}/\$\{var\.(\w+)\}/\*"\]`)
-	listing   = regexp.MustCompile(`(?s)sid\s+= "(\w+)"\s+actions\s+= \["(s3:ListBucket)"\]\s+resources = \[local\.(\w+)\]\s+` +
-		`condition \{\s+test\s+= "StringLikeIfExists"\s+variable = "s3:prefix"\s+values\s+= \["\$\{var\.(\w+)\}/\*"\]`)
+	statement = regexp.MustCompile(
+		`(?s)sid\s+= "(\w+)"\s+actions\s+= \[([^\]]*)\]\s+resources = \["\$\{local\.(\w+)\}/\$\{var\.(\w+)\}/\*"\]`)
+	listing = regexp.MustCompile(
+		`(?s)sid\s+= "(\w+)"\s+actions\s+= \["(s3:ListBucket)"\]\s+resources = \[local\.(\w+)\]\s+` +
+			`condition \{\s+test\s+= "StringLikeIfExists"\s+variable = "s3:prefix"\s+` +
+			`values\s+= \["\$\{var\.(\w+)\}/\*"\]`)
 	quoted = regexp.MustCompile(`"(s3:\w+)"`)
 )
 
@@ -129,7 +132,8 @@ func (r *rights) hold(t *testing.T, unused ...string) {
 	t.Logf("requests: %v", r.used)
 }
 
-// TestLeastRights does all that a worker does with the rights of the policy alone, and then all that readers do with theirs.
+// TestLeastRights does all that a worker does with the rights of the policy alone, and then all that readers do
+// with theirs.
 func TestLeastRights(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts real servers")
@@ -180,7 +184,8 @@ func upload(t *testing.T, server testserver.S3Server, bucket string) {
 				"'Version': 1.%d, 'Device': 'Gameboy', 'UserId': 'p%d'}\n", hour, user, hour, user)
 		}
 		if _, err := server.Client().PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: &bucket, Key: aws.String(fmt.Sprintf("logs/2022/05/27/%02d/a.tsv", hour)), Body: strings.NewReader(text),
+			Bucket: &bucket, Key: aws.String(fmt.Sprintf("logs/2022/05/27/%02d/a.tsv",
+				hour)), Body: strings.NewReader(text),
 		}); err != nil {
 			t.Fatal(err)
 		}

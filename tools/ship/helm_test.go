@@ -43,7 +43,7 @@ temporal:
   address: "my.tmprl.cloud:7233"
   namespace: my.account
   apiKey: {existingSecret: temporal}
-  tls: {enabled: true, serverName: my.tmprl.cloud, existingSecret: temporal-tls, caKey: ca.crt, insecureSkipVerify: true}
+  tls: {enabled: true, serverName: my.tmprl.cloud, existingSecret: tls, caKey: ca.crt, insecureSkipVerify: true}
 catalog: postgres://versionlake@db/catalog
 postgres: {existingSecret: db, key: pw, sslmode: verify-full, caSecret: db-ca}
 warehouse: s3://lake/versions
@@ -71,7 +71,8 @@ podDisruptionBudget: {enabled: true}
 `,
 }
 
-// TestChart does what helm lint and helm template do, and reads each object as Kubernetes would, without a field that it lacks.
+// TestChart does what helm lint and helm template do, and reads each object as Kubernetes would, without a field
+// that it lacks.
 func TestChart(t *testing.T) {
 	for name, text := range releases {
 		t.Run(name, func(t *testing.T) {
@@ -104,12 +105,13 @@ func render(t *testing.T, values map[string]any) map[string][]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := util.ToRenderValues(chart, values, common.ReleaseOptions{Name: "prod", Namespace: "lakes", IsInstall: true},
+	all, err := util.ToRenderValues(chart,
+		values, common.ReleaseOptions{Name: "prod", Namespace: "lakes", IsInstall: true},
 		common.DefaultCapabilities)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := engine.Engine{Strict: true}.Render(chart, all)
+	files, err := engine.Engine{Strict: true}.RenderWithContext(t.Context(), chart, all)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,8 +219,9 @@ func checkCloud(t *testing.T, objects map[string][]any) {
 		"TEMPORAL_TLS_SERVER_CA_CERT_PATH":       "/etc/versionlake/temporal/ca.crt",
 		"TEMPORAL_TLS_DISABLE_HOST_VERIFICATION": "true",
 		"PGPASSWORD":                             "secret db pw", "PGSSLMODE": "verify-full",
-		"PGSSLROOTCERT":     "/etc/versionlake/postgres/ca.crt",
-		"AWS_ACCESS_KEY_ID": "secret keys AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY": "secret keys AWS_SECRET_ACCESS_KEY",
+		"PGSSLROOTCERT":           "/etc/versionlake/postgres/ca.crt",
+		"AWS_ACCESS_KEY_ID":       "secret keys AWS_ACCESS_KEY_ID",
+		"AWS_SECRET_ACCESS_KEY":   "secret keys AWS_SECRET_ACCESS_KEY",
 		"VERSIONLAKE_KEEP_BRONZE": "2160h", "VERSIONLAKE_SESSIONS_BY_SERVICE": "true",
 		"VERSIONLAKE_EVENTS": "/etc/versionlake/events/events.json", "OTEL_SERVICE_NAME": "lake",
 	} {
@@ -271,7 +274,8 @@ func TestChartRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := util.ToRenderValues(chart, values, common.ReleaseOptions{Name: "prod"}, common.DefaultCapabilities); err == nil {
+		if _, err := util.ToRenderValues(chart, values, common.ReleaseOptions{Name: "prod"},
+			common.DefaultCapabilities); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -14,7 +15,8 @@ import (
 type metrics map[string][]string
 
 var (
-	metricRow = regexp.MustCompile("(?m)^\\| `versionlake\\.[a-z_.]+` \\| `([a-z_]+)` \\| ([a-z]+) \\|[^|]*\\|([^|]*)\\|")
+	metricRow = regexp.MustCompile(
+		"(?m)^\\| `versionlake\\.[a-z_.]+` \\| `([a-z_]+)` \\| ([a-z]+) \\|[^|]*\\|([^|]*)\\|")
 	attribute = regexp.MustCompile("`([a-z_]+)`")
 )
 
@@ -44,7 +46,7 @@ func metricsOfDocs(t *testing.T) metrics {
 func (known metrics) hold(t *testing.T, where string, selector []*labels.Matcher) {
 	name := ""
 	for _, matcher := range selector {
-		if matcher.Name == labels.MetricName {
+		if matcher.Name == model.MetricNameLabel {
 			name = matcher.Value
 		}
 	}
@@ -61,7 +63,7 @@ func (known metrics) hold(t *testing.T, where string, selector []*labels.Matcher
 	}
 	for _, matcher := range selector {
 		switch matcher.Name {
-		case labels.MetricName, "job", "instance":
+		case model.MetricNameLabel, "job", "instance":
 			continue
 		}
 		if !slices.Contains(names, matcher.Name) {

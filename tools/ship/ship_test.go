@@ -1,5 +1,6 @@
-// Package ship checks the files of deploy/, which no program of ours reads, by the libraries of those that do: Helm, Compose,
-// BuildKit, Prometheus, Terraform's HCL. It is a module of its own, since these bring half of Kubernetes along.
+// Package ship checks the files of deploy/, which no program of ours reads, by the libraries of those that do:
+// Helm, Compose, BuildKit, Prometheus, Terraform's HCL. It is a module of its own, since these bring half of
+// Kubernetes along.
 package ship
 
 import (
