@@ -61,7 +61,7 @@ func (a *Daily) FollowEvents(ctx context.Context) (events.Followed, error) {
 	}
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	followed, err := events.Follow(ctx, a.Lake, roundOf(ctx), nil, done.Store)
+	followed, err := events.Follow(ctx, metered(ctx, a.Lake), roundOf(ctx), nil, done.Store)
 	return followed, temporalError(ctx, err)
 }
 
@@ -72,7 +72,7 @@ func (a *Daily) PlanDaily(ctx context.Context) (daily.Plan, error) {
 	}
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	plan, err := daily.PlanDaily(ctx, a.Lake, roundOf(ctx), done.Store)
+	plan, err := daily.PlanDaily(ctx, metered(ctx, a.Lake), roundOf(ctx), done.Store)
 	return plan, temporalError(ctx, err)
 }
 
@@ -86,7 +86,7 @@ type CountDatesInput struct {
 func (a *Daily) CountDates(ctx context.Context, input CountDatesInput) (daily.CountedDates, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	counted, err := daily.CountDates(ctx, a.Lake, input.Plan, input.Months, done.Store)
+	counted, err := daily.CountDates(ctx, metered(ctx, a.Lake), input.Plan, input.Months, done.Store)
 	return counted, temporalError(ctx, err)
 }
 
@@ -102,7 +102,7 @@ func (a *Daily) CommitDaily(ctx context.Context, input CommitDailyInput) (daily.
 		return daily.Committed{}, nil
 	}
 	defer keepAlive(ctx, nil)()
-	commit, err := daily.CommitDaily(ctx, a.Lake, input.Plan, input.Counted)
+	commit, err := daily.CommitDaily(ctx, metered(ctx, a.Lake), input.Plan, input.Counted)
 	return commit, temporalError(ctx, err)
 }
 
@@ -111,5 +111,5 @@ func (a *Daily) DropDaily(ctx context.Context, plan daily.Plan) error {
 	if plan.Ref == "" {
 		return nil
 	}
-	return temporalError(ctx, daily.DropDaily(ctx, a.Lake, plan))
+	return temporalError(ctx, daily.DropDaily(ctx, metered(ctx, a.Lake), plan))
 }

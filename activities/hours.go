@@ -86,7 +86,7 @@ func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result Stage
 			a.giveUp(ctx, input.Hours, result.RunID)
 		}
 	}()
-	ledger, err := hours.LedgerNow(ctx, a.Lake)
+	ledger, err := hours.LedgerNow(ctx, metered(ctx, a.Lake))
 	if err != nil {
 		return result, temporalError(ctx, err)
 	}
@@ -155,11 +155,13 @@ func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) 
 		return staged, err
 	}
 	for n := range staged.Plan.Chunks {
-		chunk, err := hours.StageChunk(ctx, a.Lake, run, staged.Plan, n, a.Source, parser, func(hours.ChunkCounts) {})
+		chunk, err := hours.StageChunk(ctx, metered(ctx, a.Lake), run, staged.Plan, n, a.Source, parser,
+			func(hours.ChunkCounts) {})
 		if err != nil {
 			return staged, err
 		}
 		warnPassed(ctx, run, chunk)
+		a.Record.Rejected(chunk.Rejected)
 		staged.Chunks = append(staged.Chunks, chunk)
 	}
 	sections := hours.GroupSections(staged.Chunks, smallHour)
@@ -167,7 +169,7 @@ func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) 
 		staged.Chunks[i].SectionBytes = nil
 	}
 	for _, each := range sections {
-		silver, err := hours.StageSilver(ctx, a.Lake, run, staged.Plan, staged.Chunks, each, func(int) {})
+		silver, err := hours.StageSilver(ctx, metered(ctx, a.Lake), run, staged.Plan, staged.Chunks, each, func(int) {})
 		if err != nil {
 			return staged, err
 		}
@@ -193,7 +195,7 @@ type CommittedHours struct {
 // CommitHours makes hours visible in bronze, silver and the ledger, in one commit a table.
 func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (result CommittedHours, err error) {
 	defer keepAlive(ctx, nil)()
-	rows, left, err := commit.Hours(ctx, a.Lake, staged)
+	rows, left, err := commit.Hours(ctx, metered(ctx, a.Lake), staged)
 	if err != nil {
 		return CommittedHours{}, temporalError(ctx,
 			fmt.Errorf("commit %d hours from %s: %w", len(staged), staged[0].Run.Hour, err))
@@ -220,6 +222,7 @@ func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (re
 			row.Rejects
 		result.Gone += row.GoneFiles
 		warnOfGone(ctx, row)
+		a.Record.Hour(row)
 		switch row.State {
 		case ledger.HourEmpty:
 			result.Empty++
@@ -237,7 +240,7 @@ func (a *Ingest) DropStagedHours(ctx context.Context, runs []lake.Run) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(listedAtOnce)
 	for _, run := range runs {
-		work.Go(func() error { return hours.DropStaging(ctx, a.Lake, run) })
+		work.Go(func() error { return hours.DropStaging(ctx, metered(ctx, a.Lake), run) })
 	}
 	return temporalError(ctx, work.Wait())
 }

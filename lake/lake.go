@@ -73,7 +73,9 @@ type Lake struct {
 	Objects *objects.Store
 	Commits map[string]*sync.Mutex // one per table: commits of this process wait for each other instead of racing
 
-	KnownVersions KnownVersions
+	KnownVersions *KnownVersions
+	// OnCommit is told how each commit of a table went; nil: nobody is.
+	OnCommit func(table string, err error)
 }
 
 // Open opens the lake, creating namespaces and tables that do not exist yet, and giving those of an earlier version
@@ -132,7 +134,8 @@ func open(ctx context.Context, config Config) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lake{Config: config, Db: db, Objects: files, Commits: map[string]*sync.Mutex{}}
+	l := &Lake{Config: config, Db: db, Objects: files, Commits: map[string]*sync.Mutex{},
+		KnownVersions: &KnownVersions{}}
 	for _, definition := range TableDefinitions {
 		l.Commits[definition.Name] = new(sync.Mutex)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -100,7 +99,7 @@ func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ 
 
 // healthy tells whether the server answers for its namespace, too: that comes up a moment later.
 func (s *DevServer) healthy(ctx context.Context) error {
-	c, err := ConnectTo(ctx, s.Address, slog.New(slog.DiscardHandler))
+	c, err := ConnectTo(ctx, s.Address, nil)
 	if err != nil {
 		return err
 	}

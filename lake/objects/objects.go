@@ -26,6 +26,7 @@ type Store struct {
 	Root    string // file:///abs/warehouse or s3://bucket/prefix, no slash at the end
 	Scratch string
 	IO      icebergio.IO
+	meter   *Meter // nil: nobody counts
 }
 
 func Open(ctx context.Context, warehouse, scratch string, properties map[string]string) (*Store, error) {
@@ -94,6 +95,7 @@ func (o *Store) Create(folder string) (*Writer, error) {
 func (w *Writer) Write(p []byte) (int, error) {
 	w.sum.Write(p)
 	w.Size += int64(len(p))
+	w.objects.meter.wrote(len(p))
 	return w.buffer.Write(p)
 }
 
@@ -165,7 +167,7 @@ func (o *Store) Open(object string) (icebergio.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", object, err)
 	}
-	return file, nil
+	return o.meter.reading(file), nil
 }
 
 // WriteJSON and ReadJSON keep the small documents of a run.

@@ -43,7 +43,7 @@ func Ensure(ctx context.Context, l *lake.Lake, staged []string, exact bool) (fou
 	if err != nil {
 		return "", err
 	}
-	if known, err := knows(&l.KnownVersions, l.Objects, location, staged); err != nil || known && !exact {
+	if known, err := knows(l.KnownVersions, l.Objects, location, staged); err != nil || known && !exact {
 		return location, err
 	}
 	err = l.Commit(ctx, lake.GoldVersions, func(loaded *table.Table) (*lake.Change, error) {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -100,7 +99,7 @@ func connectRunning(ctx context.Context, s *settings.Settings) (*Session, error)
 	if !configured {
 		return connectDev(ctx, s)
 	}
-	c, options, err := worker.Connect(ctx, slog.New(slog.DiscardHandler))
+	c, options, err := worker.Connect(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +118,7 @@ func connectDev(ctx context.Context, s *settings.Settings) (*Session, error) {
 	}
 	dialCtx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	c, err := worker.ConnectTo(dialCtx, state.Address, slog.New(slog.DiscardHandler))
+	c, err := worker.ConnectTo(dialCtx, state.Address, nil)
 	if err != nil {
 		return nil, ctx.Err() // the file is a leftover of a process that was killed
 	}
@@ -157,20 +156,20 @@ func ConnectOwn(ctx context.Context, s *settings.Settings, workers int) (_ *Sess
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make the log: %w", err), unlock())
 	}
-	logger, err := NewLogger(terminal.NewOutput(logFile), "info")
+	observer, err := (&Observation{}).Start(ctx, terminal.NewOutput(logFile))
 	if err != nil {
 		return nil, errors.Join(err, logFile.Close(), unlock())
 	}
-	k, err := StartStack(ctx, s, StackOptions{Workers: workers, Logger: logger})
+	k, err := StartStack(ctx, s, StackOptions{Workers: workers, Observe: observer})
 	if err != nil {
-		return nil, errors.Join(err, logFile.Close(), unlock())
+		return nil, errors.Join(err, observer.Close(), logFile.Close(), unlock())
 	}
 	tellStrays(ctx, s, k.Source)
 	s.Stderr.Printf("no Temporal server is named: running one in %s for this command, see %s\n", s.Dir, k.Server.UI)
 	return &Session{
 		Client: k.Client, Where: "the local Temporal server, whose log is in " + s.Dir, UI: k.Server.UI,
 		stderr: s.Stderr, failed: k.Server.Ended(),
-		close: func() error { return errors.Join(k.Stop(), logFile.Close(), unlock()) },
+		close: func() error { return errors.Join(k.Stop(), observer.Close(), logFile.Close(), unlock()) },
 	}, nil
 }
 

@@ -98,6 +98,9 @@ var Variables = map[string]string{
 	"keep-events":         "VERSIONLAKE_KEEP_EVENTS",
 	"without":             "VERSIONLAKE_WITHOUT",
 	"trino":               "VERSIONLAKE_TRINO_URL",
+	"metrics-addr":        "VERSIONLAKE_METRICS_ADDR",
+	"log-format":          "VERSIONLAKE_LOG_FORMAT",
+	"log-level":           "VERSIONLAKE_LOG_LEVEL",
 }
 
 // listVariables are those whose values are lists, separated by commas.
