@@ -72,7 +72,8 @@ func TestWithoutContainers(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
-	for _, want := range []string{"2022-05-27", "Gameboy", "versionlake_gold_newest_hour_age_seconds"} {
+	for _, want := range []string{"2022-05-27", "Gameboy", "requests that write",
+		"versionlake_gold_newest_hour_age_seconds"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("nothing says %s:\n%s", want, said)
 		}

@@ -1,4 +1,5 @@
-// Package cost weighs a lake: what its tables hold and have held, what the warehouse holds, what a day adds, and what that costs.
+// Package cost weighs a lake: what its tables hold and have held, what the warehouse holds, what a day adds, and
+// what that costs.
 package cost
 
 import (
@@ -151,13 +152,16 @@ func keptFor(definition lake.TableDefinition) string {
 	return ""
 }
 
-// dayBytes is what 24 hours add: of tables by hour or by day what the newest ones have, of others what all have on the average.
-func (w *Weight) dayBytes(definition lake.TableDefinition, live []iceberg.DataFile, newest telemetry.Hour) (int64, error) {
+// dayBytes is what 24 hours add: of tables by hour or by day what the newest ones have, of others what all have on
+// the average.
+func (w *Weight) dayBytes(definition lake.TableDefinition, live []iceberg.DataFile,
+	newest telemetry.Hour) (int64, error) {
 	if w.Hours == 0 {
 		return 0, nil
 	}
 	hours, bytes := w.Hours, 0.0
-	byTime := slices.Equal(definition.Partition, lake.HourPartition) || slices.Equal(definition.Partition, lake.DayPartition)
+	byTime := slices.Equal(definition.Partition, lake.HourPartition) ||
+		slices.Equal(definition.Partition, lake.DayPartition)
 	if byTime {
 		hours = min(hours, recentHours)
 	}

@@ -75,8 +75,8 @@ type Keep struct {
 	Bronze, Events time.Duration
 }
 
-// In is what the lake will weigh after a time, by what a day adds now. What older snapshots and metadata take beside the live files
-// stays as it is, and what is held longer than Keep goes.
+// In is what the lake will weigh after a time, by what a day adds now. What older snapshots and metadata take
+// beside the live files stays as it is, and what is held longer than Keep goes.
 func (w *Weight) In(after time.Duration, keep Keep) int64 {
 	bytes := w.Other.Bytes
 	for _, t := range w.Tables {
