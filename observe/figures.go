@@ -52,10 +52,16 @@ var Held = []Metric{
 	{observedAge, Gauge, "s", "", "since these figures were last read whole"},
 }
 
+// FailedRun is a run of an hour that failed.
+type FailedRun struct {
+	At    time.Time
+	RunID string
+}
+
 // Work is what Temporal knows of work that went wrong, or that is done now and then.
 type Work struct {
 	// Failed are hours whose last run failed, and when that was.
-	Failed map[telemetry.Hour]time.Time
+	Failed map[telemetry.Hour]FailedRun
 	// MaintainedAt is when maintenance last ended well; zero: never, as far as Temporal remembers.
 	MaintainedAt      time.Time
 	MaintenanceFailed bool

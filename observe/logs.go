@@ -2,7 +2,7 @@ package observe
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -163,10 +163,10 @@ func (h *traced) WithGroup(name string) slog.Handler {
 	return &with
 }
 
-// ParseLevel reads the level of a log.
+// ParseLevel reads the level of a log. Its error does not repeat the text, which may be in the wrong variable.
 func ParseLevel(text string) (level slog.Level, err error) {
 	if err := level.UnmarshalText([]byte(text)); err != nil {
-		return level, fmt.Errorf("%q is none of debug, info, warn, error", text)
+		return level, errors.New("is none of debug, info, warn, error")
 	}
 	return level, nil
 }

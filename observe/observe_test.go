@@ -77,7 +77,7 @@ func TestScraped(t *testing.T) {
 	observer.Figures(observe.Sources{
 		Lake: func(context.Context) (status.Status, error) { return lake, broken },
 		Work: func(context.Context) (observe.Work, error) {
-			return observe.Work{Failed: map[telemetry.Hour]time.Time{hour: time.Now()},
+			return observe.Work{Failed: map[telemetry.Hour]observe.FailedRun{hour: {}},
 				MaintainedAt: time.Now()}, broken
 		},
 	})

@@ -67,7 +67,7 @@ func polls(ctx context.Context, c client.Client) error {
 // Standing reads from Temporal which hours failed and were not done since, and how maintenance went. rows are the
 // ledger's.
 func Standing(ctx context.Context, c client.Client, namespace string, rows []ledger.Hour) (observe.Work, error) {
-	work := observe.Work{Failed: map[telemetry.Hour]time.Time{}}
+	work := observe.Work{Failed: map[telemetry.Hour]observe.FailedRun{}}
 	failed, err := list(ctx, c, namespace, mostFailed,
 		"WorkflowType = 'IngestHour' AND ExecutionStatus IN ('Failed', 'TimedOut', 'Terminated')")
 	if err != nil {
@@ -76,12 +76,12 @@ func Standing(ctx context.Context, c client.Client, namespace string, rows []led
 	for _, run := range failed {
 		name, _ := strings.CutPrefix(run.GetExecution().GetWorkflowId(), "hour-")
 		hour, err := telemetry.ParseHour(name)
-		if closed := run.GetCloseTime().AsTime(); err == nil && closed.After(work.Failed[hour]) {
-			work.Failed[hour] = closed
+		if closed := run.GetCloseTime().AsTime(); err == nil && closed.After(work.Failed[hour].At) {
+			work.Failed[hour] = observe.FailedRun{At: closed, RunID: run.GetExecution().GetRunId()}
 		}
 	}
 	for _, row := range rows {
-		if at, ok := work.Failed[row.Hour]; ok && row.FinishedAt.After(at) {
+		if at, ok := work.Failed[row.Hour]; ok && row.FinishedAt.After(at.At) {
 			delete(work.Failed, row.Hour)
 		}
 	}

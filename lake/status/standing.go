@@ -32,6 +32,7 @@ func (w *Watch) Hours(ctx context.Context) ([]ledger.Hour, error) { return w.led
 
 // addStanding says how far silver and gold are, and what the tables hold. rows are the ledger's, in order.
 func (s *Status) addStanding(ctx context.Context, l *lake.Lake, rows []ledger.Hour) (err error) {
+	s.addLately(rows)
 	if err := s.addTables(ctx, l); err != nil {
 		return err
 	}

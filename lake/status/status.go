@@ -49,9 +49,17 @@ type Status struct {
 	Waiting []telemetry.Hour `json:"gold_waiting,omitempty"`
 	// Erasures: users who were forgotten, by the state of that.
 	Erasures map[string]int64 `json:"erasures,omitempty"`
+	// Lately are the newest hours of the ledger, RecentHours of them.
+	Lately Recent `json:"-"`
 	// Outcomes are Lines, by what became of them.
 	Outcomes Outcomes `json:"-"`
 }
+
+// RecentHours is how many hours count as recent.
+const RecentHours = 24
+
+// Recent sums up recent hours.
+type Recent struct{ Degraded, Lines, Rejects int64 }
 
 // Outcomes are lines by what became of them.
 type Outcomes struct{ Events, Rejects, Blanks, Erased int64 }
@@ -130,6 +138,16 @@ func (s *Status) addHours(rows []ledger.Hour) {
 			s.Empty++
 		case ledger.HourDegraded:
 			s.Degraded++
+		}
+	}
+}
+
+// addLately sums up the newest hours.
+func (s *Status) addLately(rows []ledger.Hour) {
+	for _, row := range rows[max(0, len(rows)-RecentHours):] {
+		s.Lately.Lines, s.Lately.Rejects = s.Lately.Lines+row.Lines, s.Lately.Rejects+row.Rejects
+		if row.State == ledger.HourDegraded {
+			s.Lately.Degraded++
 		}
 	}
 }

@@ -38,7 +38,7 @@ const turnSignal = "turn"
 // the hour waits for nobody.
 func RunHour(ctx workflow.Context, hour telemetry.Hour, input HourInput, turn Turn) (result HourResult, err error) {
 	options := childOptions(HourWorkflowID(hour), "hour "+hour.String())
-	options.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(hour.String()))
+	options.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.OfHours(hour))
 	turn, input.AwaitTurn = ahead(turn)
 	err = runChild(workflow.WithChildOptions(ctx, options), IngestHour, input, &result, turn)
 	return result, err
@@ -55,6 +55,7 @@ func RunHours(ctx workflow.Context, hours []telemetry.Hour, input HourInput,
 	}
 	options := childOptions(HoursWorkflowID(hours),
 		fmt.Sprintf("%d hours from %s to %s", len(hours), hours[0], hours[len(hours)-1]))
+	options.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.OfHours(hours...))
 	err = runChild(workflow.WithChildOptions(ctx, options), IngestHours, together, &result, turn)
 	return result, err
 }

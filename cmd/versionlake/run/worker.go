@@ -32,8 +32,8 @@ func newWorker(s *settings.Settings) *cobra.Command {
 		Use:   "worker",
 		Short: "Run a worker for a Temporal server, until interrupted",
 		Long: `worker takes steps from a Temporal server and works on them. Any number of them may run, on any machines
-that reach the source, the warehouse and the catalog. It also registers the search attributes Hour and
-Status, and the hourly schedule.
+that reach the source, the warehouse and the catalog. It also registers the search attributes Hours and
+HourState, and the hourly schedule.
 
 The server is named by TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and so on, or by Temporal's configuration
 file. On SIGTERM a worker takes no more steps, ends those that run, for as long as --drain says, and exits

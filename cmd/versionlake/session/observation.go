@@ -38,7 +38,7 @@ func (o *Observation) Start(ctx context.Context, out *terminal.Output) (*observe
 		options.Level = level
 	}
 	if o.Format != "" && o.Format != observe.FormatText && o.Format != observe.FormatJSON {
-		return nil, usage.Errorf("--log-format %q is neither text nor json", o.Format)
+		return nil, usage.Errorf("--log-format is neither text nor json")
 	}
 	return observe.Start(ctx, options)
 }

@@ -24,6 +24,8 @@ type Session struct {
 	Client client.Client
 	// Where names the server in messages.
 	Where string
+	// Namespace is that of Client.
+	Namespace string
 	// UI is the URL of the server's UI, where it is known.
 	UI string
 
@@ -91,6 +93,9 @@ func tellStrays(ctx context.Context, s *settings.Settings, src source.Source) {
 	}
 }
 
+// Find connects to the Temporal server that Connect would use and that stays; nil where none does.
+func Find(ctx context.Context, s *settings.Settings) (*Session, error) { return connectRunning(ctx, s) }
+
 func connectRunning(ctx context.Context, s *settings.Settings) (*Session, error) {
 	configured, err := worker.Configured()
 	if err != nil {
@@ -103,7 +108,8 @@ func connectRunning(ctx context.Context, s *settings.Settings) (*Session, error)
 	if err != nil {
 		return nil, err
 	}
-	return &Session{Client: c, Where: "Temporal at " + options.HostPort, close: closing(c)}, nil
+	return &Session{Client: c, Where: "Temporal at " + options.HostPort, Namespace: options.Namespace,
+		close: closing(c)}, nil
 }
 
 func closing(c client.Client) func() error {
@@ -127,7 +133,7 @@ func connectDev(ctx context.Context, s *settings.Settings) (*Session, error) {
 		return nil, err
 	}
 	where := fmt.Sprintf("versionlake dev (process %d, %s)", state.PID, state.UI)
-	return &Session{Client: c, Where: where, close: closing(c)}, nil
+	return &Session{Client: c, Where: where, Namespace: client.DefaultNamespace, close: closing(c)}, nil
 }
 
 // sameSource refuses to let the running worker read another source than the one that was asked for.
@@ -167,7 +173,7 @@ func ConnectOwn(ctx context.Context, s *settings.Settings, workers int) (_ *Sess
 	tellStrays(ctx, s, k.Source)
 	s.Stderr.Printf("no Temporal server is named: running one in %s for this command, see %s\n", s.Dir, k.Server.UI)
 	return &Session{
-		Client: k.Client, Where: "the local Temporal server, whose log is in " + s.Dir, UI: k.Server.UI,
+		Client: k.Client, Namespace: client.DefaultNamespace, Where: "the local Temporal server, whose log is in " + s.Dir, UI: k.Server.UI,
 		stderr: s.Stderr, failed: k.Server.Ended(),
 		close: func() error { return errors.Join(k.Stop(), observer.Close(), logFile.Close(), unlock()) },
 	}, nil
