@@ -23,7 +23,7 @@ for platform in $platforms; do
 	file=$folder/versionlake-$version-$GOOS-$GOARCH
 	tools/build.sh "$file" "$version"
 	# Neither a serial number nor a time: the same release is the same file.
-	CGO_ENABLED=0 "$sbom" app -json -noserial -licenses -main cmd/versionlake -output "$file.cdx.json" .
+	CGO_ENABLED=0 "$sbom" app -json -noserial -notimestamp -std -licenses -main cmd/versionlake -output "$file.cdx.json" .
 	CGO_ENABLED=0 go list -deps -f '{{with .Module}}{{.Path}} {{.Version}} {{.Dir}}{{end}}' ./cmd/versionlake >>"$folder/modules"
 done
 unset GOOS GOARCH

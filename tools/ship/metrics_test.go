@@ -16,7 +16,7 @@ type metrics map[string][]string
 
 var (
 	metricRow = regexp.MustCompile(
-		"(?m)^\\| `versionlake\\.[a-z_.]+` \\| `([a-z_]+)` \\| ([a-z]+) \\|[^|]*\\|([^|]*)\\|")
+		"(?m)^\\| `[a-z_.]+` \\| `([a-z_]+)` \\| ([a-z]+) \\|[^|]*\\|([^|]*)\\|")
 	attribute = regexp.MustCompile("`([a-z_]+)`")
 )
 
