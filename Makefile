@@ -8,6 +8,7 @@ RACE    := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 RACED   := ./telemetry/... ./history/... ./source/... ./workflows/...
 PKG     ?= ./...
 BENCH   ?= .
+VERSION ?= $(shell git describe --tags --always --dirty)
 
 .PHONY: help
 help: ## list the targets
@@ -56,6 +57,11 @@ bench: ## measure; PKG=./telemetry BENCH=Parse to choose
 .PHONY: tools
 tools: ## install all tools that tests and checks run
 	$(INSTALL)
+
+.PHONY: release
+release: ## build bin/release/: programs, checksums, SBOM, licences; VERSION=v1.0.0 names it
+	rm -rf bin/release
+	tools/release.sh "$(VERSION)" bin/release
 
 .PHONY: clean
 clean: ## remove what was built; the tools stay (rm -rf .tools)

@@ -159,6 +159,7 @@ func (o *runWorker) open(ctx context.Context, observer *observe.Observer, p *wor
 	if p.client, p.temporal, err = worker.Connect(ctx, observer); err != nil {
 		return err
 	}
+	p.client = worker.Named(p.client, o.Name)
 	if err := worker.EnsureSearchAttributes(ctx, p.client, p.temporal.Namespace); err != nil || o.noSchedule {
 		return err
 	}
