@@ -81,6 +81,7 @@ func isRunning(ctx context.Context, folder string) (bool, error) {
 	} else if !strings.HasPrefix(workflow, "hour-") && !strings.HasPrefix(workflow, "hours-") {
 		return false, nil
 	}
+	workflow = IDIn(activity.GetInfo(ctx).TaskQueue, workflow)
 	described, err := activity.GetClient(ctx).DescribeWorkflowExecution(ctx, workflow, run)
 	var missing *serviceerror.NotFound
 	var strange *serviceerror.InvalidArgument // not the id of a run

@@ -79,6 +79,7 @@ type observed struct {
 	metrics  string // address
 	worker   *exec.Cmd
 	log      string // the file of the worker's stderr
+	hour     telemetry.Hour
 }
 
 // TestObserved: from nothing, processes come up, an hour goes through, and metrics, traces and logs tell of it, in a
@@ -89,13 +90,18 @@ func TestObserved(t *testing.T) {
 	}
 	o := startObserved(t)
 	dir, hour := world(t, 1)
-	o.source = dir
+	o.source, o.hour = dir, hour
 	plant(t, dir, hour)
 	o.startWorker()
 	require.Eventually(t, func() bool { return o.get("/readyz") == "ok\n" }, time.Minute, 50*time.Millisecond,
 		"the worker is not ready")
 	out, err := o.command("ingest", hour.String()).CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	out, err = o.command("status").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for _, said := range []string{"newest hour: " + hour.String(), "gold shows it", "torn.tsv.gz: "} {
+		require.Contains(t, string(out), said)
+	}
 	t.Run("metrics", func(t *testing.T) { o.seeMetrics(t) })
 	t.Run("secrets", func(t *testing.T) { o.scan(t, "metrics", []byte(o.get("/metrics"))) })
 	o.drain(t)
@@ -270,6 +276,11 @@ func (o *observed) scanHistory(t *testing.T) {
 	listed, err := c.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{})
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(listed.GetExecutions()), 2, "the hour and gold")
+	require.Eventually(t, func() bool {
+		found, err := c.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{
+			Query: "Hours = '" + o.hour.String() + "' AND HourState = 'degraded'"})
+		return err == nil && found.GetCount() == 1
+	}, time.Minute, 50*time.Millisecond, "a degraded hour is found by its state")
 	for _, run := range listed.GetExecutions() {
 		id := run.GetExecution().GetWorkflowId()
 		events := c.GetWorkflowHistory(t.Context(), id, run.GetExecution().GetRunId(), false,

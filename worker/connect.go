@@ -105,12 +105,12 @@ func IsUnreachable(err error) bool {
 // workflow gets further than its first step.
 func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
 	wanted := map[string]enumspb.IndexedValueType{
-		workflows.HourAttribute.GetName():   enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.StatusAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+		workflows.HoursAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+		workflows.StateAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 	}
 	byHand := fmt.Sprintf("someone who may must run: temporal operator search-attribute create --namespace %s "+
-		"--name %s --type Keyword --name %s --type Keyword",
-		namespace, workflows.HourAttribute.GetName(), workflows.StatusAttribute.GetName())
+		"--name %s --type KeywordList --name %s --type Keyword",
+		namespace, workflows.HoursAttribute.GetName(), workflows.StateAttribute.GetName())
 	known, err := c.OperatorService().ListSearchAttributes(ctx,
 		&operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
@@ -120,8 +120,8 @@ func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 	for name, kind := range wanted {
 		found, ok := known.CustomAttributes[name]
 		if ok && found != kind {
-			return fmt.Errorf("the search attribute %s of namespace %s is of type %s, not Keyword; remove it, or "+
-				"use a namespace of our own", name, namespace, found)
+			return fmt.Errorf("the search attribute %s of namespace %s is of type %s, not %s; remove it, or "+
+				"use a namespace of our own", name, namespace, found, kind)
 		}
 		if ok {
 			delete(wanted, name)

@@ -23,7 +23,7 @@ import (
 )
 
 // TaskQueue is where workers meet their work.
-const TaskQueue = "versionlake"
+const TaskQueue = activities.TaskQueue
 
 // DefaultDrain is how long a worker that is told to stop lets its activities go on.
 const DefaultDrain = 30 * time.Second
@@ -81,7 +81,8 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	if o.Drain == 0 {
 		o.Drain = DefaultDrain
 	}
-	w := sdkworker.New(c, TaskQueue, sdkworker.Options{
+	own, queue := unnamed(c)
+	w := sdkworker.New(own, queue, sdkworker.Options{
 		MaxConcurrentActivityExecutionSize: o.Activities,
 		WorkerStopTimeout:                  o.Drain,
 		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,

@@ -174,22 +174,22 @@ func (o *Status) figures(ctx context.Context) ([]checked, error) {
 	return append(all, t.ofWork(work)...), err
 }
 
-func age(name, text string, since time.Time, limit ages) checked {
+func aged(name, text string, since time.Time, limit ages) checked {
 	return checked{text: text + " " + agoText(since), name: name, value: time.Since(since).Truncate(time.Second).Seconds(),
 		unit: "s", warn: limit.Warn.Seconds(), critical: limit.Critical.Seconds()}
 }
 
-func count(name, text string, value float64, limit counts) checked {
+func counted(name, text string, value float64, limit counts) checked {
 	return checked{text: fmt.Sprintf(text, value), name: name, value: value, warn: limit.Warn, critical: limit.Critical}
 }
 
 func (t thresholds) ofLake(s status.Status) []checked {
-	all := []checked{age("silver_age", "the newest hour in silver, "+s.Newest.String()+", ended",
+	all := []checked{aged("silver_age", "the newest hour in silver, "+s.Newest.String()+", ended",
 		(*s.Newest + 1).Start(), t.SilverAge)}
 	if s.GoldNewest == nil {
 		all = append(all, checked{text: "gold shows no hour", value: 1, critical: 1})
 	} else {
-		all = append(all, age("gold_age", "the newest hour in gold, "+s.GoldNewest.String()+", ended",
+		all = append(all, aged("gold_age", "the newest hour in gold, "+s.GoldNewest.String()+", ended",
 			(*s.GoldNewest+1).Start(), t.GoldAge))
 	}
 	share := 0.0
@@ -197,19 +197,19 @@ func (t thresholds) ofLake(s status.Status) []checked {
 		share = float64(s.Lately.Rejects) / float64(s.Lately.Lines)
 	}
 	return append(all,
-		count("waiting_hours", "%.0f hours wait for gold", float64(len(s.Waiting)), t.WaitingHours),
-		count("degraded_hours", fmt.Sprintf("%%.0f of the last %d hours are degraded, see versionlake status --files",
+		counted("waiting_hours", "%.0f hours wait for gold", float64(len(s.Waiting)), t.WaitingHours),
+		counted("degraded_hours", fmt.Sprintf("%%.0f of the last %d hours are degraded, see versionlake status --files",
 			status.RecentHours), float64(s.Lately.Degraded), t.DegradedHours),
-		count("reject_share", fmt.Sprintf("of the lines of the last %d hours, a share of %%.3f was rejected",
+		counted("reject_share", fmt.Sprintf("of the lines of the last %d hours, a share of %%.3f was rejected",
 			status.RecentHours), share, t.RejectShare),
-		count("gone_files", "%.0f files have left the source", float64(s.Gone.Files), t.GoneFiles))
+		counted("gone_files", "%.0f files have left the source", float64(s.Gone.Files), t.GoneFiles))
 }
 
 func (t thresholds) ofWork(work observe.Work) []checked {
-	all := []checked{count("failed_hours", "%.0f hours failed and must be ingested again", float64(len(work.Failed)),
+	all := []checked{counted("failed_hours", "%.0f hours failed and must be ingested again", float64(len(work.Failed)),
 		t.FailedHours)}
 	if !work.MaintainedAt.IsZero() {
-		all = append(all, age("maintenance_age", "maintenance last ended well", work.MaintainedAt, t.MaintenanceAge))
+		all = append(all, aged("maintenance_age", "maintenance last ended well", work.MaintainedAt, t.MaintenanceAge))
 	}
 	if work.MaintenanceFailed {
 		all = append(all, checked{text: "the last maintenance failed", value: 1, warn: 1})

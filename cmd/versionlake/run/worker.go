@@ -32,8 +32,8 @@ func newWorker(s *settings.Settings) *cobra.Command {
 		Use:   "worker",
 		Short: "Run a worker for a Temporal server, until interrupted",
 		Long: `worker takes steps from a Temporal server and works on them. Any number of them may run, on any machines
-that reach the source, the warehouse and the catalog. It also registers the search attributes Hour and
-Status, and the hourly schedule.
+that reach the source, the warehouse and the catalog. It also registers the search attributes Hours and
+HourState, and the hourly schedule.
 
 The server is named by TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and so on, or by Temporal's configuration
 file. On SIGTERM a worker takes no more steps, ends those that run, for as long as --drain says, and exits
@@ -159,6 +159,7 @@ func (o *runWorker) open(ctx context.Context, observer *observe.Observer, p *wor
 	if p.client, p.temporal, err = worker.Connect(ctx, observer); err != nil {
 		return err
 	}
+	p.client = worker.Named(p.client, o.Name)
 	if err := worker.EnsureSearchAttributes(ctx, p.client, p.temporal.Namespace); err != nil || o.noSchedule {
 		return err
 	}
