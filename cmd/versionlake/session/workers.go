@@ -1,0 +1,38 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/lake/checks"
+	"github.com/versionlake/versionlake/worker"
+)
+
+// workersTimeout is how long Temporal may take to say who works.
+const workersTimeout = 10 * time.Second
+
+// CheckWorkers asks the Temporal server that is named, or that of `versionlake dev`, whether somebody works for it; false
+// where no server was named, nor started.
+func CheckWorkers(ctx context.Context, s *settings.Settings, o checks.Options) (checks.Result, bool) {
+	ctx, cancel := context.WithTimeout(ctx, workersTimeout)
+	defer cancel()
+	configured, err := worker.Configured()
+	var c *Session
+	if err == nil {
+		c, err = connectRunning(ctx, s)
+	}
+	if err == nil && c == nil {
+		if _, left, readErr := readDevState(s); !left || readErr != nil || configured {
+			return checks.Result{}, false
+		}
+		err = errors.New("`versionlake dev` was started on --dir, and does not answer any more")
+	}
+	if err != nil {
+		return checks.Workers(o, 0, err)
+	}
+	defer c.Close()
+	pollers, err := worker.Pollers(ctx, c.Client)
+	return checks.Workers(o, pollers, err)
+}

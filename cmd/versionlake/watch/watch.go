@@ -1,0 +1,13 @@
+// Package watch has the commands that look after what runs: checks and notify.
+package watch
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+)
+
+// Commands are those of this package.
+func Commands(s *settings.Settings) []*cobra.Command {
+	return []*cobra.Command{newChecks(s), newNotify(s)}
+}
