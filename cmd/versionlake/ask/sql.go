@@ -51,6 +51,7 @@ names.`,
 			if o.Query = strings.TrimRight(strings.TrimSpace(args[0]), "; \n"); o.Query == "" {
 				return usage.Errorf("sql: the query is empty")
 			}
+			o.AsOf = o.Times().AsOf(o.AsOf)
 			return o.Run(cmd.Context())
 		},
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
-	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
@@ -94,12 +93,12 @@ func (o *Status) Run(ctx context.Context) error {
 func (o *Status) span() (from, to telemetry.Hour, err error) {
 	from, to = math.MinInt32, math.MaxInt32
 	if o.From != "" {
-		if from, err = usage.HourOrDay("--from", o.From); err != nil {
+		if from, err = o.Times().HourOrDay("--from", o.From); err != nil {
 			return from, to, err
 		}
 	}
 	if o.To != "" {
-		to, err = usage.HourOrDay("--to", o.To)
+		to, err = o.Times().HourOrDay("--to", o.To)
 	}
 	return from, to, err
 }
@@ -139,7 +138,7 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 	if err != nil {
 		return err
 	}
-	if o.JSON() {
+	if o.Objects() {
 		return o.NewPrinter().Add(status)
 	}
 	if status.Hours == 0 {

@@ -28,7 +28,7 @@ type programVersion struct {
 	Platform string `json:"platform"`
 }
 
-func printVersion(s *output.Streams) error {
+func versionOf() programVersion {
 	v := programVersion{Version: "(unknown)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if build, ok := debug.ReadBuildInfo(); ok {
 		v.Version = build.Main.Version
@@ -38,6 +38,11 @@ func printVersion(s *output.Streams) error {
 			}
 		}
 	}
+	return v
+}
+
+func printVersion(s *output.Streams) error {
+	v := versionOf()
 	p := s.NewPrinter("VERSION", "REVISION", "GO", "PLATFORM")
 	if err := p.Add(v, v.Version, output.OrDash(v.Revision), v.Go, v.Platform); err != nil {
 		return err

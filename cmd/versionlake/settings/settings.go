@@ -49,6 +49,9 @@ func New(stdout, stderr *terminal.Output) *Settings {
 	return &Settings{Streams: output.Streams{Stdout: stdout, Stderr: stderr}}
 }
 
+// Times reads times as the command line has them, and says on stderr how those are read that were not written in full.
+func (s *Settings) Times() usage.Times { return usage.Times{Now: time.Now(), Say: s.Stderr.Printf} }
+
 // AddFlags adds the flags that every command has.
 func (s *Settings) AddFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
@@ -76,8 +79,8 @@ func (s *Settings) AddFlags(root *cobra.Command) {
 		"(gold.events), daily (the daily aggregates); for measurements [VERSIONLAKE_WITHOUT]")
 	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, "+
 		"see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
-	flags.StringVarP(&s.Format, "output", "o", output.Table, "table or json (one object a line)")
-	usage.Complete(root, "output", output.Table, output.JSON)
+	flags.StringVarP(&s.Format, "output", "o", output.Table, "table, json (one object a line) or csv")
+	usage.Complete(root, "output", output.Table, output.JSON, output.CSV)
 	usage.Complete(root, "dir")
 }
 
@@ -137,8 +140,8 @@ func (s *Settings) readVariables(cmd *cobra.Command) error {
 }
 
 func (s *Settings) validate() error {
-	if s.Format != output.Table && s.Format != output.JSON {
-		return usage.Errorf("--output %q is neither table nor json", s.Format)
+	if s.Format != output.Table && s.Format != output.JSON && s.Format != output.CSV {
+		return usage.Errorf("--output %q is none of table, json and csv", s.Format)
 	}
 	if s.maxFuture < 0 || s.maxFuture > telemetry.LargestMaxFuture {
 		return usage.Errorf("--max-future %s: give a time up to %s", s.maxFuture, telemetry.LargestMaxFuture)

@@ -23,7 +23,7 @@ func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 			return Errorf("%s: %w", cmd.Name(), err)
 		}
 		if err := check(cmd, args); err != nil {
-			return Errorf("%s: %w", cmd.Name(), err)
+			return wrongCount(cmd, args, err)
 		}
 		return nil
 	}
