@@ -48,6 +48,15 @@ func Workers(o Options, pollers int, err error) (Result, bool) {
 	return d.Result(0, nil, "%s at work", count(pollers, "worker")), on
 }
 
+// Rules says whether the rules could be read; false where nobody wants to know.
+func Rules(o Options, err error) (Result, bool) {
+	d, on := o.definition(CheckRules)
+	if err != nil {
+		return d.Result(1, nil, "nobody is called by new rules: %s", err), on
+	}
+	return d.Result(0, nil, "were read"), on
+}
+
 // disk finds the fullest of the disks.
 func (k *looker) disk(_ context.Context, d Definition) (Result, error) {
 	folders := k.Folders

@@ -42,12 +42,17 @@ on the same --dir use it.`,
 		fmt.Sprintf("port of the Temporal UI (default: %d, or any free one)", devUIPort))
 	flags.IntVar(&o.workers, "workers", 0, "steps at once (default: as many as processors)")
 	addScheduleFlags(cmd, &o.schedule)
+	s.AddRulesFlag(cmd)
 	addLogLevel(cmd, &o.logLevel)
 	return cmd
 }
 
 func (o *dev) run(ctx context.Context) (err error) {
 	logger, err := session.NewLogger(o.Stderr, o.logLevel)
+	if err != nil {
+		return err
+	}
+	checks, err := session.Checks(o.Settings)
 	if err != nil {
 		return err
 	}
@@ -60,7 +65,8 @@ func (o *dev) run(ctx context.Context) (err error) {
 		o.uiPort = devUIPort
 	}
 	k, err := session.StartStack(ctx, o.Settings,
-		session.StackOptions{Port: o.port, UIPort: o.uiPort, Workers: o.workers, Logger: logger})
+		session.StackOptions{Port: o.port, UIPort: o.uiPort, Workers: o.workers, Logger: logger,
+			Checks: checks})
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ the catalog or the warehouse waits.`,
 	flags.DurationVar(&o.drain, "drain", worker.DefaultDrain, "for steps that run when the worker is told to stop")
 	flags.BoolVar(&o.noSchedule, "no-schedule", false, "leave the hourly schedule alone")
 	addScheduleFlags(cmd, &o.schedule)
+	s.AddRulesFlag(cmd)
 	addLogLevel(cmd, &o.logLevel)
 	return cmd
 }
@@ -58,6 +59,10 @@ func (o *runWorker) run(ctx context.Context) (err error) {
 		return err
 	}
 	if err := o.Check(ctx); err != nil {
+		return err
+	}
+	checks, err := session.Checks(o.Settings)
+	if err != nil {
 		return err
 	}
 	var place workplace
@@ -75,7 +80,7 @@ func (o *runWorker) run(ctx context.Context) (err error) {
 	}
 	w := worker.New(place.client, worker.Options{
 		Source: src, Lake: place.lake, Parsing: parsing, Activities: o.workers, Drain: o.drain,
-		Without: o.Without,
+		Without: o.Without, Checks: *checks,
 	})
 	logger.Info("working", "temporal", place.temporal.HostPort, "namespace", place.temporal.Namespace, "source",
 		src.String())

@@ -3,12 +3,24 @@ package session
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
+	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake/checks"
+	"github.com/versionlake/versionlake/notify"
 	"github.com/versionlake/versionlake/worker"
 )
+
+// Checks are what a worker looks for, by the settings of its command.
+func Checks(s *settings.Settings) (*activities.Checks, error) {
+	if _, err := notify.Read(s.Rules); err != nil {
+		return nil, usage.Errorf("%w", err)
+	}
+	return &activities.Checks{Rules: s.Rules, Folders: []string{os.TempDir(), s.Dir}}, nil
+}
 
 // workersTimeout is how long Temporal may take to say who works.
 const workersTimeout = 10 * time.Second
