@@ -30,6 +30,7 @@ signed webhook. docs/CHECKS.md describes it.`,
 		Long: `test sends each receiver of the rules a message that says that it is a test, once, from this process: variables
 and files that the rules name for secrets are read here. The exit code is 1 where one did not take it.`,
 		Example: `  versionlake notify test --rules rules.yaml on-call`,
+		Args:    cobra.ArbitraryArgs,
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	s.AddRulesFlag(test)
