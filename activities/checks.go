@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -31,8 +32,8 @@ type Checks struct {
 	Folders []string
 	// Elsewhere leaves looking, and telling, to other workers: this one ends with a command, and may know no rules.
 	Elsewhere bool
-	// More are checks that are not of the lake's tables alone; nil: none.
-	More func(context.Context, checks.Options) []checks.Result
+	// SQL connects to a Trino for checks in SQL; nil: there is none.
+	SQL func() (*sql.DB, error)
 }
 
 // Checked is what a look found.
@@ -76,10 +77,17 @@ func (a *Checks) RunChecks(ctx context.Context) (Checked, error) {
 			checked.Results = append(checked.Results, result)
 		}
 	}
-	if a.More != nil {
-		checked.Results = append(checked.Results, a.More(ctx, options)...)
+	if err == nil && rules.SQLChecks != "" {
+		checked.Results = append(checked.Results, checks.RunSQL(ctx, rules.SQLChecks, options, a.openSQL)...)
 	}
 	return checked, ctx.Err()
+}
+
+func (a *Checks) openSQL() (*sql.DB, error) {
+	if a.SQL == nil {
+		return nil, errors.New("none is known here")
+	}
+	return a.SQL()
 }
 
 // KnownChecks reads what is known of checks from the lake.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,6 +24,8 @@ type Rules struct {
 	Name string `yaml:"name"`
 	// Checks are limits in place of those that checks have by themselves.
 	Checks map[string]checks.Limits `yaml:"checks"`
+	// SQLChecks is a folder of checks in SQL, relative to the file; none when empty.
+	SQLChecks string `yaml:"sql_checks"`
 	// Receivers are those that rules name.
 	Receivers map[string]Receiver `yaml:"receivers"`
 	Rules     []Rule              `yaml:"rules"`
@@ -91,6 +94,9 @@ func Read(file string) (*Rules, error) {
 	}
 	if err := rules.check(); err != nil {
 		return nil, fmt.Errorf("the rules %s: %w", file, err)
+	}
+	if rules.SQLChecks != "" && !filepath.IsAbs(rules.SQLChecks) {
+		rules.SQLChecks = filepath.Join(filepath.Dir(file), rules.SQLChecks)
 	}
 	return rules, nil
 }

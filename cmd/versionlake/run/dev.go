@@ -43,6 +43,7 @@ on the same --dir use it.`,
 	flags.IntVar(&o.workers, "workers", 0, "steps at once (default: as many as processors)")
 	addScheduleFlags(cmd, &o.schedule)
 	s.AddRulesFlag(cmd)
+	s.AddTrinoFlag(cmd)
 	addLogLevel(cmd, &o.logLevel)
 	return cmd
 }

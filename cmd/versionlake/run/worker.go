@@ -49,6 +49,7 @@ the catalog or the warehouse waits.`,
 	flags.BoolVar(&o.noSchedule, "no-schedule", false, "leave the hourly schedule alone")
 	addScheduleFlags(cmd, &o.schedule)
 	s.AddRulesFlag(cmd)
+	s.AddTrinoFlag(cmd)
 	addLogLevel(cmd, &o.logLevel)
 	return cmd
 }

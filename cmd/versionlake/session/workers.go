@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"os"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/notify"
+	"github.com/versionlake/versionlake/trino"
 	"github.com/versionlake/versionlake/worker"
 )
 
@@ -19,7 +21,17 @@ func Checks(s *settings.Settings) (*activities.Checks, error) {
 	if _, err := notify.Read(s.Rules); err != nil {
 		return nil, usage.Errorf("%w", err)
 	}
-	return &activities.Checks{Rules: s.Rules, Folders: []string{os.TempDir(), s.Dir}}, nil
+	return &activities.Checks{Rules: s.Rules, Folders: []string{os.TempDir(), s.Dir},
+		SQL: func() (*sql.DB, error) { return OpenSQL(s) }}, nil
+}
+
+// OpenSQL connects to the Trino that is named, or to that of --dir, for checks in SQL.
+func OpenSQL(s *settings.Settings) (*sql.DB, error) {
+	address, err := s.TrinoAddress()
+	if err != nil {
+		return nil, err
+	}
+	return trino.Open(address, trino.CatalogName, trino.Schema)
 }
 
 // workersTimeout is how long Temporal may take to say who works.

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -58,6 +59,7 @@ by cron, it tells when no worker runs. It keeps what it has told in --state.`,
 	flags.BoolVar(&o.notify, "notify", false, "call people, by --rules")
 	flags.StringVar(&o.state, "state", "", "with --notify: the file that keeps what was told")
 	s.AddRulesFlag(cmd)
+	s.AddTrinoFlag(cmd)
 	return cmd
 }
 
@@ -114,6 +116,10 @@ func (o *runChecks) look(ctx context.Context, l *lake.Lake, unreachable error, r
 	results := checks.Unreachable(options, unreachable)
 	if l != nil {
 		results = checks.Run(ctx, l, options)
+	}
+	if rules.SQLChecks != "" {
+		results = append(results, checks.RunSQL(ctx, rules.SQLChecks, options,
+			func() (*sql.DB, error) { return session.OpenSQL(o.Settings) })...)
 	}
 	if found, ok := session.CheckWorkers(ctx, o.Settings, options); ok {
 		results = append(results, found)
