@@ -13,7 +13,8 @@ import (
 
 var readmeBlock = regexp.MustCompile("(?s)```\n(.*?)```")
 
-// TestReadme types the commands by which README lets one look around, and compares with the answers that it shows first.
+// TestReadme types the commands by which README lets one look around, and compares with the answers that it shows
+// first.
 func TestReadme(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Temporal server, twice")
