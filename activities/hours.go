@@ -41,6 +41,7 @@ type HoursInput struct {
 	Layer      string           `json:"layer,omitempty"`       // LayerBronze when empty
 	RemoveGone bool             `json:"remove_gone,omitempty"` // as in ListInput
 	NoteGone   bool             `json:"note_gone,omitempty"`   // as in ListInput
+	Check      bool             `json:"check,omitempty"`       // as in ListInput
 	StartedAt  time.Time        `json:"started_at"`
 }
 
@@ -98,7 +99,7 @@ func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result Stage
 			if failures[i] = ctx.Err(); failures[i] == nil {
 				staged[i], failures[i] = a.stageHour(ctx, lake.Run{Hour: hour, ID: result.RunID}, input)
 			}
-			staged[i].Plan.Ledger = ledger
+			staged[i].Plan.Ledger, staged[i].Plan.Check = ledger, input.Check
 			done.Add(1)
 			return nil
 		})

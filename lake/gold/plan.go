@@ -27,15 +27,17 @@ type Plan struct {
 
 // stagedRound is what lies at a Plan's Ref.
 type stagedRound struct {
-	Round     string                  `json:"round"`
-	Head      int64                   `json:"head"` // gold's snapshot that is replaced; 0: none
-	Sightings int64                   `json:"sightings"`
-	Bindings  int64                   `json:"bindings"`
-	Rebuild   bool                    `json:"rebuild"`
-	Buckets   int                     `json:"buckets"`
-	Runs      []sortedRun             `json:"runs"`
-	Versions  []string                `json:"versions,omitempty"` // objects: the versions of all sightings that came
-	Old       map[int][]lake.DataFile `json:"old"`                // gold's files by bucket, those to be replaced
+	Round     string `json:"round"`
+	Head      int64  `json:"head"` // gold's snapshot that is replaced; 0: none
+	Sightings int64  `json:"sightings"`
+	Bindings  int64  `json:"bindings"`
+	Rebuild   bool   `json:"rebuild"`
+	// Baseless: what gold has reflects silver that is gone. So the round commits though it may change no row.
+	Baseless bool                    `json:"baseless,omitempty"`
+	Buckets  int                     `json:"buckets"`
+	Runs     []sortedRun             `json:"runs"`
+	Versions []string                `json:"versions,omitempty"` // objects: the versions of all sightings that came
+	Old      map[int][]lake.DataFile `json:"old"`                // gold's files by bucket, those to be replaced
 }
 
 // Merging is spread over activities of about this many bytes of rows and changes each: small tables need only one,
@@ -50,13 +52,23 @@ func roundFolder(l *lake.Lake, round string) string {
 // PlanUsers reads what changed in silver since the snapshots that gold reflects and stages the changes by bucket
 // (docs/ARCHITECTURE.md, Gold). round is unique per attempt of the gold writer. progress tells rows
 // read so far, from several goroutines.
+//
+// Where a file that the round needs can't be read, of what gold has or of what silver had, gold is made anew from the
+// silver of today. Errors: IsDamage where that can't be read either.
 func PlanUsers(ctx context.Context, l *lake.Lake, round string, scope Scope,
 	progress func(read int64)) (plan Plan, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("plan round %s of gold: %w", round, err)
-		}
-	}()
+	plan, err = planRound(ctx, l, round, scope, progress)
+	if objects.Unreadable(err) && !scope.Remake.All {
+		plan, err = planRound(ctx, l, round, Scope{Remake: Remake{All: true}}, progress)
+	}
+	if err != nil {
+		return Plan{}, fmt.Errorf("plan round %s of gold: %w", round, err)
+	}
+	return plan, nil
+}
+
+func planRound(ctx context.Context, l *lake.Lake, round string, scope Scope,
+	progress func(read int64)) (plan Plan, err error) {
 	c, err := findChange(ctx, l, scope)
 	if err != nil {
 		return Plan{}, err
@@ -66,7 +78,7 @@ func PlanUsers(ctx context.Context, l *lake.Lake, round string, scope Scope,
 		Old: map[int][]lake.DataFile{},
 	}
 	if head := c.gold.CurrentSnapshot(); head != nil {
-		staged.Head = head.SnapshotID
+		staged.Head, staged.Baseless = head.SnapshotID, c.baseless()
 	}
 	if staged.Buckets, err = lake.BucketsOf(c.gold.Spec()); err != nil {
 		return Plan{}, err
@@ -76,7 +88,8 @@ func PlanUsers(ctx context.Context, l *lake.Lake, round string, scope Scope,
 	versions := versionkeys.NewCollector(l.Objects, folder)
 	work := stager{lake: l, change: c, runs: runs, versions: versions, progress: progress}
 	if err := work.stage(ctx); err != nil {
-		return Plan{}, err
+		return Plan{}, l.Lost(ctx, c.sightings.Table, "a file of silver",
+			l.Lost(ctx, c.bindings.Table, "a file of silver", err))
 	}
 	if err := runs.flush(); err != nil {
 		return Plan{}, err
@@ -124,6 +137,11 @@ func touchedBuckets(ctx context.Context, l *lake.Lake, gold *table.Table, staged
 			continue
 		}
 		touched[int(bucket)] = true
+		if !staged.Rebuild {
+			if err := l.CheckFile(file, false); err != nil {
+				return nil, err
+			}
+		}
 		encoded, err := l.Encode(file, lake.GoldUsers)
 		if err != nil {
 			return nil, err

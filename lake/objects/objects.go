@@ -50,8 +50,16 @@ func Open(ctx context.Context, warehouse, scratch string, properties map[string]
 	return &Store{Root: root, Scratch: scratch, IO: files}, nil
 }
 
+// What is written on a local disk is personal data: it is for its owner alone.
+const (
+	folderRights = 0o700
+	fileRights   = 0o600
+)
+
 // LocalPath is the path of an object on a file:// warehouse, "" elsewhere.
-func (o *Store) LocalPath(object string) string {
+func (o *Store) LocalPath(object string) string { return localPath(object) }
+
+func localPath(object string) string {
 	if !strings.HasPrefix(object, "file://") {
 		return ""
 	}
@@ -80,7 +88,7 @@ func (o *Store) Create(folder string) (*Writer, error) {
 	scratch := o.Scratch
 	if local := o.LocalPath(folder); local != "" {
 		scratch = local
-		if err := os.MkdirAll(scratch, 0o755); err != nil {
+		if err := os.MkdirAll(scratch, folderRights); err != nil {
 			return nil, fmt.Errorf("create %s: %w", folder, err)
 		}
 	}
@@ -125,14 +133,23 @@ func (w *Writer) Publish(object string) (err error) {
 	if err := w.file.Sync(); err != nil {
 		return err
 	}
-	if err := w.file.Chmod(0o644); err != nil {
+	if err := w.file.Chmod(fileRights); err != nil {
 		return err
 	}
 	if err := w.file.Close(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(local), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(local), folderRights); err != nil {
 		return err
+	}
+	if summed(object) {
+		contents, err := os.ReadFile(w.file.Name())
+		if err != nil {
+			return err
+		}
+		if err := writeSum(local, contents); err != nil {
+			return err
+		}
 	}
 	return os.Rename(w.file.Name(), local)
 }

@@ -23,6 +23,7 @@ type ReprocessInput struct {
 	RemoveGone bool   `json:"remove_gone,omitempty"` // as in ingest.HourInput
 	// HourTags: gold gets a commit and a tag for each hour, instead of each of the last 35 days, and months before.
 	HourTags bool `json:"hour_tags,omitempty"`
+	Check    bool `json:"check,omitempty"` // as in ingest.HourInput
 	// Since: an hour whose last run began then or later is done. So a range that was given up is resumed.
 	Since time.Time `json:"since,omitzero"`
 
@@ -83,7 +84,8 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 	}
 	w.progress.Hours = int(w.to - w.from)
 	if w.hours, err = newHoursRunner(ctx, &w.progress, input.Parallel,
-		ingest.HourInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone}); err != nil {
+		ingest.HourInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone,
+			Check: input.Check}); err != nil {
 		return err
 	}
 	w.hours.to, w.hours.hourTags = w.to, input.HourTags
