@@ -9,5 +9,5 @@ import (
 
 // Commands are those of this package.
 func Commands(s *settings.Settings) []*cobra.Command {
-	return []*cobra.Command{newMaintain(s), newForget(s), newVerify(s)}
+	return []*cobra.Command{newMaintain(s), newForget(s), newVerify(s), newRepair(s)}
 }

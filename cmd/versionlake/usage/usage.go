@@ -16,6 +16,20 @@ func (e *Error) Unwrap() error { return e.error }
 // Errorf makes an Error as fmt.Errorf does.
 func Errorf(format string, args ...any) error { return &Error{fmt.Errorf(format, args...)} }
 
+// ExitUnreadable is the exit code of a command that could not read all of the lake: objects of it are gone or damaged.
+const ExitUnreadable = 3
+
+// Exit is an error with an exit code of its own.
+type Exit struct {
+	error
+	Code int
+}
+
+func (e *Exit) Unwrap() error { return e.error }
+
+// WithExit gives an error an exit code.
+func WithExit(code int, err error) error { return &Exit{err, code} }
+
 // Args makes errors about arguments, and about flags that don't go together, errors of usage.
 func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
