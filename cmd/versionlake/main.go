@@ -21,6 +21,7 @@ import (
 var groups = []program.Commands{ask.Commands, intake.Commands, run.Commands, upkeep.Commands, demo.Commands}
 
 func main() {
+	ownerOnly()
 	tuneMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second interrupt ends the program at once.

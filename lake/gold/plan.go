@@ -2,6 +2,7 @@ package gold
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -21,6 +22,8 @@ type Plan struct {
 	// Rebuild: gold starts anew (the first commit, or its base was expired).
 	Rebuild bool  `json:"rebuild"`
 	Changes int64 `json:"changes"` // sightings that came, went or moved
+	// Why gold starts anew, in plain words, where it had rows.
+	Why string `json:"why,omitempty"`
 	// HalfCommitted are hours whose run has committed one silver table and not yet the ledger: gold stops before them.
 	HalfCommitted []string `json:"half_committed,omitempty"`
 }
@@ -58,8 +61,11 @@ func roundFolder(l *lake.Lake, round string) string {
 func PlanUsers(ctx context.Context, l *lake.Lake, round string, scope Scope,
 	progress func(read int64)) (plan Plan, err error) {
 	plan, err = planRound(ctx, l, round, scope, progress)
-	if objects.Unreadable(err) && !scope.Remake.All {
-		plan, err = planRound(ctx, l, round, Scope{Remake: Remake{All: true}}, progress)
+	if (objects.Unreadable(err) || errors.Is(err, lake.ErrDeleteFiles)) && !scope.Remake.All {
+		why := err.Error()
+		if plan, err = planRound(ctx, l, round, Scope{Remake: Remake{All: true}}, progress); err == nil {
+			plan.Why = why
+		}
 	}
 	if err != nil {
 		return Plan{}, fmt.Errorf("plan round %s of gold: %w", round, err)
@@ -69,6 +75,7 @@ func PlanUsers(ctx context.Context, l *lake.Lake, round string, scope Scope,
 
 func planRound(ctx context.Context, l *lake.Lake, round string, scope Scope,
 	progress func(read int64)) (plan Plan, err error) {
+	why := ""
 	c, err := findChange(ctx, l, scope)
 	if err != nil {
 		return Plan{}, err
@@ -95,6 +102,9 @@ func planRound(ctx context.Context, l *lake.Lake, round string, scope Scope,
 		return Plan{}, err
 	}
 	staged.Runs = runs.runs
+	if staged.Rebuild && staged.Head != 0 && staged.Baseless {
+		why = "what is in gold.users does not go back to a commit of versionlake, or the silver that it was made from is gone"
+	}
 	if staged.Versions, err = versions.Staged(); err != nil {
 		return Plan{}, err
 	}
@@ -103,7 +113,7 @@ func planRound(ctx context.Context, l *lake.Lake, round string, scope Scope,
 		return Plan{}, err
 	}
 	plan = Plan{Ref: folder + "/plan.json", Groups: staged.groups(touched), Rebuild: staged.Rebuild,
-		Changes: runs.changes.Load(), HalfCommitted: c.halfCommitted}
+		Changes: runs.changes.Load(), HalfCommitted: c.halfCommitted, Why: why}
 	return plan, l.Objects.WriteJSON(plan.Ref, staged)
 }
 
@@ -124,7 +134,10 @@ func (s *stagedRound) groups(buckets []int) [][]int {
 // touchedBuckets notes gold's present files of the buckets that the runs touch; of all when gold is rebuilt.
 func touchedBuckets(ctx context.Context, l *lake.Lake, gold *table.Table, staged *stagedRound) ([]int, error) {
 	touched := touchedBy(staged.Runs)
-	live, err := lake.LiveFiles(ctx, gold)
+	live, deleted, err := lake.AllFiles(ctx, gold)
+	if err == nil && deleted && !staged.Rebuild {
+		err = fmt.Errorf("gold.users: %w", lake.ErrDeleteFiles)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -107,6 +107,8 @@ func (m *mending) find(ctx context.Context) error {
 			if err := m.findHours(ctx, d, layer == "silver" && d.Rule == 1); err != nil {
 				return err
 			}
+		case d.Kind == verify.DeleteFiles && d.Table != lake.GoldUsers.Name:
+			m.leave(d) // the engine that deleted rows has to compact the table
 		case d.Table == lake.GoldUsers.Name && d.Rule == 3:
 			m.leave(d) // a tag that was moved
 		case d.Table == lake.GoldUsers.Name, d.Table == lake.GoldVersions.Name:

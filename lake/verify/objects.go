@@ -64,8 +64,8 @@ func (v *verifier) verifyObjects(ctx context.Context) error {
 		}
 	}
 	if v.stopped {
-		v.note("what the tables hold was not compared, since metadata can't be read: run versionlake repair, and then " +
-			"verify again")
+		v.note("what the tables hold was not compared, since it is not known which files they have: run versionlake repair, and " +
+			"then verify again")
 	}
 	return v.failed
 }
@@ -115,6 +115,12 @@ func (c *objectCheck) readVersion(ctx context.Context, snapshot *table.Snapshot,
 		return ctx.Err()
 	}
 	for _, manifest := range manifests {
+		if manifest.ManifestContent() == iceberg.ManifestContentDeletes {
+			c.v.stopped = c.v.stopped || version == ""
+			c.v.unreadable(where, DeleteFiles, manifest.FilePath(), &objects.Damage{Object: manifest.FilePath(),
+				What: "says that another engine deleted rows of " + c.definition.Name})
+			continue
+		}
 		err, known := c.manifests[manifest.FilePath()]
 		if !known {
 			err = c.readManifest(manifest, version)

@@ -39,6 +39,8 @@ const (
 	ManifestList Kind = "manifest list"
 	Manifest     Kind = "manifest"
 	DataFile     Kind = "data file"
+	// DeleteFiles are another engine's, that say which rows of data files are deleted.
+	DeleteFiles Kind = "manifest of delete files"
 )
 
 // Verified is what a Verify looked at.

@@ -116,6 +116,9 @@ func (w *ingestHour) setup(ctx workflow.Context, input HourInput) error {
 		return activities.BadInput(fmt.Sprintf("hour %q: give the UTC hour of a folder, such as 2022-05-27T05",
 			input.Hour), err)
 	}
+	if err := refuseUnbegun(ctx, hour); err != nil {
+		return err
+	}
 	if input.ChunkBytes < 0 || input.Parallel < 0 || input.Parallel > maxParallel {
 		return activities.BadInput(fmt.Sprintf("chunk_bytes %d, parallel %d: leave them out, or give positive "+
 			"numbers, parallel up to %d",

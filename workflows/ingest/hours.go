@@ -67,6 +67,9 @@ func (w *ingestHours) setup(ctx workflow.Context, input HoursInput) error {
 			return activities.BadInput(
 				fmt.Sprintf("hour %q: give UTC hours of folders, such as 2022-05-27T05, in order", text), err)
 		}
+		if err := refuseUnbegun(ctx, hour); err != nil {
+			return err
+		}
 		w.hours = append(w.hours, hour)
 	}
 	w.input = input

@@ -65,6 +65,10 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 		if w.from, w.to, err = parseHours(input.From, input.To); err != nil {
 			return err
 		}
+		if w.to, err = untilNow(ctx, w.from, w.to); err != nil {
+			return err
+		}
+		input.To = w.to.String()
 	}
 	switch input.Layer {
 	case "", activities.LayerBronze, activities.LayerSilver, activities.LayerGold:
@@ -109,6 +113,19 @@ func parseHours(fromText, toText string) (from, to telemetry.Hour, err error) {
 			fmt.Sprintf("the range from %s to %s holds no hour: to is exclusive and comes after from", from, to), nil)
 	}
 	return from, to, nil
+}
+
+// untilNow ends a range with the hour that has begun last; a range of others is refused.
+func untilNow(ctx workflow.Context, from, to telemetry.Hour) (telemetry.Hour, error) {
+	now := telemetry.HourOf(workflow.Now(ctx))
+	switch {
+	case to <= now+1 || ingest.Begun(ctx, to-1):
+		return to, nil
+	case from > now:
+		return 0, activities.BadInput(fmt.Sprintf("none of the hours from %s on has begun: by Temporal's clock it is %s. "+
+			"Nothing was changed", from, workflow.Now(ctx).UTC().Format(time.RFC3339)), nil)
+	}
+	return now + 1, nil
 }
 
 // parseNext reads where an earlier run of a range ended; from is where the range begins.
