@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
+
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/commit"
 	"github.com/versionlake/versionlake/lake/gold"
@@ -313,5 +316,43 @@ func TestBronzeIsChecked(t *testing.T) {
 	err := steps{in}.Hour(t.Context(), laketest.HourAt(t, "2022-05-27T05"), true, false)
 	if err == nil || !strings.Contains(err.Error(), "is not what was written") {
 		t.Errorf("silver was made from a damaged file: %v", err)
+	}
+}
+
+// TestAnotherEngine: what another engine did to gold, rows deleted beside their files, is said, planned anew and survived.
+func TestAnotherEngine(t *testing.T) {
+	in := world(t)
+	want := answers(t, in)
+	deleteRow := func() {
+		loaded, err := in.Lake.Load(t.Context(), lake.GoldUsers)
+		in.Must(err)
+		_, err = loaded.Delete(t.Context(), iceberg.EqualTo(iceberg.Reference("user_id"), "p1"), nil)
+		in.Must(err)
+	}
+	in.Must(in.Lake.Commit(t.Context(), lake.GoldUsers, func(loaded *table.Table) (*lake.Change, error) {
+		return lake.MetadataChange(loaded, iceberg.Properties{table.WriteDeleteModeKey: table.WriteModeMergeOnRead}), nil
+	}))
+	deleteRow()
+	if found, _ := verified(t, in); len(found) != 1 || !strings.Contains(found[0].Text, "another engine deleted rows") {
+		t.Errorf("verify says %+v", found)
+	}
+	// The next hour plans gold anew by itself.
+	plan, merged := in.MergeGold()
+	if !plan.Rebuild || !strings.Contains(plan.Why, "does not go back to a commit of versionlake") {
+		t.Errorf("the plan is %+v", plan)
+	}
+	in.CommitGold(plan, merged)
+	upkeep.Daily(in)
+	if found, _ := verified(t, in); len(found) > 0 {
+		t.Errorf("verify says %+v", found)
+	}
+	if is := answers(t, in); is != want {
+		t.Errorf("the lake says\n%s\nand said\n%s", is, want)
+	}
+	// And so does a repair.
+	deleteRow()
+	repaired(t, in, false)
+	if found, _ := verified(t, in); len(found) > 0 {
+		t.Errorf("verify says %+v", found)
 	}
 }

@@ -116,9 +116,9 @@ func (c *objectCheck) readVersion(ctx context.Context, snapshot *table.Snapshot,
 	}
 	for _, manifest := range manifests {
 		if manifest.ManifestContent() == iceberg.ManifestContentDeletes {
-			c.v.stopped = c.v.stopped || version == ""
-			c.v.unreadable(where, DeleteFiles, manifest.FilePath(), &objects.Damage{Object: manifest.FilePath(),
-				What: "says that another engine deleted rows of " + c.definition.Name})
+			if err := c.readDeletes(ctx, snapshot, version, manifest.FilePath()); err != nil {
+				return err
+			}
 			continue
 		}
 		err, known := c.manifests[manifest.FilePath()]
@@ -132,6 +132,21 @@ func (c *objectCheck) readVersion(ctx context.Context, snapshot *table.Snapshot,
 		}
 	}
 	return ctx.Err()
+}
+
+// readDeletes tells of rows that another engine deleted beside their files. What it deleted of files that are no longer
+// there is of no consequence.
+func (c *objectCheck) readDeletes(ctx context.Context, snapshot *table.Snapshot, version, manifest string) error {
+	_, deleted, err := lake.AllFiles(ctx, c.table, table.WithSnapshotID(snapshot.SnapshotID))
+	if err != nil || !deleted {
+		return objects.IgnoreMissing(err)
+	}
+	where := inTable(c.definition)
+	where.Version = version
+	c.v.stopped = c.v.stopped || version == ""
+	c.v.unreadable(where, DeleteFiles, manifest, &objects.Damage{Object: manifest,
+		What: "says that another engine deleted rows of " + c.definition.Name})
+	return nil
 }
 
 func (c *objectCheck) readManifest(manifest iceberg.ManifestFile, version string) error {

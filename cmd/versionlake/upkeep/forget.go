@@ -1,9 +1,12 @@
 package upkeep
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -33,7 +36,7 @@ type forgetUser struct {
 func newForget(s *settings.Settings) *cobra.Command {
 	o := &forgetUser{Settings: s}
 	cmd := &cobra.Command{
-		Use:   "forget USER | --list",
+		Use:   "forget USER | - | --list",
 		Short: "Erase a user from every version of every table, for good",
 		Long: `forget says what would be erased of a user, and with --yes erases it: the user's lines, those of the
 sessions that named the user, rejects that mention either, and the user's row, in every snapshot. Tags
@@ -43,6 +46,9 @@ users is split by time. Lines of others that mention the id stay, with the word 
 It ends with a proof: every object of the warehouse is read. The lake then remembers keyed hashes of the
 ids alone, and what the source still has of the user is left out when hours are read again; ops.files
 counts those lines as erased.
+
+With - in the user's place, ids are read from standard input, one a line: what stands on a command line can be
+seen by everybody on the machine, and an id is personal data. They are forgotten one after the other.
 
 A user of whom the lake has nothing, as after a typing error, is refused, and told with ids that differ by
 case or blanks only; with --unknown, such a user is forgotten all the same, and stays out. --lift ends an
@@ -57,6 +63,7 @@ versionlake ingest. Queries that run at that moment may fail, since files go; th
 again.`,
 		Example: `  versionlake forget p1                # what it would touch; nothing is changed
   versionlake forget p1 --yes
+  versionlake forget - --yes < ids.txt
   versionlake forget p1 --lift
   versionlake forget --list`,
 		Args: cobra.MaximumNArgs(1),
@@ -70,10 +77,19 @@ again.`,
 			if o.list && (o.yes || o.detach || o.unknown) {
 				return usage.Errorf("forget --list goes alone")
 			}
-			if !o.list {
-				o.user = args[0]
+			if o.list {
+				return o.run(cmd.Context())
 			}
-			return o.run(cmd.Context())
+			users, err := o.users(args[0], cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			for _, o.user = range users {
+				if err := o.run(cmd.Context()); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	flags := cmd.Flags()
@@ -85,6 +101,28 @@ again.`,
 	flags.IntVar(&o.workers, "workers", 0, "steps at once in this process, where it works itself (default: as "+
 		"many as processors)")
 	return cmd
+}
+
+// users are those that are named: the argument, or lines of standard input.
+func (o *forgetUser) users(named string, in io.Reader) (users []string, err error) {
+	if named != "-" {
+		return []string{named}, nil
+	}
+	for lines := bufio.NewScanner(in); ; {
+		if !lines.Scan() {
+			if err := lines.Err(); err != nil {
+				return nil, fmt.Errorf("read ids from standard input: %w", err)
+			}
+			break
+		}
+		if id := strings.TrimSuffix(lines.Text(), "\r"); id != "" {
+			users = append(users, id)
+		}
+	}
+	if len(users) == 0 {
+		return nil, usage.Errorf("forget - reads ids from standard input, one a line, and there was none")
+	}
+	return users, nil
 }
 
 func (o *forgetUser) run(ctx context.Context) error {
@@ -283,7 +321,18 @@ func (o *forgetUser) forget(ctx context.Context) (err error) {
 	if result.Elsewhere {
 		o.Stdout.Printf("\nAnother run has forgotten the user meanwhile.\n")
 	}
-	o.Stdout.Printf("\nForgotten, as %s: %d objects, %s, were read, and hold nothing of the user.\n",
-		result.Erasure.ID, result.Erasure.Objects, output.Size(result.Erasure.Bytes))
+	o.Stdout.Printf("\nForgotten, as %s: %d objects, %s, were read, and %s.\n", result.Erasure.ID,
+		result.Erasure.Objects, output.Size(result.Erasure.Bytes), proven(o.user))
 	return nil
+}
+
+// proven says what a proof shows about a user, by gold's user_id.
+func proven(user string) string {
+	name, err := forgotten.NameOf(user)
+	if err != nil || len(name) >= forgotten.MentionLength {
+		return "hold nothing of the user"
+	}
+	return fmt.Sprintf("no row, no column of ids and no reject holds the user. An id of %d bytes may be any word: whether "+
+		"lines of others mention it (in a message, or in a value such as 'From': {'UserId': …}) was neither looked for "+
+		"nor can it be proved; ids from %d bytes on are taken out there, too", len(name), forgotten.MentionLength)
 }
