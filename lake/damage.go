@@ -81,7 +81,7 @@ func (l *Lake) MetadataLocations(ctx context.Context, definition TableDefinition
 	var previous *string
 	identifier := definition.Identifier()
 	err = l.Db.QueryRowContext(ctx,
-		l.Rebind(`SELECT metadata_location, previous_metadata_location FROM iceberg_tables
+		l.Catalog.Rebind(`SELECT metadata_location, previous_metadata_location FROM iceberg_tables
 		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`),
 		l.Config.CatalogName, identifier[0], identifier[1]).Scan(&now, &previous)
 	if err != nil {
@@ -91,6 +91,28 @@ func (l *Lake) MetadataLocations(ctx context.Context, definition TableDefinition
 		before = *previous
 	}
 	return now, before, nil
+}
+
+// CheckMetadata reads the metadata of a table as it lies in the warehouse. Errors: IsDamage.
+func (l *Lake) CheckMetadata(ctx context.Context, definition TableDefinition) error {
+	location, _, err := l.MetadataLocations(ctx, definition)
+	if err != nil {
+		return err
+	}
+	text, err := l.Objects.ReadAll(location)
+	if objects.IsMissing(err) {
+		if now, _, naming := l.MetadataLocations(ctx, definition); naming == nil && now != location {
+			return nil // another one counts by now
+		}
+		return &objects.Damage{Object: location, What: "is missing"}
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := table.ParseMetadataBytes(text); err != nil {
+		return &objects.Damage{Object: location, What: "is no metadata of a table: " + err.Error()}
+	}
+	return nil
 }
 
 // loadTable reads a table's metadata. That it is missing is damage only if the catalog goes on naming it: an erasure

@@ -144,7 +144,11 @@ func Hours(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) ([]Hour, 
 	if err != nil {
 		return nil, err
 	}
-	// Oldest first: of the same hour, the last to be finished wins.
+	return newestOf(rows), nil
+}
+
+// newestOf are the rows that count, of rows in order: of the same hour, the last to be finished wins.
+func newestOf(rows []Hour) []Hour {
 	newest := rows[:0]
 	for _, row := range rows {
 		if len(newest) > 0 && newest[len(newest)-1].Hour == row.Hour {
@@ -153,7 +157,7 @@ func Hours(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) ([]Hour, 
 		}
 		newest = append(newest, row)
 	}
-	return newest, nil
+	return newest
 }
 
 // Runs reads every run in [from, to), by hour and time of finishing.
@@ -179,11 +183,15 @@ func RunsIn(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, from, t
 	if err != nil {
 		return nil, err
 	}
-	var rows []Hour
-	for _, row := range stored {
-		if hour := hourOf(&row); from <= hour.Hour && hour.Hour < to {
-			rows = append(rows, hour)
-		}
+	rows := inOrder(stored)
+	return slices.DeleteFunc(rows, func(row Hour) bool { return row.Hour < from || row.Hour >= to }), nil
+}
+
+// inOrder are the rows of the table by hour and time of finishing.
+func inOrder(stored []lake.HourRow) []Hour {
+	rows := make([]Hour, len(stored))
+	for i := range stored {
+		rows[i] = hourOf(&stored[i])
 	}
 	slices.SortStableFunc(rows, func(a, b Hour) int {
 		if a.Hour != b.Hour {
@@ -191,7 +199,7 @@ func RunsIn(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, from, t
 		}
 		return a.FinishedAt.Compare(b.FinishedAt)
 	})
-	return rows, nil
+	return rows
 }
 
 // Files reads ops.files of an hour, by key.

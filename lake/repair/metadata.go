@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -119,12 +118,8 @@ func (m *mending) earlier(ctx context.Context, definition lake.TableDefinition, 
 }
 
 func (m *mending) readMetadata(object string) error {
-	file, err := m.lake.Objects.Open(object)
+	text, err := m.lake.Objects.ReadAll(object)
 	if err != nil {
-		return err
-	}
-	text, err := io.ReadAll(file)
-	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
 	_, err = table.ParseMetadataBytes(text)
@@ -135,7 +130,7 @@ func (m *mending) readMetadata(object string) error {
 func (m *mending) point(ctx context.Context, definition lake.TableDefinition, from, to string) error {
 	identifier := definition.Identifier()
 	result, err := m.lake.Db.ExecContext(ctx,
-		m.lake.Rebind(`UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = NULL
+		m.lake.Catalog.Rebind(`UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = NULL
 		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ? AND metadata_location = ?`),
 		to, m.lake.Config.CatalogName, identifier[0], identifier[1], from)
 	if err != nil {
@@ -213,10 +208,7 @@ func (m *mending) top(definition lake.TableDefinition, loaded *table.Table,
 	head := loaded.CurrentSnapshot()
 	id, sequence := rand.Int64(), loaded.Metadata().LastSequenceNumber()+1
 	object := fmt.Sprintf("%s/metadata/snap-%d-0-%s.avro", m.lake.TableFolder(definition), id, uuid.NewString())
-	writer, err := m.lake.Objects.Create(m.lake.TableFolder(definition) + "/metadata")
-	if err != nil {
-		return nil, err
-	}
+	writer := m.lake.Objects.Create(m.lake.TableFolder(definition) + "/metadata")
 	if err := iceberg.WriteManifestList(2, writer, id, &head.SnapshotID, &sequence, 0, sound); err != nil {
 		writer.Abort()
 		return nil, fmt.Errorf("write %s: %w", object, err)

@@ -42,6 +42,9 @@ func (v *verifier) verifyObjects(ctx context.Context) error {
 	for n, definition := range lake.TableDefinitions {
 		v.progress("looking at each object", n, len(lake.TableDefinitions), "tables")
 		loaded, err := v.lake.Load(ctx, definition)
+		if err == nil {
+			err = v.lake.CheckMetadata(ctx, definition) // what was loaded may be from before
+		}
 		switch {
 		case errors.Is(err, lake.ErrNoLake):
 			continue // an older lake's; what needs the table says so

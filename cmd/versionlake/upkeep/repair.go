@@ -98,14 +98,14 @@ func (o *repairLake) run(ctx context.Context) (err error) {
 }
 
 func (o *repairLake) tell(text string) error {
-	if o.JSON() {
+	if o.Objects() {
 		return nil
 	}
 	return o.Stdout.Printf("%s\n", text)
 }
 
 func (o *repairLake) tellLost(lost repair.Lost) error {
-	if o.JSON() {
+	if o.Objects() {
 		return o.NewPrinter().Add(lost)
 	}
 	return o.Stdout.Printf("lost: hour %s: %s and %s: %s\n", lost.Hour, output.Count(lost.Events, "event"),
@@ -149,7 +149,7 @@ func (o *repairLake) verify(ctx context.Context, l *lake.Lake) (found []verify.D
 			bar.Update(doing, int64(done), int64(total), unit)
 		}}, func(d verify.Difference) error {
 		found = append(found, d)
-		if o.JSON() {
+		if o.Objects() {
 			return o.NewPrinter().Add(d)
 		}
 		return o.Stdout.Printf("%s\n", differenceLine(d))
@@ -189,7 +189,7 @@ func (w *repairWork) Hour(ctx context.Context, hour telemetry.Hour, fromBronze, 
 	}
 	run, err := w.session.Start(ctx, client.StartWorkflowOptions{
 		ID: ingest.HourWorkflowID(hour), StaticSummary: "repair hour " + hour.String(),
-		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(hour.String())),
+		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.OfHours(hour)),
 	}, ingest.IngestHour, input)
 	if err != nil {
 		return err

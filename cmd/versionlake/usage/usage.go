@@ -19,16 +19,21 @@ func Errorf(format string, args ...any) error { return &Error{fmt.Errorf(format,
 // ExitUnreadable is the exit code of a command that could not read all of the lake: objects of it are gone or damaged.
 const ExitUnreadable = 3
 
-// Exit is an error with an exit code of its own.
-type Exit struct {
+// Coded is an error with an exit code of its own.
+type Coded struct {
 	error
 	Code int
 }
 
-func (e *Exit) Unwrap() error { return e.error }
+func (e *Coded) Unwrap() error { return e.error }
 
 // WithExit gives an error an exit code.
-func WithExit(code int, err error) error { return &Exit{err, code} }
+func WithExit(code int, err error) error { return &Coded{err, code} }
+
+// Exit ends the program with its code, and without another word: the command has said all.
+type Exit int
+
+func (e Exit) Error() string { return fmt.Sprintf("exit with %d", int(e)) }
 
 // Args makes errors about arguments, and about flags that don't go together, errors of usage.
 func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
@@ -37,7 +42,7 @@ func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 			return Errorf("%s: %w", cmd.Name(), err)
 		}
 		if err := check(cmd, args); err != nil {
-			return Errorf("%s: %w", cmd.Name(), err)
+			return wrongCount(cmd, args, err)
 		}
 		return nil
 	}
