@@ -43,6 +43,8 @@ const (
 	ErrorNoHours = "NoHours"
 	// ErrorOutage: a server or a disk does not do its part. Retried until it does.
 	ErrorOutage = "Outage"
+	// ErrorDamaged: an object of the warehouse is gone, or not what was written. Repair the lake.
+	ErrorDamaged = "Damaged"
 	// ErrorDenied: the source refuses us. Retried, since someone may grant access meanwhile.
 	ErrorDenied = "AccessDenied"
 )
@@ -75,6 +77,9 @@ func temporalError(ctx context.Context, err error) error {
 		})
 	case errors.Is(err, lake.ErrDropped):
 		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorDropped, nil)
+	case objects.IsDamage(err):
+		return temporal.NewNonRetryableApplicationError(err.Error()+"; versionlake verify says what else can't be read, "+
+			"and versionlake repair mends it", ErrorDamaged, nil)
 	case errors.Is(err, source.ErrNoHours):
 		return temporal.NewNonRetryableApplicationError(err.Error()+". Nothing was changed", ErrorNoHours, nil)
 	case errors.Is(err, source.ErrConfig), errors.Is(err, objects.ErrConfig):

@@ -86,6 +86,10 @@ func (a *Gold) PlanUsers(ctx context.Context, input PlanInput) (gold.Plan, error
 	plan, err := gold.PlanUsers(ctx, metered(ctx, a.Lake), roundOf(ctx),
 		gold.Scope{Remake: input.Again, UpTo: input.UpTo},
 		done.Store)
+	if plan.Why != "" {
+		activity.GetLogger(ctx).Warn("gold.users is made anew from silver: another program changed it, or something that it "+
+			"was made from can't be read", "because", plan.Why)
+	}
 	return plan, temporalError(ctx, err)
 }
 

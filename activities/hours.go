@@ -41,6 +41,7 @@ type HoursInput struct {
 	Layer      string           `json:"layer,omitempty"`       // LayerBronze when empty
 	RemoveGone bool             `json:"remove_gone,omitempty"` // as in ListInput
 	NoteGone   bool             `json:"note_gone,omitempty"`   // as in ListInput
+	Check      bool             `json:"check,omitempty"`       // as in ListInput
 	StartedAt  time.Time        `json:"started_at"`
 }
 
@@ -105,7 +106,7 @@ func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result Stage
 				run := lake.Run{Hour: hour, ID: result.RunID}
 				staged[i], failures[i] = a.stageHour(ctx, together.Lake, run, input, !read[hour])
 			}
-			staged[i].Plan.Ledger = head
+			staged[i].Plan.Ledger, staged[i].Plan.Check = head, input.Check
 			done.Add(1)
 			return nil
 		})

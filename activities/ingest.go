@@ -37,6 +37,8 @@ type ListInput struct {
 	RemoveGone bool `json:"remove_gone,omitempty"`
 	// NoteGone: where all files left the source, nothing but the ledger changes.
 	NoteGone bool `json:"note_gone,omitempty"`
+	// Check: read what the lake has of the hour, and write anew what is not what it was.
+	Check bool `json:"check,omitempty"`
 
 	unread bool // ops.files has no row of the hour
 }
@@ -77,7 +79,7 @@ func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error)
 	if err != nil {
 		return Listing{}, temporalError(ctx, err)
 	}
-	plan.Ledger = ledger
+	plan.Ledger, plan.Check = ledger, input.Check
 	activity.GetLogger(ctx).Info("listed", "hour", input.Hour.String(), "files", plan.Files, "bytes", plan.Bytes,
 		"chunks", plan.Chunks)
 	return Listing{Run: run, Plan: plan}, nil

@@ -40,7 +40,7 @@ type CompareInput struct {
 type Comparison struct {
 	Until   telemetry.Hour   `json:"until"`
 	Hours   []telemetry.Hour `json:"hours,omitempty"` // to be ingested
-	Empty   int              `json:"empty"`           // hours without files, which the ledger now knows
+	Empty   int              `json:"empty"`           // hours without files, and without rows
 	Dropped int              `json:"dropped"`         // hours that were dropped: they are not looked at
 	Same    int              `json:"same"`            // hours whose files are those that were read
 	Differ  int              `json:"differ"`          // of Hours
@@ -55,12 +55,10 @@ type Comparison struct {
 }
 
 // CompareHours lists hours again and compares with ops.files. Hours that differ are noted in ops.findings, and are
-// left to be ingested; hours without files that the ledger does not know are recorded in it.
+// left to be ingested. Hours without files that the ledger does not know stay unknown: there may never be one.
 func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result Comparison, err error) {
 	var until atomic.Int64
 	defer keepAlive(ctx, func() any { return surveyed{telemetry.Hour(until.Load())} })()
-	started := time.Now()
-	var unknown []telemetry.Hour
 	var findings []ledger.Finding
 	result.Until = input.From
 	if err := a.Source.CheckHours(ctx); err != nil {
@@ -89,7 +87,6 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 		result.Until = month.until
 		result.Hours = append(result.Hours, month.run...)
 		result.Empty += len(month.empty.Known) + len(month.empty.Unknown)
-		unknown = append(unknown, month.empty.Unknown...)
 		for _, finding := range month.findings {
 			if finding.Hour < month.until {
 				findings = append(findings, finding)
@@ -101,10 +98,6 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 				}
 			}
 		}
-	}
-	if err := ledger.RecordEmpty(ctx, metered(ctx, a.Lake), surveyRun(ctx), a.Source.String(), unknown,
-		started); err != nil {
-		return Comparison{}, temporalError(ctx, err)
 	}
 	if err := ledger.RecordFindings(ctx, metered(ctx, a.Lake), surveyRun(ctx), findings); err != nil {
 		return Comparison{}, temporalError(ctx, err)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,10 +70,15 @@ type site struct {
 }
 
 func (s *site) command(args ...string) *exec.Cmd {
-	args = append(args, "--dir", s.dir, "--source", s.source, "--catalog", s.lake.Catalog, "--warehouse",
-		s.lake.Warehouse)
+	catalog, password := s.lake.Catalog, ""
+	if parsed, err := url.Parse(catalog); err == nil && parsed.User != nil {
+		password, _ = parsed.User.Password()
+		parsed.User = url.User(parsed.User.Username())
+		catalog = parsed.String()
+	}
+	args = append(args, "--dir", s.dir, "--source", s.source, "--catalog", catalog, "--warehouse", s.lake.Warehouse)
 	cmd := exec.CommandContext(s.t.Context(), s.program, args...)
-	cmd.Env = slices.Concat(os.Environ(), s.env, s.server.Env())
+	cmd.Env = slices.Concat(os.Environ(), s.env, s.server.Env(), []string{"PGPASSWORD=" + password})
 	return cmd
 }
 

@@ -70,7 +70,7 @@ func (l *Lake) CreateTable(ctx context.Context, definition TableDefinition) erro
 
 // Load reads a table's present state.
 func (l *Lake) Load(ctx context.Context, definition TableDefinition) (*table.Table, error) {
-	loaded, err := l.Catalog.LoadTable(ctx, definition.Identifier())
+	loaded, err := l.loadTable(ctx, definition)
 	if errors.Is(err, catalog.ErrNoSuchTable) {
 		return nil, fmt.Errorf("%w: table %s is missing from the catalog", ErrNoLake, definition.Name)
 	}

@@ -162,23 +162,34 @@ func IsConflict(err error) bool {
 		strings.Contains(err.Error(), "SQLSTATE 40001")
 }
 
+// ErrDeleteFiles: another engine deleted rows of a table, and noted that in files beside those that have the rows.
+var ErrDeleteFiles = errors.New("it has delete files: another engine deleted rows of it")
+
+// LiveFiles are the data files of a version of a table. Errors: ErrDeleteFiles.
 func LiveFiles(ctx context.Context, loaded *table.Table, options ...table.ScanOption) ([]iceberg.DataFile, error) {
+	files, deleted, err := AllFiles(ctx, loaded, options...)
+	if err == nil && deleted {
+		err = fmt.Errorf("%s: %w; let that engine compact the table (OPTIMIZE, rewrite_data_files) first",
+			strings.Join(loaded.Identifier(), "."), ErrDeleteFiles)
+	}
+	return files, err
+}
+
+// AllFiles are the data files of a version of a table, whether or not another engine deleted rows of them beside them.
+func AllFiles(ctx context.Context, loaded *table.Table, options ...table.ScanOption) (files []iceberg.DataFile,
+	deleted bool, err error) {
 	if loaded.CurrentSnapshot() == nil {
-		return nil, nil
+		return nil, false, nil
 	}
 	tasks, err := loaded.Scan(options...).PlanFiles(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list the files of %s: %w", strings.Join(loaded.Identifier(), "."), err)
+		return nil, false, fmt.Errorf("list the files of %s: %w", strings.Join(loaded.Identifier(), "."), err)
 	}
-	files := make([]iceberg.DataFile, len(tasks))
+	files = make([]iceberg.DataFile, len(tasks))
 	for i, task := range tasks {
-		if len(task.DeleteFiles) > 0 {
-			return nil, fmt.Errorf("%s has delete files: another engine deleted rows; compact the table there first",
-				strings.Join(loaded.Identifier(), "."))
-		}
-		files[i] = task.File
+		files[i], deleted = task.File, deleted || len(task.DeleteFiles) > 0
 	}
-	return files, nil
+	return files, deleted, nil
 }
 
 // TagAge says how long a tag is kept: hourly ones for two days, the day's last longer, so that a day can be

@@ -58,7 +58,7 @@ func hoursOfGroup(group parquet.RowGroup, hourLeaf int) (low, high int32) {
 
 // scanPart does for a part of a file what ScanRows does.
 func scanPart[T any](ctx context.Context, l *Lake, part *PartOfFile, each func([]T) error) error {
-	return l.EachGroup(part, func(group RowGroup) error {
+	err := l.EachGroup(part, func(group RowGroup) error {
 		return columnar.ScanRows(ctx, parquet.NewGenericRowGroupReader[T](group), group.NumRows(),
 			func(rows []T) error {
 				if group.Whole {
@@ -68,6 +68,7 @@ func scanPart[T any](ctx context.Context, l *Lake, part *PartOfFile, each func([
 					func(row T) bool { return !part.has(any(&row).(Hourly).Hour().OfDay()) }))
 			})
 	})
+	return l.damageOf(ctx, part, err)
 }
 
 // ByHour divides a file into its hours, in their order. A file of one hour is not opened.
@@ -180,10 +181,7 @@ func (l *Lake) HourFiles(ctx context.Context, loaded *table.Table, hour telemetr
 	if err != nil {
 		return nil, err
 	}
-	filter := iceberg.NewAnd(
-		iceberg.EqualTo(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(hour.Date())),
-		iceberg.EqualTo(iceberg.Reference(hourColumn), hour.OfDay()))
-	live, err := LiveFiles(ctx, loaded, append(options, table.WithRowFilter(filter))...)
+	live, err := LiveFiles(ctx, loaded, append(options, OfHour(hour))...)
 	if err != nil {
 		return nil, err
 	}

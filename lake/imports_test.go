@@ -40,6 +40,7 @@ var imports = map[string]string{
 	// and whose a row is.
 	"plain":  "lake",
 	"verify": "objects lake ledger forgotten plain",
+	"repair": "objects lake ledger verify",
 
 	// What tests share.
 	"laketest":            "lake ledger hours commit gold",

@@ -86,7 +86,7 @@ func (l *Lake) Bundled(b *objects.Bundle) *Lake {
 // Open opens the lake, creating namespaces and tables that do not exist yet, and giving those of an earlier version
 // the columns that came since. Errors: ErrNewer.
 func Open(ctx context.Context, config Config) (*Lake, error) {
-	l, err := open(ctx, config)
+	l, err := open(ctx, config, true)
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +101,12 @@ func Open(ctx context.Context, config Config) (*Lake, error) {
 	return l, nil
 }
 
-// OpenExisting opens the lake for reading; ErrNoLake where nothing was ingested yet.
+// OpenExisting opens the lake for reading, and makes nothing; ErrNoLake where nothing was ingested yet.
 func OpenExisting(ctx context.Context, config Config) (*Lake, error) {
-	l, err := open(ctx, config)
+	l, err := open(ctx, config, false)
+	if errors.Is(err, database.ErrNone) {
+		err = fmt.Errorf("%w: %w", ErrNoLake, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +120,7 @@ func OpenExisting(ctx context.Context, config Config) (*Lake, error) {
 	return nil, errors.Join(fmt.Errorf("%w: no tables in the catalog %q", err, l.Config.CatalogName), l.Close())
 }
 
-func open(ctx context.Context, config Config) (*Lake, error) {
+func open(ctx context.Context, config Config, create bool) (*Lake, error) {
 	if config.CatalogName == "" {
 		config.CatalogName = "versionlake"
 	}
@@ -135,7 +138,7 @@ func open(ctx context.Context, config Config) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, dialect, err := database.Open(config.Catalog)
+	db, dialect, err := database.Open(config.Catalog, create)
 	if err != nil {
 		return nil, err
 	}

@@ -93,6 +93,13 @@ func HoursBetween(from, to telemetry.Hour) table.ScanOption {
 		iceberg.LessThanEqual(iceberg.Reference("p_ingest_date_utc"), iceberg.Date((to-1).Date()))))
 }
 
+// OfHour selects the files that may hold rows of an hour.
+func OfHour(hour telemetry.Hour) table.ScanOption {
+	return table.WithRowFilter(iceberg.NewAnd(
+		iceberg.EqualTo(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(hour.Date())),
+		iceberg.EqualTo(iceberg.Reference(hourColumn), hour.OfDay())))
+}
+
 // BucketFunc is Iceberg's bucket transform of user ids.
 func BucketFunc(buckets int) func(string) int {
 	transform := iceberg.BucketTransform{NumBuckets: buckets}.Transformer(iceberg.PrimitiveTypes.String)

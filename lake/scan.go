@@ -15,7 +15,8 @@ import (
 // until each returns. It reads column by column: parquet-go's reader of rows takes four times as long.
 func (l *Lake) ScanRaw(ctx context.Context, file iceberg.DataFile, schema *parquet.Schema,
 	each func(parquet.Row) error) error {
-	return l.EachGroup(file, func(group RowGroup) error { return group.Scan(ctx, schema, each) })
+	err := l.EachGroup(file, func(group RowGroup) error { return group.Scan(ctx, schema, each) })
+	return l.damageOf(ctx, file, err)
 }
 
 // RowGroup is a row group of a file, or of a part of one.

@@ -100,8 +100,8 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 	}
 	require.Equal(t, ranges.ReconcileProgress{Progress: ranges.Progress{Hours: 10, Done: 10, Empty: 4}},
 		reconcile(false),
-		"nothing changed, and three hours without files became known")
-	require.Len(t, l.ledger(t.Context()), 10)
+		"nothing changed, and three hours without files stay unknown")
+	require.Len(t, l.ledger(t.Context()), 7)
 	require.Equal(t, 1, reconcile(true).Ran, "a degraded hour may be better now")
 
 	files.write(key(0, "late.tsv"), line(0, 30, "0.5"))                               // added
@@ -137,7 +137,7 @@ func (l *local) testReconcile(t *testing.T, files changeable) {
 		"2022-05-27T06": {State: ledger.HourComplete, Changed: 1},
 		"2022-05-27T07": {State: ledger.HourComplete, Changed: 1},
 		"2022-05-27T08": {State: ledger.HourComplete, Gone: 1},
-		"2022-05-27T10": {State: ledger.HourComplete, Gone: 1}, "2022-05-27T13": {State: ledger.HourEmpty, Added: 1},
+		"2022-05-27T10": {State: ledger.HourComplete, Gone: 1}, "2022-05-27T13": {State: ledger.HourUnknown, Added: 1},
 	}, told)
 	status, err := status.Read(t.Context(), l.lake)
 	require.NoError(t, err)

@@ -23,6 +23,7 @@ var groups = []program.Commands{ask.Commands, intake.Commands, run.Commands, upk
 	watch.Commands, demo.Commands}
 
 func main() {
+	ownerOnly()
 	tuneMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second interrupt ends the program at once.

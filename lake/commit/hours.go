@@ -231,7 +231,7 @@ func (c *Commit) Replace(ctx context.Context, definition lake.TableDefinition) e
 	}
 	return c.lake.Commit(ctx, definition, func(loaded *table.Table) (*lake.Change, error) {
 		c.seen[definition.Name] = lake.HeadOf(loaded)
-		live, err := FilesOf(ctx, c.lake, definition, loaded, hours)
+		live, broken, err := liveFiles(ctx, c.lake, definition, loaded, hours)
 		if err != nil {
 			return nil, err
 		}
@@ -239,13 +239,17 @@ func (c *Commit) Replace(ctx context.Context, definition lake.TableDefinition) e
 		if err := c.stale(ctx, definition, hours); err != nil {
 			return nil, err
 		}
-		replaced := c.Replacement(definition)
+		replaced, found := c.Replacement(definition), map[string]error{}
 		for _, hour := range hours {
 			files := hour.result.files[definition.Name]
 			same, err := c.lake.SameContents(live[hour.Run.Hour], files)
+			if err == nil && same {
+				same, err = replaced.whole(live[hour.Run.Hour], hour.Plan.Check, found)
+			}
 			if err != nil {
 				return nil, err
 			}
+			same = !replaced.lose(hour.Run.Hour, broken) && same
 			switch {
 			case same:
 				_, hour.Changed[definition.Name] = lake.RunSnapshot(loaded, hour.Run)

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/apache/iceberg-go"
-	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/compaction"
@@ -22,11 +21,12 @@ type replacement struct {
 	remove, add []iceberg.DataFile
 	days        map[string][]*lake.PartOfFile // what goes of files that hold more, by their paths
 	rests       map[string]*lake.DataFile
+	broken      map[string]brokenFile // files that can't be read, by their paths: they go whole
 }
 
 func (c *Commit) Replacement(definition lake.TableDefinition) *replacement {
 	return &replacement{lake: c.lake, definition: definition, id: c.id, days: map[string][]*lake.PartOfFile{},
-		rests: c.rests}
+		rests: c.rests, broken: map[string]brokenFile{}}
 }
 
 func (r *replacement) Hour(hour telemetry.Hour, live []iceberg.DataFile, files []lake.DataFile) error {
@@ -55,7 +55,18 @@ func (r *replacement) Hour(hour telemetry.Hour, live []iceberg.DataFile, files [
 
 // Change is fresh: the names of files are never given twice, and those that stay were left out.
 func (r *replacement) Change(ctx context.Context) (*lake.Change, error) {
-	for _, parts := range r.days {
+	hours := r.hours
+	for _, broken := range r.broken {
+		others, err := r.losers(ctx, broken)
+		if err != nil {
+			return nil, err
+		}
+		r.remove, hours = append(r.remove, broken.file), append(hours, others...)
+	}
+	for path, parts := range r.days {
+		if _, whole := r.broken[path]; whole {
+			continue
+		}
 		gone := lake.Joined(parts)
 		r.remove = append(r.remove, gone.DataFile)
 		rest, err := r.rest(ctx, gone)
@@ -66,7 +77,7 @@ func (r *replacement) Change(ctx context.Context) (*lake.Change, error) {
 			r.add = append(r.add, rest)
 		}
 	}
-	return &lake.Change{Remove: r.remove, Add: r.add, Fresh: true, Summary: lake.RunSummary(r.id, r.hours...)}, nil
+	return &lake.Change{Remove: r.remove, Add: r.add, Fresh: true, Summary: lake.RunSummary(r.id, hours...)}, nil
 }
 
 // rest is what stays of a day's file without some of its hours; nil: nothing.
@@ -84,36 +95,4 @@ func (r *replacement) rest(ctx context.Context, gone *lake.PartOfFile) (iceberg.
 		r.rests[key] = written
 	}
 	return r.lake.Entry(*r.rests[key], r.definition)
-}
-
-// FilesOf are the live files of hours, or their parts that are of one.
-func FilesOf(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, loaded *table.Table,
-	hours []*committingHour) (map[telemetry.Hour][]iceberg.DataFile, error) {
-	live := map[telemetry.Hour][]iceberg.DataFile{}
-	first, last := hours[0].Run.Hour, hours[0].Run.Hour
-	for _, hour := range hours {
-		live[hour.Run.Hour] = nil
-		first, last = min(first, hour.Run.Hour), max(last, hour.Run.Hour)
-	}
-	if first == last {
-		files, err := l.HourFiles(ctx, loaded, first)
-		live[first] = files
-		return live, err
-	}
-	files, err := lake.LiveFiles(ctx, loaded, lake.HoursBetween(first, last+1))
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range files {
-		parts, err := l.ByHour(ctx, definition, file)
-		if err != nil {
-			return nil, err
-		}
-		for _, part := range parts {
-			if _, ours := live[part.Hour]; ours {
-				live[part.Hour] = append(live[part.Hour], part.File)
-			}
-		}
-	}
-	return live, nil
 }

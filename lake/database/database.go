@@ -3,7 +3,9 @@ package database
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -24,8 +26,12 @@ const connectTimeout = 10 * time.Second
 // silence is how a connection finds within half a minute that the other side is gone.
 var silence = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 
-// Open opens the catalog's database: sqlite:///absolute/catalog.db or postgres://….
-func Open(location string) (*sql.DB, sqlcatalog.SupportedDialect, error) {
+// ErrNone: there is no such database.
+var ErrNone = errors.New("there is no such catalog")
+
+// Open opens the catalog's database: sqlite:///absolute/catalog.db or postgres://…. A local one that is not there is
+// made, for its owner alone, if create says so. ErrNone: there is none.
+func Open(location string, create bool) (*sql.DB, sqlcatalog.SupportedDialect, error) {
 	parsed, err := url.Parse(location)
 	// A / or # in a password ends the host too early, and leaves the @ behind.
 	if err != nil || parsed.Scheme != "sqlite" && parsed.User == nil && strings.Contains(parsed.String(), "@") {
@@ -40,8 +46,8 @@ func Open(location string) (*sql.DB, sqlcatalog.SupportedDialect, error) {
 			return nil, "", fmt.Errorf("%w: the catalog %q needs an absolute path: sqlite:///absolute/catalog.db",
 				objects.ErrConfig, parsed.Opaque+parsed.Path)
 		}
-		if err := os.MkdirAll(filepath.Dir(parsed.Path), 0o755); err != nil {
-			return nil, "", fmt.Errorf("create the catalog's folder: %w", err)
+		if err := present(parsed.Path, create); err != nil {
+			return nil, "", err
 		}
 		// Immediate transactions: one that reads and then writes must not find the lock taken in between.
 		query := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"
@@ -67,4 +73,22 @@ func Open(location string) (*sql.DB, sqlcatalog.SupportedDialect, error) {
 	}
 	return nil, "", fmt.Errorf("%w: the catalog's scheme %q is neither sqlite nor postgres", objects.ErrConfig,
 		parsed.Scheme)
+}
+
+// present makes the file of a local database where there is none. SQLite gives the files beside it the same rights.
+func present(path string, create bool) error {
+	if !create {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: %s", ErrNone, path)
+		}
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("create the catalog's folder: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("create the catalog: %w", err)
+	}
+	return file.Close()
 }

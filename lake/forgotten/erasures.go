@@ -24,6 +24,8 @@ import (
 const (
 	ErasureBegun = "begun" // remembered, so that nothing of the user comes in; what is there may not be gone yet
 	ErasureDone  = "done"  // a scan of every object found nothing
+	// ErasureLifted: it was a mistake. What is read from now on is read with the user; nothing comes back by itself.
+	ErasureLifted = "lifted"
 )
 
 // sessionEnded is the state of a row of a session that named nobody: a Login of nobody, a Logout.
@@ -107,8 +109,12 @@ func Load(ctx context.Context, l *lake.Lake) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	lifted := liftedIn(rows)
 	for i := range rows {
 		row := &rows[i]
+		if lifted[row.ErasureID] {
+			continue
+		}
 		var id IdHash
 		if n, err := hex.Decode(id[:], []byte(row.Hash)); err != nil || n != len(id) {
 			return nil, fmt.Errorf("%s has a damaged hash: %q", lake.OpsErasures.Name, row.Hash)

@@ -63,6 +63,13 @@ func (t *changedTable) moved() bool { return len(t.files.Added)+len(t.files.Remo
 
 func (c *silverChange) moved() bool { return c.sightings.moved() || c.bindings.moved() }
 
+// baseless tells that gold does not say which silver it reflects, or that this version of silver is gone.
+func (c *silverChange) baseless() bool {
+	gone := func(t *changedTable, id int64) bool { return id != 0 && t.Table.SnapshotByID(id) == nil }
+	base := ledger.GoldBase(c.gold)
+	return !base.Known || gone(&c.sightings, base.Sightings) || gone(&c.bindings, base.Bindings)
+}
+
 // Behind tells whether silver has moved on since gold's last commit, and which hours' runs are between their commits
 // of silver, or were given up there: gold stops before them.
 func Behind(ctx context.Context, l *lake.Lake) (behind bool, halfCommitted []string, err error) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/versionkeys"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -148,14 +149,43 @@ func usersChange(l *lake.Lake, staged *stagedRound, merged []Merged) (*lake.Chan
 	for _, files := range staged.Old {
 		removed = append(removed, files...)
 	}
-	added, removed = withoutSame(added, removed)
-	var err error
+	sound, broken, err := bySoundness(l, staged.Rebuild, removed)
+	if err != nil {
+		return nil, err
+	}
+	if !staged.Baseless {
+		added, sound = withoutSame(added, sound)
+	}
+	removed = append(sound, broken...)
 	if wanted.Add, err = l.Entries(lake.GoldUsers, added); err != nil {
 		return nil, err
 	}
 	wanted.Remove, err = l.Entries(lake.GoldUsers, removed)
 	wanted.Fresh = len(removed) == 0
 	return wanted, err
+}
+
+// bySoundness parts the files that gold has from those that can't be read, which must not stay whatever they should hold.
+// Where gold is not made anew, all of them have just been read.
+func bySoundness(l *lake.Lake, rebuilt bool, files []lake.DataFile) (sound, broken []lake.DataFile, err error) {
+	if !rebuilt {
+		return files, nil, nil
+	}
+	for _, file := range files {
+		entry, err := l.Entry(file, lake.GoldUsers)
+		if err == nil {
+			err = l.CheckFile(entry, true)
+		}
+		switch {
+		case err == nil:
+			sound = append(sound, file)
+		case objects.Unreadable(err):
+			broken = append(broken, file)
+		default:
+			return nil, nil, err
+		}
+	}
+	return sound, broken, nil
 }
 
 // withoutSame leaves out files whose bytes are there already: changes of silver that come to nothing make no commit.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/apache/iceberg-go"
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/versionlake/versionlake/lake"
@@ -97,6 +99,9 @@ func stageBronze(ctx context.Context, l *lake.Lake, run lake.Run, plan *StagedPl
 	for _, file := range plan.Chunks[n].Bronze {
 		entry, err := l.Entry(file, lake.BronzeEvents)
 		if err == nil {
+			err = checkBronze(ctx, l, lake.BronzeEvents, entry)
+		}
+		if err == nil {
 			err = lake.ScanRows(ctx, l, entry, func(rows []lake.EventRow) error {
 				for i := range rows {
 					if err := b.row(&rows[i]); err != nil {
@@ -128,6 +133,26 @@ func stageBronze(ctx context.Context, l *lake.Lake, run lake.Run, plan *StagedPl
 		return StagedChunk{}, err
 	}
 	return StagedChunk{Ref: ref, Counts: b.counts, SectionBytes: staged.Shuffle.Bytes()}, nil
+}
+
+// checkBronze finds out that a file of bronze is what was written, before anything is made from it.
+func checkBronze(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, file iceberg.DataFile) error {
+	err := l.CheckFile(file, true)
+	if !objects.IsMissing(err) {
+		return err
+	}
+	loaded, loading := l.Load(ctx, definition)
+	if loading != nil {
+		return loading
+	}
+	live, listing := lake.LiveFiles(ctx, loaded)
+	if listing != nil {
+		return listing
+	}
+	if !slices.ContainsFunc(live, func(now iceberg.DataFile) bool { return now.FilePath() == file.FilePath() }) {
+		return err // an erasure wrote it anew
+	}
+	return l.Lost(ctx, loaded, file.FilePath(), err)
 }
 
 // bronzeStage brings rows of bronze into the shuffle.

@@ -257,15 +257,18 @@ func gatherKept[T any](ctx context.Context, c *chunkStage, definition lake.Table
 		if !mayHold(file, column, k.names) {
 			continue
 		}
-		err := lake.ScanRows(ctx, c.lake, file, func(rows []T) error {
-			for i := range rows {
-				if err := each(&rows[i]); err != nil {
-					return err
+		err := checkBronze(ctx, c.lake, definition, file)
+		if err == nil {
+			err = lake.ScanRows(ctx, c.lake, file, func(rows []T) error {
+				for i := range rows {
+					if err := each(&rows[i]); err != nil {
+						return err
+					}
 				}
-			}
-			c.progress(c.total)
-			return nil
-		})
+				c.progress(c.total)
+				return nil
+			})
+		}
 		if objects.IsMissing(err) {
 			return fmt.Errorf("%w: %w", lake.ErrStale, err) // an erasure wrote it anew
 		}

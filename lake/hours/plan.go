@@ -58,6 +58,8 @@ type Plan struct {
 	Ledger int64 `json:"ledger,omitempty"`
 	// LeftOut names the first files that can't be opened, and why.
 	LeftOut []string `json:"left_out,omitempty"`
+	// Check: the commit reads the files that the hour has, and writes those anew that are not what they were.
+	Check bool `json:"check,omitempty"`
 }
 
 // StagedPlan is what lies at an Plan's Ref.

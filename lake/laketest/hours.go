@@ -17,19 +17,27 @@ import (
 func (in *Ingester) SilverAgain(hour telemetry.Hour, parsing telemetry.Options) (lake.Run, ledger.Hour, error) {
 	in.TB.Helper()
 	in.runs++
-	s := StagedHour{Run: lake.Run{Hour: hour, ID: "again" + hour.String() + time.Now().Format("-150405.000000000")}}
+	s, err := in.TryStageSilver(lake.Run{Hour: hour, ID: "again" + hour.String() +
+		time.Now().Format("-150405.000000000")}, parsing)
+	if err != nil {
+		return s.Run, ledger.Hour{}, err
+	}
+	var row ledger.Hour
+	err = in.Try(func() (err error) { row, err = in.CommitHour(s); return err })
+	return s.Run, row, err
+}
+
+// TryStageSilver takes an hour's silver, from its bronze, as far as it is written but not committed.
+func (in *Ingester) TryStageSilver(run lake.Run, parsing telemetry.Options) (s StagedHour, err error) {
+	in.TB.Helper()
+	s.Run = run
 	if err := in.Try(func() (err error) {
 		s.Plan, err = hours.StageSilverPlan(in.TB.Context(), in.Lake, s.Run, 1)
 		return err
 	}); err != nil {
-		return s.Run, ledger.Hour{}, err
+		return s, err
 	}
-	if err := in.stageChunks(&s, nil, s.Plan.Chunks, parsing); err != nil {
-		return s.Run, ledger.Hour{}, err
-	}
-	var row ledger.Hour
-	err := in.Try(func() (err error) { row, err = in.CommitHour(s); return err })
-	return s.Run, row, err
+	return s, in.stageChunks(&s, nil, s.Plan.Chunks, parsing)
 }
 
 // FileStates are the rows of ops.files, as key=state:events.

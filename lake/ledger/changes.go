@@ -3,8 +3,6 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -108,7 +106,7 @@ func compareFiles(ctx context.Context, loaded *table.Table, from, to int64,
 }
 
 // cancelUnchanged takes out of what came and went each hour that is the same before and after: compaction, or the
-// replacement of another hour of its day, put it into another file.
+// replacement of another hour of its day, put it into another file, or a file that was damaged was written again.
 func cancelUnchanged(ctx context.Context, l *lake.Lake, definition lake.TableDefinition,
 	added, removed map[string]iceberg.DataFile) (changes ChangedFiles, err error) {
 	sides := [...]struct {
@@ -117,14 +115,8 @@ func cancelUnchanged(ctx context.Context, l *lake.Lake, definition lake.TableDef
 		hours map[telemetry.Hour][]lake.HourRows
 	}{{added, &changes.Added, map[telemetry.Hour][]lake.HourRows{}},
 		{removed, &changes.Removed, map[telemetry.Hour][]lake.HourRows{}}}
-	moved := slices.ContainsFunc(slices.Collect(maps.Keys(added)), lake.IsCompacted) ||
-		slices.ContainsFunc(slices.Collect(maps.Keys(removed)), lake.IsCompacted)
 	for _, side := range sides {
 		for _, file := range side.files {
-			if !moved {
-				*side.to = append(*side.to, file)
-				continue
-			}
 			parts, err := l.ByHour(ctx, definition, file)
 			if err != nil {
 				return changes, err
@@ -146,9 +138,7 @@ func cancelUnchanged(ctx context.Context, l *lake.Lake, definition lake.TableDef
 		}
 	}
 	for _, side := range sides {
-		if moved {
-			*side.to = lake.JoinParts(side.hours)
-		}
+		*side.to = lake.JoinParts(side.hours)
 	}
 	return changes, nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
@@ -173,6 +174,11 @@ func RunsOf(ctx context.Context, l *lake.Lake, loaded *table.Table, from, to tel
 	if err != nil {
 		return nil, err
 	}
+	return RunsIn(ctx, l, files, from, to)
+}
+
+// RunsIn reads the runs in [from, to) that some files of the ledger have.
+func RunsIn(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, from, to telemetry.Hour) ([]Hour, error) {
 	stored, err := lake.ReadRows[lake.HourRow](ctx, l, files)
 	if err != nil {
 		return nil, err

@@ -15,7 +15,8 @@ import (
 	"gocloud.dev/blob"
 )
 
-// Walk calls each for every object below a folder, with its full name; a folder that is not there holds none.
+// Walk calls each for every object below a folder, with its full name; a folder that is not there holds none. Sums are
+// no objects of their own.
 func (o *Store) Walk(ctx context.Context, folder string, each func(object string, size int64) error) error {
 	var err error
 	if local := o.LocalPath(folder); local != "" {
@@ -31,7 +32,7 @@ func (o *Store) Walk(ctx context.Context, folder string, each func(object string
 
 func walkLocal(ctx context.Context, folder, local string, each func(string, int64) error) error {
 	return filepath.WalkDir(local, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil || entry.IsDir() || isSum(path) {
 			return errors.Join(IgnoreMissing(err), ctx.Err())
 		}
 		info, err := entry.Info()

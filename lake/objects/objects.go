@@ -52,8 +52,16 @@ func Open(ctx context.Context, warehouse, scratch string, properties map[string]
 	return &Store{Root: root, Scratch: scratch, IO: files}, nil
 }
 
+// What is written on a local disk is personal data: it is for its owner alone.
+const (
+	folderRights = 0o700
+	fileRights   = 0o600
+)
+
 // LocalPath is the path of an object on a file:// warehouse, "" elsewhere.
-func (o *Store) LocalPath(object string) string {
+func (o *Store) LocalPath(object string) string { return localPath(object) }
+
+func localPath(object string) string {
 	if !strings.HasPrefix(object, "file://") {
 		return ""
 	}
@@ -110,7 +118,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 // flush takes what is held to the disk.
 func (w *Writer) flush() (err error) {
 	if w.file == nil {
-		if err := os.MkdirAll(w.folder, 0o755); err != nil {
+		if err := os.MkdirAll(w.folder, folderRights); err != nil {
 			return err
 		}
 		if w.file, err = os.CreateTemp(w.folder, TemporaryPrefix+"*"); err != nil {
@@ -155,14 +163,23 @@ func (w *Writer) Publish(object string) (err error) {
 	if err := w.file.Sync(); err != nil {
 		return err
 	}
-	if err := w.file.Chmod(0o644); err != nil {
+	if err := w.file.Chmod(fileRights); err != nil {
 		return err
 	}
 	if err := w.file.Close(); err != nil {
 		return err
 	}
 	if folder := filepath.Dir(local); folder != w.folder {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
+		if err := os.MkdirAll(folder, folderRights); err != nil {
+			return err
+		}
+	}
+	if summed(object) {
+		contents, err := os.ReadFile(w.file.Name())
+		if err != nil {
+			return err
+		}
+		if err := writeSum(local, contents); err != nil {
 			return err
 		}
 	}
@@ -205,6 +222,19 @@ func (o *Store) Open(object string) (icebergio.File, error) {
 		return nil, fmt.Errorf("open %s: %w", object, err)
 	}
 	return o.meter.reading(file), nil
+}
+
+// ReadAll reads an object whole.
+func (o *Store) ReadAll(object string) ([]byte, error) {
+	file, err := o.Open(object)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(file)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("read %s: %w", object, err)
+	}
+	return text, nil
 }
 
 // WriteJSON and ReadJSON keep the small documents of a run.

@@ -17,6 +17,9 @@ import (
 // older versions, and in objects that no table names, the proof of an erasure looked at.
 
 func (v *verifier) verifyForgotten(ctx context.Context) error {
+	if v.lacks("whether forgotten users are still there was", lake.OpsErasures) {
+		return nil
+	}
 	known, err := forgotten.Load(ctx, v.lake)
 	if err != nil || len(known.Users) == 0 {
 		return err
@@ -72,7 +75,7 @@ func (v *verifier) verifyNobody(ctx context.Context, e *forgotten.Eraser, defini
 	where Difference, files []iceberg.DataFile) error {
 	where.Rule, where.Table = 6, definition.Name
 	rows, mentioned := int64(0), false
-	for _, file := range files {
+	for _, file := range v.readable(files) {
 		gone, held, err := e.Count(ctx, definition, file)
 		if objects.IgnoreMissing(err) != nil { // a file that is missing is found elsewhere
 			return err

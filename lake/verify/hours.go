@@ -28,6 +28,7 @@ func (v *verifier) verifyHours(ctx context.Context) error {
 	unsettled := v.halfCommitted()
 	chosen := slices.DeleteFunc(slices.Sorted(maps.Keys(hours)),
 		func(hour telemetry.Hour) bool { return !v.chosen(hour) })
+	chosen = v.unsureHours(chosen)
 	for n, hour := range chosen {
 		v.progress("comparing bronze, silver and the ledger", n, len(chosen), "hours")
 		if since, half := unsettled[hour]; half {

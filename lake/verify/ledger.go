@@ -13,7 +13,7 @@ import (
 // verifyLedger looks at the ledger by itself: the sums of its rows, and their states.
 func (v *verifier) verifyLedger(ctx context.Context) error {
 	for _, hour := range slices.Sorted(maps.Keys(v.ledger)) {
-		if !v.chosen(hour) {
+		if !v.chosen(hour) || v.unsure[hour] {
 			continue
 		}
 		runs := map[string]bool{}

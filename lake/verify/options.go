@@ -22,7 +22,26 @@ type Difference struct {
 	File    string `json:"file,omitempty"` // a source file, with a line where one is meant: 2022/05/27/05/a.tsv:12
 	User    string `json:"user,omitempty"`
 	Text    string `json:"text"`
+	// Object is an object of the warehouse that could not be read, and so not compared. Of a data file, the hours are
+	// those that it may hold, from Hour to LastHour, and Rows those that it has by its table.
+	Object   string `json:"object,omitempty"`
+	LastHour string `json:"last_hour,omitempty"`
+	Rows     int64  `json:"rows,omitempty"`
+	Kind     Kind   `json:"kind,omitempty"`
 }
+
+// Kind is what an object is that could not be read.
+type Kind string
+
+// Kinds of objects.
+const (
+	Metadata     Kind = "metadata" // of a table
+	ManifestList Kind = "manifest list"
+	Manifest     Kind = "manifest"
+	DataFile     Kind = "data file"
+	// DeleteFiles are another engine's, that say which rows of data files are deleted.
+	DeleteFiles Kind = "manifest of delete files"
+)
 
 // Verified is what a Verify looked at.
 type Verified struct {
@@ -39,5 +58,6 @@ type Verified struct {
 	Resolved    int64    `json:"gold_events,omitempty"`
 	Daily       int64    `json:"daily"` // rows of gold.version_daily and gold.event_daily
 	Differences int64    `json:"differences"`
-	Notes       []string `json:"notes"` // what is no fault, or could not be checked
+	Unreadable  int64    `json:"unreadable,omitempty"` // of them: objects that could not be read
+	Notes       []string `json:"notes"`                // what is no fault, or could not be checked
 }

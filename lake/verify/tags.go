@@ -47,6 +47,7 @@ func (v *verifier) verifyTags(ctx context.Context) error {
 		switch was, known := given[name]; {
 		case v.gold.SnapshotByID(at) == nil:
 			fault = fmt.Sprintf("the tag points at snapshot %d, which is gone", at)
+		case v.unsure[hour]:
 		case len(v.ledger[hour]) == 0:
 			fault = "the tag is of an hour that the ledger does not know"
 		case known && was != at:

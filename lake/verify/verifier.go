@@ -2,9 +2,7 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"slices"
 	"time"
@@ -35,6 +33,12 @@ type verifier struct {
 	tables map[string]*table.Table
 	files  map[string]map[telemetry.Hour][]iceberg.DataFile // by table and hour; of a day's file, the hour's part
 
+	// broken are the data files that can't be read, by path; unsure the hours that they may hold rows of, which are not
+	// compared. stopped: nothing is, since metadata can't be read.
+	broken  map[string]Difference
+	unsure  map[telemetry.Hour]bool
+	stopped bool
+
 	// older counts the hours whose silver is of older rules, and those of them that today's would make differently.
 	older struct{ hours, other int }
 }
@@ -58,7 +62,11 @@ func (v *verifier) load(ctx context.Context) (err error) {
 			v.ended[run] = true
 		}
 	}
-	rows, err := ledger.Runs(ctx, v.lake, math.MinInt32, math.MaxInt32)
+	live, err := lake.LiveFiles(ctx, hours)
+	if err != nil {
+		return err
+	}
+	rows, err := ledger.RunsIn(ctx, v.lake, v.readable(live), math.MinInt32, math.MaxInt32)
 	if err != nil {
 		return err
 	}
@@ -91,12 +99,8 @@ func (v *verifier) filesByHour(ctx context.Context,
 		return nil, err
 	}
 	files := map[telemetry.Hour][]iceberg.DataFile{}
-	for _, file := range live {
+	for _, file := range v.readable(live) {
 		parts, err := v.lake.ByHour(ctx, definition, file)
-		if objects.IsMissing(err) { // which is told where its rows are looked for
-			first, _, _ := definition.HoursOf(file)
-			parts, err = []lake.HourRows{{Hour: first, File: file}}, nil
-		}
 		if err != nil {
 			return nil, err
 		}
@@ -128,23 +132,24 @@ func (v *verifier) differ(where Difference, format string, args ...any) {
 	v.failed = v.report(where)
 }
 
-// eachRow streams the rows of files. A file that is named by a table and is not there is a difference, and no rows.
+// eachRow streams the rows of files. One that can't be read is told, and has no rows.
 func eachRow[T any](ctx context.Context, v *verifier, where Difference, files []iceberg.DataFile,
 	each func(*T) error) error {
-	for _, file := range files {
+	for _, file := range v.readable(files) {
+		var stopped error
 		err := lake.ScanRows(ctx, v.lake, file, func(rows []T) error {
 			for i := range rows {
-				if err := each(&rows[i]); err != nil {
-					return err
+				if stopped = each(&rows[i]); stopped == nil {
+					stopped = v.failed
 				}
-				if v.failed != nil {
-					return v.failed
+				if stopped != nil {
+					return stopped
 				}
 			}
 			return nil
 		})
-		if errors.Is(err, fs.ErrNotExist) {
-			v.differ(where, "data file %s is missing", file.FilePath())
+		if stopped == nil && objects.Unreadable(err) {
+			v.unreadable(where, DataFile, file.FilePath(), err)
 			err = v.failed
 		}
 		if err != nil {
@@ -160,7 +165,7 @@ const halfCommittedFor = time.Hour
 // HalfCommitted are the hours whose newest snapshot, of the time that is given, is of a run that the ledger does not
 // have: it is under way, or was given up.
 func HalfCommitted(ctx context.Context, l *lake.Lake) (map[telemetry.Hour]time.Time, error) {
-	v := &verifier{lake: l}
+	v := &verifier{lake: l, broken: map[string]Difference{}, unsure: map[telemetry.Hour]bool{}}
 	if err := v.load(ctx); err != nil {
 		return nil, err
 	}

@@ -30,6 +30,9 @@ func (v *verifier) verifyVersions(ctx context.Context) error {
 			continue // verifyTags says so
 		}
 		v.checked.Versions++
+		if v.unlisted(version.id) {
+			continue // verifyObjects says so
+		}
 		files, err := lake.LiveFiles(ctx, v.gold, table.WithSnapshotID(version.id))
 		if err != nil {
 			return err

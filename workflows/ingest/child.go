@@ -48,7 +48,7 @@ func RunHour(ctx workflow.Context, hour telemetry.Hour, input HourInput, turn Tu
 func RunHours(ctx workflow.Context, hours []telemetry.Hour, input HourInput,
 	turn Turn) (result activities.CommittedHours, err error) {
 	together := HoursInput{ChunkBytes: input.ChunkBytes, Layer: input.Layer, LeaveGold: input.LeaveGold,
-		RemoveGone: input.RemoveGone, NoteGone: input.NoteGone}
+		RemoveGone: input.RemoveGone, NoteGone: input.NoteGone, Check: input.Check}
 	turn, together.AwaitTurn = ahead(turn)
 	for _, hour := range hours {
 		together.Hours = append(together.Hours, hour.String())

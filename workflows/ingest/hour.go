@@ -59,6 +59,9 @@ type HourInput struct {
 	NoteGone bool `json:"note_gone,omitempty"`
 	// LeaveGold: whoever started the workflow asks gold to show the hour, together with others.
 	LeaveGold bool `json:"leave_gold,omitempty"`
+	// Check: what the lake has of the hour is read, and written anew where it is not what it was. Otherwise only what is
+	// missing or cut is.
+	Check bool `json:"check,omitempty"`
 	// AwaitTurn: the range that the hour is of says when it may commit.
 	AwaitTurn bool `json:"await_turn,omitempty"`
 }
@@ -113,6 +116,9 @@ func (w *ingestHour) setup(ctx workflow.Context, input HourInput) error {
 	if err != nil {
 		return activities.BadInput(fmt.Sprintf("hour %q: give the UTC hour of a folder, such as 2022-05-27T05",
 			input.Hour), err)
+	}
+	if err := refuseUnbegun(ctx, hour); err != nil {
+		return err
 	}
 	if input.ChunkBytes < 0 || input.Parallel < 0 || input.Parallel > maxParallel {
 		return activities.BadInput(fmt.Sprintf("chunk_bytes %d, parallel %d: leave them out, or give positive "+
@@ -242,7 +248,7 @@ func (w *ingestHour) list(ctx workflow.Context, listing int) (listed activities.
 	w.progress = HourProgress{}
 	w.describe(ctx, "listing")
 	input := activities.ListInput{Hour: w.hour, ChunkBytes: w.input.ChunkBytes, Listing: listing, Layer: w.input.Layer,
-		RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone}
+		RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone, Check: w.input.Check}
 	ctx = listHour.With(ctx, "list the hour's files")
 	if err := workflow.ExecuteActivity(ctx, w.steps.ListHour, input).Get(ctx, &listed); err != nil {
 		return listed, err

@@ -28,6 +28,7 @@ type HoursInput struct {
 	RemoveGone bool     `json:"remove_gone,omitempty"` // as in HourInput
 	NoteGone   bool     `json:"note_gone,omitempty"`   // as in HourInput
 	AwaitTurn  bool     `json:"await_turn,omitempty"`  // as in HourInput
+	Check      bool     `json:"check,omitempty"`       // as in HourInput
 }
 
 // HoursWorkflowID is the id of the workflow that ingests hours together, named by the first and the last of them.
@@ -66,6 +67,9 @@ func (w *ingestHours) setup(ctx workflow.Context, input HoursInput) error {
 		if err != nil || i > 0 && hour <= w.hours[i-1] {
 			return activities.BadInput(
 				fmt.Sprintf("hour %q: give UTC hours of folders, such as 2022-05-27T05, in order", text), err)
+		}
+		if err := refuseUnbegun(ctx, hour); err != nil {
+			return err
 		}
 		w.hours = append(w.hours, hour)
 	}
@@ -119,7 +123,7 @@ func (w *ingestHours) stageAndCommit(ctx workflow.Context) (
 		w.describe(ctx, "reading", nil)
 		input := activities.HoursInput{Hours: w.hours, ChunkBytes: w.input.ChunkBytes, Listing: listing,
 			Layer: w.input.Layer, StartedAt: startedAt,
-			RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone}
+			RemoveGone: w.input.RemoveGone, NoteGone: w.input.NoteGone, Check: w.input.Check}
 		reading := stageHours.With(ctx, fmt.Sprintf("read %d hours from %s on", len(w.hours), w.hours[0]))
 		if err := workflow.ExecuteActivity(reading, w.steps.StageHours, input).Get(ctx, &staged); err != nil {
 			return staged, result, err

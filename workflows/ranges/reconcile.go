@@ -89,6 +89,10 @@ func (w *reconcile) setup(ctx workflow.Context, input ReconcileInput) (err error
 	} else if w.from, w.to, err = parseHours(input.From, input.To); err != nil {
 		return err
 	}
+	if w.to, err = untilNow(ctx, w.from, w.to); err != nil {
+		return err
+	}
+	input.To = w.to.String()
 	w.input = input
 	if input.Progress != nil {
 		w.progress = *input.Progress

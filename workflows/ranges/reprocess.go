@@ -23,6 +23,7 @@ type ReprocessInput struct {
 	RemoveGone bool   `json:"remove_gone,omitempty"` // as in ingest.HourInput
 	// HourTags: gold gets a commit and a tag for each hour, instead of each of the last 35 days, and months before.
 	HourTags bool `json:"hour_tags,omitempty"`
+	Check    bool `json:"check,omitempty"` // as in ingest.HourInput
 	// Since: an hour whose last run began then or later is done. So a range that was given up is resumed.
 	Since time.Time `json:"since,omitzero"`
 
@@ -64,6 +65,10 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 		if w.from, w.to, err = parseHours(input.From, input.To); err != nil {
 			return err
 		}
+		if w.to, err = untilNow(ctx, w.from, w.to); err != nil {
+			return err
+		}
+		input.To = w.to.String()
 	}
 	switch input.Layer {
 	case "", activities.LayerBronze, activities.LayerSilver, activities.LayerGold:
@@ -83,7 +88,8 @@ func (w *reprocessRange) setup(ctx workflow.Context, input ReprocessInput) (err 
 	}
 	w.progress.Hours = int(w.to - w.from)
 	if w.hours, err = newHoursRunner(ctx, &w.progress, input.Parallel,
-		ingest.HourInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone}); err != nil {
+		ingest.HourInput{Layer: input.Layer, ChunkBytes: input.ChunkBytes, RemoveGone: input.RemoveGone,
+			Check: input.Check}); err != nil {
 		return err
 	}
 	w.hours.to, w.hours.hourTags = w.to, input.HourTags
@@ -107,6 +113,19 @@ func parseHours(fromText, toText string) (from, to telemetry.Hour, err error) {
 			fmt.Sprintf("the range from %s to %s holds no hour: to is exclusive and comes after from", from, to), nil)
 	}
 	return from, to, nil
+}
+
+// untilNow ends a range with the hour that has begun last; a range of others is refused.
+func untilNow(ctx workflow.Context, from, to telemetry.Hour) (telemetry.Hour, error) {
+	now := telemetry.HourOf(workflow.Now(ctx))
+	switch {
+	case to <= now+1 || ingest.Begun(ctx, to-1):
+		return to, nil
+	case from > now:
+		return 0, activities.BadInput(fmt.Sprintf("none of the hours from %s on has begun: by Temporal's clock it is %s. "+
+			"Nothing was changed", from, workflow.Now(ctx).UTC().Format(time.RFC3339)), nil)
+	}
+	return now + 1, nil
 }
 
 // parseNext reads where an earlier run of a range ended; from is where the range begins.

@@ -90,6 +90,7 @@ type goldWriter struct {
 	answered []GoldAnswer
 	pause    time.Duration // before hours that are held up are tried again
 	inOrder  bool          // gold commits the days that wait one by one
+	anew     bool          // something of gold can't be read: the next round makes all of it anew
 	progress GoldProgress
 	rounds   int         // bounds this run
 	shown    []goldShown // the last rounds, newest first
@@ -184,15 +185,37 @@ func (w *goldWriter) round(ctx workflow.Context) error {
 		// Another writer, perhaps maintenance, moved gold: plan again on what is there now.
 		return w.drop(ctx, plan)
 	}
+	if workflows.IsType(err, activities.ErrorDamaged) {
+		return w.damaged(ctx, plan, err)
+	}
 	if err != nil {
 		return err
 	}
+	w.anew = false
 	w.settle(ctx, batch, commit)
 	w.askDaily(ctx)
 	if err := w.drop(ctx, plan); err != nil {
 		return err
 	}
 	return w.holdUp(ctx, commit.Waiting, plan.HalfCommitted)
+}
+
+// damaged goes on after a round that could not read something: first by making gold anew, which needs nothing of what it
+// has; where that can't be, by waiting until somebody has repaired what the error names.
+func (w *goldWriter) damaged(ctx workflow.Context, plan gold.Plan, damage error) error {
+	if plan.Ref != "" {
+		if err := w.drop(ctx, plan); err != nil {
+			return err
+		}
+	}
+	if !w.anew {
+		w.anew = true
+		return nil
+	}
+	w.status(ctx, "stopped: "+workflows.Cause(damage))
+	_, err := w.awaitRequest(ctx, w.pause, "until somebody has repaired the lake")
+	w.pause = min(2*w.pause, goldMaxPause)
+	return err
 }
 
 // batch are the requests that come next, the first ones that wait, as many as one commit shows. One that shows more by
@@ -239,7 +262,8 @@ func (w *goldWriter) commit(ctx workflow.Context,
 			plans.Again.Hours = append(plans.Again.Hours, again.Hours...)
 		}
 	}
-	if w.inOrder && batch[0].Again == nil {
+	plans.Again.All = plans.Again.All || w.anew
+	if w.inOrder && batch[0].Again == nil && !w.anew {
 		plans.UpTo = runs
 	}
 	w.status(ctx, "planning")

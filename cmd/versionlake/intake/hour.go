@@ -103,7 +103,7 @@ func (o *Hour) run(ctx context.Context) (err error) {
 // Start starts the hour, and waits for it unless told to detach.
 func (o *Hour) Start(ctx context.Context, c *session.Session) (result ingest.HourResult, err error) {
 	input := ingest.HourInput{Hour: o.Hour.String(), ChunkBytes: o.chunkBytes, Parallel: o.parallel,
-		RemoveGone: o.removeGone}
+		RemoveGone: o.removeGone, Check: o.check}
 	options := client.StartWorkflowOptions{
 		ID: ingest.HourWorkflowID(o.Hour), StaticSummary: "hour " + o.Hour.String(),
 		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.OfHours(o.Hour)),

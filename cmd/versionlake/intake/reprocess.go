@@ -139,7 +139,7 @@ func printRange(s *settings.Settings, p ranges.Progress) error {
 // Start starts the range, or goes on with it, and waits for it unless told to detach.
 func (o *Reprocess) Start(ctx context.Context, c *session.Session) (result ranges.Progress, err error) {
 	input := ranges.ReprocessInput{Layer: o.Layer, Parallel: o.Parallel, ChunkBytes: o.chunkBytes,
-		RemoveGone: o.removeGone, HourTags: o.hourTags}
+		RemoveGone: o.removeGone, HourTags: o.hourTags, Check: o.check}
 	options := client.StartWorkflowOptions{ID: ranges.AllWorkflowID, StaticSummary: "every hour"}
 	if !o.all {
 		input.From, input.To = o.From.String(), o.To.String()

@@ -18,11 +18,14 @@ type work struct {
 	chunkBytes int64
 	workers    int
 	detach     bool
+	check      bool // what the lake has of the hours is read
 }
 
 func (w *work) addFlags(cmd *cobra.Command, detached string) {
 	flags := cmd.Flags()
 	flags.BoolVar(&w.detach, "detach", false, detached)
+	flags.BoolVar(&w.check, "check", false, "read what the lake has of the hours, and write anew what is not what it "+
+		"was; without it, only what is missing or cut is")
 	flags.Int64Var(&w.chunkBytes, "chunk-bytes", 0, "text that one step parses, in bytes (default 32 MiB)")
 	flags.IntVar(&w.workers, "workers", 0, "steps at once in this process, where it works itself (default: as "+
 		"many as processors)")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/terminal"
 )
 
@@ -18,6 +19,8 @@ const (
 	ExitOK    = 0
 	ExitError = 1
 	ExitUsage = 2 // wrong use, or cancelled
+	// ExitUnreadable: objects of the lake are gone or damaged.
+	ExitUnreadable = usage.ExitUnreadable
 )
 
 // Execute runs a command line with the commands of groups, and gives the exit code.
@@ -44,6 +47,13 @@ func Execute(ctx context.Context, args []string, out, errOut io.Writer, groups .
 	if errors.As(err, &wrong) {
 		return ExitUsage
 	}
+	var coded *usage.Coded
+	switch {
+	case errors.As(err, &coded):
+		return coded.Code
+	case objects.IsDamage(err):
+		return ExitUnreadable
+	}
 	return ExitError
 }
 
@@ -53,6 +63,8 @@ func nextStep(cmd *cobra.Command, err error) string {
 	switch {
 	case errors.As(err, &wrong):
 		return "see `" + cmd.CommandPath() + " --help`"
+	case objects.IsDamage(err):
+		return "`versionlake verify` says what else can't be read, and `versionlake repair` mends it"
 	case errors.Is(err, lake.ErrNoLake):
 		return "ingest an hour first (`versionlake ingest 2022-05-27T05 --source FOLDER`), or name another lake " +
 			"with --dir, or --catalog and --warehouse"

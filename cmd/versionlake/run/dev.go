@@ -58,7 +58,7 @@ func (o *dev) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	unlock, err := session.Lock(ctx, o.Settings)
+	unlock, err := session.LockNow(ctx, o.Settings)
 	if err != nil {
 		return err
 	}

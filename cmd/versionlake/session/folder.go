@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,8 +14,8 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 )
 
-// fileRights are those of files in Dir that other processes read.
-const fileRights = 0o644
+// fileRights are those of files in Dir that other processes of its owner read.
+const fileRights = 0o600
 
 // devState tells other commands on the same --dir where the local Temporal server is.
 type devState struct {
@@ -22,6 +23,7 @@ type devState struct {
 	UI      string `json:"ui"`
 	PID     int    `json:"pid"`
 	Source  string `json:"source"`
+	Since   string `json:"since,omitempty"` // RFC 3339, UTC
 }
 
 func devFile(s *settings.Settings) string { return filepath.Join(s.Dir, "dev.json") }
@@ -52,6 +54,29 @@ func readDevState(s *settings.Settings) (state devState, ok bool, err error) {
 
 // Lock takes --dir for this process: its Temporal state can't be shared. It waits for another one that has it.
 func Lock(ctx context.Context, s *settings.Settings) (unlock func() error, err error) {
+	return lock(ctx, s, func() error {
+		s.Stderr.Printf("another versionlake uses %s: waiting for it to end\n", s.Dir)
+		return nil
+	})
+}
+
+// LockNow is Lock that does not wait: where another process has --dir, it says which, and ends.
+func LockNow(ctx context.Context, s *settings.Settings) (unlock func() error, err error) {
+	return lock(ctx, s, func() error {
+		state, ok, err := readDevState(s)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fmt.Errorf("another versionlake is just starting in %s", s.Dir)
+		}
+		return fmt.Errorf("versionlake runs in %s already: process %d, Temporal at %s, UI %s, since %s; stop it, or take "+
+			"another --dir", s.Dir, state.PID, state.Address, state.UI, cmp.Or(state.Since, "an unknown time"))
+	})
+}
+
+// lock calls busy once if another process has --dir, and waits unless that is an error.
+func lock(ctx context.Context, s *settings.Settings, busy func() error) (unlock func() error, err error) {
 	if err := s.MakeDir(); err != nil {
 		return nil, err
 	}
@@ -70,7 +95,9 @@ func Lock(ctx context.Context, s *settings.Settings) (unlock func() error, err e
 			return file.Close, nil
 		}
 		if !waiting {
-			s.Stderr.Printf("another versionlake uses %s: waiting for it to end\n", s.Dir)
+			if err := busy(); err != nil {
+				return nil, errors.Join(err, file.Close())
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -158,7 +158,7 @@ func ConnectOwn(ctx context.Context, s *settings.Settings, workers int) (_ *Sess
 	if err != nil {
 		return nil, err
 	}
-	logFile, err := os.Create(filepath.Join(s.Dir, "versionlake.log"))
+	logFile, err := os.OpenFile(filepath.Join(s.Dir, "versionlake.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fileRights)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make the log: %w", err), unlock())
 	}

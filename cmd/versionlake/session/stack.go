@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"go.temporal.io/sdk/client"
 	sdkworker "go.temporal.io/sdk/worker"
@@ -63,6 +64,9 @@ func StartStack(ctx context.Context, s *settings.Settings, o StackOptions) (_ *S
 	if k.Source, err = s.OpenSource(ctx); err != nil { // by the layout that the lake keeps
 		return nil, err
 	}
+	if err := s.ReachSource(ctx, k.Source); err != nil {
+		return nil, err
+	}
 	for _, warning := range s.SourceWarnings(ctx, k.Source) {
 		o.Observe.Logger().Warn(warning)
 	}
@@ -89,7 +93,8 @@ func StartStack(ctx context.Context, s *settings.Settings, o StackOptions) (_ *S
 	k.undo = append(k.undo, func() error { o.Observe.Drain(); k.worker.Stop(); return nil })
 	worker.Observe(o.Observe, k.Client, client.DefaultNamespace, k.lake)
 	if err := writeDevState(s,
-		devState{Address: k.Server.Address, UI: k.Server.UI, PID: os.Getpid(), Source: k.Source.String()}); err != nil {
+		devState{Address: k.Server.Address, UI: k.Server.UI, PID: os.Getpid(), Source: k.Source.String(),
+			Since: time.Now().UTC().Format(time.RFC3339)}); err != nil {
 		return nil, err
 	}
 	k.undo = append(k.undo, func() error { return os.Remove(devFile(s)) })

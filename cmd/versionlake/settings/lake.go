@@ -12,9 +12,10 @@ import (
 	"github.com/versionlake/versionlake/lake"
 )
 
-// MakeDir makes the folder Dir where there is none.
+// MakeDir makes the folder Dir where there is none. It is for its owner alone: what lies in it is personal data, and the
+// key of erasures.
 func (s *Settings) MakeDir() error {
-	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return fmt.Errorf("make the folder --dir: %w", err)
 	}
 	return nil
@@ -51,4 +52,14 @@ func (s *Settings) ReadLake(ctx context.Context) (*lake.Lake, error) {
 		}
 	}
 	return lake.OpenExisting(ctx, s.LakeConfig())
+}
+
+// hasPassword tells whether a catalog's URL holds a password. What is no URL is refused where it is opened, unrepeated.
+func hasPassword(catalog string) bool {
+	parsed, err := url.Parse(catalog)
+	if err != nil {
+		return false
+	}
+	_, inUser := parsed.User.Password()
+	return inUser || parsed.Query().Has("password")
 }

@@ -70,6 +70,18 @@ func (s *Settings) Check(ctx context.Context) error {
 	return err
 }
 
+// ReachSource finds out at once whether the source can be listed: whoever is at a prompt can correct a bucket or a key,
+// and need not wait as a worker does. That it has no hours is told elsewhere.
+func (s *Settings) ReachSource(ctx context.Context, src source.Source) error {
+	if s.ReadsNoSource {
+		return nil
+	}
+	if err := src.CheckHours(ctx); err != nil && !errors.Is(err, source.ErrNoHours) {
+		return fmt.Errorf("look into the source %s: %w", src, err)
+	}
+	return nil
+}
+
 // SourceWarnings tell of a source that has no hours, or folders of hours that are not read.
 func (s *Settings) SourceWarnings(ctx context.Context, src source.Source) []string {
 	if s.ReadsNoSource {

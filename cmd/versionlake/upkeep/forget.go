@@ -1,8 +1,12 @@
 package upkeep
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
@@ -11,8 +15,10 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/session"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forget"
 	"github.com/versionlake/versionlake/lake/forgotten"
+	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows/erasure"
 )
@@ -21,6 +27,8 @@ type forgetUser struct {
 	*settings.Settings
 	user      string
 	list, yes bool
+	lift      bool
+	unknown   bool
 	workers   int
 	detach    bool
 }
@@ -28,7 +36,7 @@ type forgetUser struct {
 func newForget(s *settings.Settings) *cobra.Command {
 	o := &forgetUser{Settings: s}
 	cmd := &cobra.Command{
-		Use:   "forget USER | --list",
+		Use:   "forget USER | - | --list",
 		Short: "Erase a user from every version of every table, for good",
 		Long: `forget says what would be erased of a user, and with --yes erases it: the user's lines, those of the
 sessions that named the user, rejects that mention either, and the user's row, in every snapshot. Tags
@@ -39,6 +47,14 @@ It ends with a proof: every object of the warehouse is read. The lake then remem
 ids alone, and what the source still has of the user is left out when hours are read again; ops.files
 counts those lines as erased.
 
+With - in the user's place, ids are read from standard input, one a line: what stands on a command line can be
+seen by everybody on the machine, and an id is personal data. They are forgotten one after the other.
+
+A user of whom the lake has nothing, as after a typing error, is refused, and told with ids that differ by
+case or blanks only; with --unknown, such a user is forgotten all the same, and stays out. --lift ends an
+erasure that was a mistake: hours that are ingested after it are read with the user, and nothing comes
+back by itself.
+
 What lies outside of the warehouse is not touched: the source's files, copies, backups, tables of people's
 own in Trino's catalog scratch, and logs of other programs.
 
@@ -47,23 +63,39 @@ versionlake ingest. Queries that run at that moment may fail, since files go; th
 again.`,
 		Example: `  versionlake forget p1                # what it would touch; nothing is changed
   versionlake forget p1 --yes
+  versionlake forget - --yes < ids.txt
+  versionlake forget p1 --lift
   versionlake forget --list`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.list != (len(args) == 0) {
 				return usage.Errorf("forget takes a user, or --list")
 			}
-			if o.list && (o.yes || o.detach) {
+			if o.lift && (o.yes || o.detach || o.unknown || o.list) {
+				return usage.Errorf("forget --lift goes alone")
+			}
+			if o.list && (o.yes || o.detach || o.unknown) {
 				return usage.Errorf("forget --list goes alone")
 			}
-			if !o.list {
-				o.user = args[0]
+			if o.list {
+				return o.run(cmd.Context())
 			}
-			return o.run(cmd.Context())
+			users, err := o.users(args[0], cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			for _, o.user = range users {
+				if err := o.run(cmd.Context()); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.list, "list", false, "list who was forgotten; the list has no ids")
+	flags.BoolVar(&o.lift, "lift", false, "end an erasure, of a user or of --list, for hours that are ingested from now on")
+	flags.BoolVar(&o.unknown, "unknown", false, "forget a user of whom the lake has nothing: who then never comes in")
 	flags.BoolVar(&o.yes, "yes", false, "erase; it can't be undone")
 	flags.BoolVar(&o.detach, "detach", false, "return once it is started")
 	flags.IntVar(&o.workers, "workers", 0, "steps at once in this process, where it works itself (default: as "+
@@ -71,10 +103,34 @@ again.`,
 	return cmd
 }
 
+// users are those that are named: the argument, or lines of standard input.
+func (o *forgetUser) users(named string, in io.Reader) (users []string, err error) {
+	if named != "-" {
+		return []string{named}, nil
+	}
+	for lines := bufio.NewScanner(in); ; {
+		if !lines.Scan() {
+			if err := lines.Err(); err != nil {
+				return nil, fmt.Errorf("read ids from standard input: %w", err)
+			}
+			break
+		}
+		if id := strings.TrimSuffix(lines.Text(), "\r"); id != "" {
+			users = append(users, id)
+		}
+	}
+	if len(users) == 0 {
+		return nil, usage.Errorf("forget - reads ids from standard input, one a line, and there was none")
+	}
+	return users, nil
+}
+
 func (o *forgetUser) run(ctx context.Context) error {
 	switch {
 	case o.list:
 		return o.listErasures(ctx)
+	case o.lift:
+		return o.liftErasure(ctx)
 	case !o.yes:
 		return o.plan(ctx)
 	}
@@ -131,6 +187,11 @@ func (o *forgetUser) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !plan.Touches() {
+		if err := o.refuseUnknown(ctx, l, parsing); err != nil {
+			return err
+		}
+	}
 	if o.Objects() {
 		return o.NewPrinter().Add(plan)
 	}
@@ -154,9 +215,68 @@ func (o *forgetUser) printTables(tables []forget.ErasedTable, rows, files string
 	return p.Flush()
 }
 
+// refuseUnknown is an error about a user of whom the lake has nothing, unless that is meant.
+func (o *forgetUser) refuseUnknown(ctx context.Context, l *lake.Lake, parsing telemetry.Options) error {
+	if o.unknown {
+		return nil
+	}
+	bar := o.Stderr.NewProgress("forget")
+	known, similar, err := forget.Knows(ctx, l, o.user, parsing,
+		func(table string, files int64) { bar.Update("looking for the user in "+table, files, 0, "files") })
+	bar.End()
+	if err != nil || known {
+		return err
+	}
+	meant := ""
+	if len(similar) > 0 {
+		meant = fmt.Sprintf(" Ids that differ by case or blanks only: %q.", similar)
+	}
+	return fmt.Errorf("the lake has nothing of a user %q, and nothing was changed.%s --unknown forgets the user all the "+
+		"same, who then never comes in", o.user, meant)
+}
+
+// checkKnown refuses to forget a user of whom the lake has nothing.
+func (o *forgetUser) checkKnown(ctx context.Context) error {
+	l, err := o.ReadLake(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if err := o.TakeKept(ctx, l); err != nil {
+		return err
+	}
+	parsing, err := o.Parsing()
+	if err != nil {
+		return err
+	}
+	return o.refuseUnknown(ctx, l, parsing)
+}
+
+// liftErasure ends an erasure that was a mistake.
+func (o *forgetUser) liftErasure(ctx context.Context) error {
+	l, err := o.ReadLake(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	name, err := forgotten.NameOf(o.user)
+	if err != nil {
+		return err
+	}
+	erasure, err := forgotten.Lift(ctx, l, name)
+	if err != nil {
+		return err
+	}
+	return o.Stdout.Printf("Lifted: erasure %s. Nothing comes back by itself: hours that are ingested from now on are read "+
+		"with the user, past ones by versionlake reprocess, as far as the source has them.\n", erasure)
+}
+
 // forget remembers the user, whose id goes no further than the warehouse, and lets a workflow do the rest.
 func (o *forgetUser) forget(ctx context.Context) (err error) {
 	o.ReadsNoSource = true
+	if err := o.checkKnown(ctx); err != nil {
+		return err
+	}
 	c, err := session.Connect(ctx, o.Settings, session.Options{Workers: o.workers, Detach: o.detach})
 	if err != nil {
 		return err
@@ -201,7 +321,18 @@ func (o *forgetUser) forget(ctx context.Context) (err error) {
 	if result.Elsewhere {
 		o.Stdout.Printf("\nAnother run has forgotten the user meanwhile.\n")
 	}
-	o.Stdout.Printf("\nForgotten, as %s: %d objects, %s, were read, and hold nothing of the user.\n",
-		result.Erasure.ID, result.Erasure.Objects, output.Size(result.Erasure.Bytes))
+	o.Stdout.Printf("\nForgotten, as %s: %d objects, %s, were read, and %s.\n", result.Erasure.ID,
+		result.Erasure.Objects, output.Size(result.Erasure.Bytes), proven(o.user))
 	return nil
+}
+
+// proven says what a proof shows about a user, by gold's user_id.
+func proven(user string) string {
+	name, err := forgotten.NameOf(user)
+	if err != nil || len(name) >= forgotten.MentionLength {
+		return "hold nothing of the user"
+	}
+	return fmt.Sprintf("no row, no column of ids and no reject holds the user. An id of %d bytes may be any word: whether "+
+		"lines of others mention it (in a message, or in a value such as 'From': {'UserId': …}) was neither looked for "+
+		"nor can it be proved; ids from %d bytes on are taken out there, too", len(name), forgotten.MentionLength)
 }

@@ -31,8 +31,10 @@ func newVerify(s *settings.Settings) *cobra.Command {
 		Short: "Compute the tables again in another, plain way, and print where they differ",
 		Long: `verify makes gold.users again from silver, and silver from bronze, by a second and simple
 implementation, and checks that the ledger, the rows and the tags agree. It prints a line for each
-difference, and at the end what was checked; the exit code is 1 if there is any. What gold has not taken
-in yet is no difference: gold is compared with silver as of what it reflects.
+difference, and at the end what was checked; the exit code is 1 if there is any, and 3 if
+objects of the lake are gone or damaged: each is told, and the rest is compared. versionlake repair does
+what the differences ask for. What gold has not taken in yet is no difference: gold is compared with
+silver as of what it reflects.
 
 It changes no row, needs no Temporal, and may run beside ingestion. It reads every table whole, save with
 --from and --to, or --date, which bound the hours of bronze and silver; and it needs room in TMPDIR, about
@@ -88,8 +90,14 @@ func (o *verifyLake) run(ctx context.Context) error {
 		return err
 	}
 	o.remember(ctx, l, checked)
+	if checked.Unreadable > 0 {
+		return usage.WithExit(usage.ExitUnreadable, fmt.Errorf("%s could not be read, and what they hold was not "+
+			"compared; %s found in all: versionlake repair does what they ask for",
+			output.Count(checked.Unreadable, "object"), output.Count(checked.Differences, "difference")))
+	}
 	if checked.Differences > 0 {
-		return fmt.Errorf("%s found; docs/OPERATIONS.md, Verifying, says what to do",
+		return fmt.Errorf("%s found; docs/OPERATIONS.md, Verifying, says what they mean, and versionlake repair does "+
+			"what they ask for",
 			output.Count(checked.Differences, "difference"))
 	}
 	return nil

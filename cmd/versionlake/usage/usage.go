@@ -16,6 +16,20 @@ func (e *Error) Unwrap() error { return e.error }
 // Errorf makes an Error as fmt.Errorf does.
 func Errorf(format string, args ...any) error { return &Error{fmt.Errorf(format, args...)} }
 
+// ExitUnreadable is the exit code of a command that could not read all of the lake: objects of it are gone or damaged.
+const ExitUnreadable = 3
+
+// Coded is an error with an exit code of its own.
+type Coded struct {
+	error
+	Code int
+}
+
+func (e *Coded) Unwrap() error { return e.error }
+
+// WithExit gives an error an exit code.
+func WithExit(code int, err error) error { return &Coded{err, code} }
+
 // Exit ends the program with its code, and without another word: the command has said all.
 type Exit int
 
