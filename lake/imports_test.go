@@ -31,7 +31,7 @@ var imports = map[string]string{
 	"versionkeys": "objects lake",
 	"gold":        "objects lake ledger sessions versionkeys",
 	"events":      "lake packed ledger forgotten sessions",
-	"daily":       "objects lake ledger sessions",
+	"daily":       "objects lake packed ledger sessions",
 	"status":      "objects lake ledger gold daily",
 	"maintain":    "objects lake ledger compaction events daily",
 	"forget":      "objects lake ledger forgotten hours versionkeys gold events daily",

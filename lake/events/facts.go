@@ -123,8 +123,8 @@ func (t *turn) look(ctx context.Context) (map[string]*coming, error) {
 // localFile is a file of sightings or bindings of an hour that comes, which is read along with its events.
 type localFile struct {
 	iceberg.DataFile
-	sightings bool
-	last      string // the path of the last file of events that it is read along with
+	table int    // its place in SilverTables
+	last  string // the path of the last file of events that it is read along with
 }
 
 // findFacts gathers the sightings and bindings of the sessions of the events that come, and of those that changed and
@@ -165,21 +165,21 @@ func findFacts(ctx context.Context, t *turn) (f *facts, err error) {
 		}
 		return f.join.Add(row)
 	}
-	reader := sessions.Reader{Lake: t.lake, Keys: sessions.NewKeySet(keys)}
 	t.local = map[telemetry.Hour][]localFile{}
-	for i, read := range []func(context.Context, []iceberg.DataFile, byte, func(sessions.SessionRow) error) error{
-		reader.Sightings, reader.Bindings,
-	} {
-		files, err := sessions.FilesNear(ctx, t.silver[i+1].Table, t.to.Of()[i+1], near.Widened(lake.Reaches[i+1]), nil)
+	for i := 1; i < len(lake.SilverTables); i++ {
+		files, err := sessions.FilesNear(ctx, t.silver[i].Table, t.to.Of()[i], near.Widened(lake.Reaches[i]), nil)
 		if err != nil {
 			return nil, err
 		}
-		if files, err = t.withoutLocal(files, lake.SilverTables[i+1]); err != nil {
+		if files, err = t.withoutLocal(files, i); err != nil {
 			return nil, err
 		}
-		if err := read(ctx, files, sessions.RowKept, add); err != nil {
+		if err := t.readFacts(ctx, i, files, sessions.NewKeySet(keys), add); err != nil {
 			return nil, err
 		}
+	}
+	if err := t.readBeside(ctx, add); err != nil {
+		return nil, err
 	}
 	if f.sections, err = f.join.Open(); err != nil {
 		return nil, err
@@ -190,17 +190,46 @@ func findFacts(ctx context.Context, t *turn) (f *facts, err error) {
 	return f, err
 }
 
+// readFacts reads the rows of some sessions: of silver.sightings or silver.bindings, by their place in SilverTables.
+func (t *turn) readFacts(ctx context.Context, table int, files []iceberg.DataFile, keys sessions.KeySet,
+	add func(sessions.SessionRow) error) error {
+	reader := sessions.Reader{Lake: t.lake, Keys: keys}
+	if lake.SilverTables[table].Name == lake.SilverSightings.Name {
+		return reader.Sightings(ctx, files, sessions.RowKept, add)
+	}
+	return reader.Bindings(ctx, files, sessions.RowKept, add)
+}
+
+// readBeside reads of what is read along with an hour what counts for sessions of other hours that come with it.
+func (t *turn) readBeside(ctx context.Context, add func(sessions.SessionRow) error) error {
+	for hour, local := range t.local {
+		var keys []int64
+		for _, one := range t.coming {
+			if one.hour != hour {
+				keys = append(keys, one.keys...)
+			}
+		}
+		for _, file := range local {
+			if err := t.readFacts(ctx, file.table, []iceberg.DataFile{file.DataFile}, sessions.NewKeySet(slices.Clone(keys)),
+				add); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // withoutLocal leaves out, and notes, the files that are read along with events.
-func (t *turn) withoutLocal(files []iceberg.DataFile, of lake.TableDefinition) (rest []iceberg.DataFile, err error) {
+func (t *turn) withoutLocal(files []iceberg.DataFile, table int) (rest []iceberg.DataFile, err error) {
 	if !t.along {
 		return files, nil
 	}
 	for _, file := range files {
-		first, last, err := of.HoursOf(file)
+		first, last, err := lake.SilverTables[table].HoursOf(file)
 		if err != nil {
 			return nil, err
 		}
-		local := localFile{DataFile: file, sightings: of.Name == lake.SilverSightings.Name}
+		local := localFile{DataFile: file, table: table}
 		highest := int64(math.MinInt64)
 		for path, one := range t.coming {
 			if first == last && one.hour == first && one.overlaps(file) && one.keys[0] >= highest {
@@ -229,7 +258,7 @@ func (t *turn) localFacts(file iceberg.DataFile, hour telemetry.Hour) (l *local,
 		if !t.coming[file.FilePath()].overlaps(each.DataFile) {
 			continue
 		}
-		facts, err := openFacts(t.lake, each.DataFile, each.sightings, each.last == file.FilePath())
+		facts, err := openFacts(t.lake, each.DataFile, each.table, each.last == file.FilePath())
 		if err != nil {
 			return nil, errors.Join(err, l.close())
 		}

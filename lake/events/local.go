@@ -59,10 +59,10 @@ var (
 	bindingSchema  = parquet.SchemaOf(lake.BindingRow{})
 )
 
-// openFacts opens a file of silver.sightings, or of silver.bindings.
-func openFacts(l *lake.Lake, file iceberg.DataFile, sightings, whole bool) (*factFile, error) {
+// openFacts opens a file of silver.sightings or silver.bindings, by their place in SilverTables.
+func openFacts(l *lake.Lake, file iceberg.DataFile, table int, whole bool) (*factFile, error) {
 	schema, decode := bindingSchema, sessions.BindingOf
-	if sightings {
+	if lake.SilverTables[table].Name == lake.SilverSightings.Name {
 		schema, decode = sightingSchema, sessions.SightingOf
 	}
 	opened, err := packed.Open(l, file, schema)

@@ -27,6 +27,9 @@ func TestEventsOfLargeHours(t *testing.T) {
 	again := int64(0)
 	for hour := range o.Hours {
 		in.Ingest(o.From + telemetry.Hour(hour))
+		if hour == 1 || hour == 2 {
+			continue // several hours come together
+		}
 		again += upkeep.Events(in).Resolved
 		if hour == 5 {
 			upkeep.Maintain(in, maintain.Upkeep{OpenDays: 1}) // puts the first day together

@@ -79,7 +79,7 @@ func (t *turn) run(ctx context.Context) (more bool, err error) {
 		if more, err = t.fill(ctx); err != nil {
 			return false, err
 		}
-	case t.to == t.base:
+	case t.to == t.base && !ledger.IsOff(t.table):
 		return false, nil
 	default:
 		if err := t.change(ctx); err != nil {
