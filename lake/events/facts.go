@@ -154,11 +154,11 @@ func findFacts(ctx context.Context, t *turn) (f *facts, err error) {
 	if f.join, err = sessions.NewJoin(t.lake, sessions.JoinSections); err != nil {
 		return nil, err
 	}
-	defer func() {
+	defer func(made *facts) {
 		if err != nil {
-			f.close()
+			made.close()
 		}
-	}()
+	}(f)
 	add := func(row sessions.SessionRow) error {
 		if row.Session == "" {
 			return nil // it says nothing of other events

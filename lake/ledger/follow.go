@@ -67,10 +67,10 @@ func Follow(ctx context.Context, l *lake.Lake, upTo []lake.Run, reached ...Reach
 	if err := known.learn(ctx, all); err != nil {
 		return f, err
 	}
-	f.HalfCommitted = unsettledHours(all, known.settled)
-	cuts := settledPrefix(known.settled, entries...)
+	f.HalfCommitted = unsettledHours(all, known)
+	cuts := settledPrefix(known, entries...)
 	if len(upTo) > 0 && !f.Lost {
-		cuts = endsOf(upTo, known.endOf, cuts, entries...)
+		cuts = endsOf(upTo, known, cuts, entries...)
 	}
 	for i, cut := range cuts {
 		f.Logs[i].To = f.Logs[i].From
@@ -83,12 +83,12 @@ func Follow(ctx context.Context, l *lake.Lake, upTo []lake.Run, reached ...Reach
 
 // settledPrefix cuts logs so that every run is in whole or not at all: an hour commits its tables one after the
 // other, and gold must not see one without the other. A run is settled when the ledger has it, or a later run of
-// its hour.
-func settledPrefix(settled settled, logs ...[]LogEntry) (cuts []int) {
+// its hour. With a run goes what was committed of its hour before it ended: it commits nothing of what it found there.
+func settledPrefix(ended ended, logs ...[]LogEntry) (cuts []int) {
 	cuts = make([]int, len(logs))
 	for i, entries := range logs {
 		cuts[i] = len(entries)
-		if at := slices.IndexFunc(entries, settled.misses); at >= 0 {
+		if at := slices.IndexFunc(entries, misses(ended)); at >= 0 {
 			cuts[i] = at
 		}
 	}
@@ -96,7 +96,7 @@ func settledPrefix(settled settled, logs ...[]LogEntry) (cuts []int) {
 		again = false
 		for i, entries := range logs {
 			for j, other := range logs {
-				if at := firstOf(entries[:cuts[i]], runsIn(other[cuts[j]:])); at < cuts[i] {
+				if at := firstWithout(entries[:cuts[i]], other[cuts[j]:], ended); at < cuts[i] {
 					cuts[i], again = at, true
 				}
 			}
@@ -106,12 +106,11 @@ func settledPrefix(settled settled, logs ...[]LogEntry) (cuts []int) {
 }
 
 // endsOf cuts logs behind the last entries of runs, or where they are cut already, so that every run is in all of
-// them or in none. With a run goes what was committed of its hour before it ended: it commits nothing of what it found
-// there.
-func endsOf(runs []lake.Run, endOf func(lake.Run) int64, cuts []int, logs ...[]LogEntry) []int {
+// them or in none, as in settledPrefix.
+func endsOf(runs []lake.Run, ended ended, cuts []int, logs ...[]LogEntry) []int {
 	wanted := map[lake.Run]bool{}
 	end := map[telemetry.Hour]int64{} // milliseconds since 1970
-	want := func(run lake.Run) { wanted[run], end[run.Hour] = true, max(end[run.Hour], endOf(run)) }
+	want := func(run lake.Run) { wanted[run], end[run.Hour] = true, max(end[run.Hour], ended.endOf(run)) }
 	for _, run := range runs {
 		want(run)
 	}
@@ -136,12 +135,19 @@ func endsOf(runs []lake.Run, endOf func(lake.Run) int64, cuts []int, logs ...[]L
 	return ends
 }
 
-// settled tells whether a run is over that committed to a table at a time, in milliseconds since 1970.
-type settled func(run lake.Run, committed int64) bool
+// ended knows which runs are over, as the ledger does.
+type ended interface {
+	// settled tells whether a run is over that committed to a table at a time, in milliseconds since 1970.
+	settled(run lake.Run, committed int64) bool
+	// endOf is when a run ended, in milliseconds since 1970; 0 where it did not.
+	endOf(run lake.Run) int64
+}
 
-// misses tells that a run of the entry is not over.
-func (s settled) misses(entry LogEntry) bool {
-	return slices.ContainsFunc(entry.Runs, func(run lake.Run) bool { return !s(run, entry.committed) })
+// misses tells that a run of an entry is not over.
+func misses(ended ended) func(LogEntry) bool {
+	return func(entry LogEntry) bool {
+		return slices.ContainsFunc(entry.Runs, func(run lake.Run) bool { return !ended.settled(run, entry.committed) })
+	}
 }
 
 func runsIn(entries []LogEntry) map[lake.Run]bool {
@@ -154,21 +160,33 @@ func runsIn(entries []LogEntry) map[lake.Run]bool {
 	return runs
 }
 
-func firstOf(entries []LogEntry, runs map[lake.Run]bool) int {
+// firstWithout is the first entry with a run of which a part lies in what is left out of another log; the count of
+// entries where there is none.
+func firstWithout(entries, left []LogEntry, ended ended) int {
+	runs := runsIn(left)
+	earliest := map[telemetry.Hour]int64{} // when something of the hour was committed first, milliseconds since 1970
+	for _, entry := range slices.Backward(left) {
+		for _, run := range entry.Runs {
+			earliest[run.Hour] = entry.committed
+		}
+	}
 	for i, entry := range entries {
-		if slices.ContainsFunc(entry.Runs, func(run lake.Run) bool { return runs[run] }) {
-			return i
+		for _, run := range entry.Runs {
+			since, there := earliest[run.Hour]
+			if runs[run] || there && since <= ended.endOf(run) {
+				return i
+			}
 		}
 	}
 	return len(entries)
 }
 
 // unsettledHours names the hours whose runs are under way, or were given up half-way.
-func unsettledHours(entries []LogEntry, settled settled) []string {
+func unsettledHours(entries []LogEntry, ended ended) []string {
 	var hours []string
 	for _, entry := range entries {
 		for _, run := range entry.Runs {
-			if !settled(run, entry.committed) {
+			if !ended.settled(run, entry.committed) {
 				hours = append(hours, run.Hour.String())
 			}
 		}
@@ -204,8 +222,7 @@ func OpenLedger(ctx context.Context, l *lake.Lake) (*ledger, error) {
 	return known, nil
 }
 
-// endOf is when a run ended, in milliseconds since 1970: the last run of its hour where its snapshot was expired, 0
-// where it did not end.
+// endOf is when a run ended: the last run of its hour where its own snapshot was expired.
 func (k *ledger) endOf(run lake.Run) int64 {
 	if end, known := k.ends[run]; known {
 		return end
@@ -271,7 +288,7 @@ func (k *ledger) EndedBefore(ctx context.Context, loaded *table.Table,
 	if err := k.learn(ctx, entries); err != nil {
 		return 0, false, err
 	}
-	first := slices.IndexFunc(entries, settled(k.settled).misses)
+	first := slices.IndexFunc(entries, misses(k))
 	if first < 0 {
 		return lake.HeadOf(loaded), false, nil
 	}

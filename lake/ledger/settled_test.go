@@ -27,6 +27,16 @@ func logOf(text string) (log []LogEntry) {
 
 func runNamed(id string) lake.Run { return lake.Run{Hour: telemetry.Hour(id[0]), ID: id} }
 
+// named are runs that tell themselves what became of them: a small letter is not over, a figure says when it ended.
+type named struct{}
+
+func (named) settled(run lake.Run, _ int64) bool { return run.ID == strings.ToUpper(run.ID) }
+
+func (named) endOf(run lake.Run) int64 {
+	end, _ := strconv.ParseInt(run.ID[1:], 10, 64)
+	return end
+}
+
 func TestSettledPrefix(t *testing.T) {
 	for _, c := range []struct {
 		sightings, bindings string
@@ -53,16 +63,17 @@ func TestSettledPrefix(t *testing.T) {
 		{"A+b C", "C", 0, 0},
 		{"A B+C D", "D x C", 1, 0},
 		{"A+B C+D", "A x D", 1, 1},
+		{"x A", "B A9", 0, 1}, // A9 has only the half that A left
+		{"x C A", "B A2", 0, 2},
 	} {
-		settled := func(run lake.Run, _ int64) bool { return run.ID == strings.ToUpper(run.ID) }
-		cuts := settledPrefix(settled, logOf(c.sightings), logOf(c.bindings))
+		cuts := settledPrefix(named{}, logOf(c.sightings), logOf(c.bindings))
 		s, b := cuts[0], cuts[1]
 		// Whatever the figures, no run may be in by half, and no unsettled one at all.
 		in, out := runsIn(logOf(c.sightings)[:s]), runsIn(logOf(c.sightings)[s:])
 		maps.Copy(in, runsIn(logOf(c.bindings)[:b]))
 		maps.Copy(out, runsIn(logOf(c.bindings)[b:]))
 		for run := range in {
-			if out[run] || !settled(run, 0) {
+			if out[run] || !(named{}).settled(run, 0) {
 				t.Errorf("%q, %q: run %s is in by half", c.sightings, c.bindings, run.ID)
 			}
 		}
@@ -95,17 +106,12 @@ func TestEndsOf(t *testing.T) {
 		{"B A", "A A2", "A1", 2, 1},   // but nothing of a run that came behind it
 		{"A B A3", "A B A3", "A1", 1, 1},
 	} {
-		settled := func(run lake.Run, _ int64) bool { return run.ID == strings.ToUpper(run.ID) }
 		logs := [][]LogEntry{logOf(c.sightings), logOf(c.bindings)}
 		var runs []lake.Run
 		for _, id := range strings.Fields(c.runs) {
 			runs = append(runs, runNamed(id))
 		}
-		ended := func(run lake.Run) int64 { // as the figure behind its name says
-			end, _ := strconv.ParseInt(run.ID[1:], 10, 64)
-			return end
-		}
-		ends := endsOf(runs, ended, settledPrefix(settled, logs...), logs...)
+		ends := endsOf(runs, named{}, settledPrefix(named{}, logs...), logs...)
 		if ends[0] != c.s || ends[1] != c.b {
 			t.Errorf("%q, %q up to %s: %v, not %d and %d", c.sightings, c.bindings, c.runs, ends, c.s, c.b)
 		}

@@ -107,11 +107,8 @@ type Writer struct {
 // NewWriter begins a data file of a table whose columns have no bounds by page.
 func NewWriter(l *lake.Lake, definition lake.TableDefinition, schema *parquet.Schema,
 	p lake.Partition) (*Writer, error) {
-	object, err := l.Objects.Create(l.DataFolder(definition, p))
-	if err != nil {
-		return nil, err
-	}
-	w := &Writer{lake: l, definition: definition, partition: p, object: object}
+	object := l.Objects.Create(l.DataFolder(definition, p))
+	w, err := &Writer{lake: l, definition: definition, partition: p, object: object}, error(nil)
 	if w.Splicer, err = NewSplicer(object, schema); err != nil {
 		object.Abort()
 		return nil, err

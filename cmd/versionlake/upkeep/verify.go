@@ -39,7 +39,7 @@ TMPDIR, about as much as silver has rows.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if window.Given() {
-				if o.from, o.to, err = window.Parse(); err != nil {
+				if o.from, o.to, err = window.Parse(o.Times()); err != nil {
 					return err
 				}
 			}
@@ -71,7 +71,7 @@ func (o *verifyLake) run(ctx context.Context) error {
 			bar.Update(doing, int64(done), int64(total), unit)
 		},
 	}, func(d verify.Difference) error {
-		if o.JSON() {
+		if o.Objects() {
 			return p.Add(d)
 		}
 		return o.Stdout.Printf("%s\n", differenceLine(d))
@@ -108,18 +108,22 @@ type verifySummary struct {
 }
 
 func printVerified(s *settings.Settings, p *output.Printer, checked verify.Verified) error {
-	if s.JSON() {
+	out := s.Stdout
+	switch s.Format {
+	case output.JSON:
 		return p.Add(verifySummary{checked})
+	case output.CSV: // has the differences alone
+		out = s.Stderr
 	}
 	for _, note := range checked.Notes {
-		s.Stdout.Printf("note: %s\n", note)
+		out.Printf("note: %s\n", note)
 	}
-	s.Stdout.Printf("checked %s: %s of files; %s and %s in bronze; %s, %s and %s in silver\n",
+	out.Printf("checked %s: %s of files; %s and %s in bronze; %s, %s and %s in silver\n",
 		output.Count(checked.Hours, "hour"), output.Count(checked.Files, "version"),
 		output.Count(checked.Events, "event"), output.Count(checked.Rejects, "reject"),
 		output.Count(checked.Silver, "event"), output.Count(checked.Sightings, "sighting"),
 		output.Count(checked.Bindings, "binding"))
-	return s.Stdout.Printf("checked gold: %s; %s with %s; %s of daily aggregates\n%s\n",
+	return out.Printf("checked gold: %s; %s with %s; %s of daily aggregates\n%s\n",
 		output.Count(checked.Users, "user"), output.Count(checked.Versions, "version"),
 		output.Count(checked.Tags, "tag"), output.Count(checked.Daily, "row"),
 		output.Count(checked.Differences, "difference"))
