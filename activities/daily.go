@@ -12,6 +12,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/events"
+	"github.com/versionlake/versionlake/lake/ledger"
 )
 
 // The writer of the daily aggregates as others know it.
@@ -34,7 +35,8 @@ type DailyRequest struct {
 // Daily holds the steps that let the daily aggregates follow silver and gold.
 type Daily struct {
 	Lake *lake.Lake
-	// WithoutEvents and Without leave gold.events, and the daily aggregates, behind: for measurements.
+	// WithoutEvents leaves gold.events behind, and with it the daily aggregates, which are counted from it; Without the
+	// latter alone. For measurements.
 	WithoutEvents, Without bool
 }
 
@@ -59,7 +61,7 @@ func (a *Daily) RequestDaily(ctx context.Context) error {
 // FollowEvents takes what changed in silver into gold.events.
 func (a *Daily) FollowEvents(ctx context.Context) (events.Followed, error) {
 	if a.WithoutEvents {
-		return events.Followed{}, nil
+		return events.Followed{}, temporalError(ctx, ledger.TurnOff(ctx, a.Lake, lake.GoldEvents))
 	}
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
@@ -69,8 +71,8 @@ func (a *Daily) FollowEvents(ctx context.Context) (events.Followed, error) {
 
 // PlanDaily begins a refresh: it finds the dates whose counts may have changed.
 func (a *Daily) PlanDaily(ctx context.Context) (daily.Plan, error) {
-	if a.Without {
-		return daily.Plan{}, nil
+	if a.Without || a.WithoutEvents {
+		return daily.Plan{}, temporalError(ctx, ledger.TurnOff(ctx, a.Lake, lake.GoldVersionDaily))
 	}
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
@@ -100,7 +102,7 @@ type CommitDailyInput struct {
 
 // CommitDaily makes a refresh visible.
 func (a *Daily) CommitDaily(ctx context.Context, input CommitDailyInput) (daily.Committed, error) {
-	if a.Without {
+	if a.Without || a.WithoutEvents {
 		return daily.Committed{}, nil
 	}
 	defer keepAlive(ctx, nil)()

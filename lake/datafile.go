@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/codec"
 	"github.com/apache/iceberg-go/table"
@@ -44,7 +45,7 @@ func NewRawWriter(l *Lake, definition TableDefinition, p Partition) (*DataWriter
 
 func newDataWriter[T any](l *Lake, definition TableDefinition, p Partition, raw *parquet.Schema,
 	extra []parquet.WriterOption) (*DataWriter[T], error) {
-	object := l.Objects.Create(l.dataFolder(definition, p))
+	object := l.Objects.Create(l.DataFolder(definition, p))
 	kind := columnar.Kind{Name: definition.Name, SkipBounds: definition.Bounded != nil,
 		Unbounded: definition.unbounded(), Raw: raw}
 	return &DataWriter[T]{Writer: columnar.NewWriter[T](object, kind, extra...), lake: l, definition: definition,
@@ -57,8 +58,8 @@ func (l *Lake) TableFolder(definition TableDefinition) string {
 	return l.Objects.Root + "/" + identifier[0] + "/" + identifier[1]
 }
 
-// dataFolder is where the data files of a partition lie; the zero one is that of a table without partitions.
-func (l *Lake) dataFolder(definition TableDefinition, p Partition) string {
+// DataFolder is where the data files of a partition lie; the zero one is that of a table without partitions.
+func (l *Lake) DataFolder(definition TableDefinition, p Partition) string {
 	return strings.TrimSuffix(l.TableFolder(definition)+"/data/"+p.Folder, "/")
 }
 
@@ -78,16 +79,22 @@ func (w *DataWriter[T]) Close(name string) (*DataFile, error) {
 		w.Abort()
 		return nil, fmt.Errorf("finish a file of %s: %w", w.definition.Name, err)
 	}
-	path := fmt.Sprintf("%s/%s-%s.parquet", w.lake.dataFolder(w.definition, w.partition), name, w.object.Digest())
-	size := w.object.Size
-	if err := w.object.Publish(path); err != nil {
+	return w.lake.Publish(w.object, w.definition, w.partition, footer, name, w.Written)
+}
+
+// Publish gives a written file its name, and describes it.
+func (l *Lake) Publish(object *objects.Writer, definition TableDefinition, p Partition, footer *metadata.FileMetaData,
+	name string, rows int64) (*DataFile, error) {
+	path := fmt.Sprintf("%s/%s-%s.parquet", l.DataFolder(definition, p), name, object.Digest())
+	size := object.Size
+	if err := object.Publish(path); err != nil {
 		return nil, err
 	}
-	spec := w.definition.spec(w.lake.Config.Buckets)
-	schema := w.definition.Schema()
+	spec := definition.spec(l.Config.Buckets)
+	schema := definition.Schema()
 	entry, err := table.DataFileFromMetadata(table.DataFileArgs{
 		Schema: schema, Spec: spec, Format: iceberg.ParquetFile, Metadata: footer, FilePath: path, FileSize: size,
-		Content: iceberg.EntryContentData, PartitionValues: w.partition.Values, Properties: w.definition.properties,
+		Content: iceberg.EntryContentData, PartitionValues: p.Values, Properties: definition.properties,
 		FormatVersion: 2,
 	})
 	if err != nil {
@@ -97,7 +104,7 @@ func (w *DataWriter[T]) Close(name string) (*DataFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describe %s: %w", path, err)
 	}
-	return &DataFile{Table: w.definition.Name, Path: path, Rows: w.Written, Size: size, Entry: encoded}, nil
+	return &DataFile{Table: definition.Name, Path: path, Rows: rows, Size: size, Entry: encoded}, nil
 }
 
 // Entry decodes a written file for a commit.

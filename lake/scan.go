@@ -59,35 +59,26 @@ func (l *Lake) EachGroup(file iceberg.DataFile, each func(RowGroup) error) (err 
 	return nil
 }
 
+// Scan streams the rows of the group that count, with the columns of schema.
 func (g RowGroup) Scan(ctx context.Context, schema *parquet.Schema, each func(parquet.Row) error) error {
-	leaves := make([]int, 0, len(schema.Columns())+1)
-	// columns that are optional by now, and were required when the file was written: what they have is there
-	var lifted []int
-	for i, path := range schema.Columns() {
-		leaf, ok := g.file.Schema().Lookup(path...)
-		if !ok {
-			return fmt.Errorf("it has no column %v", path)
-		}
-		leaves = append(leaves, leaf.ColumnIndex)
-		if now, _ := schema.Lookup(path...); leaf.MaxDefinitionLevel == 0 && now.MaxDefinitionLevel == 1 &&
-			now.MaxRepetitionLevel == 0 {
-			lifted = append(lifted, i)
-		}
+	columns, err := columnar.ColumnsIn(g.file, schema)
+	if err != nil {
+		return err
 	}
-	if len(lifted) > 0 {
+	if len(columns.Lifted) > 0 {
 		next := each
 		each = func(row parquet.Row) error {
-			for _, i := range lifted {
+			for _, i := range columns.Lifted {
 				row[i] = row[i].Level(0, 1, row[i].Column())
 			}
 			return next(row)
 		}
 	}
 	if g.Whole {
-		return columnar.ScanGroup(ctx, g, leaves, each)
+		return columnar.ScanGroup(ctx, g, columns.Leaves, each)
 	}
-	n := len(leaves)
-	return columnar.ScanGroup(ctx, g, append(leaves, g.hourLeaf), func(row parquet.Row) error {
+	n := len(columns.Leaves)
+	return columnar.ScanGroup(ctx, g, append(columns.Leaves, g.hourLeaf), func(row parquet.Row) error {
 		if !g.part.has(row[n].Int32()) {
 			return nil
 		}

@@ -3,44 +3,93 @@ package columnar
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/parquet-go/parquet-go"
 )
 
-const scanBatch = 1024
+// Batch is how many values are read at once.
+const Batch = 1024
 
 // ScanGroup streams some columns of a row group, in Parquet's own form; a row lives until each returns. It reads column
 // by column: parquet-go's reader of rows takes four times as long.
 func ScanGroup(ctx context.Context, group parquet.RowGroup, leaves []int, each func(parquet.Row) error) (err error) {
-	chunks := group.ColumnChunks()
-	columns := make([]*columnScan, len(leaves))
-	for i, leaf := range leaves {
-		columns[i] = &columnScan{pages: chunks[leaf].Pages(), batch: make([]parquet.Value, scanBatch)}
-		defer func() { err = errors.Join(err, columns[i].pages.Close()) }()
-	}
 	row := make(parquet.Row, len(leaves))
-	for rest := group.NumRows(); rest > 0; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n := int(min(rest, scanBatch))
-		for _, column := range columns {
-			if err := column.read(n); err != nil {
-				return err
-			}
-		}
-		for i := range n {
-			for c, column := range columns {
-				row[c] = column.batch[i]
+	return ScanColumns(ctx, group, leaves, func(columns [][]parquet.Value) error {
+		for i := range columns[0] {
+			for c := range columns {
+				row[c] = columns[c][i]
 			}
 			if err := each(row); err != nil {
 				return err
 			}
 		}
-		rest -= int64(n)
+		return nil
+	})
+}
+
+// ScanColumns streams some columns of a row group, batch by batch: of each column as many values. A batch lives until
+// each returns; what its values point to lives on.
+func ScanColumns(ctx context.Context, group parquet.RowGroup, leaves []int,
+	each func(columns [][]parquet.Value) error) (err error) {
+	c := NewCursor(group, leaves)
+	defer func() { err = errors.Join(err, c.Close()) }()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		columns, err := c.Next()
+		if err != nil || columns == nil {
+			return err
+		}
+		if err := each(columns); err != nil {
+			return err
+		}
 	}
-	return nil
+}
+
+// Cursor reads some columns of a row group, batch by batch.
+type Cursor struct {
+	columns []*columnScan
+	batch   [][]parquet.Value
+	rest    int64
+}
+
+// NewCursor begins a row group.
+func NewCursor(group parquet.RowGroup, leaves []int) *Cursor {
+	chunks := group.ColumnChunks()
+	c := &Cursor{batch: make([][]parquet.Value, len(leaves)), rest: group.NumRows()}
+	for _, leaf := range leaves {
+		c.columns = append(c.columns,
+			&columnScan{pages: chunks[leaf].Pages(), batch: make([]parquet.Value, Batch)})
+	}
+	return c
+}
+
+// Next reads a batch: of each column as many values, which live until the next call; nil at the end. What values
+// point to lives on.
+func (c *Cursor) Next() ([][]parquet.Value, error) {
+	if c.rest == 0 {
+		return nil, nil
+	}
+	n := int(min(c.rest, Batch))
+	for i, column := range c.columns {
+		if err := column.read(n); err != nil {
+			return nil, err
+		}
+		c.batch[i] = column.batch[:n]
+	}
+	c.rest -= int64(n)
+	return c.batch, nil
+}
+
+// Close ends the reading.
+func (c *Cursor) Close() (err error) {
+	for _, column := range c.columns {
+		err = errors.Join(err, column.pages.Close())
+	}
+	return err
 }
 
 // columnScan reads a column in batches that take no notice of its pages.
@@ -94,4 +143,27 @@ func ScanRows[T any](ctx context.Context, reader *parquet.GenericReader[T], coun
 			return err
 		}
 	}
+}
+
+// Columns are the places of a schema's columns in a file.
+type Columns struct {
+	Leaves []int
+	// Lifted are optional by now, and were required when the file was written: what they have is there.
+	Lifted []int
+}
+
+// ColumnsIn finds the columns of a schema in a file.
+func ColumnsIn(file *parquet.File, schema *parquet.Schema) (columns Columns, err error) {
+	for i, path := range schema.Columns() {
+		leaf, ok := file.Schema().Lookup(path...)
+		if !ok {
+			return columns, fmt.Errorf("it has no column %v", path)
+		}
+		columns.Leaves = append(columns.Leaves, leaf.ColumnIndex)
+		if now, _ := schema.Lookup(path...); leaf.MaxDefinitionLevel == 0 && now.MaxDefinitionLevel == 1 &&
+			now.MaxRepetitionLevel == 0 {
+			columns.Lifted = append(columns.Lifted, i)
+		}
+	}
+	return columns, nil
 }

@@ -19,6 +19,9 @@ const (
 	BytesPerGroup = 64 << 20
 )
 
+// CreatedBy is whom files name as their writer.
+var CreatedBy = parquet.CreatedBy("versionlake", "1", "parquet-go")
+
 // Kind is a kind of files that are all written alike.
 type Kind struct {
 	Name string // which errors name
@@ -68,7 +71,7 @@ func NewWriter[T any](out io.Writer, kind Kind, extra ...parquet.WriterOption) *
 	options := append(extra,
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.MaxRowsPerRowGroup(rowsPerGroup),
-		parquet.CreatedBy("versionlake", "1", "parquet-go"),
+		CreatedBy,
 		// in page headers: readers take those of the column index and of the row group
 		parquet.DataPageStatistics(false))
 	if kind.Raw != nil {

@@ -83,7 +83,7 @@ func CommitTable(ctx context.Context, l *lake.Lake, definition lake.TableDefinit
 				removed = append(removed, files...)
 			}
 		}
-		wanted := lake.MetadataChange(loaded, staged.State.Properties(staged.Round))
+		wanted := staged.State.Note(loaded, staged.Round)
 		if wanted == nil {
 			return nil, nil
 		}

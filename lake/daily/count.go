@@ -4,24 +4,26 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/sessions"
 )
 
-// What follows from silver for a date: its events are brought together by session, which tells their user, device
-// and version; what that gives by user, which tells how many users there are.
+// What follows from events for a date: gold.events says whose each is. Its events are counted as they are read; which
+// keys a session has, and which a user has, is brought together by session and by user, since they have events in
+// several files, and count once.
 
 // events counts the events of the dates.
-func (c *dayCounting) events(ctx context.Context, state ledger.DailyState, progress func(int64)) error {
+func (c *dayCounting) events(ctx context.Context, progress func(int64)) error {
 	span := sessions.Span{Low: math.MaxInt64, High: math.MinInt64}
 	for date, each := range c.dates {
 		if each.Events {
@@ -32,48 +34,39 @@ func (c *dayCounting) events(ctx context.Context, state ledger.DailyState, progr
 	if span.Low > span.High {
 		return nil
 	}
-	files, size, err := dailyFiles(ctx, c.lake, state, span)
+	files, size, err := eventFiles(ctx, c.lake, c.staged, span)
 	if err != nil {
 		return err
 	}
-	j, err := sessions.NewJoin(c.lake, countSections(size))
-	if err != nil {
-		return err
-	}
-	defer j.Close()
-	near := func(reach int64) func(sessions.SessionRow) error {
-		return func(row sessions.SessionRow) error {
-			progress(j.Rows.Load())
-			for date := lake.DateOf(row.Time - reach); date <= lake.DateOf(row.Time+reach); date++ {
-				if c.counted(date) {
-					return j.Add(row)
-				}
-			}
-			return nil
+	c.keys = &keyTable{numbers: map[dayKey]*keyed{}}
+	for _, spill := range []**objects.Spill{&c.bySession, &c.byUser} {
+		if *spill, err = c.lake.NewSpill(countSections(size)); err != nil {
+			return err
 		}
+		defer (*spill).Close()
 	}
-	reader := sessions.Reader{Lake: c.lake}
-	if err := reader.Sightings(ctx, files[1], sessions.RowAdded, near(lake.Reaches[1])); err != nil {
+	work, workCtx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for i, file := range files {
+		work.Go(func() error {
+			if err := c.countFile(workCtx, file); err != nil {
+				return fmt.Errorf("count %s: %w", file.FilePath(), err)
+			}
+			progress(lake.CountOf(files[:i+1]))
+			return nil
+		})
+	}
+	if err := work.Wait(); err != nil {
 		return err
 	}
-	if err := reader.Bindings(ctx, files[2], sessions.RowAdded, near(lake.Reaches[2])); err != nil {
+	c.keys.order()
+	if err := c.together(ctx, c.bySession, countSession); err != nil {
 		return err
 	}
-	if err := dailyEvents(ctx, c.lake, files[0], c.counted, j.Add); err != nil {
-		return err
-	}
-	users, err := c.lake.NewSpill(countSections(size))
-	if err != nil {
-		return err
-	}
-	defer users.Close()
-	if err := c.sessions(ctx, j, users); err != nil {
-		return err
-	}
-	return c.users(ctx, users)
+	return c.together(ctx, c.byUser, countUser)
 }
 
-// countSections makes sections of about a MiB of silver.events, as it is stored; a power of two.
+// countSections makes sections of about a MiB of gold.events, as it is stored; a power of two.
 func countSections(bytes int64) int {
 	sections := sessions.JoinSections
 	for sections < 4096 && bytes/int64(sections) > 1<<20 {
@@ -82,73 +75,80 @@ func countSections(bytes int64) int {
 	return sections
 }
 
-// dailyFiles are the files of each silver table that may hold what counts for events of a span, and the size of
-// those events.
-func dailyFiles(ctx context.Context, l *lake.Lake, state ledger.DailyState,
-	events sessions.Span) (files [3][]iceberg.DataFile, size int64, err error) {
-	for i, snapshot := range state.Of() {
-		if snapshot == 0 {
-			continue
-		}
-		loaded, err := l.Load(ctx, lake.SilverTables[i])
-		if err != nil {
-			return files, 0, err
-		}
-		if loaded.SnapshotByID(snapshot) == nil {
-			return files, 0, fmt.Errorf("%w: snapshot %d of %s was expired", lake.ErrConflict, snapshot,
-				lake.SilverTables[i].Name)
-		}
-		live, err := lake.LiveFiles(ctx, loaded, table.WithSnapshotID(snapshot))
-		if err != nil {
-			return files, 0, err
-		}
-		files[i] = events.Widened(lake.Reaches[i]).Within(live, lake.SilverTables[i].FieldID("event_timestamp_utc"))
+// eventFiles are the files of gold.events that may hold events of a span, and their size.
+func eventFiles(ctx context.Context, l *lake.Lake, staged *stagedDaily,
+	span sessions.Span) (files []iceberg.DataFile, size int64, err error) {
+	if staged.Resolved == nil {
+		return nil, 0, fmt.Errorf("%w: the plan is one of an earlier version", lake.ErrConflict)
 	}
-	for _, file := range files[0] {
+	if *staged.Resolved == 0 {
+		return nil, 0, nil
+	}
+	loaded, err := l.Load(ctx, lake.GoldEvents)
+	if err != nil {
+		return nil, 0, err
+	}
+	if loaded.SnapshotByID(*staged.Resolved) == nil {
+		return nil, 0, fmt.Errorf("%w: snapshot %d of gold.events was expired", lake.ErrConflict, *staged.Resolved)
+	}
+	live, err := lake.LiveFiles(ctx, loaded, table.WithSnapshotID(*staged.Resolved))
+	if err != nil {
+		return nil, 0, err
+	}
+	files = span.Within(live, lake.ResolvedTimeField)
+	for _, file := range files {
 		size += file.FileSizeBytes()
 	}
 	return files, size, nil
 }
 
-// users counts each user once a key.
-func (c *dayCounting) users(ctx context.Context, users *objects.Spill) error {
-	type of struct {
-		user string
-		key  dayKey
-	}
-	tallies := objects.NewLanes[*tally]()
-	if err := users.Each(ctx, func() func([]byte) error {
-		var all []of
+// having is a session, or a user, and keys that it has.
+type having struct {
+	name string
+	keys []*keyed
+}
+
+// together brings all keys of each session, or user, together, and counts them.
+func (c *dayCounting) together(ctx context.Context, spill *objects.Spill,
+	count func(*counter, *marks, string, []*keyed) error) error {
+	counters := objects.NewLanes[*counter]()
+	if err := spill.Each(ctx, func() func([]byte) error {
+		var all []having
+		var keys, mine []*keyed
+		m := &marks{}
 		return func(data []byte) error {
-			all = all[:0]
+			all, keys, m.others = all[:0], keys[:0], nil
 			d := objects.Decoder{Data: data}
 			for len(d.Data) > 0 {
-				all = append(all, of{d.Text(), decodeDayKey(&d)})
+				name, n := d.Text(), d.Uvarint()
+				start := len(keys)
+				for ; n > 0 && !d.Failed; n-- {
+					keys = append(keys, m.one(c.keys.decodeKeyed(&d)))
+				}
+				all = append(all, having{name, keys[start:len(keys):len(keys)]})
 			}
 			if d.Failed {
 				return objects.ErrDamaged
 			}
-			slices.SortFunc(all, func(a, b of) int {
-				if c := strings.Compare(a.user, b.user); c != 0 {
-					return c
+			slices.SortFunc(all, func(a, b having) int { return strings.Compare(a.name, b.name) })
+			return counters.With(func(counter **counter) error {
+				if *counter == nil {
+					*counter = newCounter(c.keys, c.add)
 				}
-				return a.key.compare(&b.key)
-			})
-			return tallies.With(func(tally **tally) error {
-				if *tally == nil {
-					*tally = newTally(c.add)
-				}
-				var before of
-				for i, each := range all {
-					same := i > 0 && each.user == before.user
-					if same && each.key == before.key {
-						continue
+				for start := 0; start < len(all); {
+					m.next()
+					end := start
+					for mine = mine[:0]; end < len(all) && all[end].name == all[start].name; end++ {
+						for _, k := range all[end].keys {
+							if m.add(k) {
+								mine = append(mine, k)
+							}
+						}
 					}
-					isSession := history.KindOf(each.user) == history.KindSession
-					if err := countUser(*tally, &each.key, &before.key, same, isSession); err != nil {
+					if err := count(*counter, m, all[start].name, mine); err != nil {
 						return err
 					}
-					before = each
+					start = end
 				}
 				return nil
 			})
@@ -156,9 +156,9 @@ func (c *dayCounting) users(ctx context.Context, users *objects.Spill) error {
 	}); err != nil {
 		return err
 	}
-	for _, tally := range tallies.All() {
-		if *tally != nil {
-			if err := (*tally).flush(); err != nil {
+	for _, counter := range counters.All() {
+		if *counter != nil {
+			if err := (*counter).flush(); err != nil {
 				return err
 			}
 		}
@@ -166,29 +166,51 @@ func (c *dayCounting) users(ctx context.Context, users *objects.Spill) error {
 	return nil
 }
 
-// countUser counts a user for a key; before is the same user's last key, in order, if there is one.
-func countUser(t *tally, key, before *dayKey, same, anonymous bool) error {
-	if err := t.add(key, countUsers, 1); err != nil {
-		return err
-	}
-	version, last := key.ofVersion(), before.ofVersion()
-	if same && version == last {
-		return nil
-	}
-	places := []int{lake.CountActiveUsers}
-	if anonymous {
-		places = append(places, lake.CountAnonymousUsers)
-	}
-	sameService := same && version.date == last.date && version.Service == last.Service
-	if !sameService {
-		places = append(places, lake.CountServiceUsers)
-	}
-	if !sameService || version.Version != last.Version {
-		places = append(places, lake.CountVersionUsers)
-	}
-	for _, place := range places {
-		if err := t.add(&version, place, 1); err != nil {
+// countSession counts a session once a key.
+func countSession(c *counter, m *marks, _ string, keys []*keyed) error {
+	for _, k := range keys {
+		if err := c.add(k, countSessions, 1); err != nil {
 			return err
+		}
+		if m.add(k.ofVersion) {
+			if err := c.add(k.ofVersion, lake.CountVersionSessions, 1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// countUser counts a user once a key, and once a service and a version: in the first row, in the order of keys, that
+// the user has of it.
+func countUser(c *counter, m *marks, user string, keys []*keyed) error {
+	var versions []*keyed
+	for _, k := range keys {
+		if err := c.add(k, countUsers, 1); err != nil {
+			return err
+		}
+		if m.add(k.ofVersion) {
+			versions = append(versions, k.ofVersion)
+		}
+	}
+	slices.SortFunc(versions, compareKeyed)
+	anonymous := history.KindOf(user) == history.KindSession
+	for i, version := range versions {
+		places := append(make([]int, 0, 4), lake.CountActiveUsers)
+		if anonymous {
+			places = append(places, lake.CountAnonymousUsers)
+		}
+		sameService := i > 0 && version.date == versions[i-1].date && version.Service == versions[i-1].Service
+		if !sameService {
+			places = append(places, lake.CountServiceUsers)
+		}
+		if !sameService || version.Version != versions[i-1].Version {
+			places = append(places, lake.CountVersionUsers)
+		}
+		for _, place := range places {
+			if err := c.add(version, place, 1); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -2,125 +2,251 @@ package daily
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"math"
-	"runtime"
-	"strconv"
-	"strings"
+	"unsafe"
 
 	"github.com/apache/iceberg-go"
 	"github.com/cespare/xxhash/v2"
 	"github.com/parquet-go/parquet-go"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/objects"
-	"github.com/versionlake/versionlake/lake/sessions"
+	"github.com/versionlake/versionlake/lake/packed"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// dailyEventRow is what is read of silver.events.
-type dailyEventRow struct {
-	EventName   string `parquet:"event_name,dict,id(1)"`
-	SessionID   string `parquet:"session_id,optional,id(2)"`
-	ServiceName string `parquet:"service_name,dict,id(4)"`
-	Time        int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)"`
-	UserID      string `parquet:"user_id,optional,id(6)"`
-	Device      string `parquet:"device,optional,dict,id(7)"`
-	Version     string `parquet:"version,optional,dict,id(8)"`
-	OS          string `parquet:"os,optional,dict,id(9)"`
-	Model       string `parquet:"model,optional,dict,id(10)"`
-	Target      string `parquet:"target_version,optional,dict,id(12)"`
-	Status      string `parquet:"status,optional,dict,id(13)"`
-	Duration    string `parquet:"duration,optional,id(14)"`
-	Feature     string `parquet:"feature,optional,dict,id(15)"`
-	Code        string `parquet:"code,optional,dict,id(16)"`
-	Severity    string `parquet:"severity,optional,dict,id(17)"`
-	Source      string `parquet:"source,optional,dict,id(19)"`
-	Campaign    string `parquet:"campaign,optional,dict,id(20)"`
-	Experiment  string `parquet:"experiment,optional,dict,id(21)"`
-	Variant     string `parquet:"variant,optional,dict,id(22)"`
+// eventColumns are those that are read of gold.events.
+var eventColumns = parquet.SchemaOf(struct {
+	Time       int64    `parquet:"event_time,timestamp(microsecond)"`
+	EventName  string   `parquet:"event_name,dict"`
+	SessionID  string   `parquet:"session_id,optional"`
+	UserID     string   `parquet:"user_id,dict"`
+	Service    string   `parquet:"service,dict"`
+	Device     string   `parquet:"device,optional,dict"`
+	Version    string   `parquet:"version,optional,dict"`
+	Duration   *float64 `parquet:"duration_seconds,optional"`
+	OS         string   `parquet:"os,optional,dict"`
+	Model      string   `parquet:"model,optional,dict"`
+	Target     string   `parquet:"target_version,optional,dict"`
+	Status     string   `parquet:"status,optional,dict"`
+	Feature    string   `parquet:"feature,optional,dict"`
+	Code       string   `parquet:"code,optional,dict"`
+	Severity   string   `parquet:"severity,optional,dict"`
+	Source     string   `parquet:"source,optional,dict"`
+	Campaign   string   `parquet:"campaign,optional,dict"`
+	Experiment string   `parquet:"experiment,optional,dict"`
+	Variant    string   `parquet:"variant,optional,dict"`
+}{})
+
+// Places of these columns.
+const (
+	columnTime = iota
+	columnEventName
+	columnSession
+	columnUser
+	columnService
+	columnDevice
+	columnVersion
+	columnDuration
+	columnOS
+	columnModel
+	columnTarget
+	columnStatus
+	columnFeature
+	columnCode
+	columnSeverity
+	columnSource
+	columnCampaign
+	columnExperiment
+	columnVariant
+)
+
+// about are the columns that say what an event is about, name and detail of gold.event_daily (docs/METRICS.md); 0: none.
+func about(eventName string) (name, detail int) {
+	switch eventName {
+	case telemetry.KindFeatureUsed.String():
+		return columnFeature, 0
+	case telemetry.KindIssue.String():
+		return columnCode, columnSeverity
+	case telemetry.KindNotification.String():
+		return columnTarget, columnStatus
+	case telemetry.KindInstall.String():
+		return columnSource, columnCampaign
+	case telemetry.KindExperiment.String():
+		return columnExperiment, columnVariant
+	case telemetry.KindDeviceInfo.String():
+		return columnOS, columnModel
+	}
+	return 0, 0
 }
 
-var dailyEventSchema = parquet.SchemaOf(dailyEventRow{})
+// texts is a key by where its texts lie: those of a dictionary lie in one place. What is pointed to stays there as long
+// as somebody points to it.
+type texts struct {
+	date                                          int32
+	service, version, device, event, name, detail unsafe.Pointer
+}
 
-func dailyEventOf(row parquet.Row) (e dailyEventRow) {
-	e.Time = row[3].Int64()
-	for i, text := range [...]*string{
-		&e.EventName, &e.SessionID, &e.ServiceName, nil, &e.UserID, &e.Device, &e.Version, &e.OS, &e.Model,
-		&e.Target, &e.Status, &e.Duration, &e.Feature, &e.Code, &e.Severity,
-		&e.Source, &e.Campaign, &e.Experiment, &e.Variant,
-	} {
-		if text != nil {
-			*text = objects.UnsafeString(row[i].ByteArray())
+// pointer is where a text lies; nil for an empty one.
+func pointer(text string) unsafe.Pointer {
+	if text == "" {
+		return nil
+	}
+	return unsafe.Pointer(unsafe.StringData(text))
+}
+
+// knownTexts is how many keys are known by where their texts lie.
+const knownTexts = 1 << 12
+
+// fileCounting counts the events of a file, and hands on which sessions and users have which keys.
+type fileCounting struct {
+	counting *dayCounting
+	*counter
+	known map[texts]*keyed
+
+	date    int32 // the last one, and whether it is counted
+	counted bool
+
+	// What follows each other of one session and one user: in files by session, mostly all of it.
+	session, user string
+	run           []*keyed
+}
+
+// runKeys is how many keys are handed on at once.
+const runKeys = 32
+
+// countFile counts the events of a file of gold.events.
+func (c *dayCounting) countFile(ctx context.Context, file iceberg.DataFile) (err error) {
+	source, err := packed.Open(c.lake, file, eventColumns)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	f := &fileCounting{counting: c, counter: newCounter(c.keys, c.add), known: map[texts]*keyed{}, date: math.MinInt32}
+	for group := range source.RowGroups() {
+		if err := f.group(ctx, source.Cursor(group)); err != nil {
+			return err
 		}
 	}
-	return e
+	if err := f.endRun(); err != nil {
+		return err
+	}
+	return f.flush()
 }
 
-// about is what an event is about: name and detail of gold.event_daily (docs/METRICS.md).
-func (e *dailyEventRow) about() (name, detail string) {
-	switch e.EventName {
-	case telemetry.KindFeatureUsed.String():
-		return e.Feature, ""
-	case telemetry.KindIssue.String():
-		return e.Code, e.Severity
-	case telemetry.KindNotification.String():
-		return e.Target, e.Status
-	case telemetry.KindInstall.String():
-		return e.Source, e.Campaign
-	case telemetry.KindExperiment.String():
-		return e.Experiment, e.Variant
-	case telemetry.KindDeviceInfo.String():
-		return e.OS, e.Model
+func (f *fileCounting) group(ctx context.Context, cursor *packed.Cursor) (err error) {
+	defer func() { err = errors.Join(err, cursor.Close()) }()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		columns, err := cursor.Next()
+		if err != nil || columns == nil {
+			return err
+		}
+		for i := range columns[columnTime] {
+			if err := f.event(columns, i); err != nil {
+				return err
+			}
+		}
 	}
-	return "", ""
 }
 
-// endedAfter is the duration of a session that ended, in seconds; -1 where the event tells none.
-func (e *dailyEventRow) endedAfter() int64 {
-	const most = 31 * 24 * 60 * 60
-	if e.EventName != telemetry.KindSessionEnd.String() || strings.Trim(e.Duration, "0123456789.eE+-") != "" {
-		return -1
+func (f *fileCounting) event(columns [][]parquet.Value, i int) error {
+	if date := lake.DateOf(columns[columnTime][i].Int64()); date != f.date {
+		f.date, f.counted = date, f.counting.counted(date)
 	}
-	seconds, err := strconv.ParseFloat(e.Duration, 64)
-	if err != nil || !(seconds >= 0 && seconds <= most) {
-		return -1
+	if !f.counted {
+		return nil
 	}
-	return int64(math.Round(seconds))
+	session, user := packed.Text(columns[columnSession][i]), packed.Text(columns[columnUser][i])
+	if session != f.session || user != f.user || len(f.run) == runKeys {
+		if err := f.endRun(); err != nil {
+			return err
+		}
+		f.session, f.user = session, user
+	}
+	k := f.keyOf(columns, i)
+	known := false
+	for _, other := range f.run {
+		known = known || other == k
+	}
+	if !known {
+		f.run = append(f.run, k)
+	}
+	return f.count(k, columns[columnDuration][i])
 }
 
-// dailyEvent is the kind of a SessionRow that is an event; its value is what packEvent made.
-const dailyEvent = 'e'
-
-func (e *dailyEventRow) pack(buffer []byte) []byte {
-	name, detail := e.about()
-	for _, text := range [...]string{e.Version, e.EventName, name, detail, strconv.FormatInt(e.endedAfter(), 10)} {
-		buffer = objects.AppendText(buffer, text)
+// count counts one event, in both tables.
+func (f *fileCounting) count(k *keyed, duration parquet.Value) error {
+	if err := f.add(k, countEvents, 1); err != nil {
+		return err
 	}
-	return buffer
+	if k.place >= 0 {
+		return f.add(k.ofVersion, k.place, 1)
+	}
+	if !k.ends || duration.IsNull() {
+		return nil
+	}
+	if err := f.add(k.ofVersion, lake.CountSessionsEnded, 1); err != nil {
+		return err
+	}
+	return f.add(k.ofVersion, lake.CountSessionSeconds, int64(math.Round(duration.Double())))
 }
 
-// dailyEvents streams events of some dates as rows of sessions; each must be safe for concurrent use.
-func dailyEvents(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, counted func(date int32) bool,
-	each func(sessions.SessionRow) error) error {
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
-	for _, file := range files {
-		work.Go(func() error {
-			var packed []byte
-			return l.ScanRaw(ctx, file, dailyEventSchema, func(row parquet.Row) error {
-				if !counted(lake.DateOf(row[3].Int64())) {
-					return nil
-				}
-				e := dailyEventOf(row)
-				packed = e.pack(packed[:0])
-				return each(sessions.SessionRow{
-					Key: int64(xxhash.Sum64String(e.SessionID)), Session: e.SessionID, Kind: dailyEvent, User: e.UserID,
-					Service: e.ServiceName,
-					Device:  e.Device, Value: objects.UnsafeString(packed), Time: e.Time,
-				})
-			})
-		})
+func (f *fileCounting) keyOf(columns [][]parquet.Value, i int) *keyed {
+	key := dayKey{date: f.date, Service: packed.Text(columns[columnService][i]),
+		Version: packed.Text(columns[columnVersion][i]), device: packed.Text(columns[columnDevice][i]),
+		event: packed.Text(columns[columnEventName][i])}
+	name, detail := about(key.event)
+	if name != 0 {
+		key.name = packed.Text(columns[name][i])
 	}
-	return work.Wait()
+	if detail != 0 {
+		key.detail = packed.Text(columns[detail][i])
+	}
+	where := texts{f.date, pointer(key.Service), pointer(key.Version), pointer(key.device), pointer(key.event),
+		pointer(key.name), pointer(key.detail)}
+	if k := f.known[where]; k != nil {
+		return k
+	}
+	if len(f.known) == knownTexts {
+		clear(f.known)
+	}
+	k := f.keys.of(&key)
+	f.known[where] = k
+	return k
+}
+
+// endRun hands on what followed each other.
+func (f *fileCounting) endRun() error {
+	if len(f.run) == 0 {
+		return nil
+	}
+	encode := func(name string) func([]byte) []byte {
+		return func(buffer []byte) []byte {
+			buffer = objects.AppendText(buffer, name)
+			buffer = binary.AppendUvarint(buffer, uint64(len(f.run)))
+			for _, k := range f.run {
+				buffer = k.appendKeyed(buffer)
+			}
+			return buffer
+		}
+	}
+	for _, to := range []struct {
+		spill *objects.Spill
+		name  string
+	}{{f.counting.bySession, f.session}, {f.counting.byUser, f.user}} {
+		if to.name == "" {
+			continue // events without a session have nothing to do with each other
+		}
+		section := int(xxhash.Sum64String(to.name) % uint64(to.spill.Sections))
+		if err := to.spill.Add(section, encode(to.name)); err != nil {
+			return err
+		}
+	}
+	f.run = f.run[:0]
+	return nil
 }

@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/apache/iceberg-go/table"
-
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
 )
@@ -30,6 +28,8 @@ type stagedDaily struct {
 	Round string            `json:"round"`
 	Heads map[string]int64  `json:"heads"` // of the tables that are replaced, by name; 0: none
 	State ledger.DailyState `json:"state"`
+	// Resolved is the snapshot of gold.events that is counted; 0: it has none. Plans of earlier versions lack it.
+	Resolved *int64 `json:"resolved,omitempty"`
 	// Erased is the property PropertyErased of the tables, by name, as far as the dates take it in.
 	Erased map[string]string `json:"erased,omitempty"`
 	Dates  []stagedDate      `json:"dates"`
@@ -54,7 +54,7 @@ func (s *stagedDaily) months(events bool) map[int32]bool {
 	return months
 }
 
-// A CountDates reads about this many bytes of silver.events, unless a month has more.
+// A CountDates reads about this many bytes of gold.events, unless a month has more.
 const countGroupBytes = 256 << 20
 
 func dailyFolder(l *lake.Lake, round string) string {
@@ -74,7 +74,8 @@ func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(re
 	if err != nil {
 		return Plan{}, err
 	}
-	staged := stagedDaily{Round: round, State: source.to, Heads: map[string]int64{}, Erased: map[string]string{}}
+	resolved := lake.HeadOf(source.events)
+	staged := stagedDaily{Round: round, State: source.to, Resolved: &resolved, Heads: map[string]int64{}, Erased: map[string]string{}}
 	for name, loaded := range source.daily {
 		staged.Heads[name], staged.Erased[name] = lake.HeadOf(loaded), loaded.Properties()[ledger.PropertyErased]
 	}
@@ -109,15 +110,13 @@ func (s *dailySource) groups(ctx context.Context, staged *stagedDaily) (groups [
 		return nil, nil
 	}
 	sizes := map[int32]int64{}
-	if s.to.Events != 0 {
-		files, err := lake.LiveFiles(ctx, s.silver[0], table.WithSnapshotID(s.to.Events))
-		if err != nil {
-			return nil, err
-		}
-		for _, file := range files {
-			low, _ := lake.Bounds(file, lake.EventTimeField)
-			sizes[lake.MonthOf(lake.DateOf(low))] += file.FileSizeBytes()
-		}
+	files, err := lake.LiveFiles(ctx, s.events)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		low, _ := lake.Bounds(file, lake.ResolvedTimeField)
+		sizes[lake.MonthOf(lake.DateOf(low))] += file.FileSizeBytes()
 	}
 	var group []int32
 	waiting := int64(0)

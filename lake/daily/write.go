@@ -30,6 +30,9 @@ type dayCounting struct {
 	months []int32
 	place  map[int32]int  // the section of a month's first date
 	parts  *objects.Spill // sections are dates
+
+	keys              *keyTable
+	bySession, byUser *objects.Spill // which keys each has
 }
 
 // CountDates counts the dates of some months of a plan anew, and writes these months, uncommitted: what has not
@@ -67,7 +70,7 @@ func CountDates(ctx context.Context, l *lake.Lake, plan Plan, months []int32,
 	if err := c.moves(ctx); err != nil {
 		return CountedDates{}, err
 	}
-	if err := c.events(ctx, c.staged.State, progress); err != nil {
+	if err := c.events(ctx, progress); err != nil {
 		return CountedDates{}, err
 	}
 	return c.write(ctx)

@@ -3,7 +3,6 @@ package events
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -15,7 +14,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/lake/packed"
 )
 
 const (
@@ -168,7 +167,7 @@ func (d *dayFiles) write(ctx context.Context) error {
 			if d.stray(row[goldTime].Int64()) {
 				part += parts
 			}
-			return spill.Add(part, func(buffer []byte) []byte { return appendRow(buffer, row) })
+			return spill.Add(part, func(buffer []byte) []byte { return packed.AppendRow(buffer, row) })
 		})
 	}); err != nil {
 		return err
@@ -187,7 +186,9 @@ func (d *dayFiles) write(ctx context.Context) error {
 }
 
 // writeParts writes some parts, one after the other.
-func (d *dayFiles) writeParts(ctx context.Context, sorted objects.Shuffles, from, to int) (err error) {
+func (d *dayFiles) writeParts(ctx context.Context, sorted interface {
+	Read(section int, into []byte) ([]byte, error)
+}, from, to int) (err error) {
 	var writer *rowWriter
 	defer func() {
 		if err != nil && writer != nil {
@@ -202,7 +203,7 @@ func (d *dayFiles) writeParts(ctx context.Context, sorted objects.Shuffles, from
 		if data, err = sorted.Read(part, data[:0]); err != nil {
 			return err
 		}
-		rows, err := decodeRows(data)
+		rows, err := packed.DecodeRows(data, goldSchema)
 		if err != nil {
 			return err
 		}
@@ -280,74 +281,4 @@ func (d *dayFiles) commit(ctx context.Context) (committed bool, err error) {
 		}
 	}
 	return committed, err
-}
-
-// Rows of gold.events on their way through a spill: for each column a nought, or what it holds behind a one.
-
-var goldKinds = func() (kinds []parquet.Kind) {
-	for _, path := range goldSchema.Columns() {
-		leaf, _ := goldSchema.Lookup(path...)
-		kinds = append(kinds, leaf.Node.Type().Kind())
-	}
-	return kinds
-}()
-
-func appendRow(buffer []byte, row parquet.Row) []byte {
-	for i, value := range row {
-		if value.IsNull() {
-			buffer = append(buffer, 0)
-			continue
-		}
-		buffer = append(buffer, 1+byte(value.DefinitionLevel()))
-		switch goldKinds[i] {
-		case parquet.ByteArray:
-			buffer = objects.AppendText(buffer, value.ByteArray())
-		case parquet.Double:
-			buffer = binary.LittleEndian.AppendUint64(buffer, math.Float64bits(value.Double()))
-		case parquet.Int32:
-			buffer = binary.AppendVarint(buffer, int64(value.Int32()))
-		default:
-			buffer = binary.AppendVarint(buffer, value.Int64())
-		}
-	}
-	return buffer
-}
-
-// decodeRows reads rows; their texts alias the data.
-func decodeRows(data []byte) (rows []parquet.Row, err error) {
-	d := objects.Decoder{Data: data}
-	for len(d.Data) > 0 {
-		row := make(parquet.Row, len(goldKinds))
-		for i, kind := range goldKinds {
-			if len(d.Data) == 0 {
-				return nil, objects.ErrDamaged
-			}
-			level := int(d.Data[0]) - 1
-			d.Data = d.Data[1:]
-			if level < 0 {
-				row[i] = parquet.NullValue().Level(0, 0, i)
-				continue
-			}
-			switch kind {
-			case parquet.ByteArray:
-				row[i] = parquet.ByteArrayValue([]byte(d.Text())).Level(0, level, i)
-			case parquet.Double:
-				if len(d.Data) < 8 {
-					return nil, objects.ErrDamaged
-				}
-				value := math.Float64frombits(binary.LittleEndian.Uint64(d.Data))
-				row[i] = parquet.DoubleValue(value).Level(0, level, i)
-				d.Data = d.Data[8:]
-			case parquet.Int32:
-				row[i] = parquet.Int32Value(int32(d.Varint())).Level(0, level, i)
-			default:
-				row[i] = parquet.Int64Value(d.Varint()).Level(0, level, i)
-			}
-		}
-		if d.Failed {
-			return nil, objects.ErrDamaged
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/apache/iceberg-go"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/upkeep"
@@ -104,14 +103,14 @@ func TestEventsOfALakeOfBefore(t *testing.T) {
 		in.Silver(laketest.HourAt(t, fmt.Sprintf("2022-05-27T%02d", hour)))
 	}
 	in.Gold()
-	if behind, err := events.Behind(t.Context(), in.Lake); err != nil || !behind {
-		t.Errorf("behind: %v, %v", behind, err)
+	if lag, err := ledger.LagOfEvents(t.Context(), in.Lake); err != nil || !lag.Behind || len(lag.Hours) != 5 {
+		t.Errorf("behind: %+v, %v", lag, err)
 	}
 	if followed := upkeep.Events(in); followed.Came != 5 {
 		t.Errorf("%+v", followed)
 	}
-	if behind, err := events.Behind(t.Context(), in.Lake); err != nil || behind {
-		t.Errorf("behind: %v, %v", behind, err)
+	if lag, err := ledger.LagOfEvents(t.Context(), in.Lake); err != nil || lag.Behind || len(lag.Hours) != 0 {
+		t.Errorf("behind: %+v, %v", lag, err)
 	}
 	checks.Verify(t, in.Lake)
 }
@@ -207,4 +206,43 @@ func TestVerifyCatchesWrongEvents(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEventsOff: what is off stays as it is, says so and what it lacks, and catches up once it is on again.
+func TestEventsOff(t *testing.T) {
+	in := laketest.NewWorld(t)
+	lag := func() ledger.EventsLag {
+		lag, err := ledger.LagOfEvents(t.Context(), in.Lake)
+		in.Must(err)
+		return lag
+	}
+	ingest := func(hour string) {
+		in.Put(hour+"/a.tsv", laketest.Sighting(hour+":10", "s1", "1.0", "UserId", "p1"))
+		in.Ingest(laketest.HourAt(t, "2022-05-"+hour))
+	}
+	ingest("27T05")
+	upkeep.Daily(in)
+	in.Must(ledger.TurnOff(t.Context(), in.Lake, lake.GoldEvents))
+	if got := lag(); got.Behind || !got.Off {
+		t.Errorf("off, and nothing came: %+v", got)
+	}
+	ingest("27T06")
+	ingest("27T07")
+	before := show(t, in)
+	got := lag()
+	if fmt.Sprint(got.Hours) != "[2022-05-27T06 2022-05-27T07]" || !got.Behind || !got.Off {
+		t.Errorf("off, and two hours came: %+v", got)
+	}
+	if len(before) != 1 {
+		t.Errorf("what is off has %v", before)
+	}
+	checks.Verify(t, in.Lake) // stale is not wrong
+	upkeep.Daily(in)
+	if got := lag(); got.Behind || got.Off || len(got.Hours) != 0 {
+		t.Errorf("on again: %+v", got)
+	}
+	if rows := show(t, in); len(rows) != 3 {
+		t.Errorf("on again, it has %v", rows)
+	}
+	checks.Verify(t, in.Lake)
 }

@@ -2,16 +2,18 @@ package events
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/apache/iceberg-go"
 	"github.com/cespare/xxhash/v2"
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/sessions"
+	"github.com/versionlake/versionlake/telemetry"
 )
 
 var (
@@ -27,7 +29,7 @@ var (
 
 // changedSessions are those of which a sighting or a binding came or went.
 func changedSessions(ctx context.Context, t *turn) (sessions.SessionSet, error) {
-	changed := objects.NewLanes[sessions.SessionSet]()
+	changed := sessions.NewSets()
 	for i := 1; i < len(lake.SilverTables); i++ {
 		changes, err := t.silver[i].Changes(ctx, t.lake)
 		if err != nil {
@@ -52,85 +54,132 @@ type facts struct {
 	some     *sessions.Section // in place of these: all of them, or what is known of a few sessions
 }
 
-// only is what is known of some sessions: the rows of a file may name them in any order.
-func (f *facts) only(keys sessions.KeySet) (*facts, error) {
-	if f.some != nil {
-		return f, nil
+// only are the rows of some sessions: the rows of a file may name them in any order.
+func (f *facts) only(keys sessions.KeySet) (rows []sessions.SessionRow, err error) {
+	take := func(from []sessions.SessionRow) {
+		wanted := sessions.KeyCursor{Set: keys}
+		for i := range from {
+			if wanted.Contains(from[i].Key) {
+				rows = append(rows, from[i])
+			}
+		}
 	}
-	some := &sessions.Section{}
+	if f.some != nil {
+		take(f.some.Rows)
+		return rows, nil
+	}
 	for at := 0; at < len(keys); {
 		number := f.sections.Of(keys[at])
 		var section sessions.Section // of its own: rows stay where they were read
 		if err := f.sections.Read(number, &section); err != nil {
 			return nil, err
 		}
-		wanted := sessions.KeyCursor{Set: keys}
-		for i := range section.Rows {
-			if wanted.Contains(section.Rows[i].Key) {
-				some.Rows = append(some.Rows, section.Rows[i])
-			}
-		}
+		take(section.Rows)
 		for at < len(keys) && f.sections.Of(keys[at]) == number {
 			at++
 		}
 	}
-	return &facts{some: some}, nil
+	return rows, nil
 }
 
-// findFacts gathers what is known of the sessions of events that come, and of sessions that changed.
-func findFacts(ctx context.Context, t *turn) (found *facts, err error) {
-	coming := objects.NewLanes[sessions.SessionSet]()
-	if err := each(ctx, t.come, func(ctx context.Context, file iceberg.DataFile) error {
-		var last int64 // mostly, events of a session follow each other
+// coming is a file of silver.events whose rows are to be resolved.
+type coming struct {
+	hour   telemetry.Hour
+	keys   []int64 // of its sessions, as they lie
+	times  sessions.Span
+	sorted bool
+}
+
+// look finds the sessions of the files that come.
+func (t *turn) look(ctx context.Context) (map[string]*coming, error) {
+	all := map[string]*coming{}
+	var err error
+	for _, file := range t.come {
+		one := &coming{times: sessions.Span{Low: math.MaxInt64, High: math.MinInt64}, sorted: true}
+		if one.hour, err = lake.HourOfFile(file); err != nil {
+			return nil, err
+		}
+		all[file.FilePath()] = one
+	}
+	return all, each(ctx, t.come, func(ctx context.Context, file iceberg.DataFile) error {
+		one, last := all[file.FilePath()], ""
 		return t.lake.ScanRaw(ctx, file, sessionTimeSchema, func(row parquet.Row) error {
-			key := int64(xxhash.Sum64(row[0].ByteArray()))
-			return coming.With(func(set *sessions.SessionSet) error {
-				if len(set.Keys) == 0 {
-					set.Times = sessions.Span{Low: math.MaxInt64, High: math.MinInt64}
-				}
-				if len(set.Keys) == 0 || key != last {
-					set.Keys, last = append(set.Keys, key), key
-				}
-				set.Times.Include(row[1].Int64())
+			one.times.Include(row[1].Int64())
+			session := text(row[0])
+			if session == last && len(one.keys) > 0 {
 				return nil
-			})
+			}
+			key := int64(xxhash.Sum64String(session))
+			if n := len(one.keys); n == 0 || one.keys[n-1] != key {
+				one.sorted = one.sorted && (n == 0 || one.keys[n-1] < key)
+				one.keys = append(one.keys, key)
+			}
+			last = session
+			return nil
 		})
-	}); err != nil {
+	})
+}
+
+// localFile is a file of sightings or bindings of an hour that comes, which is read along with its events.
+type localFile struct {
+	iceberg.DataFile
+	table int    // its place in SilverTables
+	last  string // the path of the last file of events that it is read along with
+}
+
+// findFacts gathers the sightings and bindings of the sessions of the events that come, and of those that changed and
+// have events already, so far away in time as they may count. Those of the same hour are read along with the events,
+// where all lies in the order of sessions.
+func findFacts(ctx context.Context, t *turn) (f *facts, err error) {
+	if t.coming, err = t.look(ctx); err != nil {
 		return nil, err
 	}
-	come := sessions.MergeSessions(coming)
-	keys := sessions.NewKeySet(slices.Concat(come.Keys, t.changed.Keys))
-	near := come.Times
+	near := sessions.Span{Low: math.MaxInt64, High: math.MinInt64}
+	var keys []int64
+	for _, one := range t.coming {
+		keys = append(keys, one.keys...)
+		near.Low, near.High = min(near.Low, one.times.Low), max(near.High, one.times.High)
+		t.along = t.along && one.sorted
+	}
+	if t.along = t.along && !t.metMany; t.along {
+		keys = append(keys, t.metKeys...)
+	} else {
+		keys = append(keys, t.changed.Keys...)
+	}
 	if len(t.changed.Keys) > 0 {
 		checked := t.changed.Times.Widened(slices.Max(lake.Reaches[:]))
 		near.Low, near.High = min(near.Low, checked.Low), max(near.High, checked.High)
 	}
-	f := &facts{}
+	f = &facts{}
 	if f.join, err = sessions.NewJoin(t.lake, sessions.JoinSections); err != nil {
 		return nil, err
 	}
-	defer func() {
+	defer func(made *facts) {
 		if err != nil {
-			f.close()
+			made.close()
 		}
-	}()
+	}(f)
 	add := func(row sessions.SessionRow) error {
 		if row.Session == "" {
 			return nil // it says nothing of other events
 		}
 		return f.join.Add(row)
 	}
-	reader := sessions.Reader{Lake: t.lake, Keys: keys}
-	for i, read := range []func(context.Context, []iceberg.DataFile, byte, func(sessions.SessionRow) error) error{
-		reader.Sightings, reader.Bindings,
-	} {
-		files, err := sessions.FilesNear(ctx, t.silver[i+1].Table, t.to.Of()[i+1], near.Widened(lake.Reaches[i+1]), nil)
+	t.local = map[telemetry.Hour][]localFile{}
+	for i := 1; i < len(lake.SilverTables); i++ {
+		files, err := sessions.FilesNear(ctx, t.silver[i].Table, t.to.Of()[i], near.Widened(lake.Reaches[i]), nil)
 		if err != nil {
 			return nil, err
 		}
-		if err := read(ctx, files, sessions.RowKept, add); err != nil {
+		if files, err = t.withoutLocal(files, i); err != nil {
 			return nil, err
 		}
+		if err := t.readFacts(ctx, i, files, sessions.NewKeySet(keys), add); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.readBeside(ctx, add); err != nil {
+		return nil, err
 	}
 	if f.sections, err = f.join.Open(); err != nil {
 		return nil, err
@@ -139,6 +188,116 @@ func findFacts(ctx context.Context, t *turn) (found *facts, err error) {
 		f.some, err = f.sections.All()
 	}
 	return f, err
+}
+
+// readFacts reads the rows of some sessions: of silver.sightings or silver.bindings, by their place in SilverTables.
+func (t *turn) readFacts(ctx context.Context, table int, files []iceberg.DataFile, keys sessions.KeySet,
+	add func(sessions.SessionRow) error) error {
+	reader := sessions.Reader{Lake: t.lake, Keys: keys}
+	if lake.SilverTables[table].Name == lake.SilverSightings.Name {
+		return reader.Sightings(ctx, files, sessions.RowKept, add)
+	}
+	return reader.Bindings(ctx, files, sessions.RowKept, add)
+}
+
+// readBeside reads of what is read along with an hour what counts for sessions of other hours that come with it.
+func (t *turn) readBeside(ctx context.Context, add func(sessions.SessionRow) error) error {
+	for hour, local := range t.local {
+		var keys []int64
+		for _, one := range t.coming {
+			if one.hour != hour {
+				keys = append(keys, one.keys...)
+			}
+		}
+		for _, file := range local {
+			if err := t.readFacts(ctx, file.table, []iceberg.DataFile{file.DataFile}, sessions.NewKeySet(slices.Clone(keys)),
+				add); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// withoutLocal leaves out, and notes, the files that are read along with events.
+func (t *turn) withoutLocal(files []iceberg.DataFile, table int) (rest []iceberg.DataFile, err error) {
+	if !t.along {
+		return files, nil
+	}
+	for _, file := range files {
+		first, last, err := lake.SilverTables[table].HoursOf(file)
+		if err != nil {
+			return nil, err
+		}
+		local := localFile{DataFile: file, table: table}
+		highest := int64(math.MinInt64)
+		for path, one := range t.coming {
+			if first == last && one.hour == first && one.overlaps(file) && one.keys[0] >= highest {
+				local.last, highest = path, one.keys[0]
+			}
+		}
+		if local.last == "" {
+			rest = append(rest, file)
+			continue
+		}
+		t.local[first] = append(t.local[first], local)
+	}
+	return rest, nil
+}
+
+// overlaps tells whether a file of sightings or bindings may have rows of sessions of the file.
+func (c *coming) overlaps(file iceberg.DataFile) bool {
+	low, high := lake.Bounds(file, 1)
+	return len(c.keys) > 0 && low <= c.keys[len(c.keys)-1] && high >= c.keys[0]
+}
+
+// localFacts opens what is read along with a file of events; nil where nothing is.
+func (t *turn) localFacts(file iceberg.DataFile, hour telemetry.Hour) (l *local, err error) {
+	l = &local{also: t.also}
+	for _, each := range t.local[hour] {
+		if !t.coming[file.FilePath()].overlaps(each.DataFile) {
+			continue
+		}
+		facts, err := openFacts(t.lake, each.DataFile, each.table, each.last == file.FilePath())
+		if err != nil {
+			return nil, errors.Join(err, l.close())
+		}
+		facts.met.Set = t.metKeys
+		l.files = append(l.files, facts)
+	}
+	if len(l.files) == 0 {
+		return nil, nil
+	}
+	return l, nil
+}
+
+// also keeps a row that was read along: present files have events of its session.
+func (t *turn) also(row *sessions.SessionRow) {
+	if row.Session == "" {
+		return
+	}
+	kept := *row
+	for _, text := range [...]*string{&kept.Session, &kept.User, &kept.Service, &kept.Device, &kept.Value, &kept.File} {
+		*text = strings.Clone(*text)
+	}
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	t.metAlso = append(t.metAlso, kept)
+}
+
+// meetFacts gathers what is known of the sessions that changed and have events in present files.
+func (t *turn) meetFacts() error {
+	if t.metMany {
+		return nil
+	}
+	rows, err := t.facts.only(t.metKeys)
+	if err != nil {
+		return err
+	}
+	rows = append(rows, t.metAlso...)
+	slices.SortFunc(rows, func(a, b sessions.SessionRow) int { return a.Compare(&b) })
+	t.metFacts = &facts{some: &sessions.Section{Rows: rows}}
+	return nil
 }
 
 // factsInMemory is how many sightings and bindings are held at once; of more, one section per processor is.

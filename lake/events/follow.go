@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/apache/iceberg-go/table"
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/versionlake/versionlake/lake"
@@ -94,37 +93,6 @@ func (t *turn) find(ctx context.Context) (err error) {
 		t.to.Events, t.to.Sightings, t.to.Bindings = t.silver[0].To, t.silver[1].To, t.silver[2].To
 	}
 	return nil
-}
-
-// Behind tells whether gold.events would have anything to look at.
-func Behind(ctx context.Context, l *lake.Lake) (bool, error) {
-	loaded, err := l.Load(ctx, lake.GoldEvents)
-	if err != nil {
-		return false, err
-	}
-	state, known := ledger.EventsStateOf(loaded)
-	if state.Filling {
-		return true, nil
-	}
-	for i, definition := range lake.SilverTables {
-		silver, err := l.Load(ctx, definition)
-		if err != nil {
-			return false, err
-		}
-		if !known && silver.CurrentSnapshot() != nil || ahead(silver, state.Of()[i]) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// ahead tells whether a table has changed a row since a snapshot.
-func ahead(loaded *table.Table, reached int64) bool {
-	entries, ok := ledger.Since(loaded, reached)
-	for _, entry := range entries {
-		ok = ok && entry.Compaction
-	}
-	return !ok
 }
 
 // ResolveAgain looks at the events of a forgotten user's sessions again: those that stay may have been given to that

@@ -80,15 +80,17 @@ func (t *turn) patchFile(ctx context.Context, file iceberg.DataFile) error {
 		t.remove(file)
 		return nil
 	}
-	differs, known, err := t.differs(ctx, file)
-	if err != nil || !goes && !differs {
+	changes, many, known, err := t.changes(ctx, file)
+	if err != nil || !goes && len(changes) == 0 {
 		return err
 	}
-	if !differs {
-		known = nil
-	}
 	t.remove(file)
-	written, err := t.rewrite(ctx, file, known)
+	var written *lake.DataFile
+	if goes || many {
+		written, err = t.rewrite(ctx, file, known)
+	} else {
+		written, err = t.repack(ctx, file, changes)
+	}
 	if err != nil {
 		return fmt.Errorf("write %s anew: %w", file.FilePath(), err)
 	}
@@ -135,35 +137,47 @@ func (t *turn) goes(ctx context.Context, file iceberg.DataFile) (goes, stays boo
 	return goes, stays, err
 }
 
-// differs tells whether a session that changed gives a row of a file another user, device or version. What is known of
-// these sessions is good for writing the file anew.
-func (t *turn) differs(ctx context.Context, file iceberg.DataFile) (differs bool, known *facts, err error) {
+// changes are the rows of a file, by their places, to which a session that changed gives another user, device or
+// version; many where they are too many to be held. What is known of these sessions is good for writing them.
+func (t *turn) changes(ctx context.Context, file iceberg.DataFile) (rows map[int64]resolved, many bool, known *facts,
+	err error) {
 	keys := t.met[file.FilePath()]
 	if len(keys) == 0 {
-		return false, nil, nil
+		return nil, false, nil, nil
 	}
 	if known = t.metFacts; known == nil {
-		if known, err = t.facts.only(keys); err != nil {
-			return false, nil, err
+		found, err := t.facts.only(keys)
+		if err != nil {
+			return nil, false, nil, err
 		}
+		known = &facts{some: &sessions.Section{Rows: found}}
 	}
-	r, wanted := newResolver(known), sessions.KeyCursor{Set: keys}
+	r, wanted, place := newResolver(known), sessions.KeyCursor{Set: keys}, int64(-1)
+	rows = map[int64]resolved{}
 	err = t.lake.ScanRaw(ctx, file, narrowSchema, func(row parquet.Row) error {
-		if !wanted.Contains(row[narrowPlaces.key].Int64()) {
+		if place++; !wanted.Contains(row[narrowPlaces.key].Int64()) {
 			return nil
 		}
 		e := narrowPlaces.event(row)
 		result, err := r.resolve(&e)
-		if err == nil && !narrowPlaces.says(row, &result) {
-			differs, err = true, lake.ErrStop
+		if err != nil || narrowPlaces.says(row, &result) {
+			return err
 		}
-		return err
+		result.device, result.version = strings.Clone(result.device), strings.Clone(result.version)
+		if rows[place] = result; len(rows) > changesInMemory {
+			many = true
+			return lake.ErrStop
+		}
+		return nil
 	})
 	if errors.Is(err, lake.ErrStop) {
 		err = nil
 	}
-	return differs, known, err
+	return rows, many, known, err
 }
+
+// changesInMemory is how many rows of a file that differ are held; a file with more is written anew row by row.
+const changesInMemory = 100_000
 
 // metInMemory is of how many sessions what is known is held for all files at once.
 const metInMemory = 100_000
@@ -189,12 +203,9 @@ func (t *turn) meet(ctx context.Context, present []iceberg.DataFile) error {
 		}); err != nil {
 		return err
 	}
-	if len(all) > metInMemory {
-		return nil
-	}
-	var err error
-	t.metFacts, err = t.facts.only(sessions.NewKeySet(all))
-	return err
+	t.metMany = len(all) > metInMemory
+	t.metKeys = sessions.NewKeySet(all)
+	return nil
 }
 
 // changedIn are the sessions that changed of which a file has rows.
@@ -249,11 +260,15 @@ func (t *turn) rewrite(ctx context.Context, file iceberg.DataFile, known *facts)
 	}
 	t.resolved.Add(resolvedRows)
 	t.read(file.Count())
-	name := t.name() + "-again"
+	return writer.end(t.nameAgain(file))
+}
+
+// nameAgain is the name of a file that takes the place of another one.
+func (t *turn) nameAgain(file iceberg.DataFile) string {
 	if lake.IsCompacted(file.FilePath()) { // and still is in its order
-		name = fmt.Sprintf("day-compacted%d-again", time.Now().UnixNano())
+		return fmt.Sprintf("day-compacted%d-again", time.Now().UnixNano())
 	}
-	return writer.end(name)
+	return t.name() + "-again"
 }
 
 // partitionOf is the partition of a present file.

@@ -27,6 +27,7 @@ type resolved struct{ user, kind, device, version string }
 // resolver resolves events, best in the order of their sessions.
 type resolver struct {
 	facts   *facts
+	local   *local // nil: none
 	section sessions.Section
 	read    int // number of the section that was read, -1 for none
 
@@ -91,19 +92,11 @@ func (r *resolver) seek(e *event) error {
 	if r.known && r.key == e.key && r.session == e.session {
 		return nil
 	}
-	section := r.facts.some
-	if section == nil {
-		section = &r.section
-		if number := r.facts.sections.Of(e.key); number != r.read {
-			r.read = -1
-			if err := r.facts.sections.Read(number, section); err != nil {
-				return err
-			}
-			r.read = number
-		}
+	rows, err := r.rows(e)
+	if err != nil {
+		return err
 	}
 	r.key, r.session, r.known = e.key, strings.Clone(e.session), true
-	rows := section.Session(e.key, e.session)
 	r.some = len(rows) > 0
 	r.bound = sessions.Bound{Users: r.bound.Users[:0], Devices: r.bound.Devices[:0]}
 	r.services = r.services[:0]
@@ -122,6 +115,28 @@ func (r *resolver) seek(e *event) error {
 		}
 	}
 	return nil
+}
+
+// rows are what is known of an event's session.
+func (r *resolver) rows(e *event) (rows []sessions.SessionRow, err error) {
+	section := r.facts.some
+	if section == nil {
+		section = &r.section
+		if number := r.facts.sections.Of(e.key); number != r.read {
+			r.read = -1
+			if err := r.facts.sections.Read(number, section); err != nil {
+				return nil, err
+			}
+			r.read = number
+		}
+	}
+	if len(section.Rows) > 0 {
+		rows = section.Session(e.key, e.session)
+	}
+	if r.local != nil {
+		return r.local.session(e.key, e.session, rows)
+	}
+	return rows, nil
 }
 
 func (r *resolver) sight(row *sessions.SessionRow) {

@@ -43,9 +43,15 @@ type turn struct {
 	before  telemetry.Hour          // rows of hours before it go, too
 	changed sessions.SessionSet     // sessions of sightings and bindings that came or went
 	facts   *facts
+	coming  map[string]*coming // by path
+	along   bool               // sightings and bindings of hours that come are read along with their events
+	local   map[telemetry.Hour][]localFile
 	// Of present files, by path: the sessions that changed of which they have rows; and what is known of all of these,
 	// unless they are too many.
 	met      map[string]sessions.KeySet
+	metKeys  sessions.KeySet
+	metMany  bool
+	metAlso  []sessions.SessionRow // which was read along
 	metFacts *facts
 
 	rows, came, resolved atomic.Int64
@@ -73,7 +79,7 @@ func (t *turn) run(ctx context.Context) (more bool, err error) {
 		if more, err = t.fill(ctx); err != nil {
 			return false, err
 		}
-	case t.to == t.base:
+	case t.to == t.base && !ledger.IsOff(t.table):
 		return false, nil
 	default:
 		if err := t.change(ctx); err != nil {
@@ -81,10 +87,8 @@ func (t *turn) run(ctx context.Context) (more bool, err error) {
 		}
 	}
 	defer func() {
-		if errors.Is(err, lake.ErrConflict) { // nothing of it was committed; maintenance sweeps what can't be removed
-			for _, file := range t.added {
-				_ = t.lake.Objects.Remove(context.WithoutCancel(ctx), []string{file.Path})
-			}
+		if errors.Is(err, lake.ErrConflict) {
+			t.withdraw(ctx)
 		}
 	}()
 	if err := t.stage(ctx); err != nil {
@@ -181,33 +185,60 @@ func (t *turn) change(ctx context.Context) error {
 
 // stage writes the files of a turn.
 func (t *turn) stage(ctx context.Context) (err error) {
-	if t.facts, err = findFacts(ctx, t); err != nil {
-		return err
-	}
-	defer t.facts.close()
-	groups, err := byDay(t.come)
-	if err != nil {
-		return err
-	}
-	if err := each(ctx, groups, t.resolveFiles); err != nil {
-		return err
-	}
 	present, err := lake.LiveFiles(ctx, t.table)
 	if err != nil {
 		return err
 	}
 	if !t.known {
 		t.removed = present
+	} else if err := t.meet(ctx, present); err != nil {
+		return err
+	}
+	if err := t.resolveComing(ctx); err != nil {
+		return err
+	}
+	defer t.facts.close()
+	if !t.known {
 		return nil
 	}
-	if err := t.meet(ctx, present); err != nil {
+	if err := t.meetFacts(); err != nil {
 		return err
 	}
 	return each(ctx, present, t.patchFile)
 }
 
-// togetherBytes is how much of silver.events, of one day, becomes one file.
-const togetherBytes = 32 << 20
+// resolveComing finds out whose the events that come are, and writes them.
+func (t *turn) resolveComing(ctx context.Context) error {
+	groups, err := byDay(t.come)
+	if err != nil {
+		return err
+	}
+	for t.along = true; ; t.along = false {
+		if t.facts, err = findFacts(ctx, t); err != nil {
+			return err
+		}
+		if err = each(ctx, groups, t.resolveFiles); err == nil {
+			return nil
+		}
+		t.facts.close()
+		if !t.along || !errors.Is(err, errUnsorted) {
+			return err
+		}
+		t.withdraw(ctx) // files of another engine, perhaps: what is known is brought together in another way
+	}
+}
+
+// withdraw removes what was written, and not committed; maintenance sweeps what can't be removed.
+func (t *turn) withdraw(ctx context.Context) {
+	for _, file := range t.added {
+		_ = t.lake.Objects.Remove(context.WithoutCancel(ctx), []string{file.Path})
+	}
+	t.added, t.metAlso = nil, nil
+	t.came.Store(0)
+}
+
+// togetherBytes is how much of silver.events, of one day, becomes one file, which one processor works on.
+const togetherBytes = 4 << 20
 
 // byDay gathers files of silver.events, in the order of their hours, that are to become one file.
 func byDay(files []iceberg.DataFile) (groups [][]iceberg.DataFile, err error) {

@@ -1,16 +1,10 @@
 package events
 
 import (
-	"context"
-	"fmt"
-
-	"github.com/apache/iceberg-go"
-	"github.com/cespare/xxhash/v2"
 	"github.com/parquet-go/parquet-go"
 
-	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/lake/packed"
 )
 
 var (
@@ -68,7 +62,7 @@ var same = func() (places [][2]int) {
 	return places
 }()
 
-func text(value parquet.Value) string { return objects.UnsafeString(value.ByteArray()) }
+func text(value parquet.Value) string { return packed.Text(value) }
 
 // rowWriter writes rows of one file.
 type rowWriter struct {
@@ -147,115 +141,8 @@ func (w *rowWriter) put(row parquet.Row, r *resolved) {
 	row[goldDevice], row[goldVersion] = w.optional(r.device, goldDevice), w.optional(r.version, goldVersion)
 }
 
-// splitRows is from how many rows on what may still become somebody's gets a file of its own.
-const splitRows = 20_000
-
-// hourWriter writes what files of silver.events become. What nobody is known to own, or lacks its version or device,
-// may change when the next hours come: of a large hour it lies apart, so that little is written anew then.
-type hourWriter struct {
-	turn  *turn
-	at    lake.Partition
-	split bool
-	files [2]*rowWriter // settled, and open
-}
-
-func (w *hourWriter) of(r *resolved) (writer *rowWriter, err error) {
-	open := 0
-	if w.split && (r.kind == history.KindSession || r.device == "" || r.version == "") {
-		open = 1
-	}
-	if w.files[open] == nil {
-		w.files[open], err = newRowWriter(w.turn.lake, w.at)
-	}
-	return w.files[open], err
-}
-
-func (w *hourWriter) abort() {
-	for _, writer := range w.files {
-		if writer != nil {
-			writer.Abort()
-		}
-	}
-}
-
-func (w *hourWriter) end() error {
-	for i, writer := range w.files {
-		if writer == nil {
-			continue
-		}
-		w.files[i] = nil
-		written, err := writer.end(w.turn.name())
-		if err != nil {
-			w.abort()
-			return err
-		}
-		w.turn.add(written)
-	}
-	return nil
-}
-
-// resolveFiles writes the rows that files of silver.events of one day become, in their order.
-func (t *turn) resolveFiles(ctx context.Context, files []iceberg.DataFile) error {
-	first, err := lake.HourOfFile(files[0])
-	if err != nil {
-		return err
-	}
-	w := &hourWriter{turn: t, at: lake.GoldEvents.At(first), split: lake.CountOf(files) >= splitRows}
-	for _, file := range files {
-		if err := t.resolveFile(ctx, file, w); err != nil {
-			w.abort()
-			return fmt.Errorf("resolve the events of %s: %w", file.FilePath(), err)
-		}
-	}
-	return w.end()
-}
-
-func (t *turn) resolveFile(ctx context.Context, file iceberg.DataFile, w *hourWriter) error {
-	hour, err := lake.HourOfFile(file)
-	if err != nil {
-		return err
-	}
-	r := newResolver(t.facts)
-	start := parquet.Int64Value(hour.Start().UnixMicro()).Level(0, 0, goldHour)
-	date := parquet.Int32Value(hour.Date()).Level(0, 0, goldDate)
-	if err := t.lake.ScanRaw(ctx, file, silverSchema, func(from parquet.Row) error {
-		e, named := eventOf(from)
-		result, err := r.resolve(&e)
-		if err != nil {
-			return err
-		}
-		writer, err := w.of(&result)
-		if err != nil {
-			return err
-		}
-		row := writer.next()
-		for _, places := range same {
-			row[places[1]] = writer.keep(from[places[0]], places[1])
-		}
-		writer.put(row, &result)
-		row[goldDuration] = parquet.NullValue().Level(0, 0, goldDuration)
-		if value, ok := seconds(text(from[silverEventName]), text(from[silverDuration])); ok {
-			row[goldDuration] = parquet.DoubleValue(value).Level(0, 1, goldDuration)
-		}
-		row[goldNamed] = parquet.Int32Value(named).Level(0, 0, goldNamed)
-		row[goldKey] = parquet.Int64Value(e.key).Level(0, 0, goldKey)
-		row[goldHour], row[goldDate] = start, date
-		return writer.filled()
-	}); err != nil {
-		return err
-	}
-	t.came.Add(file.Count())
-	t.read(file.Count())
-	return nil
-}
-
-// eventOf is what a row of silver.events says, and of which of its parts it says it itself.
-func eventOf(row parquet.Row) (e event, named int32) {
-	e = event{
-		session: text(row[silverSession]), service: text(row[silverService]), time: row[silverTime].Int64(),
-		user: text(row[silverUser]), device: text(row[silverDevice]), version: text(row[silverVersion]),
-	}
-	e.key = int64(xxhash.Sum64String(e.session))
+// named says which of its parts an event says itself.
+func (e *event) named() (named int32) {
 	if e.user != "" {
 		named |= lake.NamedUser
 	}
@@ -265,6 +152,5 @@ func eventOf(row parquet.Row) (e event, named int32) {
 	if e.version != "" {
 		named |= lake.NamedVersion
 	}
-	e.isSighting = isSighting(text(row[silverEventName]), named)
-	return e, named
+	return named
 }

@@ -48,7 +48,16 @@ func DailyStateOf(loaded *table.Table) (state DailyState, known bool) {
 	return state, known
 }
 
-func (s DailyState) Properties(round string) iceberg.Properties {
+// Note makes a change of a table of daily aggregates that leads to the state; nil where the table has it.
+func (s DailyState) Note(loaded *table.Table, round string) *lake.Change {
+	change := lake.MetadataChange(loaded, s.properties(round))
+	if change != nil {
+		turnOn(loaded, change)
+	}
+	return change
+}
+
+func (s DailyState) properties(round string) iceberg.Properties {
 	text := func(id int64) string { return strconv.FormatInt(id, 10) }
 	return iceberg.Properties{
 		propertyEvents: text(s.Events), propertySightings: text(s.Sightings), propertyBindings: text(s.Bindings),

@@ -62,6 +62,7 @@ func (s EventsState) Note(loaded *table.Table, round string) *lake.Change {
 	if !s.Filling && loaded.Properties()[PropertyFilling] != "" {
 		change.Updates = append(change.Updates, table.NewRemovePropertiesUpdate([]string{PropertyFilling}))
 	}
+	turnOn(loaded, change)
 	change.Summary = iceberg.Properties{lake.SummaryRound: round}
 	return change
 }

@@ -288,6 +288,9 @@ type SessionSet struct {
 	Times Span
 }
 
+// NewSets are sets that several goroutines gather.
+func NewSets() objects.Lanes[SessionSet] { return objects.NewLanes[SessionSet]() }
+
 // NoteSession takes a row's session in; several goroutines may.
 func NoteSession(sets objects.Lanes[SessionSet], row *SessionRow) {
 	_ = sets.With(func(set *SessionSet) error { // never fails

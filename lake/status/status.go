@@ -29,6 +29,13 @@ type Status struct {
 	Behind    bool           `json:"gold_behind"` // silver has moved on since gold's last commit
 	// DailyBehind: silver or gold has moved on since the daily aggregates were refreshed.
 	DailyBehind bool `json:"daily_behind"`
+	// DailyOff: they are not kept up to date on purpose (--without).
+	DailyOff bool `json:"daily_off,omitempty"`
+	// EventsBehind: silver has moved on since gold.events followed, which lacks EventsWaiting, hours that came or
+	// changed since. EventsOff: it does not follow on purpose (--without).
+	EventsBehind  bool             `json:"events_behind"`
+	EventsOff     bool             `json:"events_off,omitempty"`
+	EventsWaiting []telemetry.Hour `json:"events_waiting,omitempty"`
 	// HalfCommitted are hours whose run is between its silver commits, or was given up there: gold stops before them.
 	HalfCommitted []string `json:"half_committed"`
 	// BadFiles, PassedOver: of all hours. LeftOut names those of the newest days and hours, and files that were
@@ -111,7 +118,16 @@ func Read(ctx context.Context, l *lake.Lake) (status Status, err error) {
 		return Status{}, err
 	}
 	status.HalfCommitted = append([]string{}, halfCommitted...)
-	status.DailyBehind, err = daily.Behind(ctx, l)
+	lag, err := ledger.LagOfEvents(ctx, l)
+	if err != nil {
+		return Status{}, err
+	}
+	status.EventsBehind, status.EventsOff, status.EventsWaiting = lag.Behind, lag.Off, lag.Hours
+	if status.DailyBehind, err = daily.Behind(ctx, l); err != nil {
+		return Status{}, err
+	}
+	aggregates, err := l.Load(ctx, lake.GoldVersionDaily)
+	status.DailyOff = err == nil && ledger.IsOff(aggregates)
 	return status, err
 }
 

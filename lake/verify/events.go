@@ -36,6 +36,9 @@ func (v *verifier) verifyEvents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if ledger.IsOff(loaded) {
+		v.note("gold.events does not follow silver: a worker was told so, by --without or VERSIONLAKE_WITHOUT")
+	}
 	state, known := ledger.EventsStateOf(loaded)
 	switch {
 	case !known && v.silverEvents() > 0:

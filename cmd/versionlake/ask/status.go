@@ -181,10 +181,7 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 			output.Count(int64(n), "hour"), status.Findings[0].Hour, output.Instant(status.Findings[0].FoundAt))
 	}
 	o.printLeftOutLately(status)
-	if status.DailyBehind {
-		o.Stdout.Printf("the daily aggregates are behind: they follow within a minute or so, see the workflow " +
-			"\"daily\" in Temporal, or: versionlake daily --refresh\n")
-	}
+	o.tellOfFollowers(status)
 	o.Stdout.Printf("\n")
 	p := o.NewPrinter("TABLE", "ROWS", "FILES", "BYTES", "SNAPSHOTS")
 	for _, table := range status.Tables {
@@ -194,6 +191,37 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 		}
 	}
 	return p.Flush()
+}
+
+// namedWaiting is how many hours are named that wait for gold.events.
+const namedWaiting = 5
+
+// tellOfFollowers says what gold.events and the daily aggregates do not show yet.
+func (o *Status) tellOfFollowers(status status.Status) {
+	const follows = "follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh"
+	off := func(is bool, follow string) string {
+		if is {
+			return "kept so by --without, or VERSIONLAKE_WITHOUT, of the worker"
+		}
+		return follow
+	}
+	if status.EventsBehind {
+		hours := make([]string, 0, namedWaiting)
+		for _, hour := range status.EventsWaiting[:min(len(status.EventsWaiting), namedWaiting)] {
+			hours = append(hours, hour.String())
+		}
+		which := strings.Join(hours, ", ")
+		if more := len(status.EventsWaiting) - len(hours); more > 0 {
+			which += fmt.Sprintf(" and %d more, the last %s", more, status.EventsWaiting[len(status.EventsWaiting)-1])
+		}
+		o.Stdout.Printf("gold.events, and all views over events, are behind: %s; they lack what came with %s\n",
+			off(status.EventsOff, "they "+follows), which)
+	} else if status.EventsOff {
+		o.Stdout.Printf("gold.events does not follow: %s; nothing is missing yet\n", off(true, ""))
+	}
+	if status.DailyBehind {
+		o.Stdout.Printf("the daily aggregates are behind: %s\n", off(status.DailyOff, "they "+follows))
+	}
 }
 
 // tellOfSource says what left the source, and that the source was found without hours.
