@@ -32,6 +32,8 @@ type ScheduleOptions struct {
 	// ReconcileHourly and ReconcileDaily are how far back reconcile looks, every hour and every day; the schedule
 	// is left out, or removed, when zero.
 	ReconcileHourly, ReconcileDaily time.Duration
+	// Checks is how often the lake is looked at; the schedule is left out, or removed, when zero.
+	Checks time.Duration
 }
 
 // MaintainScheduleID is the id of the daily schedule.
@@ -60,6 +62,9 @@ func EnsureSchedules(ctx context.Context, c client.Client, o ScheduleOptions) er
 		CatchupWindow: 20 * time.Hour,
 		Note:          "compacts tables, expires snapshots and tags, removes what nothing names",
 	}); err != nil {
+		return err
+	}
+	if err := EnsureChecks(ctx, c, o.Checks); err != nil {
 		return err
 	}
 	return EnsureReconcile(ctx, c, o)

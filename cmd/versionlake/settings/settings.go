@@ -27,6 +27,7 @@ type Settings struct {
 	Dir    string // of the local catalog, warehouse and Temporal state
 	Source string // where the telemetry files lie, as it was given
 	Trino  string // a URL; "" is the Trino of Dir
+	Rules  string // the file of notify.Rules; "" has none
 	// Without is what a worker of this process leaves behind, see worker.Options.
 	Without []string
 	// ReadsNoSource is set by commands whose work may do without one.
@@ -105,10 +106,17 @@ var Variables = map[string]string{
 	"keep-bronze":         "VERSIONLAKE_KEEP_BRONZE",
 	"keep-events":         "VERSIONLAKE_KEEP_EVENTS",
 	"without":             "VERSIONLAKE_WITHOUT",
+	"rules":               "VERSIONLAKE_RULES",
 	"trino":               "VERSIONLAKE_TRINO_URL",
 	"metrics-addr":        "VERSIONLAKE_METRICS_ADDR",
 	"log-format":          "VERSIONLAKE_LOG_FORMAT",
 	"log-level":           "VERSIONLAKE_LOG_LEVEL",
+}
+
+// AddRulesFlag adds the flag that names the file of rules.
+func (s *Settings) AddRulesFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.Rules, "rules", "", "YAML file that says who is told what checks find, and sets their "+
+		"limits, see docs/CHECKS.md [VERSIONLAKE_RULES]")
 }
 
 // listVariables are those whose values are lists, separated by commas.
