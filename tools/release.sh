@@ -2,7 +2,7 @@
 # release.sh VERSION FOLDER: builds what is released into FOLDER. RELEASE_PLATFORMS chooses for what, such as "linux/amd64".
 #
 #   versionlake-VERSION-OS-ARCH      the programs
-#   ….cdx.json                       what each is made of, as CycloneDX, with licences
+#   ….cdx.json                       what each is made of, as CycloneDX, read from the program itself
 #   LICENSES                         the licences of all modules that are linked, word by word
 #   SHA256SUMS                       of all of these
 set -euo pipefail
@@ -23,7 +23,7 @@ for platform in $platforms; do
 	file=$folder/versionlake-$version-$GOOS-$GOARCH
 	tools/build.sh "$file" "$version"
 	# Neither a serial number nor a time: the same release is the same file.
-	CGO_ENABLED=0 "$sbom" app -json -noserial -notimestamp -std -licenses -main cmd/versionlake -output "$file.cdx.json" .
+	"$sbom" bin -json -noserial -notimestamp -std -version "$version" -output "$file.cdx.json" "$file"
 	CGO_ENABLED=0 go list -deps -f '{{with .Module}}{{.Path}} {{.Version}} {{.Dir}}{{end}}' ./cmd/versionlake >>"$folder/modules"
 done
 unset GOOS GOARCH
