@@ -12,8 +12,8 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/checks"
+	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/lake/laketest/upkeep"

@@ -14,7 +14,8 @@ const pollFor = 90 * time.Second
 
 // Pollers is how many workers have asked for steps within the last minute and a half.
 func Pollers(ctx context.Context, c client.Client) (int, error) {
-	described, err := c.DescribeTaskQueue(ctx, TaskQueue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	_, queue := unnamed(c)
+	described, err := c.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
 	if err != nil {
 		return 0, fmt.Errorf("ask Temporal who works: %w", err)
 	}

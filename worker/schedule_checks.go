@@ -19,11 +19,12 @@ func EnsureChecks(ctx context.Context, c client.Client, every time.Duration) err
 	if every == 0 {
 		return removeSchedule(ctx, c, activities.ChecksScheduleID)
 	}
+	_, queue := unnamed(c)
 	return ensure(ctx, c, client.ScheduleOptions{
 		ID:   activities.ChecksScheduleID,
 		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: every}}},
 		Action: &client.ScheduleWorkflowAction{
-			ID: "checks", Workflow: watch.Checks, TaskQueue: TaskQueue,
+			ID: activities.IDIn(queue, "checks"), Workflow: watch.Checks, TaskQueue: queue,
 			StaticSummary: "looks for what is wrong, and calls people",
 		},
 		// One look goes on from the result of the last: they must not run at once. One that gold asks for while another

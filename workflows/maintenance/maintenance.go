@@ -194,7 +194,7 @@ func (w *maintenance) describe(ctx workflow.Context, doing string) {
 // ScheduledMaintenance is what the daily schedule starts: maintenance under its one id, unless it runs already.
 func ScheduledMaintenance(ctx workflow.Context, input Input) error {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            WorkflowID,
+		WorkflowID:            workflows.IDIn(ctx, WorkflowID),
 		StaticSummary:         "daily maintenance",
 		WaitForCancellation:   true,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,

@@ -100,7 +100,7 @@ func (w *look) tell(ctx workflow.Context, route notify.Route) error {
 		return nil
 	}
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            "notify-" + route.ID(),
+		WorkflowID:            workflows.IDIn(ctx, "notify-"+route.ID()),
 		StaticSummary:         "tells " + route.Receiver + ": " + message.Headline(),
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,

@@ -10,5 +10,6 @@ import (
 
 // Commands are those of this package.
 func Commands(s *settings.Settings) []*cobra.Command {
-	return usage.InGroup(usage.Ask, newAt(s), newHistory(s), newDaily(s), newStatus(s), newSQL(s))
+	return usage.InGroup(usage.Ask, newAt(s), newHistory(s), newUsers(s), newVersions(s), newDevices(s),
+		newDaily(s), newStatus(s), newCost(s), newSQL(s), newViews(s))
 }

@@ -106,7 +106,7 @@ func (o *Hour) Start(ctx context.Context, c *session.Session) (result ingest.Hou
 		RemoveGone: o.removeGone}
 	options := client.StartWorkflowOptions{
 		ID: ingest.HourWorkflowID(o.Hour), StaticSummary: "hour " + o.Hour.String(),
-		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(o.Hour.String())),
+		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.OfHours(o.Hour)),
 	}
 	run, err := c.Start(ctx, options, ingest.IngestHour, input)
 	if err != nil {

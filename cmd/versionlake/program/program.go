@@ -26,7 +26,10 @@ func Execute(ctx context.Context, args []string, out, errOut io.Writer, groups .
 	root := NewRoot(stdout, stderr, groups...)
 	root.SetArgs(usage.Ago(args))
 	cmd, err := root.ExecuteContextC(ctx)
+	var exit usage.Exit
 	switch {
+	case errors.As(err, &exit):
+		return int(exit)
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:

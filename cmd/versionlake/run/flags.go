@@ -23,8 +23,3 @@ func addScheduleFlags(cmd *cobra.Command, o *worker.ScheduleOptions) {
 	flags.DurationVar(&o.Catchup, "catchup", worker.DefaultCatchup,
 		"how long an outage of Temporal the schedule makes up for")
 }
-
-func addLogLevel(cmd *cobra.Command, level *string) {
-	cmd.Flags().StringVar(level, "log-level", "info", "debug, info, warn or error")
-	usage.Complete(cmd, "log-level", "debug", "info", "warn", "error")
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 
 	"go.temporal.io/sdk/client"
@@ -12,10 +11,9 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
-	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/source"
-	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/worker"
 )
 
@@ -35,7 +33,7 @@ type Stack struct {
 type StackOptions struct {
 	Port, UIPort int // any free ones when zero
 	Workers      int // steps at once; as many as processors when zero
-	Logger       *slog.Logger
+	Observe      *observe.Observer
 	// Checks are what looks for what is wrong; nil: that is left to others.
 	Checks *activities.Checks
 }
@@ -66,14 +64,14 @@ func StartStack(ctx context.Context, s *settings.Settings, o StackOptions) (_ *S
 		return nil, err
 	}
 	for _, warning := range s.SourceWarnings(ctx, k.Source) {
-		o.Logger.Warn(warning)
+		o.Observe.Logger().Warn(warning)
 	}
 	if k.Server, err = worker.StartDevServer(ctx,
 		worker.DevServerOptions{Dir: s.Dir, Port: o.Port, UIPort: o.UIPort}); err != nil {
 		return nil, err
 	}
 	k.undo = append(k.undo, k.Server.Stop)
-	if k.Client, err = worker.ConnectTo(ctx, k.Server.Address, o.Logger); err != nil {
+	if k.Client, err = worker.ConnectTo(ctx, k.Server.Address, o.Observe); err != nil {
 		return nil, err
 	}
 	k.undo = append(k.undo, func() error { k.Client.Close(); return nil })
@@ -82,12 +80,14 @@ func StartStack(ctx context.Context, s *settings.Settings, o StackOptions) (_ *S
 	}
 	k.worker = worker.New(k.Client, worker.Options{
 		Source: k.Source, Lake: k.lake, Parsing: parsing, Activities: o.Workers, Without: s.Without,
-		Checks: *o.Checks,
+		Checks:  *o.Checks,
+		Observe: o.Observe,
 	})
 	if err := k.worker.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker: %w", err)
 	}
-	k.undo = append(k.undo, func() error { k.worker.Stop(); return nil })
+	k.undo = append(k.undo, func() error { o.Observe.Drain(); k.worker.Stop(); return nil })
+	worker.Observe(o.Observe, k.Client, client.DefaultNamespace, k.lake)
 	if err := writeDevState(s,
 		devState{Address: k.Server.Address, UI: k.Server.UI, PID: os.Getpid(), Source: k.Source.String()}); err != nil {
 		return nil, err
@@ -104,13 +104,4 @@ func (k *Stack) Stop() error {
 	}
 	k.undo = nil
 	return err
-}
-
-// NewLogger writes lines of text.
-func NewLogger(out *terminal.Output, level string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, usage.Errorf("--log-level %q is none of debug, info, warn, error", level)
-	}
-	return slog.New(slog.NewTextHandler(out.Lines(), &slog.HandlerOptions{Level: l})), nil
 }

@@ -5,6 +5,7 @@ package settings
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -21,6 +22,8 @@ import (
 type Settings struct {
 	output.Streams
 
+	// Name tells this lake from others in one namespace of Temporal; "" is the one without a name.
+	Name   string
 	Dir    string // of the local catalog, warehouse and Temporal state
 	Source string // where the telemetry files lie, as it was given
 	Trino  string // a URL; "" is the Trino of Dir
@@ -43,6 +46,8 @@ type Settings struct {
 	// keptEvents is what the lake keeps of --events.
 	keptEvents string
 }
+
+var lakeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
 
 // New are settings that AddFlags and Read are to fill.
 func New(stdout, stderr *terminal.Output) *Settings {
@@ -79,6 +84,8 @@ func (s *Settings) AddFlags(root *cobra.Command) {
 		"(gold.events), daily (the daily aggregates); for measurements [VERSIONLAKE_WITHOUT]")
 	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, "+
 		"see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
+	flags.StringVar(&s.Name, "name", "", "which of several lakes in one namespace of Temporal this is: in workflow "+
+		"ids, task queue and schedules; the one without a name when empty [VERSIONLAKE_NAME]")
 	flags.StringVarP(&s.Format, "output", "o", output.Table, "table, json (one object a line) or csv")
 	usage.Complete(root, "output", output.Table, output.JSON, output.CSV)
 	usage.Complete(root, "dir")
@@ -88,6 +95,7 @@ func (s *Settings) AddFlags(root *cobra.Command) {
 // no defaults: help prints defaults, and a value may hold a password.
 var Variables = map[string]string{
 	"dir":                 "VERSIONLAKE_DIR",
+	"name":                "VERSIONLAKE_NAME",
 	"source":              "VERSIONLAKE_SOURCE",
 	"warehouse":           "VERSIONLAKE_WAREHOUSE",
 	"catalog":             "VERSIONLAKE_CATALOG",
@@ -100,6 +108,9 @@ var Variables = map[string]string{
 	"without":             "VERSIONLAKE_WITHOUT",
 	"rules":               "VERSIONLAKE_RULES",
 	"trino":               "VERSIONLAKE_TRINO_URL",
+	"metrics-addr":        "VERSIONLAKE_METRICS_ADDR",
+	"log-format":          "VERSIONLAKE_LOG_FORMAT",
+	"log-level":           "VERSIONLAKE_LOG_LEVEL",
 }
 
 // AddRulesFlag adds the flag that names the file of rules.
@@ -142,6 +153,9 @@ func (s *Settings) readVariables(cmd *cobra.Command) error {
 func (s *Settings) validate() error {
 	if s.Format != output.Table && s.Format != output.JSON && s.Format != output.CSV {
 		return usage.Errorf("--output %q is none of table, json and csv", s.Format)
+	}
+	if s.Name != "" && !lakeName.MatchString(s.Name) {
+		return usage.Errorf("--name %q: give up to 40 small letters, digits and dashes", s.Name)
 	}
 	if s.maxFuture < 0 || s.maxFuture > telemetry.LargestMaxFuture {
 		return usage.Errorf("--max-future %s: give a time up to %s", s.maxFuture, telemetry.LargestMaxFuture)

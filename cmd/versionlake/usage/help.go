@@ -74,7 +74,7 @@ func UnknownCommand(parent *cobra.Command, args []string) error {
 			names = append(names, command.Name())
 		}
 	}
-	return Errorf("%s has no command %q%s", parent.CommandPath(), args[0], didYouMean(args[0], names, ""))
+	return Errorf("%s has no command %q%s", parent.CommandPath(), args[0], DidYouMean(args[0], names, ""))
 }
 
 // FlagError makes errors about flags errors of usage, and says which flag may have been meant.
@@ -89,16 +89,16 @@ func FlagError(cmd *cobra.Command, err error) error {
 	if unknown.GetSpecifiedShortnames() != "" {
 		return Errorf("%s has no flag -%s", cmd.Name(), name)
 	}
-	return Errorf("%s has no flag --%s%s", cmd.Name(), name, didYouMean(name, names, "--"))
+	return Errorf("%s has no flag --%s%s", cmd.Name(), name, DidYouMean(name, names, "--"))
 }
 
-// didYouMean is a question after names that resemble a word; nothing where none does.
-func didYouMean(word string, names []string, prefix string) string {
+// DidYouMean is a question after names that resemble a word; nothing where none does.
+func DidYouMean(word string, names []string, prefix string) string {
 	near := Near(word, names)
 	if len(near) == 0 {
 		return ""
 	}
-	return ": did you mean " + prefix + strings.Join(near, ", or "+prefix) + "?"
+	return ": did you mean " + prefix + strings.Join(near, " or "+prefix) + "?"
 }
 
 // Near are the names that resemble a word, by cobra's own measure.
