@@ -49,7 +49,7 @@ func (t *truth) completeness() (a answer) {
 		}
 		final := age(date) > 0 && all > 0 && float64(come)/float64(all) >= 0.999
 		d := days[date]
-		a.row(lake.FormatDate(date), d.events, d.late, d.latest, age(date), part(come, all), final)
+		a.row(moment(int64(date)*day), d.events, d.late, d.latest, age(date), part(come, all), final)
 	}
 	return a
 }
