@@ -136,8 +136,8 @@ func (a *Checks) TellNews(ctx context.Context, input TellInput) error {
 
 // RequestChecks lets the schedule of checks look now, where there is one and it is not paused.
 func (a *Checks) RequestChecks(ctx context.Context) error {
-	handle := activity.GetClient(ctx).ScheduleClient().GetHandle(ctx,
-		IDIn(activity.GetInfo(ctx).TaskQueue, ChecksScheduleID))
+	id := IDIn(activity.GetInfo(ctx).TaskQueue, ChecksScheduleID)
+	handle := activity.GetClient(ctx).ScheduleClient().GetHandle(ctx, id)
 	described, err := handle.Describe(ctx)
 	var none *serviceerror.NotFound
 	if errors.As(err, &none) || err == nil && described.Schedule.State.Paused {

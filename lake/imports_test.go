@@ -33,6 +33,7 @@ var imports = map[string]string{
 	"events":      "lake packed ledger forgotten sessions",
 	"daily":       "objects lake packed ledger sessions",
 	"status":      "objects lake ledger forgotten gold daily",
+	"checks":      "objects lake ledger gold",
 	"cost":        "objects lake ledger",
 	"checks":      "objects lake ledger gold",
 	"maintain":    "objects lake ledger compaction events daily",

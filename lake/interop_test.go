@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
@@ -101,6 +103,9 @@ func TestPyIceberg(t *testing.T) {
 	in.Must(ledger.RecordFindings(t.Context(), in.Lake, "reconcile",
 		[]ledger.Finding{{Hour: hour, State: ledger.HourComplete, Changed: 1},
 			{Hour: hour + 48, State: ledger.HourUnknown, Added: 2}}))
+	_, _, records := checks.Compare(checks.Memory{}, checks.Run(t.Context(), in.Lake, checks.Options{Now: time.Now()}),
+		time.Now())
+	in.Must(checks.Save(t.Context(), in.Lake, "checks", records))
 	forgetting.Forget(in, laketest.Gone)
 	for _, definition := range dayTables {
 		_, err := maintain.MaintainTable(t.Context(), in.Lake, definition.Name,
@@ -150,6 +155,7 @@ func TestPyIceberg(t *testing.T) {
 		lake.OpsHours.Name:         len(laketest.RowsOf[lake.HourRow](t, l, lake.OpsHours)),
 		lake.OpsFiles.Name:         len(laketest.RowsOf[lake.FileRow](t, l, lake.OpsFiles)),
 		lake.OpsFindings.Name:      len(laketest.RowsOf[lake.FindingRow](t, l, lake.OpsFindings)),
+		lake.OpsChecks.Name:        len(laketest.RowsOf[lake.CheckRow](t, l, lake.OpsChecks)),
 		lake.OpsErasures.Name:      len(laketest.RowsOf[lake.ErasureRow](t, l, lake.OpsErasures)),
 	}
 	if len(found.Tables) != len(lake.TableDefinitions) {

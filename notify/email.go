@@ -98,7 +98,8 @@ func (e *Email) letter(m Message) (*mail.Msg, error) {
 	var text strings.Builder
 	text.WriteString(m.Headline() + "\n")
 	for _, n := range m.News {
-		fmt.Fprintf(&text, "\n%-4s %s, since %s\n     %s\n", strings.ToUpper(stateOf(n)), n.Check, when(n.Since), line(n))
+		fmt.Fprintf(&text, "\n%-4s %s, since %s\n     %s\n", strings.ToUpper(stateOf(n)), n.Check, when(n.Since),
+			line(n))
 	}
 	if older := m.older(); older != "" {
 		text.WriteString("\n" + older + "\n")
@@ -114,7 +115,8 @@ func (e *Email) letter(m Message) (*mail.Msg, error) {
 var page = template.Must(template.New("mail").Funcs(template.FuncMap{
 	"state": stateOf, "line": line, "when": when,
 	"colour": func(n checks.News) template.CSS {
-		return template.CSS(map[string]string{checks.Fail: "#b3261e", checks.Warn: "#9a6700", checks.OK: "#1a7f37"}[stateOf(n)])
+		return template.CSS(map[string]string{checks.Fail: "#b3261e", checks.Warn: "#9a6700",
+			checks.OK: "#1a7f37"}[stateOf(n)])
 	},
 }).Parse(`<!doctype html>
 <html lang="en"><body style="font-family: sans-serif; color: #1f2328">

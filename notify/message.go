@@ -23,7 +23,8 @@ type Message struct {
 
 // TestMessage tries whether messages arrive.
 func TestMessage(lake, rule string, at time.Time) Message {
-	return Message{ID: fmt.Sprintf("test-%s-%d", rule, at.UnixMilli()), At: at.UTC(), Lake: lake, Rule: rule, Test: true,
+	return Message{ID: fmt.Sprintf("test-%s-%d", rule, at.UnixMilli()), At: at.UTC(), Lake: lake, Rule: rule,
+		Test: true,
 		News: []checks.News{}}
 }
 

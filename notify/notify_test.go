@@ -197,7 +197,8 @@ func TestRulesFile(t *testing.T) {
 		"rules: [{name: a, to: [b]}]": `no receiver "b"`,
 		"rules: [{name: 'a b'}]":      "name of its own",
 		"receivers: {a: {}}":          "one of slack, email and webhook",
-		"receivers: {a: {slack: {url: https://hooks.slack.com/" + path + "}}}":                    "name the variable or the file",
+		"receivers: {a: {slack: {url: https://hooks.slack.com/" + path +
+			"}}}": "name the variable or the file",
 		"receivers: {a: {slack: https://hooks.slack.com/" + path + "}}":                           "line 1",
 		"receivers: {a: {slack: {url: {env: A, file: B}}}}":                                       "url: give",
 		"receivers: {a: {webhook: {url: {env: A}}}}":                                              "secret: give",
@@ -228,7 +229,8 @@ rules:
 	require.NoError(t, err)
 	routes := rules.Routes()
 	var o notify.Outbox
-	o = o.Add(routes, []checks.News{news("rejects", checks.Warn), news("hours_late", checks.Fail), recovery("gold_behind")})
+	o = o.Add(routes, []checks.News{news("rejects", checks.Warn), news("hours_late", checks.Fail),
+		recovery("gold_behind")})
 	m, due := o.Due("", routes[0], at)
 	require.True(t, due)
 	require.Len(t, m.News, 3)

@@ -76,8 +76,8 @@ func (r *Route) Wants(n checks.News) bool {
 // quoted are values that an error repeats.
 var quoted = regexp.MustCompile("`[^`]*`|\"[^\"]*\"")
 
-// Read reads a file of rules, and says all that is wrong with it, without repeating what may be a secret. No file has no
-// rules.
+// Read reads a file of rules, and says all that is wrong with it, without repeating what may be a secret. No file
+// has no rules.
 func Read(file string) (*Rules, error) {
 	if file == "" {
 		return &Rules{}, nil
@@ -169,7 +169,8 @@ func (r *Rules) Routes() (routes []Route) {
 			atLeast = checks.Warn
 		}
 		for _, to := range rule.To {
-			routes = append(routes, Route{Rule: rule.Name, Receiver: to, Checks: rule.Checks, AtLeast: atLeast, Every: every})
+			routes = append(routes, Route{Rule: rule.Name, Receiver: to, Checks: rule.Checks, AtLeast: atLeast,
+				Every: every})
 		}
 	}
 	return routes

@@ -65,7 +65,8 @@ func (s *Slack) message(m Message) slackMessage {
 			m.Older += len(m.News) - i
 			break
 		}
-		text := fmt.Sprintf("%s *%s* %s\n%s", slackSigns[stateOf(n)], n.Check, stateOf(n), slackEscapes.Replace(line(n)))
+		text := fmt.Sprintf("%s *%s* %s\n%s", slackSigns[stateOf(n)], n.Check, stateOf(n),
+			slackEscapes.Replace(line(n)))
 		message.Blocks = append(message.Blocks,
 			slackBlock{Type: "section", Text: &slackElement{"mrkdwn", shortened(text, slackText)}})
 	}

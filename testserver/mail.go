@@ -28,8 +28,8 @@ type Mail struct {
 	refuses bool
 }
 
-// SMTP starts a mail server that runs until the test ends. Where it wants a password, it speaks TLS, by a certificate that
-// SSL_CERT_FILE names for the rest of the test: no client sends a password without.
+// SMTP starts a mail server that runs until the test ends. Where it wants a password, it speaks TLS, by a
+// certificate that SSL_CERT_FILE names for the rest of the test: no client sends a password without.
 func SMTP(tb testing.TB, user, password string) *Mail {
 	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -44,7 +44,10 @@ func SMTP(tb testing.TB, user, password string) *Mail {
 	if m.Port, err = strconv.Atoi(port); err != nil {
 		tb.Fatal(err)
 	}
-	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &mailSession{mail: m}, nil }))
+	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
+		return &mailSession{mail: m},
+			nil
+	}))
 	if user != "" {
 		server.TLSConfig = trusted(tb)
 	}
@@ -53,7 +56,8 @@ func SMTP(tb testing.TB, user, password string) *Mail {
 	return m
 }
 
-// trusted is the setup of a server on 127.0.0.1 whose certificate this process trusts, unless it has looked at others before.
+// trusted is the setup of a server on 127.0.0.1 whose certificate this process trusts, unless it has looked at
+// others before.
 func trusted(tb testing.TB) *tls.Config {
 	tb.Helper()
 	server := httptest.NewTLSServer(nil) // which has a certificate

@@ -56,6 +56,8 @@ var questions = []question{
 	{view: "version_behaviour", answer: (*truth).versionBehaviour, mutant: [2]string{"* 9 + 9) / 10", "* 8 + 9) / 10"}},
 	{view: "version_trend", answer: (*truth).versionTrend, mutant: [2]string{"- d.upgrades_out -", "-"}},
 	{view: "event_trend", answer: (*truth).eventTrend, mutant: [2]string{"sum(events)", "count(*)"}},
+	{view: "completeness", answer: (*truth).completeness,
+		mutant: [2]string{"p.late <= d.age_hours", "p.late < d.age_hours"}},
 	{view: "version_correlations", answer: (*truth).versionCorrelations,
 		mutant: [2]string{"count_if(event_name = 'Issue')", "count(*)"},
 		query: `SELECT service, sessions, round(rank_and_features, 9), round(rank_and_issues, 9), sessions_ended,

@@ -62,6 +62,8 @@ type truth struct {
 	stays []stay
 	end   int64 // the last sighting
 
+	newestHour telemetry.Hour // that has a file
+
 	everyone []history.User // where histories are what is known
 
 	versions map[string][]string // by service, the oldest first
@@ -79,6 +81,7 @@ func newTruth(options generate.Options) *truth {
 	t := emptyTruth()
 	sessions := map[string][]fact{}
 	for e := range generate.Truth(options) {
+		t.newestHour = max(t.newestHour, e.Hour)
 		if e.Kind != telemetry.KindOther {
 			sessions[e.Session] = append(sessions[e.Session],
 				fact{Event: e, known: !strings.HasPrefix(e.User, history.KindSession+":")})

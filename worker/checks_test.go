@@ -27,8 +27,8 @@ import (
 
 const slackSecret = "T0SECRET/B0SECRET/webhook-path"
 
-// watched is a lake on S3, behind faults, that is looked at every second, and whose rules call a Slack-shaped server and a
-// mail server.
+// watched is a lake on S3, behind faults, that is looked at every second, and whose rules call a Slack-shaped
+// server and a mail server.
 type watched struct {
 	*local
 	slack   *testserver.Hook
@@ -146,8 +146,9 @@ func (w *watched) await(check, state string, times int) {
 	}, time.Minute, 50*time.Millisecond, "told of %s that it is %s", check, state)
 }
 
-// TestFaultsAreCalled plants what goes wrong, one after the other. Each is told once, by Slack and by mail, and so is its
-// end; an outage of a receiver loses nothing; and no user, session or secret is in what is told, kept or recorded.
+// TestFaultsAreCalled plants what goes wrong, one after the other. Each is told once, by Slack and by mail, and so
+// is its end; an outage of a receiver loses nothing; and no user, session or secret is in what is told, kept or
+// recorded.
 func TestFaultsAreCalled(t *testing.T) {
 	w := startWatched(t)
 	for i := range telemetry.Hour(6) {

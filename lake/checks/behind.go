@@ -87,8 +87,9 @@ func (k *looker) goldBehind(ctx context.Context, d Definition) (Result, error) {
 		return Result{}, err
 	}
 	if half := followed.HalfCommitted; len(half) > 0 {
-		return d.Result(minutes, half, "%s for %.0f minutes for what is half committed: %s; an hour that no longer runs "+
-			"must be ingested again", "gold waits", minutes, named(half)), nil
+		return d.Result(minutes, half,
+			"%s for %.0f minutes for what is half committed: %s; an hour that no longer runs "+
+				"must be ingested again", "gold waits", minutes, named(half)), nil
 	}
 	return d.Result(minutes, w.hours, "%s in silver for up to %.0f minutes and not in gold: %s; see the workflow gold",
 		count(len(w.hours), "hour"), minutes, named(w.hours)), nil

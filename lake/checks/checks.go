@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
@@ -92,9 +91,6 @@ func (k *looker) reached(d Definition, unwritable error) Result {
 	}
 	return d.Result(0, nil, "can be read")
 }
-
-// userOfURL finds who logs in where, in a URL.
-var userOfURL = regexp.MustCompile(`//[^/@\s]+@`)
 
 // explain is an error without what must not leave the machine.
 func (k *looker) explain(err error) string {

@@ -41,7 +41,8 @@ func look(t *testing.T, l *lake.Lake, at string, o checks.Options) map[string]ch
 // lines are those of an hour: so many good ones and bad ones.
 func lines(hour string, good, bad int) (lines []string) {
 	for i := range good {
-		lines = append(lines, laketest.Sighting(fmt.Sprintf("%s:%02d", hour, i%60), fmt.Sprintf("s%s-%d", hour, i), "1.0",
+		lines = append(lines, laketest.Sighting(fmt.Sprintf("%s:%02d", hour, i%60),
+			fmt.Sprintf("s%s-%d", hour, i), "1.0",
 			"UserId", fmt.Sprintf("user-%d", i)))
 	}
 	for range bad {
@@ -206,7 +207,8 @@ func TestLake(t *testing.T) {
 	staging := in.Lake.Objects.LocalPath(in.Lake.StagingFolder())
 	require.NoError(t, os.RemoveAll(staging))
 	require.NoError(t, os.WriteFile(staging, nil, 0o644)) // no folder can be made there
-	found := look(t, in.Lake, "27T06:10", checks.Options{Probe: true, Explain: func(error) string { return "the reason" }})
+	found := look(t, in.Lake, "27T06:10",
+		checks.Options{Probe: true, Explain: func(error) string { return "the reason" }})
 	require.Equal(t, checks.Fail, found[checks.CheckLake].State)
 	require.Contains(t, found[checks.CheckLake].Text, "can't be written to: the reason")
 	require.Equal(t, checks.OK, found[checks.CheckLate].State)
@@ -249,7 +251,8 @@ func TestNewThings(t *testing.T) {
 	put := func(hour, version, device string, users int) {
 		var text []string
 		for i := range users {
-			text = append(text, laketest.Sighting(hour+":10", fmt.Sprintf("s%s%s%d", hour, version, i), version, "UserId",
+			text = append(text, laketest.Sighting(hour+":10", fmt.Sprintf("s%s%s%d", hour, version, i), version,
+				"UserId",
 				fmt.Sprintf("user-%d", i), "Device", device))
 		}
 		in.Put(hour+"/"+version+".tsv", text...)

@@ -48,7 +48,8 @@ const (
 // BuiltIn are the checks that need no SQL, in the order in which they are shown.
 var BuiltIn = []Definition{
 	{Name: CheckLake, Unit: "", Fail: limit(1),
-		What: "the catalog or the warehouse can't be read, or written to: S3, the database or a disk does not do its part"},
+		What: "the catalog or the warehouse can't be read, or written to: S3, the database or a disk does not do its " +
+			"part"},
 	{Name: CheckDisk, Unit: "share used", Warn: limit(0.9), Fail: limit(0.97),
 		What: "a disk fills up: that of a local warehouse, of --dir, or of TMPDIR"},
 	{Name: CheckWorkers, Unit: "missing", Fail: limit(1),
@@ -77,7 +78,8 @@ var BuiltIn = []Definition{
 		What: "the same for gold.events and the daily aggregates"},
 	{Name: CheckMaintenance, Unit: "hours", Warn: limit(30), Fail: limit(72),
 		What: "how long ago maintenance last succeeded; it fails, too, where the last one failed"},
-	{Name: CheckVerify, Unit: "differences", Fail: limit(1), What: "what the last versionlake verify of all hours found"},
+	{Name: CheckVerify, Unit: "differences", Fail: limit(1),
+		What: "what the last versionlake verify of all hours found"},
 	{Name: CheckVersions, Unit: "users", Warn: limit(10), Event: true,
 		What: "a version had so many users on a day of the last two, and never before"},
 	{Name: CheckDevices, Unit: "users", Warn: limit(10), Event: true, What: "likewise a device"},

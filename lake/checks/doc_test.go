@@ -23,7 +23,8 @@ func TestChecksDoc(t *testing.T) {
 		end   = "<!-- end -->\n"
 	)
 	var want strings.Builder
-	want.WriteString("| check | finds | figure | warns from | fails from | of hours with at least |\n|---|---|---|---|---|---|\n")
+	want.WriteString("| check | finds | figure | warns from | fails from | of hours with at least " +
+		"|\n|---|---|---|---|---|---|\n")
 	figure := func(limit *float64) string {
 		if limit == nil {
 			return ""
@@ -35,7 +36,8 @@ func TestChecksDoc(t *testing.T) {
 		if least != "" {
 			least += " lines"
 		}
-		fmt.Fprintf(&want, "| `%s` | %s | %s | %s | %s | %s |\n", d.Name, d.What, d.Unit, figure(d.Warn), figure(d.Fail),
+		fmt.Fprintf(&want, "| `%s` | %s | %s | %s | %s | %s |\n", d.Name, d.What, d.Unit, figure(d.Warn),
+			figure(d.Fail),
 			least)
 	}
 	text, err := os.ReadFile(doc)
@@ -46,6 +48,7 @@ func TestChecksDoc(t *testing.T) {
 	if old == want.String() {
 		return
 	}
-	require.True(t, *updateDocs, "%s does not say what checks do: go test ./lake/checks -run TestChecksDoc -update", doc)
+	require.True(t, *updateDocs,
+		"%s does not say what checks do: go test ./lake/checks -run TestChecksDoc -update", doc)
 	require.NoError(t, os.WriteFile(doc, []byte(before+begin+want.String()+end+after), 0o644))
 }

@@ -81,7 +81,8 @@ func (k *looker) degraded(_ context.Context, d Definition) (Result, error) {
 	if len(hours) == 0 {
 		return d.Result(0, nil, "none in the last seven days"), nil
 	}
-	return d.Result(float64(len(hours)), hours, "%s without %s that could not be read: %s; see versionlake status --files",
+	return d.Result(float64(len(hours)),
+		hours, "%s without %s that could not be read: %s; see versionlake status --files",
 		count(len(hours), "hour"), count(int(files), "file"), named(hours)), nil
 }
 

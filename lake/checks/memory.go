@@ -27,8 +27,8 @@ type Memory struct {
 	Figures time.Time `json:"figures"`
 }
 
-// News is what somebody may want to be told: a check that is not ok any more, or worse, or about more than before; or one
-// that is ok again.
+// News is what somebody may want to be told: a check that is not ok any more, or worse, or about more than before;
+// or one that is ok again.
 type News struct {
 	ID        string    `json:"id"` // the same, however often it is found out
 	Check     string    `json:"check"`
@@ -62,8 +62,8 @@ type Record struct {
 	At     time.Time `json:"at"`
 }
 
-// Compare finds the news in results, what ops.checks is to hold of them, and what is known from now on. It is a function of
-// what it is given.
+// Compare finds the news in results, what ops.checks is to hold of them, and what is known from now on. It is a
+// function of what it is given.
 func Compare(memory Memory, results []Result, at time.Time) (after Memory, news []News, records []Record) {
 	at = at.UTC().Truncate(time.Millisecond)
 	before := map[string]Known{}

@@ -15,9 +15,6 @@ import (
 	"github.com/versionlake/versionlake/lake/ledger"
 )
 
-// separator stands between the subjects of a row.
-const separator = ", "
-
 // Save adds records to ops.checks, in one commit. What the run has recorded is not recorded again.
 func Save(ctx context.Context, l *lake.Lake, runID string, records []Record) error {
 	days := map[int32][]lake.CheckRow{}
@@ -51,7 +48,8 @@ func Save(ctx context.Context, l *lake.Lake, runID string, records []Record) err
 // runHour stands in the summaries of commits of ops.checks, which are of no hour.
 const runHour = 0
 
-// Saved reads the newest row of each check, by name, and from these what is known. It reads no further back than it must.
+// Saved reads the newest row of each check, by name, and from these what is known. It reads no further back than it
+// must.
 func Saved(ctx context.Context, l *lake.Lake) (rows []lake.CheckRow, memory Memory, err error) {
 	loaded, err := l.Load(ctx, lake.OpsChecks)
 	if errors.Is(err, lake.ErrNoLake) {

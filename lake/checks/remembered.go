@@ -61,7 +61,8 @@ func Remembered(ctx context.Context, l *lake.Lake, what string) (Outcome, error)
 func lastOf(loaded *table.Table, what string) (last Outcome, err error) {
 	if text := loaded.Properties()[propertyLast+what]; text != "" {
 		if err = json.Unmarshal([]byte(text), &last); err != nil {
-			err = fmt.Errorf("the property %s%s of ops.checks is damaged: %w; remove it in the catalog", propertyLast, what,
+			err = fmt.Errorf("the property %s%s of ops.checks is damaged: %w; remove it in the catalog",
+				propertyLast, what,
 				err)
 		}
 	}

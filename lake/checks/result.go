@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,12 @@ type Result struct {
 	Text     string   `json:"text"`
 	Event    bool     `json:"event,omitempty"` // see Definition
 }
+
+// separator stands between the subjects of a row of ops.checks.
+const separator = ", "
+
+// userOfURL finds who logs in where, in a URL.
+var userOfURL = regexp.MustCompile(`//[^/@\s]+@`)
 
 const (
 	// mostSubjects are named; the last ones, which are the newest hours.
@@ -53,7 +60,8 @@ func (d *Definition) Result(figure float64, subjects []string, format string, ar
 
 // silent is what a check says that measured nothing.
 func (d *Definition) silent(state, text string) Result {
-	return Result{Check: d.Name, State: state, Unit: d.Unit, WarnAt: d.Warn, FailAt: d.Fail, Text: cut(text, longestText),
+	return Result{Check: d.Name, State: state, Unit: d.Unit, WarnAt: d.Warn, FailAt: d.Fail,
+		Text:  cut(text, longestText),
 		Event: d.Event}
 }
 

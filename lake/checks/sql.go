@@ -30,7 +30,8 @@ const (
 )
 
 // ofSomebody are columns that no answer may have: what is found goes into mails.
-var ofSomebody = []string{"user_id", "session_id", "title_session_id", "session_key", "body_message", "raw_line", "message",
+var ofSomebody = []string{"user_id", "session_id", "title_session_id", "session_key", "body_message", "raw_line",
+	"message",
 	"history"}
 
 // ReadSQL reads the checks of a folder, by name: comments that say what it finds, perhaps a line "-- state: warn" (fail
@@ -151,7 +152,8 @@ func (c *SQL) ask(ctx context.Context, db *sql.DB) (subjects []string, n int, er
 	}
 	for _, column := range columns {
 		if slices.Contains(ofSomebody, strings.ToLower(column)) {
-			return nil, 0, fmt.Errorf("its answer has the column %s, which is of somebody: count, and name versions, devices "+
+			return nil, 0, fmt.Errorf("its answer has the column %s, which is of somebody: count, and name "+
+				"versions, devices "+
 				"or hours", column)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/versionlake/versionlake/lake/checks"
 )
 
-// TestSQLChecks: a row is what is not well. The database is another one than Trino: what a query is sent to does not matter
-// here.
+// TestSQLChecks: a row is what is not well. The database is another one than Trino: what a query is sent to does
+// not matter here.
 func TestSQLChecks(t *testing.T) {
 	folder := t.TempDir()
 	write := func(name, text string) {

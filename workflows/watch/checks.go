@@ -22,7 +22,8 @@ var (
 	runChecks   = workflows.LongStep(10 * time.Minute)
 	knownChecks = workflows.Step{StartToClose: time.Minute, Attempts: 2}
 	saveChecks  = workflows.Step{StartToClose: 2 * time.Minute, Attempts: 2} // what is not saved goes to the next look
-	tellNews    = workflows.Step{StartToClose: 2 * time.Minute}              // without end: a receiver's outage is waited out
+	// without end: a receiver's outage is waited out
+	tellNews = workflows.Step{StartToClose: 2 * time.Minute}
 )
 
 // mostUnsaved bounds what waits for a lake that can't be written to for long.
@@ -39,8 +40,8 @@ type State struct {
 	Unsaved []checks.Record `json:"unsaved,omitempty"`
 }
 
-// Checks looks at the lake once, calls people about what is new, and keeps what it found in ops.checks. People are called
-// first: the lake may be what is out.
+// Checks looks at the lake once, calls people about what is new, and keeps what it found in ops.checks. People are
+// called first: the lake may be what is out.
 func Checks(ctx workflow.Context) (State, error) {
 	w := &look{}
 	if err := w.remember(ctx); err != nil {
@@ -154,8 +155,9 @@ func (w *look) describe(ctx workflow.Context, checked activities.Checked) {
 		}
 	}
 	w.state.Summary = strings.Join(parts, ", ")
-	workflow.SetCurrentDetails(ctx, "**"+w.state.Summary+"**\n\n| check | state | figure | found |\n|---|---|---|---|\n"+
-		details)
+	workflow.SetCurrentDetails(ctx,
+		"**"+w.state.Summary+"**\n\n| check | state | figure | found |\n|---|---|---|---|\n"+
+			details)
 	if err := workflow.UpsertMemo(ctx, map[string]any{"checks": w.state.Summary}); err != nil {
 		workflow.GetLogger(ctx).Warn("can't set the memo", "error", err)
 	}

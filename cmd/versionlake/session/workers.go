@@ -37,8 +37,8 @@ func OpenSQL(s *settings.Settings) (*sql.DB, error) {
 // workersTimeout is how long Temporal may take to say who works.
 const workersTimeout = 10 * time.Second
 
-// CheckWorkers asks the Temporal server that is named, or that of `versionlake dev`, whether somebody works for it; false
-// where no server was named, nor started.
+// CheckWorkers asks the Temporal server that is named, or that of `versionlake dev`, whether somebody works for it;
+// false where no server was named, nor started.
 func CheckWorkers(ctx context.Context, s *settings.Settings, o checks.Options) (checks.Result, bool) {
 	ctx, cancel := context.WithTimeout(ctx, workersTimeout)
 	defer cancel()

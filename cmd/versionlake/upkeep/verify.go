@@ -103,8 +103,8 @@ func (o *verifyLake) run(ctx context.Context) error {
 	return nil
 }
 
-// remember leaves in the lake what a verify of all hours found, for its check. It needs a lake that it may write to; a verify
-// without is none the worse.
+// remember leaves in the lake what a verify of all hours found, for its check. It needs a lake that it may write
+// to; a verify without is none the worse.
 func (o *verifyLake) remember(ctx context.Context, l *lake.Lake, checked verify.Verified) {
 	if o.from != 0 || o.to != 0 {
 		return

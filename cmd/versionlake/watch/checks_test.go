@@ -37,7 +37,8 @@ func newLake(t *testing.T) (dir string, in *laketest.Ingester) {
 	t.Cleanup(func() { l.Close() })
 	in = laketest.NewIngester(t, l, t.TempDir())
 	for hour := telemetry.HourOf(time.Now()) - 3; hour < telemetry.HourOf(time.Now()); hour++ {
-		path := filepath.Join(strings.TrimPrefix(in.Source.String(), "file://"), filepath.FromSlash(hour.Folder()), "a.tsv")
+		path := filepath.Join(strings.TrimPrefix(in.Source.String(), "file://"), filepath.FromSlash(hour.Folder()),
+			"a.tsv")
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		line := "Info\t" + hour.Start().Format("2006-01-02T15:04:05Z") + "\tApp\ts1\t1\t{'Name': 'SoftwareVersion', " +
 			"'Version': '1.0', 'UserId': 'secret-user'}\n"
@@ -111,7 +112,8 @@ rules: [{name: outside, checks: [workers, freshness], to: [team, people]}]
 			t.Setenv(name, value)
 		}
 		var out, errors bytes.Buffer
-		code = program.Execute(t.Context(), []string{"checks", "--dir", dir, "--rules", rules, "--notify", "--state", state},
+		code = program.Execute(t.Context(),
+			[]string{"checks", "--dir", dir, "--rules", rules, "--notify", "--state", state},
 			&out, &errors, groups...)
 		return code, errors.String()
 	}

@@ -17,8 +17,8 @@ func newNotify(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "notify",
 		Short: "Try whether people would be called",
-		Long: `notify has to do with the file --rules, which says what of the checks' news goes to whom: Slack, e-mail, a
-signed webhook. docs/CHECKS.md describes it.`,
+		Long: `notify has to do with the file --rules, which says what of the checks' news goes to whom: Slack,
+e-mail, a signed webhook. docs/CHECKS.md describes it.`,
 		Example: `  versionlake notify test --rules rules.yaml`,
 		Args:    cobra.NoArgs,
 		RunE:    func(*cobra.Command, []string) error { return usage.Errorf("notify takes: test") },
@@ -27,8 +27,9 @@ signed webhook. docs/CHECKS.md describes it.`,
 	test := &cobra.Command{
 		Use:   "test [RULE ...]",
 		Short: "Send a test message to the receivers of all rules, or of some, from here",
-		Long: `test sends each receiver of the rules a message that says that it is a test, once, from this process: variables
-and files that the rules name for secrets are read here. The exit code is 1 where one did not take it.`,
+		Long: `test sends each receiver of the rules a message that says that it is a test, once, from this process:
+variables and files that the rules name for secrets are read here. The exit code is 1 where one did not
+take it.`,
 		Example: `  versionlake notify test --rules rules.yaml on-call`,
 		Args:    cobra.ArbitraryArgs,
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
