@@ -86,19 +86,26 @@ func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result Stage
 			a.giveUp(ctx, input.Hours, result.RunID)
 		}
 	}()
-	ledger, err := hours.LedgerNow(ctx, metered(ctx, a.Lake))
+	head, err := hours.LedgerNow(ctx, metered(ctx, a.Lake))
 	if err != nil {
 		return result, temporalError(ctx, err)
 	}
+	// After the ledger: a run that ends from now on is one that it does not have.
+	read, err := ledger.Occupied(ctx, a.Lake, input.Hours, lake.OpsFiles)
+	if err != nil {
+		return result, temporalError(ctx, err)
+	}
+	together := hours.NewTogether(metered(ctx, a.Lake), input.Hours, result.RunID)
 	staged, failures := make([]hours.StagedHour, len(input.Hours)), make([]error, len(input.Hours))
 	var work errgroup.Group
 	work.SetLimit(stagedAtOnce)
 	for i, hour := range input.Hours {
 		work.Go(func() error {
 			if failures[i] = ctx.Err(); failures[i] == nil {
-				staged[i], failures[i] = a.stageHour(ctx, lake.Run{Hour: hour, ID: result.RunID}, input)
+				run := lake.Run{Hour: hour, ID: result.RunID}
+				staged[i], failures[i] = a.stageHour(ctx, together.Lake, run, input, !read[hour])
 			}
-			staged[i].Plan.Ledger = ledger
+			staged[i].Plan.Ledger = head
 			done.Add(1)
 			return nil
 		})
@@ -108,6 +115,7 @@ func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result Stage
 		return result, err
 	}
 	var failure error
+	var ready []hours.StagedHour
 	for i, hour := range staged {
 		for n := range hour.Chunks {
 			result.Late = append(result.Late, hour.Chunks[n].Late...)
@@ -120,10 +128,13 @@ func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result Stage
 			}
 			continue
 		}
-		result.Hours = append(result.Hours, hour)
+		ready = append(ready, hour)
 	}
-	if failure != nil && len(result.Hours)+len(result.Late) == 0 {
+	if failure != nil && len(ready)+len(result.Late) == 0 {
 		return result, temporalError(ctx, failure) // an outage, most likely: all of them one by one would end no better
+	}
+	if result.Hours, err = together.Write(ready); err != nil {
+		return result, temporalError(ctx, err)
 	}
 	slices.Sort(result.Late)
 	result.Late = slices.Compact(result.Late)
@@ -143,11 +154,12 @@ func (a *Ingest) giveUp(ctx context.Context, hours []telemetry.Hour, runID strin
 	}
 }
 
-func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) (staged hours.StagedHour, err error) {
+func (a *Ingest) stageHour(ctx context.Context, l *lake.Lake, run lake.Run, input HoursInput,
+	unread bool) (staged hours.StagedHour, err error) {
 	staged = hours.StagedHour{Run: run, StartedAt: input.StartedAt}
 	listing := ListInput{Hour: run.Hour, ChunkBytes: input.ChunkBytes, Layer: input.Layer, RemoveGone: input.RemoveGone,
-		NoteGone: input.NoteGone}
-	if staged.Plan, err = a.plan(ctx, run, listing, smallHour, func(int64) {}); err != nil {
+		NoteGone: input.NoteGone, unread: unread}
+	if staged.Plan, err = a.plan(ctx, l, run, listing, smallHour, func(int64) {}); err != nil {
 		return staged, err
 	}
 	parser, err := a.parser(run.Hour)
@@ -155,8 +167,7 @@ func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) 
 		return staged, err
 	}
 	for n := range staged.Plan.Chunks {
-		chunk, err := hours.StageChunk(ctx, metered(ctx, a.Lake), run, staged.Plan, n, a.Source, parser,
-			func(hours.ChunkCounts) {})
+		chunk, err := hours.StageChunk(ctx, l, run, staged.Plan, n, a.Source, parser, func(hours.ChunkCounts) {})
 		if err != nil {
 			return staged, err
 		}
@@ -169,7 +180,7 @@ func (a *Ingest) stageHour(ctx context.Context, run lake.Run, input HoursInput) 
 		staged.Chunks[i].SectionBytes = nil
 	}
 	for _, each := range sections {
-		silver, err := hours.StageSilver(ctx, metered(ctx, a.Lake), run, staged.Plan, staged.Chunks, each, func(int) {})
+		silver, err := hours.StageSilver(ctx, l, run, staged.Plan, staged.Chunks, each, func(int) {})
 		if err != nil {
 			return staged, err
 		}
@@ -195,7 +206,11 @@ type CommittedHours struct {
 // CommitHours makes hours visible in bronze, silver and the ledger, in one commit a table.
 func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (result CommittedHours, err error) {
 	defer keepAlive(ctx, nil)()
-	rows, left, err := commit.Hours(ctx, metered(ctx, a.Lake), staged)
+	l, staged, err := hours.OpenTogether(metered(ctx, a.Lake), staged)
+	if err != nil {
+		return CommittedHours{}, temporalError(ctx, err)
+	}
+	rows, left, err := commit.Hours(ctx, l, staged)
 	if err != nil {
 		return CommittedHours{}, temporalError(ctx,
 			fmt.Errorf("commit %d hours from %s: %w", len(staged), staged[0].Run.Hour, err))
@@ -235,12 +250,16 @@ func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (re
 	return result, nil
 }
 
-// DropStagedHours removes what the runs of hours staged.
+// DropStagedHours removes what the runs of hours staged together. Those of an id are of all these hours.
 func (a *Ingest) DropStagedHours(ctx context.Context, runs []lake.Run) error {
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(listedAtOnce)
+	of := map[string][]telemetry.Hour{}
 	for _, run := range runs {
-		work.Go(func() error { return hours.DropStaging(ctx, metered(ctx, a.Lake), run) })
+		of[run.ID] = append(of[run.ID], run.Hour)
 	}
-	return temporalError(ctx, work.Wait())
+	for id, together := range of {
+		if err := hours.DropTogether(ctx, a.Lake, together, id); err != nil {
+			return temporalError(ctx, err)
+		}
+	}
+	return nil
 }

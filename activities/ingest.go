@@ -37,6 +37,8 @@ type ListInput struct {
 	RemoveGone bool `json:"remove_gone,omitempty"`
 	// NoteGone: where all files left the source, nothing but the ledger changes.
 	NoteGone bool `json:"note_gone,omitempty"`
+
+	unread bool // ops.files has no row of the hour
 }
 
 // Layers from which an hour, or a range, can be done again.
@@ -71,7 +73,7 @@ func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error)
 	if err != nil {
 		return Listing{}, temporalError(ctx, err)
 	}
-	plan, err := a.plan(ctx, run, input, math.MaxInt64, func(bytes int64) { read.Add(bytes) })
+	plan, err := a.plan(ctx, metered(ctx, a.Lake), run, input, math.MaxInt64, func(bytes int64) { read.Add(bytes) })
 	if err != nil {
 		return Listing{}, temporalError(ctx, err)
 	}
@@ -82,14 +84,14 @@ func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error)
 }
 
 // plan lists, cuts and stages the plan. errLarge: the hour holds more than most bytes of text.
-func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most int64,
+func (a *Ingest) plan(ctx context.Context, l *lake.Lake, run lake.Run, input ListInput, most int64,
 	progress func(bytes int64)) (plan hours.Plan, err error) {
 	size := input.ChunkBytes
 	if size <= 0 {
 		size = DefaultChunkBytes
 	}
 	if input.Layer == LayerSilver {
-		plan, err = hours.StageSilverPlan(ctx, metered(ctx, a.Lake), run, size)
+		plan, err = hours.StageSilverPlan(ctx, l, run, size)
 		if err == nil && plan.Bytes > most {
 			err = errLarge
 		}
@@ -117,14 +119,14 @@ func (a *Ingest) plan(ctx context.Context, run lake.Run, input ListInput, most i
 	if err != nil {
 		return plan, fmt.Errorf("list hour %s: %w", input.Hour, err)
 	}
-	listed := hours.Listed{Source: a.Source.String(), Listing: listing, Chunks: chunks}
+	listed := hours.Listed{Source: a.Source.String(), Listing: listing, Chunks: chunks, Unread: input.unread}
 	switch {
 	case input.RemoveGone:
 		listed.Gone = hours.RemoveGone
 	case input.NoteGone:
 		listed.Gone = hours.NoteGone
 	}
-	if plan, err = hours.StagePlan(ctx, metered(ctx, a.Lake), run, listed); err != nil {
+	if plan, err = hours.StagePlan(ctx, l, run, listed); err != nil {
 		return plan, fmt.Errorf("stage the plan of hour %s: %w", input.Hour, err)
 	}
 	if total+plan.Kept > most {

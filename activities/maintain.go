@@ -78,7 +78,7 @@ func isRunning(ctx context.Context, folder string) (bool, error) {
 	const uuid = 36
 	if writer, ok := map[string]string{"users": GoldWorkflowID, "daily": DailyWorkflowID}[workflow]; ok {
 		workflow, run = writer, rest[:min(len(rest), uuid)]
-	} else if !strings.HasPrefix(workflow, "hour-") {
+	} else if !strings.HasPrefix(workflow, "hour-") && !strings.HasPrefix(workflow, "hours-") {
 		return false, nil
 	}
 	described, err := activity.GetClient(ctx).DescribeWorkflowExecution(ctx, workflow, run)

@@ -88,21 +88,3 @@ func (l *Lake) Load(ctx context.Context, definition TableDefinition) (*table.Tab
 	}
 	return loaded, nil
 }
-
-// Rebind writes a statement's placeholders as the catalog's database wants them.
-func (l *Lake) Rebind(statement string) string {
-	if !strings.HasPrefix(l.Config.Catalog, "postgres") {
-		return statement
-	}
-	var out strings.Builder
-	n := 0
-	for _, part := range strings.SplitAfter(statement, "?") {
-		if before, ok := strings.CutSuffix(part, "?"); ok {
-			n++
-			fmt.Fprintf(&out, "%s$%d", before, n)
-			continue
-		}
-		out.WriteString(part)
-	}
-	return out.String()
-}

@@ -44,10 +44,7 @@ func NewRawWriter(l *Lake, definition TableDefinition, p Partition) (*DataWriter
 
 func newDataWriter[T any](l *Lake, definition TableDefinition, p Partition, raw *parquet.Schema,
 	extra []parquet.WriterOption) (*DataWriter[T], error) {
-	object, err := l.Objects.Create(l.dataFolder(definition, p))
-	if err != nil {
-		return nil, err
-	}
+	object := l.Objects.Create(l.dataFolder(definition, p))
 	kind := columnar.Kind{Name: definition.Name, SkipBounds: definition.Bounded != nil,
 		Unbounded: definition.unbounded(), Raw: raw}
 	return &DataWriter[T]{Writer: columnar.NewWriter[T](object, kind, extra...), lake: l, definition: definition,

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
-
 	"github.com/versionlake/versionlake/lake/database"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/schema"
@@ -69,13 +67,20 @@ type Run struct {
 type Lake struct {
 	Config  Config
 	Db      *sql.DB
-	Catalog *sqlcatalog.Catalog
+	Catalog *database.Catalog
 	Objects *objects.Store
 	Commits map[string]*sync.Mutex // one per table: commits of this process wait for each other instead of racing
 
 	KnownVersions *KnownVersions
 	// OnCommit is told how each commit of a table went; nil: nobody is.
 	OnCommit func(table string, err error)
+}
+
+// Bundled is the lake with a bundle, which takes the documents that are staged and has those that were.
+func (l *Lake) Bundled(b *objects.Bundle) *Lake {
+	with := *l
+	with.Objects = l.Objects.Bundled(b)
+	return &with
 }
 
 // Open opens the lake, creating namespaces and tables that do not exist yet, and giving those of an earlier version
@@ -139,9 +144,9 @@ func open(ctx context.Context, config Config) (*Lake, error) {
 	for _, definition := range TableDefinitions {
 		l.Commits[definition.Name] = new(sync.Mutex)
 	}
-	l.Catalog, err = sqlcatalog.NewCatalog(config.CatalogName, db, dialect, properties)
+	l.Catalog, err = database.NewCatalog(config.CatalogName, db, dialect, properties)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the catalog: %w", err), db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
 	return l, nil
 }

@@ -100,14 +100,11 @@ func SweepForgotten(ctx context.Context, l *lake.Lake, erasure string) (folders 
 		return 0, err
 	}
 	for _, folder := range slices.Sorted(maps.Keys(staged)) {
-		if strings.HasPrefix(folder, "hour-") {
-			var plan hours.StagedPlan
-			err := l.Objects.ReadJSON(root+folder+"/plan.json", &plan)
-			if err == nil && plan.Erasures == current {
-				continue
-			}
-			if err != nil && !objects.IsMissing(err) {
+		if strings.HasPrefix(folder, "hour") { // of one hour, or of hours that are read together
+			if erasures, planned, err := hours.ErasuresOf(l, root+folder); err != nil {
 				return folders, err
+			} else if planned && erasures == current {
+				continue
 			}
 		}
 		if err := l.Objects.RemoveAll(ctx, root+folder); err != nil {

@@ -158,10 +158,7 @@ func (r *historyRewriter) run(erasure string) (location string, err error) {
 }
 
 func (r *historyRewriter) write(object string, fill func(*objects.Writer) error) error {
-	writer, err := r.lake.Objects.Create(r.lake.TableFolder(r.table) + "/metadata")
-	if err != nil {
-		return err
-	}
+	writer := r.lake.Objects.Create(r.lake.TableFolder(r.table) + "/metadata")
 	if err := fill(writer); err != nil {
 		writer.Abort()
 		return fmt.Errorf("write %s: %w", object, err)
@@ -371,7 +368,7 @@ func (r *historyRewriter) count(snapshot int64, summary map[string]any) {
 func swapMetadata(ctx context.Context, l *lake.Lake, loaded *table.Table, location string) error {
 	identifier := loaded.Identifier()
 	result, err := l.Db.ExecContext(ctx,
-		l.Rebind(`UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = NULL
+		l.Catalog.Rebind(`UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = NULL
 		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ? AND metadata_location = ?`),
 		location, l.Config.CatalogName, identifier[0], identifier[1], loaded.MetadataLocation())
 	if err != nil {

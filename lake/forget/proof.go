@@ -16,7 +16,6 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/forgotten"
-	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -108,8 +107,28 @@ func FindIn(ctx context.Context, l *lake.Lake, object LooseFile, wanted *Needles
 	if found, err := wanted.inStream(ctx, file, object.Size); found || err != nil {
 		return "bytes", err
 	}
-	if strings.HasPrefix(object.Path, l.StagingFolder()+"/hour-") && strings.HasSuffix(object.Path, ".json") {
-		return findInShuffle(l, object, wanted)
+	folder, staged := strings.CutPrefix(object.Path, l.StagingFolder()+"/")
+	switch {
+	case !staged || !strings.HasSuffix(object.Path, ".json"):
+	case strings.HasPrefix(folder, "hour-"):
+		return findInShuffle(l, l.Objects, object.Path, wanted)
+	case strings.HasPrefix(folder, "hours-"):
+		return findInBundle(l, object.Path, wanted)
+	}
+	return "", nil
+}
+
+// findInBundle looks into what the chunks of hours that are read together handed on.
+func findInBundle(l *lake.Lake, path string, wanted *Needles) (where string, err error) {
+	bundle, err := l.Objects.ReadBundle(path)
+	if err != nil {
+		return "", err
+	}
+	with := l.Objects.Bundled(bundle)
+	for _, name := range bundle.Names() {
+		if where, err = findInShuffle(l, with, name, wanted); where != "" || err != nil {
+			return where, err
+		}
 	}
 	return "", nil
 }
@@ -219,12 +238,14 @@ func findInChunk(ctx context.Context, chunk parquet.ColumnChunk, is func(parquet
 }
 
 // findInShuffle unpacks what a chunk handed on to silver.
-func findInShuffle(l *lake.Lake, document LooseFile, wanted *Needles) (where string, err error) {
-	var staged hours.ChunkFiles
-	if err := l.Objects.ReadJSON(document.Path, &staged); err != nil || staged.Shuffle.Path == "" {
+func findInShuffle(l *lake.Lake, documents *objects.Store, name string, wanted *Needles) (where string, err error) {
+	var staged struct {
+		Shuffle objects.Shuffled `json:"shuffle"` // as in hours.ChunkFiles
+	}
+	if err := documents.ReadJSON(name, &staged); err != nil || staged.Shuffle.Path == "" {
 		return "", err
 	}
-	file, err := l.Objects.Open(staged.Shuffle.Path)
+	file, err := l.Objects.OpenShuffle(staged.Shuffle)
 	if err != nil {
 		return "", err
 	}

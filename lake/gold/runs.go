@@ -172,10 +172,7 @@ func (w *runWriter) write(pending ...*pendingRun) error {
 	}
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	object, err := w.objects.Create(w.folder)
-	if err != nil {
-		return err
-	}
+	object := w.objects.Create(w.folder)
 	run := sortedRun{Path: fmt.Sprintf("%s/run-%04d", w.folder, len(w.runs)), Buckets: map[int][2]int64{}}
 	var header []byte
 	for _, bucket := range slices.Sorted(maps.Keys(buckets)) {

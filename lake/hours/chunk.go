@@ -155,10 +155,8 @@ func (c *chunkStage) stage(ctx context.Context, n int, bad map[int]string) (resu
 	return c.close(n, bad)
 }
 
-func (c *chunkStage) open() (err error) {
-	if c.shuffle, err = c.lake.Objects.NewShuffle(staging(c.lake, c.run), c.plan.Sections); err != nil {
-		return err
-	}
+func (c *chunkStage) open() error {
+	c.shuffle = c.lake.Objects.NewShuffle(staging(c.lake, c.run), c.plan.Sections)
 	return c.openBronze()
 }
 
@@ -172,7 +170,6 @@ func (c *chunkStage) openBronze() (err error) {
 			return err
 		}
 	}
-	c.arena = make([]byte, 0, arenaSize+telemetry.MaxLine)
 	return nil
 }
 

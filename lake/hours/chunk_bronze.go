@@ -75,7 +75,7 @@ func StageSilverPlan(ctx context.Context, l *lake.Lake, run lake.Run, chunkBytes
 		staged.Chunks = append(staged.Chunks, Chunk{Bronze: files})
 	}
 	staged.Sections = sectionsFor(text)
-	plan.Ref, plan.Files, plan.Chunks = staging(l, run)+"/plan.json", len(staged.Files), len(staged.Chunks)
+	plan.Ref, plan.Files, plan.Chunks = staging(l, run)+"/"+planName, len(staged.Files), len(staged.Chunks)
 	return plan, l.Objects.WriteJSON(plan.Ref, staged)
 }
 
@@ -92,10 +92,7 @@ func stageBronze(ctx context.Context, l *lake.Lake, run lake.Run, plan *StagedPl
 		return StagedChunk{}, fmt.Errorf("the plan has %d chunks", len(plan.Chunks))
 	}
 	folder := staging(l, run)
-	shuffle, err := l.Objects.NewShuffle(folder, plan.Sections)
-	if err != nil {
-		return StagedChunk{}, err
-	}
+	shuffle := l.Objects.NewShuffle(folder, plan.Sections)
 	b := &bronzeStage{plan: plan, parser: parser, shuffle: shuffle}
 	for _, file := range plan.Chunks[n].Bronze {
 		entry, err := l.Entry(file, lake.BronzeEvents)

@@ -89,6 +89,9 @@ func (p *StagedPlan) place(key string) (int, error) {
 	return place, nil
 }
 
+// planName is the name of a plan in it.
+const planName = "plan.json"
+
 // staging is the folder of a run's uncommitted work.
 func staging(l *lake.Lake, run lake.Run) string {
 	return fmt.Sprintf("%s/hour-%s/%s", l.StagingFolder(), run.Hour, run.ID)
@@ -109,6 +112,8 @@ type Listed struct {
 	Listing source.Listing
 	Chunks  []Chunk // that the files were cut into
 	Gone    GoneFiles
+	// Unread: ops.files has no row of the hour, so that nothing of it was read before.
+	Unread bool
 }
 
 // GoneFiles is what a run does about files that were read before and left the source or are bad now.
@@ -142,7 +147,7 @@ func StagePlan(ctx context.Context, l *lake.Lake, run lake.Run, listed Listed) (
 		staged.Files = append(staged.Files, bad.File)
 	}
 	var earlierFiles hourBefore
-	if listed.Gone != RemoveGone {
+	if listed.Gone != RemoveGone && !listed.Unread {
 		if earlierFiles, err = before(ctx, l, run.Hour); err != nil {
 			return Plan{}, fmt.Errorf("find out what was read of hour %s before: %w", run.Hour, err)
 		}
@@ -164,7 +169,7 @@ func StagePlan(ctx context.Context, l *lake.Lake, run lake.Run, listed Listed) (
 		}
 		staged.Bad[place] = bad.Why
 	}
-	plan := Plan{Ref: staging(l, run) + "/plan.json"}
+	plan := Plan{Ref: staging(l, run) + "/" + planName}
 	for _, bad := range listing.Bad[:min(len(listing.Bad), ledger.LeftOutTold)] {
 		plan.LeftOut = append(plan.LeftOut, bad.Key+": "+bad.Why)
 	}

@@ -69,8 +69,10 @@ type SilverFiles struct {
 // StagedHour is a run of an hour of which all is staged, ready to be committed.
 type StagedHour struct {
 	Run       lake.Run       `json:"run"`
-	Plan      Plan           `json:"plan"`
-	Chunks    []StagedChunk  `json:"chunks"`
-	Silver    []StagedSilver `json:"silver"`
-	StartedAt time.Time      `json:"started_at"`
+	Plan      Plan           `json:"plan,omitzero"`
+	Chunks    []StagedChunk  `json:"chunks,omitempty"`
+	Silver    []StagedSilver `json:"silver,omitempty"`
+	StartedAt time.Time      `json:"started_at,omitzero"`
+	// Together is the object, where the rest of this lies there, among what other hours staged.
+	Together string `json:"together,omitempty"`
 }

@@ -1,7 +1,7 @@
 package objects
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -26,7 +26,8 @@ type Store struct {
 	Root    string // file:///abs/warehouse or s3://bucket/prefix, no slash at the end
 	Scratch string
 	IO      icebergio.IO
-	meter   *Meter // nil: nobody counts
+	meter   *Meter  // nil: nobody counts
+	bundle  *Bundle // takes the documents, where there is one
 }
 
 func Open(ctx context.Context, warehouse, scratch string, properties map[string]string) (*Store, error) {
@@ -67,8 +68,9 @@ func (o *Store) LocalPath(object string) string {
 // contents can be told by their names.
 type Writer struct {
 	objects *Store
-	file    *os.File
-	buffer  *bufio.Writer
+	folder  string   // the local one in which it is written
+	file    *os.File // nil for as long as all is held in memory
+	held    []byte   // what was written and did not go to the file yet
 	sum     hash.Hash
 	Size    int64
 }
@@ -76,36 +78,62 @@ type Writer struct {
 // TemporaryPrefix begins the names of objects that are being written.
 const TemporaryPrefix = ".versionlake-"
 
+// heldBytes is how much of an object is held before it goes to the disk: a small one is written in one go, and one
+// that nobody writes to makes no file.
+const heldBytes = 64 << 10
+
 // Create starts an object; folder says where it will lie, so that a local one is written on the same file system.
-func (o *Store) Create(folder string) (*Writer, error) {
-	scratch := o.Scratch
+func (o *Store) Create(folder string) *Writer {
+	w := &Writer{objects: o, folder: o.Scratch, sum: sha256.New()}
 	if local := o.LocalPath(folder); local != "" {
-		scratch = local
-		if err := os.MkdirAll(scratch, 0o755); err != nil {
-			return nil, fmt.Errorf("create %s: %w", folder, err)
-		}
+		w.folder = local
 	}
-	file, err := os.CreateTemp(scratch, TemporaryPrefix+"*")
-	if err != nil {
-		return nil, fmt.Errorf("create an object in %s: %w", folder, err)
-	}
-	return &Writer{objects: o, file: file, buffer: bufio.NewWriterSize(file, 1<<16), sum: sha256.New()}, nil
+	return w
 }
 
 func (w *Writer) Write(p []byte) (int, error) {
 	w.sum.Write(p)
 	w.Size += int64(len(p))
 	w.objects.meter.wrote(len(p))
-	return w.buffer.Write(p)
+	if len(w.held)+len(p) > heldBytes {
+		if err := w.flush(); err != nil {
+			return 0, err
+		}
+		if len(p) > heldBytes {
+			return w.file.Write(p)
+		}
+	}
+	w.held = append(w.held, p...)
+	return len(p), nil
 }
+
+// flush takes what is held to the disk.
+func (w *Writer) flush() (err error) {
+	if w.file == nil {
+		if err := os.MkdirAll(w.folder, 0o755); err != nil {
+			return err
+		}
+		if w.file, err = os.CreateTemp(w.folder, TemporaryPrefix+"*"); err != nil {
+			return err
+		}
+	}
+	_, err = w.file.Write(w.held)
+	w.held = w.held[:0]
+	return err
+}
+
+// Held is all that was written, where it is in memory still.
+func (w *Writer) Held() (data []byte, all bool) { return w.held, w.file == nil }
 
 // Digest names the contents written so far.
 func (w *Writer) Digest() string { return hex.EncodeToString(w.sum.Sum(nil)[:16]) }
 
 // Abort drops the object.
 func (w *Writer) Abort() {
-	w.file.Close()
-	os.Remove(w.file.Name())
+	if w.file != nil {
+		w.file.Close()
+		os.Remove(w.file.Name())
+	}
 }
 
 // Publish gives the object its place.
@@ -116,12 +144,12 @@ func (w *Writer) Publish(object string) (err error) {
 			err = fmt.Errorf("write %s: %w", object, err)
 		}
 	}()
-	if err := w.buffer.Flush(); err != nil {
-		return err
-	}
 	local := w.objects.LocalPath(object)
 	if local == "" {
 		return w.upload(object)
+	}
+	if err := w.flush(); err != nil {
+		return err
 	}
 	// A committed snapshot must not name a file that a power cut can empty.
 	if err := w.file.Sync(); err != nil {
@@ -133,15 +161,24 @@ func (w *Writer) Publish(object string) (err error) {
 	if err := w.file.Close(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(local), 0o755); err != nil {
-		return err
+	if folder := filepath.Dir(local); folder != w.folder {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return err
+		}
 	}
 	return os.Rename(w.file.Name(), local)
 }
 
 func (w *Writer) upload(object string) error {
-	if _, err := w.file.Seek(0, io.SeekStart); err != nil {
-		return err
+	var source io.Reader = bytes.NewReader(w.held)
+	if w.file != nil {
+		if err := w.flush(); err != nil {
+			return err
+		}
+		if _, err := w.file.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		source = w.file
 	}
 	writable, ok := w.objects.IO.(icebergio.WriteFileIO)
 	if !ok {
@@ -152,7 +189,7 @@ func (w *Writer) upload(object string) error {
 		return err
 	}
 	// An upload that fails is not closed: closing would publish what was sent so far.
-	if _, err := io.Copy(target, w.file); err != nil {
+	if _, err := io.Copy(target, source); err != nil {
 		return err
 	}
 	if err := target.Close(); err != nil {
@@ -176,10 +213,10 @@ func (o *Store) WriteJSON(object string, value any) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", object, err)
 	}
-	w, err := o.Create(object[:strings.LastIndexByte(object, '/')])
-	if err != nil {
-		return err
+	if o.bundle.put(object, text) {
+		return nil
 	}
+	w := o.Create(object[:strings.LastIndexByte(object, '/')])
 	if _, err := w.Write(text); err != nil {
 		w.Abort()
 		return fmt.Errorf("write %s: %w", object, err)
@@ -188,6 +225,12 @@ func (o *Store) WriteJSON(object string, value any) error {
 }
 
 func (o *Store) ReadJSON(object string, value any) error {
+	if text, bundled := o.bundle.get(object); bundled {
+		if err := json.Unmarshal(text, value); err != nil {
+			return fmt.Errorf("read %s: %w", object, err)
+		}
+		return nil
+	}
 	file, err := o.Open(object)
 	if err != nil {
 		return err

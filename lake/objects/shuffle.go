@@ -1,12 +1,13 @@
 package objects
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math/bits"
+	"slices"
 
-	icebergio "github.com/apache/iceberg-go/io"
 	"github.com/klauspost/compress/s2"
 )
 
@@ -27,6 +28,8 @@ func SessionSection(key int64, sections int) int {
 type Shuffled struct {
 	Path     string    `json:"path"`
 	Sections [][]int64 `json:"sections"`
+	// Packed are the blocks themselves, where they are so few that an object would cost more: Path has none then.
+	Packed []byte `json:"packed,omitempty"`
 }
 
 type ShuffleWriter struct {
@@ -37,15 +40,11 @@ type ShuffleWriter struct {
 	packed    []byte
 }
 
-func (o *Store) NewShuffle(folder string, sections int) (*ShuffleWriter, error) {
-	object, err := o.Create(folder)
-	if err != nil {
-		return nil, err
-	}
+func (o *Store) NewShuffle(folder string, sections int) *ShuffleWriter {
 	return &ShuffleWriter{
-		Object: object, blockSize: max(shuffleBytes/sections, minBlockSize),
+		Object: o.Create(folder), blockSize: max(shuffleBytes/sections, minBlockSize),
 		buffers: make([][]byte, sections), sections: make([][]int64, sections),
-	}, nil
+	}
 }
 
 // Add hands out the buffer of a section to append one record to, and takes it back.
@@ -77,10 +76,18 @@ func (w *ShuffleWriter) Close(path string) (Shuffled, error) {
 			return Shuffled{}, err
 		}
 	}
+	if packed, all := w.Object.Held(); all {
+		return Shuffled{Path: path, Sections: w.sections, Packed: packed}, nil
+	}
 	if err := w.Object.Publish(path); err != nil {
 		return Shuffled{}, err
 	}
 	return Shuffled{Path: path, Sections: w.sections}, nil
+}
+
+// empty tells that no section has a block.
+func (s Shuffled) empty() bool {
+	return !slices.ContainsFunc(s.Sections, func(blocks []int64) bool { return len(blocks) > 0 })
 }
 
 // Bytes is the packed size of each section.
@@ -95,7 +102,7 @@ func (s Shuffled) Bytes() []int64 {
 }
 
 // Read appends the records of a section to a buffer, in the order in which they were added.
-func (s Shuffled) Read(file icebergio.File, section int, into []byte) ([]byte, error) {
+func (s Shuffled) Read(file Blocks, section int, into []byte) ([]byte, error) {
 	var packed []byte
 	blocks := s.Sections[section]
 	for i := 0; i < len(blocks); i += 2 {
@@ -124,13 +131,32 @@ type Shuffles []openShuffle
 
 type openShuffle struct {
 	index Shuffled
-	file  icebergio.File
+	file  Blocks
 }
+
+// Blocks are those of an open shuffle.
+type Blocks interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// OpenShuffle opens what Read reads from.
+func (o *Store) OpenShuffle(s Shuffled) (Blocks, error) {
+	if len(s.Packed) > 0 || s.empty() {
+		return held{bytes.NewReader(s.Packed)}, nil
+	}
+	return o.Open(s.Path)
+}
+
+// held is what is read from memory.
+type held struct{ *bytes.Reader }
+
+func (held) Close() error { return nil }
 
 func (o *Store) OpenShuffles(written []Shuffled) (Shuffles, error) {
 	var open Shuffles
 	for _, index := range written {
-		file, err := o.Open(index.Path)
+		file, err := o.OpenShuffle(index)
 		if err != nil {
 			open.Close()
 			return nil, err

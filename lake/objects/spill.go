@@ -48,11 +48,9 @@ func (s *Spill) Close() {
 
 // Add is safe for concurrent use.
 func (s *Spill) Add(section int, encode func([]byte) []byte) error {
-	return s.writers.With(func(writer **ShuffleWriter) (err error) {
+	return s.writers.With(func(writer **ShuffleWriter) error {
 		if *writer == nil {
-			if *writer, err = s.scratch.NewShuffle(s.scratch.Root, s.Sections); err != nil {
-				return err
-			}
+			*writer = s.scratch.NewShuffle(s.scratch.Root, s.Sections)
 		}
 		return (*writer).Add(section, encode)
 	})

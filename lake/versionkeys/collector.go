@@ -53,10 +53,7 @@ func (c *Collector) flush() error {
 	if len(c.seen) == 0 {
 		return nil
 	}
-	object, err := c.objects.Create(c.folder)
-	if err != nil {
-		return err
-	}
+	object := c.objects.Create(c.folder)
 	path := fmt.Sprintf("%s/versions-%04d", c.folder, len(c.paths))
 	var record []byte
 	for name := range c.seen {

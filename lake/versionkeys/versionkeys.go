@@ -3,7 +3,6 @@ package versionkeys
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/apache/iceberg-go/table"
 
@@ -39,7 +38,7 @@ func Ensure(ctx context.Context, l *lake.Lake, staged []string, exact bool) (fou
 	if len(staged) == 0 && !exact {
 		return "", nil
 	}
-	location, err := locationOf(ctx, l)
+	location, err := l.Catalog.Location(ctx, lake.GoldVersions.Identifier())
 	if err != nil {
 		return "", err
 	}
@@ -69,22 +68,10 @@ func EnsureStill(ctx context.Context, l *lake.Lake, staged []string, exact bool,
 	if len(staged) == 0 && !exact {
 		return nil
 	}
-	location, err := locationOf(ctx, l)
+	location, err := l.Catalog.Location(ctx, lake.GoldVersions.Identifier())
 	if err != nil || !exact && location == found {
 		return err
 	}
 	_, err = Ensure(ctx, l, staged, exact)
 	return err
-}
-
-// locationOf asks the catalog where the metadata of gold.versions lies, without reading it.
-func locationOf(ctx context.Context, l *lake.Lake) (location string, err error) {
-	identifier := lake.GoldVersions.Identifier()
-	err = l.Db.QueryRowContext(ctx, l.Rebind(`SELECT metadata_location FROM iceberg_tables
-		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`), l.Config.CatalogName, identifier[0],
-		identifier[1]).Scan(&location)
-	if err != nil {
-		return "", fmt.Errorf("look for %s in the catalog: %w", lake.GoldVersions.Name, err)
-	}
-	return location, nil
 }

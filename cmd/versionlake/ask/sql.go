@@ -2,6 +2,7 @@ package ask
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -150,16 +151,16 @@ func unknownTable(err error) error {
 	if !errors.As(err, &said) || said.ErrorName != "TABLE_NOT_FOUND" {
 		return err
 	}
-	hint := ""
+	hint := ";"
 	if found := missingTable.FindStringSubmatch(said.Message); found != nil {
 		views, viewsErr := trino.Views()
 		if viewsErr != nil {
 			return errors.Join(err, viewsErr)
 		}
 		name := found[1][strings.LastIndex(found[1], ".")+1:]
-		hint = usage.DidYouMean(name, append(viewNames(views), tableNames()...), "")
+		hint = cmp.Or(usage.DidYouMean(name, append(viewNames(views), tableNames()...), ""), hint)
 	}
-	return fmt.Errorf("%w%s; `versionlake views` lists the views, and docs/TABLES.md has the tables", err, hint)
+	return fmt.Errorf("%w%s `versionlake views` lists the views, and docs/TABLES.md has the tables", err, hint)
 }
 
 func tableNames() (names []string) {
