@@ -41,10 +41,12 @@ type Daily struct {
 // RequestDaily signals the writer of the daily aggregates, and starts it where it does not run. Asking twice does
 // no harm.
 func (a *Daily) RequestDaily(ctx context.Context) error {
-	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, DailyWorkflowID, DailySignal, DailyRequest{},
+	queue := activity.GetInfo(ctx).TaskQueue
+	id := IDIn(queue, DailyWorkflowID)
+	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, id, DailySignal, DailyRequest{},
 		client.StartWorkflowOptions{
-			ID:                    DailyWorkflowID,
-			TaskQueue:             activity.GetInfo(ctx).TaskQueue,
+			ID:                    id,
+			TaskQueue:             queue,
 			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 			StaticSummary:         DailySummary,
 		}, DailyWorkflow, struct{}{})

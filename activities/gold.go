@@ -50,9 +50,10 @@ func (r GoldRequest) Shown() []lake.Run {
 func (a *Gold) RequestGold(ctx context.Context, request GoldRequest) error {
 	info := activity.GetInfo(ctx)
 	request.WorkflowID = info.WorkflowExecution.ID
-	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, GoldWorkflowID, GoldSignal, request,
+	id := IDIn(info.TaskQueue, GoldWorkflowID)
+	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, id, GoldSignal, request,
 		client.StartWorkflowOptions{
-			ID:                    GoldWorkflowID,
+			ID:                    id,
 			TaskQueue:             info.TaskQueue,
 			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 			StaticSummary:         "keeps gold.users up to date",

@@ -257,7 +257,7 @@ func (a *Ingest) DropStagedHours(ctx context.Context, runs []lake.Run) error {
 		of[run.ID] = append(of[run.ID], run.Hour)
 	}
 	for id, together := range of {
-		if err := hours.DropTogether(ctx, a.Lake, together, id); err != nil {
+		if err := hours.DropTogether(ctx, metered(ctx, a.Lake), together, id); err != nil {
 			return temporalError(ctx, err)
 		}
 	}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/telemetry"
@@ -60,6 +62,12 @@ func (a *Maintain) MaintainTable(ctx context.Context, input MaintainTableInput) 
 // TableNames are the tables to be maintained.
 func (a *Maintain) TableNames(context.Context) ([]string, error) { return maintain.TableNames(), nil }
 
+// NoteMaintenance keeps in the lake how a maintenance ended: what failed of it.
+func (a *Maintain) NoteMaintenance(ctx context.Context, failed []string) error {
+	return temporalError(ctx, checks.Remember(ctx, a.Lake, checks.CheckMaintenance,
+		checks.Outcome{At: time.Now(), Count: len(failed), Text: strings.Join(failed, "; ")}))
+}
+
 // SweepStaging removes what runs and rounds staged whose workflow no longer runs.
 func (a *Maintain) SweepStaging(ctx context.Context, upkeep maintain.Upkeep) (maintain.Saving, error) {
 	defer keepAlive(ctx, nil)()
@@ -81,6 +89,7 @@ func isRunning(ctx context.Context, folder string) (bool, error) {
 	} else if !strings.HasPrefix(workflow, "hour-") && !strings.HasPrefix(workflow, "hours-") {
 		return false, nil
 	}
+	workflow = IDIn(activity.GetInfo(ctx).TaskQueue, workflow)
 	described, err := activity.GetClient(ctx).DescribeWorkflowExecution(ctx, workflow, run)
 	var missing *serviceerror.NotFound
 	var strange *serviceerror.InvalidArgument // not the id of a run

@@ -32,6 +32,8 @@ var imports = map[string]string{
 	"events":      "objects lake ledger forgotten sessions",
 	"daily":       "objects lake ledger sessions",
 	"status":      "objects lake ledger forgotten gold daily",
+	"cost":        "objects lake ledger",
+	"checks":      "objects lake ledger gold",
 	"maintain":    "objects lake ledger compaction events daily",
 	"forget":      "objects lake ledger forgotten hours versionkeys gold events daily",
 	// The second implementation: it shares nothing with what it checks but rows and their readers, the ledger's rows,

@@ -41,6 +41,8 @@ const (
 	maintenanceTook  = "versionlake.maintenance"
 	maintenanceSaved = "versionlake.maintenance.saved"
 	observeFailures  = "versionlake.observe.failures"
+	storeRequests    = "versionlake.store.requests"
+	cpuTime          = "process.cpu.time"
 )
 
 // Done are the metrics of what a process did.
@@ -63,6 +65,8 @@ var Done = []Metric{
 		"manifests, snapshots, tags, folders, hours", "what maintenance took away"},
 	{maintenanceSaved, Counter, "By", "`table`; `step`", "bytes that it freed"},
 	{observeFailures, Counter, "{failure}", "`what`: lake, temporal", "times that the figures below could not be read"},
+	{storeRequests, Counter, "{request}", "`kind`: write, list, read, delete", "requests to S3, tries included"},
+	{cpuTime, Counter, "s", "`cpu_mode`: user, system", "seconds of processors"},
 }
 
 // Recorder counts what a process does. That of a process that is not observed is nil.
@@ -75,6 +79,9 @@ func newRecorder(meter metric.Meter) (*Recorder, error) {
 	r := &Recorder{counters: map[string]metric.Int64Counter{}}
 	for _, m := range Done {
 		var err error
+		if m.Name == storeRequests || m.Name == cpuTime {
+			continue // see observeProcess
+		}
 		if m.Kind == Histogram {
 			r.duration, err = meter.Float64Histogram(m.Name, metric.WithUnit(m.Unit), metric.WithDescription(m.Says))
 		} else {

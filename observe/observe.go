@@ -228,6 +228,9 @@ func (o *Observer) exportMetrics(ctx context.Context, about *resource.Resource, 
 	if o.recorder, err = newRecorder(meter); err != nil {
 		return err
 	}
+	if err := observeProcess(meter); err != nil {
+		return err
+	}
 	if o.figures, err = newFigures(meter, o.recorder, o.every); err != nil {
 		return err
 	}

@@ -52,9 +52,10 @@ func Observe(o *observe.Observer, c client.Client, namespace string, l *lake.Lak
 
 // polls tells whether Temporal knows this process as a worker that asks for work.
 func polls(ctx context.Context, c client.Client) error {
-	queue, err := c.DescribeTaskQueue(ctx, TaskQueue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
+	_, name := unnamed(c)
+	queue, err := c.DescribeTaskQueue(ctx, name, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
 	if err != nil {
-		return fmt.Errorf("ask Temporal who works on %s: %w", TaskQueue, err)
+		return fmt.Errorf("ask Temporal who works on %s: %w", name, err)
 	}
 	for _, poller := range queue.GetPollers() {
 		if poller.GetIdentity() == identity() && time.Since(poller.GetLastAccessTime().AsTime()) < pollsEvery {
@@ -74,7 +75,7 @@ func Standing(ctx context.Context, c client.Client, namespace string, rows []led
 		return work, fmt.Errorf("ask Temporal for hours that failed: %w", err)
 	}
 	for _, run := range failed {
-		name, _ := strings.CutPrefix(run.GetExecution().GetWorkflowId(), "hour-")
+		_, name, _ := strings.Cut(run.GetExecution().GetWorkflowId(), "hour-")
 		hour, err := telemetry.ParseHour(name)
 		if closed := run.GetCloseTime().AsTime(); err == nil && closed.After(work.Failed[hour].At) {
 			work.Failed[hour] = observe.FailedRun{At: closed, RunID: run.GetExecution().GetRunId()}
@@ -105,7 +106,8 @@ func Standing(ctx context.Context, c client.Client, namespace string, rows []led
 
 func list(ctx context.Context, c client.Client, namespace string, most int32,
 	query string) ([]*workflowpb.WorkflowExecutionInfo, error) {
+	_, queue := unnamed(c)
 	listed, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: namespace,
-		PageSize: most, Query: query})
+		PageSize: most, Query: query + " AND TaskQueue = '" + queue + "'"})
 	return listed.GetExecutions(), err
 }

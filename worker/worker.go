@@ -19,11 +19,12 @@ import (
 	"github.com/versionlake/versionlake/workflows/ingest"
 	"github.com/versionlake/versionlake/workflows/maintenance"
 	"github.com/versionlake/versionlake/workflows/ranges"
+	"github.com/versionlake/versionlake/workflows/watch"
 	"github.com/versionlake/versionlake/workflows/writers"
 )
 
 // TaskQueue is where workers meet their work.
-const TaskQueue = "versionlake"
+const TaskQueue = activities.TaskQueue
 
 // DefaultDrain is how long a worker that is told to stop lets its activities go on.
 const DefaultDrain = 30 * time.Second
@@ -45,6 +46,8 @@ type Options struct {
 	Without []string
 	// Observe is what the worker's client was made with; nil: nobody observes it.
 	Observe *observe.Observer
+	// Checks are what looks for what is wrong; its Lake is set by New.
+	Checks activities.Checks
 }
 
 // What a worker may leave behind: its questions are then answered as of when it last followed.
@@ -71,6 +74,8 @@ func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflow(maintenance.Maintain)
 	r.RegisterWorkflow(maintenance.ScheduledMaintenance)
 	r.RegisterWorkflow(erasure.ForgetUser)
+	r.RegisterWorkflow(watch.Checks)
+	r.RegisterWorkflow(watch.Tell)
 }
 
 // New makes a worker that is not started yet.
@@ -81,7 +86,8 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	if o.Drain == 0 {
 		o.Drain = DefaultDrain
 	}
-	w := sdkworker.New(c, TaskQueue, sdkworker.Options{
+	own, queue := unnamed(c)
+	w := sdkworker.New(own, queue, sdkworker.Options{
 		MaxConcurrentActivityExecutionSize: o.Activities,
 		WorkerStopTimeout:                  o.Drain,
 		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
@@ -97,6 +103,8 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	w.RegisterActivity(&activities.Daily{Lake: o.Lake, WithoutEvents: slices.Contains(o.Without, WithoutEvents),
 		Without: slices.Contains(o.Without, WithoutDaily)})
 	w.RegisterActivity(&activities.Maintain{Lake: o.Lake, Record: record})
+	o.Checks.Lake = o.Lake
+	w.RegisterActivity(&o.Checks)
 	w.RegisterActivity(&activities.Forget{Lake: o.Lake, Parsing: o.Parsing})
 	return w
 }

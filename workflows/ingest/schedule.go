@@ -99,7 +99,7 @@ func NoteNoHours(ctx workflow.Context, hour telemetry.Hour, err error) error {
 // leave starts AwaitHour, unless it waits for the hour already.
 func (w *scheduledHour) leave(ctx workflow.Context, due time.Time) error {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            "await-" + w.hour.String(),
+		WorkflowID:            workflows.IDIn(ctx, "await-"+w.hour.String()),
 		StaticSummary:         fmt.Sprintf("ingest hour %s once it is over", w.hour),
 		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.OfHours(w.hour)),
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,

@@ -11,5 +11,5 @@ import (
 // Commands are those of this package.
 func Commands(s *settings.Settings) []*cobra.Command {
 	return usage.InGroup(usage.Ask, newAt(s), newHistory(s), newUsers(s), newVersions(s), newDevices(s),
-		newDaily(s), newStatus(s), newSQL(s), newViews(s))
+		newDaily(s), newStatus(s), newCost(s), newSQL(s), newViews(s))
 }

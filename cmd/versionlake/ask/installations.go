@@ -240,8 +240,8 @@ type deviceInUse struct {
 	*inUseBy
 }
 
-// count sums installations up by the place that each is in.
-func count(installed list, placeOf func(*history.Interval) place) (map[place]*inUseBy, error) {
+// countBy sums installations up by the place that each is in.
+func countBy(installed list, placeOf func(*history.Interval) place) (map[place]*inUseBy, error) {
 	counted := map[place]*inUseBy{}
 	return counted, installed(func(user *history.User, i *history.Interval) error {
 		at := placeOf(i)
@@ -265,7 +265,7 @@ func count(installed list, placeOf func(*history.Interval) place) (map[place]*in
 }
 
 func (o *installations) printVersions(installed list) error {
-	counted, err := count(installed, func(i *history.Interval) place {
+	counted, err := countBy(installed, func(i *history.Interval) place {
 		return place{service: i.Service, version: i.Version}
 	})
 	if err != nil {
@@ -285,7 +285,7 @@ func (o *installations) printVersions(installed list) error {
 }
 
 func (o *installations) printDevices(installed list) error {
-	counted, err := count(installed, func(i *history.Interval) place {
+	counted, err := countBy(installed, func(i *history.Interval) place {
 		return place{service: i.Service, device: i.Device, hasDevice: i.HasDevice}
 	})
 	if err != nil {

@@ -10,6 +10,9 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 )
 
+// release is the version that tools/build.sh builds; empty where someone built the program otherwise.
+var release string
+
 func newVersion(s *settings.Settings) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
@@ -37,6 +40,9 @@ func versionOf() programVersion {
 				v.Revision = each.Value
 			}
 		}
+	}
+	if release != "" {
+		v.Version = release
 	}
 	return v
 }

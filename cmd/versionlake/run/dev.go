@@ -43,6 +43,8 @@ on the same --dir use it.`,
 	flags.IntVar(&o.workers, "workers", 0, "steps at once (default: as many as processors)")
 	addScheduleFlags(cmd, &o.schedule)
 	o.observation.AddFlags(cmd)
+	s.AddRulesFlag(cmd)
+	s.AddTrinoFlag(cmd)
 	return cmd
 }
 
@@ -52,6 +54,10 @@ func (o *dev) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, observer.Close()) }()
+	checks, err := session.Checks(o.Settings)
+	if err != nil {
+		return err
+	}
 	unlock, err := session.Lock(ctx, o.Settings)
 	if err != nil {
 		return err
@@ -61,7 +67,7 @@ func (o *dev) run(ctx context.Context) (err error) {
 		o.uiPort = devUIPort
 	}
 	k, err := session.StartStack(ctx, o.Settings,
-		session.StackOptions{Port: o.port, UIPort: o.uiPort, Workers: o.workers, Observe: observer})
+		session.StackOptions{Port: o.port, UIPort: o.uiPort, Workers: o.workers, Observe: observer, Checks: checks})
 	if err != nil {
 		return err
 	}

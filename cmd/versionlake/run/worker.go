@@ -50,6 +50,8 @@ metrics, traces and logs are sent, see docs/TELEMETRY.md.`,
 	flags.BoolVar(&o.noSchedule, "no-schedule", false, "leave the hourly schedule alone")
 	addScheduleFlags(cmd, &o.schedule)
 	o.observation.AddFlags(cmd)
+	s.AddRulesFlag(cmd)
+	s.AddTrinoFlag(cmd)
 	return cmd
 }
 
@@ -61,6 +63,10 @@ func (o *runWorker) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, observer.Close()) }()
 	logger := observer.Logger()
 	if err := o.Check(ctx); err != nil {
+		return err
+	}
+	checks, err := session.Checks(o.Settings)
+	if err != nil {
 		return err
 	}
 	var place workplace
@@ -82,7 +88,7 @@ func (o *runWorker) run(ctx context.Context) (err error) {
 	}
 	w := worker.New(place.client, worker.Options{
 		Source: src, Lake: place.lake, Parsing: parsing, Activities: o.workers, Drain: o.drain,
-		Without: o.Without, Observe: observer,
+		Without: o.Without, Observe: observer, Checks: *checks,
 	})
 	logger.Info("working", "temporal", place.temporal.HostPort, "namespace", place.temporal.Namespace, "source",
 		src.String())
@@ -159,6 +165,7 @@ func (o *runWorker) open(ctx context.Context, observer *observe.Observer, p *wor
 	if p.client, p.temporal, err = worker.Connect(ctx, observer); err != nil {
 		return err
 	}
+	p.client = worker.Named(p.client, o.Name)
 	if err := worker.EnsureSearchAttributes(ctx, p.client, p.temporal.Namespace); err != nil || o.noSchedule {
 		return err
 	}

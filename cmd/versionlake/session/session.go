@@ -108,7 +108,7 @@ func connectRunning(ctx context.Context, s *settings.Settings) (*Session, error)
 	if err != nil {
 		return nil, err
 	}
-	return &Session{Client: c, Where: "Temporal at " + options.HostPort, Namespace: options.Namespace,
+	return &Session{Client: worker.Named(c, s.Name), Where: "Temporal at " + options.HostPort, Namespace: options.Namespace,
 		close: closing(c)}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 	sdkworker "go.temporal.io/sdk/worker"
 
+	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/observe"
@@ -33,6 +34,8 @@ type StackOptions struct {
 	Port, UIPort int // any free ones when zero
 	Workers      int // steps at once; as many as processors when zero
 	Observe      *observe.Observer
+	// Checks are what looks for what is wrong; nil: that is left to others.
+	Checks *activities.Checks
 }
 
 // StartStack starts everything on the state in --dir. The caller holds the lock of --dir.
@@ -72,9 +75,13 @@ func StartStack(ctx context.Context, s *settings.Settings, o StackOptions) (_ *S
 		return nil, err
 	}
 	k.undo = append(k.undo, func() error { k.Client.Close(); return nil })
+	if o.Checks == nil {
+		o.Checks = &activities.Checks{Elsewhere: true}
+	}
 	k.worker = worker.New(k.Client, worker.Options{
 		Source: k.Source, Lake: k.lake, Parsing: parsing, Activities: o.Workers, Without: s.Without,
 		Observe: o.Observe,
+		Checks:  *o.Checks,
 	})
 	if err := k.worker.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker: %w", err)

@@ -4,14 +4,18 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/terminal"
 )
 
 type verifyLake struct {
@@ -30,9 +34,9 @@ implementation, and checks that the ledger, the rows and the tags agree. It prin
 difference, and at the end what was checked; the exit code is 1 if there is any. What gold has not taken
 in yet is no difference: gold is compared with silver as of what it reflects.
 
-It only reads the lake, needs no Temporal, and may run beside ingestion. It reads every table whole,
-save with --from and --to, or --date, which bound the hours of bronze and silver; and it needs room in
-TMPDIR, about as much as silver has rows.`,
+It changes no row, needs no Temporal, and may run beside ingestion. It reads every table whole, save with
+--from and --to, or --date, which bound the hours of bronze and silver; and it needs room in TMPDIR, about
+as much as silver has rows. What a verify of all hours found is kept, for versionlake checks.`,
 		Example: `  versionlake verify
   versionlake verify --from 2022-05-27T00 --to 2022-05-28T00
   versionlake verify --output json`,
@@ -83,11 +87,25 @@ func (o *verifyLake) run(ctx context.Context) error {
 	if err := printVerified(o.Settings, p, checked); err != nil {
 		return err
 	}
+	o.remember(ctx, l, checked)
 	if checked.Differences > 0 {
 		return fmt.Errorf("%s found; docs/OPERATIONS.md, Verifying, says what to do",
 			output.Count(checked.Differences, "difference"))
 	}
 	return nil
+}
+
+// remember leaves in the lake what a verify of all hours found, for its check. It needs a lake that it may write to; a verify
+// without is none the worse.
+func (o *verifyLake) remember(ctx context.Context, l *lake.Lake, checked verify.Verified) {
+	if o.from != 0 || o.to != 0 {
+		return
+	}
+	outcome := checks.Outcome{At: time.Now(), Count: int(checked.Differences),
+		Text: output.Count(checked.Differences, "difference") + " in " + output.Count(checked.Hours, "hour")}
+	if err := checks.Remember(ctx, l, checks.CheckVerify, outcome); err != nil {
+		o.Stderr.Printf("note: versionlake checks does not learn of this verify: %s\n", terminal.Error(err))
+	}
 }
 
 // differenceLine is a difference for people: which rule, where, and what.
