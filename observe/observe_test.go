@@ -111,7 +111,7 @@ func TestScraped(t *testing.T) {
 	}
 	// What can't be read any more stays, grows older, and is counted.
 	broken = errors.New("away")
-	page = get(t, observer, "/metrics", http.StatusOK)
+	get(t, observer, "/metrics", http.StatusOK)
 	page = get(t, observer, "/metrics", http.StatusOK)
 	require.Contains(t, page, age)
 	require.Contains(t, page, `versionlake_observe_failures_total{what="lake"}`)

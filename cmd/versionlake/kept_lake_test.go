@@ -38,7 +38,8 @@ var ended = regexp.MustCompile(`, ended \d+ days ago`)
 // TestKeptLake: the lake was written by commit 94ca12a, the last one in which all of the lake was one package: six
 // hours of three days, with a session that became known later, a late hour, a torn file, one that is gone, a reject, an
 // erasure and daily aggregates. testdata/lake-94ca12a.txt has what that commit's program said of it. Today's says the
-// same, byte for byte, goes on with the lake, and says the same of what was known then.
+// same, byte for byte (what status says more since stands there, too), goes on with the lake, and says the same of what
+// was known then.
 func TestKeptLake(t *testing.T) {
 	dir := laketest.UnpackLake(t, "94ca12a")
 	answers := keptAnswers(t, filepath.Join("testdata", "lake-94ca12a.txt"))

@@ -26,8 +26,8 @@ type Store struct {
 	Root    string // file:///abs/warehouse or s3://bucket/prefix, no slash at the end
 	Scratch string
 	IO      icebergio.IO
-	bundle  *Bundle // takes the documents, where there is one
 	meter   *Meter  // nil: nobody counts
+	bundle  *Bundle // takes the documents, where there is one
 }
 
 func Open(ctx context.Context, warehouse, scratch string, properties map[string]string) (*Store, error) {
