@@ -56,7 +56,7 @@ func (t *Together) Write(ready []StagedHour) ([]StagedHour, error) {
 	return brief, t.lake.Objects.WriteBundle(t.ref, t.bundle)
 }
 
-// togetherHour is the document of a hour that is ready.
+// togetherHour is the document of an hour that is ready.
 func togetherHour(run lake.Run) string { return "hour-" + run.Hour.String() }
 
 // OpenTogether reads what such hours staged, and the lake that has their documents. ErrStale: it was taken away, since
@@ -78,6 +78,7 @@ func OpenTogether(l *lake.Lake, brief []StagedHour) (*lake.Lake, []StagedHour, e
 		if err := with.Objects.ReadJSON(togetherHour(hour.Run), &staged[i]); err != nil {
 			return nil, nil, err
 		}
+		staged[i].Part = hour.Part
 	}
 	return with, staged, nil
 }
