@@ -72,13 +72,8 @@ type Lake struct {
 	Commits map[string]*sync.Mutex // one per table: commits of this process wait for each other instead of racing
 
 	KnownVersions *KnownVersions
-}
 
-// Bundled is the lake with a bundle, which takes the documents that are staged and has those that were.
-func (l *Lake) Bundled(b *objects.Bundle) *Lake {
-	with := *l
-	with.Objects = l.Objects.Bundled(b)
-	return &with
+	staging string // see Bundled
 }
 
 // Open opens the lake, creating namespaces and tables that do not exist yet, and giving those of an earlier version

@@ -297,3 +297,35 @@ func TestRangeGoesInOrder(t *testing.T) {
 		})
 	}
 }
+
+// TestLargeHoursOverlap: what waits for its turn takes no room from hours of the day whose turn it is.
+func TestLargeHoursOverlap(t *testing.T) {
+	env := workflowstest.Environment(t)
+	surveyAll(env)
+	play := func(name string, story any) {
+		env.RegisterWorkflowWithOptions(story,
+			workflow.RegisterOptions{Name: name, DisableAlreadyRegisteredCheck: true})
+	}
+	waited := false
+	play("IngestHours", func(ctx workflow.Context, input ingest.HoursInput) (activities.CommittedHours, error) {
+		if input.AwaitTurn {
+			waited = true
+		}
+		takeTurn(ctx, input.AwaitTurn)
+		return together(input, func(_ int, hour telemetry.Hour) bool { return hour < someHour+6 }), nil
+	})
+	running, most := 0, 0
+	play("IngestHour", func(ctx workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
+		takeTurn(ctx, input.AwaitTurn)
+		running++
+		most = max(most, running)
+		err := workflow.Sleep(ctx, time.Minute)
+		running--
+		return hourDone(input, ledger.HourComplete), err
+	})
+	env.ExecuteWorkflow(ranges.ReprocessRange,
+		ranges.ReprocessInput{From: someHour.String(), To: (someHour + 180).String(), Parallel: 2})
+	require.NoError(t, env.GetWorkflowError())
+	require.True(t, waited, "hours of later days are read meanwhile")
+	require.Equal(t, 2, most)
+}
