@@ -8,6 +8,7 @@ RACE    := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 RACED   := ./telemetry/... ./history/... ./source/... ./workflows/...
 PKG     ?= ./...
 BENCH   ?= .
+VERSION ?= $(shell git describe --tags --always --dirty)
 
 .PHONY: help
 help: ## list the targets
@@ -31,11 +32,13 @@ build: ## build bin/versionlake
 check: lint ## what to run before a commit: static checks and the quick tests
 	go test -short ./...
 	go -C tools test ./...
+	go -C tools/ship test ./...
 
 .PHONY: test
 test: tools lint ## everything, with real servers: what CI runs
 	go test -timeout 30m ./...
 	go -C tools test ./...
+	go -C tools/ship test ./...
 	$(if $(RACE),go test $(RACE) -short -timeout 30m $(RACED))
 
 .PHONY: lint
@@ -43,6 +46,7 @@ lint: ## static checks alone, and the ratchets of size
 	$(INSTALL) golangci-lint workflowcheck
 	$(BIN)/golangci-lint run ./...
 	cd tools && ../$(BIN)/golangci-lint run ./...
+	cd tools/ship && ../../$(BIN)/golangci-lint run ./...
 	$(BIN)/workflowcheck ./workflows/...
 	go -C tools run ./house ..
 
@@ -53,6 +57,11 @@ bench: ## measure; PKG=./telemetry BENCH=Parse to choose
 .PHONY: tools
 tools: ## install all tools that tests and checks run
 	$(INSTALL)
+
+.PHONY: release
+release: ## build bin/release/: programs, checksums, SBOM, licences; VERSION=v1.0.0 names it
+	rm -rf bin/release
+	tools/release.sh "$(VERSION)" bin/release
 
 .PHONY: clean
 clean: ## remove what was built; the tools stay (rm -rf .tools)

@@ -41,10 +41,12 @@ type Daily struct {
 // RequestDaily signals the writer of the daily aggregates, and starts it where it does not run. Asking twice does
 // no harm.
 func (a *Daily) RequestDaily(ctx context.Context) error {
-	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, DailyWorkflowID, DailySignal, DailyRequest{},
+	queue := activity.GetInfo(ctx).TaskQueue
+	id := IDIn(queue, DailyWorkflowID)
+	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, id, DailySignal, DailyRequest{},
 		client.StartWorkflowOptions{
-			ID:                    DailyWorkflowID,
-			TaskQueue:             activity.GetInfo(ctx).TaskQueue,
+			ID:                    id,
+			TaskQueue:             queue,
 			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 			StaticSummary:         DailySummary,
 		}, DailyWorkflow, struct{}{})
@@ -61,7 +63,7 @@ func (a *Daily) FollowEvents(ctx context.Context) (events.Followed, error) {
 	}
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	followed, err := events.Follow(ctx, a.Lake, roundOf(ctx), nil, done.Store)
+	followed, err := events.Follow(ctx, metered(ctx, a.Lake), roundOf(ctx), nil, done.Store)
 	return followed, temporalError(ctx, err)
 }
 
@@ -72,7 +74,7 @@ func (a *Daily) PlanDaily(ctx context.Context) (daily.Plan, error) {
 	}
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	plan, err := daily.PlanDaily(ctx, a.Lake, roundOf(ctx), done.Store)
+	plan, err := daily.PlanDaily(ctx, metered(ctx, a.Lake), roundOf(ctx), done.Store)
 	return plan, temporalError(ctx, err)
 }
 
@@ -86,7 +88,7 @@ type CountDatesInput struct {
 func (a *Daily) CountDates(ctx context.Context, input CountDatesInput) (daily.CountedDates, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	counted, err := daily.CountDates(ctx, a.Lake, input.Plan, input.Months, done.Store)
+	counted, err := daily.CountDates(ctx, metered(ctx, a.Lake), input.Plan, input.Months, done.Store)
 	return counted, temporalError(ctx, err)
 }
 
@@ -102,7 +104,7 @@ func (a *Daily) CommitDaily(ctx context.Context, input CommitDailyInput) (daily.
 		return daily.Committed{}, nil
 	}
 	defer keepAlive(ctx, nil)()
-	commit, err := daily.CommitDaily(ctx, a.Lake, input.Plan, input.Counted)
+	commit, err := daily.CommitDaily(ctx, metered(ctx, a.Lake), input.Plan, input.Counted)
 	return commit, temporalError(ctx, err)
 }
 
@@ -111,5 +113,5 @@ func (a *Daily) DropDaily(ctx context.Context, plan daily.Plan) error {
 	if plan.Ref == "" {
 		return nil
 	}
-	return temporalError(ctx, daily.DropDaily(ctx, a.Lake, plan))
+	return temporalError(ctx, daily.DropDaily(ctx, metered(ctx, a.Lake), plan))
 }

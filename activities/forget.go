@@ -27,7 +27,7 @@ type objectsRead struct {
 // FindSessions remembers the user's sessions, and returns how many there are.
 func (a *Forget) FindSessions(ctx context.Context, erasure string) (int64, error) {
 	defer keepAlive(ctx, nil)()
-	sessions, err := forget.FindSessions(ctx, a.Lake, erasure, a.Parsing)
+	sessions, err := forget.FindSessions(ctx, metered(ctx, a.Lake), erasure, a.Parsing)
 	return sessions, temporalError(ctx, err)
 }
 
@@ -41,7 +41,7 @@ type EraseInput struct {
 func (a *Forget) EraseTable(ctx context.Context, input EraseInput) (forget.ErasedTable, error) {
 	var read atomic.Int64
 	defer keepAlive(ctx, func() any { return objectsRead{read.Load()} })()
-	erased, err := forget.EraseTable(ctx, a.Lake, input.Erasure, input.Table, a.Parsing, read.Store)
+	erased, err := forget.EraseTable(ctx, metered(ctx, a.Lake), input.Erasure, input.Table, a.Parsing, read.Store)
 	if err != nil {
 		return erased, temporalError(ctx, err)
 	}
@@ -53,10 +53,10 @@ func (a *Forget) EraseTable(ctx context.Context, input EraseInput) (forget.Erase
 // RecountErased lets the ledger follow, asks for the daily aggregates to do so, and removes what was staged before.
 func (a *Forget) RecountErased(ctx context.Context, erasure string) error {
 	defer keepAlive(ctx, nil)()
-	if err := forget.RecountErased(ctx, a.Lake, erasure); err != nil {
+	if err := forget.RecountErased(ctx, metered(ctx, a.Lake), erasure); err != nil {
 		return temporalError(ctx, err)
 	}
-	if _, err := forget.SweepForgotten(ctx, a.Lake, erasure); err != nil {
+	if _, err := forget.SweepForgotten(ctx, metered(ctx, a.Lake), erasure); err != nil {
 		return temporalError(ctx, err)
 	}
 	return (&Daily{}).RequestDaily(ctx)
@@ -66,7 +66,7 @@ func (a *Forget) RecountErased(ctx context.Context, erasure string) error {
 func (a *Forget) ProveForgotten(ctx context.Context, erasure string) (forget.Proof, error) {
 	var read atomic.Int64
 	defer keepAlive(ctx, func() any { return objectsRead{read.Load()} })()
-	proof, err := forget.ProveForgotten(ctx, a.Lake, erasure, read.Store)
+	proof, err := forget.ProveForgotten(ctx, metered(ctx, a.Lake), erasure, read.Store)
 	return proof, temporalError(ctx, err)
 }
 
@@ -80,12 +80,12 @@ type FinishInput struct {
 // FinishForget notes that it is done, and drops who was meant.
 func (a *Forget) FinishForget(ctx context.Context, input FinishInput) (forgotten.Erasure, error) {
 	defer keepAlive(ctx, nil)()
-	erasure, err := forget.FinishForget(ctx, a.Lake, input.Erasure, input.Tables, input.Proof)
+	erasure, err := forget.FinishForget(ctx, metered(ctx, a.Lake), input.Erasure, input.Tables, input.Proof)
 	return erasure, temporalError(ctx, err)
 }
 
 // EndedErasure reads an erasure that another run of ForgetUser has ended.
 func (a *Forget) EndedErasure(ctx context.Context, erasure string) (forgotten.Erasure, error) {
-	ended, err := forget.EndedErasure(ctx, a.Lake, erasure)
+	ended, err := forget.EndedErasure(ctx, metered(ctx, a.Lake), erasure)
 	return ended, temporalError(ctx, err)
 }

@@ -75,9 +75,10 @@ func (r GoldRequest) Parts() (parts [][]lake.Run) {
 func (a *Gold) RequestGold(ctx context.Context, request GoldRequest) error {
 	info := activity.GetInfo(ctx)
 	request.WorkflowID = info.WorkflowExecution.ID
-	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, GoldWorkflowID, GoldSignal, request,
+	id := IDIn(info.TaskQueue, GoldWorkflowID)
+	_, err := activity.GetClient(ctx).SignalWithStartWorkflow(ctx, id, GoldSignal, request,
 		client.StartWorkflowOptions{
-			ID:                    GoldWorkflowID,
+			ID:                    id,
 			TaskQueue:             info.TaskQueue,
 			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 			StaticSummary:         "keeps gold.users up to date",
@@ -107,7 +108,8 @@ type PlanInput struct {
 func (a *Gold) PlanUsers(ctx context.Context, input PlanInput) (gold.Plan, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	plan, err := gold.PlanUsers(ctx, a.Lake, roundOf(ctx), gold.Scope{Remake: input.Again, UpTo: input.UpTo},
+	plan, err := gold.PlanUsers(ctx, metered(ctx, a.Lake), roundOf(ctx),
+		gold.Scope{Remake: input.Again, UpTo: input.UpTo},
 		done.Store)
 	return plan, temporalError(ctx, err)
 }
@@ -198,7 +200,7 @@ type MergeInput struct {
 func (a *Gold) MergeUsers(ctx context.Context, input MergeInput) (gold.Merged, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	merged, err := gold.MergeUsers(ctx, a.Lake, input.Plan, input.Buckets, done.Store)
+	merged, err := gold.MergeUsers(ctx, metered(ctx, a.Lake), input.Plan, input.Buckets, done.Store)
 	return merged, temporalError(ctx, err)
 }
 
@@ -212,7 +214,7 @@ type RebuildInput struct {
 func (a *Gold) RebuildUsers(ctx context.Context, input RebuildInput) (gold.Merged, error) {
 	var done atomic.Int64
 	defer keepAlive(ctx, func() any { return rows{done.Load()} })()
-	rebuilt, err := gold.RebuildUsers(ctx, a.Lake, input.Plan, input.Merged, done.Store)
+	rebuilt, err := gold.RebuildUsers(ctx, metered(ctx, a.Lake), input.Plan, input.Merged, done.Store)
 	return rebuilt, temporalError(ctx, err)
 }
 
@@ -226,7 +228,7 @@ type CommitUsersInput struct {
 // CommitUsers makes the round visible, with a tag for each hour.
 func (a *Gold) CommitUsers(ctx context.Context, input CommitUsersInput) (gold.Committed, error) {
 	defer keepAlive(ctx, nil)()
-	commit, err := gold.CommitUsers(ctx, a.Lake, input.Plan, input.Merged, input.Runs)
+	commit, err := gold.CommitUsers(ctx, metered(ctx, a.Lake), input.Plan, input.Merged, input.Runs)
 	if err != nil {
 		return gold.Committed{}, temporalError(ctx, err)
 	}
@@ -237,5 +239,5 @@ func (a *Gold) CommitUsers(ctx context.Context, input CommitUsersInput) (gold.Co
 
 // DropRound removes what a round staged.
 func (a *Gold) DropRound(ctx context.Context, plan gold.Plan) error {
-	return temporalError(ctx, gold.DropRound(ctx, a.Lake, plan))
+	return temporalError(ctx, gold.DropRound(ctx, metered(ctx, a.Lake), plan))
 }

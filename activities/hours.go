@@ -86,7 +86,7 @@ func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result Stage
 			a.giveUp(ctx, input.Hours, result.RunID)
 		}
 	}()
-	head, err := hours.LedgerNow(ctx, a.Lake)
+	head, err := hours.LedgerNow(ctx, metered(ctx, a.Lake))
 	if err != nil {
 		return result, temporalError(ctx, err)
 	}
@@ -95,7 +95,7 @@ func (a *Ingest) StageHours(ctx context.Context, input HoursInput) (result Stage
 	if err != nil {
 		return result, temporalError(ctx, err)
 	}
-	together := hours.NewTogether(a.Lake, input.Hours, result.RunID)
+	together := hours.NewTogether(metered(ctx, a.Lake), input.Hours, result.RunID)
 	staged, failures := make([]hours.StagedHour, len(input.Hours)), make([]error, len(input.Hours))
 	var work errgroup.Group
 	work.SetLimit(stagedAtOnce)
@@ -172,6 +172,7 @@ func (a *Ingest) stageHour(ctx context.Context, l *lake.Lake, run lake.Run, inpu
 			return staged, err
 		}
 		warnPassed(ctx, run, chunk)
+		a.Record.Rejected(chunk.Rejected)
 		staged.Chunks = append(staged.Chunks, chunk)
 	}
 	sections := hours.GroupSections(staged.Chunks, smallHour)
@@ -207,7 +208,7 @@ type CommittedHours struct {
 // after the other. Where a part leaves hours, the parts after it are not committed.
 func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (result CommittedHours, err error) {
 	defer keepAlive(ctx, nil)()
-	l, staged, err := hours.OpenTogether(a.Lake, staged)
+	l, staged, err := hours.OpenTogether(metered(ctx, a.Lake), staged)
 	if err != nil {
 		return CommittedHours{}, temporalError(ctx, err)
 	}
@@ -258,6 +259,7 @@ func commitPart(ctx context.Context, l *lake.Lake, staged []hours.StagedHour, re
 			row.Rejects
 		result.Gone += row.GoneFiles
 		warnOfGone(ctx, row)
+		a.Record.Hour(row)
 		switch row.State {
 		case ledger.HourEmpty:
 			result.Empty++
@@ -275,7 +277,7 @@ func (a *Ingest) DropStagedHours(ctx context.Context, runs []lake.Run) error {
 		of[run.ID] = append(of[run.ID], run.Hour)
 	}
 	for id, together := range of {
-		if err := hours.DropTogether(ctx, a.Lake, together, id); err != nil {
+		if err := hours.DropTogether(ctx, metered(ctx, a.Lake), together, id); err != nil {
 			return temporalError(ctx, err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -23,6 +24,7 @@ type Ingest struct {
 	Source  source.Source
 	Lake    *lake.Lake
 	Parsing telemetry.Options // of no hour: each step has one
+	Record  *observe.Recorder
 }
 
 // ListInput asks for the files of an hour.
@@ -67,11 +69,11 @@ func (a *Ingest) ListHour(ctx context.Context, input ListInput) (Listing, error)
 	var read atomic.Int64
 	defer keepAlive(ctx, func() any { return hours.ChunkCounts{Bytes: read.Load()} })()
 	run := lake.Run{Hour: input.Hour, ID: newRunID(ctx, input.Listing)}
-	ledger, err := hours.LedgerNow(ctx, a.Lake)
+	ledger, err := hours.LedgerNow(ctx, metered(ctx, a.Lake))
 	if err != nil {
 		return Listing{}, temporalError(ctx, err)
 	}
-	plan, err := a.plan(ctx, a.Lake, run, input, math.MaxInt64, func(bytes int64) { read.Add(bytes) })
+	plan, err := a.plan(ctx, metered(ctx, a.Lake), run, input, math.MaxInt64, func(bytes int64) { read.Add(bytes) })
 	if err != nil {
 		return Listing{}, temporalError(ctx, err)
 	}
@@ -158,11 +160,12 @@ func (a *Ingest) ParseChunk(ctx context.Context, input ChunkInput) (hours.Staged
 	if err != nil {
 		return hours.StagedChunk{}, temporalError(ctx, err)
 	}
-	staged, err := hours.StageChunk(ctx, a.Lake, run, input.Listing.Plan, input.Chunk, a.Source, parser,
+	staged, err := hours.StageChunk(ctx, metered(ctx, a.Lake), run, input.Listing.Plan, input.Chunk, a.Source, parser,
 		func(now hours.ChunkCounts) {
 			counts.Store(now)
 		})
 	warnPassed(ctx, run, staged)
+	a.Record.Rejected(staged.Rejected)
 	return staged, temporalError(ctx, err)
 }
 
@@ -191,7 +194,8 @@ type sectionsDone struct {
 func (a *Ingest) BuildSilver(ctx context.Context, input SilverInput) (hours.StagedSilver, error) {
 	var sections atomic.Int64
 	defer keepAlive(ctx, func() any { return sectionsDone{sections.Load(), input.Sections.To - input.Sections.From} })()
-	staged, err := hours.StageSilver(ctx, a.Lake, input.Listing.Run, input.Listing.Plan, input.Chunks, input.Sections,
+	staged, err := hours.StageSilver(ctx, metered(ctx, a.Lake), input.Listing.Run, input.Listing.Plan, input.Chunks,
+		input.Sections,
 		func(done int) {
 			sections.Store(int64(done))
 		})
@@ -209,8 +213,9 @@ type CommitInput struct {
 // CommitHour makes the hour visible in bronze, silver and the ledger.
 func (a *Ingest) CommitHour(ctx context.Context, input CommitInput) (ledger.Hour, error) {
 	defer keepAlive(ctx, nil)()
-	row, err := commit.Hour(ctx, a.Lake, hours.StagedHour{Run: input.Listing.Run, Plan: input.Listing.Plan,
-		Chunks: input.Chunks, Silver: input.Silver, StartedAt: input.StartedAt})
+	row, err := commit.Hour(ctx, metered(ctx, a.Lake),
+		hours.StagedHour{Run: input.Listing.Run, Plan: input.Listing.Plan,
+			Chunks: input.Chunks, Silver: input.Silver, StartedAt: input.StartedAt})
 	if err != nil {
 		return ledger.Hour{}, temporalError(ctx, err)
 	}
@@ -218,6 +223,7 @@ func (a *Ingest) CommitHour(ctx context.Context, input CommitInput) (ledger.Hour
 		"events", row.Events,
 		"rejects", row.Rejects, "sightings", row.Sightings, "changed", row.Changed)
 	warnOfGone(ctx, row)
+	a.Record.Hour(row)
 	return row, nil
 }
 
@@ -232,5 +238,5 @@ func warnOfGone(ctx context.Context, row ledger.Hour) {
 
 // DropStaging removes what a run staged.
 func (a *Ingest) DropStaging(ctx context.Context, run lake.Run) error {
-	return temporalError(ctx, hours.DropStaging(ctx, a.Lake, run))
+	return temporalError(ctx, hours.DropStaging(ctx, metered(ctx, a.Lake), run))
 }

@@ -6,19 +6,23 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/maintain"
+	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
 // Maintain holds the steps that keep the lake small and quick.
 type Maintain struct {
-	Lake *lake.Lake
+	Lake   *lake.Lake
+	Record *observe.Recorder
 }
 
 // DropInput names the hours of a layer that are to go.
@@ -31,10 +35,11 @@ type DropInput struct {
 // DropHours drops the rows of a layer before an hour.
 func (a *Maintain) DropHours(ctx context.Context, input DropInput) ([]maintain.Saving, error) {
 	defer keepAlive(ctx, nil)()
-	savings, err := maintain.DropBefore(ctx, a.Lake, input.Layer, input.Before, input.DryRun)
+	savings, err := maintain.DropBefore(ctx, metered(ctx, a.Lake), input.Layer, input.Before, input.DryRun)
 	if errors.Is(err, lake.ErrConflict) {
 		return savings, err // the daily aggregates are refreshed by the next try
 	}
+	recordSavings(a.Record, input.DryRun, savings...)
 	return savings, temporalError(ctx, err)
 }
 
@@ -48,18 +53,27 @@ type MaintainTableInput struct {
 func (a *Maintain) MaintainTable(ctx context.Context, input MaintainTableInput) ([]maintain.Saving, error) {
 	var done atomic.Value
 	defer keepAlive(ctx, done.Load)()
-	savings, err := maintain.MaintainTable(ctx, a.Lake, input.Table, input.Upkeep, func(now string) { done.Store(now) })
+	savings, err := maintain.MaintainTable(ctx, metered(ctx, a.Lake), input.Table, input.Upkeep,
+		func(now string) { done.Store(now) })
+	recordSavings(a.Record, input.Upkeep.DryRun, savings...)
 	return savings, temporalError(ctx, err)
 }
 
 // TableNames are the tables to be maintained.
 func (a *Maintain) TableNames(context.Context) ([]string, error) { return maintain.TableNames(), nil }
 
+// NoteMaintenance keeps in the lake how a maintenance ended: what failed of it.
+func (a *Maintain) NoteMaintenance(ctx context.Context, failed []string) error {
+	return temporalError(ctx, checks.Remember(ctx, a.Lake, checks.CheckMaintenance,
+		checks.Outcome{At: time.Now(), Count: len(failed), Text: strings.Join(failed, "; ")}))
+}
+
 // SweepStaging removes what runs and rounds staged whose workflow no longer runs.
 func (a *Maintain) SweepStaging(ctx context.Context, upkeep maintain.Upkeep) (maintain.Saving, error) {
 	defer keepAlive(ctx, nil)()
-	saving, err := maintain.SweepStaging(ctx, a.Lake, upkeep.Grace,
+	saving, err := maintain.SweepStaging(ctx, metered(ctx, a.Lake), upkeep.Grace,
 		func(folder string) (bool, error) { return isRunning(ctx, folder) }, upkeep.DryRun)
+	recordSavings(a.Record, upkeep.DryRun, saving)
 	return saving, temporalError(ctx, err)
 }
 
@@ -75,6 +89,7 @@ func isRunning(ctx context.Context, folder string) (bool, error) {
 	} else if !strings.HasPrefix(workflow, "hour-") && !strings.HasPrefix(workflow, "hours-") {
 		return false, nil
 	}
+	workflow = IDIn(activity.GetInfo(ctx).TaskQueue, workflow)
 	described, err := activity.GetClient(ctx).DescribeWorkflowExecution(ctx, workflow, run)
 	var missing *serviceerror.NotFound
 	var strange *serviceerror.InvalidArgument // not the id of a run

@@ -67,7 +67,7 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 		return Comparison{}, temporalError(ctx,
 			fmt.Errorf("compare the hours from %s with the source: %w", input.From, err))
 	}
-	before, dropped, err := maintain.DroppedBefore(ctx, a.Lake)
+	before, dropped, err := maintain.DroppedBefore(ctx, metered(ctx, a.Lake))
 	if err != nil {
 		return Comparison{}, temporalError(ctx, err)
 	}
@@ -102,10 +102,11 @@ func (a *Ingest) CompareHours(ctx context.Context, input CompareInput) (result C
 			}
 		}
 	}
-	if err := ledger.RecordEmpty(ctx, a.Lake, surveyRun(ctx), a.Source.String(), unknown, started); err != nil {
+	if err := ledger.RecordEmpty(ctx, metered(ctx, a.Lake), surveyRun(ctx), a.Source.String(), unknown,
+		started); err != nil {
 		return Comparison{}, temporalError(ctx, err)
 	}
-	if err := ledger.RecordFindings(ctx, a.Lake, surveyRun(ctx), findings); err != nil {
+	if err := ledger.RecordFindings(ctx, metered(ctx, a.Lake), surveyRun(ctx), findings); err != nil {
 		return Comparison{}, temporalError(ctx, err)
 	}
 	if result.Gone > 0 {
@@ -143,7 +144,7 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour,
 	if err != nil {
 		return month, err
 	}
-	known, err := ledger.FilesBetween(ctx, a.Lake, from, to)
+	known, err := ledger.FilesBetween(ctx, metered(ctx, a.Lake), from, to)
 	if err != nil {
 		return month, err
 	}
@@ -189,7 +190,7 @@ func (a *Ingest) compareMonth(ctx context.Context, from, to telemetry.Hour,
 	if err := work.Wait(); err != nil {
 		return month, err
 	}
-	if month.empty, err = ledger.SortEmpty(ctx, a.Lake, without, newest); err != nil {
+	if month.empty, err = ledger.SortEmpty(ctx, metered(ctx, a.Lake), without, newest); err != nil {
 		return month, err
 	}
 	month.compareOccupied(known, newest, input.RemoveGone, now)
@@ -225,7 +226,7 @@ func (a *Ingest) NoteNoHours(ctx context.Context, hour telemetry.Hour) error {
 	}
 	activity.GetLogger(ctx).Warn("nothing was changed, since the source has no hours", "hour", hour.String(),
 		"error", found)
-	findings, err := ledger.Findings(ctx, a.Lake)
+	findings, err := ledger.Findings(ctx, metered(ctx, a.Lake))
 	if err != nil {
 		return temporalError(ctx, err)
 	}
@@ -241,7 +242,8 @@ func (a *Ingest) NoteNoHours(ctx context.Context, hour telemetry.Hour) error {
 	if row, known := rows[hour]; known {
 		finding.State = row.State
 	}
-	return temporalError(ctx, ledger.RecordFindings(ctx, a.Lake, surveyRun(ctx), []ledger.Finding{finding}))
+	return temporalError(ctx,
+		ledger.RecordFindings(ctx, metered(ctx, a.Lake), surveyRun(ctx), []ledger.Finding{finding}))
 }
 
 // LostFiles are the files of hours in [from, to) whose rows --remove-gone would take out.

@@ -79,7 +79,8 @@ func (a *Ingest) SurveyHours(ctx context.Context, input SurveyInput) (survey Sur
 		survey.Refused = append(survey.Refused, month.refused...)
 		unknown = append(unknown, month.empty.Unknown...)
 	}
-	if err := ledger.RecordEmpty(ctx, a.Lake, surveyRun(ctx), a.Source.String(), unknown, started); err != nil {
+	if err := ledger.RecordEmpty(ctx, metered(ctx, a.Lake), surveyRun(ctx), a.Source.String(), unknown,
+		started); err != nil {
 		return Survey{}, temporalError(ctx, err)
 	}
 	activity.GetLogger(ctx).Info("surveyed", "from", input.From.String(), "until", survey.Until.String(), "hours",
@@ -118,7 +119,7 @@ func (a *Ingest) SpanHours(ctx context.Context, input SpanInput) (span Span, err
 			return span, temporalError(ctx, fmt.Errorf("find the hours of the source: %w", err))
 		}
 	}
-	rows, err := ledger.Hours(ctx, a.Lake, first, end)
+	rows, err := ledger.Hours(ctx, metered(ctx, a.Lake), first, end)
 	if err != nil {
 		return span, temporalError(ctx, fmt.Errorf("find the hours of the ledger: %w", err))
 	}
@@ -181,7 +182,7 @@ func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour,
 		month.empty.Known = without // or unknown: either way there is no bronze
 		return month, nil
 	}
-	if month.empty, err = ledger.SortEmpty(ctx, a.Lake, without, newest); err != nil {
+	if month.empty, err = ledger.SortEmpty(ctx, metered(ctx, a.Lake), without, newest); err != nil {
 		return month, err
 	}
 	month.run = merge(month.run, month.empty.Occupied)
@@ -190,7 +191,7 @@ func (a *Ingest) surveyMonth(ctx context.Context, from, to telemetry.Hour,
 
 // newestRows are the ledger's newest rows of the hours in [from, to).
 func (a *Ingest) newestRows(ctx context.Context, from, to telemetry.Hour) (map[telemetry.Hour]ledger.Hour, error) {
-	rows, err := ledger.Hours(ctx, a.Lake, from, to)
+	rows, err := ledger.Hours(ctx, metered(ctx, a.Lake), from, to)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,8 @@ type Summary struct {
 	Events   map[string]int64 // the lines that count, by the name of the event
 }
 
-func (s *Summary) add(o Summary) {
+// Add counts in what else was written, in hours that are counted already.
+func (s *Summary) Add(o Summary) {
 	s.Files, s.Bytes = s.Files+o.Files, s.Bytes+o.Bytes
 	s.Lines, s.Bad, s.Repeated = s.Lines+o.Lines, s.Bad+o.Bad, s.Repeated+o.Repeated
 	if s.Events == nil {
@@ -74,7 +75,7 @@ func write(ctx context.Context, dir string, o Options, from, to telemetry.Hour) 
 				}
 				lock.Lock()
 				defer lock.Unlock()
-				total.add(s)
+				total.Add(s)
 				return nil
 			})
 		}

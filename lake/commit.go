@@ -116,6 +116,9 @@ func (l *Lake) TryCommit(ctx context.Context, loaded *table.Table, wanted *Chang
 		}
 	}
 	_, location, err := l.Catalog.CommitTable(ctx, loaded.Identifier(), requirements, updates)
+	if l.OnCommit != nil {
+		l.OnCommit(strings.Join(loaded.Identifier(), "."), err)
+	}
 	if err == nil && wanted.Done != nil {
 		wanted.Done(location)
 	}

@@ -72,6 +72,8 @@ type Lake struct {
 	Commits map[string]*sync.Mutex // one per table: commits of this process wait for each other instead of racing
 
 	KnownVersions *KnownVersions
+	// OnCommit is told how each commit of a table went; nil: nobody is.
+	OnCommit func(table string, err error)
 
 	staging string // see Bundled
 }

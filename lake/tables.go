@@ -45,7 +45,7 @@ type TableDefinition struct {
 var TableDefinitions = []TableDefinition{
 	BronzeEvents, BronzeRejects, SilverEvents, SilverSightings, SilverBindings,
 	GoldUsers, GoldVersions, GoldEvents, GoldVersionDaily, GoldEventDaily,
-	OpsHours, OpsFiles, OpsFindings, OpsErasures,
+	OpsHours, OpsFiles, OpsFindings, OpsChecks, OpsErasures,
 }
 
 // HourTables are those whose rows a run of an hour replaces, in the order of its commits.

@@ -17,6 +17,10 @@ var (
 		Comment: "What reconcile and the schedules found: hours whose files were not those that were read, or a " +
 			"source without hours.",
 	}
+	OpsChecks = TableDefinition{
+		Name: "ops.checks", Comment: "What checks found: a row where it changed, and the figures of each hour.",
+		Row: CheckRow{}, Partition: DayPartition, Compact: compactByName,
+	}
 	OpsErasures = TableDefinition{
 		Name: "ops.erasures", Comment: "Whom the lake must not hold any more, as keyed hashes.", Row: ErasureRow{},
 		Partition: []string{"erasure_id"},
@@ -163,4 +167,34 @@ type FindingRow struct {
 	Gone int64 `parquet:"files_gone,optional,id(9)"`
 	// What was found of the source as a whole, in words; the counts are 0 then.
 	Note string `parquet:"note,optional,id(10)"`
+}
+
+// CheckRow is a row of ops.checks. It holds no id of a user or a session.
+type CheckRow struct {
+	// The check: one of docs/CHECKS.md, or the name of a file of SQL.
+	Check string `parquet:"check_name,dict,id(1)"`
+	// When the lake was looked at, UTC.
+	CheckedAt int64 `parquet:"checked_at,timestamp(microsecond),id(2)"`
+	// ok, warn, fail, or unknown (it could not be found out).
+	State string `parquet:"state,dict,id(3)"`
+	// State of the row before; NULL: there is none.
+	Before string `parquet:"state_before,optional,dict,id(4)"`
+	// Since when it has been in the state, UTC.
+	Since int64 `parquet:"since,timestamp(microsecond),id(5)"`
+	// What was measured; NULL: nothing could be.
+	Figure *float64 `parquet:"figure,optional,id(6)"`
+	// Unit of the figure.
+	Unit string `parquet:"unit,dict,id(7)"`
+	// Figure from which the state is warn; NULL: never.
+	WarnAt *float64 `parquet:"warn_at,optional,id(8)"`
+	// Figure from which it is fail; NULL: never.
+	FailAt *float64 `parquet:"fail_at,optional,id(9)"`
+	// The hours, versions, devices … that are not ok, with a comma between; NULL: none, or the lake as a whole.
+	Subjects string `parquet:"subjects,optional,id(10)"`
+	// What was found, in words.
+	Text string `parquet:"text,id(11)"`
+	// Run of the workflow that looked.
+	RunID string `parquet:"run_id,id(12)"`
+	// Partition: UTC date of checked_at.
+	CheckedDate int32 `parquet:"p_ingest_date_utc,date,delta,id(13)"`
 }

@@ -22,6 +22,7 @@ const (
 // AWSConfig reads what every AWS tool reads: AWS_* variables, profiles, roles.
 func AWSConfig(ctx context.Context) (aws.Config, error) {
 	settings, err := config.LoadDefaultConfig(ctx)
+	settings.APIOptions = append(settings.APIOptions, countRequests)
 	if err == nil && settings.RetryMode == "" {
 		settings.Retryer = func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {

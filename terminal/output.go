@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -82,4 +83,26 @@ func (w lineWriter) Write(text []byte) (int, error) {
 		return 0, err
 	}
 	return len(text), nil
+}
+
+// CSVHeader prints the first line of CSV, behind the mark by which Excel knows UTF-8.
+func (o *Output) CSVHeader(names []string) error {
+	if _, err := io.WriteString(o.out, "\ufeff"); err != nil {
+		return err
+	}
+	return o.CSV(names)
+}
+
+// CSV prints a line of CSV, all of it in characters that can be seen.
+func (o *Output) CSV(cells []string) error {
+	shown := make([]string, len(cells))
+	for i, cell := range cells {
+		shown[i] = Clean(cell)
+	}
+	w := csv.NewWriter(o.out)
+	if err := w.Write(shown); err != nil {
+		return err
+	}
+	w.Flush()
+	return w.Error()
 }

@@ -134,3 +134,6 @@ func (t *tail) String() string {
 	defer t.mu.Unlock()
 	return string(t.bytes)
 }
+
+// Tools is the folder of the programs that `make tools` installs, for a PATH.
+func Tools(tb testing.TB) string { return filepath.Join(toolsDir(tb), "bin") }

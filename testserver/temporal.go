@@ -19,8 +19,8 @@ import (
 	"github.com/versionlake/versionlake/process"
 )
 
-// searchAttributes are those that our workflows set.
-var searchAttributes = []string{"Hour", "Status"}
+// searchAttributes are those that our workflows set, with their types.
+var searchAttributes = map[string]string{"Hours": "KeywordList", "HourState": "Keyword"}
 
 // TemporalServer is a Temporal development server whose state survives Kill and Start.
 type TemporalServer struct {
@@ -35,8 +35,8 @@ type TemporalServer struct {
 	running      *guarded // nil while it is down
 }
 
-// Temporal starts a Temporal server that runs until the test ends, with the search attributes Hour and Status
-// (Keyword).
+// Temporal starts a Temporal server that runs until the test ends, with the search attributes Hours and
+// HourState.
 func Temporal(tb testing.TB) *TemporalServer {
 	tb.Helper()
 	s := &TemporalServer{
@@ -96,8 +96,8 @@ func (s *TemporalServer) start() error {
 	arguments := []string{"server", "start-dev", "--disable-config-file", "--disable-config-env", "--log-level", "warn",
 		"--ip", "127.0.0.1", "--port", strconv.Itoa(s.port), "--ui-port", strconv.Itoa(s.uiPort), "--db-filename",
 		s.database}
-	for _, name := range searchAttributes {
-		arguments = append(arguments, "--search-attribute", name+"=Keyword")
+	for name, kind := range searchAttributes {
+		arguments = append(arguments, "--search-attribute", name+"="+kind)
 	}
 	cmd := exec.Command(s.program, arguments...)
 	cmd.Env = append(os.Environ(), "HOME="+filepath.Dir(s.database))
@@ -128,7 +128,7 @@ func (s *TemporalServer) healthy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range searchAttributes {
+	for name := range searchAttributes {
 		if _, ok := known.CustomAttributes[name]; !ok {
 			return fmt.Errorf("search attribute %s is not there yet", name)
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func TestPostgresDatabasesAreApart(t *testing.T) {
 func TestTemporalSurvivesKill(t *testing.T) {
 	server := Temporal(t)
 	ctx := t.Context()
-	hour := temporal.NewSearchAttributeKeyKeyword("Hour")
+	hour := temporal.NewSearchAttributeKeyKeywordList("Hours")
 	dial := func() client.Client {
 		c, err := client.DialContext(ctx, client.Options{HostPort: server.Address, Namespace: server.Namespace})
 		if err != nil {
@@ -88,7 +89,7 @@ func TestTemporalSurvivesKill(t *testing.T) {
 	}
 	run, err := dial().ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: "hour-2022-05-27T05", TaskQueue: "none",
-		TypedSearchAttributes: temporal.NewSearchAttributes(hour.ValueSet("2022-05-27T05")),
+		TypedSearchAttributes: temporal.NewSearchAttributes(hour.ValueSet([]string{"2022-05-27T05"})),
 	}, "NoWorkerRunsThis")
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func TestTemporalSurvivesKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if value, _ := got.TypedSearchAttributes.GetKeyword(hour); value != "2022-05-27T05" {
+	if value, _ := got.TypedSearchAttributes.GetKeywordList(hour); !slices.Equal(value, []string{"2022-05-27T05"}) {
 		t.Errorf("after a restart the hour is %q", value)
 	}
 	if err := c.TerminateWorkflow(ctx, "no-such-workflow", "", ""); err == nil {

@@ -19,6 +19,7 @@ ECJ=3.42.0            # a Java compiler that needs no more than a Java runtime, 
 DUCKDB=1.5.5          # the newest whose extensions are on PyPI
 ICEBERG_SPARK=1.12.0  # the table format for Spark 4.1
 MAVEN_DEPENDENCY=3.9.0
+VICTORIA_LOGS=v1.52.2 # a log server; on its own, since what it needs does not go with tools/go.mod
 # Programs in Go are pinned by tools/go.mod: go -C tools get -tool PACKAGE@VERSION, then go -C tools mod tidy.
 
 # Nobody's settings for Python or Go shall reach what is installed here.
@@ -53,6 +54,9 @@ temporal() {
 versitygw() { go_tool "$1" github.com/versity/versitygw/cmd/versitygw; }
 golangci-lint() { go_tool "$1" github.com/golangci/golangci-lint/v2/cmd/golangci-lint; }
 workflowcheck() { go_tool "$1" go.temporal.io/sdk/contrib/tools/workflowcheck; }
+victoria-logs() {
+	GOFLAGS= GOBIN="$1/bin" go install -trimpath "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs@$VICTORIA_LOGS"
+}
 postgres() { GOFLAGS= go -C tools run ./fetchpostgres "$POSTGRES" "$1/postgres"; }
 python() {
 	pip_into "$1/python" --no-deps --requirement tools/requirements.txt
@@ -144,6 +148,7 @@ version() {
 	case $1 in
 	temporal) echo "temporal $TEMPORAL" ;;
 	postgres) echo "postgres $POSTGRES" ;;
+	victoria-logs) echo "victoria-logs $VICTORIA_LOGS" ;;
 	versitygw) echo "versitygw of tools/go.mod $(cksum <tools/go.mod)" ;;
 	# These two read Go's own format of compiled packages.
 	golangci-lint | workflowcheck) echo "$1 of tools/go.mod $(cksum <tools/go.mod) with $(go env GOVERSION)" ;;
@@ -189,7 +194,7 @@ trap 'rm -rf "$new"' EXIT
 for left in "$root"/new.*; do # by an installation that was killed
 	kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
 done
-[ $# -gt 0 ] || set -- temporal versitygw postgres golangci-lint workflowcheck python jdk trino jdbc engines
+[ $# -gt 0 ] || set -- temporal versitygw victoria-logs postgres golangci-lint workflowcheck python jdk trino jdbc engines
 for name in "$@"; do
 	install_tool "$name"
 done

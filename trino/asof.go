@@ -117,6 +117,7 @@ type word struct {
 	text   string
 	name   bool // it may be an identifier
 	quoted bool // it was in quotes of either kind
+	start  int  // where it begins in the query, in bytes
 }
 
 func (w word) is(keyword string) bool {
@@ -162,18 +163,34 @@ func lex(query string) (list words) {
 		case c == '\'' || c == '"':
 			var text string
 			text, length = unquote(rest)
-			list = append(list, word{text, c == '"', true})
+			list = append(list, word{text, c == '"', true, i})
 		case isLetter(c):
 			for length < len(rest) && (isLetter(rest[length]) || rest[length] >= '0' && rest[length] <= '9') {
 				length++
 			}
-			list = append(list, word{rest[:length], true, false})
+			list = append(list, word{rest[:length], true, false, i})
 		case c > ' ':
-			list = append(list, word{rest[:1], false, false})
+			list = append(list, word{rest[:1], false, false, i})
 		}
 		i += length
 	}
 	return list
+}
+
+// Statements cuts a text at the semicolons that end statements, and leaves out what holds nothing but comments.
+func Statements(text string) (statements []string) {
+	begin, some := 0, false
+	for _, word := range append(lex(text), word{text: ";", start: len(text)}) {
+		if word.text != ";" || word.quoted {
+			some = true
+			continue
+		}
+		if some {
+			statements = append(statements, strings.TrimSpace(text[begin:word.start]))
+		}
+		begin, some = min(word.start+1, len(text)), false
+	}
+	return statements
 }
 
 func isLetter(c byte) bool {

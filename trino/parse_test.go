@@ -72,3 +72,17 @@ func TestCatalog(t *testing.T) {
 		require.NotContains(t, err.Error(), "secret")
 	}
 }
+
+func TestStatements(t *testing.T) {
+	for text, want := range map[string][]string{
+		"":                                       nil,
+		" ; -- nothing\n;/* ; */":                nil,
+		"SELECT 1":                               {"SELECT 1"},
+		"SELECT 1;":                              {"SELECT 1"},
+		"SELECT ';', \";\";\n-- a; b\nTABLE x ;": {"SELECT ';', \";\"", "-- a; b\nTABLE x"},
+		"SELECT 'it''s; so' /* ; */; SELECT 2":   {"SELECT 'it''s; so' /* ; */", "SELECT 2"},
+		"SELECT 'open ; end":                     {"SELECT 'open ; end"},
+	} {
+		require.Equal(t, want, Statements(text), text)
+	}
+}

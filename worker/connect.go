@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"os"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	failurepb "go.temporal.io/api/failure/v1"
@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/workflows"
 )
@@ -30,8 +31,8 @@ func Configured() (bool, error) {
 }
 
 // Connect connects to the server that TEMPORAL_* variables or Temporal's configuration file name, else to
-// localhost:7233. It returns the address and the namespace, too.
-func Connect(ctx context.Context, logger *slog.Logger) (client.Client, client.Options, error) {
+// localhost:7233. It returns the address and the namespace, too. Who observes it may be nil: nobody.
+func Connect(ctx context.Context, o *observe.Observer) (client.Client, client.Options, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
 		return nil, options, fmt.Errorf("read Temporal's settings: %w; see TEMPORAL_CONFIG_FILE and TEMPORAL_PROFILE",
@@ -43,17 +44,23 @@ func Connect(ctx context.Context, logger *slog.Logger) (client.Client, client.Op
 	if options.Namespace == "" {
 		options.Namespace = client.DefaultNamespace
 	}
-	c, err := dial(ctx, options, logger)
+	c, err := dial(ctx, options, o)
 	return c, options, err
 }
 
 // ConnectTo connects to a local server without any security, such as a DevServer.
-func ConnectTo(ctx context.Context, address string, logger *slog.Logger) (client.Client, error) {
-	return dial(ctx, client.Options{HostPort: address, Namespace: client.DefaultNamespace}, logger)
+func ConnectTo(ctx context.Context, address string, o *observe.Observer) (client.Client, error) {
+	return dial(ctx, client.Options{HostPort: address, Namespace: client.DefaultNamespace}, o)
 }
 
-func dial(ctx context.Context, options client.Options, logger *slog.Logger) (client.Client, error) {
-	options.Logger = log.NewStructuredLogger(logger)
+func dial(ctx context.Context, options client.Options, o *observe.Observer) (client.Client, error) {
+	options.Logger = log.NewStructuredLogger(o.Logger())
+	if options.Identity == "" {
+		options.Identity = identity()
+	}
+	if err := o.Client(&options); err != nil {
+		return nil, err
+	}
 	options.FailureConverter = cleanFailures{temporal.GetDefaultFailureConverter()}
 	c, err := client.DialContext(ctx, options)
 	if err != nil {
@@ -62,6 +69,15 @@ func dial(ctx context.Context, options client.Options, logger *slog.Logger) (cli
 			options.HostPort, options.Namespace, err)
 	}
 	return c, nil
+}
+
+// identity is how this process calls itself to Temporal.
+func identity() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%d@%s", os.Getpid(), host)
 }
 
 // cleanFailures keeps what errors repeat of files and clients from moving a cursor or beginning a line, wherever
@@ -89,12 +105,12 @@ func IsUnreachable(err error) bool {
 // workflow gets further than its first step.
 func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
 	wanted := map[string]enumspb.IndexedValueType{
-		workflows.HourAttribute.GetName():   enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.StatusAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_KEYWORD,
+		workflows.HoursAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+		workflows.StateAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 	}
 	byHand := fmt.Sprintf("someone who may must run: temporal operator search-attribute create --namespace %s "+
-		"--name %s --type Keyword --name %s --type Keyword",
-		namespace, workflows.HourAttribute.GetName(), workflows.StatusAttribute.GetName())
+		"--name %s --type KeywordList --name %s --type Keyword",
+		namespace, workflows.HoursAttribute.GetName(), workflows.StateAttribute.GetName())
 	known, err := c.OperatorService().ListSearchAttributes(ctx,
 		&operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
@@ -104,8 +120,8 @@ func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 	for name, kind := range wanted {
 		found, ok := known.CustomAttributes[name]
 		if ok && found != kind {
-			return fmt.Errorf("the search attribute %s of namespace %s is of type %s, not Keyword; remove it, or "+
-				"use a namespace of our own", name, namespace, found)
+			return fmt.Errorf("the search attribute %s of namespace %s is of type %s, not %s; remove it, or "+
+				"use a namespace of our own", name, namespace, found, kind)
 		}
 		if ok {
 			delete(wanted, name)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -80,8 +79,8 @@ func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ 
 	cmd := exec.Command(program, "server", "start-dev",
 		"--db-filename", filepath.Join(o.Dir, "temporal.db"), "--ip", "127.0.0.1",
 		"--port", strconv.Itoa(o.Port), "--ui-port", strconv.Itoa(o.UIPort), "--namespace", client.DefaultNamespace,
-		"--search-attribute", workflows.HourAttribute.GetName()+"=Keyword",
-		"--search-attribute", workflows.StatusAttribute.GetName()+"=Keyword",
+		"--search-attribute", workflows.HoursAttribute.GetName()+"=KeywordList",
+		"--search-attribute", workflows.StateAttribute.GetName()+"=Keyword",
 		// What the server has said to have kept outlives its own death; after a power cut the last steps may be
 		// done again.
 		"--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL",
@@ -100,7 +99,7 @@ func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ 
 
 // healthy tells whether the server answers for its namespace, too: that comes up a moment later.
 func (s *DevServer) healthy(ctx context.Context) error {
-	c, err := ConnectTo(ctx, s.Address, slog.New(slog.DiscardHandler))
+	c, err := ConnectTo(ctx, s.Address, nil)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/worker"
@@ -50,7 +51,7 @@ func startLocal(t *testing.T) *local {
 		}
 	})
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	if l.client, err = worker.ConnectTo(t.Context(), l.server.Address, logger); err != nil {
+	if l.client, err = worker.ConnectTo(t.Context(), l.server.Address, observe.Logging(logger)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.client.Close)

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/workflows/ingest"
 	"github.com/versionlake/versionlake/workflows/maintenance"
 )
@@ -31,6 +32,8 @@ type ScheduleOptions struct {
 	// ReconcileHourly and ReconcileDaily are how far back reconcile looks, every hour and every day; the schedule
 	// is left out, or removed, when zero.
 	ReconcileHourly, ReconcileDaily time.Duration
+	// Checks is how often the lake is looked at; the schedule is left out, or removed, when zero.
+	Checks time.Duration
 }
 
 // MaintainScheduleID is the id of the daily schedule.
@@ -46,9 +49,11 @@ func EnsureSchedules(ctx context.Context, c client.Client, o ScheduleOptions) er
 		return err
 	}
 	spec := client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: 24 * time.Hour, Offset: maintainAt}}}
+	_, queue := unnamed(c)
 	action := &client.ScheduleWorkflowAction{
-		ID: "scheduled-maintenance", Workflow: maintenance.ScheduledMaintenance, Args: []any{o.Maintain},
-		TaskQueue:     TaskQueue,
+		ID: activities.IDIn(queue, "scheduled-maintenance"), Workflow: maintenance.ScheduledMaintenance,
+		Args:          []any{o.Maintain},
+		TaskQueue:     queue,
 		StaticSummary: "maintenance, by the schedule",
 	}
 	// One that was missed is made up for, but no day's twice: the next does all that is left to do.
@@ -57,6 +62,9 @@ func EnsureSchedules(ctx context.Context, c client.Client, o ScheduleOptions) er
 		CatchupWindow: 20 * time.Hour,
 		Note:          "compacts tables, expires snapshots and tags, removes what nothing names",
 	}); err != nil {
+		return err
+	}
+	if err := EnsureChecks(ctx, c, o.Checks); err != nil {
 		return err
 	}
 	return EnsureReconcile(ctx, c, o)
@@ -73,11 +81,12 @@ func EnsureSchedule(ctx context.Context, c client.Client, o ScheduleOptions) err
 	spec := client.ScheduleSpec{
 		Intervals: []client.ScheduleIntervalSpec{{Every: time.Hour, Offset: ingest.ScheduleMinute * time.Minute}},
 	}
+	_, queue := unnamed(c)
 	action := &client.ScheduleWorkflowAction{
-		ID:            "scheduled",
+		ID:            activities.IDIn(queue, "scheduled"),
 		Workflow:      ingest.ScheduledHour,
 		Args:          []any{ingest.ScheduledInput{Delay: o.Delay.String()}},
-		TaskQueue:     TaskQueue,
+		TaskQueue:     queue,
 		StaticSummary: "an hour, by the schedule",
 	}
 	// All may run at once, on purpose. An hour that is on time takes its run milliseconds, and must not queue up
@@ -92,6 +101,8 @@ func EnsureSchedule(ctx context.Context, c client.Client, o ScheduleOptions) err
 
 // ensure makes a schedule, or gives one that is there its spec, action and policies.
 func ensure(ctx context.Context, c client.Client, o client.ScheduleOptions) error {
+	_, queue := unnamed(c)
+	o.ID = activities.IDIn(queue, o.ID)
 	_, err := c.ScheduleClient().Create(ctx, o)
 	if !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
+	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/workflows/ingest"
 	"github.com/versionlake/versionlake/workflows/ranges"
 )
@@ -28,6 +29,7 @@ func EnsureReconcile(ctx context.Context, c client.Client, o ScheduleOptions) er
 	if o.Delay == 0 {
 		o.Delay = ingest.DefaultDelay
 	}
+	_, queue := unnamed(c)
 	for _, each := range []struct {
 		id           string
 		last, every  time.Duration
@@ -52,7 +54,7 @@ func EnsureReconcile(ctx context.Context, c client.Client, o ScheduleOptions) er
 			Spec: client.ScheduleSpec{
 				Intervals: []client.ScheduleIntervalSpec{{Every: each.every, Offset: each.offset}}},
 			Action: &client.ScheduleWorkflowAction{
-				ID: each.id, Workflow: ranges.Reconcile, Args: []any{input}, TaskQueue: TaskQueue,
+				ID: activities.IDIn(queue, each.id), Workflow: ranges.Reconcile, Args: []any{input}, TaskQueue: queue,
 				StaticSummary: fmt.Sprintf("compare the last %s with the source, every %s", each.last, each.doneBy),
 			},
 			// The next one looks at the same hours and more: none is made up for, none waits.
@@ -67,7 +69,8 @@ func EnsureReconcile(ctx context.Context, c client.Client, o ScheduleOptions) er
 }
 
 func removeSchedule(ctx context.Context, c client.Client, id string) error {
-	err := c.ScheduleClient().GetHandle(ctx, id).Delete(ctx)
+	_, queue := unnamed(c)
+	err := c.ScheduleClient().GetHandle(ctx, activities.IDIn(queue, id)).Delete(ctx)
 	var unknown *serviceerror.NotFound
 	if err != nil && !errors.As(err, &unknown) {
 		return fmt.Errorf("remove the schedule %s: %w", id, err)

@@ -13,17 +13,19 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/workflows/erasure"
 	"github.com/versionlake/versionlake/workflows/ingest"
 	"github.com/versionlake/versionlake/workflows/maintenance"
 	"github.com/versionlake/versionlake/workflows/ranges"
+	"github.com/versionlake/versionlake/workflows/watch"
 	"github.com/versionlake/versionlake/workflows/writers"
 )
 
 // TaskQueue is where workers meet their work.
-const TaskQueue = "versionlake"
+const TaskQueue = activities.TaskQueue
 
 // DefaultDrain is how long a worker that is told to stop lets its activities go on.
 const DefaultDrain = 30 * time.Second
@@ -43,6 +45,10 @@ type Options struct {
 	Drain time.Duration
 	// Without names what is left behind: WithoutEvents, WithoutDaily.
 	Without []string
+	// Observe is what the worker's client was made with; nil: nobody observes it.
+	Observe *observe.Observer
+	// Checks are what looks for what is wrong; its Lake is set by New.
+	Checks activities.Checks
 }
 
 // What a worker may leave behind: its questions are then answered as of when it last followed.
@@ -69,6 +75,8 @@ func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflow(maintenance.Maintain)
 	r.RegisterWorkflow(maintenance.ScheduledMaintenance)
 	r.RegisterWorkflow(erasure.ForgetUser)
+	r.RegisterWorkflow(watch.Checks)
+	r.RegisterWorkflow(watch.Tell)
 }
 
 // buildID names the program to Temporal.
@@ -91,7 +99,8 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	if o.Drain == 0 {
 		o.Drain = DefaultDrain
 	}
-	w := sdkworker.New(c, TaskQueue, sdkworker.Options{
+	own, queue := unnamed(c)
+	w := sdkworker.New(own, queue, sdkworker.Options{
 		MaxConcurrentActivityExecutionSize: o.Activities,
 		WorkerStopTimeout:                  o.Drain,
 		BuildID:                            buildID(), // else the SDK reads all of the program to make one
@@ -99,11 +108,23 @@ func New(c client.Client, o Options) sdkworker.Worker {
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 	})
 	RegisterWorkflows(w)
-	w.RegisterActivity(&activities.Ingest{Source: o.Source, Lake: o.Lake, Parsing: o.Parsing})
+	record := o.Observe.Recorder()
+	if record != nil {
+		o.Lake.OnCommit = func(table string, err error) { countCommit(record, table, err) }
+	}
+	w.RegisterActivity(&activities.Ingest{Source: o.Source, Lake: o.Lake, Parsing: o.Parsing, Record: record})
 	w.RegisterActivity(&activities.Gold{Lake: o.Lake})
 	w.RegisterActivity(&activities.Daily{Lake: o.Lake, WithoutEvents: slices.Contains(o.Without, WithoutEvents),
 		Without: slices.Contains(o.Without, WithoutDaily)})
-	w.RegisterActivity(&activities.Maintain{Lake: o.Lake})
+	w.RegisterActivity(&activities.Maintain{Lake: o.Lake, Record: record})
+	o.Checks.Lake = o.Lake
+	w.RegisterActivity(&o.Checks)
 	w.RegisterActivity(&activities.Forget{Lake: o.Lake, Parsing: o.Parsing})
 	return w
+}
+
+func countCommit(record *observe.Recorder, table string, err error) {
+	if err == nil || lake.IsConflict(err) {
+		record.Commit(table, err != nil)
+	}
 }

@@ -15,10 +15,12 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/program"
 	"github.com/versionlake/versionlake/cmd/versionlake/run"
 	"github.com/versionlake/versionlake/cmd/versionlake/upkeep"
+	"github.com/versionlake/versionlake/cmd/versionlake/watch"
 )
 
 // groups are all commands.
-var groups = []program.Commands{ask.Commands, intake.Commands, run.Commands, upkeep.Commands, demo.Commands}
+var groups = []program.Commands{ask.Commands, intake.Commands, run.Commands, upkeep.Commands,
+	watch.Commands, demo.Commands}
 
 func main() {
 	tuneMemory()

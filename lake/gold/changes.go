@@ -2,6 +2,8 @@ package gold
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -66,6 +68,33 @@ func (c *silverChange) moved() bool { return c.sightings.moved() || c.bindings.m
 func Behind(ctx context.Context, l *lake.Lake) (behind bool, halfCommitted []string, err error) {
 	c, err := findChange(ctx, l, Scope{})
 	return c.moved(), c.halfCommitted, err
+}
+
+// WaitingHours are the hours in silver that gold does not show yet, ascending.
+func WaitingHours(ctx context.Context, l *lake.Lake) ([]telemetry.Hour, error) {
+	loaded, err := l.Load(ctx, lake.GoldUsers)
+	if err != nil {
+		return nil, err
+	}
+	base := ledger.GoldBase(loaded)
+	waiting := map[telemetry.Hour]bool{}
+	for definition, after := range map[*lake.TableDefinition]int64{&lake.SilverSightings: base.Sightings,
+		&lake.SilverBindings: base.Bindings} {
+		silver, err := l.Load(ctx, *definition)
+		if err != nil {
+			return nil, err
+		}
+		entries, _ := ledger.Since(silver, after) // all of the log, where gold's base is no longer in it
+		for _, entry := range entries {
+			if entry.Compaction {
+				continue
+			}
+			for _, run := range entry.Runs {
+				waiting[run.Hour] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(waiting)), nil
 }
 
 // findChange finds what a round has to take in.

@@ -42,7 +42,7 @@ func StageChunk(ctx context.Context, l *lake.Lake, run lake.Run, plan Plan, n in
 		}
 		c := &chunkStage{
 			lake: l, run: run, plan: &staged, source: src, parser: parser, progress: progress,
-			counts: map[int]ChunkCounts{}, notes: map[int]string{}, guard: known.Guard(),
+			counts: map[int]ChunkCounts{}, notes: map[int]string{}, reasons: map[string]int64{}, guard: known.Guard(),
 		}
 		result, err := c.stage(ctx, n, bad)
 		var torn *tornFile
@@ -96,6 +96,7 @@ type chunkStage struct {
 	counts  map[int]ChunkCounts
 	notes   map[int]string
 	total   ChunkCounts
+	reasons map[string]int64 // of total.Rejects
 	told    int64
 	shuffle *objects.ShuffleWriter
 	rejects *lake.DataWriter[lake.RejectRow]
@@ -286,11 +287,10 @@ func (c *chunkStage) line(line *telemetry.Line, file int, counts *ChunkCounts) e
 		}
 	}
 	if reason != "" {
-		counts.Rejects++
-		return c.rejects.Append([]lake.RejectRow{{
+		return c.reject(counts, lake.RejectRow{
 			Reason: string(reason), FileName: c.plan.Files[file].Key, LineNumber: line.Number, ByteOffset: line.Offset,
 			ByteLength: line.Length, RawLine: text, IngestDate: c.run.Hour.Date(), IngestHourOfDay: c.run.Hour.OfDay(),
-		}}, len(text))
+		})
 	}
 	counts.Events++
 	batch := &c.other
@@ -379,7 +379,14 @@ func (c *chunkStage) close(n int, bad map[int]string) (StagedChunk, error) {
 	if err := c.lake.Objects.WriteJSON(ref, staged); err != nil {
 		return StagedChunk{}, err
 	}
-	return StagedChunk{Ref: ref, Counts: c.total, SectionBytes: staged.Shuffle.Bytes(), LeftOut: c.leftOut()}, nil
+	return StagedChunk{Ref: ref, Counts: c.total, SectionBytes: staged.Shuffle.Bytes(), LeftOut: c.leftOut(),
+		Rejected: c.reasons}, nil
+}
+
+func (c *chunkStage) reject(counts *ChunkCounts, row lake.RejectRow) error {
+	counts.Rejects++
+	c.reasons[row.Reason]++
+	return c.rejects.Append([]lake.RejectRow{row}, len(row.RawLine))
 }
 
 func (c *chunkStage) leftOut() (told []string) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/iceberg-go/table"
 
@@ -203,7 +204,7 @@ func (c *chunkStage) keepRows(ctx context.Context, places []int) (err error) {
 	}
 	c.kept = &chunkStage{
 		lake: c.lake, run: c.run, plan: c.plan, parser: c.parser, guard: c.guard, shuffle: c.shuffle, counts: c.counts,
-		late: c.late,
+		late: c.late, reasons: c.reasons,
 	}
 	if err := c.kept.openBronze(); err != nil {
 		return err
@@ -285,9 +286,9 @@ func (c *chunkStage) keptRow(row *keptRow, counts *ChunkCounts) error {
 			counts.Erased++
 			return nil
 		}
-		counts.Rejects++
 		r.FileName, r.IngestDate, r.IngestHourOfDay = name, c.run.Hour.Date(), c.run.Hour.OfDay()
-		return c.rejects.Append([]lake.RejectRow{*r}, len(r.RawLine))
+		r.Reason = strings.Clone(r.Reason) // its bytes are those of a buffer, and reasons are counted
+		return c.reject(counts, *r)
 	}
 	e, event := &row.event, &c.event
 	reason := e.Parse(c.parser, event)

@@ -40,6 +40,8 @@ type StagedChunk struct {
 	Late []string `json:"late,omitempty"`
 	// LeftOut names the first files that were left out, or read in part, and why.
 	LeftOut []string `json:"left_out,omitempty"`
+	// Rejected counts Counts.Rejects by their reason, where the chunk was parsed: it does not travel.
+	Rejected map[string]int64 `json:"-"`
 }
 
 // ChunkFiles is what lies at a StagedChunk's Ref.

@@ -112,12 +112,19 @@ func RecordFindings(ctx context.Context, l *lake.Lake, runID string, findings []
 }
 
 // Findings reads ops.findings, the newest first. An attempt whose answer was lost may have left an hour twice.
-func Findings(ctx context.Context, l *lake.Lake) ([]Finding, error) {
+func Findings(ctx context.Context, l *lake.Lake) ([]Finding, error) { return findings(ctx, l) }
+
+// FindingsBetween reads those of the days that [from, to) touches.
+func FindingsBetween(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) ([]Finding, error) {
+	return findings(ctx, l, lake.HoursBetween(from, to))
+}
+
+func findings(ctx context.Context, l *lake.Lake, options ...table.ScanOption) ([]Finding, error) {
 	loaded, err := l.Load(ctx, lake.OpsFindings)
 	if err != nil {
 		return nil, err
 	}
-	live, err := lake.LiveFiles(ctx, loaded)
+	live, err := lake.LiveFiles(ctx, loaded, options...)
 	if err != nil {
 		return nil, err
 	}

@@ -143,7 +143,11 @@ func Hours(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) ([]Hour, 
 	if err != nil {
 		return nil, err
 	}
-	// Oldest first: of the same hour, the last to be finished wins.
+	return newestOf(rows), nil
+}
+
+// newestOf are the rows that count, of rows in order: of the same hour, the last to be finished wins.
+func newestOf(rows []Hour) []Hour {
 	newest := rows[:0]
 	for _, row := range rows {
 		if len(newest) > 0 && newest[len(newest)-1].Hour == row.Hour {
@@ -152,7 +156,7 @@ func Hours(ctx context.Context, l *lake.Lake, from, to telemetry.Hour) ([]Hour, 
 		}
 		newest = append(newest, row)
 	}
-	return newest, nil
+	return newest
 }
 
 // Runs reads every run in [from, to), by hour and time of finishing.
@@ -173,11 +177,15 @@ func RunsOf(ctx context.Context, l *lake.Lake, loaded *table.Table, from, to tel
 	if err != nil {
 		return nil, err
 	}
-	var rows []Hour
-	for _, row := range stored {
-		if hour := hourOf(&row); from <= hour.Hour && hour.Hour < to {
-			rows = append(rows, hour)
-		}
+	rows := inOrder(stored)
+	return slices.DeleteFunc(rows, func(row Hour) bool { return row.Hour < from || row.Hour >= to }), nil
+}
+
+// inOrder are the rows of the table by hour and time of finishing.
+func inOrder(stored []lake.HourRow) []Hour {
+	rows := make([]Hour, len(stored))
+	for i := range stored {
+		rows[i] = hourOf(&stored[i])
 	}
 	slices.SortStableFunc(rows, func(a, b Hour) int {
 		if a.Hour != b.Hour {
@@ -185,7 +193,7 @@ func RunsOf(ctx context.Context, l *lake.Lake, loaded *table.Table, from, to tel
 		}
 		return a.FinishedAt.Compare(b.FinishedAt)
 	})
-	return rows, nil
+	return rows
 }
 
 // Files reads ops.files of an hour, by key.

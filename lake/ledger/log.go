@@ -3,6 +3,7 @@ package ledger
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/apache/iceberg-go/table"
 
@@ -53,6 +54,9 @@ type LogEntry struct {
 	// compaction changed no row.
 	Compaction bool
 }
+
+// CommittedAt is when the snapshot was made.
+func (e *LogEntry) CommittedAt() time.Time { return time.UnixMilli(e.committed).UTC() }
 
 // Since lists the snapshots after the base, oldest first; false when the base is no longer an ancestor.
 func Since(loaded *table.Table, after int64) (entries []LogEntry, ok bool) {

@@ -27,6 +27,7 @@ type Store struct {
 	Scratch string
 	IO      icebergio.IO
 	bundle  *Bundle // takes the documents, where there is one
+	meter   *Meter  // nil: nobody counts
 }
 
 func Open(ctx context.Context, warehouse, scratch string, properties map[string]string) (*Store, error) {
@@ -93,6 +94,7 @@ func (o *Store) Create(folder string) *Writer {
 func (w *Writer) Write(p []byte) (int, error) {
 	w.sum.Write(p)
 	w.Size += int64(len(p))
+	w.objects.meter.wrote(len(p))
 	if len(w.held)+len(p) > heldBytes {
 		if err := w.flush(); err != nil {
 			return 0, err
@@ -202,7 +204,7 @@ func (o *Store) Open(object string) (icebergio.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", object, err)
 	}
-	return file, nil
+	return o.meter.reading(file), nil
 }
 
 // WriteJSON and ReadJSON keep the small documents of a run.

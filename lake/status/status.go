@@ -42,7 +42,27 @@ type Status struct {
 	Gone       GoneStatus       `json:"gone"`
 	// NoHours is what a schedule found last: that the source has not one folder of an hour.
 	NoHours string `json:"no_hours,omitempty"`
+	// Newest, GoldNewest: the newest hour with files, of the ledger and of those that gold shows; nil: there is none.
+	Newest     *telemetry.Hour `json:"newest_hour,omitempty"`
+	GoldNewest *telemetry.Hour `json:"gold_newest_hour,omitempty"`
+	// Waiting are hours in silver that gold does not show yet.
+	Waiting []telemetry.Hour `json:"gold_waiting,omitempty"`
+	// Erasures: users who were forgotten, by the state of that.
+	Erasures map[string]int64 `json:"erasures,omitempty"`
+	// Lately are the newest hours of the ledger, RecentHours of them.
+	Lately Recent `json:"-"`
+	// Outcomes are Lines, by what became of them.
+	Outcomes Outcomes `json:"-"`
 }
+
+// RecentHours is how many hours count as recent.
+const RecentHours = 24
+
+// Recent sums up recent hours.
+type Recent struct{ Degraded, Lines, Rejects int64 }
+
+// Outcomes are lines by what became of them.
+type Outcomes struct{ Events, Rejects, Blanks, Erased int64 }
 
 // GoneStatus is what left the source, and stays in the lake.
 type GoneStatus struct {
@@ -74,7 +94,7 @@ func Read(ctx context.Context, l *lake.Lake) (status Status, err error) {
 	if status.LeftOut, err = ledger.LeftOutLately(ctx, l, rows); err != nil {
 		return Status{}, err
 	}
-	if err := status.addTables(ctx, l); err != nil {
+	if err := status.addStanding(ctx, l, rows); err != nil {
 		return Status{}, err
 	}
 	if status.Findings, err = ledger.Findings(ctx, l); err != nil {
@@ -107,6 +127,10 @@ func (s *Status) addHours(rows []ledger.Hour) {
 		}
 		s.Lines += row.Lines
 		s.Rejects += row.Rejects
+		s.Outcomes.Events += row.Events
+		s.Outcomes.Rejects += row.Rejects
+		s.Outcomes.Blanks += row.Blanks
+		s.Outcomes.Erased += row.Erased
 		s.BadFiles += row.BadFiles
 		s.PassedOver += row.PassedOver
 		switch row.State {
@@ -114,6 +138,16 @@ func (s *Status) addHours(rows []ledger.Hour) {
 			s.Empty++
 		case ledger.HourDegraded:
 			s.Degraded++
+		}
+	}
+}
+
+// addLately sums up the newest hours.
+func (s *Status) addLately(rows []ledger.Hour) {
+	for _, row := range rows[max(0, len(rows)-RecentHours):] {
+		s.Lately.Lines, s.Lately.Rejects = s.Lately.Lines+row.Lines, s.Lately.Rejects+row.Rejects
+		if row.State == ledger.HourDegraded {
+			s.Lately.Degraded++
 		}
 	}
 }

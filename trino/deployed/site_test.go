@@ -26,6 +26,7 @@ import (
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
@@ -80,7 +81,7 @@ func ingest(t *testing.T, config lake.Config) (l *lake.Lake, user, tag string) {
 		}
 	})
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	temporal, err := worker.ConnectTo(ctx, testserver.Temporal(t).Address, logger)
+	temporal, err := worker.ConnectTo(ctx, testserver.Temporal(t).Address, observe.Logging(logger))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -184,7 +184,7 @@ func (w *forgetUser) describe(ctx workflow.Context, doing string) {
 func Again(ctx workflow.Context, erasures []string) error {
 	for _, erasure := range erasures {
 		ctx := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-			WorkflowID:            forgotten.ForgetName(erasure),
+			WorkflowID:            workflows.IDIn(ctx, forgotten.ForgetName(erasure)),
 			StaticSummary:         "new sessions of a forgotten user",
 			ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,

@@ -37,8 +37,8 @@ const turnSignal = "turn"
 // once more: the files that it was asked to read may have come after the other run had listed them. turn may be nil:
 // the hour waits for nobody.
 func RunHour(ctx workflow.Context, hour telemetry.Hour, input HourInput, turn Turn) (result HourResult, err error) {
-	options := childOptions(HourWorkflowID(hour), "hour "+hour.String())
-	options.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(hour.String()))
+	options := childOptions(workflows.IDIn(ctx, HourWorkflowID(hour)), "hour "+hour.String())
+	options.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.OfHours(hour))
 	turn, input.AwaitTurn = ahead(turn)
 	err = runChild(workflow.WithChildOptions(ctx, options), IngestHour, input, &result, turn)
 	return result, err
@@ -54,8 +54,9 @@ func RunHours(ctx workflow.Context, hours, ends []telemetry.Hour, input HourInpu
 	for _, hour := range hours {
 		together.Hours = append(together.Hours, hour.String())
 	}
-	options := childOptions(HoursWorkflowID(hours),
+	options := childOptions(workflows.IDIn(ctx, HoursWorkflowID(hours)),
 		fmt.Sprintf("%d hours from %s to %s", len(hours), hours[0], hours[len(hours)-1]))
+	options.TypedSearchAttributes = temporal.NewSearchAttributes(workflows.OfHours(hours...))
 	err = runChild(workflow.WithChildOptions(ctx, options), IngestHours, together, &result, turn)
 	return result, err
 }

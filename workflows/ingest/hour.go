@@ -104,6 +104,7 @@ type ingestHour struct {
 	listings  []activities.Listing // whose runs staged something
 	late      []string             // erasures of whom the hour brought new sessions
 	leftOut   []string             // files, and why
+	why       string               // it ended so
 	drop      workflow.Future
 }
 
@@ -130,8 +131,8 @@ func (w *ingestHour) setup(ctx workflow.Context, input HourInput) error {
 		input.Parallel = DefaultParallel
 	}
 	w.hour, w.input, w.startedAt = hour, input, workflow.Now(ctx)
-	err = workflow.UpsertTypedSearchAttributes(ctx, workflows.HourAttribute.ValueSet(hour.String()),
-		workflows.StatusAttribute.ValueSet(workflows.StatusIngesting))
+	err = workflow.UpsertTypedSearchAttributes(ctx, workflows.OfHours(hour),
+		workflows.StateAttribute.ValueSet(workflows.StatusIngesting))
 	if err != nil {
 		return err
 	}
@@ -155,10 +156,14 @@ func (w *ingestHour) run(ctx workflow.Context) (HourResult, error) {
 	w.dropStaging(ctx)
 	switch {
 	case err == nil:
+		if bad := result.Hour.BadFiles; bad > 0 {
+			w.why = fmt.Sprintf("%d of %d files could not be read", bad, result.Hour.Files)
+		}
 		w.status(ctx, result.Hour.State)
 	case temporal.IsCanceledError(err):
 		w.status(ctx, workflows.StatusCanceled)
 	default:
+		w.why = workflows.Cause(err)
 		w.status(ctx, workflows.StatusFailed)
 	}
 	return result, err
@@ -367,9 +372,9 @@ func (w *ingestHour) describe(ctx workflow.Context, doing string) {
 	w.progress.Status = doing
 	p := &w.progress
 	text := fmt.Sprintf(
-		"**%s**\n\n| files | bytes | chunks | lines | events | rejects | blanks "+
+		"%s\n\n| files | bytes | chunks | lines | events | rejects | blanks "+
 			"|\n|---|---|---|---|---|---|---|\n| %d | %d | %d of %d | %d | %d | %d | %d |\n",
-		doing, p.Files, p.Bytes, p.ChunksDone, p.Chunks, p.Counts.Lines, p.Counts.Events, p.Counts.Rejects,
+		workflows.Headline(doing, w.why), p.Files, p.Bytes, p.ChunksDone, p.Chunks, p.Counts.Lines, p.Counts.Events, p.Counts.Rejects,
 		p.Counts.Blanks)
 	workflow.SetCurrentDetails(ctx, text+workflows.LeftOut(w.leftOut))
 }

@@ -57,6 +57,7 @@ type ingestHours struct {
 	ids   []string // of the runs that staged something
 	// leftOut are files, and why.
 	leftOut []string
+	why     string // it ended so
 }
 
 func (w *ingestHours) setup(ctx workflow.Context, input HoursInput) error {
@@ -72,18 +73,25 @@ func (w *ingestHours) setup(ctx workflow.Context, input HoursInput) error {
 		w.hours = append(w.hours, hour)
 	}
 	w.input = input
-	return workflow.UpsertTypedSearchAttributes(ctx, workflows.StatusAttribute.ValueSet(workflows.StatusIngesting))
+	return workflow.UpsertTypedSearchAttributes(ctx, workflows.OfHours(w.hours...),
+		workflows.StateAttribute.ValueSet(workflows.StatusIngesting))
 }
 
 func (w *ingestHours) run(ctx workflow.Context) (activities.CommittedHours, error) {
 	result, err := w.ingest(ctx)
 	w.dropStaging(ctx)
 	switch {
+	case err == nil && result.Degraded > 0:
+		w.why = fmt.Sprintf("%d of %d hours have files that could not be read", result.Degraded, len(result.Hours))
+		w.describe(ctx, ledger.HourDegraded, result.Left)
+		workflows.SetStatus(ctx, ledger.HourDegraded)
 	case err == nil:
 		workflows.SetStatus(ctx, ledger.HourComplete)
 	case temporal.IsCanceledError(err):
 		workflows.SetStatus(ctx, workflows.StatusCanceled)
 	default:
+		w.why = workflows.Cause(err)
+		w.describe(ctx, workflows.StatusFailed, result.Left)
 		workflows.SetStatus(ctx, workflows.StatusFailed)
 	}
 	return result, err
@@ -196,7 +204,7 @@ func (w *ingestHours) dropStaging(ctx workflow.Context) {
 
 // describe says what the workflow does now on its page in the Temporal UI.
 func (w *ingestHours) describe(ctx workflow.Context, doing string, left []activities.LeftHour) {
-	text := fmt.Sprintf("**%s**\n\n%d hours from %s to %s", doing, len(w.hours), w.hours[0], w.hours[len(w.hours)-1])
+	text := fmt.Sprintf("%s\n\n%d hours from %s to %s", workflows.Headline(doing, w.why), len(w.hours), w.hours[0], w.hours[len(w.hours)-1])
 	if len(left) > 0 {
 		text += fmt.Sprintf(", of which %d are ingested one by one:\n", len(left))
 	}

@@ -70,7 +70,7 @@ func (w *scheduledHour) setup(ctx workflow.Context, input ScheduledInput) error 
 	if at.Minute() != ScheduleMinute || at.Second() != 0 {
 		w.hour = telemetry.HourOf(at.Add(-time.Hour - w.delay))
 	}
-	return workflow.UpsertTypedSearchAttributes(ctx, workflows.HourAttribute.ValueSet(w.hour.String()))
+	return workflow.UpsertTypedSearchAttributes(ctx, workflows.OfHours(w.hour))
 }
 
 func (w *scheduledHour) run(ctx workflow.Context) error {
@@ -99,9 +99,9 @@ func NoteNoHours(ctx workflow.Context, hour telemetry.Hour, err error) error {
 // leave starts AwaitHour, unless it waits for the hour already.
 func (w *scheduledHour) leave(ctx workflow.Context, due time.Time) error {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            "await-" + w.hour.String(),
+		WorkflowID:            workflows.IDIn(ctx, "await-"+w.hour.String()),
 		StaticSummary:         fmt.Sprintf("ingest hour %s once it is over", w.hour),
-		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(w.hour.String())),
+		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.OfHours(w.hour)),
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 	})

@@ -27,7 +27,8 @@ const maintainParallel = 2
 var (
 	tableNames = workflows.Step{StartToClose: 30 * time.Second} // local
 	// Maintenance gives up after half an hour of failing: the next one goes on where it ended.
-	maintainTable = workflows.Step{StartToClose: 12 * time.Hour, Heartbeat: workflows.Heartbeat, Attempts: 30}
+	maintainTable   = workflows.Step{StartToClose: 12 * time.Hour, Heartbeat: workflows.Heartbeat, Attempts: 30}
+	noteMaintenance = workflows.Step{StartToClose: 5 * time.Minute, Attempts: 5}
 )
 
 // Input starts Maintain; {} is enough. Durations are written as 48h.
@@ -142,6 +143,7 @@ func (w *maintenance) run(ctx workflow.Context) (Result, error) {
 	if _, err := workflows.FanOut(ctx, len(tables), maintainParallel, maintainOne); err != nil {
 		return w.result, err
 	}
+	w.note(ctx)
 	if len(w.result.Failed) > 0 {
 		w.describe(ctx, workflows.StatusFailed)
 		text := "part of the maintenance failed, and is tried again by the next one:\n" +
@@ -150,6 +152,18 @@ func (w *maintenance) run(ctx workflow.Context) (Result, error) {
 	}
 	w.describe(ctx, "complete")
 	return w.result, ctx.Err()
+}
+
+// note keeps how this ended, so that its check can tell.
+func (w *maintenance) note(ctx workflow.Context) {
+	if w.upkeep.DryRun || ctx.Err() != nil ||
+		workflow.GetVersion(ctx, "note how it ended", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	noting := noteMaintenance.With(ctx, "note how it ended")
+	if err := workflow.ExecuteActivity(noting, w.steps.NoteMaintenance, w.result.Failed).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("checks do not learn how maintenance ended", "error", err)
+	}
 }
 
 func (w *maintenance) done(ctx workflow.Context, what string, savings []maintain.Saving, err error) {
@@ -180,7 +194,7 @@ func (w *maintenance) describe(ctx workflow.Context, doing string) {
 // ScheduledMaintenance is what the daily schedule starts: maintenance under its one id, unless it runs already.
 func ScheduledMaintenance(ctx workflow.Context, input Input) error {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            WorkflowID,
+		WorkflowID:            workflows.IDIn(ctx, WorkflowID),
 		StaticSummary:         "daily maintenance",
 		WaitForCancellation:   true,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_REQUEST_CANCEL,

@@ -277,7 +277,11 @@ func (r *hoursRunner) runRange(ctx workflow.Context, work func(workflow.Context)
 		workflows.SetStatus(ctx, workflows.StatusFailed)
 		return err
 	}
-	workflows.SetStatus(ctx, ledger.HourComplete)
+	state := ledger.HourComplete
+	if r.progress.Degraded > 0 {
+		state = ledger.HourDegraded
+	}
+	workflows.SetStatus(ctx, state)
 	return nil
 }
 

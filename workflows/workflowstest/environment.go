@@ -21,6 +21,7 @@ var (
 	IngestSteps *activities.Ingest
 	GoldSteps   *activities.Gold
 	DailySteps  *activities.Daily
+	ChecksSteps *activities.Checks
 )
 
 // SomeHour is 2022-05-22T05.
@@ -35,6 +36,7 @@ func Environment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	env.RegisterActivity(IngestSteps)
 	env.RegisterActivity(GoldSteps)
 	env.RegisterActivity(DailySteps)
+	env.RegisterActivity(ChecksSteps)
 	env.RegisterWorkflow(ingest.IngestHour)
 	env.RegisterWorkflow(ingest.IngestHours)
 	env.RegisterWorkflow(ingest.AwaitHour)

@@ -29,6 +29,8 @@ var (
 	planDaily    = workflows.LongStep(6 * time.Hour)
 	countDates   = workflows.LongStep(6 * time.Hour)
 	commitDaily  = workflows.LongStep(time.Hour)
+
+	requestChecks = workflows.Step{StartToClose: 30 * time.Second, Attempts: 3} // local
 )
 
 // DailyInput starts DailyWriter; nothing, or {}, to refresh at once.
@@ -61,7 +63,8 @@ func DailyWriter(ctx workflow.Context, input DailyInput) (daily.Committed, error
 }
 
 type dailyWriter struct {
-	steps *activities.Daily // names the activities; never called here
+	steps  *activities.Daily  // names the activities; never called here
+	checks *activities.Checks // likewise
 
 	requests   workflow.ReceiveChannel
 	asked, now bool
@@ -159,6 +162,7 @@ func (w *dailyWriter) refresh(ctx workflow.Context) (commit daily.Committed, err
 		return commit, err
 	}
 	w.status(ctx, w.done(plan))
+	w.askChecks(ctx)
 	return commit, nil
 }
 
@@ -172,6 +176,17 @@ func (w *dailyWriter) follow(ctx workflow.Context) error {
 	var followed events.Followed
 	return workflow.ExecuteActivity(followEvents.With(ctx, "resolve what came, in gold.events"),
 		w.steps.FollowEvents).Get(ctx, &followed)
+}
+
+// askChecks lets somebody look at what has come. Nobody waits for it.
+func (w *dailyWriter) askChecks(ctx workflow.Context) {
+	if workflow.GetVersion(ctx, "checks", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	asking := requestChecks.Local(ctx, "ask for checks")
+	if err := workflow.ExecuteLocalActivity(asking, w.checks.RequestChecks).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("checks look when their schedule says", "error", err)
+	}
 }
 
 func (w *dailyWriter) done(plan daily.Plan) string {

@@ -28,6 +28,7 @@ func plans(env *testsuite.TestWorkflowEnvironment) *[]int {
 			Last: "2022-06-01"}, nil
 	})
 	env.OnActivity(dailySteps.CountDates, mock.Anything, mock.Anything).Return(daily.CountedDates{Ref: "counted"}, nil)
+	env.OnActivity(workflowstest.ChecksSteps.RequestChecks, mock.Anything).Return(nil)
 	env.OnActivity(dailySteps.DropDaily, mock.Anything, mock.Anything).Return(nil)
 	return &began
 }

@@ -19,8 +19,12 @@ import (
 const (
 	// goldIdle is how long the gold writer stays when nobody asks; the next request starts it again.
 	goldIdle = 2 * time.Hour
-	// goldRounds bounds the history of one run.
-	goldRounds = 100
+	// goldRounds bounds the history of one run: so many rounds, some a day, a person can still read.
+	goldRounds = 24
+	// oldGoldRounds is the same for runs that older programs began.
+	oldGoldRounds = 100
+	// goldShownKept is how many rounds the page names.
+	goldShownKept = 10
 	// goldBatch bounds the hours that one commit tags.
 	goldBatch = 500
 	// goldParallel is how many groups of buckets are offered to the workers at once.
@@ -87,10 +91,22 @@ type goldWriter struct {
 	pause    time.Duration // before hours that are held up are tried again
 	inOrder  bool          // gold commits the days that wait one by one
 	progress GoldProgress
+	rounds   int         // bounds this run
+	shown    []goldShown // the last rounds, newest first
+}
+
+// goldShown is a round, for the page.
+type goldShown struct {
+	hours    string
+	snapshot int64
 }
 
 func (w *goldWriter) setup(ctx workflow.Context, input GoldInput) error {
 	w.waiting, w.answered, w.pause = input.Waiting, input.Answered, goldFirstPause
+	w.rounds = oldGoldRounds
+	if workflow.GetVersion(ctx, "gold in short runs", workflow.DefaultVersion, 1) == 1 {
+		w.rounds = goldRounds
+	}
 	w.requests = workflow.GetSignalChannelWithOptions(ctx, activities.GoldSignal,
 		workflow.SignalChannelOptions{Description: "An hour is in silver and asks to be shown"})
 	return workflow.SetQueryHandlerWithOptions(ctx, workflows.ProgressQuery,
@@ -108,11 +124,11 @@ func (w *goldWriter) run(ctx workflow.Context) error {
 			}
 		default:
 			w.status(ctx, "idle")
-			if called, err := w.awaitRequest(ctx, goldIdle, "until the writer goes home"); err != nil || !called {
+			if called, err := w.awaitRequest(ctx, goldIdle, "no hour waits"+w.lastShown()); err != nil || !called {
 				return err
 			}
 		}
-		if w.progress.Rounds >= goldRounds || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+		if w.progress.Rounds >= w.rounds || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			// Whatever arrived by now goes along; the server lets nothing slip in behind this.
 			w.receive(ctx)
 			return workflow.NewContinueAsNewError(ctx, GoldWriter, GoldInput{Waiting: w.waiting, Answered: w.answered})
@@ -369,6 +385,10 @@ func (w *goldWriter) settle(ctx workflow.Context, batch []activities.GoldRequest
 	w.waiting = waiting
 	w.keep(answers...)
 	w.progress.Users, w.progress.Last = commit.Users, commit.SnapshotID
+	if len(shown) > 0 {
+		w.shown = append([]goldShown{{hoursOf(shown), commit.SnapshotID}}, w.shown...)
+		w.shown = w.shown[:min(len(w.shown), goldShownKept)]
+	}
 	w.tell(ctx, shown, answers)
 }
 
@@ -432,7 +452,8 @@ func (w *goldWriter) holdUp(ctx workflow.Context, held []lake.Run, halfCommitted
 	w.status(ctx,
 		fmt.Sprintf("waiting for what is half committed: %s; an hour that no longer runs must be ingested again",
 			strings.Join(halfCommitted, ", ")))
-	_, err := w.awaitRequest(ctx, w.pause, "until the hours are tried again that a half committed one holds up")
+	_, err := w.awaitRequest(ctx, w.pause, fmt.Sprintf("until %s can be tried again: held up by %s, half committed",
+		hoursOf(w.waiting), strings.Join(halfCommitted, ", ")))
 	w.pause = min(2*w.pause, goldMaxPause)
 	return err
 }
@@ -447,9 +468,24 @@ func (w *goldWriter) status(ctx workflow.Context, status string) {
 	if len(w.waiting) > 0 {
 		waiting = hoursOf(w.waiting)
 	}
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s**\n\n| hours waiting | rounds | users | last snapshot "+
+	text := fmt.Sprintf("**%s**\n\n| hours waiting | rounds | users | last snapshot "+
 		"|\n|---|---|---|---|\n| %s | %d | %d | %d |\n",
-		status, waiting, w.progress.Rounds, w.progress.Users, w.progress.Last))
+		status, waiting, w.progress.Rounds, w.progress.Users, w.progress.Last)
+	if len(w.shown) > 0 {
+		text += "\n| hours shown last | snapshot |\n|---|---|\n"
+	}
+	for _, round := range w.shown {
+		text += fmt.Sprintf("| %s | %d |\n", round.hours, round.snapshot)
+	}
+	workflow.SetCurrentDetails(ctx, text)
+}
+
+// lastShown names the hours of the last round, for a timer.
+func (w *goldWriter) lastShown() string {
+	if len(w.shown) == 0 {
+		return ""
+	}
+	return "; shown last: " + w.shown[0].hours
 }
 
 // hoursOf names hours briefly.

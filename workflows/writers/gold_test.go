@@ -107,10 +107,10 @@ func TestGoldContinuesAsNewWithoutLosingRequests(t *testing.T) {
 	env.ExecuteWorkflow(writers.GoldWriter, writers.GoldInput{Waiting: []activities.GoldRequest{request(someHour)}})
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, env.GetWorkflowError(), &again)
-	require.Equal(t, 100, rounds)
+	require.Equal(t, 24, rounds)
 	var next writers.GoldInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
-	require.Equal(t, []activities.GoldRequest{request(someHour + 100)}, next.Waiting)
+	require.Equal(t, []activities.GoldRequest{request(someHour + 24)}, next.Waiting)
 }
 
 // TestGoldShowsPartsInOrder: small parts in one step, a large one in the steps of a round, and what can't be shown yet

@@ -8,7 +8,6 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
-	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 )
 
 // At asks which version each installation of a user ran at a moment.
@@ -35,9 +34,10 @@ It reads the lake and needs no Temporal. With --output json there is one object 
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o.User = args[0]
-			if o.Time, err = time.Parse(time.RFC3339Nano, args[1]); err != nil {
-				return usage.Errorf("the time %q is not RFC 3339, such as 2021-12-24T11:31:19.459Z", args[1])
+			if o.Time, err = o.Times().Moment("the time", args[1]); err != nil {
+				return err
 			}
+			o.AsOf = o.Times().AsOf(o.AsOf)
 			return o.Run(cmd.Context())
 		},
 	}

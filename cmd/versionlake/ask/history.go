@@ -49,6 +49,7 @@ It reads the lake and needs no Temporal.`,
 			if len(args) == 1 {
 				o.User = args[0]
 			}
+			o.asOf = o.Times().AsOf(o.asOf)
 			return o.Run(cmd.Context())
 		},
 	}
@@ -137,6 +138,13 @@ type UserHistory struct {
 	History  []Interval `json:"history"`
 }
 
+// userInterval is an interval as --output csv writes it.
+type userInterval struct {
+	UserID   string `json:"user_id"`
+	UserKind string `json:"user_kind"`
+	Interval
+}
+
 // Interval is one of a user's history as --output json writes it.
 type Interval struct {
 	Service    string  `json:"service"`
@@ -173,7 +181,7 @@ func addHistory(p *output.Printer, user *history.User, named bool) error {
 	for i := range user.History {
 		object.History = append(object.History, intervalOf(&user.History[i]))
 	}
-	if p.JSON() {
+	if p.Format() == output.JSON {
 		return p.Add(object)
 	}
 	for i := range user.History {
@@ -189,7 +197,7 @@ func addHistory(p *output.Printer, user *history.User, named bool) error {
 		if named {
 			cells = append([]any{user.ID}, cells...)
 		}
-		if err := p.Add(nil, cells...); err != nil {
+		if err := p.Add(userInterval{user.ID, user.Kind, object.History[i]}, cells...); err != nil {
 			return err
 		}
 	}

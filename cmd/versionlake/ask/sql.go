@@ -2,21 +2,27 @@ package ask
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	trinoclient "github.com/trinodb/trino-go-client/trino"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/trino"
 )
@@ -24,18 +30,22 @@ import (
 // SQL asks a Trino.
 type SQL struct {
 	*settings.Settings
-	Query string
+	Query string // one statement or several
 	AsOf  string // a tag, a snapshot or a time; "" is now
+
+	file string
 }
 
 func newSQL(s *settings.Settings) *cobra.Command {
 	o := &SQL{Settings: s}
 	cmd := &cobra.Command{
-		Use:   "sql QUERY",
+		Use:   "sql QUERY | --file FILE | < FILE",
 		Short: "Ask the lake in SQL, through Trino",
 		Long: `sql sends a query to Trino and prints what it answers. Names without a schema are those of the views,
-and tables are named gold.users, ops.hours and so on; docs/SQL.md has queries to begin with. Times are
-UTC. What is too wide for the terminal is best read through less -S, or with --output json.
+which versionlake views lists, and tables are named gold.users, ops.hours and so on; docs/SQL.md has
+queries to begin with. Times are UTC. What is too wide for the terminal is best read through less -S, or
+with --output json or csv. Without QUERY it reads standard input; several statements, with ; between
+them, are asked in turn until one fails.
 
 With --as-of, views that follow from gold.users answer by what the lake knew then; names without a schema
 are those of such views alone. FOR VERSION AS OF behind a view is refused: Trino would ignore it.
@@ -45,16 +55,19 @@ names.`,
 		Example: `  versionlake sql "SELECT * FROM version_intervals WHERE user_id = 'p1' ORDER BY valid_from"
   versionlake sql "SELECT count(*) FROM gold.users FOR VERSION AS OF 'hour-2022-05-27T05'" --output json
   versionlake sql --as-of hour-2022-05-27T05 "SELECT version, users FROM active_versions"
+  versionlake sql --file questions.sql --output csv
   versionlake sql "SELECT * FROM users" | less -S`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.Query = strings.TrimRight(strings.TrimSpace(args[0]), "; \n"); o.Query == "" {
-				return usage.Errorf("sql: the query is empty")
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if o.Query, err = o.text(cmd.InOrStdin(), args); err != nil {
+				return err
 			}
+			o.AsOf = o.Times().AsOf(o.AsOf)
 			return o.Run(cmd.Context())
 		},
 	}
 	s.AddTrinoFlag(cmd)
+	cmd.Flags().StringVarP(&o.file, "file", "f", "", "read the statements from this file")
 	cmd.Flags().StringVar(&o.AsOf, "as-of", "", "read the views that follow from gold.users as the lake knew it then: "+
 		"a tag (hour-2022-05-27T05), a snapshot id, or a time")
 	return cmd
@@ -71,15 +84,90 @@ func (o *SQL) Run(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	if err := trino.RefuseAsOfOnViews(ctx, db, o.Query); err != nil {
+	statements := trino.Statements(o.Query)
+	for i, statement := range statements {
+		if i > 0 && !o.Objects() {
+			o.Stdout.Printf("\n")
+		}
+		if err := o.ask(ctx, db, statement); err != nil && len(statements) > 1 {
+			return fmt.Errorf("statement %d of %d: %w", i+1, len(statements), err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *SQL) ask(ctx context.Context, db *sql.DB, statement string) error {
+	if err := trino.RefuseAsOfOnViews(ctx, db, statement); err != nil {
 		return err
 	}
-	rows, err := db.QueryContext(ctx, o.Query)
+	rows, err := db.QueryContext(ctx, statement)
 	if err != nil {
-		return trino.Plain(err)
+		return unknownTable(trino.Plain(err))
 	}
 	defer rows.Close()
-	return trino.Plain(printRows(&o.Streams, rows))
+	return unknownTable(trino.Plain(printRows(&o.Streams, rows)))
+}
+
+// text is the query: of the command line, of a file, or of standard input.
+func (o *SQL) text(stdin io.Reader, args []string) (text string, err error) {
+	switch {
+	case len(args) > 0 && o.file != "":
+		return "", usage.Errorf("sql: give the query or --file, not both")
+	case o.file != "":
+		read, err := os.ReadFile(o.file)
+		if err != nil {
+			return "", fmt.Errorf("read the statements: %w", err)
+		}
+		text = string(read)
+	case len(args) > 0 && args[0] != "-":
+		text = args[0]
+	case len(args) == 0 && isTerminal(stdin):
+		return "", usage.Errorf("sql: the query is missing; write: versionlake sql \"SELECT …\", or --file FILE")
+	default:
+		read, err := io.ReadAll(stdin)
+		if err != nil {
+			return "", fmt.Errorf("read the statements from standard input: %w", err)
+		}
+		text = string(read)
+	}
+	if len(trino.Statements(text)) == 0 {
+		return "", usage.Errorf("sql: the query is empty")
+	}
+	return text, nil
+}
+
+func isTerminal(in io.Reader) bool {
+	file, ok := in.(*os.File)
+	return ok && isatty.IsTerminal(file.Fd())
+}
+
+var missingTable = regexp.MustCompile(`Table '([^']*)' does not exist`)
+
+// unknownTable adds to Trino's word on a table that is not there which views are named alike.
+func unknownTable(err error) error {
+	var said *trinoclient.ErrTrino
+	if !errors.As(err, &said) || said.ErrorName != "TABLE_NOT_FOUND" {
+		return err
+	}
+	hint := ";"
+	if found := missingTable.FindStringSubmatch(said.Message); found != nil {
+		views, viewsErr := trino.Views()
+		if viewsErr != nil {
+			return errors.Join(err, viewsErr)
+		}
+		name := found[1][strings.LastIndex(found[1], ".")+1:]
+		hint = cmp.Or(usage.DidYouMean(name, append(viewNames(views), tableNames()...), ""), hint)
+	}
+	return fmt.Errorf("%w%s `versionlake views` lists the views, and docs/TABLES.md has the tables", err, hint)
+}
+
+func tableNames() (names []string) {
+	for _, definition := range lake.TableDefinitions {
+		names = append(names, definition.Name)
+	}
+	return names
 }
 
 // open connects to the views: those of now, or those of the past, which are made where they are missing.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
-	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
@@ -30,6 +29,9 @@ type Status struct {
 	findings bool
 	gone     bool
 	files    bool
+
+	check      bool
+	thresholds string
 }
 
 func newStatus(s *settings.Settings) *cobra.Command {
@@ -42,10 +44,16 @@ the snapshots of gold.users that --as-of can name, newest first. --findings prin
 reconcile found to differ from those that were read, newest first, and --gone the files that left the
 source, or are bad now, and whose rows stay. --files names the files that are not in the lake, and why:
 those that are bad, those that were read in part, and what lay beside the files and was passed over. It
-reads the lake and needs no Temporal.`,
+reads the lake and needs no Temporal; where a server is named or runs on --dir, it also tells which hours
+failed, what the gold writer does, and how the last maintenance went.
+
+--check is for monitors that run a command: it prints one line with figures, and exits with 0 (all is
+well), 1 (a warning), 2 (critical) or 3 (it can't be told). --thresholds names a YAML file that sets what
+is which; docs/TELEMETRY.md has the names and what counts without one.`,
 		Example: `  versionlake status
   versionlake status --hours --from 2022-05-27T00 --to 2022-05-28T00
   versionlake status --findings
+  versionlake status --check --thresholds /etc/versionlake/thresholds.yaml
   versionlake status --versions --output json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.Run(cmd.Context()) },
@@ -57,12 +65,17 @@ reads the lake and needs no Temporal.`,
 	cmd.Flags().StringVar(&o.To, "to", "", "with --hours, --files or --gone: the first hour after the last")
 	cmd.Flags().BoolVar(&o.findings, "findings", false, "what reconcile found")
 	cmd.Flags().BoolVar(&o.gone, "gone", false, "files that left the source or are bad, and whose rows stay")
-	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings", "files", "gone")
+	cmd.Flags().BoolVar(&o.check, "check", false, "one line and an exit code, for monitors")
+	cmd.Flags().StringVar(&o.thresholds, "thresholds", "", "with --check: a YAML file, see docs/TELEMETRY.md")
+	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings", "files", "gone", "check")
 	return cmd
 }
 
 // Run prints the answer.
 func (o *Status) Run(ctx context.Context) error {
+	if o.check {
+		return o.runCheck(ctx)
+	}
 	from, to, err := o.span()
 	if err != nil {
 		return err
@@ -94,12 +107,12 @@ func (o *Status) Run(ctx context.Context) error {
 func (o *Status) span() (from, to telemetry.Hour, err error) {
 	from, to = math.MinInt32, math.MaxInt32
 	if o.From != "" {
-		if from, err = usage.HourOrDay("--from", o.From); err != nil {
+		if from, err = o.Times().HourOrDay("--from", o.From); err != nil {
 			return from, to, err
 		}
 	}
 	if o.To != "" {
-		to, err = usage.HourOrDay("--to", o.To)
+		to, err = o.Times().HourOrDay("--to", o.To)
 	}
 	return from, to, err
 }
@@ -139,7 +152,7 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 	if err != nil {
 		return err
 	}
-	if o.JSON() {
+	if o.Objects() {
 		return o.NewPrinter().Add(status)
 	}
 	if status.Hours == 0 {
@@ -158,9 +171,10 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 			strings.Join(status.HalfCommitted, ", "))
 	}
 	if status.Behind {
-		o.Stdout.Printf(
-			"gold is behind silver: the gold writer has yet to follow, see the workflow \"gold\" in Temporal\n")
+		o.Stdout.Printf("gold is behind silver%s: the gold writer has yet to follow, see the workflow \"gold\" in "+
+			"Temporal\n", waitingText(status.Waiting))
 	}
+	o.printStanding(ctx, status)
 	o.tellOfSource(status)
 	if n := len(status.Findings); n > 0 && status.Findings[0].Note == "" {
 		o.Stdout.Printf("reconcile found %s whose files were not those that were read, last %s at %s; see --findings\n",

@@ -17,13 +17,14 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/session"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
 // Commands are those of this package.
 func Commands(s *settings.Settings) []*cobra.Command {
-	return []*cobra.Command{newDemo(s), newGenerate(s)}
+	return usage.InGroup(usage.Run, newDemo(s), newGenerate(s))
 }
 
 type runDemo struct {

@@ -35,7 +35,7 @@ broken lines. The same options give the same bytes.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o.folder = args[0]
-			if o.world.From, err = usage.Hour("--from", from); err != nil {
+			if o.world.From, err = o.Times().HourOrDay("--from", from); err != nil {
 				return err
 			}
 			switch {
@@ -61,7 +61,8 @@ broken lines. The same options give the same bytes.`,
 	flags.IntVar(&o.world.Users, "users", o.world.Users, "how many users")
 	flags.IntVar(&o.world.LinesPerHour, "lines", o.world.LinesPerHour, "lines an hour, roughly")
 	flags.IntVar(&o.world.FilesPerHour, "files", o.world.FilesPerHour, "files an hour")
-	flags.BoolVar(&o.demo, "demo", false, "the world of `versionlake demo`; other flags do not count")
+	flags.BoolVar(&o.demo, "demo", false,
+		"the world of the demo, and its late file in the hour after it; other flags do not count")
 	flags.BoolVar(&o.bench, "benchmark",
 		false, "hours of 2 million lines, 350 MB and 200,000 users; only --hours counts")
 	cmd.MarkFlagsMutuallyExclusive("demo", "benchmark")
@@ -83,6 +84,14 @@ func (o *generateWorld) run(ctx context.Context) error {
 	summary, err := generate.Write(ctx, o.folder, o.world)
 	if err != nil {
 		return fmt.Errorf("generate telemetry in %s: %w", o.folder, err)
+	}
+	if o.demo {
+		late, err := generate.DemoLate(ctx, o.folder)
+		if err != nil {
+			return fmt.Errorf("generate the late file in %s: %w", o.folder, err)
+		}
+		summary.Add(late)
+		summary.Hours++
 	}
 	p := o.NewPrinter("HOURS", "FILES", "BYTES", "LINES", "BAD", "REPEATED")
 	if err := p.Add(generated(summary), summary.Hours, summary.Files, output.Size(summary.Bytes),

@@ -22,7 +22,7 @@ import (
 
 // Commands are those of this package.
 func Commands(s *settings.Settings) []*cobra.Command {
-	return []*cobra.Command{newIngest(s), newReprocess(s), newReconcile(s)}
+	return usage.InGroup(usage.Intake, newIngest(s), newReprocess(s), newReconcile(s))
 }
 
 // Hour brings the files of an hour into the lake.
@@ -52,7 +52,7 @@ running versionlake dev on the same --dir; else one of its own while it runs, wi
   TEMPORAL_ADDRESS=temporal:7233 versionlake ingest 2022-05-27T05 --detach`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if o.Hour, err = usage.Hour("the hour", args[0]); err != nil {
+			if o.Hour, err = o.Times().Hour("the hour", args[0]); err != nil {
 				return err
 			}
 			if err := o.validate(); err != nil {
@@ -84,7 +84,7 @@ func (o *Hour) run(ctx context.Context) (err error) {
 	if err := c.RefreshDailyNow(ctx); err != nil {
 		return err
 	}
-	if o.JSON() {
+	if o.Objects() {
 		return o.NewPrinter().Add(result)
 	}
 	if err := o.PrintHours([]ledger.Hour{result.Hour}); err != nil {
@@ -106,7 +106,7 @@ func (o *Hour) Start(ctx context.Context, c *session.Session) (result ingest.Hou
 		RemoveGone: o.removeGone}
 	options := client.StartWorkflowOptions{
 		ID: ingest.HourWorkflowID(o.Hour), StaticSummary: "hour " + o.Hour.String(),
-		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.HourAttribute.ValueSet(o.Hour.String())),
+		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.OfHours(o.Hour)),
 	}
 	run, err := c.Start(ctx, options, ingest.IngestHour, input)
 	if err != nil {

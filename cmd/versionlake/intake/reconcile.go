@@ -39,7 +39,7 @@ by themselves for the last days; versionlake status tells what was found.`,
   versionlake reconcile --date 2022-05-27`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if o.from, o.to, err = window.Parse(); err != nil {
+			if o.from, o.to, err = window.Parse(o.Times()); err != nil {
 				return err
 			}
 			if err := o.validate(); err != nil {

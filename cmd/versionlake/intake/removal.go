@@ -60,7 +60,7 @@ func (r *removal) confirm(ctx context.Context, s *settings.Settings, from, to te
 	if err != nil {
 		return false, err
 	}
-	if r.dryRun && s.JSON() {
+	if r.dryRun && s.Objects() {
 		return false, s.NewPrinter().Add(plan)
 	}
 	printRemoval(s.Stderr, plan)

@@ -66,7 +66,7 @@ the others. The work is a Temporal workflow; which server it uses is as for vers
   versionlake reprocess --from 2018-01-01 --to 2026-01-01 --resume`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if o.From, o.To, err = window.Parse(); err != nil {
+			if o.From, o.To, err = window.Parse(o.Times()); err != nil {
 				return err
 			}
 			o.all = window.All

@@ -16,24 +16,26 @@ import (
 // Streams are where a command writes, and the form of what it found out.
 type Streams struct {
 	Stdout, Stderr *terminal.Output
-	Format         string // Table or JSON
+	Format         string // Table, JSON or CSV
 }
 
 // Forms of output.
 const (
 	Table = "table"
 	JSON  = "json"
+	CSV   = "csv"
 )
 
-// JSON tells whether the output is for programs.
-func (s *Streams) JSON() bool { return s.Format == JSON }
+// Objects tells whether the output is one of objects with named fields, and not a text for people.
+func (s *Streams) Objects() bool { return s.Format != Table }
 
-// Printer writes what a command found out: lists as tables or as one JSON object a line.
+// Printer writes what a command found out: lists as tables, or objects as JSON or CSV, a line each.
 type Printer struct {
 	streams *Streams
 	table   table.Writer
 	header  table.Row
 	rows    int
+	begun   bool // CSV has its first line
 }
 
 // pageRows bounds the memory of a table: a longer one goes out in pages, each with a header.
@@ -44,13 +46,16 @@ func (s *Streams) NewPrinter(columns ...any) *Printer {
 	return &Printer{streams: s, header: shownCells(columns)}
 }
 
-// JSON tells whether the items are printed as objects.
-func (p *Printer) JSON() bool { return p.streams.JSON() }
+// Format is the form in which the items are printed.
+func (p *Printer) Format() string { return p.streams.Format }
 
-// Add takes an item: as an object for JSON, as cells for the table.
+// Add takes an item: as an object for JSON and CSV, as cells for the table.
 func (p *Printer) Add(object any, cells ...any) error {
-	if p.JSON() {
+	switch p.streams.Format {
+	case JSON:
 		return p.streams.Stdout.JSON(object)
+	case CSV:
+		return p.csvRow(object)
 	}
 	if p.table == nil {
 		p.table = newTable(p.header)

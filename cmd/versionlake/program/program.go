@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 
+	"github.com/spf13/cobra"
+
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/terminal"
@@ -22,9 +24,12 @@ const (
 func Execute(ctx context.Context, args []string, out, errOut io.Writer, groups ...Commands) int {
 	stdout, stderr := terminal.NewOutput(out), terminal.NewOutput(errOut)
 	root := NewRoot(stdout, stderr, groups...)
-	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	root.SetArgs(usage.Ago(args))
+	cmd, err := root.ExecuteContextC(ctx)
+	var exit usage.Exit
 	switch {
+	case errors.As(err, &exit):
+		return int(exit)
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
@@ -32,7 +37,7 @@ func Execute(ctx context.Context, args []string, out, errOut io.Writer, groups .
 		return ExitUsage
 	}
 	stderr.Printf("versionlake: %s\n", terminal.Error(err))
-	if next := nextStep(err); next != "" {
+	if next := nextStep(cmd, err); next != "" {
 		stderr.Printf("%s\n", next)
 	}
 	var wrong *usage.Error
@@ -43,11 +48,11 @@ func Execute(ctx context.Context, args []string, out, errOut io.Writer, groups .
 }
 
 // nextStep says what to do about an error that does not say so itself.
-func nextStep(err error) string {
+func nextStep(cmd *cobra.Command, err error) string {
 	var wrong *usage.Error
 	switch {
 	case errors.As(err, &wrong):
-		return "see `versionlake help`, or --help after a command"
+		return "see `" + cmd.CommandPath() + " --help`"
 	case errors.Is(err, lake.ErrNoLake):
 		return "ingest an hour first (`versionlake ingest 2022-05-27T05 --source FOLDER`), or name another lake " +
 			"with --dir, or --catalog and --warehouse"

@@ -34,22 +34,22 @@ is exclusive.`,
 	}
 	root.SetOut(stdout.Lines())
 	root.SetErr(stderr.Lines())
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage.Errorf("%w", err) })
+	root.SetFlagErrorFunc(usage.FlagError)
+	root.Version = versionOf().Version
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	s.AddFlags(root)
+	root.AddGroup(usage.Groups...)
 	root.AddCommand(newVersion(s))
 	for _, commands := range groups {
 		root.AddCommand(commands(s)...)
 	}
 	for _, command := range root.Commands() {
 		command.Args = usage.Args(command.Args)
+		for _, sub := range command.Commands() {
+			sub.Args = usage.Args(sub.Args)
+		}
 	}
-	root.Args = unknownCommand
+	root.Args = usage.UnknownCommand
+	usage.ShortenHelp(root)
 	return root
-}
-
-func unknownCommand(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usage.Errorf("there is no command %q", args[0])
-	}
-	return nil
 }

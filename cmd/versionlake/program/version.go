@@ -10,6 +10,9 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 )
 
+// release is the version that tools/build.sh builds; empty where someone built the program otherwise.
+var release string
+
 func newVersion(s *settings.Settings) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
@@ -28,7 +31,7 @@ type programVersion struct {
 	Platform string `json:"platform"`
 }
 
-func printVersion(s *output.Streams) error {
+func versionOf() programVersion {
 	v := programVersion{Version: "(unknown)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if build, ok := debug.ReadBuildInfo(); ok {
 		v.Version = build.Main.Version
@@ -38,6 +41,14 @@ func printVersion(s *output.Streams) error {
 			}
 		}
 	}
+	if release != "" {
+		v.Version = release
+	}
+	return v
+}
+
+func printVersion(s *output.Streams) error {
+	v := versionOf()
 	p := s.NewPrinter("VERSION", "REVISION", "GO", "PLATFORM")
 	if err := p.Add(v, v.Version, output.OrDash(v.Revision), v.Go, v.Platform); err != nil {
 		return err

@@ -17,7 +17,7 @@ type dev struct {
 	port, uiPort int
 	workers      int
 	schedule     worker.ScheduleOptions
-	logLevel     string
+	observation  session.Observation
 }
 
 // devUIPort is where people look for the UI of a local Temporal; taken if it is free.
@@ -42,12 +42,19 @@ on the same --dir use it.`,
 		fmt.Sprintf("port of the Temporal UI (default: %d, or any free one)", devUIPort))
 	flags.IntVar(&o.workers, "workers", 0, "steps at once (default: as many as processors)")
 	addScheduleFlags(cmd, &o.schedule)
-	addLogLevel(cmd, &o.logLevel)
+	o.observation.AddFlags(cmd)
+	s.AddRulesFlag(cmd)
+	s.AddTrinoFlag(cmd)
 	return cmd
 }
 
 func (o *dev) run(ctx context.Context) (err error) {
-	logger, err := session.NewLogger(o.Stderr, o.logLevel)
+	observer, err := o.observation.Start(ctx, o.Stderr)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, observer.Close()) }()
+	checks, err := session.Checks(o.Settings)
 	if err != nil {
 		return err
 	}
@@ -60,7 +67,7 @@ func (o *dev) run(ctx context.Context) (err error) {
 		o.uiPort = devUIPort
 	}
 	k, err := session.StartStack(ctx, o.Settings,
-		session.StackOptions{Port: o.port, UIPort: o.uiPort, Workers: o.workers, Logger: logger})
+		session.StackOptions{Port: o.port, UIPort: o.uiPort, Workers: o.workers, Observe: observer, Checks: checks})
 	if err != nil {
 		return err
 	}
@@ -72,7 +79,7 @@ func (o *dev) run(ctx context.Context) (err error) {
 		k.Server.Address, k.Source, o.Dir)
 	select {
 	case <-ctx.Done():
-		logger.Info("stopping: steps that run get some time to end")
+		observer.Logger().Info("stopping: steps that run get some time to end")
 		return nil
 	case <-k.Server.Ended():
 		return fmt.Errorf("the local Temporal server has ended; its log is in %s", o.Dir)

@@ -18,11 +18,8 @@ func addScheduleFlags(cmd *cobra.Command, o *worker.ScheduleOptions) {
 	flags.DurationVar(&o.ReconcileHourly, "reconcile-hourly", worker.DefaultReconcileHourly,
 		"how far back files are compared with what was read, every hour; 0: never")
 	flags.DurationVar(&o.ReconcileDaily, "reconcile-daily", worker.DefaultReconcileDaily, "the same, every day")
+	flags.DurationVar(&o.Checks, "checks-every", worker.DefaultChecks,
+		"how often the lake is looked at, besides whenever gold moves; 0: never")
 	flags.DurationVar(&o.Catchup, "catchup", worker.DefaultCatchup,
 		"how long an outage of Temporal the schedule makes up for")
-}
-
-func addLogLevel(cmd *cobra.Command, level *string) {
-	cmd.Flags().StringVar(level, "log-level", "info", "debug, info, warn or error")
-	usage.Complete(cmd, "log-level", "debug", "info", "warn", "error")
 }

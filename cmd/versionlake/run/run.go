@@ -9,11 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 )
 
 // Commands are those of this package.
 func Commands(s *settings.Settings) []*cobra.Command {
-	return []*cobra.Command{newDev(s), newWorker(s), newTrino(s)}
+	return usage.InGroup(usage.Run, newDev(s), newWorker(s), newTrino(s))
 }
 
 func isFree(port int) bool {

@@ -52,7 +52,7 @@ trino load makes a table of a CSV file there, to join with the views.`,
 	}
 	add := func(use, short string, run func(context.Context) error) *cobra.Command {
 		sub := &cobra.Command{
-			Use: use, Short: short, Args: usage.Args(cobra.NoArgs),
+			Use: use, Short: short, Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context()) },
 		}
 		cmd.AddCommand(sub)
@@ -143,7 +143,7 @@ func (o *localTrino) status(ctx context.Context) error {
 
 // PrintTrino says where a Trino is.
 func PrintTrino(s *settings.Settings, server *trino.Server, ready bool) error {
-	if s.JSON() {
+	if s.Objects() {
 		return s.NewPrinter().Add(struct {
 			URL     string `json:"url"`
 			Catalog string `json:"catalog"`

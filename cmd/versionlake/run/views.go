@@ -56,6 +56,7 @@ func makeViews(s *settings.Settings, address string, create func(*sql.DB, func(t
 
 // pinViews makes the views that have a past, and names the others.
 func (o *localTrino) pinViews(ctx context.Context, address string) error {
+	o.asOf = o.Times().AsOf(o.asOf)
 	past, schema, err := trino.Pin(ctx, address, o.asOf)
 	if err != nil {
 		return err
@@ -101,7 +102,7 @@ are always varchar, and so is what would not print as it is in the file, such as
 The table appears when all rows are there. versionlake forget does not reach it.`,
 		Example: `  versionlake trino load tickets.csv support.tickets
   versionlake sql "SELECT * FROM scratch.support.tickets LIMIT 10"`,
-		Args: usage.Args(cobra.ExactArgs(2)),
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.path = args[0]
 			o.schema, o.table, _ = strings.Cut(args[1], ".")

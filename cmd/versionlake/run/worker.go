@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,16 +13,17 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/session"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/worker"
 )
 
 type runWorker struct {
 	*settings.Settings
-	workers    int
-	drain      time.Duration
-	schedule   worker.ScheduleOptions
-	noSchedule bool
-	logLevel   string
+	workers     int
+	drain       time.Duration
+	schedule    worker.ScheduleOptions
+	noSchedule  bool
+	observation session.Observation
 }
 
 func newWorker(s *settings.Settings) *cobra.Command {
@@ -32,12 +32,13 @@ func newWorker(s *settings.Settings) *cobra.Command {
 		Use:   "worker",
 		Short: "Run a worker for a Temporal server, until interrupted",
 		Long: `worker takes steps from a Temporal server and works on them. Any number of them may run, on any machines
-that reach the source, the warehouse and the catalog. It also registers the search attributes Hour and
-Status, and the hourly schedule.
+that reach the source, the warehouse and the catalog. It also registers the search attributes Hours and
+HourState, and the hourly schedule.
 
 The server is named by TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and so on, or by Temporal's configuration
-file. On SIGTERM a worker takes no more steps, and ends those that run. One that can't reach the server,
-the catalog or the warehouse waits.`,
+file. On SIGTERM a worker takes no more steps, ends those that run, for as long as --drain says, and exits
+with 0. One that can't reach the server, the catalog or the warehouse waits. OTEL_* variables choose where
+metrics, traces and logs are sent, see docs/TELEMETRY.md.`,
 		Example: `  TEMPORAL_ADDRESS=temporal:7233 versionlake worker --source s3://telemetry/service-logs \
     --warehouse s3://lake/versions --catalog postgres://versionlake@db/catalog`,
 		Args: cobra.NoArgs,
@@ -48,20 +49,32 @@ the catalog or the warehouse waits.`,
 	flags.DurationVar(&o.drain, "drain", worker.DefaultDrain, "for steps that run when the worker is told to stop")
 	flags.BoolVar(&o.noSchedule, "no-schedule", false, "leave the hourly schedule alone")
 	addScheduleFlags(cmd, &o.schedule)
-	addLogLevel(cmd, &o.logLevel)
+	o.observation.AddFlags(cmd)
+	s.AddRulesFlag(cmd)
+	s.AddTrinoFlag(cmd)
 	return cmd
 }
 
 func (o *runWorker) run(ctx context.Context) (err error) {
-	logger, err := session.NewLogger(o.Stderr, o.logLevel)
+	observer, err := o.observation.Start(ctx, o.Stderr)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, observer.Close()) }()
+	logger := observer.Logger()
 	if err := o.Check(ctx); err != nil {
 		return err
 	}
+	checks, err := session.Checks(o.Settings)
+	if err != nil {
+		return err
+	}
 	var place workplace
-	if err := o.untilReached(ctx, logger, &place); err != nil {
+	if err := o.untilReached(ctx, observer, &place); err != nil {
+		if ctx.Err() != nil {
+			logger.Info("stopped while waiting")
+			return nil
+		}
 		return err
 	}
 	defer func() { err = errors.Join(err, place.close()) }()
@@ -75,19 +88,25 @@ func (o *runWorker) run(ctx context.Context) (err error) {
 	}
 	w := worker.New(place.client, worker.Options{
 		Source: src, Lake: place.lake, Parsing: parsing, Activities: o.workers, Drain: o.drain,
-		Without: o.Without,
+		Without: o.Without, Observe: observer, Checks: *checks,
 	})
 	logger.Info("working", "temporal", place.temporal.HostPort, "namespace", place.temporal.Namespace, "source",
 		src.String())
 	for _, warning := range o.SourceWarnings(ctx, src) {
 		logger.Warn(warning)
 	}
+	worker.Observe(observer, place.client, place.temporal.Namespace, place.lake)
 	interrupted := make(chan any)
-	stop := context.AfterFunc(ctx, func() { close(interrupted) })
+	stop := context.AfterFunc(ctx, func() {
+		logger.Info("stopping: steps that run get some time to end", "most", o.drain.String())
+		observer.Drain()
+		close(interrupted)
+	})
 	defer stop()
 	if err := w.Run(interrupted); err != nil {
 		return fmt.Errorf("work for Temporal at %s: %w", place.temporal.HostPort, err)
 	}
+	logger.Info("stopped")
 	return nil
 }
 
@@ -112,9 +131,9 @@ const longestPause = 30 * time.Second
 
 // untilReached opens the workplace. A worker that is started in an outage waits, as its steps would: one that ends
 // and is started again and again is harder to tell from one that can't work.
-func (o *runWorker) untilReached(ctx context.Context, logger *slog.Logger, p *workplace) error {
+func (o *runWorker) untilReached(ctx context.Context, observer *observe.Observer, p *workplace) error {
 	for pause := time.Second; ; pause = min(2*pause, longestPause) {
-		err := o.open(ctx, logger, p)
+		err := o.open(ctx, observer, p)
 		if err == nil {
 			return nil
 		}
@@ -127,7 +146,7 @@ func (o *runWorker) untilReached(ctx context.Context, logger *slog.Logger, p *wo
 		if what == "" {
 			return err
 		}
-		logger.Warn("waiting until "+what, "error", err)
+		observer.Logger().Warn("waiting until "+what, "error", err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -136,16 +155,17 @@ func (o *runWorker) untilReached(ctx context.Context, logger *slog.Logger, p *wo
 	}
 }
 
-func (o *runWorker) open(ctx context.Context, logger *slog.Logger, p *workplace) (err error) {
+func (o *runWorker) open(ctx context.Context, observer *observe.Observer, p *workplace) (err error) {
 	if p.lake, err = o.OpenLake(ctx); err != nil {
 		return err
 	}
 	if err := o.Keep(ctx, p.lake); err != nil {
 		return err
 	}
-	if p.client, p.temporal, err = worker.Connect(ctx, logger); err != nil {
+	if p.client, p.temporal, err = worker.Connect(ctx, observer); err != nil {
 		return err
 	}
+	p.client = worker.Named(p.client, o.Name)
 	if err := worker.EnsureSearchAttributes(ctx, p.client, p.temporal.Namespace); err != nil || o.noSchedule {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -25,6 +24,8 @@ type Session struct {
 	Client client.Client
 	// Where names the server in messages.
 	Where string
+	// Namespace is that of Client.
+	Namespace string
 	// UI is the URL of the server's UI, where it is known.
 	UI string
 
@@ -92,6 +93,9 @@ func tellStrays(ctx context.Context, s *settings.Settings, src source.Source) {
 	}
 }
 
+// Find connects to the Temporal server that Connect would use and that stays; nil where none does.
+func Find(ctx context.Context, s *settings.Settings) (*Session, error) { return connectRunning(ctx, s) }
+
 func connectRunning(ctx context.Context, s *settings.Settings) (*Session, error) {
 	configured, err := worker.Configured()
 	if err != nil {
@@ -100,11 +104,12 @@ func connectRunning(ctx context.Context, s *settings.Settings) (*Session, error)
 	if !configured {
 		return connectDev(ctx, s)
 	}
-	c, options, err := worker.Connect(ctx, slog.New(slog.DiscardHandler))
+	c, options, err := worker.Connect(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &Session{Client: c, Where: "Temporal at " + options.HostPort, close: closing(c)}, nil
+	return &Session{Client: worker.Named(c, s.Name), Where: "Temporal at " + options.HostPort, Namespace: options.Namespace,
+		close: closing(c)}, nil
 }
 
 func closing(c client.Client) func() error {
@@ -119,7 +124,7 @@ func connectDev(ctx context.Context, s *settings.Settings) (*Session, error) {
 	}
 	dialCtx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	c, err := worker.ConnectTo(dialCtx, state.Address, slog.New(slog.DiscardHandler))
+	c, err := worker.ConnectTo(dialCtx, state.Address, nil)
 	if err != nil {
 		return nil, ctx.Err() // the file is a leftover of a process that was killed
 	}
@@ -128,7 +133,7 @@ func connectDev(ctx context.Context, s *settings.Settings) (*Session, error) {
 		return nil, err
 	}
 	where := fmt.Sprintf("versionlake dev (process %d, %s)", state.PID, state.UI)
-	return &Session{Client: c, Where: where, close: closing(c)}, nil
+	return &Session{Client: c, Where: where, Namespace: client.DefaultNamespace, close: closing(c)}, nil
 }
 
 // sameSource refuses to let the running worker read another source than the one that was asked for.
@@ -157,20 +162,20 @@ func ConnectOwn(ctx context.Context, s *settings.Settings, workers int) (_ *Sess
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make the log: %w", err), unlock())
 	}
-	logger, err := NewLogger(terminal.NewOutput(logFile), "info")
+	observer, err := (&Observation{}).Start(ctx, terminal.NewOutput(logFile))
 	if err != nil {
 		return nil, errors.Join(err, logFile.Close(), unlock())
 	}
-	k, err := StartStack(ctx, s, StackOptions{Workers: workers, Logger: logger})
+	k, err := StartStack(ctx, s, StackOptions{Workers: workers, Observe: observer})
 	if err != nil {
-		return nil, errors.Join(err, logFile.Close(), unlock())
+		return nil, errors.Join(err, observer.Close(), logFile.Close(), unlock())
 	}
 	tellStrays(ctx, s, k.Source)
 	s.Stderr.Printf("no Temporal server is named: running one in %s for this command, see %s\n", s.Dir, k.Server.UI)
 	return &Session{
-		Client: k.Client, Where: "the local Temporal server, whose log is in " + s.Dir, UI: k.Server.UI,
+		Client: k.Client, Namespace: client.DefaultNamespace, Where: "the local Temporal server, whose log is in " + s.Dir, UI: k.Server.UI,
 		stderr: s.Stderr, failed: k.Server.Ended(),
-		close: func() error { return errors.Join(k.Stop(), logFile.Close(), unlock()) },
+		close: func() error { return errors.Join(k.Stop(), observer.Close(), logFile.Close(), unlock()) },
 	}, nil
 }
 

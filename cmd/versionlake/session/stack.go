@@ -4,17 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 
 	"go.temporal.io/sdk/client"
 	sdkworker "go.temporal.io/sdk/worker"
 
+	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
-	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/source"
-	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/worker"
 )
 
@@ -34,7 +33,9 @@ type Stack struct {
 type StackOptions struct {
 	Port, UIPort int // any free ones when zero
 	Workers      int // steps at once; as many as processors when zero
-	Logger       *slog.Logger
+	Observe      *observe.Observer
+	// Checks are what looks for what is wrong; nil: that is left to others.
+	Checks *activities.Checks
 }
 
 // StartStack starts everything on the state in --dir. The caller holds the lock of --dir.
@@ -63,24 +64,30 @@ func StartStack(ctx context.Context, s *settings.Settings, o StackOptions) (_ *S
 		return nil, err
 	}
 	for _, warning := range s.SourceWarnings(ctx, k.Source) {
-		o.Logger.Warn(warning)
+		o.Observe.Logger().Warn(warning)
 	}
 	if k.Server, err = worker.StartDevServer(ctx,
 		worker.DevServerOptions{Dir: s.Dir, Port: o.Port, UIPort: o.UIPort}); err != nil {
 		return nil, err
 	}
 	k.undo = append(k.undo, k.Server.Stop)
-	if k.Client, err = worker.ConnectTo(ctx, k.Server.Address, o.Logger); err != nil {
+	if k.Client, err = worker.ConnectTo(ctx, k.Server.Address, o.Observe); err != nil {
 		return nil, err
 	}
 	k.undo = append(k.undo, func() error { k.Client.Close(); return nil })
+	if o.Checks == nil {
+		o.Checks = &activities.Checks{Elsewhere: true}
+	}
 	k.worker = worker.New(k.Client, worker.Options{
 		Source: k.Source, Lake: k.lake, Parsing: parsing, Activities: o.Workers, Without: s.Without,
+		Observe: o.Observe,
+		Checks:  *o.Checks,
 	})
 	if err := k.worker.Start(); err != nil {
 		return nil, fmt.Errorf("start the worker: %w", err)
 	}
-	k.undo = append(k.undo, func() error { k.worker.Stop(); return nil })
+	k.undo = append(k.undo, func() error { o.Observe.Drain(); k.worker.Stop(); return nil })
+	worker.Observe(o.Observe, k.Client, client.DefaultNamespace, k.lake)
 	if err := writeDevState(s,
 		devState{Address: k.Server.Address, UI: k.Server.UI, PID: os.Getpid(), Source: k.Source.String()}); err != nil {
 		return nil, err
@@ -97,13 +104,4 @@ func (k *Stack) Stop() error {
 	}
 	k.undo = nil
 	return err
-}
-
-// NewLogger writes lines of text.
-func NewLogger(out *terminal.Output, level string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, usage.Errorf("--log-level %q is none of debug, info, warn, error", level)
-	}
-	return slog.New(slog.NewTextHandler(out.Lines(), &slog.HandlerOptions{Level: l})), nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 )
 
 // keptSetting is a setting that decides what hours mean. The lake keeps it from the first write on, so that no
@@ -107,7 +108,7 @@ func (d keptDifference) String() string {
 
 // takeKept is TakeKept that returns what differs.
 func (s *Settings) takeKept(ctx context.Context, l *lake.Lake) (differences []keptDifference, err error) {
-	kept, err := l.KeptSettings(ctx)
+	kept, err := ledger.KeptSettings(ctx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +156,7 @@ func (s *Settings) Keep(ctx context.Context, l *lake.Lake) error {
 			s.Stderr.Printf("%s: it counts from now on, and %s\n", d, d.cure)
 		}
 	}
-	return l.KeepSettings(ctx, news)
+	return ledger.KeepSettings(ctx, l, news)
 }
 
 // RefuseOthers finds settings that the worker of a running server would not follow: it has the lake's.

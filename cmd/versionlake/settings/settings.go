@@ -5,6 +5,7 @@ package settings
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -21,9 +22,12 @@ import (
 type Settings struct {
 	output.Streams
 
+	// Name tells this lake from others in one namespace of Temporal; "" is the one without a name.
+	Name   string
 	Dir    string // of the local catalog, warehouse and Temporal state
 	Source string // where the telemetry files lie, as it was given
 	Trino  string // a URL; "" is the Trino of Dir
+	Rules  string // the file of notify.Rules; "" has none
 	// Without is what a worker of this process leaves behind, see worker.Options.
 	Without []string
 	// ReadsNoSource is set by commands whose work may do without one.
@@ -43,10 +47,15 @@ type Settings struct {
 	keptEvents string
 }
 
+var lakeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
 // New are settings that AddFlags and Read are to fill.
 func New(stdout, stderr *terminal.Output) *Settings {
 	return &Settings{Streams: output.Streams{Stdout: stdout, Stderr: stderr}}
 }
+
+// Times reads times as the command line has them, and says on stderr how those are read that were not written in full.
+func (s *Settings) Times() usage.Times { return usage.Times{Now: time.Now(), Say: s.Stderr.Printf} }
 
 // AddFlags adds the flags that every command has.
 func (s *Settings) AddFlags(root *cobra.Command) {
@@ -75,8 +84,10 @@ func (s *Settings) AddFlags(root *cobra.Command) {
 		"(gold.events), daily (the daily aggregates); for measurements [VERSIONLAKE_WITHOUT]")
 	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, "+
 		"see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
-	flags.StringVarP(&s.Format, "output", "o", output.Table, "table or json (one object a line)")
-	usage.Complete(root, "output", output.Table, output.JSON)
+	flags.StringVar(&s.Name, "name", "", "which of several lakes in one namespace of Temporal this is: in workflow "+
+		"ids, task queue and schedules; the one without a name when empty [VERSIONLAKE_NAME]")
+	flags.StringVarP(&s.Format, "output", "o", output.Table, "table, json (one object a line) or csv")
+	usage.Complete(root, "output", output.Table, output.JSON, output.CSV)
 	usage.Complete(root, "dir")
 }
 
@@ -84,6 +95,7 @@ func (s *Settings) AddFlags(root *cobra.Command) {
 // no defaults: help prints defaults, and a value may hold a password.
 var Variables = map[string]string{
 	"dir":                 "VERSIONLAKE_DIR",
+	"name":                "VERSIONLAKE_NAME",
 	"source":              "VERSIONLAKE_SOURCE",
 	"warehouse":           "VERSIONLAKE_WAREHOUSE",
 	"catalog":             "VERSIONLAKE_CATALOG",
@@ -94,7 +106,17 @@ var Variables = map[string]string{
 	"keep-bronze":         "VERSIONLAKE_KEEP_BRONZE",
 	"keep-events":         "VERSIONLAKE_KEEP_EVENTS",
 	"without":             "VERSIONLAKE_WITHOUT",
+	"rules":               "VERSIONLAKE_RULES",
 	"trino":               "VERSIONLAKE_TRINO_URL",
+	"metrics-addr":        "VERSIONLAKE_METRICS_ADDR",
+	"log-format":          "VERSIONLAKE_LOG_FORMAT",
+	"log-level":           "VERSIONLAKE_LOG_LEVEL",
+}
+
+// AddRulesFlag adds the flag that names the file of rules.
+func (s *Settings) AddRulesFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.Rules, "rules", "", "YAML file that says who is told what checks find, and sets their "+
+		"limits, see docs/CHECKS.md [VERSIONLAKE_RULES]")
 }
 
 // listVariables are those whose values are lists, separated by commas.
@@ -129,8 +151,11 @@ func (s *Settings) readVariables(cmd *cobra.Command) error {
 }
 
 func (s *Settings) validate() error {
-	if s.Format != output.Table && s.Format != output.JSON {
-		return usage.Errorf("--output %q is neither table nor json", s.Format)
+	if s.Format != output.Table && s.Format != output.JSON && s.Format != output.CSV {
+		return usage.Errorf("--output %q is none of table, json and csv", s.Format)
+	}
+	if s.Name != "" && !lakeName.MatchString(s.Name) {
+		return usage.Errorf("--name %q: give up to 40 small letters, digits and dashes", s.Name)
 	}
 	if s.maxFuture < 0 || s.maxFuture > telemetry.LargestMaxFuture {
 		return usage.Errorf("--max-future %s: give a time up to %s", s.maxFuture, telemetry.LargestMaxFuture)

@@ -131,7 +131,7 @@ func (o *forgetUser) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if o.JSON() {
+	if o.Objects() {
 		return o.NewPrinter().Add(plan)
 	}
 	if err := o.printTables(plan.Tables, "ROWS TO GO", "FILES TO CHANGE"); err != nil {
@@ -192,7 +192,7 @@ func (o *forgetUser) forget(ctx context.Context) (err error) {
 	if err := c.RefreshDailyNow(ctx); err != nil {
 		return err
 	}
-	if o.JSON() {
+	if o.Objects() {
 		return o.NewPrinter().Add(result)
 	}
 	if err := o.printTables(result.Tables, "ROWS GONE", "FILES CHANGED"); err != nil {

@@ -41,10 +41,11 @@ The work is the Temporal workflow maintain; which server it uses is as for versi
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.input.DropBefore != "" {
-				if _, err := time.Parse(time.RFC3339, o.input.DropBefore); err != nil {
-					return usage.Errorf("--drop-before %q: give a time such as 2022-05-01T00:00:00Z (RFC 3339)",
-						o.input.DropBefore)
+				before, err := o.Times().Moment("--drop-before", o.input.DropBefore)
+				if err != nil {
+					return err
 				}
+				o.input.DropBefore = before.Format(time.RFC3339)
 			}
 			for flag, text := range map[string]string{"snapshot-age": o.input.SnapshotAge, "grace": o.input.Grace} {
 				if age, err := time.ParseDuration(text); text != "" && (err != nil || age < 0) {

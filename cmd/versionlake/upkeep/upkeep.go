@@ -5,9 +5,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 )
 
 // Commands are those of this package.
 func Commands(s *settings.Settings) []*cobra.Command {
-	return []*cobra.Command{newMaintain(s), newForget(s), newVerify(s)}
+	return usage.InGroup(usage.Upkeep, newMaintain(s), newForget(s), newVerify(s))
 }

@@ -4,14 +4,18 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/terminal"
 )
 
 type verifyLake struct {
@@ -30,16 +34,16 @@ implementation, and checks that the ledger, the rows and the tags agree. It prin
 difference, and at the end what was checked; the exit code is 1 if there is any. What gold has not taken
 in yet is no difference: gold is compared with silver as of what it reflects.
 
-It only reads the lake, needs no Temporal, and may run beside ingestion. It reads every table whole,
-save with --from and --to, or --date, which bound the hours of bronze and silver; and it needs room in
-TMPDIR, about as much as silver has rows.`,
+It changes no row, needs no Temporal, and may run beside ingestion. It reads every table whole, save with
+--from and --to, or --date, which bound the hours of bronze and silver; and it needs room in TMPDIR, about
+as much as silver has rows. What a verify of all hours found is kept, for versionlake checks.`,
 		Example: `  versionlake verify
   versionlake verify --from 2022-05-27T00 --to 2022-05-28T00
   versionlake verify --output json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if window.Given() {
-				if o.from, o.to, err = window.Parse(); err != nil {
+				if o.from, o.to, err = window.Parse(o.Times()); err != nil {
 					return err
 				}
 			}
@@ -71,7 +75,7 @@ func (o *verifyLake) run(ctx context.Context) error {
 			bar.Update(doing, int64(done), int64(total), unit)
 		},
 	}, func(d verify.Difference) error {
-		if o.JSON() {
+		if o.Objects() {
 			return p.Add(d)
 		}
 		return o.Stdout.Printf("%s\n", differenceLine(d))
@@ -83,11 +87,25 @@ func (o *verifyLake) run(ctx context.Context) error {
 	if err := printVerified(o.Settings, p, checked); err != nil {
 		return err
 	}
+	o.remember(ctx, l, checked)
 	if checked.Differences > 0 {
 		return fmt.Errorf("%s found; docs/OPERATIONS.md, Verifying, says what to do",
 			output.Count(checked.Differences, "difference"))
 	}
 	return nil
+}
+
+// remember leaves in the lake what a verify of all hours found, for its check. It needs a lake that it may write to; a verify
+// without is none the worse.
+func (o *verifyLake) remember(ctx context.Context, l *lake.Lake, checked verify.Verified) {
+	if o.from != 0 || o.to != 0 {
+		return
+	}
+	outcome := checks.Outcome{At: time.Now(), Count: int(checked.Differences),
+		Text: output.Count(checked.Differences, "difference") + " in " + output.Count(checked.Hours, "hour")}
+	if err := checks.Remember(ctx, l, checks.CheckVerify, outcome); err != nil {
+		o.Stderr.Printf("note: versionlake checks does not learn of this verify: %s\n", terminal.Error(err))
+	}
 }
 
 // differenceLine is a difference for people: which rule, where, and what.
@@ -108,18 +126,22 @@ type verifySummary struct {
 }
 
 func printVerified(s *settings.Settings, p *output.Printer, checked verify.Verified) error {
-	if s.JSON() {
+	out := s.Stdout
+	switch s.Format {
+	case output.JSON:
 		return p.Add(verifySummary{checked})
+	case output.CSV: // has the differences alone
+		out = s.Stderr
 	}
 	for _, note := range checked.Notes {
-		s.Stdout.Printf("note: %s\n", note)
+		out.Printf("note: %s\n", note)
 	}
-	s.Stdout.Printf("checked %s: %s of files; %s and %s in bronze; %s, %s and %s in silver\n",
+	out.Printf("checked %s: %s of files; %s and %s in bronze; %s, %s and %s in silver\n",
 		output.Count(checked.Hours, "hour"), output.Count(checked.Files, "version"),
 		output.Count(checked.Events, "event"), output.Count(checked.Rejects, "reject"),
 		output.Count(checked.Silver, "event"), output.Count(checked.Sightings, "sighting"),
 		output.Count(checked.Bindings, "binding"))
-	return s.Stdout.Printf("checked gold: %s; %s with %s; %s of daily aggregates\n%s\n",
+	return out.Printf("checked gold: %s; %s with %s; %s of daily aggregates\n%s\n",
 		output.Count(checked.Users, "user"), output.Count(checked.Versions, "version"),
 		output.Count(checked.Tags, "tag"), output.Count(checked.Daily, "row"),
 		output.Count(checked.Differences, "difference"))

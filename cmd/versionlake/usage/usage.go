@@ -16,6 +16,11 @@ func (e *Error) Unwrap() error { return e.error }
 // Errorf makes an Error as fmt.Errorf does.
 func Errorf(format string, args ...any) error { return &Error{fmt.Errorf(format, args...)} }
 
+// Exit ends the program with its code, and without another word: the command has said all.
+type Exit int
+
+func (e Exit) Error() string { return fmt.Sprintf("exit with %d", int(e)) }
+
 // Args makes errors about arguments, and about flags that don't go together, errors of usage.
 func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
@@ -23,7 +28,7 @@ func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 			return Errorf("%s: %w", cmd.Name(), err)
 		}
 		if err := check(cmd, args); err != nil {
-			return Errorf("%s: %w", cmd.Name(), err)
+			return wrongCount(cmd, args, err)
 		}
 		return nil
 	}

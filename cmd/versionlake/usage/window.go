@@ -1,8 +1,6 @@
 package usage
 
 import (
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"github.com/versionlake/versionlake/telemetry"
@@ -32,7 +30,7 @@ func (w *Window) AddFlags(cmd *cobra.Command) {
 func (w *Window) Given() bool { return w.from+w.to+w.date != "" }
 
 // Parse gives the range [from, to); nothing for --all. Errors: of usage.
-func (w *Window) Parse() (from, to telemetry.Hour, err error) {
+func (w *Window) Parse(times Times) (from, to telemetry.Hour, err error) {
 	switch {
 	case w.All && w.Given():
 		return 0, 0, Errorf("--all is every hour: leave out --from, --to and --date")
@@ -41,40 +39,19 @@ func (w *Window) Parse() (from, to telemetry.Hour, err error) {
 	case w.date != "" && w.from+w.to != "":
 		return 0, 0, Errorf("--date is a whole range: leave out --from and --to")
 	case w.date != "":
-		day, err := time.Parse(time.DateOnly, w.date)
-		if err != nil {
-			return 0, 0, Errorf("--date %q is not a day such as 2022-05-27 (UTC)", w.date)
-		}
-		from = telemetry.HourOf(day)
-		return from, from + 24, nil
+		from, err = times.Day("--date", w.date)
+		return from, from + 24, err
 	case w.from == "" || w.to == "":
 		return 0, 0, Errorf("name the hours with --from and --to, or with --date")
 	}
-	if from, err = HourOrDay("--from", w.from); err != nil {
+	if from, err = times.HourOrDay("--from", w.from); err != nil {
 		return 0, 0, err
 	}
-	if to, err = HourOrDay("--to", w.to); err != nil {
+	if to, err = times.HourOrDay("--to", w.to); err != nil {
 		return 0, 0, err
 	}
 	if to <= from {
 		return 0, 0, Errorf("the range from %s to %s holds no hour: --to is exclusive and comes after --from", from, to)
 	}
 	return from, to, nil
-}
-
-// HourOrDay takes a day for its first hour.
-func HourOrDay(name, text string) (telemetry.Hour, error) {
-	if day, err := time.Parse(time.DateOnly, text); err == nil {
-		return telemetry.HourOf(day), nil
-	}
-	return Hour(name, text)
-}
-
-// Hour reads an hour; name is what the command line calls it.
-func Hour(name, text string) (telemetry.Hour, error) {
-	hour, err := telemetry.ParseHour(text)
-	if err != nil {
-		return 0, Errorf("%s %q is not an hour such as 2022-05-27T05 (UTC)", name, text)
-	}
-	return hour, nil
 }

@@ -16,7 +16,7 @@ func TestRanges(t *testing.T) {
 		{"2022-05-27", "2022-06-01T03", "", "2022-05-27T00", "2022-06-01T03"},
 		{"", "", "2024-02-29", "2024-02-29T00", "2024-03-01T00"},
 	} {
-		first, end, err := (&Window{from: test.from, to: test.to, date: test.date}).Parse()
+		first, end, err := (&Window{from: test.from, to: test.to, date: test.date}).Parse(Times{})
 		require.NoError(t, err)
 		require.Equal(t, test.first, first.String())
 		require.Equal(t, test.end, end.String())

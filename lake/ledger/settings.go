@@ -1,4 +1,4 @@
-package lake
+package ledger
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
+
+	"github.com/versionlake/versionlake/lake"
 )
 
 // settingPrefix begins the names of properties of ops.hours that keep settings.
@@ -14,8 +16,8 @@ const settingPrefix = "versionlake.setting."
 
 // KeptSettings are the settings that decide what lines mean, by name, as the last program kept them that wrote with
 // others. The lake keeps texts: what they mean is its callers' business.
-func (l *Lake) KeptSettings(ctx context.Context) (map[string]string, error) {
-	loaded, err := l.Load(ctx, OpsHours)
+func KeptSettings(ctx context.Context, l *lake.Lake) (map[string]string, error) {
+	loaded, err := l.Load(ctx, lake.OpsHours)
 	if err != nil {
 		return nil, fmt.Errorf("read the settings that the lake keeps: %w", err)
 	}
@@ -33,13 +35,13 @@ func keptSettings(loaded *table.Table) map[string]string {
 }
 
 // KeepSettings keeps settings in place of those of the same names.
-func (l *Lake) KeepSettings(ctx context.Context, settings map[string]string) error {
+func KeepSettings(ctx context.Context, l *lake.Lake, settings map[string]string) error {
 	properties := iceberg.Properties{}
 	for name, value := range settings {
 		properties[settingPrefix+name] = value
 	}
-	if err := l.Commit(ctx, OpsHours, func(loaded *table.Table) (*Change, error) {
-		return MetadataChange(loaded, properties), nil
+	if err := l.Commit(ctx, lake.OpsHours, func(loaded *table.Table) (*lake.Change, error) {
+		return lake.MetadataChange(loaded, properties), nil
 	}); err != nil {
 		return fmt.Errorf("keep the settings in the lake: %w", err)
 	}
