@@ -218,7 +218,7 @@ func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (re
 		if n < 0 {
 			n = len(staged)
 		}
-		if err := commitPart(ctx, l, staged[:n], &result); err != nil {
+		if err := a.commitPart(ctx, l, staged[:n], &result); err != nil {
 			return CommittedHours{}, temporalError(ctx,
 				fmt.Errorf("commit %d hours from %s: %w", n, staged[0].Run.Hour, err))
 		}
@@ -234,7 +234,8 @@ func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (re
 }
 
 // commitPart adds what one commit of hours brought.
-func commitPart(ctx context.Context, l *lake.Lake, staged []hours.StagedHour, result *CommittedHours) error {
+func (a *Ingest) commitPart(ctx context.Context, l *lake.Lake, staged []hours.StagedHour,
+	result *CommittedHours) error {
 	rows, left, err := commit.Hours(ctx, l, staged)
 	if err != nil {
 		return err
