@@ -187,7 +187,7 @@ func (a *Gold) showPart(ctx context.Context, round string, runs []lake.Run,
 			merged = append(merged, one)
 		}
 	}
-	return gold.CommitUsers(ctx, a.Lake, plan, merged, runs)
+	return gold.CommitUsers(ctx, metered(ctx, a.Lake), plan, merged, runs)
 }
 
 // MergeInput names the buckets that one activity merges.
