@@ -136,7 +136,7 @@ func (a *Gold) ShowUsers(ctx context.Context, input ShowInput) (shown ShownUsers
 	for i, runs := range input.Parts {
 		// An earlier attempt may have committed the part.
 		part := fmt.Sprintf("%s-%s.%d-", info.WorkflowExecution.RunID, info.ActivityID, i)
-		commit, done, err := gold.CommittedBefore(ctx, a.Lake, part, runs)
+		commit, done, err := gold.CommittedBefore(ctx, metered(ctx, a.Lake), part, runs)
 		if err == nil && !done {
 			commit, err = a.showPart(ctx, fmt.Sprint(part, info.Attempt), runs, &shown)
 		}
@@ -158,7 +158,7 @@ func (a *Gold) ShowUsers(ctx context.Context, input ShowInput) (shown ShownUsers
 // showPart plans, merges and commits a part, unless its plan is to be handed on.
 func (a *Gold) showPart(ctx context.Context, round string, runs []lake.Run,
 	shown *ShownUsers) (commit gold.Committed, err error) {
-	plan, err := gold.PlanUsers(ctx, a.Lake, round, gold.Scope{UpTo: runs}, func(int64) {})
+	plan, err := gold.PlanUsers(ctx, metered(ctx, a.Lake), round, gold.Scope{UpTo: runs}, func(int64) {})
 	if err != nil {
 		return commit, err
 	}
@@ -168,20 +168,20 @@ func (a *Gold) showPart(ctx context.Context, round string, runs []lake.Run,
 		return commit, nil
 	}
 	defer func() {
-		if dropped := gold.DropRound(ctx, a.Lake, plan); dropped != nil {
+		if dropped := gold.DropRound(ctx, metered(ctx, a.Lake), plan); dropped != nil {
 			activity.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "plan", plan.Ref, "error",
 				dropped)
 		}
 	}()
 	var merged []gold.Merged
 	for _, group := range plan.Groups {
-		one, err := gold.MergeUsers(ctx, a.Lake, plan, group, func(int64) {})
+		one, err := gold.MergeUsers(ctx, metered(ctx, a.Lake), plan, group, func(int64) {})
 		if err != nil {
 			return commit, err
 		}
 		merged = append(merged, one)
 		if one.Late > 0 {
-			if one, err = gold.RebuildUsers(ctx, a.Lake, plan, merged, func(int64) {}); err != nil {
+			if one, err = gold.RebuildUsers(ctx, metered(ctx, a.Lake), plan, merged, func(int64) {}); err != nil {
 				return commit, err
 			}
 			merged = append(merged, one)
