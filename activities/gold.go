@@ -2,7 +2,10 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"sync/atomic"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/telemetry"
 )
 
 // The gold writer as hours know it.
@@ -33,6 +37,8 @@ type GoldRequest struct {
 	Run lake.Run `json:"run"` // by which the answer is known
 	// Runs are those to be made visible, together, where they are not just Run.
 	Runs []lake.Run `json:"runs,omitempty"`
+	// Ends are hours, exclusive and in order, at each of which Runs are divided: those before it get a commit of their own.
+	Ends []telemetry.Hour `json:"ends,omitempty"`
 	// Again are users to be made anew.
 	Again      *gold.Remake `json:"again,omitempty"`
 	WorkflowID string       `json:"workflow_id"`
@@ -44,6 +50,25 @@ func (r GoldRequest) Shown() []lake.Run {
 		return []lake.Run{r.Run}
 	}
 	return r.Runs
+}
+
+// Parts are the runs that get a commit each, in order.
+func (r GoldRequest) Parts() (parts [][]lake.Run) {
+	rest := slices.Clone(r.Shown())
+	for _, end := range append(slices.Clone(r.Ends), math.MaxInt64) {
+		var part, later []lake.Run
+		for _, run := range rest {
+			if run.Hour < end {
+				part = append(part, run)
+			} else {
+				later = append(later, run)
+			}
+		}
+		if rest = later; len(part) > 0 {
+			parts = append(parts, part)
+		}
+	}
+	return parts
 }
 
 // RequestGold signals the gold writer, and starts it where it does not run. Asking twice does no harm.
@@ -91,6 +116,82 @@ func (a *Gold) PlanUsers(ctx context.Context, input PlanInput) (gold.Plan, error
 			"was made from can't be read", "because", plan.Why)
 	}
 	return plan, temporalError(ctx, err)
+}
+
+// ShowInput are runs to be shown: each part in a commit of its own, in order.
+type ShowInput struct {
+	Parts [][]lake.Run `json:"parts"`
+}
+
+// ShownUsers are the commits of the first parts of a ShowInput.
+type ShownUsers struct {
+	Parts []gold.Committed `json:"parts,omitempty"`
+	// HalfCommitted is why the last of them could not show everything, as in gold.Plan.
+	HalfCommitted []string `json:"half_committed,omitempty"`
+	// Next is the plan of the part after these, where it is for several workers: it is to be merged, and committed.
+	Next *gold.Plan `json:"next,omitempty"`
+}
+
+// ShowUsers does what PlanUsers, MergeUsers, RebuildUsers and CommitUsers do, for one part after the other, as long as they are small:
+// the steps of a small round cost more than its work. It may end early, after some parts.
+func (a *Gold) ShowUsers(ctx context.Context, input ShowInput) (shown ShownUsers, err error) {
+	defer keepAlive(ctx, nil)()
+	info := activity.GetInfo(ctx)
+	for i, runs := range input.Parts {
+		// An earlier attempt may have committed the part.
+		part := fmt.Sprintf("%s-%s.%d-", info.WorkflowExecution.RunID, info.ActivityID, i)
+		commit, done, err := gold.CommittedBefore(ctx, metered(ctx, a.Lake), part, runs)
+		if err == nil && !done {
+			commit, err = a.showPart(ctx, fmt.Sprint(part, info.Attempt), runs, &shown)
+		}
+		if errors.Is(err, lake.ErrConflict) && i > 0 {
+			return shown, nil
+		}
+		if err != nil || shown.Next != nil {
+			return shown, temporalError(ctx, err)
+		}
+		shown.Parts = append(shown.Parts, commit)
+		// What has no snapshot of its own would not be found by another attempt once the next part has one.
+		if len(commit.Waiting) > 0 || !commit.New {
+			break
+		}
+	}
+	return shown, nil
+}
+
+// showPart plans, merges and commits a part, unless its plan is to be handed on.
+func (a *Gold) showPart(ctx context.Context, round string, runs []lake.Run,
+	shown *ShownUsers) (commit gold.Committed, err error) {
+	plan, err := gold.PlanUsers(ctx, metered(ctx, a.Lake), round, gold.Scope{UpTo: runs}, func(int64) {})
+	if err != nil {
+		return commit, err
+	}
+	shown.HalfCommitted = plan.HalfCommitted
+	if len(plan.Groups) > 1 {
+		shown.Next = &plan
+		return commit, nil
+	}
+	defer func() {
+		if dropped := gold.DropRound(ctx, metered(ctx, a.Lake), plan); dropped != nil {
+			activity.GetLogger(ctx).Warn("staged files stay until maintenance removes them", "plan", plan.Ref, "error",
+				dropped)
+		}
+	}()
+	var merged []gold.Merged
+	for _, group := range plan.Groups {
+		one, err := gold.MergeUsers(ctx, metered(ctx, a.Lake), plan, group, func(int64) {})
+		if err != nil {
+			return commit, err
+		}
+		merged = append(merged, one)
+		if one.Late > 0 {
+			if one, err = gold.RebuildUsers(ctx, metered(ctx, a.Lake), plan, merged, func(int64) {}); err != nil {
+				return commit, err
+			}
+			merged = append(merged, one)
+		}
+	}
+	return gold.CommitUsers(ctx, metered(ctx, a.Lake), plan, merged, runs)
 }
 
 // MergeInput names the buckets that one activity merges.

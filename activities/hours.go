@@ -195,6 +195,7 @@ type CommittedHours struct {
 	RunID    string           `json:"run_id"`
 	Hours    []telemetry.Hour `json:"hours"`
 	Left     []LeftHour       `json:"left,omitempty"`     // to be ingested one by one
+	Rest     []telemetry.Hour `json:"rest,omitempty"`     // of later parts: those that are left come first
 	LeftOut  []string         `json:"left_out,omitempty"` // the first files that were left out, and why
 	Empty    int              `json:"empty"`
 	Degraded int              `json:"degraded"`
@@ -204,19 +205,42 @@ type CommittedHours struct {
 	Gone     int64            `json:"gone_files,omitempty"` // files that left the source, and whose rows stay
 }
 
-// CommitHours makes hours visible in bronze, silver and the ledger, in one commit a table.
+// CommitHours makes hours visible in bronze, silver and the ledger, in one commit a table for those of a part, one part
+// after the other. Where a part leaves hours, the parts after it are not committed.
 func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (result CommittedHours, err error) {
 	defer keepAlive(ctx, nil)()
 	l, staged, err := hours.OpenTogether(metered(ctx, a.Lake), staged)
 	if err != nil {
 		return CommittedHours{}, temporalError(ctx, err)
 	}
+	result.RunID = staged[0].Run.ID
+	for len(staged) > 0 && len(result.Left) == 0 {
+		n := slices.IndexFunc(staged, func(hour hours.StagedHour) bool { return hour.Part != staged[0].Part })
+		if n < 0 {
+			n = len(staged)
+		}
+		if err := a.commitPart(ctx, l, staged[:n], &result); err != nil {
+			return CommittedHours{}, temporalError(ctx,
+				fmt.Errorf("commit %d hours from %s: %w", n, staged[0].Run.Hour, err))
+		}
+		staged = staged[n:]
+	}
+	for _, hour := range staged {
+		result.Rest = append(result.Rest, hour.Run.Hour)
+	}
+	result.LeftOut = result.LeftOut[:min(len(result.LeftOut), MostLeftOut)]
+	activity.GetLogger(ctx).Info("committed together", "hours", len(result.Hours), "left", len(result.Left), "lines",
+		result.Lines)
+	return result, nil
+}
+
+// commitPart adds what one commit of hours brought.
+func (a *Ingest) commitPart(ctx context.Context, l *lake.Lake, staged []hours.StagedHour,
+	result *CommittedHours) error {
 	rows, left, err := commit.Hours(ctx, l, staged)
 	if err != nil {
-		return CommittedHours{}, temporalError(ctx,
-			fmt.Errorf("commit %d hours from %s: %w", len(staged), staged[0].Run.Hour, err))
+		return err
 	}
-	result.RunID = staged[0].Run.ID
 	for _, hour := range staged {
 		if err := left[hour.Run.Hour]; err != nil {
 			result.Left = append(result.Left, LeftHour{Hour: hour.Run.Hour, Why: err.Error()})
@@ -231,7 +255,6 @@ func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (re
 			result.LeftOut = append(result.LeftOut, told...)
 		}
 	}
-	result.LeftOut = result.LeftOut[:min(len(result.LeftOut), MostLeftOut)]
 	for _, row := range rows {
 		result.Hours = append(result.Hours, row.Hour)
 		result.Bytes, result.Lines, result.Rejects = result.Bytes+row.Bytes, result.Lines+row.Lines, result.Rejects+
@@ -246,9 +269,7 @@ func (a *Ingest) CommitHours(ctx context.Context, staged []hours.StagedHour) (re
 			result.Degraded++
 		}
 	}
-	activity.GetLogger(ctx).Info("committed together", "hours", len(result.Hours), "left", len(result.Left), "lines",
-		result.Lines)
-	return result, nil
+	return nil
 }
 
 // DropStagedHours removes what the runs of hours staged together. Those of an id are of all these hours.

@@ -74,13 +74,8 @@ type Lake struct {
 	KnownVersions *KnownVersions
 	// OnCommit is told how each commit of a table went; nil: nobody is.
 	OnCommit func(table string, err error)
-}
 
-// Bundled is the lake with a bundle, which takes the documents that are staged and has those that were.
-func (l *Lake) Bundled(b *objects.Bundle) *Lake {
-	with := *l
-	with.Objects = l.Objects.Bundled(b)
-	return &with
+	staging string // see Bundled
 }
 
 // Open opens the lake, creating namespaces and tables that do not exist yet, and giving those of an earlier version

@@ -178,7 +178,7 @@ func TestRangeOfMonths(t *testing.T) {
 	for i, tag := range []string{"hour-2020-03-01T04", "hour-2020-02-29T23", "hour-2019-12-28T07"} {
 		require.Equal(t, []string{tag}, versions[i].Tags)
 	}
-	l.awaitClosed(t, 3, "WorkflowType = 'IngestHour'")
+	l.awaitClosed(t, 1, "WorkflowType = 'IngestHours'")
 
 	// Files that came are found; of those that went, the rows stay.
 	require.NoError(t, os.RemoveAll(filepath.Join(l.dir, "2020", "02", "29")))

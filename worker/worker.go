@@ -4,6 +4,7 @@ package worker
 
 import (
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -78,6 +79,18 @@ func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflow(watch.Tell)
 }
 
+// buildID names the program to Temporal.
+func buildID() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				return setting.Value
+			}
+		}
+	}
+	return "versionlake"
+}
+
 // New makes a worker that is not started yet.
 func New(c client.Client, o Options) sdkworker.Worker {
 	if o.Activities == 0 {
@@ -90,6 +103,7 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	w := sdkworker.New(own, queue, sdkworker.Options{
 		MaxConcurrentActivityExecutionSize: o.Activities,
 		WorkerStopTimeout:                  o.Drain,
+		BuildID:                            buildID(), // else the SDK reads all of the program to make one
 		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 	})

@@ -25,6 +25,8 @@ type Committed struct {
 	Users      int64    `json:"users"` // rows in the table
 	// Waiting are runs that this commit could not show yet, because another hour was half committed: plan again soon.
 	Waiting []lake.Run `json:"waiting,omitempty"`
+	// New: the round changed rows, and so has a snapshot of its own.
+	New bool `json:"-"`
 }
 
 // CommitUsers makes the merged buckets visible in one snapshot, with a tag for the last hour of the runs that it shows,
@@ -64,6 +66,28 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 		return Committed{}, err
 	}
 	return c.result(loaded), nil
+}
+
+// CommittedBefore finds what a round committed, by the beginning of its name, for these runs.
+func CommittedBefore(ctx context.Context, l *lake.Lake, prefix string,
+	runs []lake.Run) (result Committed, found bool, err error) {
+	loaded, err := l.Load(ctx, lake.GoldUsers)
+	if err != nil {
+		return result, false, err
+	}
+	for _, snapshot := range slices.Backward(loaded.Metadata().Snapshots()) {
+		if snapshot.Summary == nil || !strings.HasPrefix(snapshot.Summary.Properties[lake.SummaryRound], prefix) {
+			continue
+		}
+		base := ledger.BaseOf(&snapshot)
+		c := roundCommit{staged: &stagedRound{Round: snapshot.Summary.Properties[lake.SummaryRound],
+			Sightings: base.Sightings, Bindings: base.Bindings}}
+		if err := c.divideRuns(ctx, l, runs); err != nil {
+			return result, false, fmt.Errorf("look for round %s: %w", prefix, err)
+		}
+		return c.result(loaded), true, nil
+	}
+	return result, false, nil
 }
 
 // roundCommit is a round that is about to be committed.
@@ -116,7 +140,7 @@ func (c *roundCommit) change(loaded *table.Table) (*lake.Change, error) {
 func (c *roundCommit) result(loaded *table.Table) Committed {
 	result := Committed{Waiting: c.waiting}
 	snapshot := roundSnapshot(loaded, c.staged.Round)
-	if snapshot == nil {
+	if result.New = snapshot != nil; !result.New {
 		snapshot = loaded.CurrentSnapshot()
 	}
 	if snapshot == nil {

@@ -73,6 +73,8 @@ type StagedHour struct {
 	Chunks    []StagedChunk  `json:"chunks,omitempty"`
 	Silver    []StagedSilver `json:"silver,omitempty"`
 	StartedAt time.Time      `json:"started_at,omitzero"`
+	// Part counts the parts of a range that hours are of which are committed one after the other, from 0.
+	Part int `json:"part,omitempty"`
 	// Together is the object, where the rest of this lies there, among what other hours staged.
 	Together string `json:"together,omitempty"`
 }

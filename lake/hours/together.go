@@ -3,6 +3,7 @@ package hours
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -17,13 +18,9 @@ import (
 // TogetherName is the name of that object, in a folder of _staging that is named after the workflow and the run.
 const TogetherName = "hours.json"
 
-// TogetherFolder is where runs of one id that are staged together leave it.
-func TogetherFolder(first, last telemetry.Hour) string {
-	return fmt.Sprintf("hours-%s-%s", first, last)
-}
-
+// togetherFolder is where runs of one id that are staged together leave all that they stage.
 func togetherFolder(l *lake.Lake, hours []telemetry.Hour, id string) string {
-	return l.StagingFolder() + "/" + TogetherFolder(slices.Min(hours), slices.Max(hours)) + "/" + id
+	return fmt.Sprintf("%s/hours-%s-%s/%s", l.StagingFolder(), slices.Min(hours), slices.Max(hours), id)
 }
 
 // Together stages hours under one id, whose documents are put into one object.
@@ -36,9 +33,8 @@ type Together struct {
 
 // NewTogether is for hours that are read together.
 func NewTogether(l *lake.Lake, hours []telemetry.Hour, id string) *Together {
-	bundle := &objects.Bundle{}
-	return &Together{Lake: l.Bundled(bundle), lake: l, bundle: bundle,
-		ref: togetherFolder(l, hours, id) + "/" + TogetherName}
+	bundle, folder := &objects.Bundle{}, togetherFolder(l, hours, id)
+	return &Together{Lake: l.Bundled(bundle, folder), lake: l, bundle: bundle, ref: folder + "/" + TogetherName}
 }
 
 // Write writes what the hours staged, and names those that are ready briefly: OpenTogether reads the rest.
@@ -56,7 +52,7 @@ func (t *Together) Write(ready []StagedHour) ([]StagedHour, error) {
 	return brief, t.lake.Objects.WriteBundle(t.ref, t.bundle)
 }
 
-// togetherHour is the document of a hour that is ready.
+// togetherHour is the document of an hour that is ready.
 func togetherHour(run lake.Run) string { return "hour-" + run.Hour.String() }
 
 // OpenTogether reads what such hours staged, and the lake that has their documents. ErrStale: it was taken away, since
@@ -72,12 +68,13 @@ func OpenTogether(l *lake.Lake, brief []StagedHour) (*lake.Lake, []StagedHour, e
 	if err != nil {
 		return nil, nil, err
 	}
-	with := l.Bundled(bundle)
+	with := l.Bundled(bundle, path.Dir(brief[0].Together))
 	staged := make([]StagedHour, len(brief))
 	for i, hour := range brief {
 		if err := with.Objects.ReadJSON(togetherHour(hour.Run), &staged[i]); err != nil {
 			return nil, nil, err
 		}
+		staged[i].Part = hour.Part
 	}
 	return with, staged, nil
 }

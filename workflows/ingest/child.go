@@ -45,10 +45,11 @@ func RunHour(ctx workflow.Context, hour telemetry.Hour, input HourInput, turn Tu
 }
 
 // RunHours ingests hours together in a child workflow, in the same way.
-func RunHours(ctx workflow.Context, hours []telemetry.Hour, input HourInput,
+// They may be of several parts of a range: ends are those of the first ones.
+func RunHours(ctx workflow.Context, hours, ends []telemetry.Hour, input HourInput,
 	turn Turn) (result activities.CommittedHours, err error) {
 	together := HoursInput{ChunkBytes: input.ChunkBytes, Layer: input.Layer, LeaveGold: input.LeaveGold,
-		RemoveGone: input.RemoveGone, NoteGone: input.NoteGone, Check: input.Check}
+		RemoveGone: input.RemoveGone, NoteGone: input.NoteGone, Check: input.Check, Ends: ends}
 	turn, together.AwaitTurn = ahead(turn)
 	for _, hour := range hours {
 		together.Hours = append(together.Hours, hour.String())

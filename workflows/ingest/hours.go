@@ -17,7 +17,7 @@ import (
 
 // MaxTogether is how many hours go together at most: the work of a step that is lost with a worker, and the size of
 // its result.
-const MaxTogether = 50
+const MaxTogether = 100
 
 // HoursInput starts IngestHours: {"hours": ["2022-05-27T05", "2022-05-27T06"]} is enough.
 type HoursInput struct {
@@ -29,6 +29,9 @@ type HoursInput struct {
 	NoteGone   bool     `json:"note_gone,omitempty"`   // as in HourInput
 	AwaitTurn  bool     `json:"await_turn,omitempty"`  // as in HourInput
 	Check      bool     `json:"check,omitempty"`       // as in HourInput
+	// Ends are where parts of a range end, exclusive, the first ones of which the hours are of: a part is committed
+	// after those before it, and not before what these leave.
+	Ends []telemetry.Hour `json:"ends,omitempty"`
 }
 
 // HoursWorkflowID is the id of the workflow that ingests hours together, named by the first and the last of them.
@@ -129,15 +132,43 @@ func (w *ingestHours) stageAndCommit(ctx workflow.Context) (
 			return staged, result, err
 		}
 		w.ids = append(w.ids, staged.RunID)
-		if len(staged.Hours) == 0 {
-			return staged, result, nil
+		ready, rest := w.inOrder(staged)
+		if len(ready) == 0 {
+			return staged, activities.CommittedHours{Rest: rest}, nil
 		}
-		result, err = w.commit(ctx, staged.Hours)
+		result, err = w.commit(ctx, ready)
 		if !workflows.IsType(err, activities.ErrorForgotten) {
+			result.Rest = append(result.Rest, rest...)
 			return staged, result, err
 		}
 		workflow.GetLogger(ctx).Info("reading the hours again", "listing", listing, "because", err)
 	}
+}
+
+// inOrder are the hours that may be committed, each with its part, and the rest: those of parts after one of which hours
+// are left.
+func (w *ingestHours) inOrder(staged activities.StagedHours) (ready []hours.StagedHour, rest []telemetry.Hour) {
+	last := len(w.input.Ends)
+	for _, left := range staged.Left {
+		last = min(last, w.part(left.Hour))
+	}
+	for _, hour := range staged.Hours {
+		if hour.Part = w.part(hour.Run.Hour); hour.Part > last {
+			rest = append(rest, hour.Run.Hour)
+			continue
+		}
+		ready = append(ready, hour)
+	}
+	return ready, rest
+}
+
+// part is the part that an hour is of, from 0.
+func (w *ingestHours) part(hour telemetry.Hour) int {
+	part := 0
+	for part < len(w.input.Ends) && w.input.Ends[part] <= hour {
+		part++
+	}
+	return part
 }
 
 // commit can't be cancelled, as that of one hour.

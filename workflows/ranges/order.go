@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows/ingest"
 )
 
 // lastDays is how many days of a range, the last ones, end with a commit of gold each. Of what is before them,
@@ -30,40 +31,94 @@ func (r *hoursRunner) end(hour telemetry.Hour) telemetry.Hour {
 
 // part are the hours that one commit of gold shows.
 type part struct {
-	end     telemetry.Hour     // exclusive
-	waiting [][]telemetry.Hour // each to be run together
-	running int
+	end     telemetry.Hour // exclusive
+	waiting []share        // that begin with hours of the part
+	running int            // of these
+	open    int            // shares with hours of the part that have not ended
+}
+
+// share are hours that are run together. They are of one part, or of some that follow each other.
+type share struct {
+	hours []telemetry.Hour
+	parts int
 }
 
 // order runs the hours of a range such that those of a part are committed to silver before any of a later part: gold
 // follows silver's log, and so its commit at the end of a part shows nothing of what comes after. Hours of the next
-// parts are read meanwhile, and wait for their turn with what they have staged.
+// parts are read meanwhile, and wait for their turn with what they have staged. Parts of few hours are read together,
+// and committed one after the other: what a share costs does not depend on how many hours it has.
 type order struct {
 	parts   []*part
 	current int // the part whose turn it is
-	ahead   int // how many parts, from that one on, are read at once
 	running int
 }
 
-// order divides hours into parts, and a part into shares that are read together.
+// order divides hours into parts, and these into shares.
 func (r *hoursRunner) order(hours []telemetry.Hour) *order {
-	o := &order{ahead: r.parallel}
+	o := &order{}
+	var few share // of the last parts
 	for len(hours) > 0 {
 		p := &part{end: r.end(hours[0])}
 		n := 0
 		for n < len(hours) && hours[n] < p.end {
 			n++
 		}
-		p.waiting = shares(hours[:n], 1)
-		o.parts, hours = append(o.parts, p), hours[n:]
+		o.parts = append(o.parts, p)
+		if r.apart || len(few.hours)+n > ingest.MaxTogether {
+			o.add(len(o.parts)-1-few.parts, few)
+			few = share{}
+		}
+		if r.apart || n > ingest.MaxTogether {
+			for _, some := range shares(hours[:n], 1, ingest.MaxTogether) {
+				o.add(len(o.parts)-1, share{some, 1})
+			}
+		} else {
+			few = share{append(few.hours, hours[:n]...), few.parts + 1}
+		}
+		hours = hours[n:]
 	}
+	o.add(len(o.parts)-few.parts, few)
 	return o
 }
 
-// waiting is the first part with hours that may be run, the one whose turn it is or one after it; -1 where none is.
-func (o *order) waiting() int {
-	for at := o.current; at < min(o.current+o.ahead, len(o.parts)); at++ {
-		if len(o.parts[at].waiting) > 0 {
+// add lets a share wait that begins with hours of a part.
+func (o *order) add(at int, s share) {
+	if len(s.hours) == 0 {
+		return
+	}
+	o.parts[at].waiting = append(o.parts[at].waiting, s)
+	for _, p := range o.parts[at : at+s.parts] {
+		p.open++
+	}
+}
+
+// addFirst lets hours run before all others of their parts: each alone, or together.
+func (o *order) addFirst(hours []telemetry.Hour, together bool) {
+	first := map[int][]share{}
+	for at, p := range o.parts {
+		n := 0
+		for n < len(hours) && hours[n] < p.end {
+			n++
+		}
+		size := 1
+		if together {
+			size = max(n, 1)
+		}
+		for some := range slices.Chunk(hours[:n], size) {
+			first[at] = append(first[at], share{some, 1})
+		}
+		p.waiting = slices.Insert(p.waiting, 0, first[at]...)
+		p.open += len(first[at])
+		hours = hours[n:]
+	}
+}
+
+// next is the first part with a share that may begin now, the one whose turn it is or one after it; -1 where none may.
+// Those of the part whose turn it is find room whatever waits for its turn.
+func (o *order) next(parallel int) int {
+	for at := o.current; at < len(o.parts); at++ {
+		if p := o.parts[at]; len(p.waiting) > 0 &&
+			(o.running < parallel || at == o.current && p.running < parallel) {
 			return at
 		}
 	}
@@ -75,29 +130,25 @@ func (o *order) waiting() int {
 func (r *hoursRunner) runInOrder(ctx workflow.Context, hours []telemetry.Hour, until telemetry.Hour) {
 	o := r.order(hours)
 	running := workflow.NewWaitGroup(ctx)
-	for range r.parallel {
+	for ctx.Err() == nil {
+		at := o.next(r.parallel)
+		if at < 0 {
+			// What runs may leave hours to be run one by one, and what ends lets later ones begin.
+			may := func() bool { return o.running == 0 || o.next(r.parallel) >= 0 }
+			if o.running == 0 || workflow.Await(ctx, may) != nil {
+				break
+			}
+			continue
+		}
+		p := o.parts[at]
+		next := p.waiting[0]
+		p.waiting, p.running, o.running = p.waiting[1:], p.running+1, o.running+1
 		running.Add(1)
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer running.Done()
-			for ctx.Err() == nil {
-				at := o.waiting()
-				if at < 0 {
-					// What runs may leave hours to be run one by one, and what ends lets later ones begin.
-					idle := func() bool { return o.running == 0 || o.waiting() >= 0 }
-					if o.running == 0 || workflow.Await(ctx, idle) != nil {
-						return
-					}
-					continue
-				}
-				r.runTurn(ctx, o, at)
-				for o.current < len(o.parts) && o.parts[o.current].ended() {
-					end := o.parts[o.current].end
-					o.current++
-					if end <= until {
-						r.gold.Ask(ctx)
-					}
-				}
-			}
+			r.runShare(ctx, o, at, next)
+			p.running, o.running = p.running-1, o.running-1
+			r.endParts(ctx, o, until)
 		})
 	}
 	running.Wait(ctx)
@@ -107,21 +158,38 @@ func (r *hoursRunner) runInOrder(ctx workflow.Context, hours []telemetry.Hour, u
 	}
 }
 
-func (p *part) ended() bool { return p.running+len(p.waiting) == 0 }
-
-// runTurn runs the next hours of a part. Those that are left, of several, come next, one by one.
-func (r *hoursRunner) runTurn(ctx workflow.Context, o *order, at int) {
-	p := o.parts[at]
-	hours := p.waiting[0]
-	p.waiting = p.waiting[1:]
-	turn := func() bool { return o.current >= at }
-	o.running, p.running = o.running+1, p.running+1
-	var left []telemetry.Hour
-	if len(hours) > 1 {
-		left = r.runHours(ctx, hours, turn)
-	} else {
-		r.runHour(ctx, hours[0], turn)
+// endParts gives the turn to the first part that has not ended, and asks for gold for those before it.
+func (r *hoursRunner) endParts(ctx workflow.Context, o *order, until telemetry.Hour) {
+	var ends []telemetry.Hour
+	for o.current < len(o.parts) && o.parts[o.current].open == 0 {
+		if end := o.parts[o.current].end; end <= until {
+			ends = append(ends, end)
+		}
+		o.current++
 	}
-	o.running, p.running = o.running-1, p.running-1
-	p.waiting = slices.Insert(p.waiting, 0, slices.Collect(slices.Chunk(left, 1))...)
+	if len(ends) > 0 {
+		r.gold.AskInParts(ctx, ends)
+	}
+}
+
+// runShare runs a share. Hours that are left, of several, come next, one by one; those of the parts after them follow.
+func (r *hoursRunner) runShare(ctx workflow.Context, o *order, at int, s share) {
+	turn := func() bool { return o.current >= at }
+	var left, rest []telemetry.Hour
+	if len(s.hours) > 1 {
+		var ends []telemetry.Hour
+		for _, p := range o.parts[at : at+s.parts-1] {
+			ends = append(ends, p.end)
+		}
+		left, rest = r.runHours(ctx, s.hours, ends, turn)
+	} else {
+		r.runHour(ctx, s.hours[0], turn)
+	}
+	// Where large hours lie among small ones, the next ones most likely do, too.
+	r.apart = r.apart || len(rest) > 0
+	o.addFirst(rest, true)
+	o.addFirst(left, false)
+	for _, p := range o.parts[at : at+s.parts] {
+		p.open--
+	}
 }

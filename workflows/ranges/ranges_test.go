@@ -48,7 +48,7 @@ func surveyAll(env *testsuite.TestWorkflowEnvironment) *[][]lake.Run {
 	env.OnActivity(goldSteps.RequestGold, mock.Anything,
 		mock.Anything).Return(func(_ context.Context, request activities.GoldRequest) error {
 		mutex.Lock()
-		asked = append(asked, request.Runs)
+		asked = append(asked, request.Parts()...)
 		mutex.Unlock()
 		env.RegisterDelayedCallback(func() {
 			env.SignalWorkflow("gold", writers.GoldAnswer{Run: request.Run, SnapshotID: 7})
@@ -72,6 +72,27 @@ func leaveAll(env *testsuite.TestWorkflowEnvironment) {
 		}
 		return result, nil
 	}).Maybe()
+}
+
+// together is what becomes of hours that are run together: some are left, and those of the parts after them not touched.
+func together(input ingest.HoursInput, leaves func(i int, hour telemetry.Hour) bool) (result activities.CommittedHours) {
+	result.RunID = input.Hours[0]
+	ends := append(slices.Clone(input.Ends), someHour+1e6)
+	leftOf := len(ends) // the part of the first hour that is left
+	for i, text := range input.Hours {
+		hour, _ := telemetry.ParseHour(text)
+		part := slices.IndexFunc(ends, func(end telemetry.Hour) bool { return hour < end })
+		switch {
+		case part > leftOf:
+			result.Rest = append(result.Rest, hour)
+		case leaves(i, hour):
+			leftOf = part
+			result.Left = append(result.Left, activities.LeftHour{Hour: hour})
+		default:
+			result.Hours = append(result.Hours, hour)
+		}
+	}
+	return result
 }
 
 func hourDone(input ingest.HourInput, state string) ingest.HourResult {
@@ -171,18 +192,7 @@ func TestRangeDividesItsHours(t *testing.T) {
 			if shares = append(shares, len(input.Hours)); slices.Contains(input.Hours, someHour.String()) {
 				return result, temporal.NewNonRetryableApplicationError("for some reason", "Any", nil)
 			}
-			result.RunID = input.Hours[0]
-			for i, text := range input.Hours {
-				hour, err := telemetry.ParseHour(text)
-				if err != nil {
-					return result, err
-				}
-				if i == 1 {
-					result.Left = append(result.Left, activities.LeftHour{Hour: hour})
-				} else {
-					result.Hours = append(result.Hours, hour)
-				}
-			}
+			result = together(input, func(i int, _ telemetry.Hour) bool { return i == 1 })
 			result.Lines, result.Degraded = 10, 1
 			return result, nil
 		})
@@ -196,9 +206,9 @@ func TestRangeDividesItsHours(t *testing.T) {
 	require.NoError(t, env.GetWorkflowError())
 	var result ranges.Progress
 	require.NoError(t, env.GetWorkflowResult(&result))
-	require.Equal(t, ranges.Progress{Hours: 130, Done: 130, Ran: 130, Degraded: 5, Lines: 50}, result)
-	require.ElementsMatch(t, []int{19, 24, 24, 24, 24, 15}, shares, "those of a day")
-	require.Len(t, alone, 19+5)
+	require.Equal(t, ranges.Progress{Hours: 130, Done: 130, Ran: 130, Degraded: 2, Lines: 20}, result)
+	require.Equal(t, []int{19 + 24 + 24 + 24, 24 + 15, 15}, shares, "those of days, and the last day again")
+	require.Len(t, alone, 19+24+24+24+2)
 }
 
 func takeTurn(ctx workflow.Context, await bool) {
@@ -243,15 +253,8 @@ func TestRangeGoesInOrder(t *testing.T) {
 							return result, err
 						}
 						takeTurn(ctx, input.AwaitTurn)
-						result.RunID = input.Hours[0]
-						for i, text := range input.Hours {
-							hour, _ := telemetry.ParseHour(text)
-							if i%5 == 3 {
-								result.Left = append(result.Left, activities.LeftHour{Hour: hour})
-								continue
-							}
-							result.Hours, committed = append(result.Hours, hour), append(committed, hour)
-						}
+						result = together(input, func(_ int, hour telemetry.Hour) bool { return hour%40 == 3 })
+						committed = append(committed, result.Hours...)
 						return result, nil
 					})
 				play("IngestHour", func(ctx workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
@@ -293,4 +296,36 @@ func TestRangeGoesInOrder(t *testing.T) {
 			require.Empty(t, asked)
 		})
 	}
+}
+
+// TestLargeHoursOverlap: what waits for its turn takes no room from hours of the day whose turn it is.
+func TestLargeHoursOverlap(t *testing.T) {
+	env := workflowstest.Environment(t)
+	surveyAll(env)
+	play := func(name string, story any) {
+		env.RegisterWorkflowWithOptions(story,
+			workflow.RegisterOptions{Name: name, DisableAlreadyRegisteredCheck: true})
+	}
+	waited := false
+	play("IngestHours", func(ctx workflow.Context, input ingest.HoursInput) (activities.CommittedHours, error) {
+		if input.AwaitTurn {
+			waited = true
+		}
+		takeTurn(ctx, input.AwaitTurn)
+		return together(input, func(_ int, hour telemetry.Hour) bool { return hour < someHour+6 }), nil
+	})
+	running, most := 0, 0
+	play("IngestHour", func(ctx workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
+		takeTurn(ctx, input.AwaitTurn)
+		running++
+		most = max(most, running)
+		err := workflow.Sleep(ctx, time.Minute)
+		running--
+		return hourDone(input, ledger.HourComplete), err
+	})
+	env.ExecuteWorkflow(ranges.ReprocessRange,
+		ranges.ReprocessInput{From: someHour.String(), To: (someHour + 180).String(), Parallel: 2})
+	require.NoError(t, env.GetWorkflowError())
+	require.True(t, waited, "hours of later days are read meanwhile")
+	require.Equal(t, 2, most)
 }

@@ -69,9 +69,10 @@ type hoursRunner struct {
 	parallel int
 	progress *Progress
 
-	inOrder  bool
-	to       telemetry.Hour // the end of the range, exclusive
-	hourTags bool           // gold gets a commit for each hour
+	inOrder  workflow.Version // 0: gold is asked for whatever is done; 1: as in order_before.go
+	apart    bool             // hours of several parts are not read together
+	to       telemetry.Hour   // the end of the range, exclusive
+	hourTags bool             // gold gets a commit for each hour
 
 	gold    *writers.GoldClient
 	started int // workflows, by this run of this one
@@ -88,7 +89,7 @@ func newHoursRunner(ctx workflow.Context, progress *Progress, parallel int,
 	}
 	input.LeaveGold = true
 	return &hoursRunner{input: input, parallel: parallel, progress: progress, gold: writers.NewGoldClient(ctx),
-		inOrder: workflow.GetVersion(ctx, "gold in the order of hours", workflow.DefaultVersion, 1) == 1}, nil
+		inOrder: max(workflow.GetVersion(ctx, "gold in the order of hours", workflow.DefaultVersion, 2), 0)}, nil
 }
 
 // full tells that the history of this run of the workflow is long enough.
@@ -99,17 +100,21 @@ func (r *hoursRunner) full(ctx workflow.Context) bool {
 // run runs the hours of a range up to until, and returns when they have ended: together as far as they are small, and
 // those that are left one by one.
 func (r *hoursRunner) run(ctx workflow.Context, hours []telemetry.Hour, until telemetry.Hour) {
-	if r.inOrder {
+	switch r.inOrder {
+	case 2:
 		r.runInOrder(ctx, hours, until)
+		return
+	case 1:
+		r.runInOrderBefore(ctx, hours, until)
 		return
 	}
 	// This is how ranges ran that began before gold committed in the order of hours.
 	var alone []telemetry.Hour
-	together := shares(hours, r.parallel)
+	together := shares(hours, r.parallel, togetherBefore)
 	r.spread(ctx, len(together), func(ctx workflow.Context, i int) {
 		left := together[i]
 		if len(left) > 1 {
-			left = r.runHours(ctx, left, nil)
+			left, _ = r.runHours(ctx, left, nil, nil)
 		}
 		alone = append(alone, left...)
 	})
@@ -117,12 +122,12 @@ func (r *hoursRunner) run(ctx workflow.Context, hours []telemetry.Hour, until te
 	r.spread(ctx, len(alone), func(ctx workflow.Context, i int) { r.runHour(ctx, alone[i], nil) })
 }
 
-// shares divides hours evenly into at least so many shares that are read together.
-func shares(hours []telemetry.Hour, least int) [][]telemetry.Hour {
+// shares divides hours evenly into at least so many shares, of some hours at most, that are read together.
+func shares(hours []telemetry.Hour, least, most int) [][]telemetry.Hour {
 	if len(hours) == 0 {
 		return nil
 	}
-	n := max(least, (len(hours)+ingest.MaxTogether-1)/ingest.MaxTogether)
+	n := max(least, (len(hours)+most-1)/most)
 	return slices.Collect(slices.Chunk(hours, (len(hours)+n-1)/n))
 }
 
@@ -144,11 +149,11 @@ func (r *hoursRunner) spread(ctx workflow.Context, n int, work func(workflow.Con
 	running.Wait(ctx)
 }
 
-// runHours runs hours together, and returns those that are left.
-func (r *hoursRunner) runHours(ctx workflow.Context, hours []telemetry.Hour,
-	turn ingest.Turn) (left []telemetry.Hour) {
+// runHours runs hours together, and returns those that are left, and those of later parts that have to wait for these.
+func (r *hoursRunner) runHours(ctx workflow.Context, hours, ends []telemetry.Hour,
+	turn ingest.Turn) (left, rest []telemetry.Hour) {
 	r.start(ctx, ingest.HoursWorkflowID(hours))
-	result, err := ingest.RunHours(ctx, hours, r.input, turn)
+	result, err := ingest.RunHours(ctx, hours, ends, r.input, turn)
 	r.ended(ingest.HoursWorkflowID(hours))
 	switch {
 	case err == nil:
@@ -156,6 +161,7 @@ func (r *hoursRunner) runHours(ctx workflow.Context, hours []telemetry.Hour,
 		for _, hour := range result.Left {
 			left = append(left, hour.Hour)
 		}
+		rest = result.Rest
 	case ctx.Err() != nil: // cancelled with the workflow
 	default:
 		workflow.GetLogger(ctx).Warn("hours that could not be read together are ingested one by one", "from",
@@ -163,7 +169,9 @@ func (r *hoursRunner) runHours(ctx workflow.Context, hours []telemetry.Hour,
 		left = hours
 	}
 	r.tell(ctx)
-	return left
+	slices.Sort(left)
+	slices.Sort(rest)
+	return left, rest
 }
 
 func (r *hoursRunner) runHour(ctx workflow.Context, hour telemetry.Hour, turn ingest.Turn) {
@@ -214,7 +222,7 @@ func (r *hoursRunner) finished(ctx workflow.Context, result activities.Committed
 	p.LeftOut = append(p.LeftOut, result.LeftOut...)
 	p.LeftOut = p.LeftOut[:min(len(p.LeftOut), activities.MostLeftOut)]
 	r.gold.Pend(activities.RunsOf(result.Hours, result.RunID), result.Bytes)
-	if r.gold.Due() && !r.inOrder {
+	if r.gold.Due() && r.inOrder == 0 {
 		r.gold.Ask(ctx)
 	}
 }

@@ -70,11 +70,34 @@ func (c *GoldClient) Ask(ctx workflow.Context) {
 	}
 	runs := c.pending
 	c.pending, c.bytes = nil, 0
+	c.askFor(ctx, runs, nil)
+}
+
+// AskInParts does so for what is pending before the last of some hours, such that gold gets a commit at each of these.
+func (c *GoldClient) AskInParts(ctx workflow.Context, ends []telemetry.Hour) {
+	var runs, later []lake.Run
+	for _, run := range c.pending {
+		if run.Hour < ends[len(ends)-1] {
+			runs = append(runs, run)
+		} else {
+			later = append(later, run)
+		}
+	}
+	if len(runs) == 0 {
+		return
+	}
+	if c.pending = later; len(later) == 0 {
+		c.bytes = 0
+	}
+	c.askFor(ctx, runs, ends)
+}
+
+func (c *GoldClient) askFor(ctx workflow.Context, runs []lake.Run, ends []telemetry.Hour) {
 	c.asked++
 	// The answer is known by a run of its own, since an hour may be in two requests.
 	info := workflow.GetInfo(ctx).WorkflowExecution
 	request := activities.GoldRequest{Run: lake.Run{Hour: runs[0].Hour, ID: fmt.Sprintf("%s.%d", info.RunID, c.asked)},
-		Runs: runs}
+		Runs: runs, Ends: ends}
 	if err := c.request(ctx, request); err != nil {
 		workflow.GetLogger(ctx).Error("gold was not asked for hours that are in silver: whatever asks next "+
 			"brings them along", "error", err)

@@ -180,6 +180,9 @@ func (w *goldWriter) awaitRequest(ctx workflow.Context, timeout time.Duration, s
 // round shows the hours that wait, as far as they can be shown.
 func (w *goldWriter) round(ctx workflow.Context) error {
 	batch := w.batch(ctx)
+	if batch[0].Ends != nil {
+		return w.showParts(ctx, &batch[0])
+	}
 	plan, commit, err := w.commit(ctx, batch)
 	if workflows.IsType(err, activities.ErrorConflict) {
 		// Another writer, perhaps maintenance, moved gold: plan again on what is there now.
@@ -229,7 +232,8 @@ func (w *goldWriter) batch(ctx workflow.Context) []activities.GoldRequest {
 	runs := 0
 	for i, request := range w.waiting {
 		runs += len(request.Shown())
-		if i > 0 && (runs > goldBatch || w.inOrder && dayOf(request) != dayOf(w.waiting[0])) {
+		alone := request.Ends != nil || w.waiting[0].Ends != nil // it is divided by itself
+		if i > 0 && (alone || runs > goldBatch || w.inOrder && dayOf(request) != dayOf(w.waiting[0])) {
 			return w.waiting[:i]
 		}
 	}
@@ -275,11 +279,68 @@ func (w *goldWriter) commit(ctx workflow.Context,
 	if err != nil {
 		return plan, commit, err
 	}
-	w.status(ctx, "committing")
-	committing := commitUsers.With(ctx, "commit and tag "+hoursOf(batch))
-	input := activities.CommitUsersInput{Plan: plan, Merged: merged, Runs: runs}
-	err = workflow.ExecuteActivity(committing, w.steps.CommitUsers, input).Get(ctx, &commit)
+	commit, err = w.commitPlan(ctx, activities.CommitUsersInput{Plan: plan, Merged: merged, Runs: runs}, hoursOf(batch))
 	return plan, commit, err
+}
+
+func (w *goldWriter) commitPlan(ctx workflow.Context, input activities.CommitUsersInput,
+	hours string) (commit gold.Committed, err error) {
+	w.status(ctx, "committing")
+	committing := commitUsers.With(ctx, "commit and tag "+hours)
+	err = workflow.ExecuteActivity(committing, w.steps.CommitUsers, input).Get(ctx, &commit)
+	return commit, err
+}
+
+// showParts shows the parts of a request, as many of them as come in one round: small ones in one step.
+func (w *goldWriter) showParts(ctx workflow.Context, request *activities.GoldRequest) error {
+	parts := request.Parts()
+	w.progress.Rounds++
+	hours := hoursOf([]activities.GoldRequest{*request})
+	w.status(ctx, "finding and showing the users who changed")
+	showing := planUsers.With(ctx, "show the users who changed, for "+hours)
+	var shown activities.ShownUsers
+	err := workflow.ExecuteActivity(showing, w.steps.ShowUsers, activities.ShowInput{Parts: parts}).Get(ctx, &shown)
+	if err == nil && shown.Next != nil {
+		err = w.showNext(ctx, &shown, parts[len(shown.Parts)], hours)
+	}
+	if workflows.IsType(err, activities.ErrorConflict) {
+		err = nil // what was shown before it counts; the others are planned again on what is there now
+	}
+	if err != nil || len(shown.Parts) == 0 {
+		return cmp.Or(err, ctx.Err())
+	}
+	last := shown.Parts[len(shown.Parts)-1]
+	w.progress.Users, w.progress.Last = last.Users, last.SnapshotID
+	request.Runs = slices.Concat(append([][]lake.Run{last.Waiting}, parts[len(shown.Parts):]...)...)
+	if len(request.Runs) == 0 {
+		done := *request
+		w.waiting = slices.DeleteFunc(w.waiting, func(r activities.GoldRequest) bool {
+			return r.Run == done.Run && r.WorkflowID == done.WorkflowID
+		})
+		answer := GoldAnswer{Run: done.Run, SnapshotID: last.SnapshotID, Tags: tagsFor(done.Run, last.Tags),
+			Users: last.Users}
+		w.keep(answer)
+		w.tell(ctx, []activities.GoldRequest{done}, []GoldAnswer{answer})
+	}
+	w.askDaily(ctx)
+	return w.holdUp(ctx, last.Waiting, shown.HalfCommitted)
+}
+
+// showNext merges and commits a part that is for several workers.
+func (w *goldWriter) showNext(ctx workflow.Context, shown *activities.ShownUsers, runs []lake.Run, hours string) error {
+	plan := *shown.Next
+	merged, err := w.merge(ctx, plan)
+	if err == nil {
+		var commit gold.Committed
+		commit, err = w.commitPlan(ctx, activities.CommitUsersInput{Plan: plan, Merged: merged, Runs: runs}, hours)
+		if err == nil {
+			shown.Parts = append(shown.Parts, commit)
+		}
+	}
+	if dropped := w.drop(ctx, plan); err == nil {
+		err = dropped
+	}
+	return err
 }
 
 // merge brings the buckets of the plan up to date, and then the users whose past changed.
@@ -346,14 +407,19 @@ func (w *goldWriter) settle(ctx workflow.Context, batch []activities.GoldRequest
 		})
 	}
 	w.waiting = waiting
-	w.answered = append(w.answered, answers...)
-	w.answered = w.answered[max(0, len(w.answered)-goldAnswersKept):]
+	w.keep(answers...)
 	w.progress.Users, w.progress.Last = commit.Users, commit.SnapshotID
 	if len(shown) > 0 {
 		w.shown = append([]goldShown{{hoursOf(shown), commit.SnapshotID}}, w.shown...)
 		w.shown = w.shown[:min(len(w.shown), goldShownKept)]
 	}
 	w.tell(ctx, shown, answers)
+}
+
+// keep remembers answers, for those who ask again.
+func (w *goldWriter) keep(answers ...GoldAnswer) {
+	w.answered = append(w.answered, answers...)
+	w.answered = w.answered[max(0, len(w.answered)-goldAnswersKept):]
 }
 
 // tagsFor picks an hour's tags out of a commit's.

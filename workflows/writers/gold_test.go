@@ -2,6 +2,7 @@ package writers_test
 
 import (
 	"context"
+	"reflect"
 	"testing"
 	"time"
 
@@ -110,4 +111,35 @@ func TestGoldContinuesAsNewWithoutLosingRequests(t *testing.T) {
 	var next writers.GoldInput
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &next))
 	require.Equal(t, []activities.GoldRequest{request(someHour + 24)}, next.Waiting)
+}
+
+// TestGoldShowsPartsInOrder: small parts in one step, a large one in the steps of a round, and what can't be shown yet
+// is asked for again.
+func TestGoldShowsPartsInOrder(t *testing.T) {
+	env := workflowstest.Environment(t)
+	answers := listen(env)
+	parts := activities.GoldRequest{Run: lake.Run{Hour: someHour, ID: "range.1"}, WorkflowID: "range",
+		Runs: []lake.Run{run(someHour), run(someHour + 30), run(someHour + 1), run(someHour + 60)},
+		Ends: []telemetry.Hour{someHour + 24, someHour + 48, someHour + 72}}
+	shows := func(parts ...[]lake.Run) any {
+		return mock.MatchedBy(func(input activities.ShowInput) bool { return reflect.DeepEqual(input.Parts, parts) })
+	}
+	first, second := []lake.Run{run(someHour), run(someHour + 1)}, []lake.Run{run(someHour + 30)}
+	third := []lake.Run{run(someHour + 60)}
+	env.OnActivity(goldSteps.ShowUsers, mock.Anything, shows(first, second, third)).Return(activities.ShownUsers{
+		Parts: []gold.Committed{{SnapshotID: 1}}, Next: &gold.Plan{Ref: "plan", Groups: [][]int{{0}, {1}}}}, nil).Once()
+	env.OnActivity(goldSteps.MergeUsers, mock.Anything, mock.Anything).Return(gold.Merged{Ref: "merged"}, nil).Twice()
+	env.OnActivity(goldSteps.CommitUsers, mock.Anything, mock.MatchedBy(func(input activities.CommitUsersInput) bool {
+		return reflect.DeepEqual(input.Runs, second)
+	})).Return(gold.Committed{SnapshotID: 2}, nil).Once()
+	env.OnActivity(goldSteps.DropRound, mock.Anything, mock.Anything).Return(nil).Once()
+	env.OnActivity(goldSteps.ShowUsers, mock.Anything, shows(third)).Return(activities.ShownUsers{
+		Parts: []gold.Committed{{SnapshotID: 3, Waiting: third}}, HalfCommitted: []string{"an hour"}}, nil).Once()
+	env.OnActivity(goldSteps.ShowUsers, mock.Anything, shows(third)).Return(activities.ShownUsers{},
+		temporal.NewNonRetryableApplicationError("gold moved", activities.ErrorConflict, nil)).Once()
+	env.OnActivity(goldSteps.ShowUsers, mock.Anything, shows(third)).Return(activities.ShownUsers{
+		Parts: []gold.Committed{{SnapshotID: 4, Users: 5}}}, nil).Once()
+	env.ExecuteWorkflow(writers.GoldWriter, writers.GoldInput{Waiting: []activities.GoldRequest{parts}})
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, []writers.GoldAnswer{{Run: parts.Run, SnapshotID: 4, Tags: []string{}, Users: 5}}, *answers)
 }
