@@ -35,7 +35,6 @@ var imports = map[string]string{
 	"status":      "objects lake ledger forgotten gold daily",
 	"checks":      "objects lake ledger gold",
 	"cost":        "objects lake ledger",
-	"checks":      "objects lake ledger gold",
 	"maintain":    "objects lake ledger compaction events daily",
 	"forget":      "objects lake ledger forgotten hours versionkeys gold events daily",
 	// The second implementation: it shares nothing with what it checks but rows and their readers, the ledger's rows,
