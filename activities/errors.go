@@ -78,7 +78,8 @@ func temporalError(ctx context.Context, err error) error {
 	case errors.Is(err, lake.ErrDropped):
 		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorDropped, nil)
 	case objects.IsDamage(err):
-		return temporal.NewNonRetryableApplicationError(err.Error()+"; versionlake verify says what else can't be read, "+
+		return temporal.NewNonRetryableApplicationError(err.Error()+
+			"; versionlake verify says what else can't be read, "+
 			"and versionlake repair mends it", ErrorDamaged, nil)
 	case errors.Is(err, source.ErrNoHours):
 		return temporal.NewNonRetryableApplicationError(err.Error()+". Nothing was changed", ErrorNoHours, nil)

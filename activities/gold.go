@@ -37,7 +37,8 @@ type GoldRequest struct {
 	Run lake.Run `json:"run"` // by which the answer is known
 	// Runs are those to be made visible, together, where they are not just Run.
 	Runs []lake.Run `json:"runs,omitempty"`
-	// Ends are hours, exclusive and in order, at each of which Runs are divided: those before it get a commit of their own.
+	// Ends are hours, exclusive and in order, at each of which Runs are divided: those before it get a commit of
+	// their own.
 	Ends []telemetry.Hour `json:"ends,omitempty"`
 	// Again are users to be made anew.
 	Again      *gold.Remake `json:"again,omitempty"`
@@ -112,7 +113,8 @@ func (a *Gold) PlanUsers(ctx context.Context, input PlanInput) (gold.Plan, error
 		gold.Scope{Remake: input.Again, UpTo: input.UpTo},
 		done.Store)
 	if plan.Why != "" {
-		activity.GetLogger(ctx).Warn("gold.users is made anew from silver: another program changed it, or something that it "+
+		activity.GetLogger(ctx).Warn("gold.users is made anew from silver: another program changed it, or "+
+			"something that it "+
 			"was made from can't be read", "because", plan.Why)
 	}
 	return plan, temporalError(ctx, err)
@@ -132,8 +134,8 @@ type ShownUsers struct {
 	Next *gold.Plan `json:"next,omitempty"`
 }
 
-// ShowUsers does what PlanUsers, MergeUsers, RebuildUsers and CommitUsers do, for one part after the other, as long as they are small:
-// the steps of a small round cost more than its work. It may end early, after some parts.
+// ShowUsers does what PlanUsers, MergeUsers, RebuildUsers and CommitUsers do, for one part after the other, as long
+// as they are small: the steps of a small round cost more than its work. It may end early, after some parts.
 func (a *Gold) ShowUsers(ctx context.Context, input ShowInput) (shown ShownUsers, err error) {
 	defer keepAlive(ctx, nil)()
 	info := activity.GetInfo(ctx)

@@ -39,9 +39,9 @@ func commits(t *testing.T, l *lake.Lake, definition lake.TableDefinition) int {
 	return len(loaded.Metadata().Snapshots())
 }
 
-// TestPartsAreCommittedInOrder: hours of two days that are read together leave one object while they wait, get a commit
-// a day, and gold shows each day by itself, however often a step is done again. Where a day leaves an hour, the next day
-// waits for it.
+// TestPartsAreCommittedInOrder: hours of two days that are read together leave one object while they wait, get a
+// commit a day, and gold shows each day by itself, however often a step is done again. Where a day leaves an hour,
+// the next day waits for it.
 func TestPartsAreCommittedInOrder(t *testing.T) {
 	in := laketest.NewWorld(t)
 	ingest := &activities.Ingest{Lake: in.Lake, Source: in.Source}
@@ -95,7 +95,8 @@ func TestPartsAreCommittedInOrder(t *testing.T) {
 
 	// Another run of the first hour ends while they wait.
 	for _, hour := range all {
-		in.Put(hour.Start().Format("02T15")+"/b.tsv", laketest.Sighting(hour.Start().Format("02T15")+":30", "s1", "2.0"))
+		in.Put(hour.Start().Format("02T15")+"/b.tsv",
+			laketest.Sighting(hour.Start().Format("02T15")+":30", "s1", "2.0"))
 	}
 	staged = stage(2)
 	other := in.Stage(first)

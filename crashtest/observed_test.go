@@ -171,7 +171,8 @@ func (o *observed) seeMetrics(t *testing.T) {
 	page := o.get("/metrics")
 	for _, line := range []string{
 		`versionlake_hours_total{state="degraded"} 1`, `versionlake_rejects_total{reason="timestamp"}`,
-		`versionlake_files_total{state="bad"} 1`, `versionlake_step_duration_seconds_count{outcome="ok",step="ParseChunk"}`,
+		`versionlake_files_total{state="bad"} 1`,
+		`versionlake_step_duration_seconds_count{outcome="ok",step="ParseChunk"}`,
 		`versionlake_step_io_bytes_total{direction="write",step="ParseChunk"}`,
 		`versionlake_step_io_bytes_total{direction="read",step="BuildSilver"}`,
 		`versionlake_workflows_total{outcome="completed",workflow="IngestHour"} 1`,

@@ -66,6 +66,8 @@ func readRights(t *testing.T, policy string, buckets, prefix map[string]string) 
 }
 
 // actions are what IAM asks for a request.
+//
+//nolint:cyclop // a table of requests
 func actions(r *http.Request, key string) []string {
 	query := r.URL.Query()
 	switch {

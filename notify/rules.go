@@ -130,27 +130,31 @@ func (r *Rules) check() error {
 			continue
 		}
 		seen[rule.Name] = true
-		if rule.AtLeast != "" && rule.AtLeast != checks.Warn && rule.AtLeast != checks.Fail {
-			fault("rule %s: at_least is warn or fail", rule.Name)
-		}
-		if every, err := rule.every(); err != nil || every < 0 {
-			fault("rule %s: at_most_every is a duration such as 1h", rule.Name)
-		}
-		if len(rule.To) == 0 {
-			fault("rule %s: to whom?", rule.Name)
-		}
-		for _, to := range rule.To {
-			if _, known := r.Receivers[to]; !known {
-				fault("rule %s: there is no receiver %q", rule.Name, to)
-			}
-		}
-		for _, pattern := range rule.Checks {
-			if _, err := path.Match(pattern, ""); err != nil {
-				fault("rule %s: %q is no pattern", rule.Name, pattern)
-			}
-		}
+		r.checkRule(&rule, fault)
 	}
 	return errors.Join(faults...)
+}
+
+func (r *Rules) checkRule(rule *Rule, fault func(format string, args ...any)) {
+	if rule.AtLeast != "" && rule.AtLeast != checks.Warn && rule.AtLeast != checks.Fail {
+		fault("rule %s: at_least is warn or fail", rule.Name)
+	}
+	if every, err := rule.every(); err != nil || every < 0 {
+		fault("rule %s: at_most_every is a duration such as 1h", rule.Name)
+	}
+	if len(rule.To) == 0 {
+		fault("rule %s: to whom?", rule.Name)
+	}
+	for _, to := range rule.To {
+		if _, known := r.Receivers[to]; !known {
+			fault("rule %s: there is no receiver %q", rule.Name, to)
+		}
+	}
+	for _, pattern := range rule.Checks {
+		if _, err := path.Match(pattern, ""); err != nil {
+			fault("rule %s: %q is no pattern", rule.Name, pattern)
+		}
+	}
 }
 
 func (r *Rule) every() (time.Duration, error) {

@@ -149,6 +149,8 @@ func (w *watched) await(check, state string, times int) {
 // TestFaultsAreCalled plants what goes wrong, one after the other. Each is told once, by Slack and by mail, and so
 // is its end; an outage of a receiver loses nothing; and no user, session or secret is in what is told, kept or
 // recorded.
+//
+//nolint:funlen // one lake, one fault after the other
 func TestFaultsAreCalled(t *testing.T) {
 	w := startWatched(t)
 	for i := range telemetry.Hour(6) {

@@ -62,7 +62,7 @@ func polls(ctx context.Context, c client.Client) error {
 			return nil
 		}
 	}
-	return errors.New("Temporal has not been asked for steps lately")
+	return errors.New("this worker has not asked Temporal for steps lately")
 }
 
 // Standing reads from Temporal which hours failed and were not done since, and how maintenance went. rows are the

@@ -103,9 +103,10 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	w := sdkworker.New(own, queue, sdkworker.Options{
 		MaxConcurrentActivityExecutionSize: o.Activities,
 		WorkerStopTimeout:                  o.Drain,
-		BuildID:                            buildID(), // else the SDK reads all of the program to make one
-		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
-		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
+		//nolint:staticcheck // without it, the SDK reads all of the program to make one
+		BuildID:                          buildID(),
+		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
+		MaxHeartbeatThrottleInterval:     heartbeatThrottle,
 	})
 	RegisterWorkflows(w)
 	record := o.Observe.Recorder()

@@ -33,6 +33,8 @@ func objects[T any](t *testing.T, dir, command string) (all []T) {
 }
 
 // TestInUse: users, versions and devices say what follows from history --all, counted in the plainest way.
+//
+//nolint:funlen // one lake, counted by all three
 func TestInUse(t *testing.T) {
 	dir := filepath.Join(laketest.UnpackLake(t, "94ca12a"), "lake")
 	type told struct {

@@ -22,8 +22,9 @@ func TestReadsMakeNothing(t *testing.T) {
 		{"daily"}, {"forget", "--list"}, {"forget", "p1"}, {"repair"}} {
 		parent := t.TempDir()
 		wrong := filepath.Join(parent, "wrong", "catalog.db")
-		code, _, stderr := execute(t, append(command, "--dir", filepath.Join(parent, "dir"), "--catalog", "sqlite://"+wrong,
-			"--warehouse", "file://"+filepath.Join(parent, "warehouse"))...)
+		code, _, stderr := execute(t,
+			append(command, "--dir", filepath.Join(parent, "dir"), "--catalog", "sqlite://"+wrong,
+				"--warehouse", "file://"+filepath.Join(parent, "warehouse"))...)
 		require.Equal(t, program.ExitError, code, command)
 		require.Contains(t, stderr, wrong, command)
 		made, err := os.ReadDir(parent)
@@ -47,14 +48,13 @@ func small(t *testing.T) (dir, source string) {
 	dir, source = filepath.Join(t.TempDir(), "lake"), t.TempDir()
 	hour := filepath.Join(source, "2022", "05", "27", "05")
 	require.NoError(t, os.MkdirAll(hour, 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(hour, "a.tsv"), []byte("Telemetry\t2022-05-27T05:10:00Z\tApp\ts1\t1\t"+
-		"{'Name': 'SoftwareVersion', 'Version': '1.0', 'UserId': 'p1'}\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(hour, "a.tsv"),
+		[]byte("Telemetry\t2022-05-27T05:10:00Z\tApp\ts1\t1\t"+
+			"{'Name': 'SoftwareVersion', 'Version': '1.0', 'UserId': 'p1'}\n"), 0o600))
 	return dir, source
 }
 
 // TestMistakes: what people do by mistake has no effect, and says what was meant.
-//
-//nolint:funlen // one server, one story
 func TestMistakes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts Temporal servers")

@@ -63,7 +63,8 @@ const (
 	columnVariant
 )
 
-// about are the columns that say what an event is about, name and detail of gold.event_daily (docs/METRICS.md); 0: none.
+// about are the columns that say what an event is about, name and detail of gold.event_daily (docs/METRICS.md); 0:
+// none.
 func about(eventName string) (name, detail int) {
 	switch eventName {
 	case telemetry.KindFeatureUsed.String():

@@ -75,7 +75,8 @@ func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(re
 		return Plan{}, err
 	}
 	resolved := lake.HeadOf(source.events)
-	staged := stagedDaily{Round: round, State: source.to, Resolved: &resolved, Heads: map[string]int64{}, Erased: map[string]string{}}
+	staged := stagedDaily{Round: round, State: source.to, Resolved: &resolved, Heads: map[string]int64{},
+		Erased: map[string]string{}}
 	for name, loaded := range source.daily {
 		staged.Heads[name], staged.Erased[name] = lake.HeadOf(loaded), loaded.Properties()[ledger.PropertyErased]
 	}

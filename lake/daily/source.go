@@ -66,15 +66,17 @@ func findSource(ctx context.Context, l *lake.Lake) (s dailySource, err error) {
 func (s *dailySource) findEvents(base ledger.DailyState) error {
 	state, known := ledger.EventsStateOf(s.events)
 	if !known || state.Filling {
-		return fmt.Errorf("%w: gold.events has not taken in silver yet; versionlake daily --refresh lets it, where it is "+
-			"not off", lake.ErrConflict)
+		return fmt.Errorf(
+			"%w: gold.events has not taken in silver yet; versionlake daily --refresh lets it, where it is "+
+				"not off", lake.ErrConflict)
 	}
 	for i, at := range state.Of() {
 		log, _ := ledger.Since(s.silver[i], base.Of()[i])
 		if s.known && at != base.Of()[i] && !slices.ContainsFunc(log, func(entry ledger.LogEntry) bool {
 			return entry.Snapshot == at
 		}) {
-			return fmt.Errorf("%w: gold.events reflects snapshot %d of %s, before what was counted", lake.ErrConflict, at,
+			return fmt.Errorf("%w: gold.events reflects snapshot %d of %s, before what was counted",
+				lake.ErrConflict, at,
 				lake.SilverTables[i].Name)
 		}
 	}

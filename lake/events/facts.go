@@ -210,7 +210,8 @@ func (t *turn) readBeside(ctx context.Context, add func(sessions.SessionRow) err
 			}
 		}
 		for _, file := range local {
-			if err := t.readFacts(ctx, file.table, []iceberg.DataFile{file.DataFile}, sessions.NewKeySet(slices.Clone(keys)),
+			if err := t.readFacts(ctx, file.table, []iceberg.DataFile{file.DataFile},
+				sessions.NewKeySet(slices.Clone(keys)),
 				add); err != nil {
 				return err
 			}

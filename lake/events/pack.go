@@ -109,7 +109,8 @@ type groupSource struct {
 }
 
 // splice writes a file of row groups.
-func (f *freshColumns) splice(l *lake.Lake, at lake.Partition, groups []groupSource, name string) (*lake.DataFile, error) {
+func (f *freshColumns) splice(l *lake.Lake, at lake.Partition, groups []groupSource,
+	name string) (*lake.DataFile, error) {
 	fresh, err := f.End()
 	if err != nil {
 		return nil, fmt.Errorf("write rows of %s: %w", lake.GoldEvents.Name, err)

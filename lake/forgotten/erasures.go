@@ -57,7 +57,8 @@ func ErasureKey(ctx context.Context, l *lake.Lake, create bool) ([]byte, error) 
 		rand.Read(key)
 		// Of two that make one at once, the first wins.
 		if _, err := l.Db.ExecContext(ctx,
-			l.Catalog.Rebind(`INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value)
+			l.Catalog.Rebind(
+				`INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value)
 			VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`), append(args, hex.EncodeToString(key))...); err != nil {
 			return nil, fmt.Errorf("make the key of erasures: %w", err)
 		}

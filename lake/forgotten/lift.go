@@ -35,9 +35,9 @@ func Remembers(ctx context.Context, l *lake.Lake, name string) (bool, error) {
 	return is, nil
 }
 
-// Lift ends an erasure that is done, for what comes next: hours that are read from now on are read with the user. who is
-// the erasure's name, or the user's as telemetry has it. The erasure stays in the list of them; its sessions are
-// forgotten, as it were. Errors: ErrNotErased.
+// Lift ends an erasure that is done, for what comes next: hours that are read from now on are read with the user.
+// who is the erasure's name, or the user's as telemetry has it. The erasure stays in the list of them; its sessions
+// are forgotten, as it were. Errors: ErrNotErased.
 func Lift(ctx context.Context, l *lake.Lake, who string) (erasure string, err error) {
 	all, err := Erasures(ctx, l)
 	if err != nil {

@@ -189,8 +189,8 @@ func usersChange(l *lake.Lake, staged *stagedRound, merged []Merged) (*lake.Chan
 	return wanted, err
 }
 
-// bySoundness parts the files that gold has from those that can't be read, which must not stay whatever they should hold.
-// Where gold is not made anew, all of them have just been read.
+// bySoundness parts the files that gold has from those that can't be read, which must not stay whatever they should
+// hold. Where gold is not made anew, all of them have just been read.
 func bySoundness(l *lake.Lake, rebuilt bool, files []lake.DataFile) (sound, broken []lake.DataFile, err error) {
 	if !rebuilt {
 		return files, nil, nil

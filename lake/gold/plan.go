@@ -103,7 +103,8 @@ func planRound(ctx context.Context, l *lake.Lake, round string, scope Scope,
 	}
 	staged.Runs = runs.runs
 	if staged.Rebuild && staged.Head != 0 && staged.Baseless {
-		why = "what is in gold.users does not go back to a commit of versionlake, or the silver that it was made from is gone"
+		why = "what is in gold.users does not go back to a commit of versionlake, or the silver that it was made " +
+			"from is gone"
 	}
 	if staged.Versions, err = versions.Staged(); err != nil {
 		return Plan{}, err

@@ -10,8 +10,8 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// logOf reads a log that is written as run names, committed at 1, 2, 3; a capital is a run that the ledger has, "-" is a
-// snapshot of nobody's (compaction). The letter of a run is its hour.
+// logOf reads a log that is written as run names, committed at 1, 2, 3; a capital is a run that the ledger has, "-"
+// is a snapshot of nobody's (compaction). The letter of a run is its hour.
 func logOf(text string) (log []LogEntry) {
 	for i, run := range strings.Fields(text) {
 		entry := LogEntry{Snapshot: int64(i + 1), committed: int64(i + 1)}

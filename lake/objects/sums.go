@@ -16,10 +16,11 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// A data file has the digest of its contents in its name. The metadata that Iceberg's library writes (table metadata,
-// lists of manifests, manifests) has none, and a bit that flips in it may change an answer without a word. So on a local
-// disk each of these files has its sum beside it, in a hidden file, and whoever reads it compares. S3 keeps sums itself.
-// A file without a sum, as another engine or an earlier version wrote it, is read as it is.
+// A data file has the digest of its contents in its name. The metadata that Iceberg's library writes (table
+// metadata, lists of manifests, manifests) has none, and a bit that flips in it may change an answer without a
+// word. So on a local disk each of these files has its sum beside it, in a hidden file, and whoever reads it
+// compares. S3 keeps sums itself. A file without a sum, as another engine or an earlier version wrote it, is read
+// as it is.
 
 func init() {
 	icebergio.Unregister("file")
@@ -64,7 +65,8 @@ func sumOf(path string) string {
 // isSum tells a sum by its name.
 func isSum(path string) bool {
 	name := filepath.Base(path)
-	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, sumSuffix) && summed(strings.TrimSuffix(name, sumSuffix))
+	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, sumSuffix) &&
+		summed(strings.TrimSuffix(name, sumSuffix))
 }
 
 // sumText says a sum twice: a sum that is damaged itself is as good as none, and must not make a sound file look bad.

@@ -150,7 +150,8 @@ func NewFresh(schema *parquet.Schema, bounded map[string]bool) *Fresh {
 		f.writer = free
 		return f
 	}
-	options := []parquet.WriterOption{schema, columnar.CreatedBy, parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+	options := []parquet.WriterOption{schema, columnar.CreatedBy,
+		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.DataPageStatistics(false)}
 	for _, column := range schema.Columns() {
 		if !bounded[column[0]] {

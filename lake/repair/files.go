@@ -104,7 +104,8 @@ func (m *mending) restore(ctx context.Context, hour telemetry.Hour) error {
 			return nil, err
 		}
 		missing := slices.DeleteFunc(slices.Clone(inBronze), func(row lake.FileRow) bool {
-			return slices.ContainsFunc(known, func(file ledger.File) bool { return file.Key == row.FileName && file.Present() })
+			return slices.ContainsFunc(known,
+				func(file ledger.File) bool { return file.Key == row.FileName && file.Present() })
 		})
 		if len(missing) == 0 {
 			return nil, nil

@@ -23,7 +23,10 @@ import (
 // the hours concerned are found by verifying, and brought in again.
 func (m *mending) metadata(ctx context.Context) error {
 	of := func(kinds ...verify.Kind) ([]lake.TableDefinition, error) {
-		return m.definitions(func(d verify.Difference) bool { return slices.Contains(kinds, d.Kind) && d.Version == "" })
+		return m.definitions(func(d verify.Difference) bool {
+			return slices.Contains(kinds, d.Kind) &&
+				d.Version == ""
+		})
 	}
 	broken, err := of(verify.Metadata)
 	if err != nil {
@@ -69,13 +72,15 @@ func (m *mending) turnBack(ctx context.Context, definition lake.TableDefinition)
 		}
 		m.Tell("%s goes back to the metadata of before its last commit, %s", definition.Name, candidate)
 		if definition.Name == lake.OpsErasures.Name {
-			m.result.Left = append(m.result.Left, "ops.erasures lost its last commit: run versionlake forget again for "+
-				"whoever was forgotten last")
+			m.result.Left = append(m.result.Left,
+				"ops.erasures lost its last commit: run versionlake forget again for "+
+					"whoever was forgotten last")
 		}
 		return m.point(ctx, definition, now, candidate)
 	}
 	if !strings.HasPrefix(definition.Name, "gold.") {
-		return fmt.Errorf("%s: no metadata of it can be read: restore %s, or the lake, from a backup", definition.Name, now)
+		return fmt.Errorf("%s: no metadata of it can be read: restore %s, or the lake, from a backup",
+			definition.Name, now)
 	}
 	m.Tell("%s has no metadata that can be read: the table is made anew, and its versions of before are lost",
 		definition.Name)
@@ -160,7 +165,9 @@ func (m *mending) withoutManifests(ctx context.Context, definition lake.TableDef
 				m.Tell("%s goes back to its version %d: the list of the files of later ones can't be read",
 					definition.Name, snapshot.SnapshotID)
 				return &lake.Change{Requirements: fence, Updates: []table.Update{
-					table.NewSetSnapshotRefUpdate(table.MainBranch, snapshot.SnapshotID, table.BranchRef, 0, 0, 0)}}, nil
+						table.NewSetSnapshotRefUpdate(table.MainBranch, snapshot.SnapshotID, table.BranchRef,
+							0, 0, 0)}},
+					nil
 			}
 			top, err := m.top(definition, loaded, manifests)
 			if err != nil || top == nil {
@@ -179,6 +186,17 @@ func (m *mending) withoutManifests(ctx context.Context, definition lake.TableDef
 	})
 }
 
+// entriesOf are the live files of a manifest.
+func (m *mending) entriesOf(manifest iceberg.ManifestFile) (entries []iceberg.ManifestEntry, err error) {
+	for entry, err := range manifest.Entries(m.lake.Objects.IO, true) {
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry)
+	}
+	return entries, nil
+}
+
 func parentOf(loaded *table.Table, snapshot *table.Snapshot) *table.Snapshot {
 	if snapshot.ParentSnapshotID == nil {
 		return nil
@@ -192,7 +210,7 @@ func (m *mending) top(definition lake.TableDefinition, loaded *table.Table,
 	var sound []iceberg.ManifestFile
 	files, rows, bytes := int64(0), int64(0), int64(0)
 	for _, manifest := range manifests {
-		entries, err := manifest.FetchEntries(m.lake.Objects.IO, true)
+		entries, err := m.entriesOf(manifest)
 		if err != nil {
 			m.Tell("%s goes on without the manifest %s, which can't be read", definition.Name, manifest.FilePath())
 			continue
@@ -297,7 +315,7 @@ func (m *mending) sound(snapshot *table.Snapshot, files map[string]bool) (bool, 
 		return false, m.unlessUnreadable(err)
 	}
 	for _, manifest := range manifests {
-		entries, err := manifest.FetchEntries(m.lake.Objects.IO, true)
+		entries, err := m.entriesOf(manifest)
 		if err != nil {
 			return false, m.unlessUnreadable(err)
 		}

@@ -319,7 +319,8 @@ func TestBronzeIsChecked(t *testing.T) {
 	}
 }
 
-// TestAnotherEngine: what another engine did to gold, rows deleted beside their files, is said, planned anew and survived.
+// TestAnotherEngine: what another engine did to gold, rows deleted beside their files, is said, planned anew and
+// survived.
 func TestAnotherEngine(t *testing.T) {
 	in := world(t)
 	want := answers(t, in)
@@ -330,7 +331,8 @@ func TestAnotherEngine(t *testing.T) {
 		in.Must(err)
 	}
 	in.Must(in.Lake.Commit(t.Context(), lake.GoldUsers, func(loaded *table.Table) (*lake.Change, error) {
-		return lake.MetadataChange(loaded, iceberg.Properties{table.WriteDeleteModeKey: table.WriteModeMergeOnRead}), nil
+		return lake.MetadataChange(loaded,
+			iceberg.Properties{table.WriteDeleteModeKey: table.WriteModeMergeOnRead}), nil
 	}))
 	deleteRow()
 	if found, _ := verified(t, in); len(found) != 1 || !strings.Contains(found[0].Text, "another engine deleted rows") {

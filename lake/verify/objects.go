@@ -19,9 +19,9 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// Before anything is compared, each object that the tables name is looked at: whether it is there, and whether its bytes
-// are those that were written. What can't be read is told, and the rest is compared without it. Older versions count of
-// gold.users alone, those with a tag: nobody asks for others.
+// Before anything is compared, each object that the tables name is looked at: whether it is there, and whether its
+// bytes are those that were written. What can't be read is told, and the rest is compared without it. Older
+// versions count of gold.users alone, those with a tag: nobody asks for others.
 
 // objectCheck goes through what a table names.
 type objectCheck struct {
@@ -67,7 +67,8 @@ func (v *verifier) verifyObjects(ctx context.Context) error {
 		}
 	}
 	if v.stopped {
-		v.note("what the tables hold was not compared, since it is not known which files they have: run versionlake repair, and " +
+		v.note("what the tables hold was not compared, since it is not known which files they have: run " +
+			"versionlake repair, and " +
 			"then verify again")
 	}
 	return v.failed

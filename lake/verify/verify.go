@@ -18,7 +18,8 @@ func Run(ctx context.Context, l *lake.Lake, options Options, report func(Differe
 	if options.From == 0 && options.To == 0 {
 		v.options.From, v.options.To = math.MinInt32, math.MaxInt32
 	}
-	for _, step := range []func(context.Context) error{v.verifyObjects, v.load, v.verifyLedger, v.verifyHours, v.verifyVersions,
+	for _, step := range []func(context.Context) error{v.verifyObjects, v.load, v.verifyLedger, v.verifyHours,
+		v.verifyVersions,
 		v.verifyTags, v.verifyUsers, v.verifyKeys, v.verifyEvents, v.verifyDaily, v.verifyForgotten} {
 		if v.stopped {
 			break

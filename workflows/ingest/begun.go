@@ -24,6 +24,7 @@ func refuseUnbegun(ctx workflow.Context, hour telemetry.Hour) error {
 	if Begun(ctx, hour) {
 		return nil
 	}
-	return activities.BadInput(fmt.Sprintf("hour %s has not begun: by Temporal's clock it is %s. Nothing was changed", hour,
+	return activities.BadInput(fmt.Sprintf("hour %s has not begun: by Temporal's clock it is %s. Nothing was changed",
+		hour,
 		workflow.Now(ctx).UTC().Format(time.RFC3339)), nil)
 }

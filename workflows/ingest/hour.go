@@ -59,8 +59,8 @@ type HourInput struct {
 	NoteGone bool `json:"note_gone,omitempty"`
 	// LeaveGold: whoever started the workflow asks gold to show the hour, together with others.
 	LeaveGold bool `json:"leave_gold,omitempty"`
-	// Check: what the lake has of the hour is read, and written anew where it is not what it was. Otherwise only what is
-	// missing or cut is.
+	// Check: what the lake has of the hour is read, and written anew where it is not what it was. Otherwise only
+	// what is missing or cut is.
 	Check bool `json:"check,omitempty"`
 	// AwaitTurn: the range that the hour is of says when it may commit.
 	AwaitTurn bool `json:"await_turn,omitempty"`
@@ -380,7 +380,8 @@ func (w *ingestHour) describe(ctx workflow.Context, doing string) {
 	text := fmt.Sprintf(
 		"%s\n\n| files | bytes | chunks | lines | events | rejects | blanks "+
 			"|\n|---|---|---|---|---|---|---|\n| %d | %d | %d of %d | %d | %d | %d | %d |\n",
-		workflows.Headline(doing, w.why), p.Files, p.Bytes, p.ChunksDone, p.Chunks, p.Counts.Lines, p.Counts.Events, p.Counts.Rejects,
+		workflows.Headline(doing, w.why), p.Files, p.Bytes, p.ChunksDone, p.Chunks, p.Counts.Lines, p.Counts.Events,
+		p.Counts.Rejects,
 		p.Counts.Blanks)
 	workflow.SetCurrentDetails(ctx, text+workflows.LeftOut(w.leftOut))
 }

@@ -145,8 +145,8 @@ func (w *ingestHours) stageAndCommit(ctx workflow.Context) (
 	}
 }
 
-// inOrder are the hours that may be committed, each with its part, and the rest: those of parts after one of which hours
-// are left.
+// inOrder are the hours that may be committed, each with its part, and the rest: those of parts after one of which
+// hours are left.
 func (w *ingestHours) inOrder(staged activities.StagedHours) (ready []hours.StagedHour, rest []telemetry.Hour) {
 	last := len(w.input.Ends)
 	for _, left := range staged.Left {
@@ -208,7 +208,8 @@ func (w *ingestHours) dropStaging(ctx workflow.Context) {
 
 // describe says what the workflow does now on its page in the Temporal UI.
 func (w *ingestHours) describe(ctx workflow.Context, doing string, left []activities.LeftHour) {
-	text := fmt.Sprintf("%s\n\n%d hours from %s to %s", workflows.Headline(doing, w.why), len(w.hours), w.hours[0], w.hours[len(w.hours)-1])
+	text := fmt.Sprintf("%s\n\n%d hours from %s to %s", workflows.Headline(doing, w.why), len(w.hours), w.hours[0],
+		w.hours[len(w.hours)-1])
 	if len(left) > 0 {
 		text += fmt.Sprintf(", of which %d are ingested one by one:\n", len(left))
 	}

@@ -21,9 +21,9 @@ type partBefore struct {
 	running int
 }
 
-// orderBefore runs the hours of a range such that those of a part are committed to silver before any of a later part: gold
-// follows silver's log, and so its commit at the end of a part shows nothing of what comes after. Hours of the next
-// parts are read meanwhile, and wait for their turn with what they have staged.
+// orderBefore runs the hours of a range such that those of a part are committed to silver before any of a later
+// part: gold follows silver's log, and so its commit at the end of a part shows nothing of what comes after. Hours
+// of the next parts are read meanwhile, and wait for their turn with what they have staged.
 type orderBefore struct {
 	parts   []*partBefore
 	current int // the part whose turn it is
@@ -56,8 +56,8 @@ func (o *orderBefore) waiting() int {
 	return -1
 }
 
-// runInOrderBefore runs hours, and returns when they have ended. It asks for gold at the end of each part that is not after
-// until: the range may go on with hours of that one. A cancelled workflow starts no more.
+// runInOrderBefore runs hours, and returns when they have ended. It asks for gold at the end of each part that is
+// not after until: the range may go on with hours of that one. A cancelled workflow starts no more.
 func (r *hoursRunner) runInOrderBefore(ctx workflow.Context, hours []telemetry.Hour, until telemetry.Hour) {
 	o := r.orderBefore(hours)
 	running := workflow.NewWaitGroup(ctx)

@@ -74,8 +74,10 @@ func leaveAll(env *testsuite.TestWorkflowEnvironment) {
 	}).Maybe()
 }
 
-// together is what becomes of hours that are run together: some are left, and those of the parts after them not touched.
-func together(input ingest.HoursInput, leaves func(i int, hour telemetry.Hour) bool) (result activities.CommittedHours) {
+// together is what becomes of hours that are run together: some are left, and those of the parts after them not
+// touched.
+func together(input ingest.HoursInput,
+	leaves func(i int, hour telemetry.Hour) bool) (result activities.CommittedHours) {
 	result.RunID = input.Hours[0]
 	ends := append(slices.Clone(input.Ends), someHour+1e6)
 	leftOf := len(ends) // the part of the first hour that is left

@@ -122,8 +122,9 @@ func untilNow(ctx workflow.Context, from, to telemetry.Hour) (telemetry.Hour, er
 	case to <= now+1 || ingest.Begun(ctx, to-1):
 		return to, nil
 	case from > now:
-		return 0, activities.BadInput(fmt.Sprintf("none of the hours from %s on has begun: by Temporal's clock it is %s. "+
-			"Nothing was changed", from, workflow.Now(ctx).UTC().Format(time.RFC3339)), nil)
+		return 0, activities.BadInput(
+			fmt.Sprintf("none of the hours from %s on has begun: by Temporal's clock it is %s. "+
+				"Nothing was changed", from, workflow.Now(ctx).UTC().Format(time.RFC3339)), nil)
 	}
 	return now + 1, nil
 }

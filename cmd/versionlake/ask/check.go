@@ -175,8 +175,9 @@ func (o *Status) figures(ctx context.Context) ([]checked, error) {
 }
 
 func aged(name, text string, since time.Time, limit ages) checked {
-	return checked{text: text + " " + agoText(since), name: name, value: time.Since(since).Truncate(time.Second).Seconds(),
-		unit: "s", warn: limit.Warn.Seconds(), critical: limit.Critical.Seconds()}
+	return checked{text: text + " " + agoText(since), name: name,
+		value: time.Since(since).Truncate(time.Second).Seconds(),
+		unit:  "s", warn: limit.Warn.Seconds(), critical: limit.Critical.Seconds()}
 }
 
 func counted(name, text string, value float64, limit counts) checked {

@@ -193,7 +193,8 @@ func (o *installations) printUsers(installed list) error {
 		printed++
 		interval := intervalOf(i)
 		return p.Add(installation{user.ID, user.Kind, i.Service, interval.Device, i.Version, interval.ValidFrom,
-			interval.LastSeenAt}, user.ID, output.OrDash(i.Service), output.OrDash(i.Device), i.Version, interval.ValidFrom,
+			interval.LastSeenAt}, user.ID, output.OrDash(i.Service), output.OrDash(i.Device), i.Version,
+			interval.ValidFrom,
 			interval.LastSeenAt)
 	})
 	if err != nil {

@@ -198,7 +198,8 @@ const namedWaiting = 5
 
 // tellOfFollowers says what gold.events and the daily aggregates do not show yet.
 func (o *Status) tellOfFollowers(status status.Status) {
-	const follows = "follow within a minute or so, see the workflow \"daily\" in Temporal, or: versionlake daily --refresh"
+	const follows = "follow within a minute or so, see the workflow \"daily\" in Temporal, or: " +
+		"versionlake daily --refresh"
 	off := func(is bool, follow string) string {
 		if is {
 			return "kept so by --without, or VERSIONLAKE_WITHOUT, of the worker"

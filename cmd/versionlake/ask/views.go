@@ -23,8 +23,8 @@ func newViews(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "views",
 		Short: "The views that SQL can ask, each with its question; of one, its columns",
-		Long: `views lists the views, each with the question that it answers, and views NAME the columns of one with what
-they mean. They are those of this program: versionlake trino views makes them in a Trino.`,
+		Long: `views lists the views, each with the question that it answers, and views NAME the columns of one with
+what they mean. They are those of this program: versionlake trino views makes them in a Trino.`,
 		Example: `  versionlake views
   versionlake views active_versions`,
 		Args: cobra.MaximumNArgs(1),

@@ -100,7 +100,13 @@ func TestTrino(t *testing.T) {
 		strings.Fields(strings.Split(stdout, "\n")[2]))
 	code, _, stderr = in("sql", "SELECT nothing FROM nowhere")
 	require.Equal(t, program.ExitError, code)
-	require.Equal(t, "versionlake: Trino says: line 1:21: Table 'versionlake.views.nowhere' does not exist\n", stderr)
+	require.Equal(t, "versionlake: Trino says: line 1:21: Table 'versionlake.views.nowhere' does not exist; "+
+		"`versionlake views` lists the views, and docs/TABLES.md has the tables\n", stderr)
+	code, stdout, stderr = in("sql", "SELECT 1 AS a, '=2' AS a; -- and\nTABLE activ_versions", "-o", "csv")
+	require.Equal(t, program.ExitError, code)
+	require.Equal(t, "\ufeffa,a\n1,'=2\n", stdout)
+	require.Contains(t, stderr, "statement 2 of 2: Trino says: ")
+	require.Contains(t, stderr, "does not exist: did you mean active_versions? ")
 
 	code, _, stderr = in("sql", "SELECT * FROM users FOR VERSION AS OF 'hour-2022-05-27T05'")
 	require.Equal(t, program.ExitError, code)

@@ -70,8 +70,9 @@ func LockNow(ctx context.Context, s *settings.Settings) (unlock func() error, er
 		if !ok {
 			return fmt.Errorf("another versionlake is just starting in %s", s.Dir)
 		}
-		return fmt.Errorf("versionlake runs in %s already: process %d, Temporal at %s, UI %s, since %s; stop it, or take "+
-			"another --dir", s.Dir, state.PID, state.Address, state.UI, cmp.Or(state.Since, "an unknown time"))
+		return fmt.Errorf(
+			"versionlake runs in %s already: process %d, Temporal at %s, UI %s, since %s; stop it, or take "+
+				"another --dir", s.Dir, state.PID, state.Address, state.UI, cmp.Or(state.Since, "an unknown time"))
 	})
 }
 

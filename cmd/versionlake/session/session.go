@@ -108,8 +108,9 @@ func connectRunning(ctx context.Context, s *settings.Settings) (*Session, error)
 	if err != nil {
 		return nil, err
 	}
-	return &Session{Client: worker.Named(c, s.Name), Where: "Temporal at " + options.HostPort, Namespace: options.Namespace,
-		close: closing(c)}, nil
+	return &Session{Client: worker.Named(c, s.Name), Where: "Temporal at " + options.HostPort,
+		Namespace: options.Namespace,
+		close:     closing(c)}, nil
 }
 
 func closing(c client.Client) func() error {
@@ -173,7 +174,8 @@ func ConnectOwn(ctx context.Context, s *settings.Settings, workers int) (_ *Sess
 	tellStrays(ctx, s, k.Source)
 	s.Stderr.Printf("no Temporal server is named: running one in %s for this command, see %s\n", s.Dir, k.Server.UI)
 	return &Session{
-		Client: k.Client, Namespace: client.DefaultNamespace, Where: "the local Temporal server, whose log is in " + s.Dir, UI: k.Server.UI,
+		Client: k.Client, Namespace: client.DefaultNamespace,
+		Where: "the local Temporal server, whose log is in " + s.Dir, UI: k.Server.UI,
 		stderr: s.Stderr, failed: k.Server.Ended(),
 		close: func() error { return errors.Join(k.Stop(), observer.Close(), logFile.Close(), unlock()) },
 	}, nil

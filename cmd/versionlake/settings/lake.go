@@ -12,8 +12,8 @@ import (
 	"github.com/versionlake/versionlake/lake"
 )
 
-// MakeDir makes the folder Dir where there is none. It is for its owner alone: what lies in it is personal data, and the
-// key of erasures.
+// MakeDir makes the folder Dir where there is none. It is for its owner alone: what lies in it is personal data,
+// and the key of erasures.
 func (s *Settings) MakeDir() error {
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return fmt.Errorf("make the folder --dir: %w", err)

@@ -167,8 +167,9 @@ func (s *Settings) validate() error {
 		return usage.Errorf("%w", err)
 	}
 	if hasPassword(s.catalog) {
-		return usage.Errorf("--catalog holds a password, which everybody on this machine can see: leave it out, and give " +
-			"it by PGPASSFILE, a file of lines host:port:database:user:password with the rights 0600, or by PGPASSWORD")
+		return usage.Errorf(
+			"--catalog holds a password, which everybody on this machine can see: leave it out, and give it by " +
+				"PGPASSFILE, a file of lines host:port:database:user:password with the rights 0600, or by PGPASSWORD")
 	}
 	dir, err := filepath.Abs(s.Dir)
 	if err != nil {

@@ -94,7 +94,8 @@ again.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.list, "list", false, "list who was forgotten; the list has no ids")
-	flags.BoolVar(&o.lift, "lift", false, "end an erasure, of a user or of --list, for hours that are ingested from now on")
+	flags.BoolVar(&o.lift, "lift", false,
+		"end an erasure, of a user or of --list, for hours that are ingested from now on")
 	flags.BoolVar(&o.unknown, "unknown", false, "forget a user of whom the lake has nothing: who then never comes in")
 	flags.BoolVar(&o.yes, "yes", false, "erase; it can't be undone")
 	flags.BoolVar(&o.detach, "detach", false, "return once it is started")
@@ -231,8 +232,9 @@ func (o *forgetUser) refuseUnknown(ctx context.Context, l *lake.Lake, parsing te
 	if len(similar) > 0 {
 		meant = fmt.Sprintf(" Ids that differ by case or blanks only: %q.", similar)
 	}
-	return fmt.Errorf("the lake has nothing of a user %q, and nothing was changed.%s --unknown forgets the user all the "+
-		"same, who then never comes in", o.user, meant)
+	return fmt.Errorf(
+		"the lake has nothing of a user %q, and nothing was changed.%s --unknown forgets the user all the "+
+			"same, who then never comes in", o.user, meant)
 }
 
 // checkKnown refuses to forget a user of whom the lake has nothing.
@@ -267,8 +269,9 @@ func (o *forgetUser) liftErasure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return o.Stdout.Printf("Lifted: erasure %s. Nothing comes back by itself: hours that are ingested from now on are read "+
-		"with the user, past ones by versionlake reprocess, as far as the source has them.\n", erasure)
+	return o.Stdout.Printf(
+		"Lifted: erasure %s. Nothing comes back by itself: hours that are ingested from now on are read "+
+			"with the user, past ones by versionlake reprocess, as far as the source has them.\n", erasure)
 }
 
 // forget remembers the user, whose id goes no further than the warehouse, and lets a workflow do the rest.
@@ -332,7 +335,9 @@ func proven(user string) string {
 	if err != nil || len(name) >= forgotten.MentionLength {
 		return "hold nothing of the user"
 	}
-	return fmt.Sprintf("no row, no column of ids and no reject holds the user. An id of %d bytes may be any word: whether "+
-		"lines of others mention it (in a message, or in a value such as 'From': {'UserId': …}) was neither looked for "+
-		"nor can it be proved; ids from %d bytes on are taken out there, too", len(name), forgotten.MentionLength)
+	return fmt.Sprintf(
+		"no row, no column of ids and no reject holds the user. An id of %d bytes may be any word: whether "+
+			"lines of others mention it (in a message, or in a value such as 'From': {'UserId': …}) was neither "+
+			"looked for nor can it be proved; ids from %d bytes on are taken out there, too",
+		len(name), forgotten.MentionLength)
 }

@@ -39,8 +39,8 @@ func newRepair(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "repair",
 		Short: "Do what the differences that verify finds ask for",
-		Long: `repair verifies the lake, and mends what it can: a table whose metadata can't be read goes back to what it
-was before its last commit; files that can't be read are written again by bringing in their hours, from
+		Long: `repair verifies the lake, and mends what it can: a table whose metadata can't be read goes back to what
+it was before its last commit; files that can't be read are written again by bringing in their hours, from
 bronze or from the source; gold, and what follows it, is made anew. It verifies once more, until nothing is
 left, or nothing that it can do.
 

@@ -23,8 +23,9 @@ func TestRepairCommand(t *testing.T) {
 	dir, source := filepath.Join(t.TempDir(), "lake"), t.TempDir()
 	hour := filepath.Join(source, "2022", "05", "27", "05")
 	require.NoError(t, os.MkdirAll(hour, 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(hour, "a.tsv"), []byte("Telemetry\t2022-05-27T05:10:00Z\tApp\ts1\t1\t"+
-		"{'Name': 'SoftwareVersion', 'Version': '1.0', 'UserId': 'p1'}\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(hour, "a.tsv"),
+		[]byte("Telemetry\t2022-05-27T05:10:00Z\tApp\ts1\t1\t"+
+			"{'Name': 'SoftwareVersion', 'Version': '1.0', 'UserId': 'p1'}\n"), 0o600))
 	run := func(want int, args ...string) (stdout, stderr string) {
 		t.Helper()
 		code, stdout, stderr := groups.Run(t, append(args, "--dir", dir)...)

@@ -113,7 +113,8 @@ func Near(word string, names []string) []string {
 // wrongCount says which arguments are missing or too many. err is what cobra says, for commands whose arguments are not
 // all in their first line.
 func wrongCount(cmd *cobra.Command, args []string, err error) error {
-	wants := slices.DeleteFunc(strings.Fields(cmd.Use), func(word string) bool { return word[0] < 'A' || word[0] > 'Z' })
+	wants := slices.DeleteFunc(strings.Fields(cmd.Use),
+		func(word string) bool { return word[0] < 'A' || word[0] > 'Z' })
 	path := strings.TrimSuffix(cmd.CommandPath(), cmd.Name()) + cmd.Use
 	if cmd.HasAvailableSubCommands() && len(args) > 0 {
 		return UnknownCommand(cmd, args)

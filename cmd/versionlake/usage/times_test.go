@@ -58,7 +58,8 @@ func TestMoment(t *testing.T) {
 		require.Equal(t, want, at.Format(time.RFC3339Nano), text)
 		require.Equal(t, fmt.Sprintf("the time %q is read as %s (UTC)\n", text, want), said.String())
 	}
-	for _, text := range []string{"", "noon", "2021-13-01", "24.12.2021", "12/24/2021", "-2", "2h", "-2y", "99999999w ago",
+	for _, text := range []string{"", "noon", "2021-13-01", "24.12.2021", "12/24/2021", "-2", "2h", "-2y",
+		"99999999w ago",
 		"2021-12-24T25:00", "1640345479"} {
 		times, _ := read()
 		_, err := times.Moment("the time", text)
@@ -90,7 +91,8 @@ func TestAsOf(t *testing.T) {
 func TestHours(t *testing.T) {
 	for text, want := range map[string]string{
 		"2022-05-27T05": "2022-05-27T05", "2022-05-27 05": "2022-05-27T05", "2022-05-27T05:00": "2022-05-27T05",
-		"2022-05-27T05:00:00Z": "2022-05-27T05", "2h ago": "2022-05-27T10", "-2h": "2022-05-27T10", "now": "2022-05-27T12",
+		"2022-05-27T05:00:00Z": "2022-05-27T05", "2h ago": "2022-05-27T10", "-2h": "2022-05-27T10",
+		"now": "2022-05-27T12",
 	} {
 		times, said := read()
 		hour, err := times.Hour("the hour", text)
@@ -99,8 +101,9 @@ func TestHours(t *testing.T) {
 		require.Equal(t, text != want, strings.Contains(said.String(), want), text)
 	}
 	for text, want := range map[string]string{
-		"2022-05-27T05:30": "name it as 2022-05-27T05", "yesterday": "is a day: name an hour of it, such as 2022-05-26T05",
-		"2022-05-27": "is a day", "five": "is not an hour such as 2022-05-27T05",
+		"2022-05-27T05:30": "name it as 2022-05-27T05",
+		"yesterday":        "is a day: name an hour of it, such as 2022-05-26T05",
+		"2022-05-27":       "is a day", "five": "is not an hour such as 2022-05-27T05",
 	} {
 		times, _ := read()
 		_, err := times.Hour("the hour", text)

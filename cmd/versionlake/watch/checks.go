@@ -34,8 +34,8 @@ func newChecks(s *settings.Settings) *cobra.Command {
 		Short: "Look for what is wrong with the lake, or new in it, now",
 		Long: `checks reads the ledger, the metadata of tables and the daily aggregates, and prints what it finds, with
 figures and limits. docs/CHECKS.md lists the checks. It needs no Temporal; where one is named, or
-versionlake dev was started on --dir, it looks for workers, too. It changes nothing. The exit code is 1 where a check fails, and 0
-where it only warns.
+versionlake dev was started on --dir, it looks for workers, too. It changes nothing. The exit code is 1
+where a check fails, and 0 where it only warns.
 
 Workers look every ten minutes and whenever gold moves, keep what they find in ops.checks, which --recorded
 prints, and call people by the file --rules. With --notify this command calls them itself: on another machine,
