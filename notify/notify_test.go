@@ -204,7 +204,7 @@ func TestRulesFile(t *testing.T) {
 		"receivers: {a: {slack: https://hooks.slack.com/" + path + "}}":                           "line 1",
 		"receivers: {a: {slack: {url: {env: A, file: B}}}}":                                       "url: give",
 		"receivers: {a: {webhook: {url: {env: A}}}}":                                              "secret: give",
-		"receivers: {a: {email: {host: h, tls: odd, user: {env: U}}}}":                            "starttls, tls or none",
+		"receivers: {a: {email: {host: h, tls: odd, user: {env: U}}}}":                            "starttls, tls",
 		"receivers: {a: {slack: {url: {env: A}}}}\nrules: [{name: a, to: [a], at_least: bad}]":    "warn or fail",
 		"receivers: {a: {slack: {url: {env: A}}}}\nrules: [{name: a, to: [a], at_most_every: x}]": "duration",
 		"checks: {nothing: {warn: 1}}":                                                            `no check "nothing"`,
