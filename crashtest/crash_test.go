@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,15 +69,10 @@ type site struct {
 }
 
 func (s *site) command(args ...string) *exec.Cmd {
-	catalog, password := s.lake.Catalog, ""
-	if parsed, err := url.Parse(catalog); err == nil && parsed.User != nil {
-		password, _ = parsed.User.Password()
-		parsed.User = url.User(parsed.User.Username())
-		catalog = parsed.String()
-	}
+	catalog, password := testserver.Catalog(s.t, s.lake.Catalog)
 	args = append(args, "--dir", s.dir, "--source", s.source, "--catalog", catalog, "--warehouse", s.lake.Warehouse)
 	cmd := exec.CommandContext(s.t.Context(), s.program, args...)
-	cmd.Env = slices.Concat(os.Environ(), s.env, s.server.Env(), []string{"PGPASSWORD=" + password})
+	cmd.Env = slices.Concat(os.Environ(), s.env, s.server.Env(), []string{password})
 	return cmd
 }
 
@@ -178,7 +172,8 @@ func (s *site) tables(from, to telemetry.Hour) string {
 		s.t.Fatal(err)
 	}
 	for _, table := range status.Tables {
-		if table.Name != "ops.hours" { // a row per run, and a range that was interrupted may have run an hour twice
+		// A row per run, and a range that was interrupted may have run an hour twice; and what was looked at by the way.
+		if table.Name != lake.OpsHours.Name && table.Name != lake.OpsChecks.Name {
 			fmt.Fprintln(&text, table.Name, table.Rows)
 		}
 	}

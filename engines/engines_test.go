@@ -46,6 +46,7 @@ type interval struct {
 type site struct {
 	dir     string
 	flags   []string // with which the command finds it
+	env     string   // … and a variable
 	program string   // the command
 }
 
@@ -53,7 +54,8 @@ type site struct {
 func newSite(t *testing.T, config lake.Config, first int) *site {
 	t.Helper()
 	s := &site{program: filepath.Join(t.TempDir(), "versionlake")}
-	s.flags = []string{"--catalog", config.Catalog, "--warehouse", config.Warehouse}
+	catalog, env := testserver.Catalog(t, config.Catalog)
+	s.flags, s.env = []string{"--catalog", catalog, "--warehouse", config.Warehouse}, env
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", s.program,
 		"../cmd/versionlake").CombinedOutput(); err != nil {
 		t.Fatalf("build the command: %v\n%s", err, out)
@@ -92,7 +94,7 @@ func (s *site) history(t *testing.T, tag string) (flat []interval) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), s.program,
 		append([]string{"history", "--all", "--as-of", tag, "--output", "json"}, s.flags...)...)
-	command.Stderr = os.Stderr
+	command.Stderr, command.Env = os.Stderr, append(os.Environ(), s.env)
 	out, err := command.Output()
 	require.NoError(t, err)
 	decoder := json.NewDecoder(strings.NewReader(string(out)))

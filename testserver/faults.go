@@ -160,6 +160,21 @@ func NewGate(tb testing.TB, address string) *Gate {
 	return g
 }
 
+// Catalog is the URL of a database as a command line takes it, and the variable with its password.
+func Catalog(tb testing.TB, database string) (address, variable string) {
+	tb.Helper()
+	location, err := url.Parse(database)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if location.User == nil {
+		return database, "PGPASSWORD="
+	}
+	password, _ := location.User.Password()
+	location.User = url.User(location.User.Username())
+	return location.String(), "PGPASSWORD=" + password
+}
+
 // PostgresBehind is the URL of a database as seen through a gate.
 func PostgresBehind(tb testing.TB, database string) (behind string, gate *Gate) {
 	tb.Helper()
