@@ -45,7 +45,7 @@ var imports = map[string]string{
 
 	// What tests share.
 	"laketest":            "lake ledger hours commit gold",
-	"laketest/faults":     "",
+	"laketest/faults":     "objects",
 	"laketest/upkeep":     "lake events daily maintain laketest",
 	"laketest/forgetting": "lake forgotten forget laketest",
 	"laketest/checks":     "lake gold verify laketest laketest/upkeep",

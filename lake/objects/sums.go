@@ -25,7 +25,7 @@ import (
 func init() {
 	icebergio.Unregister("file")
 	icebergio.Register("file", func(context.Context, *url.URL, map[string]string) (icebergio.IO, error) {
-		return summedFS{}, nil
+		return LocalFS{}, nil
 	})
 }
 
@@ -47,8 +47,8 @@ func IsDamage(err error) bool {
 // Unreadable tells that what was to be read is gone or damaged.
 func Unreadable(err error) bool { return IsDamage(err) || IsMissing(err) }
 
-// summedFS is the local disk, with sums of metadata.
-type summedFS struct{ icebergio.LocalFS }
+// LocalFS is the local disk as Iceberg reads and writes it, with sums of metadata.
+type LocalFS struct{ icebergio.LocalFS }
 
 // summed tells whether an object of a table has its sum beside it.
 func summed(object string) bool {
@@ -106,7 +106,7 @@ func pathOf(object string) string {
 	return object
 }
 
-func (f summedFS) ReadFile(object string) ([]byte, error) {
+func (f LocalFS) ReadFile(object string) ([]byte, error) {
 	contents, err := f.LocalFS.ReadFile(object)
 	if err != nil || !summed(object) {
 		return contents, err
@@ -114,7 +114,7 @@ func (f summedFS) ReadFile(object string) ([]byte, error) {
 	return contents, checkSum(object, pathOf(object), contents)
 }
 
-func (f summedFS) Open(object string) (icebergio.File, error) {
+func (f LocalFS) Open(object string) (icebergio.File, error) {
 	file, err := f.LocalFS.Open(object)
 	if err != nil || !summed(object) {
 		return file, err
@@ -139,7 +139,7 @@ type readFile struct {
 func (f *readFile) Stat() (fs.FileInfo, error) { return f.info, nil }
 func (f *readFile) Close() error               { return nil }
 
-func (f summedFS) WriteFile(object string, contents []byte) error {
+func (f LocalFS) WriteFile(object string, contents []byte) error {
 	path := pathOf(object)
 	if err := os.MkdirAll(filepath.Dir(path), folderRights); err != nil {
 		return err
@@ -150,7 +150,7 @@ func (f summedFS) WriteFile(object string, contents []byte) error {
 	return writeSum(path, contents)
 }
 
-func (f summedFS) Create(object string) (icebergio.FileWriter, error) {
+func (f LocalFS) Create(object string) (icebergio.FileWriter, error) {
 	path := pathOf(object)
 	if err := os.MkdirAll(filepath.Dir(path), folderRights); err != nil {
 		return nil, err
@@ -186,7 +186,7 @@ func (w *summedFile) Close() error {
 }
 
 // Remove takes the sum first: what a crash leaves is a file without one, which is removed again.
-func (f summedFS) Remove(object string) error {
+func (f LocalFS) Remove(object string) error {
 	if summed(object) {
 		if err := os.Remove(sumOf(pathOf(object))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

@@ -12,12 +12,13 @@ import (
 
 	icebergio "github.com/apache/iceberg-go/io"
 
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-// faultyFS is Iceberg's local file system; below the roots in Below, a part of its calls fails.
-type faultyFS struct{ icebergio.LocalFS }
+// faultyFS is the local disk as the lake has it; below the roots in Below, a part of its calls fails.
+type faultyFS struct{ objects.LocalFS }
 
 var Below sync.Map // root → *faults
 
