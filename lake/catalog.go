@@ -5,29 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/catalog"
-	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
-	icebergio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake/objects"
 )
-
-// catalogProperties hands AWS_* settings that Iceberg's S3 I/O does not read by itself to it.
-func catalogProperties(warehouse string) iceberg.Properties {
-	properties := iceberg.Properties{"warehouse": warehouse, sqlcatalog.SchemaVersionKey: sqlcatalog.SchemaVersionV1}
-	for _, variable := range []string{"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"} {
-		if endpoint := os.Getenv(variable); endpoint != "" {
-			properties[icebergio.S3EndpointURL] = endpoint
-			break
-		}
-	}
-	return properties
-}
 
 // createTables makes namespaces and tables that do not exist yet. Two processes may do so at once.
 func (l *Lake) createTables(ctx context.Context) error {
@@ -70,7 +55,7 @@ func (l *Lake) CreateTable(ctx context.Context, definition TableDefinition) erro
 
 // Load reads a table's present state.
 func (l *Lake) Load(ctx context.Context, definition TableDefinition) (*table.Table, error) {
-	loaded, err := l.loadTable(ctx, definition)
+	loaded, err := l.Catalog.LoadTable(ctx, definition.Identifier())
 	if errors.Is(err, catalog.ErrNoSuchTable) {
 		return nil, fmt.Errorf("%w: table %s is missing from the catalog", ErrNoLake, definition.Name)
 	}

@@ -1,7 +1,6 @@
 package lake
 
 import (
-	"math"
 	"time"
 )
 
@@ -32,17 +31,6 @@ func DatesOf(month int32) (from, to int32) {
 		return DateOf(time.Date(1970, time.Month(1+month), 1, 0, 0, 0, 0, time.UTC).UnixMicro())
 	}
 	return first(month), first(month + 1)
-}
-
-func SaturatingAdd(a, b int64) int64 {
-	switch sum := a + b; {
-	case b > 0 && sum < a:
-		return math.MaxInt64
-	case b < 0 && sum > a:
-		return math.MinInt64
-	default:
-		return sum
-	}
 }
 
 func Moment(micros int64) string { return time.UnixMicro(micros).UTC().Format(time.RFC3339Nano) }

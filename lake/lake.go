@@ -128,7 +128,7 @@ func open(ctx context.Context, config Config, create bool) (*Lake, error) {
 	if config.DayTagAge == 0 {
 		config.DayTagAge = DefaultDayTagAge
 	}
-	properties := catalogProperties(config.Warehouse)
+	properties := database.Properties(config.Warehouse)
 	files, err := objects.Open(ctx, config.Warehouse, config.Scratch, properties)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ func FilesOf(ctx context.Context, l *lake.Lake, definition lake.TableDefinition,
 	hours []*committingHour) (map[telemetry.Hour][]iceberg.DataFile, error) {
 	live, broken, err := liveFiles(ctx, l, definition, loaded, hours)
 	if err == nil && len(broken) > 0 {
-		err = l.Lost(ctx, loaded, broken[0].file.FilePath(), broken[0].damage)
+		err = l.Catalog.Lost(ctx, loaded, broken[0].file.FilePath(), broken[0].damage)
 	}
 	return live, err
 }

@@ -5,13 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 
 	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/catalog"
 	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
 	icebergio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
+	"github.com/versionlake/versionlake/lake/objects"
 )
 
 // Catalog is Iceberg's catalog in the database. It reads and parses a table's metadata once for as long as the table
@@ -26,6 +29,18 @@ type Catalog struct {
 
 	mutex  sync.Mutex
 	loaded map[string]*table.Table // as they were last seen, by their identifiers
+}
+
+// Properties hands AWS_* settings that Iceberg's S3 I/O does not read by itself to it.
+func Properties(warehouse string) iceberg.Properties {
+	properties := iceberg.Properties{"warehouse": warehouse, sqlcatalog.SchemaVersionKey: sqlcatalog.SchemaVersionV1}
+	for _, variable := range []string{"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"} {
+		if endpoint := os.Getenv(variable); endpoint != "" {
+			properties[icebergio.S3EndpointURL] = endpoint
+			break
+		}
+	}
+	return properties
 }
 
 // NewCatalog opens the catalog of a name in a database that Open gave.
@@ -57,38 +72,83 @@ func (c *Catalog) Rebind(statement string) string {
 	return out.String()
 }
 
-// Location is where the present metadata of a table lies; "" where the catalog has no such table.
-func (c *Catalog) Location(ctx context.Context, identifier table.Identifier) (string, error) {
-	var location sql.NullString
-	err := c.db.QueryRowContext(ctx, c.Rebind(`SELECT metadata_location FROM iceberg_tables
+// Locations are where the catalog says that the metadata of a table lies, and lay before its last commit; "" where it
+// has no such table, or there was no commit before.
+func (c *Catalog) Locations(ctx context.Context, identifier table.Identifier) (now, before string, err error) {
+	var present, previous sql.NullString
+	err = c.db.QueryRowContext(ctx,
+		c.Rebind(`SELECT metadata_location, previous_metadata_location FROM iceberg_tables
 		WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?`), c.name, identifier[0],
-		identifier[1]).Scan(&location)
+		identifier[1]).Scan(&present, &previous)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("look for %s in the catalog: %w", strings.Join(identifier, "."), err)
+		return "", "", fmt.Errorf("find the metadata of %s in the catalog: %w", strings.Join(identifier, "."), err)
 	}
-	return location.String, nil
+	return present.String, previous.String, nil
 }
 
-// LoadTable is a table's present state. Errors: catalog.ErrNoSuchTable.
+// LoadTable is a table's present state. Errors: catalog.ErrNoSuchTable; IsDamage where its metadata is missing though
+// the catalog goes on naming it (an erasure takes old metadata away).
 func (c *Catalog) LoadTable(ctx context.Context, identifier table.Identifier) (*table.Table, error) {
 	name := strings.Join(identifier, ".")
 	c.mutex.Lock()
 	known := c.loaded[name]
 	c.mutex.Unlock()
-	if known != nil {
-		location, err := c.Location(ctx, identifier)
-		if err != nil {
+	var missing string
+	for {
+		location, _, err := c.Locations(ctx, identifier)
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if location == known.MetadataLocation() {
+		case location != "" && location == missing:
+			return nil, &objects.Damage{Object: location, What: "is missing"}
+		case known != nil && location == known.MetadataLocation():
 			return known, nil
 		}
+		loaded, err := c.Catalog.LoadTable(ctx, identifier)
+		if err == nil {
+			c.keep(name, loaded)
+		}
+		if !objects.IsMissing(err) || errors.Is(err, catalog.ErrNoSuchTable) || location == "" {
+			return loaded, err
+		}
+		missing = location
 	}
-	loaded, err := c.Catalog.LoadTable(ctx, identifier)
-	if err == nil {
-		c.keep(name, loaded)
+}
+
+// Check reads the metadata of a table as it lies in the warehouse. Errors: IsDamage.
+func (c *Catalog) Check(ctx context.Context, identifier table.Identifier,
+	read func(object string) ([]byte, error)) error {
+	location, _, err := c.Locations(ctx, identifier)
+	if err != nil {
+		return err
 	}
-	return loaded, err
+	text, err := read(location)
+	if objects.IsMissing(err) {
+		if now, _, naming := c.Locations(ctx, identifier); naming == nil && now != location {
+			return nil // another one counts by now
+		}
+		return &objects.Damage{Object: location, What: "is missing"}
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := table.ParseMetadataBytes(text); err != nil {
+		return &objects.Damage{Object: location, What: "is no metadata of a table: " + err.Error()}
+	}
+	return nil
+}
+
+// Lost is the damage of an object that is missing though the table still is what it was when it was loaded: nobody
+// replaced it. It is err for anything else.
+func (c *Catalog) Lost(ctx context.Context, loaded *table.Table, object string, err error) error {
+	if !objects.IsMissing(err) || objects.IsDamage(err) {
+		return err
+	}
+	now, loading := c.LoadTable(ctx, loaded.Identifier())
+	if loading != nil || now.MetadataLocation() != loaded.MetadataLocation() {
+		return err
+	}
+	return &objects.Damage{Object: object, What: "is missing"}
 }
 
 func (c *Catalog) keep(name string, loaded *table.Table) {

@@ -95,8 +95,8 @@ func planRound(ctx context.Context, l *lake.Lake, round string, scope Scope,
 	versions := versionkeys.NewCollector(l.Objects, folder)
 	work := stager{lake: l, change: c, runs: runs, versions: versions, progress: progress}
 	if err := work.stage(ctx); err != nil {
-		return Plan{}, l.Lost(ctx, c.sightings.Table, "a file of silver",
-			l.Lost(ctx, c.bindings.Table, "a file of silver", err))
+		return Plan{}, l.Catalog.Lost(ctx, c.sightings.Table, "a file of silver",
+			l.Catalog.Lost(ctx, c.bindings.Table, "a file of silver", err))
 	}
 	if err := runs.flush(); err != nil {
 		return Plan{}, err

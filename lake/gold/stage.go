@@ -87,8 +87,8 @@ func (s *stager) addChanged(ctx context.Context) error {
 // addContext adds the rows that stayed, of the sessions that changed.
 func (s *stager) addContext(ctx context.Context, unnamed, bound sessions.SessionSet) error {
 	near := sessions.Span{
-		Low:  min(unnamed.Times.Low, lake.SaturatingAdd(bound.Times.Low, -lake.WindowMicros)),
-		High: max(unnamed.Times.High, lake.SaturatingAdd(bound.Times.High, lake.WindowMicros)),
+		Low:  min(unnamed.Times.Low, sessions.SaturatingAdd(bound.Times.Low, -lake.WindowMicros)),
+		High: max(unnamed.Times.High, sessions.SaturatingAdd(bound.Times.High, lake.WindowMicros)),
 	}.Widened(lake.WindowMicros)
 	bindings, sightings := s.change.bindings, s.change.sightings
 	stayed, err := sessions.FilesNear(ctx, bindings.Table, bindings.To, near, bindings.files.Added)

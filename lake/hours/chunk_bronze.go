@@ -152,7 +152,7 @@ func checkBronze(ctx context.Context, l *lake.Lake, definition lake.TableDefinit
 	if !slices.ContainsFunc(live, func(now iceberg.DataFile) bool { return now.FilePath() == file.FilePath() }) {
 		return err // an erasure wrote it anew
 	}
-	return l.Lost(ctx, loaded, file.FilePath(), err)
+	return l.Catalog.Lost(ctx, loaded, file.FilePath(), err)
 }
 
 // bronzeStage brings rows of bronze into the shuffle.

@@ -26,6 +26,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -56,9 +57,9 @@ func (d day) String() string {
 // ioCost counts what is done to metadata and manifests: unlike the time that it takes, this is the same on any machine.
 type ioCost struct{ opens, bytes int64 }
 
-// countingFS is Iceberg's local file system, and counts.
+// countingFS is the local disk as the lake has it, and counts.
 type countingFS struct {
-	icebergio.LocalFS
+	objects.LocalFS
 	opens, bytes *atomic.Int64
 }
 
@@ -152,7 +153,8 @@ func TestMonth(t *testing.T) {
 	within("files of metadata that an hour's commits open", int(last.cost.opens), int(settled.cost.opens)*5/4)
 	// Without maintenance all of it grows: in a few days to more than what it is at the end with it.
 	within("bytes of metadata, twice", 2*int(last.MetadataBytes), int(unkept.MetadataBytes))
-	within("bytes that commits read and write, twice", 2*int(last.cost.bytes), int(unkept.cost.bytes))
+	// A table's metadata is read once for as long as the table stays as it is, so this grows slower.
+	within("bytes that commits read and write, and half as many", int(last.cost.bytes)*3/2, int(unkept.cost.bytes))
 	within("bytes that commits read and write without maintenance, at half of the time",
 		int(without[len(without)/2].cost.bytes)*5/4, int(unkept.cost.bytes))
 }

@@ -3,6 +3,8 @@ package objects
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -193,4 +195,33 @@ func (f LocalFS) Remove(object string) error {
 		}
 	}
 	return f.LocalFS.Remove(object)
+}
+
+// Check looks whether an object is there and has so many bytes; with a digest as we put it into names, also whether they
+// are those that were written. The names of other engines hold no such digest: they are not compared. Errors: a missing
+// object is IsMissing, any other fault IsDamage.
+func (o *Store) Check(object string, size int64, digest string) (err error) {
+	opened, err := o.Open(object)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	info, err := opened.Stat()
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", object, err)
+	}
+	if info.Size() != size {
+		return &Damage{Object: object, What: fmt.Sprintf("has %d bytes instead of %d", info.Size(), size)}
+	}
+	if decoded, err := hex.DecodeString(digest); err != nil || len(decoded) != 16 {
+		return nil
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, opened); err != nil {
+		return fmt.Errorf("read %s: %w", object, err)
+	}
+	if is := hex.EncodeToString(sum.Sum(nil)[:16]); is != digest {
+		return &Damage{Object: object, What: "is not what was written: its bytes have the digest " + is}
+	}
+	return nil
 }

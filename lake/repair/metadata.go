@@ -58,7 +58,7 @@ func (m *mending) metadata(ctx context.Context) error {
 
 // turnBack points the catalog at the newest earlier metadata of a table that can be read.
 func (m *mending) turnBack(ctx context.Context, definition lake.TableDefinition) error {
-	now, before, err := m.lake.MetadataLocations(ctx, definition)
+	now, before, err := m.lake.Catalog.Locations(ctx, definition.Identifier())
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ func objects() (all []object) {
 	for _, definition := range []lake.TableDefinition{lake.BronzeEvents, lake.SilverSightings, lake.GoldUsers,
 		lake.OpsHours, lake.OpsFiles} {
 		all = append(all, object{definition.Name + " metadata", func(t *testing.T, in *laketest.Ingester) string {
-			location, _, err := in.Lake.MetadataLocations(t.Context(), definition)
+			location, _, err := in.Lake.Catalog.Locations(t.Context(), definition.Identifier())
 			in.Must(err)
 			return location
 		}}, object{definition.Name + " manifest list", func(t *testing.T, in *laketest.Ingester) string {

@@ -339,7 +339,7 @@ type Span struct{ Low, High int64 }
 func (s *Span) Include(t int64) { s.Low, s.High = min(s.Low, t), max(s.High, t) }
 
 func (s Span) Widened(by int64) Span {
-	return Span{lake.SaturatingAdd(s.Low, -by), lake.SaturatingAdd(s.High, by)}
+	return Span{SaturatingAdd(s.Low, -by), SaturatingAdd(s.High, by)}
 }
 
 // Within keeps the files that may hold event times of the span.

@@ -111,7 +111,7 @@ func FilesNear(ctx context.Context, loaded *table.Table, snapshot int64, near Sp
 	if err != nil {
 		return nil, err
 	}
-	earliest := lake.SaturatingAdd(near.Low, -telemetry.LargestMaxFuture.Microseconds())
+	earliest := SaturatingAdd(near.Low, -telemetry.LargestMaxFuture.Microseconds())
 	first := telemetry.HourOf(time.UnixMicro(earliest)) - 1
 	live, err := lake.LiveFiles(ctx, loaded, table.WithSnapshotID(snapshot), table.WithRowFilter(
 		iceberg.GreaterThanEqual(iceberg.Reference("p_ingest_date_utc"), iceberg.Date(first.Date()))))

@@ -43,7 +43,7 @@ func (v *verifier) verifyObjects(ctx context.Context) error {
 		v.progress("looking at each object", n, len(lake.TableDefinitions), "tables")
 		loaded, err := v.lake.Load(ctx, definition)
 		if err == nil {
-			err = v.lake.CheckMetadata(ctx, definition) // what was loaded may be from before
+			err = v.lake.Catalog.Check(ctx, definition.Identifier(), v.lake.Objects.ReadAll) // what was loaded may be from before
 		}
 		switch {
 		case errors.Is(err, lake.ErrNoLake):
@@ -52,7 +52,7 @@ func (v *verifier) verifyObjects(ctx context.Context) error {
 		case errors.Is(err, lake.ErrNewer), errors.Is(err, objects.ErrConfig), ctx.Err() != nil:
 			return err
 		default:
-			location, _, naming := v.lake.MetadataLocations(ctx, definition)
+			location, _, naming := v.lake.Catalog.Locations(ctx, definition.Identifier())
 			if naming != nil {
 				return errors.Join(err, naming)
 			}

@@ -38,7 +38,7 @@ func Ensure(ctx context.Context, l *lake.Lake, staged []string, exact bool) (fou
 	if len(staged) == 0 && !exact {
 		return "", nil
 	}
-	location, err := l.Catalog.Location(ctx, lake.GoldVersions.Identifier())
+	location, _, err := l.Catalog.Locations(ctx, lake.GoldVersions.Identifier())
 	if err != nil {
 		return "", err
 	}
@@ -68,7 +68,7 @@ func EnsureStill(ctx context.Context, l *lake.Lake, staged []string, exact bool,
 	if len(staged) == 0 && !exact {
 		return nil
 	}
-	location, err := l.Catalog.Location(ctx, lake.GoldVersions.Identifier())
+	location, _, err := l.Catalog.Locations(ctx, lake.GoldVersions.Identifier())
 	if err != nil || !exact && location == found {
 		return err
 	}
