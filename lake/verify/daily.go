@@ -13,6 +13,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/plain"
 )
 
@@ -33,7 +34,7 @@ type dailyCheck struct {
 	v      *verifier
 	state  ledger.DailyState
 	tables map[string]*table.Table // without gold.event_daily where it reflects another state
-	facts  *partitions             // by date
+	facts  *objects.Partitions     // by date
 	frozen int32                   // of dates before it only moves can be counted
 	// waiting are dates that are to be counted anew since a user was forgotten.
 	waiting map[int32]bool
@@ -68,20 +69,20 @@ func (v *verifier) verifyDaily(ctx context.Context) error {
 	if err != nil || c == nil {
 		return err
 	}
-	if c.facts, err = v.newPartitions(v.silverEvents()); err != nil {
+	if c.facts, err = objects.NewPartitions(v.lake.Objects.Scratch, v.silverEvents()); err != nil {
 		return err
 	}
-	defer c.facts.close()
+	defer c.facts.Close()
 	if complete, err := c.gather(ctx); err != nil || !complete {
 		return err
 	}
 	if err := c.gatherRows(ctx); err != nil {
 		return err
 	}
-	for part := range c.facts.files {
-		v.progress("comparing the daily aggregates", part, len(c.facts.files), "parts")
+	for part := range c.facts.Len() {
+		v.progress("comparing the daily aggregates", part, c.facts.Len(), "parts")
 		dates := map[int32]*dailyDate{}
-		if err := eachSpilled(ctx, c.facts, part, func(fact dailyFact) error {
+		if err := objects.EachSpilled(ctx, c.facts, part, func(fact dailyFact) error {
 			if dates[fact.Date] == nil {
 				dates[fact.Date] = &dailyDate{want: plain.NewDay(fact.Date)}
 			}
@@ -141,7 +142,7 @@ func (v *verifier) loadDaily(ctx context.Context) (_ *dailyCheck, err error) {
 }
 
 func (c *dailyCheck) add(fact dailyFact) error {
-	return c.facts.add(strconv.Itoa(int(fact.Date)), fact)
+	return c.facts.Add(strconv.Itoa(int(fact.Date)), fact)
 }
 
 // gather finds all that is to be counted, as of the state; false if that state is gone.

@@ -3,16 +3,14 @@ package verify
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
-	"github.com/cespare/xxhash/v2"
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/plain"
 )
 
@@ -59,11 +57,11 @@ func (v *verifier) compareEvents(ctx context.Context, loaded *table.Table, state
 	if err != nil || !complete {
 		return err
 	}
-	rows, err := v.newPartitions(2 * lake.CountOf(files[0]))
+	rows, err := objects.NewPartitions(v.lake.Objects.Scratch, 2*lake.CountOf(files[0]))
 	if err != nil {
 		return err
 	}
-	defer rows.close()
+	defer rows.Close()
 	// What retention has taken from both tables is still in the snapshot that gold.events reflects until it follows.
 	kept, dropped := ledger.DroppedBefore(v.tables[lake.SilverEvents.Name])
 	if err := v.eachSession(ctx, "resolving events", files[0], files[1], files[2], func(s *plain.Session) error {
@@ -71,7 +69,7 @@ func (v *verifier) compareEvents(ctx context.Context, loaded *table.Table, state
 			if dropped && lake.HourOfRow(event.Row.IngestDate, event.Row.IngestHourOfDay) < kept {
 				continue
 			}
-			if err := rows.add(s.ID, eventFact{Row: resolvedRow(&event, &s.Events[i])}); err != nil {
+			if err := rows.Add(s.ID, eventFact{Row: event.Resolved(&s.Events[i])}); err != nil {
 				return err
 			}
 		}
@@ -85,12 +83,12 @@ func (v *verifier) compareEvents(ctx context.Context, loaded *table.Table, state
 	}
 	where := Difference{Rule: 1, Table: lake.GoldEvents.Name}
 	if err := eachRow(ctx, v, where, live, func(row *lake.ResolvedRow) error {
-		return rows.add(row.SessionID, eventFact{Is: true, Row: *row})
+		return rows.Add(row.SessionID, eventFact{Is: true, Row: *row})
 	}); err != nil {
 		return err
 	}
-	for part := range rows.files {
-		v.progress("comparing gold.events", part, len(rows.files), "parts")
+	for part := range rows.Len() {
+		v.progress("comparing gold.events", part, rows.Len(), "parts")
 		if err := v.compareResolved(ctx, rows, part); err != nil {
 			return err
 		}
@@ -99,10 +97,10 @@ func (v *verifier) compareEvents(ctx context.Context, loaded *table.Table, state
 }
 
 // compareResolved holds the rows of some sessions against what they should be.
-func (v *verifier) compareResolved(ctx context.Context, rows *partitions, part int) error {
+func (v *verifier) compareResolved(ctx context.Context, rows *objects.Partitions, part int) error {
 	count := map[string]int{}
-	if err := eachSpilled(ctx, rows, part, func(fact eventFact) error {
-		if key := describe(&fact.Row); fact.Is {
+	if err := objects.EachSpilled(ctx, rows, part, func(fact eventFact) error {
+		if key := plain.Describe(&fact.Row); fact.Is {
 			v.checked.Resolved++
 			count[key]++
 		} else {
@@ -151,52 +149,4 @@ func (v *verifier) eventSources(ctx context.Context, state ledger.EventsState,
 		v.note("gold.events lags behind %s; it is compared with what it reflects", strings.Join(lags, ", "))
 	}
 	return true, nil
-}
-
-// resolvedRow is what an event should be in gold.events; itself is what it says itself.
-func resolvedRow(e *plain.Event, itself *lake.SilverRow) lake.ResolvedRow {
-	kind := "user"
-	if strings.HasPrefix(e.User, "session:") {
-		kind = "session"
-	}
-	from := &e.Row
-	row := lake.ResolvedRow{
-		Time: from.Time, EventName: from.EventName, SessionID: from.SessionID, UserID: e.User, UserKind: kind,
-		Service: from.ServiceName, Device: from.Device, Version: from.Version, OS: from.OS, Model: from.Model,
-		Memory: from.Memory, Target: from.Target, Status: from.Status, Feature: from.Feature, Code: from.Code,
-		Severity: from.Severity, Message: from.Message, Source: from.Source, Campaign: from.Campaign,
-		Experiment: from.Experiment, Variant: from.Variant,
-		IngestHour: lake.HourOfRow(from.IngestDate, from.IngestHourOfDay).Start().UnixMicro(),
-		IngestDate: from.IngestDate, SessionKey: int64(xxhash.Sum64String(from.SessionID)),
-	}
-	for bit, said := range map[int32]string{1: itself.UserID, 2: itself.Device, 4: itself.Version} {
-		if said != "" {
-			row.Named |= bit
-		}
-	}
-	if from.EventName == "SessionEnd" {
-		row.Duration = plain.Seconds(from.Duration)
-	}
-	return row
-}
-
-// describe is a row as text: what is not there is left out.
-func describe(row *lake.ResolvedRow) string {
-	text := fmt.Sprintf("%s %s of %q (%s), session %q (key %d), %s", lake.Moment(row.Time), row.EventName, row.UserID,
-		row.UserKind, row.SessionID, row.SessionKey, row.Service)
-	for _, part := range [][2]string{
-		{"device", row.Device}, {"version", row.Version}, {"os", row.OS}, {"model", row.Model}, {"memory", row.Memory},
-		{"target", row.Target}, {"status", row.Status}, {"feature", row.Feature}, {"code", row.Code},
-		{"severity", row.Severity}, {"message", row.Message}, {"source", row.Source}, {"campaign", row.Campaign},
-		{"experiment", row.Experiment}, {"variant", row.Variant},
-	} {
-		if part[1] != "" {
-			text += fmt.Sprintf(", %s %q", part[0], part[1])
-		}
-	}
-	if row.Duration != nil {
-		text += ", duration " + strconv.FormatFloat(*row.Duration, 'g', -1, 64)
-	}
-	return text + fmt.Sprintf(", named %d, ingested in %s of %s", row.Named, row.Hour(),
-		lake.FormatDate(row.IngestDate))
 }

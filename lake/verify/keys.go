@@ -12,6 +12,7 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/objects"
 )
 
 // Rule 1, of the keys that order versions: each version of a history has one row in gold.versions, and every row
@@ -48,12 +49,12 @@ func (v *verifier) verifyKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	facts, err := v.newPartitions(lake.CountOf(rows) + lake.CountOf(users))
+	facts, err := objects.NewPartitions(v.lake.Objects.Scratch, lake.CountOf(rows)+lake.CountOf(users))
 	if err != nil {
 		return err
 	}
-	defer facts.close()
-	add := func(fact keyFact) error { return facts.add(fact.Service+"\x00"+fact.Version, fact) }
+	defer facts.Close()
+	add := func(fact keyFact) error { return facts.Add(fact.Service+"\x00"+fact.Version, fact) }
 	if err := eachRow(ctx, v, Difference{Rule: 1, Table: lake.GoldVersions.Name},
 		rows, func(row *lake.VersionRow) error {
 			return add(keyFact{row.Service, row.Version, row})
@@ -79,8 +80,8 @@ func (v *verifier) verifyKeys(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	for part := range facts.files {
-		v.progress("comparing the keys of versions", part, len(facts.files), "parts")
+	for part := range facts.Len() {
+		v.progress("comparing the keys of versions", part, facts.Len(), "parts")
 		if err := v.compareKeys(ctx, facts, part); err != nil {
 			return err
 		}
@@ -88,10 +89,10 @@ func (v *verifier) verifyKeys(ctx context.Context) error {
 	return nil
 }
 
-func (v *verifier) compareKeys(ctx context.Context, facts *partitions, part int) error {
+func (v *verifier) compareKeys(ctx context.Context, facts *objects.Partitions, part int) error {
 	rows, wanted := map[lake.VersionName]int{}, map[lake.VersionName]bool{}
 	where := Difference{Rule: 1, Table: lake.GoldVersions.Name}
-	if err := eachSpilled(ctx, facts, part, func(fact keyFact) error {
+	if err := objects.EachSpilled(ctx, facts, part, func(fact keyFact) error {
 		version := lake.VersionName{Service: fact.Service, Version: fact.Version}
 		if fact.Row == nil {
 			wanted[version] = true

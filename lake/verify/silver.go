@@ -38,9 +38,9 @@ type silverCheck struct {
 // silverPass is what bronze says about some of an hour's lines.
 type silverPass struct {
 	chosen  func(time int64) bool
-	wanted  map[silverPlace]fingerprint
-	repeats map[fingerprint]silverPlace // the kept one of equal lines: session, TransactionId, time and body
-	names   map[string]string           // file names, once each
+	wanted  map[silverPlace]plain.Fingerprint
+	repeats map[plain.Fingerprint]silverPlace // the kept one of equal lines: session, TransactionId, time and body
+	names   map[string]string                 // file names, once each
 }
 
 func (v *verifier) verifySilver(ctx context.Context, h *verifiedHour) error {
@@ -54,7 +54,7 @@ func (v *verifier) verifySilver(ctx context.Context, h *verifiedHour) error {
 	c := &silverCheck{v: v, h: h, parser: parser, today: map[telemetry.Reason]int64{}, told: map[string]int{}}
 	passes := uint64(lake.CountOf(bronze)/verifyPassRows + 1)
 	for pass := range passes {
-		c.pass = silverPass{wanted: map[silverPlace]fingerprint{}, repeats: map[fingerprint]silverPlace{},
+		c.pass = silverPass{wanted: map[silverPlace]plain.Fingerprint{}, repeats: map[plain.Fingerprint]silverPlace{},
 			names: map[string]string{}, chosen: func(time int64) bool {
 				return passes == 1 || uint64(time)*0x9E3779B97F4A7C15>>32%passes == pass
 			}}
@@ -118,15 +118,15 @@ func (c *silverCheck) expect(row *lake.EventRow) {
 	if c.repeated(row, file) {
 		return
 	}
-	want := func(kind byte, row fingerprint, line int64) { c.pass.wanted[silverPlace{kind, file, line}] = row }
+	want := func(kind byte, row plain.Fingerprint, line int64) { c.pass.wanted[silverPlace{kind, file, line}] = row }
 	if silver.Event != nil && !c.v.dropped(c.h, lake.SilverEvents) {
-		want(placeEvent, eventPrint(silver.Event), row.LineNumber)
+		want(placeEvent, plain.EventPrint(silver.Event), row.LineNumber)
 	}
 	if silver.Sighting != nil {
-		want(placeSighting, sightingPrint(silver.Sighting), row.LineNumber)
+		want(placeSighting, plain.SightingPrint(silver.Sighting), row.LineNumber)
 	}
 	for i := range silver.Bindings {
-		want(bindingKind(&silver.Bindings[i]), bindingPrint(&silver.Bindings[i]), row.LineNumber)
+		want(bindingKind(&silver.Bindings[i]), plain.BindingPrint(&silver.Bindings[i]), row.LineNumber)
 	}
 }
 
@@ -156,7 +156,7 @@ func (c *silverCheck) parse(row *lake.EventRow) bool {
 
 // repeated tells whether an equal line, by file and number before this one, counts instead. One after it does not.
 func (c *silverCheck) repeated(row *lake.EventRow, file string) bool {
-	key := fingerprintOf([]string{string(c.event.Session), row.TransactionID, row.BodyMessage}, row.Time)
+	key := plain.FingerprintOf([]string{string(c.event.Session), row.TransactionID, row.BodyMessage}, row.Time)
 	if kept, repeated := c.pass.repeats[key]; repeated {
 		if kept.file < file || kept.file == file && kept.line < row.LineNumber {
 			return true
@@ -172,20 +172,20 @@ func (c *silverCheck) repeated(row *lake.EventRow, file string) bool {
 // compare ticks off what silver has, and then finds what it lacks.
 func (c *silverCheck) compare(ctx context.Context) error {
 	if err := eachOf(ctx, c, lake.SilverEvents, &c.found.events, func(row *lake.SilverRow) silverRow {
-		return silverRow{place: silverPlace{placeEvent, row.FileName, row.LineNumber}, print: eventPrint(row),
+		return silverRow{place: silverPlace{placeEvent, row.FileName, row.LineNumber}, print: plain.EventPrint(row),
 			time: row.Time, date: row.IngestDate, hourOfDay: row.IngestHourOfDay}
 	}); err != nil {
 		return err
 	}
 	if err := eachOf(ctx, c, lake.SilverSightings, &c.found.sightings, func(row *lake.SightingRow) silverRow {
-		return silverRow{place: silverPlace{placeSighting, row.FileName, row.LineNumber}, print: sightingPrint(row),
+		return silverRow{place: silverPlace{placeSighting, row.FileName, row.LineNumber}, print: plain.SightingPrint(row),
 			time: row.Time, date: row.IngestDate, hourOfDay: row.IngestHourOfDay, session: row.SessionID,
 			key: row.SessionKey}
 	}); err != nil {
 		return err
 	}
 	if err := eachOf(ctx, c, lake.SilverBindings, &c.found.bindings, func(row *lake.BindingRow) silverRow {
-		return silverRow{place: silverPlace{bindingKind(row), row.FileName, row.LineNumber}, print: bindingPrint(row),
+		return silverRow{place: silverPlace{bindingKind(row), row.FileName, row.LineNumber}, print: plain.BindingPrint(row),
 			time: row.Time, date: row.IngestDate, hourOfDay: row.IngestHourOfDay, session: row.SessionID,
 			key: row.SessionKey}
 	}); err != nil {
@@ -202,7 +202,7 @@ func (c *silverCheck) compare(ctx context.Context) error {
 // silverRow is what is compared of a row of silver.
 type silverRow struct {
 	place           silverPlace
-	print           fingerprint
+	print           plain.Fingerprint
 	time            int64
 	date, hourOfDay int32
 	session         string // not of events

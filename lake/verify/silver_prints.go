@@ -1,9 +1,6 @@
 package verify
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-
 	"github.com/versionlake/versionlake/lake"
 )
 
@@ -32,37 +29,6 @@ func (p *silverPlace) table() lake.TableDefinition {
 		return lake.SilverSightings
 	}
 	return lake.SilverBindings
-}
-
-// fingerprint tells equal rows without keeping them.
-type fingerprint [16]byte
-
-func fingerprintOf(texts []string, numbers ...int64) fingerprint {
-	var buffer []byte
-	for _, text := range texts {
-		buffer = binary.LittleEndian.AppendUint64(buffer, uint64(len(text)))
-		buffer = append(buffer, text...)
-	}
-	for _, number := range numbers {
-		buffer = binary.LittleEndian.AppendUint64(buffer, uint64(number))
-	}
-	sum := sha256.Sum256(buffer)
-	return fingerprint(sum[:16])
-}
-
-func eventPrint(row *lake.SilverRow) fingerprint {
-	return fingerprintOf([]string{row.EventName, row.SessionID, row.ServiceName, row.UserID, row.Version, row.Device,
-		row.OS, row.Model, row.Memory, row.Target, row.Status, row.Duration, row.Feature, row.Code, row.Severity,
-		row.Message, row.Source, row.Campaign, row.Experiment, row.Variant}, row.Transaction, row.Time)
-}
-
-func sightingPrint(row *lake.SightingRow) fingerprint {
-	return fingerprintOf([]string{row.SessionID, row.UserID, row.ServiceName, row.Device, row.Version},
-		row.Transaction, row.Time)
-}
-
-func bindingPrint(row *lake.BindingRow) fingerprint {
-	return fingerprintOf([]string{row.SessionID, row.Value}, row.Transaction, row.Time)
 }
 
 func bindingKind(row *lake.BindingRow) byte {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/plain"
 )
 
@@ -50,7 +51,7 @@ func (v *verifier) verifyUsers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer users.close()
+	defer users.Close()
 	return v.compareUsers(ctx, users)
 }
 
@@ -112,21 +113,21 @@ func parentOf(loaded *table.Table, snapshot *table.Snapshot) *table.Snapshot {
 }
 
 // resolveSightings spills all sightings by user, each with its user and device.
-func (v *verifier) resolveSightings(ctx context.Context, sightings, bindings []iceberg.DataFile) (*partitions, error) {
-	users, err := v.newPartitions(lake.CountOf(sightings))
+func (v *verifier) resolveSightings(ctx context.Context, sightings, bindings []iceberg.DataFile) (*objects.Partitions, error) {
+	users, err := objects.NewPartitions(v.lake.Objects.Scratch, lake.CountOf(sightings))
 	if err != nil {
 		return nil, err
 	}
 	if err := v.eachSession(ctx, "finding the users of sightings", nil, sightings, bindings,
 		func(s *plain.Session) error {
 			for _, sighting := range s.Sighted() {
-				if err := users.add(sighting.User, userFact{Sighting: sighting}); err != nil {
+				if err := users.Add(sighting.User, userFact{Sighting: sighting}); err != nil {
 					return err
 				}
 			}
 			return nil
 		}); err != nil {
-		users.close()
+		users.Close()
 		return nil, err
 	}
 	return users, nil
@@ -163,19 +164,19 @@ func (f *userFact) row() *lake.UserRow {
 }
 
 // compareUsers holds gold's rows against those that the sightings make.
-func (v *verifier) compareUsers(ctx context.Context, users *partitions) error {
+func (v *verifier) compareUsers(ctx context.Context, users *objects.Partitions) error {
 	live, err := lake.LiveFiles(ctx, v.gold)
 	if err != nil {
 		return err
 	}
 	if err := eachRow(ctx, v, Difference{Rule: 4, Table: lake.GoldUsers.Name}, live, func(row *lake.UserRow) error {
 		v.checked.Users++
-		return users.add(row.UserID, rowFact(row))
+		return users.Add(row.UserID, rowFact(row))
 	}); err != nil {
 		return err
 	}
-	for part := range users.files {
-		v.progress("comparing gold with silver", part, len(users.files), "parts")
+	for part := range users.Len() {
+		v.progress("comparing gold with silver", part, users.Len(), "parts")
 		if err := v.comparePart(ctx, users, part); err != nil {
 			return err
 		}
@@ -183,9 +184,9 @@ func (v *verifier) compareUsers(ctx context.Context, users *partitions) error {
 	return nil
 }
 
-func (v *verifier) comparePart(ctx context.Context, users *partitions, part int) error {
+func (v *verifier) comparePart(ctx context.Context, users *objects.Partitions, part int) error {
 	sightings, rows := map[string][]plain.Sighting{}, map[string]lake.UserRow{}
-	if err := eachSpilled(ctx, users, part, func(fact userFact) error {
+	if err := objects.EachSpilled(ctx, users, part, func(fact userFact) error {
 		if fact.Row == nil {
 			sightings[fact.Sighting.User] = append(sightings[fact.Sighting.User], fact.Sighting)
 			return nil
