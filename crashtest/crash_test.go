@@ -172,7 +172,8 @@ func (s *site) tables(from, to telemetry.Hour) string {
 		s.t.Fatal(err)
 	}
 	for _, table := range status.Tables {
-		// A row per run, and a range that was interrupted may have run an hour twice; and what was looked at by the way.
+		// A row per run, and a range that was interrupted may have run an hour twice; and what was looked at by the
+		// way.
 		if table.Name != lake.OpsHours.Name && table.Name != lake.OpsChecks.Name {
 			fmt.Fprintln(&text, table.Name, table.Rows)
 		}

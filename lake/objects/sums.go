@@ -197,9 +197,9 @@ func (f LocalFS) Remove(object string) error {
 	return f.LocalFS.Remove(object)
 }
 
-// Check looks whether an object is there and has so many bytes; with a digest as we put it into names, also whether they
-// are those that were written. The names of other engines hold no such digest: they are not compared. Errors: a missing
-// object is IsMissing, any other fault IsDamage.
+// Check looks whether an object is there and has so many bytes; with a digest as we put it into names, also whether
+// they are those that were written. The names of other engines hold no such digest: they are not compared. Errors:
+// a missing object is IsMissing, any other fault IsDamage.
 func (o *Store) Check(object string, size int64, digest string) (err error) {
 	opened, err := o.Open(object)
 	if err != nil {

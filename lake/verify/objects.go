@@ -43,7 +43,8 @@ func (v *verifier) verifyObjects(ctx context.Context) error {
 		v.progress("looking at each object", n, len(lake.TableDefinitions), "tables")
 		loaded, err := v.lake.Load(ctx, definition)
 		if err == nil {
-			err = v.lake.Catalog.Check(ctx, definition.Identifier(), v.lake.Objects.ReadAll) // what was loaded may be from before
+			// what was loaded may be from before
+			err = v.lake.Catalog.Check(ctx, definition.Identifier(), v.lake.Objects.ReadAll)
 		}
 		switch {
 		case errors.Is(err, lake.ErrNoLake):

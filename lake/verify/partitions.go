@@ -20,7 +20,8 @@ type sessionFact struct {
 // eachSession brings together the rows of silver that belong to a session. doing is what progress says.
 func (v *verifier) eachSession(ctx context.Context, doing string, events, sightings, bindings []iceberg.DataFile,
 	each func(*plain.Session) error) error {
-	facts, err := objects.NewPartitions(v.lake.Objects.Scratch, lake.CountOf(events)+lake.CountOf(sightings)+lake.CountOf(bindings))
+	facts, err := objects.NewPartitions(v.lake.Objects.Scratch,
+		lake.CountOf(events)+lake.CountOf(sightings)+lake.CountOf(bindings))
 	if err != nil {
 		return err
 	}

@@ -178,15 +178,17 @@ func (c *silverCheck) compare(ctx context.Context) error {
 		return err
 	}
 	if err := eachOf(ctx, c, lake.SilverSightings, &c.found.sightings, func(row *lake.SightingRow) silverRow {
-		return silverRow{place: silverPlace{placeSighting, row.FileName, row.LineNumber}, print: plain.SightingPrint(row),
-			time: row.Time, date: row.IngestDate, hourOfDay: row.IngestHourOfDay, session: row.SessionID,
+		return silverRow{place: silverPlace{placeSighting, row.FileName, row.LineNumber},
+			print: plain.SightingPrint(row),
+			time:  row.Time, date: row.IngestDate, hourOfDay: row.IngestHourOfDay, session: row.SessionID,
 			key: row.SessionKey}
 	}); err != nil {
 		return err
 	}
 	if err := eachOf(ctx, c, lake.SilverBindings, &c.found.bindings, func(row *lake.BindingRow) silverRow {
-		return silverRow{place: silverPlace{bindingKind(row), row.FileName, row.LineNumber}, print: plain.BindingPrint(row),
-			time: row.Time, date: row.IngestDate, hourOfDay: row.IngestHourOfDay, session: row.SessionID,
+		return silverRow{place: silverPlace{bindingKind(row), row.FileName, row.LineNumber},
+			print: plain.BindingPrint(row),
+			time:  row.Time, date: row.IngestDate, hourOfDay: row.IngestHourOfDay, session: row.SessionID,
 			key: row.SessionKey}
 	}); err != nil {
 		return err

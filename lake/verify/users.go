@@ -113,7 +113,8 @@ func parentOf(loaded *table.Table, snapshot *table.Snapshot) *table.Snapshot {
 }
 
 // resolveSightings spills all sightings by user, each with its user and device.
-func (v *verifier) resolveSightings(ctx context.Context, sightings, bindings []iceberg.DataFile) (*objects.Partitions, error) {
+func (v *verifier) resolveSightings(ctx context.Context, sightings,
+	bindings []iceberg.DataFile) (*objects.Partitions, error) {
 	users, err := objects.NewPartitions(v.lake.Objects.Scratch, lake.CountOf(sightings))
 	if err != nil {
 		return nil, err
