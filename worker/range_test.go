@@ -135,7 +135,7 @@ func TestBackfillFromTheCommandLine(t *testing.T) {
 		"2022-05-27T05": ledger.HourEmpty, "2022-05-27T06": ledger.HourComplete, "2022-05-27T07": ledger.HourEmpty,
 		"2022-05-28T05": ledger.HourEmpty, "2022-05-28T06": ledger.HourEmpty,
 	}, l.ledger(t.Context()))
-	l.awaitClosed(t, 1, "`Hour` = '2022-05-27T06' AND `Status` = 'complete' AND WorkflowType = 'IngestHour'")
+	l.awaitClosed(t, 1, "Hours = '2022-05-27T06' AND HourState = 'complete' AND WorkflowType = 'IngestHour'")
 }
 
 // TestTriggeredSchedule: a person presses the button now, and the last hour that is due is ingested.

@@ -149,8 +149,8 @@ func (l *local) recordScheduled(t *testing.T) {
 				{Start: future.Start(), End: future.End()}},
 		}))
 	l.awaitClosed(t, 2, "WorkflowType = 'ScheduledHour' AND ExecutionStatus = 'Completed'")
-	l.record(t, "scheduled", l.find(t, "WorkflowType = 'ScheduledHour' AND `Hour` = '"+past.String()+"'"), "")
-	l.record(t, "scheduled-early", l.find(t, "WorkflowType = 'ScheduledHour' AND `Hour` = '"+future.String()+"'"), "")
+	l.record(t, "scheduled", l.find(t, "WorkflowType = 'ScheduledHour' AND Hours = '"+past.String()+"'"), "")
+	l.record(t, "scheduled-early", l.find(t, "WorkflowType = 'ScheduledHour' AND Hours = '"+future.String()+"'"), "")
 	l.record(t, "await-waiting", "await-"+future.String(), "")
 
 	run := l.start(ctx, "await-past", ingest.AwaitHour,
