@@ -17,6 +17,9 @@ import (
 // TestGoldFollowsForeignFilesOfADay: another engine puts a day's rows into one file, whatever their hours, and
 // notes nothing.
 func TestGoldFollowsForeignFilesOfADay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	in, hours := oneDay(t)
 	for range 2 {
 		laketest.Compact[lake.SightingRow](t, in.Lake, lake.SilverSightings)
@@ -104,6 +107,9 @@ func TestVerifyCatchesInADaysFile(t *testing.T) {
 
 // TestForgetInADaysFile: of the hours of a day that nobody was forgotten in, nothing changes.
 func TestForgetInADaysFile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	in, hours := oneDay(t)
 	plan, err := forget.PlanForget(t.Context(), in.Lake, "p7-3", telemetry.Options{}, func(string, int64) {})
 	in.Must(err)

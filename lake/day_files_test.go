@@ -83,6 +83,9 @@ func checkSpans(t testing.TB, l *lake.Lake, want ...string) {
 //
 //nolint:cyclop,funlen // a story that is told step by step reads best in one piece
 func TestHourInADaysFile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	in, hours := oneDay(t)
 	checkSpans(t, in.Lake, "05-05", "05-10")
 	heads := func() (ids []int64) {
@@ -276,6 +279,9 @@ func TestCompactionLeavesAChangedDayAlone(t *testing.T) {
 
 // TestDaysStayOpen: the newest days' hours have files of their own, one each where they are made of many.
 func TestDaysStayOpen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	in, r := laketest.NewWorld(t), rand.New(rand.NewPCG(1, 2))
 	for _, at := range []string{"25T05", "25T09", "26T05", "26T06", "27T05", "27T07"} {
 		var lines []string

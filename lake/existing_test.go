@@ -112,6 +112,9 @@ func sameAnswers(t *testing.T, l *lake.Lake, dir string) {
 //
 //nolint:cyclop,funlen // a story that is told step by step reads best in one piece
 func TestExistingLake(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	dir := laketest.UnpackLake(t, "a318759")
 	reader, err := lake.OpenExisting(t.Context(), laketest.KeptConfig(dir))
 	if err != nil {

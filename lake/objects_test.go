@@ -18,6 +18,9 @@ import (
 
 // TestFolderNames puts lakes into folders whose names need care in a URL.
 func TestFolderNames(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	for _, name := range []string{"plain", "two words", "100%", "a%20b", "#1", "what?", "über", "a+b", "a:b"} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), name)

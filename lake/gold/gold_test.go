@@ -157,6 +157,9 @@ func TestGoldConflict(t *testing.T) {
 }
 
 func TestTwoGoldWriters(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	var staged []laketest.StagedHour
@@ -250,6 +253,9 @@ func TestGoldStartsAnew(t *testing.T) {
 
 // TestBucketsAreTheTables: the setting counts when the table is made, and never again.
 func TestBucketsAreTheTables(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	in := laketest.NewWorld(t)
 	for i := range 12 {
 		at := fmt.Sprintf("27T%02d", 5+i)

@@ -16,6 +16,9 @@ import (
 
 //nolint:cyclop,funlen // each branch is one count that must add up
 func TestEveryLineIsAccountedFor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2021-12-24T11")
 	good := "Telemetry\t2021-12-24T11:31:19Z\tClientApp\tS1\t20\t{'Name': 'Login', 'UserId': 'p1'}"
@@ -123,6 +126,9 @@ func TestEveryLineIsAccountedFor(t *testing.T) {
 }
 
 func TestChunksDoNotMatter(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	var lines []string
 	for i := range 25 {
 		lines = append(lines, laketest.Sighting(fmt.Sprintf("27T05:%02d", i), fmt.Sprintf("s%d", i%7),

@@ -94,6 +94,9 @@ func TestHourTwiceIsTheSame(t *testing.T) {
 }
 
 func TestHourFollowsItsFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	in := laketest.NewWorld(t)
 	in.RemoveGone = true
 	hour := laketest.HourAt(t, "2022-05-27T05")

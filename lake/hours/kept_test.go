@@ -191,6 +191,9 @@ func TestRowsOutliveTheirFiles(t *testing.T) {
 //
 //nolint:cyclop // a story that is told step by step reads best in one piece
 func TestFilesComeBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	in := leavingWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	want := laketest.DumpAll(t, in.Lake)
@@ -260,6 +263,9 @@ func TestFilesComeBack(t *testing.T) {
 
 // TestLargeFilesStay: rows of files of several chunks, which come in any order, are put in order by way of the disk.
 func TestLargeFilesStay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	in := laketest.NewWorld(t)
 	hour := laketest.HourAt(t, "2022-05-27T05")
 	in.ChunkSize = 50 << 10
