@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -228,67 +227,12 @@ func (c *dailyCheck) compareDay(date int32, day *dailyDate) {
 	versions, events := day.want.Rows()
 	frozen := date < c.frozen
 	c.v.checked.Daily += int64(len(day.versions) + len(day.events))
-	c.compareVersions(date, frozen, day.versions, versions)
+	for _, text := range plain.VersionDailyDifferences(date, frozen, day.versions, versions) {
+		c.v.differ(Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}, "%s", text)
+	}
 	if !frozen && c.tables[lake.GoldEventDaily.Name] != nil {
-		c.compareEvents(date, day.events, events)
-	}
-}
-
-func (c *dailyCheck) compareVersions(date int32, frozen bool, rows, wanted []lake.VersionDailyRow) {
-	keyOf := func(row *lake.VersionDailyRow) string {
-		return fmt.Sprintf("%q %q %q", row.Service, row.Version, row.Device)
-	}
-	where := Difference{Rule: 1, Table: lake.GoldVersionDaily.Name}
-	is, want := map[string]lake.VersionDailyRow{}, map[string]lake.VersionDailyRow{}
-	for _, row := range rows {
-		key := keyOf(&row)
-		if _, twice := is[key]; twice {
-			c.v.differ(where, "%s has two rows of %s", lake.FormatDate(date), key)
+		for _, text := range plain.EventDailyDifferences(date, day.events, events) {
+			c.v.differ(Difference{Rule: 1, Table: lake.GoldEventDaily.Name}, "%s", text)
 		}
-		is[key] = row
-	}
-	for _, row := range wanted {
-		want[keyOf(&row)] = row
-	}
-	keys := maps.Clone(is)
-	maps.Copy(keys, want)
-	names := lake.GoldVersionDaily.Schema().Fields()[4:]
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		a, b := is[key], want[key]
-		have, should := a.Counts(), b.Counts()
-		var texts []string
-		for i := range have {
-			if frozen && i < lake.FirstMove {
-				continue
-			}
-			if *have[i] != *should[i] {
-				texts = append(texts, fmt.Sprintf("%s is %d and should be %d", names[i].Name, *have[i], *should[i]))
-			}
-		}
-		if len(texts) > 0 {
-			c.v.differ(where, "%s %s: %s", lake.FormatDate(date), key, strings.Join(texts, "; "))
-		}
-	}
-}
-
-func (c *dailyCheck) compareEvents(date int32, is, want []lake.EventDailyRow) {
-	count := map[lake.EventDailyRow]int{}
-	for _, row := range is {
-		count[row]++
-	}
-	for _, row := range want {
-		count[row]--
-	}
-	for row, n := range count {
-		if n == 0 {
-			continue
-		}
-		wrong := "which is not there, and should be there"
-		if n > 0 {
-			wrong = "which should not be"
-		}
-		c.v.differ(Difference{Rule: 1, Table: lake.GoldEventDaily.Name},
-			"%s %q %q %q %s %q %q: %d events, %d users, %d sessions, %s", lake.FormatDate(date), row.Service,
-			row.Version, row.Device, row.EventName, row.Name, row.Detail, row.Events, row.Users, row.Sessions, wrong)
 	}
 }

@@ -219,37 +219,7 @@ func (v *verifier) compareUser(row *lake.UserRow, sightings []plain.Sighting) {
 	where := Difference{Rule: 1, Table: lake.GoldUsers.Name, User: row.UserID}
 	if len(sightings) == 0 {
 		v.differ(where, "the user has a row in gold, and no sighting in silver")
-	} else if text := differenceOf(row, plain.User(row.UserID, sightings)); text != "" {
+	} else if text := plain.UserDifference(row, plain.User(row.UserID, sightings)); text != "" {
 		v.differ(where, "%s", text)
 	}
-}
-
-// differenceOf says in what a row of gold differs from what it should be; "" if in nothing.
-func differenceOf(is, want *lake.UserRow) string {
-	var texts []string
-	differ := func(name string, is, want any) {
-		if is != want {
-			texts = append(texts, fmt.Sprintf("%s is %v and should be %v", name, is, want))
-		}
-	}
-	differ("user_kind", is.UserKind, want.UserKind)
-	differ("first_seen_at", lake.Moment(is.FirstSeenAt), lake.Moment(want.FirstSeenAt))
-	differ("last_seen_at", lake.Moment(is.LastSeenAt), lake.Moment(want.LastSeenAt))
-	differ("current_service", is.CurrentService, want.CurrentService)
-	differ("current_device", is.CurrentDevice, want.CurrentDevice)
-	differ("current_version", is.CurrentVersion, want.CurrentVersion)
-	differ("current_since", lake.Moment(is.CurrentSince), lake.Moment(want.CurrentSince))
-	differ("previous_version", is.PreviousVersion, want.PreviousVersion)
-	differ("version_count", is.VersionCount, want.VersionCount)
-	for i := range max(len(is.History), len(want.History)) {
-		isText, wantText := "missing", "absent"
-		if i < len(is.History) {
-			isText = is.History[i].String()
-		}
-		if i < len(want.History) {
-			wantText = want.History[i].String()
-		}
-		differ(fmt.Sprintf("interval %d", i+1), isText, wantText)
-	}
-	return strings.Join(texts, "; ")
 }

@@ -160,7 +160,7 @@ func (v *verifier) verifyRow(where Difference, row *lake.UserRow, lies, belongs 
 	where.Rule = 1
 	want := *row
 	plain.Summarize(&want)
-	if text := differenceOf(row, &want); text != "" {
+	if text := plain.UserDifference(row, &want); text != "" {
 		v.differ(where, "the row contradicts its own history: %s", text)
 	}
 }
