@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/program"
+	"github.com/versionlake/versionlake/worker"
 )
 
 var readmeBlock = regexp.MustCompile("(?s)```\n(.*?)```")
@@ -35,6 +37,12 @@ func TestReadme(t *testing.T) {
 	}
 	require.Len(t, shown, 2)
 
+	// It is found from here only, where it is not on PATH.
+	if os.Getenv(worker.DevProgramVariable) == "" {
+		server, err := filepath.Abs("../../.tools/bin/temporal")
+		require.NoError(t, err)
+		t.Setenv(worker.DevProgramVariable, server)
+	}
 	t.Chdir(t.TempDir())
 	for command := range strings.Lines(typed) {
 		command = strings.TrimSpace(command)

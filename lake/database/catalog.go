@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,6 +15,8 @@ import (
 	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
 	icebergio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -47,11 +50,27 @@ func Properties(warehouse string) iceberg.Properties {
 func NewCatalog(name string, db *sql.DB, dialect sqlcatalog.SupportedDialect,
 	properties iceberg.Properties) (*Catalog, error) {
 	inner, err := sqlcatalog.NewCatalog(name, db, dialect, properties)
+	// Postgres refuses CREATE TABLE IF NOT EXISTS where another session makes the same table: then it is there.
+	for left := madeByOthers; left > 0 && isMadeByOther(err); left-- {
+		inner, err = sqlcatalog.NewCatalog(name, db, dialect, properties)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the catalog: %w", err)
 	}
 	return &Catalog{Catalog: inner, name: name, db: db, dialect: dialect, properties: properties,
 		loaded: map[string]*table.Table{}}, nil
+}
+
+// madeByOthers is how often a new catalog's tables may be made by others at the same moment: there are two, and each
+// of them can be met as a type, as a relation or as an index.
+const madeByOthers = 6
+
+// isMadeByOther says whether something of the database was made by another session at the same moment.
+func isMadeByOther(err error) bool {
+	var refused *pgconn.PgError
+	const uniqueViolation, duplicateTable, duplicateObject = "23505", "42P07", "42710"
+	return errors.As(err, &refused) &&
+		slices.Contains([]string{uniqueViolation, duplicateTable, duplicateObject}, refused.Code)
 }
 
 // Rebind writes a statement's placeholders as the database wants them.

@@ -97,6 +97,13 @@ func together(input ingest.HoursInput,
 	return result
 }
 
+// play lets a workflow run in the place of the one of the name. The environment runs one workflow at a time, as a
+// server does, where it calls mocks of several at the same time, and tells that they have started when they end.
+func play(env *testsuite.TestWorkflowEnvironment, name string, story any) {
+	env.RegisterWorkflowWithOptions(story,
+		workflow.RegisterOptions{Name: name, DisableAlreadyRegisteredCheck: true})
+}
+
 func hourDone(input ingest.HourInput, state string) ingest.HourResult {
 	hour, _ := telemetry.ParseHour(input.Hour)
 	return ingest.HourResult{Hour: ledger.Hour{Hour: hour, RunID: "run-" + input.Hour, State: state}}
@@ -158,16 +165,15 @@ func TestRangeAsksGoldForManyHoursTogether(t *testing.T) {
 func TestRangeContinuesAsNew(t *testing.T) {
 	env := workflowstest.Environment(t)
 	surveyAll(env)
-	leaveAll(env)
 	running, most := 0, 0
-	env.OnWorkflow(ingest.IngestHour, mock.Anything,
-		mock.Anything).Return(func(ctx workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
+	play(env, "IngestHour", func(ctx workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
 		running++
 		most = max(most, running)
 		err := workflow.Sleep(ctx, time.Minute)
 		running--
 		return hourDone(input, ledger.HourComplete), err
 	})
+	leaveAll(env)
 	input := ranges.ReprocessInput{From: someHour.String(), To: (someHour + 500).String(), Parallel: 7}
 	env.ExecuteWorkflow(ranges.ReprocessRange, input)
 	var again *workflow.ContinueAsNewError
@@ -188,9 +194,10 @@ func TestRangeDividesItsHours(t *testing.T) {
 	surveyAll(env)
 	var shares []int
 	var alone []string
-	env.OnWorkflow(ingest.IngestHours, mock.Anything,
-		mock.MatchedBy(func(input ingest.HoursInput) bool { return input.LeaveGold })).
-		Return(func(_ workflow.Context, input ingest.HoursInput) (result activities.CommittedHours, err error) {
+	play(env, "IngestHours",
+		func(ctx workflow.Context, input ingest.HoursInput) (result activities.CommittedHours, err error) {
+			require.True(t, input.LeaveGold)
+			takeTurn(ctx, input.AwaitTurn)
 			if shares = append(shares, len(input.Hours)); slices.Contains(input.Hours, someHour.String()) {
 				return result, temporal.NewNonRetryableApplicationError("for some reason", "Any", nil)
 			}
@@ -198,8 +205,8 @@ func TestRangeDividesItsHours(t *testing.T) {
 			result.Lines, result.Degraded = 10, 1
 			return result, nil
 		})
-	env.OnWorkflow(ingest.IngestHour, mock.Anything,
-		mock.Anything).Return(func(_ workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
+	play(env, "IngestHour", func(ctx workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
+		takeTurn(ctx, input.AwaitTurn)
 		alone = append(alone, input.Hour)
 		return hourDone(input, ledger.HourComplete), nil
 	})
@@ -221,8 +228,6 @@ func takeTurn(ctx workflow.Context, await bool) {
 
 // TestRangeGoesInOrder: whatever is read at the same time, no hour is committed before one of an earlier part, and
 // gold is asked for each part by itself: the days of the last 35, and what months have before them, or each hour.
-//
-//nolint:funlen // a story of workflows that hand on turns reads best in one piece
 func TestRangeGoesInOrder(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -243,12 +248,7 @@ func TestRangeGoesInOrder(t *testing.T) {
 			for { // until it does not continue as new
 				env := workflowstest.Environment(t)
 				gold := surveyAll(env)
-				// Mocks tell that they have started when they end.
-				play := func(name string, story any) {
-					env.RegisterWorkflowWithOptions(story,
-						workflow.RegisterOptions{Name: name, DisableAlreadyRegisteredCheck: true})
-				}
-				play("IngestHours",
+				play(env, "IngestHours",
 					func(ctx workflow.Context, input ingest.HoursInput) (result activities.CommittedHours, err error) {
 						// The later ones are ready first.
 						if err := workflow.Sleep(ctx, time.Hour/time.Duration(len(committed)+1)); err != nil {
@@ -259,7 +259,7 @@ func TestRangeGoesInOrder(t *testing.T) {
 						committed = append(committed, result.Hours...)
 						return result, nil
 					})
-				play("IngestHour", func(ctx workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
+				play(env, "IngestHour", func(ctx workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
 					takeTurn(ctx, input.AwaitTurn)
 					hour, _ := telemetry.ParseHour(input.Hour)
 					committed = append(committed, hour)
@@ -304,12 +304,8 @@ func TestRangeGoesInOrder(t *testing.T) {
 func TestLargeHoursOverlap(t *testing.T) {
 	env := workflowstest.Environment(t)
 	surveyAll(env)
-	play := func(name string, story any) {
-		env.RegisterWorkflowWithOptions(story,
-			workflow.RegisterOptions{Name: name, DisableAlreadyRegisteredCheck: true})
-	}
 	waited := false
-	play("IngestHours", func(ctx workflow.Context, input ingest.HoursInput) (activities.CommittedHours, error) {
+	play(env, "IngestHours", func(ctx workflow.Context, input ingest.HoursInput) (activities.CommittedHours, error) {
 		if input.AwaitTurn {
 			waited = true
 		}
@@ -317,7 +313,7 @@ func TestLargeHoursOverlap(t *testing.T) {
 		return together(input, func(_ int, hour telemetry.Hour) bool { return hour < someHour+6 }), nil
 	})
 	running, most := 0, 0
-	play("IngestHour", func(ctx workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
+	play(env, "IngestHour", func(ctx workflow.Context, input ingest.HourInput) (ingest.HourResult, error) {
 		takeTurn(ctx, input.AwaitTurn)
 		running++
 		most = max(most, running)
