@@ -148,7 +148,8 @@ func connectDev(ctx context.Context, s *settings.Settings) (*Session, error) {
 		return nil, err
 	}
 	where := fmt.Sprintf("versionlake dev (process %d, %s)", state.PID, state.UI)
-	return &Session{Client: worker.Named(c, state.Name), Where: where, Namespace: client.DefaultNamespace, close: closing(c)}, nil
+	return &Session{Client: worker.Named(c, state.Name), Where: where, Namespace: client.DefaultNamespace,
+		close: closing(c)}, nil
 }
 
 // sameWork refuses to let the running worker read another source, or fill another lake, than was asked for.
