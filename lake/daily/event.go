@@ -98,8 +98,23 @@ func pointer(text string) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.StringData(text))
 }
 
-// knownTexts is how many keys are known by where their texts lie.
+// knownTexts is how many keys are known by where their texts lie, each in the one slot that is its own.
 const knownTexts = 1 << 12
+
+type knownKey struct {
+	texts
+	key *keyed
+}
+
+// slot is where a key is known, if it is.
+func (t *texts) slot() uint64 {
+	h := uint64(t.date)
+	for _, text := range [...]unsafe.Pointer{t.service, t.version, t.device, t.event, t.name, t.detail} {
+		h = (h ^ uint64(uintptr(text))) * 0x9e3779b97f4a7c15
+		h ^= h >> 32
+	}
+	return h % knownTexts
+}
 
 // fileCounting counts the events of a file, and hands on which sessions and users have which keys.
 type fileCounting struct {
@@ -107,7 +122,7 @@ type fileCounting struct {
 	takes func(date int32) bool // whether the events of a date are counted
 	// handOn takes a run; what it is given lives until it returns.
 	handOn func(session, user string, keys []*keyed) error
-	known  map[texts]*keyed
+	known  []knownKey // by slot
 
 	date    int32 // the last one, and whether it is counted
 	counted bool
@@ -136,7 +151,7 @@ func (f *fileCounting) file(ctx context.Context, l *lake.Lake, file iceberg.Data
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	f.known, f.date = map[texts]*keyed{}, math.MinInt32
+	f.known, f.date = make([]knownKey, knownTexts), math.MinInt32
 	for group := range source.RowGroups() {
 		if err := f.group(ctx, source.Cursor(group)); err != nil {
 			return err
@@ -218,15 +233,11 @@ func (f *fileCounting) keyOf(columns [][]parquet.Value, i int) *keyed {
 	}
 	where := texts{f.date, pointer(key.Service), pointer(key.Version), pointer(key.device), pointer(key.event),
 		pointer(key.name), pointer(key.detail)}
-	if k := f.known[where]; k != nil {
-		return k
+	at := &f.known[where.slot()]
+	if at.key == nil || at.texts != where {
+		*at = knownKey{where, f.keys.of(&key)}
 	}
-	if len(f.known) == knownTexts {
-		clear(f.known)
-	}
-	k := f.keys.of(&key)
-	f.known[where] = k
-	return k
+	return at.key
 }
 
 // endRun hands on what followed each other.
