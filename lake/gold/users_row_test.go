@@ -52,7 +52,7 @@ func TestUserRowForm(t *testing.T) {
 		!reflect.DeepEqual(back, user) {
 		t.Errorf("a row that was cut\n%+v\nis not\n%+v, read back as %+v, %v", got, want, back, err)
 	}
-	if _, err := userOf(want[:12], copied); err == nil {
+	if _, err := userOf(want[:13], copied); err == nil {
 		t.Error("a row cut short was read")
 	}
 }
