@@ -12,6 +12,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/lake/schema"
 )
 
 // createTables makes namespaces and tables that do not exist yet. Two processes may do so at once.
@@ -47,10 +48,15 @@ func (l *Lake) CreateTable(ctx context.Context, definition TableDefinition) erro
 	if definition.Ruled {
 		maps.Copy(properties, RulesProperty())
 	}
-	_, err := l.Catalog.CreateTable(ctx, definition.Identifier(), definition.Schema(),
+	wanted := definition.Schema()
+	first := schema.First(wanted)
+	_, err := l.Catalog.CreateTable(ctx, definition.Identifier(), first,
 		catalog.WithLocation(l.Objects.Root+"/"+strings.ReplaceAll(definition.Name, ".", "/")),
 		catalog.WithPartitionSpec(&spec), catalog.WithProperties(properties))
-	return err
+	if err != nil || first == wanted {
+		return err
+	}
+	return l.updateSchema(ctx, definition)
 }
 
 // Load reads a table's present state.
