@@ -109,8 +109,8 @@ func newImport(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Tell the lake of releases, from YAML or CSV",
-		Long: `import reads a file of releases into the table ops.releases: .csv is CSV, all else YAML, and - is YAML from
-stdin. A release that the lake knows is replaced, others stay; the same file again changes nothing. A
+		Long: `import reads a file of releases into the table ops.releases: .csv is CSV, all else YAML, and - is YAML
+from stdin. A release that the lake knows is replaced, others stay; the same file again changes nothing. A
 mistake in the file is told with its line, and then nothing is imported.
 
 A YAML file has a list of releases. service, version and released_at must be there; the channel is stable
