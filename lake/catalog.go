@@ -42,10 +42,15 @@ func (l *Lake) CreateTable(ctx context.Context, definition TableDefinition) erro
 	if definition.Ruled {
 		maps.Copy(properties, RulesProperty())
 	}
-	_, err := l.Catalog.CreateTable(ctx, definition.Identifier(), definition.Schema(),
+	wanted := definition.Schema()
+	first := schema.First(wanted)
+	_, err := l.Catalog.CreateTable(ctx, definition.Identifier(), first,
 		catalog.WithLocation(l.Objects.Root+"/"+strings.ReplaceAll(definition.Name, ".", "/")),
 		catalog.WithPartitionSpec(&spec), catalog.WithProperties(properties))
-	return err
+	if err != nil || first == wanted {
+		return err
+	}
+	return l.updateSchema(ctx, definition)
 }
 
 // Properties are those that every lake's table has.

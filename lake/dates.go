@@ -1,8 +1,6 @@
 package lake
 
-import (
-	"time"
-)
+import "time"
 
 const MicrosPerDay = 24 * 60 * 60 * 1_000_000
 

@@ -96,22 +96,20 @@ func RulesProperty() iceberg.Properties {
 // they are: a column that a file lacks reads as NULL. Errors: ErrNewer.
 func (l *Lake) UpdateSchemas(ctx context.Context) error {
 	for _, definition := range TableDefinitions {
-		if err := l.Commit(ctx, definition, func(loaded *table.Table) (*Change, error) {
-			later, err := schema.Later(loaded.Schema(), definition.Schema())
-			if err != nil || later == nil {
-				return nil, err
-			}
-			return &Change{
-				// -1: the one just added
-				Updates: []table.Update{table.NewAddSchemaUpdate(later), table.NewSetCurrentSchemaUpdate(-1)},
-				Requirements: []table.Requirement{
-					table.AssertCurrentSchemaID(loaded.Schema().ID),
-					table.AssertLastAssignedFieldID(loaded.Metadata().LastColumnID()),
-				},
-			}, nil
-		}); err != nil {
-			return fmt.Errorf("update the columns of %s: %w", definition.Name, err)
+		if err := l.updateSchema(ctx, definition); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (l *Lake) updateSchema(ctx context.Context, definition TableDefinition) error {
+	if err := l.Commit(ctx, definition, func(loaded *table.Table) (change *Change, err error) {
+		change = &Change{}
+		change.Updates, change.Requirements, err = schema.Update(loaded, definition.Schema())
+		return change, err
+	}); err != nil {
+		return fmt.Errorf("update the columns of %s: %w", definition.Name, err)
 	}
 	return nil
 }

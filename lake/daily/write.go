@@ -150,6 +150,9 @@ func (c *dayCounting) moves(ctx context.Context) error {
 	if !slices.ContainsFunc(slices.Collect(maps.Values(c.dates)), func(date stagedDate) bool { return date.Moves }) {
 		return nil
 	}
+	if c.staged.Told {
+		return c.toldMoves()
+	}
 	users, err := c.lake.Load(ctx, lake.GoldUsers)
 	if err != nil {
 		return err
@@ -166,6 +169,24 @@ func (c *dayCounting) moves(ctx context.Context) error {
 			return tally.add(key, kind, 1)
 		}, tally.flush
 	})
+}
+
+// toldMoves are those that the plan tells.
+func (c *dayCounting) toldMoves() error {
+	d := objects.Decoder{Data: c.staged.Moves}
+	for len(d.Data) > 0 {
+		key, counts := decodeDayKey(&d), decodeDayCounts(&d)
+		if d.Failed {
+			return fmt.Errorf("read the moves of a plan: %w", objects.ErrDamaged)
+		}
+		if !c.dates[key.date].Moves {
+			continue
+		}
+		if err := c.add(&key, &counts); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // write sums up what was gathered, date by date.

@@ -42,10 +42,12 @@ type Scope struct {
 
 // silverChange is what lies between gold and silver.
 type silverChange struct {
-	gold      *table.Table
-	rebuild   bool // gold starts from nothing
-	sightings changedTable
-	bindings  changedTable
+	gold    *table.Table
+	rebuild bool // gold starts from nothing
+	// maxIntervals is how many the rows are to hold.
+	maxIntervals int
+	sightings    changedTable
+	bindings     changedTable
 	// Users of these files of silver.sightings, or of their parts, are made again, and so are these users.
 	remakeFiles   []iceberg.DataFile
 	remakeUsers   []string
@@ -112,6 +114,12 @@ func findChange(ctx context.Context, l *lake.Lake, scope Scope) (c silverChange,
 	var base ledger.Base
 	if !scope.Remake.All {
 		base = ledger.GoldBase(c.gold)
+	}
+	if c.maxIntervals, err = ledger.MaxIntervals(ctx, l); err != nil {
+		return c, err
+	}
+	if made := ledger.MaxIntervalsOf(c.gold); made != c.maxIntervals {
+		base = ledger.Base{} // every row may hold too many, or too few
 	}
 	upTo := scope.UpTo
 	if !base.Known && c.gold.CurrentSnapshot() != nil {
