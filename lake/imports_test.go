@@ -46,6 +46,8 @@ var imports = map[string]string{
 	"plain":  "lake",
 	"verify": "objects lake ledger forgotten plain",
 	"repair": "objects lake ledger verify",
+	// What opening a lake does not do by itself.
+	"upgrade": "schema lake ledger gold",
 
 	// What tests share.
 	"laketest":            "lake ledger hours commit gold",
