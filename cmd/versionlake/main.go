@@ -12,6 +12,7 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/ask"
 	"github.com/versionlake/versionlake/cmd/versionlake/demo"
 	"github.com/versionlake/versionlake/cmd/versionlake/intake"
+	"github.com/versionlake/versionlake/cmd/versionlake/look"
 	"github.com/versionlake/versionlake/cmd/versionlake/program"
 	"github.com/versionlake/versionlake/cmd/versionlake/run"
 	"github.com/versionlake/versionlake/cmd/versionlake/upkeep"
@@ -19,7 +20,7 @@ import (
 )
 
 // groups are all commands.
-var groups = []program.Commands{ask.Commands, intake.Commands, run.Commands, upkeep.Commands,
+var groups = []program.Commands{ask.Commands, look.Commands, intake.Commands, run.Commands, upkeep.Commands,
 	watch.Commands, demo.Commands}
 
 func main() {

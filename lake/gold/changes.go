@@ -169,7 +169,7 @@ func filesOfHours(ctx context.Context, l *lake.Lake, log ledger.Log,
 				}
 			}
 		}
-		files = append(files, lake.JoinParts(chosen)...)
+		files = append(files, ledger.JoinParts(chosen)...)
 	}
 	return files, nil
 }

@@ -163,6 +163,7 @@ func usersChange(l *lake.Lake, staged *stagedRound, merged []Merged) (*lake.Chan
 		lake.SummarySightings: strconv.FormatInt(staged.Sightings, 10),
 		lake.SummaryBindings:  strconv.FormatInt(staged.Bindings, 10),
 	}}
+	maps.Copy(wanted.Summary, lake.SummaryFormat())
 	var added []lake.DataFile
 	for _, each := range merged {
 		var m stagedMerge
