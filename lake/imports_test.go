@@ -39,6 +39,7 @@ var imports = map[string]string{
 	"checks":      "objects lake ledger gold",
 	"cost":        "objects lake ledger",
 	"why":         "lake ledger sessions gold",
+	"report":      "lake releases gold",
 	"maintain":    "objects lake ledger compaction events daily",
 	"forget":      "objects lake ledger forgotten hours versionkeys gold events daily",
 	// The second implementation: it shares nothing with what it checks but rows and their readers, the ledger's rows,
