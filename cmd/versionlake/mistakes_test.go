@@ -136,6 +136,9 @@ func TestSecondDev(t *testing.T) {
 	for _, part := range []string{state.Address, state.Since, "process "} {
 		require.Contains(t, stderr, part)
 	}
+	_, stdout, _ := execute(t, "doctor", "--dir", dir)
+	require.Regexp(t, `(?m)^ok +temporal .*1 worker; the hourly schedule runs$`, stdout)
+	require.Regexp(t, `(?m)^ok +clocks .*Temporal`, stdout)
 	stop()
 	out := <-ended
 	require.False(t, strings.Contains(out, "empty"), out)

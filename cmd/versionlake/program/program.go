@@ -60,7 +60,10 @@ func Execute(ctx context.Context, args []string, out, errOut io.Writer, groups .
 // nextStep says what to do about an error that does not say so itself.
 func nextStep(cmd *cobra.Command, err error) string {
 	var wrong *usage.Error
+	var said *usage.SaidError
 	switch {
+	case errors.As(err, &said):
+		return ""
 	case errors.As(err, &wrong):
 		return "see `" + cmd.CommandPath() + " --help`"
 	case objects.IsDamage(err):
