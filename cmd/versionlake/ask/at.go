@@ -8,6 +8,7 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 )
 
 // At asks which version each installation of a user ran at a moment.
@@ -34,6 +35,9 @@ It reads the lake and needs no Temporal. With --output json there is one object 
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o.User = args[0]
+			if o.Times().IsTime(args[0]) && !o.Times().IsTime(args[1]) {
+				return usage.Errorf("at: the user comes first; write: versionlake at %s %q", args[1], args[0])
+			}
 			if o.Time, err = o.Times().Moment("the time", args[1]); err != nil {
 				return err
 			}
