@@ -12,6 +12,7 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/demo"
 	"github.com/versionlake/versionlake/cmd/versionlake/doctor"
 	"github.com/versionlake/versionlake/cmd/versionlake/intake"
+	"github.com/versionlake/versionlake/cmd/versionlake/look"
 	"github.com/versionlake/versionlake/cmd/versionlake/memory"
 	"github.com/versionlake/versionlake/cmd/versionlake/program"
 	"github.com/versionlake/versionlake/cmd/versionlake/run"
@@ -20,7 +21,7 @@ import (
 )
 
 // groups are all commands.
-var groups = []program.Commands{ask.Commands, intake.Commands, run.Commands, upkeep.Commands,
+var groups = []program.Commands{ask.Commands, look.Commands, intake.Commands, run.Commands, upkeep.Commands,
 	watch.Commands, doctor.Commands, demo.Commands}
 
 func main() {

@@ -113,6 +113,9 @@ func (o *History) ofUser(ctx context.Context, l *lake.Lake, version gold.Version
 	if err := addHistory(p, &user, false); err != nil {
 		return err
 	}
+	if user.IntervalsCut > 0 {
+		o.Stderr.Printf("cut: %s\n", cutText(&user))
+	}
 	return p.Flush()
 }
 
@@ -146,6 +149,7 @@ type UserHistory struct {
 	UserID   string     `json:"user_id"`
 	UserKind string     `json:"user_kind"`
 	History  []Interval `json:"history"`
+	cutHistory
 }
 
 // userInterval is an interval as --output csv writes it.
@@ -187,7 +191,7 @@ func intervalOf(i *history.Interval) Interval {
 }
 
 func addHistory(p *output.Printer, user *history.User, named bool) error {
-	object := UserHistory{UserID: user.ID, UserKind: user.Kind, History: []Interval{}}
+	object := UserHistory{UserID: user.ID, UserKind: user.Kind, History: []Interval{}, cutHistory: cutOf(user)}
 	for i := range user.History {
 		object.History = append(object.History, intervalOf(&user.History[i]))
 	}

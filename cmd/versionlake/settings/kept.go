@@ -64,6 +64,12 @@ var keptSettings = []keptSetting{
 		take: func(s *Settings, text string) (err error) { s.maxFuture, err = time.ParseDuration(text); return err },
 	},
 	{
+		flag: ledger.SettingMaxIntervals, cure: "the next hour, or versionlake reprocess --layer gold --all, makes " +
+			"gold.users anew",
+		text: func(s *Settings) (string, error) { return strconv.Itoa(s.maxIntervals), nil },
+		take: func(s *Settings, text string) (err error) { s.maxIntervals, err = strconv.Atoi(text); return err },
+	},
+	{
 		flag: "sessions-by-service", cure: cureSilver,
 		text: func(s *Settings) (string, error) { return strconv.FormatBool(s.byService), nil },
 		take: func(s *Settings, text string) (err error) { s.byService, err = strconv.ParseBool(text); return err },

@@ -14,6 +14,7 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/terminal"
@@ -42,6 +43,8 @@ type Settings struct {
 	maxFuture time.Duration
 	maxPast   time.Duration
 	byService bool
+	// maxIntervals is how many intervals a row of gold.users holds at most.
+	maxIntervals int
 	// given are those of keptSettings that a flag or a variable says; the lake may know the others.
 	given map[string]bool
 	// keptEvents is what the lake keeps of --events.
@@ -51,6 +54,9 @@ type Settings struct {
 	flags   *pflag.FlagSet
 	hasFile bool
 }
+
+// largestMaxIntervals keeps a row of gold.users, which is held in memory, below some 100 MB.
+const largestMaxIntervals = 1_000_000
 
 var lakeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
 
@@ -89,6 +95,8 @@ func (s *Settings) AddFlags(root *cobra.Command) {
 		"(gold.events), daily (the daily aggregates); for measurements [VERSIONLAKE_WITHOUT]")
 	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, "+
 		"see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
+	flags.IntVar(&s.maxIntervals, ledger.SettingMaxIntervals, ledger.DefaultMaxIntervals, "how many intervals of one "+
+		"user are kept, the newest; changing it makes gold.users anew [VERSIONLAKE_MAX_INTERVALS]")
 	flags.StringVar(&s.Name, "name", "", "which of several lakes in one namespace of Temporal this is: in workflow "+
 		"ids, task queue and schedules; the one without a name when empty [VERSIONLAKE_NAME]")
 	flags.StringVarP(&s.Format, "output", "o", output.Table, "table, json (one object a line) or csv")
@@ -108,6 +116,7 @@ var Variables = map[string]string{
 	"max-past":            "VERSIONLAKE_MAX_PAST",
 	"max-future":          "VERSIONLAKE_MAX_FUTURE",
 	"sessions-by-service": "VERSIONLAKE_SESSIONS_BY_SERVICE",
+	"max-intervals":       "VERSIONLAKE_MAX_INTERVALS",
 	"keep-bronze":         "VERSIONLAKE_KEEP_BRONZE",
 	"keep-events":         "VERSIONLAKE_KEEP_EVENTS",
 	"without":             "VERSIONLAKE_WITHOUT",
@@ -183,6 +192,9 @@ func (s *Settings) validate() error {
 	}
 	if s.maxPast <= 0 {
 		return usage.Errorf("--max-past %s: give a time above 0", s.maxPast)
+	}
+	if s.maxIntervals < 1 || s.maxIntervals > largestMaxIntervals {
+		return usage.Errorf("--max-intervals %d: give a number from 1 to %d", s.maxIntervals, largestMaxIntervals)
 	}
 	if _, err := s.sourceOptions(); err != nil {
 		return usage.Errorf("%w", err)
