@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/program"
-	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/laketest"
 )
 
@@ -32,9 +31,8 @@ var scripted = []string{"VERSIONLAKE_DIR", "VERSIONLAKE_SOURCE", "VERSIONLAKE_WA
 // writes the texts anew: read what changed.
 func TestMistakesAndHabits(t *testing.T) {
 	dir := filepath.Join(laketest.UnpackLake(t, "94ca12a"), "lake")
-	l, err := lake.Open(t.Context(), laketest.KeptConfig(filepath.Dir(dir))) // with the tables that came since
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
+	code, _, stderr := execute(t, "upgrade", "--dir", dir)
+	require.Equal(t, program.ExitOK, code, stderr)
 	scripts, err := filepath.Abs("testdata/script")
 	require.NoError(t, err)
 	denying := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

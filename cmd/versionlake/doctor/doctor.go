@@ -33,6 +33,7 @@ type finding struct {
 	State string `json:"state"` // of those below
 	Found string `json:"found"`
 	Do    string `json:"do,omitempty"`
+	Why   string `json:"why,omitempty"` // an error, as somebody else words it
 }
 
 // States of findings.
@@ -92,7 +93,12 @@ func (d *doctor) run(ctx context.Context) error {
 
 // say keeps what was found.
 func (d *doctor) say(check, state, found, do string) {
-	d.findings = append(d.findings, finding{check, state, found, do})
+	d.findings = append(d.findings, finding{check, state, found, do, ""})
+}
+
+// sayWhy keeps what went wrong, with the error for those who need it: what to do comes first.
+func (d *doctor) sayWhy(check, found, do string, why error) {
+	d.findings = append(d.findings, finding{check, wrong, found, do, text(why)})
 }
 
 // order is that in which findings are printed; the lake is opened first, since it keeps settings, too.
@@ -117,6 +123,9 @@ func (d *doctor) print() error {
 			do := ""
 			if f.Do != "" {
 				do = ": " + f.Do
+			}
+			if f.Why != "" {
+				do += " (" + f.Why + ")"
 			}
 			d.Stdout.Printf("%-8s %-10s %s%s\n", f.State, f.Check, f.Found, do)
 		}

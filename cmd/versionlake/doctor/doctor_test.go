@@ -23,9 +23,9 @@ func states(t *testing.T, want int, args ...string) (state, said map[string]stri
 	require.Equal(t, want, code, stdout+stderr)
 	state, said = map[string]string{}, map[string]string{}
 	for line := range strings.Lines(stdout) {
-		var found struct{ Check, State, Found, Do string }
+		var found struct{ Check, State, Found, Do, Why string }
 		require.NoError(t, json.Unmarshal([]byte(line), &found))
-		state[found.Check], said[found.Check] = found.State, found.Found+": "+found.Do
+		state[found.Check], said[found.Check] = found.State, found.Found+": "+found.Do+found.Why
 	}
 	return state, said
 }
@@ -55,7 +55,7 @@ func TestDoctor(t *testing.T) {
 		require.Equal(t, "ok", state[check], said[check])
 	}
 	require.Equal(t, "warning", state["catalog"], "an earlier version wrote it")
-	require.Contains(t, said["catalog"], "lacks gold.events")
+	require.Contains(t, said["catalog"], "versionlake upgrade")
 	require.Contains(t, said["source"], "2022/05/27/05/a.tsv")
 	left, err := filepath.Glob(filepath.Join(dir, "warehouse", "_staging", "checks", "*"))
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/database"
 	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/lake/upgrade"
 )
 
 // shownCatalog names the catalog without what should not be seen.
@@ -35,31 +36,32 @@ func (d *doctor) checkCatalog(ctx context.Context) {
 		d.say("catalog", note, "no lake yet in "+d.shownCatalog(), "the first versionlake ingest makes it")
 		return
 	case err != nil:
-		d.say("catalog", wrong, fmt.Sprintf("%s can't be opened: %s", d.shownCatalog(), text(err)),
-			"see --catalog, PGPASSFILE and PGPASSWORD")
+		d.sayWhy("catalog", d.shownCatalog()+" can't be opened", "see --catalog, PGPASSFILE and PGPASSWORD", err)
 		return
 	}
 	d.lake = l
-	var missing []string
+	plan, err := upgrade.New(ctx, l)
 	for _, definition := range lake.TableDefinitions {
-		if _, err := l.Load(ctx, definition); errors.Is(err, lake.ErrNoLake) {
-			missing = append(missing, definition.Name)
-		} else if err != nil {
-			do := "versionlake verify says what else can't be read, and versionlake repair mends it"
-			if errors.Is(err, lake.ErrNewer) {
-				do = "take that version of versionlake"
-			}
-			d.say("catalog", wrong, text(err), do)
-			return
+		if _, loading := l.Load(ctx, definition); err == nil && !errors.Is(loading, lake.ErrNoLake) {
+			err = loading // what upgrade would make is in its plan
 		}
+	}
+	if errors.Is(err, lake.ErrNewer) {
+		d.say("catalog", wrong, text(err), "take that version of versionlake")
+		return
+	}
+	if err != nil {
+		d.say("catalog", wrong, text(err), "versionlake verify says what else can't be read, and versionlake repair "+
+			"mends it")
+		return
 	}
 	if err := d.TakeKept(ctx, l); err != nil {
 		d.say("catalog", wrong, text(err), "")
 		return
 	}
-	if len(missing) > 0 {
-		d.say("catalog", warning, fmt.Sprintf("%s was written by an earlier version of versionlake: it lacks %s",
-			d.shownCatalog(), strings.Join(missing, ", ")), "the next command that writes makes them, or a worker")
+	if len(plan.Steps) > 0 {
+		d.say("catalog", warning, d.shownCatalog()+" is of an earlier version of versionlake, and only read",
+			"stop all workers, and run versionlake upgrade")
 		d.askCatalogClock(ctx)
 		return
 	}
@@ -92,13 +94,14 @@ func (d *doctor) checkWarehouse(ctx context.Context) {
 	}
 	store, err := objects.Open(ctx, config.Warehouse, "", database.Properties(config.Warehouse))
 	if err != nil {
-		d.say("warehouse", wrong, text(err), "see --warehouse, and AWS_* for S3")
+		d.sayWhy("warehouse", config.Warehouse+" can't be opened", "see --warehouse, and AWS_* for S3", err)
 		return
 	}
 	object := fmt.Sprintf("%s/%s/checks/probe-%d", store.Root, lake.StagingName, time.Now().UnixNano())
 	before := time.Now()
 	if err := store.WriteJSON(object, strings.Repeat("-", probeBytes)); err != nil {
-		d.say("warehouse", wrong, text(err), "who only asks needs no right to write; a worker does")
+		d.sayWhy("warehouse", config.Warehouse+" takes no objects",
+			"grant the right to write, which workers need, and who only asks does not; see docs/DEPLOY.md", err)
 		return
 	}
 	if file, err := store.Open(object); err == nil {
@@ -109,7 +112,8 @@ func (d *doctor) checkWarehouse(ctx context.Context) {
 	}
 	_, err = store.ReadAll(object)
 	if err = errors.Join(err, store.Remove(ctx, []string{object})); err != nil {
-		d.say("warehouse", wrong, text(err), "grant the rights to read and remove objects, too: see docs/DEPLOY.md")
+		d.sayWhy("warehouse", config.Warehouse+" takes objects, and does not give them back or remove them",
+			"grant these rights, too: see docs/DEPLOY.md", err)
 		return
 	}
 	d.say("warehouse", ok, config.Warehouse+" takes objects, gives them back and removes them", "")
