@@ -67,7 +67,7 @@ func CheckWorkers(ctx context.Context, s *settings.Settings, o checks.Options) (
 func Alone(ctx context.Context, s *settings.Settings) (release func() error, err error) {
 	release = func() error { return nil }
 	if _, err := os.Stat(s.Dir); err == nil {
-		if release, err = LockNow(ctx, s); err != nil {
+		if release, err = Lock(s); err != nil {
 			return nil, err
 		}
 	}
@@ -89,9 +89,9 @@ func refuseWorkers(ctx context.Context, s *settings.Settings) error {
 	}
 	defer c.Close()
 	pollers, err := worker.Pollers(ctx, c.Client)
-	if err == nil && pollers > 0 {
+	if err == nil && len(pollers) > 0 {
 		err = fmt.Errorf("%d workers asked %s for work within the last minute and a half: stop them, wait as long, and "+
-			"try again", pollers, c.Where)
+			"try again", len(pollers), c.Where)
 	}
 	return err
 }
