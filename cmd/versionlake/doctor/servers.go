@@ -52,7 +52,7 @@ func (d *doctor) checkTemporal(ctx context.Context) {
 	case err != nil:
 		d.say("temporal", wrong, text(err), "")
 		return
-	case pollers == 0:
+	case len(pollers) == 0:
 		d.say("temporal", warning, where+"; no worker has asked for steps in the last minute and a half",
 			"start versionlake worker")
 		return
@@ -63,7 +63,7 @@ func (d *doctor) checkTemporal(ctx context.Context) {
 	case !found:
 		schedule = "there is no hourly schedule"
 	}
-	d.say("temporal", ok, fmt.Sprintf("%s; %s; %s", where, output.Count(int64(pollers), "worker"), schedule), "")
+	d.say("temporal", ok, fmt.Sprintf("%s; %s; %s", where, output.Count(int64(len(pollers)), "worker"), schedule), "")
 }
 
 // checkLocalTemporal tries the program that commands start where no server is named.
