@@ -41,7 +41,11 @@ func (f *fault) Unwrap() []error { return f.of }
 
 // faultf makes a fault of a kind, such as ErrConfig, for a reason, which its text need not repeat.
 func faultf(kind, reason error, format string, args ...any) error {
-	return &fault{fmt.Sprintf(format, args...), []error{kind, reason}}
+	of := []error{kind}
+	if reason != nil {
+		of = append(of, reason)
+	}
+	return &fault{fmt.Sprintf(format, args...), of}
 }
 
 // File is one version of a file.

@@ -63,7 +63,7 @@ func TestDoctor(t *testing.T) {
 
 	require.NoError(t, os.Rename(filepath.Join(source, "2022"), filepath.Join(source, "y2022")))
 	require.NoError(t, os.Chmod(dir, 0o755))
-	t.Setenv("VERSIONLAKE_TRINO_URL", "http://127.0.0.1:1")
+	t.Setenv("VERSIONLAKE_TRINO_URL", "localhost:8080")
 	t.Setenv("VERSIONLAKE_TEMPORAL_CLI", filepath.Join(dir, "missing"))
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "warehouse", "gold", "users", "metadata")))
 	state, said = states(t, program.ExitError, "--dir", dir)
@@ -72,7 +72,7 @@ func TestDoctor(t *testing.T) {
 		require.Equal(t, want, state[check], said[check])
 	}
 	require.Contains(t, said["layout"], "--layout")
-	require.Contains(t, said["temporal"], "TEMPORAL_ADDRESS")
+	require.Contains(t, said["temporal"], "VERSIONLAKE_TEMPORAL_CLI")
 	require.Contains(t, said["rights"], "chmod")
 	require.Contains(t, said["catalog"], "versionlake repair")
 }

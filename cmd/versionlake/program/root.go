@@ -52,6 +52,9 @@ is exclusive.`,
 		for _, sub := range command.Commands() {
 			sub.Args = usage.Args(sub.Args)
 		}
+		if command.Name() == "completion" {
+			command.Example = "  source <(versionlake completion bash)"
+		}
 		if command.HasSubCommands() && !command.Runnable() {
 			command.RunE = func(*cobra.Command, []string) error {
 				return usage.Errorf("%s: say which of: %s", command.Name(), usage.SubCommands(command))
@@ -69,6 +72,8 @@ func newHelp(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
 		Short: "What a command does, and how it is written",
+		Example: `  versionlake help at
+  versionlake help trino load`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			command, left, err := root.Find(args)
 			if err != nil || len(left) > 0 {

@@ -181,6 +181,7 @@ func (s *Settings) readVariables(cmd *cobra.Command) error {
 }
 
 func (s *Settings) validate() error {
+	s.Format = strings.ToLower(s.Format)
 	if s.Format != output.Table && s.Format != output.JSON && s.Format != output.CSV {
 		return usage.Errorf("--output %q is none of table, json and csv", s.Format)
 	}

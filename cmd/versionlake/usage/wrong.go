@@ -25,11 +25,11 @@ func UnknownCommand(parent *cobra.Command, args []string) error {
 			}
 		}
 	}
-	path := strings.TrimSpace(strings.TrimPrefix(parent.CommandPath(), parent.Root().Name()) + " " + args[0])
+	before := strings.TrimPrefix(strings.TrimPrefix(parent.CommandPath(), parent.Root().Name())+" ", " ")
 	if len(meant) > 0 {
-		return Errorf("there is no command %q: did you mean %s?", path, orList(meant, ""))
+		return Errorf("there is no command %q: did you mean %s?", before+args[0], orList(meant, before))
 	}
-	return Errorf("there is no command %q%s", path, DidYouMean(args[0], names, ""))
+	return Errorf("there is no command %q%s", before+args[0], DidYouMean(args[0], names, before))
 }
 
 // SubCommands names the commands below one.
