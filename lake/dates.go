@@ -19,12 +19,6 @@ func FormatDate(date int32) string {
 	return time.Unix(int64(date)*24*60*60, 0).UTC().Format(time.DateOnly)
 }
 
-// MonthOf is the month of a date, in months since January 1970: Iceberg's month transform.
-func MonthOf(date int32) int32 {
-	year, month, _ := time.Unix(int64(date)*24*60*60, 0).UTC().Date()
-	return int32(year-1970)*12 + int32(month) - 1
-}
-
 // DatesOf are the dates of a month, [from, to).
 func DatesOf(month int32) (from, to int32) {
 	first := func(month int32) int32 {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -230,4 +231,10 @@ func (s *dateSet) beside(time, reach int64) (dates []int32) {
 		}
 	}
 	return dates
+}
+
+// monthOf is the month of a date, in months since January 1970: Iceberg's month transform.
+func monthOf(date int32) int32 {
+	year, month, _ := time.Unix(int64(date)*24*60*60, 0).UTC().Date()
+	return int32(year-1970)*12 + int32(month) - 1
 }

@@ -50,7 +50,7 @@ func CountDates(ctx context.Context, l *lake.Lake, plan Plan, months []int32,
 		return CountedDates{}, err
 	}
 	for _, date := range c.staged.Dates {
-		if slices.Contains(months, lake.MonthOf(date.Date)) {
+		if slices.Contains(months, monthOf(date.Date)) {
 			c.dates[date.Date] = date
 		}
 	}
@@ -77,8 +77,8 @@ func CountDates(ctx context.Context, l *lake.Lake, plan Plan, months []int32,
 }
 
 func (c *dayCounting) section(date int32) int {
-	first, _ := lake.DatesOf(lake.MonthOf(date))
-	return c.place[lake.MonthOf(date)] + int(date-first)
+	first, _ := lake.DatesOf(monthOf(date))
+	return c.place[monthOf(date)] + int(date-first)
 }
 
 func (c *dayCounting) add(key *dayKey, counts *dayCounts) error {
@@ -107,7 +107,7 @@ func (c *dayCounting) keep(ctx context.Context) error {
 	written := c.staged.months(true)
 	return keepRows(ctx, c, lake.GoldEventDaily, func(row *lake.EventDailyRow) error {
 		key, counts := eventPart(row)
-		if c.dates[key.date].Events || !written[lake.MonthOf(key.date)] {
+		if c.dates[key.date].Events || !written[monthOf(key.date)] {
 			return nil
 		}
 		return c.add(&key, &counts)
