@@ -56,6 +56,7 @@ func New(ctx context.Context, l *lake.Lake) (plan Plan, err error) {
 	if err != nil {
 		return plan, err
 	}
+	plan.Steps = []Step{} // also where none is needed
 	for _, step := range []*Step{closed(forms), made(forms), added, settled(forms), ruled(forms), anew, opened(forms)} {
 		if step != nil {
 			plan.Steps = append(plan.Steps, *step)
