@@ -19,6 +19,7 @@ import (
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/identity"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
@@ -59,8 +60,9 @@ func TestKeptLakes(t *testing.T) {
 			}
 			answers := answersIn(t, dir, kept.tags)
 			sameAnswers(t, reading(t, dir), answers)
-			refused(t, dir)
 			planned(t, dir)
+			refused(t, dir)
+			elsewhere(t, dir)
 			upgradeWithKills(t, dir, answers)
 			goesOn(t, dir, kept.forgotten, answers)
 		})
@@ -129,6 +131,26 @@ func planned(t *testing.T, dir string) {
 	}
 	if after := metadataOf(t, reading(t, dir)); !maps.Equal(before, after) {
 		t.Errorf("looking has changed the lake: %v, %v", before, after)
+	}
+}
+
+// elsewhere holds that a copy of a lake is not upgraded: that would write into the original.
+func elsewhere(t *testing.T, dir string) {
+	t.Helper()
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	l, before := reading(t, copied), metadataOf(t, reading(t, dir))
+	plan, err := upgrade.New(t.Context(), l)
+	if err != nil || len(plan.Steps) == 0 {
+		t.Fatalf("%d steps, %v", len(plan.Steps), err)
+	}
+	if err := plan.Run(t.Context(), l, func(upgrade.Step, int64) {}); !errors.Is(err, identity.ErrMoved) {
+		t.Errorf("upgrade a copy: %v", err)
+	}
+	if after := metadataOf(t, l); !maps.Equal(before, after) {
+		t.Errorf("an upgrade of a copy has changed it: %v, %v", before, after)
 	}
 }
 

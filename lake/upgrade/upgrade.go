@@ -70,8 +70,12 @@ func New(ctx context.Context, l *lake.Lake) (plan Plan, err error) {
 	return plan, err
 }
 
-// Run does the steps. begin is told of each, and of the rows that it has read so far.
+// Run does the steps. begin is told of each, and of the rows that it has read so far. Errors: those of lake.Lake.Claim,
+// before anything is done.
 func (p Plan) Run(ctx context.Context, l *lake.Lake, begin func(step Step, read int64)) error {
+	if err := l.Claim(ctx); err != nil {
+		return err
+	}
 	for _, step := range p.Steps {
 		begin(step, 0)
 		if err := step.run(ctx, l, func(read int64) { begin(step, read) }); err != nil {
