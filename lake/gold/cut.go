@@ -38,6 +38,9 @@ func CutUsers(ctx context.Context, l *lake.Lake, version Version) (users []CutUs
 		if nulls, known := file.NullValueCounts()[cutColumn]; known && nulls == file.Count() {
 			continue
 		}
+		if _, has := file.ValueCounts()[cutColumn]; !has && len(file.ValueCounts()) > 0 {
+			continue // from before there was the column
+		}
 		if err := l.ScanRaw(ctx, file, cutSchema, func(row parquet.Row) error {
 			if !row[1].IsNull() {
 				users = append(users, CutUser{copied(row[0]), row[1].Int64(), row[2].Int64()})
