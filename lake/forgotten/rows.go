@@ -329,3 +329,12 @@ func user(g *Guard) edit[lake.UserRow] {
 func (e *Eraser) version(row *lake.VersionRow) (keep, changed bool) {
 	return e.Versions[lake.VersionName{Service: row.Service, Version: row.Version}.Hash()], false
 }
+
+// ParserFor reads bodies in bronze, whatever their hour.
+func ParserFor(parsing telemetry.Options) (*telemetry.Parser, error) {
+	parser, err := telemetry.NewParser(parsing)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", objects.ErrConfig, err)
+	}
+	return parser, nil
+}
