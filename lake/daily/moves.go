@@ -134,6 +134,7 @@ var movesSchema = parquet.SchemaOf(struct {
 		Version   string `parquet:"version,dict,id(15)"`
 		ValidFrom int64  `parquet:"valid_from,timestamp(microsecond),id(16)"`
 	} `parquet:"history,list,id(11)" parquet-element:",id(12)"`
+	IntervalsCut int64 `parquet:"intervals_cut,optional,id(21)"`
 }{})
 
 // moves reads the histories of a snapshot of gold.users, and tells each installation that came or changed its
@@ -201,9 +202,12 @@ type mover struct {
 
 func (m *mover) row(row parquet.Row, each func(*dayKey, int) error) error {
 	const columns = 4
-	n := (len(row) - 1) / columns
-	if len(row) != 1+columns*n {
+	n := (len(row) - 2) / columns
+	if len(row) != 2+columns*n {
 		return fmt.Errorf("a row of gold.users has %d values", len(row))
+	}
+	if !row[len(row)-1].IsNull() { // some of the moves are not known any more, so that none of the user's count
+		return nil
 	}
 	anonymous := string(row[0].ByteArray()) == history.KindSession
 	if m.versions == nil {

@@ -50,14 +50,14 @@ func CountDates(ctx context.Context, l *lake.Lake, plan Plan, months []int32,
 		return CountedDates{}, err
 	}
 	for _, date := range c.staged.Dates {
-		if slices.Contains(months, lake.MonthOf(date.Date)) {
+		if slices.Contains(months, monthOf(date.Date)) {
 			c.dates[date.Date] = date
 		}
 	}
 	sections := 0
 	for _, month := range months {
 		c.place[month] = sections
-		first, end := lake.DatesOf(month)
+		first, end := datesOf(month)
 		sections += int(end - first)
 	}
 	if c.parts, err = l.NewSpill(sections); err != nil {
@@ -77,8 +77,8 @@ func CountDates(ctx context.Context, l *lake.Lake, plan Plan, months []int32,
 }
 
 func (c *dayCounting) section(date int32) int {
-	first, _ := lake.DatesOf(lake.MonthOf(date))
-	return c.place[lake.MonthOf(date)] + int(date-first)
+	first, _ := datesOf(monthOf(date))
+	return c.place[monthOf(date)] + int(date-first)
 }
 
 func (c *dayCounting) add(key *dayKey, counts *dayCounts) error {
@@ -107,7 +107,7 @@ func (c *dayCounting) keep(ctx context.Context) error {
 	written := c.staged.months(true)
 	return keepRows(ctx, c, lake.GoldEventDaily, func(row *lake.EventDailyRow) error {
 		key, counts := eventPart(row)
-		if c.dates[key.date].Events || !written[lake.MonthOf(key.date)] {
+		if c.dates[key.date].Events || !written[monthOf(key.date)] {
 			return nil
 		}
 		return c.add(&key, &counts)
@@ -212,7 +212,7 @@ func (c *dayCounting) write(ctx context.Context) (result CountedDates, err error
 
 func (c *dayCounting) writeMonth(ctx context.Context, parts objects.Shuffles, month int32,
 	name string) (rows int64, files []lake.DataFile, err error) {
-	at := lake.MonthPartition(month)
+	at := monthPartition(month)
 	versions, err := lake.NewDataWriter[lake.VersionDailyRow](c.lake, lake.GoldVersionDaily, at)
 	if err != nil {
 		return 0, nil, err
@@ -228,7 +228,7 @@ func (c *dayCounting) writeMonth(ctx context.Context, parts objects.Shuffles, mo
 			events.Abort()
 		}
 	}()
-	first, end := lake.DatesOf(month)
+	first, end := datesOf(month)
 	for date := first; date < end; date++ {
 		if err := c.writeDate(ctx, parts, c.section(date), versions, events); err != nil {
 			return 0, nil, fmt.Errorf("sum up %s: %w", lake.FormatDate(date), err)
