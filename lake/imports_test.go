@@ -20,7 +20,8 @@ var imports = map[string]string{
 	"columnar":    "",
 	"releasefile": "",
 	"database":    "objects",
-	"lake":        "objects schema columnar releasefile database",
+	"identity":    "objects database",
+	"lake":        "objects schema columnar releasefile database identity",
 	"packed":      "objects columnar lake",
 	"compaction":  "lake",
 	"ledger":      "objects lake",
@@ -46,6 +47,8 @@ var imports = map[string]string{
 	"plain":  "lake",
 	"verify": "objects lake ledger forgotten plain",
 	"repair": "objects lake ledger verify",
+	// What opening a lake does not do by itself.
+	"upgrade": "schema lake ledger gold",
 
 	// What tests share.
 	"laketest":            "lake ledger hours commit gold",

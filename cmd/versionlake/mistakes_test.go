@@ -136,6 +136,9 @@ func TestSecondDev(t *testing.T) {
 	for _, part := range []string{state.Address, state.Since, "process "} {
 		require.Contains(t, stderr, part)
 	}
+	_, stdout, _ := execute(t, "doctor", "--dir", dir)
+	require.Regexp(t, `(?m)^ok +temporal .*1 worker; the hourly schedule runs$`, stdout)
+	require.Regexp(t, `(?m)^ok +clocks .*Temporal`, stdout)
 	code, _, stderr = execute(t, "ingest", "2022-05-27T05", "--detach", "--dir", dir)
 	require.Equal(t, program.ExitOK, code, stderr)
 	require.Contains(t, stderr, "eu/hour-2022-05-27T05")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake/gold"
 )
@@ -40,6 +41,9 @@ intervals that are left, in JSON an object with "cut": true.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o.User = args[0]
+			if o.Times().IsTime(args[0]) && !o.Times().IsTime(args[1]) {
+				return usage.Errorf("at: the user comes first; write: versionlake at %s %q", args[1], args[0])
+			}
 			if o.Time, err = o.Times().Moment("the time", args[1]); err != nil {
 				return err
 			}

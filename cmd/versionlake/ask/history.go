@@ -3,6 +3,7 @@ package ask
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -124,9 +125,18 @@ func findUser(ctx context.Context, l *lake.Lake, version gold.Version, id, asOf 
 		return history.User{}, err
 	}
 	if !found {
+		like := ""
+		for _, other := range []string{strings.TrimSpace(id), strings.ToLower(id), strings.ToUpper(id), "session:" + id} {
+			if _, found, err := gold.User(ctx, l, version, other); err == nil && found {
+				like = fmt.Sprintf(": did you mean %q?", other)
+			}
+		}
 		known := "the lake knows"
 		if asOf != "" {
 			known = "as of " + asOf + " the lake knew"
+		}
+		if like != "" {
+			return history.User{}, fmt.Errorf("%s no user %q%s", known, id, like)
 		}
 		return history.User{}, fmt.Errorf("%s no user %q; ids are case-sensitive, and a session that nobody "+
 			"named is session:<SessionId>", known, id)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
@@ -113,6 +114,9 @@ func (o *Status) span() (from, to telemetry.Hour, err error) {
 	}
 	if o.To != "" {
 		to, err = o.Times().HourOrDay("--to", o.To)
+	}
+	if err == nil && from >= to {
+		err = usage.Errorf("the range from %s to %s holds no hour: --to is exclusive and comes after --from", from, to)
 	}
 	return from, to, err
 }

@@ -135,6 +135,9 @@ func (s *Settings) takeKept(ctx context.Context, l *lake.Lake) (differences []ke
 			if err := setting.take(s, before); err != nil {
 				return nil, fmt.Errorf("take --%s as the lake keeps it: %w", setting.flag, err)
 			}
+			if before != "" && s.origins != nil && before != now {
+				s.origins[setting.flag] = Origin{Value: shortened(before), From: "the lake"}
+			}
 		case now != before:
 			differences = append(differences, keptDifference{setting, before, now, false})
 		}
