@@ -35,8 +35,16 @@ func CutUsers(ctx context.Context, l *lake.Lake, version Version) (users []CutUs
 		return nil, err
 	}
 	for _, file := range files {
-		if nulls, known := file.NullValueCounts()[cutColumn]; known && nulls == file.Count() {
+		nulls, known := file.NullValueCounts()[cutColumn]
+		if known && nulls == file.Count() {
 			continue
+		}
+		if !known {
+			if has, err := hasCut(l, file); err != nil {
+				return nil, err
+			} else if !has {
+				continue
+			}
 		}
 		if err := l.ScanRaw(ctx, file, cutSchema, func(row parquet.Row) error {
 			if !row[1].IsNull() {
@@ -51,4 +59,14 @@ func CutUsers(ctx context.Context, l *lake.Lake, version Version) (users []CutUs
 		return cmp.Or(-cmp.Compare(a.IntervalsCut, b.IntervalsCut), cmp.Compare(a.UserID, b.UserID))
 	})
 	return users, nil
+}
+
+// hasCut tells whether a file has the column at all: those from before it came don't, and nobody was cut then.
+func hasCut(l *lake.Lake, file iceberg.DataFile) (has bool, err error) {
+	opened, done, err := l.OpenParquet(file)
+	if err != nil {
+		return false, err
+	}
+	_, has = opened.Schema().Lookup("intervals_cut")
+	return has, done()
 }
