@@ -51,7 +51,12 @@ lint: ## static checks alone, and the ratchets of size
 	go -C tools run ./house ..
 
 .PHONY: bench
-bench: ## measure; PKG=./telemetry BENCH=Parse to choose
+bench: build ## time hours beside Polars, DuckDB and PySpark, into docs/BENCHMARKS.md; BENCHED='--hours 2 --rounds 1' for less
+	$(INSTALL) temporal engines
+	bench/bench.py --into docs/BENCHMARKS.md $(BENCHED)
+
+.PHONY: gobench
+gobench: ## measure parts of it; PKG=./telemetry BENCH=Parse to choose
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
 
 .PHONY: tools

@@ -151,6 +151,7 @@ func TestLeastRights(t *testing.T) {
 			"PATH=" + testserver.Tools(t) + ":" + os.Getenv("PATH"), "HOME=" + dir,
 			"VERSIONLAKE_DIR=" + dir, "VERSIONLAKE_SOURCE=s3://" + source + "/logs",
 			"VERSIONLAKE_WAREHOUSE=s3://" + warehouse + "/versions",
+			"VERSIONLAKE_CATALOG=sqlite://" + dir + "/catalog.db",
 		})
 		if said, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("versionlake %s: %v\n%s\nrefused: %v", strings.Join(arguments, " "), err, said, r.denied)

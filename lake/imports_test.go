@@ -20,7 +20,8 @@ var imports = map[string]string{
 	"columnar":    "",
 	"releasefile": "",
 	"database":    "objects",
-	"lake":        "objects schema columnar releasefile database",
+	"identity":    "objects database",
+	"lake":        "objects schema columnar releasefile database identity",
 	"packed":      "objects columnar lake",
 	"compaction":  "lake",
 	"ledger":      "objects lake",
@@ -38,6 +39,7 @@ var imports = map[string]string{
 	"checks":      "objects lake ledger gold",
 	"cost":        "objects lake ledger",
 	"why":         "lake ledger sessions gold",
+	"report":      "lake releases gold",
 	"maintain":    "objects lake ledger compaction events daily",
 	"forget":      "objects lake ledger forgotten hours versionkeys gold events daily",
 	// The second implementation: it shares nothing with what it checks but rows and their readers, the ledger's rows,
@@ -45,6 +47,8 @@ var imports = map[string]string{
 	"plain":  "lake",
 	"verify": "objects lake ledger forgotten plain",
 	"repair": "objects lake ledger verify",
+	// What opening a lake does not do by itself.
+	"upgrade": "schema lake ledger gold",
 
 	// What tests share.
 	"laketest":            "lake ledger hours commit gold",

@@ -3,6 +3,7 @@
 package lake
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/versionlake/versionlake/lake/database"
+	"github.com/versionlake/versionlake/lake/identity"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/schema"
 	"github.com/versionlake/versionlake/telemetry"
@@ -72,6 +74,8 @@ type Lake struct {
 	Commits map[string]*sync.Mutex // one per table: commits of this process wait for each other instead of racing
 
 	KnownVersions *KnownVersions
+	// Moved says that a lake that is read lies elsewhere than where it was made; nil: it does not.
+	Moved error
 	// OnCommit is told how each commit of a table went; nil: nobody is.
 	OnCommit func(table string, err error)
 
@@ -88,7 +92,7 @@ func Open(ctx context.Context, config Config) (*Lake, error) {
 	if err := l.Catalog.CreateSQLTables(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the catalog's database: %w", err), l.Close())
 	}
-	for _, prepare := range []func(context.Context) error{l.RefuseUnknown, l.refuseOlder, l.CreateTables,
+	for _, prepare := range []func(context.Context) error{l.claim, l.RefuseUnknown, l.refuseOlder, l.CreateTables,
 		l.UpdateSchemas} {
 		if err := prepare(ctx); err != nil {
 			return nil, errors.Join(err, l.Close())
@@ -101,40 +105,49 @@ func Open(ctx context.Context, config Config) (*Lake, error) {
 func OpenExisting(ctx context.Context, config Config) (*Lake, error) {
 	l, err := open(ctx, config, false)
 	if errors.Is(err, database.ErrNone) {
-		err = fmt.Errorf("%w: %w", ErrNoLake, err)
-	}
-	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoLake, err)
+	} else if err != nil {
 		return nil, err
 	}
-	exists, err := l.Catalog.CheckTableExists(ctx, OpsHours.Identifier())
-	if err == nil && exists {
-		return l, nil
+	var exists bool
+	if err = l.identify(ctx, false); err == nil {
+		exists, err = l.Catalog.CheckTableExists(ctx, OpsHours.Identifier())
 	}
-	if err == nil {
-		err = ErrNoLake
+	if err == nil && !exists {
+		err = fmt.Errorf("%w: no tables in the catalog %q", ErrNoLake, l.Config.CatalogName)
 	}
-	return nil, errors.Join(fmt.Errorf("%w: no tables in the catalog %q", err, l.Config.CatalogName), l.Close())
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func (l *Lake) claim(ctx context.Context) error { return l.identify(ctx, true) }
+
+// identify sees to it that the catalog and the warehouse are of one lake, and names the warehouse as the tables do.
+// Errors: identity.ErrOther, identity.ErrMoved; a lake that is only read may have moved.
+func (l *Lake) identify(ctx context.Context, write bool) error {
+	place, err := identity.Check(ctx, identity.Of(l.Catalog, l.Config.Catalog, l.Objects), write)
+	if errors.Is(err, identity.ErrMoved) && !write {
+		l.Moved, err = err, nil
+	} else if err == nil {
+		l.Objects.Root, l.Config.Warehouse = place, place
+	}
+	return err
 }
 
 func open(ctx context.Context, config Config, create bool) (*Lake, error) {
-	if config.CatalogName == "" {
-		config.CatalogName = "versionlake"
-	}
-	if config.Buckets == 0 {
-		config.Buckets = 8
-	}
-	if config.TagAge == 0 {
-		config.TagAge = DefaultTagAge
-	}
-	if config.DayTagAge == 0 {
-		config.DayTagAge = DefaultDayTagAge
-	}
+	config.CatalogName, config.Buckets = cmp.Or(config.CatalogName, "versionlake"), cmp.Or(config.Buckets, 8)
+	config.TagAge, config.DayTagAge = cmp.Or(config.TagAge, DefaultTagAge), cmp.Or(config.DayTagAge, DefaultDayTagAge)
 	properties := database.Properties(config.Warehouse)
 	files, err := objects.Open(ctx, config.Warehouse, config.Scratch, properties)
 	if err != nil {
 		return nil, err
 	}
 	db, dialect, err := database.Open(config.Catalog, create)
+	if errors.Is(err, database.ErrNone) {
+		err = identity.WithoutCatalog(ctx, files, config.Catalog, err)
+	}
 	if err != nil {
 		return nil, err
 	}

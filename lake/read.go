@@ -11,8 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake/columnar"
-	"github.com/versionlake/versionlake/lake/objects"
-	"github.com/versionlake/versionlake/telemetry"
 )
 
 // OpenParquet opens a data file for reading by column.
@@ -66,13 +64,4 @@ func ReadRows[T any](ctx context.Context, l *Lake, files []iceberg.DataFile) ([]
 		return nil, err
 	}
 	return slices.Concat(read...), nil
-}
-
-// ParserFor reads bodies in bronze, whatever their hour.
-func ParserFor(parsing telemetry.Options) (*telemetry.Parser, error) {
-	parser, err := telemetry.NewParser(parsing)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", objects.ErrConfig, err)
-	}
-	return parser, nil
 }

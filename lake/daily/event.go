@@ -99,7 +99,7 @@ func pointer(text string) unsafe.Pointer {
 }
 
 // knownTexts is how many keys are known by where their texts lie, each in the one slot that is its own.
-const knownTexts = 1 << 12
+const knownTexts = 1 << 15
 
 type knownKey struct {
 	texts

@@ -186,3 +186,40 @@ func (c *Catalog) CommitTable(ctx context.Context, identifier table.Identifier, 
 	}
 	return metadata, location, err
 }
+
+// Property is a property of a namespace; "" where it has none of this key. Properties are the catalog's alone: who reads
+// the warehouse's files does not see them.
+func (c *Catalog) Property(ctx context.Context, namespace, key string) (string, error) {
+	var value sql.NullString
+	err := c.db.QueryRowContext(ctx, c.Rebind(`SELECT property_value FROM iceberg_namespace_properties
+		WHERE catalog_name = ? AND namespace = ? AND property_key = ?`), c.name, namespace, key).Scan(&value)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("read the property %s of namespace %s in the catalog: %w", key, namespace, err)
+	}
+	return value.String, nil
+}
+
+// AddProperty gives a namespace a property, unless it has it. Of several who do so at once, the first wins.
+func (c *Catalog) AddProperty(ctx context.Context, namespace, key, value string) error {
+	return c.setProperty(ctx, c.db, namespace, key, value, "DO NOTHING")
+}
+
+// SetProperty is AddProperty that replaces the one that is there.
+func (c *Catalog) SetProperty(ctx context.Context, namespace, key, value string) error {
+	return c.setProperty(ctx, c.db, namespace, key, value, replaces)
+}
+
+const replaces = "(catalog_name, namespace, property_key) DO UPDATE SET property_value = excluded.property_value"
+
+type executes interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func (c *Catalog) setProperty(ctx context.Context, db executes, namespace, key, value, conflict string) error {
+	if _, err := db.ExecContext(ctx, c.Rebind(`INSERT INTO iceberg_namespace_properties
+		(catalog_name, namespace, property_key, property_value) VALUES (?, ?, ?, ?) ON CONFLICT `+conflict),
+		c.name, namespace, key, value); err != nil {
+		return fmt.Errorf("set the property %s of namespace %s in the catalog: %w", key, namespace, err)
+	}
+	return nil
+}

@@ -31,7 +31,7 @@ func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetr
 	if err != nil {
 		return plan, err
 	}
-	parser, err := lake.ParserFor(parsing)
+	parser, err := forgotten.ParserFor(parsing)
 	if err != nil {
 		return plan, err
 	}

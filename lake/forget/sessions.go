@@ -24,7 +24,7 @@ func FindSessions(ctx context.Context, l *lake.Lake, erasure string,
 	if err != nil {
 		return 0, err
 	}
-	parser, err := lake.ParserFor(parsing)
+	parser, err := forgotten.ParserFor(parsing)
 	if err != nil {
 		return 0, err
 	}

@@ -110,7 +110,7 @@ func EraseTable(ctx context.Context, l *lake.Lake, erasure, name string, parsing
 	if err != nil {
 		return result, err
 	}
-	parser, err := lake.ParserFor(parsing)
+	parser, err := forgotten.ParserFor(parsing)
 	if err != nil {
 		return result, err
 	}

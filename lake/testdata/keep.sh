@@ -15,7 +15,6 @@ flock 9
 rm -rf "$kept"
 mkdir -p "$kept/answers"
 cd "$kept"
-export TEMPORAL_ADDRESS=
 unset TEMPORAL_ADDRESS
 ask() { "$program" "$@" --dir "$kept/lake" --output json; }
 
@@ -34,12 +33,16 @@ for hour in $hours; do
 done
 user=$(ask history --all | grep '"user_kind":"user"' | grep -o '"user_id":"[^"]*"' | cut -d'"' -f4 | sed -n 3p)
 echo "$user" >answers/forgotten
-ask forget "$user" >/dev/null
+ask forget "$user" --yes >/dev/null
 "$program" daily --refresh --dir "$kept/lake" >/dev/null
 for tag in $("$program" status --versions --dir "$kept/lake" | grep -o 'hour-[0-9T.-]*' | sort -u); do
 	ask history --all --as-of "$tag" >"answers/$tag.jsonl"
 done
 ask history --all >answers/now.jsonl
+if grep -q "\"$user\"" answers/*.jsonl; then
+	echo "keep.sh: $user was not forgotten" >&2
+	exit 1
+fi
 rm -f lake/temporal* lake/*.log lake/dev* lake/*.db-shm lake/*.db-wal
 tar --sort=name --owner=0 --group=0 -cf - lake source later answers | zstd -19 -q -f -o "$here/lake-$name.tar.zst"
 rm -rf "$kept"

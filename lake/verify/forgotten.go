@@ -32,7 +32,7 @@ func (v *verifier) verifyForgotten(ctx context.Context) error {
 	if len(known.Done) == 0 {
 		return nil
 	}
-	parser, err := lake.ParserFor(v.options.Parsing)
+	parser, err := forgotten.ParserFor(v.options.Parsing)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/forgotten"
 	"github.com/versionlake/versionlake/lake/plain"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -47,7 +48,7 @@ func (v *verifier) verifySilver(ctx context.Context, h *verifiedHour) error {
 	bronze := v.files[lake.BronzeEvents.Name][h.hour]
 	parsing := v.options.Parsing
 	parsing.Hour = h.hour
-	parser, err := lake.ParserFor(parsing)
+	parser, err := forgotten.ParserFor(parsing)
 	if err != nil {
 		return err
 	}

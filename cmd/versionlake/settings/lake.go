@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/terminal"
 )
 
 // MakeDir makes the folder Dir where there is none. It is for its owner alone: what lies in it is personal data,
@@ -38,20 +39,44 @@ func (s *Settings) LakeConfig() lake.Config {
 
 // OpenLake opens the lake to write into it.
 func (s *Settings) OpenLake(ctx context.Context) (*lake.Lake, error) {
+	if err := s.refuseHalf(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.MakeDir(); err != nil {
 		return nil, err
 	}
 	return lake.Open(ctx, s.LakeConfig())
 }
 
-// ReadLake opens the lake to read from it, and leaves nothing behind where there is none.
-func (s *Settings) ReadLake(ctx context.Context) (*lake.Lake, error) {
-	if s.catalog == "" {
-		if _, err := os.Stat(s.catalogFile()); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%w: there is no %s", lake.ErrNoLake, s.catalogFile())
-		}
+// refuseHalf finds that one of --catalog and --warehouse was forgotten: where only one is named, the other one, in
+// --dir, has to be the lake's own, and no lake is made of them.
+func (s *Settings) refuseHalf(ctx context.Context) error {
+	if (s.catalog == "") == (s.warehouse == "") {
+		return nil
 	}
-	return lake.OpenExisting(ctx, s.LakeConfig())
+	l, err := lake.OpenExisting(ctx, s.LakeConfig())
+	if err == nil {
+		return l.Close()
+	}
+	if !errors.Is(err, lake.ErrNoLake) {
+		return err
+	}
+	named, missing := "catalog", "warehouse"
+	if s.catalog == "" {
+		named, missing = missing, named
+	}
+	return usage.Errorf("--%s is given and --%s is not, and the two hold no lake: a new lake in %s would be made half "+
+		"of it; give both (or VERSIONLAKE_CATALOG and VERSIONLAKE_WAREHOUSE), or none", named, missing, s.Dir)
+}
+
+// ReadLake opens the lake to read from it, and leaves nothing behind where there is none. What is read of a copy may be
+// the original's, which is said.
+func (s *Settings) ReadLake(ctx context.Context) (*lake.Lake, error) {
+	l, err := lake.OpenExisting(ctx, s.LakeConfig())
+	if err == nil && l.Moved != nil {
+		s.Stderr.Printf("versionlake: answers may be those of the original: %s\n", terminal.Error(l.Moved))
+	}
+	return l, err
 }
 
 // hasPassword tells whether a catalog's URL holds a password. What is no URL is refused where it is opened, unrepeated.
