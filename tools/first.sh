@@ -39,4 +39,4 @@ begin tools tools/install.sh "$@"
 begin build make --no-print-directory --silent build
 await build "Fetching and compiling versionlake and the libraries it is made of: once, some three minutes on two
 processors. The demo itself takes ten seconds."
-await tools "Fetching Temporal's program, 60 MB: once."
+await tools "Fetching Temporal's program, 45 MB: once."
