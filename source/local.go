@@ -76,7 +76,8 @@ func (l *local) open() (*os.Root, error) {
 	}
 	switch info, serr := os.Stat(l.dir); {
 	case errors.Is(serr, fs.ErrNotExist) && looksLikeURL.MatchString(l.dir):
-		return nil, faultf(ErrConfig, err, "the source %s does not exist: a bucket is written s3://bucket/prefix", l.dir)
+		return nil, faultf(ErrConfig, err,
+			"the source %s does not exist: a bucket is written s3://bucket/prefix", l.dir)
 	case errors.Is(serr, fs.ErrNotExist):
 		return nil, faultf(ErrConfig, err, "the source %s does not exist: create the folder or correct the location",
 			l.dir)

@@ -287,7 +287,8 @@ func (s *s3Source) explain(ctx context.Context, err error) error {
 	case code == "NoSuchBucket":
 		return faultf(ErrConfig, err, "there is no bucket %s: create it or correct the location (%s)", s.bucket, err)
 	case status == 301 || status == 307 || code == "AuthorizationHeaderMalformed":
-		return faultf(ErrConfig, err, "bucket %s is of another region than %s: set AWS_REGION to its own (%s)", s.bucket,
+		return faultf(ErrConfig, err, "bucket %s is of another region than %s: set AWS_REGION to its own (%s)",
+			s.bucket,
 			s.client.Options().Region, err)
 	case code == "NoSuchKey" || code == "NotFound":
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
@@ -299,8 +300,9 @@ func (s *s3Source) explain(ctx context.Context, err error) error {
 	case status == 0:
 		// The SDK has no error type for a chain that found no credentials: ask the chain itself.
 		if _, missing := s.client.Options().Credentials.Retrieve(ctx); missing != nil {
-			return faultf(ErrConfig, missing, "there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "+
-				"AWS_SECRET_ACCESS_KEY (%s)", missing)
+			return faultf(ErrConfig, missing,
+				"there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "+
+					"AWS_SECRET_ACCESS_KEY (%s)", missing)
 		}
 	}
 	return err

@@ -4,37 +4,39 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 logs=$(mktemp -d)
-running=()
-end() {
-	[ ${#running[@]} -eq 0 ] || kill "${running[@]}" 2>/dev/null || true
-	rm -rf "$logs"
+trap 'rm -rf "$logs"' EXIT
+
+# begin NAME COMMAND...: in the background. How it ended goes into a file: after minutes, its number may be another's.
+begin() {
+	local name=$1 code=0
+	shift
+	(
+		"$@" >"$logs/$name" 2>&1 || code=$?
+		echo "$code" >"$logs/$name.new"
+		mv "$logs/$name.new" "$logs/$name.code"
+	) &
 }
-trap end EXIT
 
-tools/install.sh "$@" >"$logs/install" 2>&1 &
-installing=$!
-make --no-print-directory --silent build >"$logs/build" 2>&1 &
-building=$!
-running=("$installing" "$building")
-
-# await PID WHAT LOG: says now and then that it still waits.
+# await NAME WHAT: says what it waits for after two seconds, and that it still does every quarter of a minute.
 await() {
-	local waited=0
-	while kill -0 "$1" 2>/dev/null; do
+	local turns=0
+	until [ -e "$logs/$1.code" ]; do
 		sleep 0.5
-		waited=$((waited + 1))
-		if [ "$waited" -eq 4 ]; then
+		turns=$((turns + 1))
+		if [ "$turns" -eq 4 ]; then
 			echo "$2"
-		elif [ $((waited % 30)) -eq 0 ]; then
-			echo "  … after $((SECONDS)) seconds"
+		elif [ $((turns % 30)) -eq 0 ]; then
+			echo "  … after $SECONDS seconds"
 		fi
 	done
-	wait "$1" || {
-		cat "$3" >&2
+	if [ "$(cat "$logs/$1.code")" -ne 0 ]; then
+		cat "$logs/$1" >&2
 		exit 1
-	}
+	fi
 }
-await "$building" "Fetching and compiling versionlake and the libraries it is made of: once, some three minutes on two
-processors. The demo itself takes ten seconds." "$logs/build"
-await "$installing" "Fetching Temporal's program, 170 MB: once." "$logs/install"
-running=()
+
+begin tools tools/install.sh "$@"
+begin build make --no-print-directory --silent build
+await build "Fetching and compiling versionlake and the libraries it is made of: once, some three minutes on two
+processors. The demo itself takes ten seconds."
+await tools "Fetching Temporal's program, 45 MB: once."

@@ -116,8 +116,8 @@ func (s *DevServer) Stop() error {
 	return s.log.Close()
 }
 
-// DevServerProgram finds the program of the local server: where DevProgramVariable says, else beside our own program, in
-// .tools/bin here or above, and on PATH. Errors: ErrNoServer.
+// DevServerProgram finds the program of the local server: where DevProgramVariable says, else beside our own
+// program, in .tools/bin here or above, and on PATH. Errors: ErrNoServer.
 func DevServerProgram() (string, error) {
 	if path := os.Getenv(DevProgramVariable); path != "" {
 		found, err := exec.LookPath(path)

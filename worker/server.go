@@ -44,7 +44,7 @@ func ClockAhead(ctx context.Context, c client.Client, namespace string) (time.Du
 		}
 		select {
 		case <-ctx.Done():
-			return 0, errors.New("Temporal does not tell its time")
+			return 0, errors.New("no time is told by Temporal")
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

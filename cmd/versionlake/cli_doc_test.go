@@ -28,22 +28,26 @@ func TestCLIDoc(t *testing.T) {
 	require.Equal(t, want, string(got), "go test ./cmd/versionlake -run TestCLIDoc -update")
 }
 
+// cliHead has ' for what is code.
+const cliHead = `# The command line
+
+Made from the commands by 'go test ./cmd/versionlake -run TestCLIDoc -update': change their help, not this
+page. How they are used is in [OPERATIONS.md](OPERATIONS.md); settings that last are best kept in
+[versionlake.yaml](OPERATIONS.md#settings).
+
+- Times are UTC where no zone is named: '2022-05-27T05:00:00Z', '2022-05-27 05:00', '2022-05-27', 'yesterday',
+  '2h ago', '-2h'.
+- Exit codes: 0 all is well · 1 it failed, or something is wrong · 2 wrong use, or cancelled · 3 part of the lake
+  cannot be read. 'status --check' has those of monitors.
+- Shells complete commands, flags, tags, hours, users and views: 'source <(versionlake completion bash)'; zsh, fish
+  and PowerShell likewise.
+
+`
+
 // cliPage describes all commands, group by group.
 func cliPage(root *cobra.Command) string {
 	var page strings.Builder
-	page.WriteString(`# The command line
-
-Made from the commands by ` + "`go test ./cmd/versionlake -run TestCLIDoc -update`" + `: change their help, not this page.
-How they are used is in [OPERATIONS.md](OPERATIONS.md); settings that last are best kept in
-[versionlake.yaml](OPERATIONS.md#settings).
-
-- Times are UTC where no zone is named: ` + "`2022-05-27T05:00:00Z`, `2022-05-27 05:00`, `2022-05-27`, `yesterday`, `2h ago`, `-2h`" + `.
-- Exit codes: 0 all is well · 1 it failed, or something is wrong · 2 wrong use, or cancelled · 3 part of the lake can't be
-  read. ` + "`status --check`" + ` has those of monitors.
-- Shells complete commands, flags, tags, hours, users and views: ` + "`source <(versionlake completion bash)`" + `; zsh, fish and
-  PowerShell likewise.
-
-`)
+	page.WriteString(strings.ReplaceAll(cliHead, "'", "`"))
 	var below strings.Builder
 	for _, group := range append(root.Groups(), &cobra.Group{Title: "Others:"}) {
 		fmt.Fprintf(&page, "**%s**\n\n| command | |\n|---|---|\n", strings.TrimSuffix(group.Title, ":"))

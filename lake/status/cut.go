@@ -38,7 +38,8 @@ func cutUsers(ctx context.Context, l *lake.Lake, snapshot int64) (users []CutUse
 		return nil, err
 	}
 	for _, file := range files {
-		if nulls, known := file.NullValueCounts()[cutColumn]; known && nulls == file.Count() {
+		nulls, known := file.NullValueCounts()[cutColumn]
+		if known && nulls == file.Count() {
 			continue
 		}
 		if _, has := file.ValueCounts()[cutColumn]; !has && len(file.ValueCounts()) > 0 {

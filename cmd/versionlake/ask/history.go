@@ -126,7 +126,8 @@ func findUser(ctx context.Context, l *lake.Lake, version gold.Version, id, asOf 
 	}
 	if !found {
 		like := ""
-		for _, other := range []string{strings.TrimSpace(id), strings.ToLower(id), strings.ToUpper(id), "session:" + id} {
+		for _, other := range []string{strings.TrimSpace(id), strings.ToLower(id), strings.ToUpper(id),
+			"session:" + id} {
 			if _, found, err := gold.User(ctx, l, version, other); err == nil && found {
 				like = fmt.Sprintf(": did you mean %q?", other)
 			}

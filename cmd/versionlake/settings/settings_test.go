@@ -56,6 +56,7 @@ func TestSourceSettings(t *testing.T) {
 	require.ErrorIs(t, err, source.ErrConfig)
 	require.ErrorContains(t, err, "has no {HH}")
 	require.ErrorContains(t,
-		(&Settings{Streams: table, maxPast: telemetry.DefaultMaxPast, maxIntervals: 1, layouts: []string{source.DefaultLayout},
+		(&Settings{Streams: table, maxPast: telemetry.DefaultMaxPast, maxIntervals: 1,
+			layouts: []string{source.DefaultLayout},
 			endings: []string{".gz"}}).validate(), "--endings")
 }

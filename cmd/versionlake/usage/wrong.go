@@ -44,8 +44,9 @@ func SubCommands(parent *cobra.Command) string {
 // otherNames are what other tools call the likes of our commands.
 var otherNames = map[string][]string{
 	"at": {"when", "as-of", "lookup"}, "history": {"show", "describe", "log", "user", "get-user"},
-	"users": {"list", "ls", "get", "who"}, "versions": {"releases", "list"}, "status": {"info", "st", "summary", "stats"},
-	"sql": {"query", "select", "SELECT", "duckdb", "psql"}, "ingest": {"load", "import", "add", "apply", "push"},
+	"users": {"list", "ls", "get", "who"}, "versions": {"releases", "list"},
+	"status": {"info", "st", "summary", "stats"},
+	"sql":    {"query", "select", "SELECT", "duckdb", "psql"}, "ingest": {"load", "import", "add", "apply", "push"},
 	"reprocess": {"backfill", "replay", "rebuild"}, "forget": {"delete", "rm", "erase", "gdpr"},
 	"dev": {"start", "serve", "server", "run"}, "doctor": {"check", "diagnose", "debug", "config"},
 	"verify": {"validate", "fsck"}, "maintain": {"compact", "vacuum", "optimize", "gc"},
