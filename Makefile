@@ -15,9 +15,9 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
-demo: build ## see all of it on made-up data, in a temporary folder
-	$(INSTALL) temporal
-	PATH="$(CURDIR)/$(BIN):$$PATH" bin/versionlake demo
+demo: ## see all of it on made-up data, in a temporary folder
+	@tools/first.sh temporal
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bin/versionlake demo
 
 .PHONY: demo-trino
 demo-trino: build ## the demo, and then the same and more in SQL, through a real Trino
@@ -26,7 +26,7 @@ demo-trino: build ## the demo, and then the same and more in SQL, through a real
 
 .PHONY: build
 build: ## build bin/versionlake
-	go build -trimpath -o bin/versionlake ./cmd/versionlake
+	go build -trimpath -ldflags "-s -w" -o bin/versionlake ./cmd/versionlake
 
 .PHONY: check
 check: lint ## what to run before a commit: static checks and the quick tests
@@ -51,7 +51,12 @@ lint: ## static checks alone, and the ratchets of size
 	go -C tools run ./house ..
 
 .PHONY: bench
-bench: ## measure; PKG=./telemetry BENCH=Parse to choose
+bench: build ## time hours beside Polars, DuckDB and PySpark, into docs/BENCHMARKS.md; BENCHED='--hours 2 --rounds 1' for less
+	$(INSTALL) temporal engines
+	bench/bench.py --into docs/BENCHMARKS.md $(BENCHED)
+
+.PHONY: gobench
+gobench: ## measure parts of it; PKG=./telemetry BENCH=Parse to choose
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
 
 .PHONY: tools

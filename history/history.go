@@ -4,7 +4,6 @@ package history
 
 import (
 	"cmp"
-	"iter"
 	"slices"
 	"strings"
 )
@@ -107,6 +106,11 @@ type User struct {
 
 	VersionCount int64      // distinct pairs of service and version
 	History      []Interval // in the order of Interval.Compare
+
+	// A row holds no more intervals than a table lets it (docs/ARCHITECTURE.md, Cut histories): IntervalsCut older ones
+	// are missing in History, all of which had ended by CutBefore. All other fields are of the whole history.
+	IntervalsCut int64
+	CutBefore    int64 // means nothing while IntervalsCut is 0; EndOfTime where an interval was cut that had not ended
 }
 
 // Build makes the row of a user from all of the user's sightings, whatever their order. It sorts its argument in place.
@@ -122,37 +126,28 @@ func Build(id, kind string, sightings []Sighting) User {
 }
 
 // Append brings the row up to date with newer sightings: the result equals a Build over all sightings, old and new. It
-// returns false, and changes nothing, when a sighting is not strictly later than the last one of its installation; the
-// caller then rebuilds. It sorts its argument in place and may reuse the memory of History.
+// returns false, and changes nothing, when a sighting is not strictly later than the last one of its installation, or
+// when what was cut from the row decides; the caller then rebuilds. It sorts its argument in place.
 func (u *User) Append(sightings []Sighting) bool {
 	if len(sightings) == 0 {
 		return true
 	}
-	slices.SortFunc(sightings, compareWithinUser)
-	last := make(map[installation]int, 1) // where each installation's last interval lies in the history
-	for i := range u.History {
-		last[u.History[i].installation()] = i
-	}
-	for group := range installations(sightings) {
-		if at, known := last[group[0].installation()]; known && group[0].Time <= u.History[at].LastSeenAt {
+	slices.SortFunc(sightings, CompareWithinUser)
+	before := *u
+	before.History = slices.Clone(u.History)
+	b := NewBuilder(before, 0)
+	for i := range sightings {
+		if !b.Add(&sightings[i]) {
 			return false
 		}
 	}
-	for group := range installations(sightings) {
-		at, known := last[group[0].installation()]
-		if !known {
-			at = -1
-		}
-		u.extend(at, group)
-	}
-	slices.SortFunc(u.History, func(a, b Interval) int { return a.Compare(&b) })
-	u.summarize()
+	*u = b.User()
 	return true
 }
 
-// compareWithinUser sorts by installation and, within it, in the order of events. The version comes last so that even
+// CompareWithinUser sorts by installation and, within it, in the order of events. The version comes last so that even
 // events that claim the same place in the source give one result in whatever order they come.
-func compareWithinUser(a, b Sighting) int {
+func CompareWithinUser(a, b Sighting) int {
 	installationA, installationB := a.installation(), b.installation()
 	if c := installationA.compare(&installationB); c != 0 {
 		return c
@@ -163,93 +158,23 @@ func compareWithinUser(a, b Sighting) int {
 	return strings.Compare(a.Version, b.Version)
 }
 
-// installations yields the stretches of sorted sightings that belong to one installation each.
-func installations(sorted []Sighting) iter.Seq[[]Sighting] {
-	return func(yield func([]Sighting) bool) {
-		for start := 0; start < len(sorted); {
-			end := start + 1
-			for end < len(sorted) && sorted[end].installation() == sorted[start].installation() {
-				end++
-			}
-			if !yield(sorted[start:end]) {
-				return
-			}
-			start = end
-		}
-	}
-}
-
-// extend adds the sorted sightings of one installation to the history, whose place `at` holds the installation's last
-// interval, or is -1. The sightings are all later than that interval's last. New intervals go to the end, unsorted.
-func (u *User) extend(at int, sorted []Sighting) {
-	for start := 0; start < len(sorted); {
-		first := &sorted[start]
-		end := start + 1
-		for end < len(sorted) && sorted[end].Version == first.Version {
-			end++
-		}
-		same := at >= 0 && u.History[at].Version == first.Version
-		// The first run may be the tail of a run that the history holds already: that one began earlier.
-		began := first.Time
-		if same && start == 0 {
-			began = u.History[at].ValidFrom
-		}
-		switch {
-		case end < len(sorted) && sorted[end].Time == began:
-		case same:
-			u.History[at].LastSeenAt = sorted[end-1].Time
-			u.History[at].Sightings += int64(end - start)
-		default:
-			at = u.begin(at, sorted[start:end])
-		}
-		start = end
-	}
-}
-
-// begin closes the installation's last interval, at `at` unless that is -1, and opens one for a run of sightings.
-func (u *User) begin(at int, run []Sighting) int {
-	first := &run[0]
-	downgrade, comparable := false, true
-	if at >= 0 {
-		before := &u.History[at]
-		before.Open, before.ValidTo = false, first.Time
-		var order int
-		order, comparable = CompareVersions(first.Service, first.Version, before.Version)
-		downgrade = order < 0
-	}
-	in := first.installation()
-	u.History = append(u.History, Interval{
-		Service: in.service, Device: in.device, HasDevice: in.hasDevice, Version: first.Version,
-		ValidFrom: first.Time, Open: true, LastSeenAt: run[len(run)-1].Time, Sightings: int64(len(run)),
-		IsDowngrade: downgrade, NotComparable: !comparable,
-	})
-	return len(u.History) - 1
-}
-
-// summarize derives the other fields of the row from its history, which is not empty.
+// summarize derives the other fields of the row from its history, which is not empty, but for the previous version.
 func (u *User) summarize() {
-	type pair struct{ service, version string }
-	versions := make(map[pair]struct{}, 1)
+	versions := make(map[versionName]struct{}, 1)
 	u.FirstSeenAt, u.LastSeenAt = u.History[0].ValidFrom, u.History[0].LastSeenAt
 	for i := range u.History {
 		interval := &u.History[i]
-		u.LastSeenAt = max(u.LastSeenAt, interval.LastSeenAt)
-		versions[pair{interval.Service, interval.Version}] = struct{}{}
+		u.FirstSeenAt, u.LastSeenAt = min(u.FirstSeenAt, interval.ValidFrom), max(u.LastSeenAt, interval.LastSeenAt)
+		versions[versionName{interval.Service, interval.Version}] = struct{}{}
 	}
 	u.VersionCount = int64(len(versions))
-
-	end := len(u.History) - 1
-	current := &u.History[end]
+	current := &u.History[len(u.History)-1]
 	u.CurrentService, u.CurrentDevice, u.CurrentHasDevice = current.Service, current.Device, current.HasDevice
 	u.CurrentVersion, u.CurrentSince = current.Version, current.ValidFrom
-	u.PreviousVersion, u.HasPreviousVersion = "", false
-	for i := end - 1; i >= 0; i-- {
-		if u.History[i].installation() == current.installation() {
-			u.PreviousVersion, u.HasPreviousVersion = u.History[i].Version, true
-			break
-		}
-	}
 }
+
+// CutAt tells that intervals that were in effect at a moment may be missing in the row.
+func (u *User) CutAt(t int64) bool { return u.IntervalsCut > 0 && t < u.CutBefore }
 
 // At returns the intervals in effect at a moment, one for each installation known by then, in the order of the history.
 func (u *User) At(t int64) []Interval {

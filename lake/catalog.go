@@ -12,10 +12,11 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/lake/schema"
 )
 
-// createTables makes namespaces and tables that do not exist yet. Two processes may do so at once.
-func (l *Lake) createTables(ctx context.Context) error {
+// CreateTables makes namespaces and tables that do not exist yet. Two processes may do so at once.
+func (l *Lake) CreateTables(ctx context.Context) error {
 	for _, definition := range TableDefinitions {
 		identifier := definition.Identifier()
 		if exists, err := l.Catalog.CheckTableExists(ctx, identifier); err == nil && exists {
@@ -35,22 +36,32 @@ func (l *Lake) createTables(ctx context.Context) error {
 }
 
 func (l *Lake) CreateTable(ctx context.Context, definition TableDefinition) error {
-	spec := definition.spec(l.Config.Buckets)
-	properties := iceberg.Properties{
-		"comment":                         definition.Comment,
-		table.PropertyFormatVersion:       "2",
-		table.ManifestMergeEnabledKey:     "true",
-		"write.parquet.compression-codec": "zstd",
-	}
-	maps.Copy(properties, MetadataVersions)
-	maps.Copy(properties, definition.properties)
+	spec := definition.Spec(l.Config.Buckets)
+	properties := definition.Properties()
+	properties[table.PropertyFormatVersion] = "2"
 	if definition.Ruled {
 		maps.Copy(properties, RulesProperty())
 	}
-	_, err := l.Catalog.CreateTable(ctx, definition.Identifier(), definition.Schema(),
+	wanted := definition.Schema()
+	first := schema.First(wanted)
+	_, err := l.Catalog.CreateTable(ctx, definition.Identifier(), first,
 		catalog.WithLocation(l.Objects.Root+"/"+strings.ReplaceAll(definition.Name, ".", "/")),
 		catalog.WithPartitionSpec(&spec), catalog.WithProperties(properties))
-	return err
+	if err != nil || first == wanted {
+		return err
+	}
+	return l.updateSchema(ctx, definition)
+}
+
+// Properties are those that every lake's table has.
+func (d TableDefinition) Properties() iceberg.Properties {
+	properties := schema.FormatProperty()
+	maps.Copy(properties, MetadataVersions)
+	maps.Copy(properties, d.properties)
+	properties["comment"] = d.Comment
+	properties[table.ManifestMergeEnabledKey] = "true"
+	properties["write.parquet.compression-codec"] = "zstd"
+	return properties
 }
 
 // Load reads a table's present state.
@@ -68,7 +79,7 @@ func (l *Lake) Load(ctx context.Context, definition TableDefinition) (*table.Tab
 	spec := loaded.Spec()
 	if parts := spec.NumFields(); definition.ByDay() && parts != len(definition.Partition) {
 		return nil, fmt.Errorf("%w: table %s is partitioned by %d columns, and by day alone in this version of "+
-			"versionlake: ingest into a new lake",
+			"versionlake: it was made before November 28, 2026, and can't be upgraded; ingest into a new lake",
 			objects.ErrConfig, definition.Name, parts)
 	}
 	return loaded, nil

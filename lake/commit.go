@@ -27,8 +27,7 @@ type Change struct {
 	Rewrite bool
 	// manifests: write these anew.
 	Manifests []table.RewriteManifestsOpt
-	// updates are of the table's metadata alone: expired snapshots and tags, properties. They count only if
-	// requirements hold.
+	// updates are of the table's metadata alone: tags, properties. They count only if requirements hold.
 	Updates      []table.Update
 	Requirements []table.Requirement
 	// done is told where the metadata lies that the change made; may be nil.

@@ -90,7 +90,7 @@ func (l *Lake) Publish(object *objects.Writer, definition TableDefinition, p Par
 	if err := object.Publish(path); err != nil {
 		return nil, err
 	}
-	spec := definition.spec(l.Config.Buckets)
+	spec := definition.Spec(l.Config.Buckets)
 	schema := definition.Schema()
 	entry, err := table.DataFileFromMetadata(table.DataFileArgs{
 		Schema: schema, Spec: spec, Format: iceberg.ParquetFile, Metadata: footer, FilePath: path, FileSize: size,
@@ -109,7 +109,7 @@ func (l *Lake) Publish(object *objects.Writer, definition TableDefinition, p Par
 
 // Entry decodes a written file for a commit.
 func (l *Lake) Entry(file DataFile, definition TableDefinition) (iceberg.DataFile, error) {
-	decoded, err := codec.DecodeDataFile(file.Entry, definition.spec(l.Config.Buckets), definition.Schema(), 2)
+	decoded, err := codec.DecodeDataFile(file.Entry, definition.Spec(l.Config.Buckets), definition.Schema(), 2)
 	if err != nil {
 		return nil, fmt.Errorf("decode the entry of %s: %w", file.Path, err)
 	}
@@ -118,7 +118,7 @@ func (l *Lake) Entry(file DataFile, definition TableDefinition) (iceberg.DataFil
 
 // Encode turns a live file back into one that travels.
 func (l *Lake) Encode(file iceberg.DataFile, definition TableDefinition) (DataFile, error) {
-	encoded, err := codec.EncodeDataFile(file, definition.spec(l.Config.Buckets), definition.Schema(), 2)
+	encoded, err := codec.EncodeDataFile(file, definition.Spec(l.Config.Buckets), definition.Schema(), 2)
 	if err != nil {
 		return DataFile{}, fmt.Errorf("describe %s: %w", file.FilePath(), err)
 	}

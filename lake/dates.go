@@ -1,8 +1,6 @@
 package lake
 
-import (
-	"time"
-)
+import "time"
 
 const MicrosPerDay = 24 * 60 * 60 * 1_000_000
 
@@ -17,14 +15,6 @@ func DateOf(micros int64) int32 {
 
 func FormatDate(date int32) string {
 	return time.Unix(int64(date)*24*60*60, 0).UTC().Format(time.DateOnly)
-}
-
-// DatesOf are the dates of a month, [from, to).
-func DatesOf(month int32) (from, to int32) {
-	first := func(month int32) int32 {
-		return DateOf(time.Date(1970, time.Month(1+month), 1, 0, 0, 0, 0, time.UTC).UnixMicro())
-	}
-	return first(month), first(month + 1)
 }
 
 func Moment(micros int64) string { return time.UnixMicro(micros).UTC().Format(time.RFC3339Nano) }

@@ -120,24 +120,6 @@ func (l *Lake) ByHour(ctx context.Context, definition TableDefinition,
 	return hours, nil
 }
 
-// JoinParts makes each file one again, of those of its hours that are left.
-func JoinParts(hours map[telemetry.Hour][]HourRows) (files []iceberg.DataFile) {
-	parts := map[string][]*PartOfFile{}
-	for _, of := range hours {
-		for _, each := range of {
-			if part, ok := each.File.(*PartOfFile); ok {
-				parts[part.FilePath()] = append(parts[part.FilePath()], part)
-			} else {
-				files = append(files, each.File)
-			}
-		}
-	}
-	for _, of := range parts {
-		files = append(files, Joined(of))
-	}
-	return files
-}
-
 // Joined is several parts of a file as one.
 func Joined(parts []*PartOfFile) *PartOfFile {
 	one := &PartOfFile{DataFile: parts[0].DataFile, day: parts[0].day, Whole: parts[0].Whole}

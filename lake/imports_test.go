@@ -18,9 +18,10 @@ var imports = map[string]string{
 	"objects":     "",
 	"schema":      "",
 	"columnar":    "",
+	"releasefile": "",
 	"database":    "objects",
 	"identity":    "objects database",
-	"lake":        "objects schema columnar database identity",
+	"lake":        "objects schema columnar releasefile database identity",
 	"packed":      "objects columnar lake",
 	"compaction":  "lake",
 	"ledger":      "objects lake",
@@ -29,6 +30,7 @@ var imports = map[string]string{
 	"hours":       "objects lake ledger forgotten",
 	"commit":      "objects lake ledger compaction forgotten hours",
 	"lost":        "objects lake ledger sessions",
+	"releases":    "lake releasefile",
 	"versionkeys": "objects lake",
 	"gold":        "objects lake ledger sessions versionkeys",
 	"events":      "lake packed ledger forgotten sessions",
@@ -36,6 +38,8 @@ var imports = map[string]string{
 	"status":      "objects lake ledger forgotten gold daily",
 	"checks":      "objects lake ledger gold",
 	"cost":        "objects lake ledger",
+	"why":         "lake ledger sessions gold",
+	"report":      "lake releases gold",
 	"maintain":    "objects lake ledger compaction events daily",
 	"forget":      "objects lake ledger forgotten hours versionkeys gold events daily",
 	// The second implementation: it shares nothing with what it checks but rows and their readers, the ledger's rows,
@@ -45,6 +49,8 @@ var imports = map[string]string{
 	"repair":   "objects lake ledger verify",
 	"relocate": "objects database identity",
 	"recover":  "objects database identity lake forgotten",
+	// What opening a lake does not do by itself.
+	"upgrade": "schema lake ledger gold",
 
 	// What tests share.
 	"laketest":            "lake ledger hours commit gold",

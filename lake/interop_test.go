@@ -19,6 +19,8 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
+	"github.com/versionlake/versionlake/lake/releasefile"
+	"github.com/versionlake/versionlake/lake/releases"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -106,6 +108,9 @@ func TestPyIceberg(t *testing.T) {
 	_, _, records := checks.Compare(checks.Memory{}, checks.Run(t.Context(), in.Lake, checks.Options{Now: time.Now()}),
 		time.Now())
 	in.Must(checks.Save(t.Context(), in.Lake, "checks", records))
+	_, err := releases.Import(t.Context(), in.Lake, []releases.Row{{Service: "App", Version: "1.2", Channel: "stable",
+		Rollout: []releasefile.StepRow{{At: 1, Share: 1}}}}, false)
+	in.Must(err)
 	forgetting.Forget(in, laketest.Gone)
 	for _, definition := range dayTables {
 		_, err := maintain.MaintainTable(t.Context(), in.Lake, definition.Name,
@@ -157,6 +162,7 @@ func TestPyIceberg(t *testing.T) {
 		lake.OpsFindings.Name:      len(laketest.RowsOf[lake.FindingRow](t, l, lake.OpsFindings)),
 		lake.OpsChecks.Name:        len(laketest.RowsOf[lake.CheckRow](t, l, lake.OpsChecks)),
 		lake.OpsErasures.Name:      len(laketest.RowsOf[lake.ErasureRow](t, l, lake.OpsErasures)),
+		lake.OpsReleases.Name:      len(laketest.RowsOf[releases.Row](t, l, lake.OpsReleases)),
 	}
 	if len(found.Tables) != len(lake.TableDefinitions) {
 		t.Errorf("%d tables", len(found.Tables))

@@ -82,8 +82,8 @@ type Lake struct {
 	staging string // see Bundled
 }
 
-// Open opens the lake, creating namespaces and tables that do not exist yet, and giving those of an earlier version
-// the columns that came since. Errors: ErrNewer.
+// Open opens the lake to write to it, creating namespaces and tables that do not exist yet, and giving those of an
+// earlier version the columns that came since. Errors: ErrNewer; schema.ErrOlder where that is not enough.
 func Open(ctx context.Context, config Config) (*Lake, error) {
 	l, err := open(ctx, config, true)
 	if err != nil {
@@ -92,7 +92,8 @@ func Open(ctx context.Context, config Config) (*Lake, error) {
 	if err := l.Catalog.CreateSQLTables(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the catalog's database: %w", err), l.Close())
 	}
-	for _, prepare := range []func(context.Context) error{l.claim, l.createTables, l.updateSchemas, l.followRules} {
+	for _, prepare := range []func(context.Context) error{l.claim, l.RefuseUnknown, l.refuseOlder, l.CreateTables,
+		l.UpdateSchemas} {
 		if err := prepare(ctx); err != nil {
 			return nil, errors.Join(err, l.Close())
 		}

@@ -17,7 +17,7 @@ var (
 	DayPartition  = []string{"p_ingest_date_utc"}
 )
 
-func (d TableDefinition) spec(buckets int) iceberg.PartitionSpec {
+func (d TableDefinition) Spec(buckets int) iceberg.PartitionSpec {
 	if d.BucketBy != "" {
 		return iceberg.NewPartitionSpec(iceberg.PartitionField{
 			SourceIDs: []int{d.FieldID(d.BucketBy)}, FieldID: PartitionFieldID,
@@ -79,11 +79,6 @@ func FirstHour[D ~int32](day D) telemetry.Hour { return telemetry.Hour(day) * 24
 func BucketOf(column string, bucket int) Partition {
 	return Partition{Folder: fmt.Sprintf("%s_bucket=%d", column, bucket),
 		Values: map[int]any{PartitionFieldID: int32(bucket)}}
-}
-
-func MonthPartition(month int32) Partition {
-	from, _ := DatesOf(month)
-	return Partition{Folder: "date_utc_month=" + FormatDate(from)[:7], Values: map[int]any{PartitionFieldID: month}}
 }
 
 // HoursBetween selects the partitions of the days that [from, to) touches.

@@ -6,6 +6,7 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/versionlake/versionlake/lake/schema"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -53,8 +54,12 @@ func RunSnapshot(loaded *table.Table, run Run) (snapshot *table.Snapshot, found 
 	return nil, false
 }
 
+// SummaryFormat is what commits of gold say of the format that their program knows.
+func SummaryFormat() iceberg.Properties { return schema.FormatProperty() }
+
 // Keys of gold's snapshot summaries: what each commit reflects.
 const (
+	PropertyFormat   = schema.PropertyFormat
 	SummaryRound     = "versionlake.round"
 	SummarySightings = "versionlake.sightings-snapshot"
 	SummaryBindings  = "versionlake.bindings-snapshot"

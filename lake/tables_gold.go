@@ -1,9 +1,6 @@
 package lake
 
-import (
-	"fmt"
-	"hash/maphash"
-)
+import "hash/maphash"
 
 // GoldUsers holds the answers; GoldVersions orders versions in SQL. GoldVersionDaily and GoldEventDaily are the daily
 // aggregates.
@@ -54,6 +51,12 @@ type UserRow struct {
 	VersionCount int64 `parquet:"version_count,id(10)"`
 	// All intervals, ordered by valid_from, service, device.
 	History []IntervalRow `parquet:"history,list,id(11)" parquet-element:",id(12)"`
+	// Older intervals that the history lacks, since it would hold more than --max-intervals; NULL: none. All other
+	// columns are of the whole history.
+	IntervalsCut int64 `parquet:"intervals_cut,optional,id(21)"`
+	// When the last of these ended, UTC: before it the history can't tell what was in effect. 9999-12-31 where one of
+	// them has not ended; NULL: none was cut.
+	CutBefore *int64 `parquet:"cut_before,optional,timestamp(microsecond),id(22)"`
 }
 
 // IntervalRow is an interval of a user's history.
@@ -75,27 +78,6 @@ type IntervalRow struct {
 	// Whether the version is older than the installation's one before it, false for the first; NULL: the two are not
 	// comparable, see docs/VERSIONS.md.
 	IsDowngrade *bool `parquet:"is_downgrade,optional,id(20)"`
-}
-
-// String is an interval as a person reads it.
-func (i IntervalRow) String() string {
-	text := i.Service
-	if i.Device != "" {
-		text += "/" + i.Device
-	}
-	to := ""
-	if i.ValidTo != nil {
-		to = Moment(*i.ValidTo)
-	}
-	text += fmt.Sprintf(" %s [%s, %s) last seen %s, %d sightings", i.Version, Moment(i.ValidFrom), to,
-		Moment(i.LastSeenAt), i.Sightings)
-	switch {
-	case i.IsDowngrade == nil:
-		text += ", not comparable with the one before"
-	case *i.IsDowngrade:
-		text += ", a downgrade"
-	}
-	return text
 }
 
 // VersionRow is a row of gold.versions.

@@ -1,6 +1,9 @@
 package lake
 
-import "github.com/versionlake/versionlake/telemetry"
+import (
+	"github.com/versionlake/versionlake/lake/releasefile"
+	"github.com/versionlake/versionlake/telemetry"
+)
 
 // The ledger, what was found to differ from it, and whom the lake must not hold.
 var (
@@ -21,6 +24,8 @@ var (
 		Name: "ops.checks", Comment: "What checks found: a row where it changed, and the figures of each hour.",
 		Row: CheckRow{}, Partition: DayPartition, Compact: compactByName,
 	}
+	OpsReleases = TableDefinition{Name: "ops.releases", Row: releasefile.ReleaseRow{},
+		Comment: "Releases as people know them: versionlake releases import."}
 	OpsErasures = TableDefinition{
 		Name: "ops.erasures", Comment: "Whom the lake must not hold any more, as keyed hashes.", Row: ErasureRow{},
 		Partition: []string{"erasure_id"},

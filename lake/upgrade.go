@@ -2,6 +2,7 @@ package lake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -24,20 +25,18 @@ const PropertyRules = "versionlake.rules"
 
 // RulesOf reads the rules that a table's writers follow; of gold.users, those that its rows were made by.
 func RulesOf(loaded *table.Table) (int64, error) {
-	text := loaded.Properties()[PropertyRules]
-	if text == "" {
-		return 1, nil // from before they had a number
-	}
-	number, err := strconv.ParseInt(text, 10, 64)
+	number, err := schema.NumberIn(loaded.Properties(), PropertyRules)
 	if err != nil {
-		return 0, fmt.Errorf("the property %s of %s is %q and not a number: set it right in the catalog", PropertyRules,
-			TableName(loaded), text)
+		return 0, fmt.Errorf("table %s: %w", TableName(loaded), err)
 	}
 	return number, nil
 }
 
-// refuseNewer is ErrNewer for a table that follows later rules than this program knows.
+// refuseNewer is ErrNewer for a table of a later format, or one that follows later rules than this program knows.
 func refuseNewer(definition TableDefinition, loaded *table.Table) error {
+	if err := schema.RefuseLater(loaded.Properties()); err != nil {
+		return fmt.Errorf("table %s: %w", definition.Name, err)
+	}
 	if !definition.Ruled {
 		return nil
 	}
@@ -49,14 +48,40 @@ func refuseNewer(definition TableDefinition, loaded *table.Table) error {
 	return err
 }
 
-// followRules notes that silver is written by the present rules from now on, so that older programs refuse the
-// lake. The rows of gold.users are of older ones until a round has made them anew, which notes it there.
-func (l *Lake) followRules(ctx context.Context) error {
+// RefuseUnknown is ErrNewer where there is a table of ours that this program does not know.
+func (l *Lake) RefuseUnknown(ctx context.Context) error {
+	names, err := l.Catalog.Marked(ctx, schema.PropertyFormat, "bronze", "silver", "gold", "ops")
+	for _, name := range names {
+		if _, unknown := DefinitionOf(name); unknown != nil {
+			return fmt.Errorf("%w: the table %s is not known here", ErrNewer, name)
+		}
+	}
+	return err
+}
+
+// refuseOlder is schema.ErrOlder for a lake that upgrade has not brought to the present format and rules. Where there
+// is no ledger yet, the lake is new, or was never finished.
+func (l *Lake) refuseOlder(ctx context.Context) error {
+	hours, err := l.Load(ctx, OpsHours)
+	if errors.Is(err, ErrNoLake) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := schema.RefuseEarlier(hours.Properties()); err != nil {
+		return err
+	}
 	for _, definition := range SilverTables {
-		if err := l.Commit(ctx, definition, func(loaded *table.Table) (*Change, error) {
-			return MetadataChange(loaded, RulesProperty()), nil
-		}); err != nil {
+		loaded, err := l.Load(ctx, definition)
+		if errors.Is(err, ErrNoLake) {
+			continue
+		}
+		if err != nil {
 			return err
+		}
+		if rules, err := RulesOf(loaded); err != nil || rules < Rules {
+			return errors.Join(err, fmt.Errorf("%w (rules %d, this program's are %d)", schema.ErrOlder, rules, Rules))
 		}
 	}
 	return nil
@@ -67,26 +92,24 @@ func RulesProperty() iceberg.Properties {
 	return iceberg.Properties{PropertyRules: strconv.Itoa(Rules)}
 }
 
-// updateSchemas gives the tables of a lake that an earlier version made the present columns. Data files stay as
+// UpdateSchemas gives the tables of a lake that an earlier version made the present columns. Data files stay as
 // they are: a column that a file lacks reads as NULL. Errors: ErrNewer.
-func (l *Lake) updateSchemas(ctx context.Context) error {
+func (l *Lake) UpdateSchemas(ctx context.Context) error {
 	for _, definition := range TableDefinitions {
-		if err := l.Commit(ctx, definition, func(loaded *table.Table) (*Change, error) {
-			later, err := schema.Later(loaded.Schema(), definition.Schema())
-			if err != nil || later == nil {
-				return nil, err
-			}
-			return &Change{
-				// -1: the one just added
-				Updates: []table.Update{table.NewAddSchemaUpdate(later), table.NewSetCurrentSchemaUpdate(-1)},
-				Requirements: []table.Requirement{
-					table.AssertCurrentSchemaID(loaded.Schema().ID),
-					table.AssertLastAssignedFieldID(loaded.Metadata().LastColumnID()),
-				},
-			}, nil
-		}); err != nil {
-			return fmt.Errorf("update the columns of %s: %w", definition.Name, err)
+		if err := l.updateSchema(ctx, definition); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (l *Lake) updateSchema(ctx context.Context, definition TableDefinition) error {
+	if err := l.Commit(ctx, definition, func(loaded *table.Table) (change *Change, err error) {
+		change = &Change{}
+		change.Updates, change.Requirements, err = schema.Update(loaded, definition.Schema())
+		return change, err
+	}); err != nil {
+		return fmt.Errorf("update the columns of %s: %w", definition.Name, err)
 	}
 	return nil
 }

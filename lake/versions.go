@@ -1,8 +1,6 @@
 package lake
 
-import (
-	"sync"
-)
+import "sync"
 
 // KnownVersions remembers what was found in gold.versions, so that a round that brings nothing new reads none of it.
 type KnownVersions struct {

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,13 +25,12 @@ func ParseEndings(texts []string) (Endings, error) {
 			ending = "." + ending
 		}
 		if len(ending) < 2 || strings.ContainsAny(ending, "/*?\x00") {
-			return Endings{}, fmt.Errorf("%w: %q is not the ending of a file's name; write it as .tsv, or none "+
-				"for names without one",
-				ErrConfig, text)
+			return Endings{}, faultf(ErrConfig, nil, "%q is not the ending of a file's name; write it as .tsv, or none for "+
+				"names without one", text)
 		}
 		if _, packed := unpacked(ending); packed {
-			return Endings{}, fmt.Errorf("%w: the ending %q: leave out .gz, .zst and .bz2, which may always follow",
-				ErrConfig, text)
+			return Endings{}, faultf(ErrConfig, nil, "the ending %q: leave out .gz, .zst and .bz2, which may always follow",
+				text)
 		}
 		endings.list = append(endings.list, ending)
 	}

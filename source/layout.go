@@ -53,8 +53,8 @@ var unknown = date{-1, -1, -1, -1, -1}
 func ParseLayout(text string) (Layout, error) {
 	layout := Layout{text: strings.Trim(text, "/")}
 	refuse := func(why string) (Layout, error) {
-		return Layout{}, fmt.Errorf("%w: the layout %q %s; write it as %s or year={YYYY}/month={MM}/day={DD}/hour={HH}",
-			ErrConfig, text, why, DefaultLayout)
+		return Layout{}, faultf(ErrConfig, nil, "the layout %q %s; write it as %s or "+
+			"year={YYYY}/month={MM}/day={DD}/hour={HH}", text, why, DefaultLayout)
 	}
 	if !fs.ValidPath(layout.text) || layout.text == "." || strings.ContainsRune(layout.text, 0) {
 		return refuse("is not the path of a folder")

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -51,7 +52,7 @@ func openLocal(dir string, set setup) (Source, error) {
 	l := &local{setup: set, dir: dir}
 	root, err := l.open()
 	if err != nil {
-		return nil, fmt.Errorf("open source %s: %w", l, err)
+		return nil, err
 	}
 	return l, root.Close()
 }
@@ -64,14 +65,23 @@ func (l *local) String() string {
 	return (&url.URL{Scheme: "file", Path: dir}).String()
 }
 
+// looksLikeURL finds s3:/bucket and s3:bucket.
+var looksLikeURL = regexp.MustCompile(`(^|/)(s3|gs|https?|file):`)
+
 // open is called for every operation: a folder that was moved away or unmounted must not look like one without files.
 func (l *local) open() (*os.Root, error) {
 	root, err := os.OpenRoot(l.dir)
 	if err == nil {
 		return root, nil
 	}
-	if info, serr := os.Stat(l.dir); errors.Is(serr, fs.ErrNotExist) || (serr == nil && !info.IsDir()) {
-		return nil, fmt.Errorf("%w: %w; create the folder or correct the location", ErrConfig, err)
+	switch info, serr := os.Stat(l.dir); {
+	case errors.Is(serr, fs.ErrNotExist) && looksLikeURL.MatchString(l.dir):
+		return nil, faultf(ErrConfig, err, "the source %s does not exist: a bucket is written s3://bucket/prefix", l.dir)
+	case errors.Is(serr, fs.ErrNotExist):
+		return nil, faultf(ErrConfig, err, "the source %s does not exist: create the folder or correct the location",
+			l.dir)
+	case serr == nil && !info.IsDir():
+		return nil, faultf(ErrConfig, err, "the source %s is a file: name the folder that holds the hours", l.dir)
 	}
 	return nil, localError(err)
 }
@@ -375,7 +385,7 @@ func localError(err error) error {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: %w; let the worker's user read it", ErrDenied, err)
+		return faultf(ErrDenied, err, "access denied: let the worker's user read it (%s)", err)
 	default:
 		return err
 	}

@@ -285,23 +285,22 @@ func (s *s3Source) explain(ctx context.Context, err error) error {
 	code, status := answerOf(err)
 	switch {
 	case code == "NoSuchBucket":
-		return fmt.Errorf("%w: %w; create bucket %s or correct the location", ErrConfig, err, s.bucket)
+		return faultf(ErrConfig, err, "there is no bucket %s: create it or correct the location (%s)", s.bucket, err)
 	case status == 301 || status == 307 || code == "AuthorizationHeaderMalformed":
-		return fmt.Errorf("%w: %w; set AWS_REGION to the region of bucket %s (now %s)", ErrConfig, err, s.bucket,
-			s.client.Options().Region)
+		return faultf(ErrConfig, err, "bucket %s is of another region than %s: set AWS_REGION to its own (%s)", s.bucket,
+			s.client.Options().Region, err)
 	case code == "NoSuchKey" || code == "NotFound":
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	case status == 412 || status == 416: // another ETag; too short for the range
 		return fmt.Errorf("%w: %w", ErrChanged, err)
 	case status == 401 || status == 403:
-		return fmt.Errorf("%w: %w; allow s3:ListBucket and s3:GetObject on bucket %s, or use other credentials "+
-			"(AWS_PROFILE, AWS_ACCESS_KEY_ID)", ErrDenied, err, s.bucket)
+		return faultf(ErrDenied, err, "access denied: allow s3:ListBucket and s3:GetObject on bucket %s, or use other "+
+			"credentials, AWS_PROFILE or AWS_ACCESS_KEY_ID (%s)", s.bucket, err)
 	case status == 0:
 		// The SDK has no error type for a chain that found no credentials: ask the chain itself.
 		if _, missing := s.client.Options().Credentials.Retrieve(ctx); missing != nil {
-			return fmt.Errorf(
-				"%w: no AWS credentials: %w; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-				ErrConfig, missing)
+			return faultf(ErrConfig, missing, "there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "+
+				"AWS_SECRET_ACCESS_KEY (%s)", missing)
 		}
 	}
 	return err

@@ -138,7 +138,7 @@ func TestS3Misconfigured(t *testing.T) {
 		want           error
 		hint           string
 	}{
-		{"NoSuchBucket", "s3://no-such-bucket/x", nil, ErrConfig, "create bucket no-such-bucket"},
+		{"NoSuchBucket", "s3://no-such-bucket/x", nil, ErrConfig, "create it"},
 		{"WrongSecret", "s3://" + bucket, map[string]string{"AWS_SECRET_ACCESS_KEY": "wrong-secret"}, ErrDenied,
 			"AWS_PROFILE"},
 		{"NoCredentials", "s3://" + bucket, map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},

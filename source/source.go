@@ -30,6 +30,24 @@ var (
 	ErrConfig = errors.New("source is not set up")
 )
 
+// fault is an error whose text says it all; of is what a caller decides by.
+type fault struct {
+	text string
+	of   []error
+}
+
+func (f *fault) Error() string   { return f.text }
+func (f *fault) Unwrap() []error { return f.of }
+
+// faultf makes a fault of a kind, such as ErrConfig, for a reason, which its text need not repeat.
+func faultf(kind, reason error, format string, args ...any) error {
+	of := []error{kind}
+	if reason != nil {
+		of = append(of, reason)
+	}
+	return &fault{fmt.Sprintf(format, args...), of}
+}
+
 // File is one version of a file.
 type File struct {
 	// Key is the path relative to the source's root, separated by slashes: 2022/05/27/05/access.tsv.
@@ -97,7 +115,7 @@ func Open(ctx context.Context, location string, options ...Option) (Source, erro
 	scheme, rest, isURL := strings.Cut(location, "://")
 	switch {
 	case location == "":
-		return nil, fmt.Errorf("open source: %w: no location; give a folder or s3://bucket/prefix", ErrConfig)
+		return nil, faultf(ErrConfig, nil, "the source has no location: give a folder or s3://bucket/prefix")
 	case !isURL:
 		return openLocal(location, set)
 	case scheme == "file":
@@ -105,9 +123,8 @@ func Open(ctx context.Context, location string, options ...Option) (Source, erro
 	case scheme == "s3":
 		return openS3(ctx, rest, set)
 	default:
-		return nil, fmt.Errorf(
-			"open source: %w: scheme %q is unknown; give a folder, file:///folder or s3://bucket/prefix", ErrConfig,
-			scheme)
+		return nil, faultf(ErrConfig, nil, "the source can't be of the scheme %q: give a folder, file:///folder or "+
+			"s3://bucket/prefix", scheme)
 	}
 }
 

@@ -21,6 +21,11 @@ const (
 	// How far back the data of a zstd file may refer, which is the memory that reading it takes. Levels up to 20
 	// stay within.
 	maxWindow = 32 << 20
+	// What a compressed file may come to: freeExpansion in any case, and maxExpansion times its own size. Telemetry
+	// packs to a tenth, or to a hundredth where all lines are alike. What packs better still is no telemetry: 67 kB
+	// can hold two billion blank lines.
+	maxExpansion  = 500
+	freeExpansion = 64 << 20
 	// SniffLength is how many bytes of a file tell what it is.
 	SniffLength = 512
 )
@@ -126,6 +131,7 @@ type Decompressor struct {
 	tail   *tail // behind the present member, where its reader needs one
 	close  func()
 	note   string
+	text   int64 // bytes that were read of compressed members
 }
 
 // Decompress reads r, whose first bytes tell what it is: gzip, zstd or bzip2, in one or more members or frames, or
@@ -158,8 +164,15 @@ func (d *Decompressor) Note() string { return d.note }
 func (d *Decompressor) Read(p []byte) (int, error) {
 	for d.member != nil {
 		n, err := d.member.Read(p)
-		if d.kind == plain || err == nil {
+		if d.kind == plain {
 			return n, d.in.as(err)
+		}
+		if d.text += int64(n); d.text > freeExpansion && d.text/maxExpansion > d.in.read {
+			return 0, fmt.Errorf("%w: it comes to more than %d times its size, as no telemetry does: it was not read on "+
+				"after %d MiB of text", ErrCorrupt, maxExpansion, d.text>>20)
+		}
+		if err == nil {
+			return n, nil
 		}
 		if !d.whole(err) {
 			return n, d.in.judge(err)
@@ -324,12 +337,14 @@ func (t *tail) back() []byte { return bytes.Clone(t.last[4-t.length : 4-t.zeros]
 
 // input remembers why the compressed data ended, so that a failed connection is not taken for a corrupt file.
 type input struct {
-	r   io.Reader
-	err error
+	r    io.Reader
+	err  error
+	read int64 // in bytes
 }
 
 func (in *input) Read(p []byte) (int, error) {
 	n, err := in.r.Read(p)
+	in.read += int64(n)
 	if err != nil && err != io.EOF {
 		in.err = err
 	}

@@ -1,6 +1,9 @@
 package terminal
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Error is the text of an error as one line, shown by Clean. Errors that were joined, a line each, follow one another.
 func Error(err error) string { return Clean(inline(err)) }
@@ -19,13 +22,16 @@ func inline(err error) string {
 	case interface{ Unwrap() []error }:
 		var raw, shown []string
 		for _, part := range err.Unwrap() {
-			raw, shown = append(raw, part.Error()), append(shown, inline(part))
+			raw = append(raw, part.Error())
+			if text := inline(part); !slices.Contains(shown, text) { // several tries may have failed alike
+				shown = append(shown, text)
+			}
 		}
 		if text == strings.Join(raw, "\n") {
 			return strings.Join(shown, "; ")
 		}
-		for i := range raw {
-			text = replace(text, raw[i], shown[i])
+		for _, part := range err.Unwrap() {
+			text = replace(text, part.Error(), inline(part))
 		}
 	}
 	return text

@@ -25,7 +25,7 @@ func (t *truth) events() (a answer) {
 		a.row(moment(f.Time), f.Kind, f.Session, f.User, kind, f.Service, f.on(), f.version, text(f.Target),
 			text(f.Status), seconds,
 			text(f.Feature), text(f.Code), text(f.Severity), text(f.Message), text(f.Source), text(f.Campaign),
-			text(f.ExperimentName), text(f.ExperimentArm))
+			text(f.ExperimentName), text(f.ExperimentArm), sampleID(f.User))
 	}
 	return a
 }

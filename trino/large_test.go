@@ -32,6 +32,7 @@ func TestLargeLake(t *testing.T) {
 	t.Logf("ingested in %s", time.Since(start).Round(time.Second))
 	views := w.createViews(t)
 	truth := newTruth(large())
+	w.tell(t, truth)
 	for _, view := range views {
 		t.Run(view.Name, func(t *testing.T) {
 			n := slices.IndexFunc(questions, func(q question) bool { return q.view == view.Name })

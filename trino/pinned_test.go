@@ -149,7 +149,7 @@ func (t *truth) users() (a answer) {
 		u := &t.everyone[i]
 		a.row(u.ID, u.Kind, moment(u.FirstSeenAt), moment(u.LastSeenAt), u.CurrentService,
 			orNull(u.CurrentDevice, u.CurrentHasDevice), u.CurrentVersion, moment(u.CurrentSince),
-			orNull(u.PreviousVersion, u.HasPreviousVersion), u.VersionCount)
+			orNull(u.PreviousVersion, u.HasPreviousVersion), u.VersionCount, sampleID(u.ID))
 	}
 	return a
 }

@@ -58,6 +58,34 @@ var questions = []question{
 	{view: "event_trend", answer: (*truth).eventTrend, mutant: [2]string{"sum(events)", "count(*)"}},
 	{view: "completeness", answer: (*truth).completeness,
 		mutant: [2]string{"p.late <= d.age_hours", "p.late < d.age_hours"}},
+	{view: "releases", answer: (*truth).releases, mutant: [2]string{"greatest(5,", "greatest(1,"}},
+	{view: "uptake", answer: (*truth).uptake,
+		mutant: [2]string{"ON t.service = m.service AND t.version = m.version", "ON false"}},
+	{view: "uptake_summary", answer: (*truth).uptakeSummary, mutant: [2]string{"max(day) - 7", "max(day) - 6"}},
+	{view: "rollouts", answer: (*truth).rollouts,
+		mutant: [2]string{"u.date_utc < date(s.ends_at)", "u.date_utc <= date(s.ends_at)"}},
+	{view: "stuck_users", answer: (*truth).stuckUsers, mutant: [2]string{"'7' DAY", "'0' DAY"}},
+	{view: "session_length", answer: (*truth).sessionLength, mutant: [2]string{"l.n * 90 + 99", "l.n * 80 + 99"}},
+	{view: "session_length_histogram", answer: (*truth).sessionLengthHistogram,
+		mutant: [2]string{"e.seconds >= b.low AND", ""}},
+	{view: "crash_free", answer: (*truth).crashFree, mutant: [2]string{"AND lower(severity)", "OR lower(severity)"}},
+	{view: "new_issues", answer: (*truth).newIssues,
+		mutant: [2]string{"rank() OVER (PARTITION BY h.service, h.code,", "rank() OVER (PARTITION BY h.service,"}},
+	{view: "cohorts", answer: (*truth).cohorts,
+		mutant: [2]string{"BETWEEN m.since AND", "BETWEEN m.since + INTERVAL '1' DAY AND"}},
+	{view: "sample_ratio", answer: (*truth).sampleRatio, mutant: [2]string{"sum(users * users)", "sum(users)"}},
+	{view: "experiment_days", answer: (*truth).experimentDays, mutant: [2]string{"AND h.on_date >= m.since", ""}},
+	{view: "crashes_by_device", answer: (*truth).crashesByDevice,
+		mutant: [2]string{"AND lower(severity) IN ('fatal', 'critical', 'crash')", ""}},
+	{view: "device_trend", answer: (*truth).deviceTrend,
+		mutant: [2]string{"/ t.users", "/ sum(c.users) OVER (PARTITION BY c.on_date, c.service)"}},
+	{view: "feature_users_by_day", answer: (*truth).featureUsersByDay,
+		mutant: [2]string{"count(DISTINCT user_id) AS users, count(*) AS uses", "count(*) AS users, count(*) AS uses"}},
+	{view: "sources_by_version", answer: (*truth).sourcesByVersion, mutant: [2]string{"min_by(", "max_by("}},
+	{view: "notification_users", answer: (*truth).notificationUsers,
+		mutant: [2]string{"'Dismissed' THEN 4 WHEN 'Failed' THEN 3", "'Dismissed' THEN 3 WHEN 'Failed' THEN 4"}},
+	{view: "notification_funnel", answer: (*truth).notificationFunnel,
+		mutant: [2]string{"s.shown, s.accepted", "s.sent, s.accepted"}},
 	{view: "version_correlations", answer: (*truth).versionCorrelations,
 		mutant: [2]string{"count_if(event_name = 'Issue')", "count(*)"},
 		query: `SELECT service, sessions, round(rank_and_features, 9), round(rank_and_issues, 9), sessions_ended,
@@ -82,6 +110,7 @@ func TestTwelveQuestions(t *testing.T) {
 	w.generateAtOnce(t, options)
 	views := w.createViews(t)
 	truth := newTruth(options)
+	w.tell(t, truth)
 	for _, q := range questions {
 		t.Run(q.view, func(t *testing.T) {
 			want := q.answer(truth)

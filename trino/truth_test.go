@@ -9,6 +9,7 @@ import (
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/history"
+	"github.com/versionlake/versionlake/lake/releases"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -66,6 +67,9 @@ type truth struct {
 
 	everyone []history.User // where histories are what is known
 
+	told    map[release]releases.Row // what people told of releases
+	uptaken []uptaken                // computed once
+
 	versions map[string][]string // by service, the oldest first
 	rank     map[release]int     // from 1
 	first    map[release]int64   // sighting
@@ -73,8 +77,9 @@ type truth struct {
 }
 
 func emptyTruth() *truth {
-	return &truth{versions: map[string][]string{}, rank: map[release]int{}, first: map[release]int64{},
-		last: map[release]int64{}}
+	return &truth{told: map[release]releases.Row{}, versions: map[string][]string{}, rank: map[release]int{},
+		first: map[release]int64{},
+		last:  map[release]int64{}}
 }
 
 func newTruth(options generate.Options) *truth {

@@ -168,3 +168,31 @@ func (v View) statements(schema string) []string {
 	}
 	return statements
 }
+
+// MissingViews are the views of this program that the schema a connection is in lacks.
+func MissingViews(ctx context.Context, db *sql.DB) (missing []string, err error) {
+	all, err := Views()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := db.QueryContext(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = '"+
+		Schema+"'")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	there := map[string]bool{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		there[name] = true
+	}
+	for _, view := range all {
+		if !there[view.Name] {
+			missing = append(missing, view.Name)
+		}
+	}
+	return missing, rows.Err()
+}

@@ -104,36 +104,43 @@ func IsUnreachable(err error) bool {
 // EnsureSearchAttributes registers the search attributes of our workflows where they are missing. Without them no
 // workflow gets further than its first step.
 func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string) error {
-	wanted := map[string]enumspb.IndexedValueType{
+	missing, byHand, err := MissingSearchAttributes(ctx, c, namespace)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	_, err = c.OperatorService().AddSearchAttributes(ctx,
+		&operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: missing})
+	if _, exists := err.(*serviceerror.AlreadyExists); err != nil && !exists {
+		return fmt.Errorf("register the search attributes of namespace %s: %w; %s", namespace, err, byHand)
+	}
+	return nil
+}
+
+// MissingSearchAttributes are those of our workflows that a namespace lacks, and how somebody adds them by hand.
+func MissingSearchAttributes(ctx context.Context, c client.Client, namespace string) (
+	missing map[string]enumspb.IndexedValueType, byHand string, err error) {
+	missing = map[string]enumspb.IndexedValueType{
 		workflows.HoursAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_KEYWORD_LIST,
 		workflows.StateAttribute.GetName(): enumspb.INDEXED_VALUE_TYPE_KEYWORD,
 	}
-	byHand := fmt.Sprintf("someone who may must run: temporal operator search-attribute create --namespace %s "+
+	byHand = fmt.Sprintf("someone who may must run: temporal operator search-attribute create --namespace %s "+
 		"--name %s --type KeywordList --name %s --type Keyword",
 		namespace, workflows.HoursAttribute.GetName(), workflows.StateAttribute.GetName())
 	known, err := c.OperatorService().ListSearchAttributes(ctx,
 		&operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
-		return fmt.Errorf("list the search attributes of namespace %s: %w; if they are missing, %s", namespace, err,
-			byHand)
+		return nil, byHand, fmt.Errorf("list the search attributes of namespace %s: %w; if they are missing, %s",
+			namespace, err, byHand)
 	}
-	for name, kind := range wanted {
+	for name, kind := range missing {
 		found, ok := known.CustomAttributes[name]
 		if ok && found != kind {
-			return fmt.Errorf("the search attribute %s of namespace %s is of type %s, not %s; remove it, or "+
-				"use a namespace of our own", name, namespace, found, kind)
+			return nil, byHand, fmt.Errorf("the search attribute %s of namespace %s is of type %s, not %s; remove "+
+				"it, or use a namespace of our own", name, namespace, found, kind)
 		}
 		if ok {
-			delete(wanted, name)
+			delete(missing, name)
 		}
 	}
-	if len(wanted) == 0 {
-		return nil
-	}
-	_, err = c.OperatorService().AddSearchAttributes(ctx,
-		&operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: wanted})
-	if _, exists := err.(*serviceerror.AlreadyExists); err != nil && !exists {
-		return fmt.Errorf("register the search attributes of namespace %s: %w; %s", namespace, err, byHand)
-	}
-	return nil
+	return missing, byHand, nil
 }

@@ -48,7 +48,7 @@ type DevServerOptions struct {
 // StartDevServer starts a server and returns once it is up. It ends with this process, however that ends (on
 // Linux), or with Stop. Errors: ErrNoServer.
 func StartDevServer(ctx context.Context, o DevServerOptions) (*DevServer, error) {
-	program, err := findDevServer()
+	program, err := DevServerProgram()
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +116,9 @@ func (s *DevServer) Stop() error {
 	return s.log.Close()
 }
 
-// findDevServer looks where DevProgramVariable says, else beside our own program, in .tools/bin here or above, and
-// on PATH.
-func findDevServer() (string, error) {
+// DevServerProgram finds the program of the local server: where DevProgramVariable says, else beside our own program, in
+// .tools/bin here or above, and on PATH. Errors: ErrNoServer.
+func DevServerProgram() (string, error) {
 	if path := os.Getenv(DevProgramVariable); path != "" {
 		found, err := exec.LookPath(path)
 		if err != nil {

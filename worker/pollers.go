@@ -12,18 +12,17 @@ import (
 // pollFor is longer than a worker asks for work before it asks again.
 const pollFor = 90 * time.Second
 
-// Pollers is how many workers have asked for steps within the last minute and a half.
-func Pollers(ctx context.Context, c client.Client) (int, error) {
+// Pollers are the workers that have asked for steps within the last minute and a half, by their identities.
+func Pollers(ctx context.Context, c client.Client) (identities []string, err error) {
 	_, queue := unnamed(c)
 	described, err := c.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
 	if err != nil {
-		return 0, fmt.Errorf("ask Temporal who works: %w", err)
+		return nil, fmt.Errorf("ask Temporal who works on %s: %w", queue, err)
 	}
-	n := 0
 	for _, poller := range described.GetPollers() {
 		if time.Since(poller.GetLastAccessTime().AsTime()) < pollFor {
-			n++
+			identities = append(identities, poller.GetIdentity())
 		}
 	}
-	return n, nil
+	return identities, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,9 +22,6 @@ import (
 
 // mostFailed bounds how many failed runs of hours are looked at, the newest ones.
 const mostFailed = 200
-
-// pollsEvery is longer than a worker takes from one poll to the next.
-const pollsEvery = 2 * time.Minute
 
 // Observe says where the figures of the lake are read, and what must be there for a worker to be ready.
 func Observe(o *observe.Observer, c client.Client, namespace string, l *lake.Lake) {
@@ -52,17 +50,11 @@ func Observe(o *observe.Observer, c client.Client, namespace string, l *lake.Lak
 
 // polls tells whether Temporal knows this process as a worker that asks for work.
 func polls(ctx context.Context, c client.Client) error {
-	_, name := unnamed(c)
-	queue, err := c.DescribeTaskQueue(ctx, name, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
-	if err != nil {
-		return fmt.Errorf("ask Temporal who works on %s: %w", name, err)
+	identities, err := Pollers(ctx, c)
+	if err == nil && !slices.Contains(identities, identity()) {
+		err = errors.New("this worker has not asked Temporal for steps lately")
 	}
-	for _, poller := range queue.GetPollers() {
-		if poller.GetIdentity() == identity() && time.Since(poller.GetLastAccessTime().AsTime()) < pollsEvery {
-			return nil
-		}
-	}
-	return errors.New("this worker has not asked Temporal for steps lately")
+	return err
 }
 
 // Standing reads from Temporal which hours failed and were not done since, and how maintenance went. rows are the

@@ -33,7 +33,7 @@ func TestWrongUse(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"forget-me-not"}, `has no command "forget-me-not"`},
+		{[]string{"forget-me-not"}, `there is no command "forget-me-not"`},
 		{[]string{"ingest"}, "HOUR is missing"},
 		{[]string{"ingest", "yesterday"}, "is a day"},
 		{[]string{"ingest", "2022-05-27T05"}, "--source"},
@@ -49,7 +49,7 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"at", "p1", "noon"}, "2022-05-27 05:00"},
 		{[]string{"status", "--hours", "--from", "x"}, "--from"},
 		{[]string{"reconcile"}, "--from and --to"},
-		{[]string{"status", "--hours", "--versions"}, "hours versions"},
+		{[]string{"status", "--hours", "--versions"}, "--hours and --versions"},
 		{[]string{"verify", "--from", "2022-05-27T05"}, "--from and --to"},
 		{[]string{"verify", "--from", "2022-05-27T05", "--to", "2022-05-27T05"}, "exclusive"},
 		{[]string{"forget"}, "a user, or --list"},
@@ -58,7 +58,7 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"status", "--output", "xml"}, "none of table, json and csv"},
 		{[]string{"status", "--colour"}, "no flag --colour"},
 		{[]string{"trino"}, "up, down, status, views or load"},
-		{[]string{"trino", "sideways"}, `versionlake trino has no command "sideways"`},
+		{[]string{"trino", "sideways"}, `no command "trino sideways"`},
 		{[]string{"trino", "up", "now"}, "takes no argument"},
 		{[]string{"sql", " ; "}, "empty"},
 		{[]string{"dev", "--source", dir, "--log-level", "loud"}, "debug, info"},
@@ -67,7 +67,7 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"dev", "--source", dir, "--events", events}, "Softwareversion"},
 		{[]string{"dev", "--source", dir, "--events", absent}, `"null " is no placeholder`},
 		{[]string{"dev", "--source", dir, "--max-past", "0s"}, "above 0"},
-		{[]string{"dev", "--source", dir, "--max-past", "five"}, "invalid"},
+		{[]string{"dev", "--source", dir, "--max-past", "five"}, "not a time"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			code, stdout, stderr := execute(t, append(test.args, "--dir", filepath.Join(dir, "lake"))...)

@@ -110,7 +110,7 @@ func TestMistakes(t *testing.T) {
 	}))
 }
 
-// TestSecondDev: a second dev on a folder says who runs there, and ends.
+// TestSecondDev: a second dev on a folder says who runs there, and ends; other commands there work for its lake.
 func TestSecondDev(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Temporal server")
@@ -120,7 +120,7 @@ func TestSecondDev(t *testing.T) {
 	ended := make(chan string)
 	go func() {
 		var out bytes.Buffer
-		program.Execute(ctx, []string{"dev", "--dir", dir, "--source", source}, &out, &out, groups...)
+		program.Execute(ctx, []string{"dev", "--dir", dir, "--source", source, "--name", "eu"}, &out, &out, groups...)
 		ended <- out.String()
 	}()
 	var state struct {
@@ -136,6 +136,15 @@ func TestSecondDev(t *testing.T) {
 	for _, part := range []string{state.Address, state.Since, "process "} {
 		require.Contains(t, stderr, part)
 	}
+	_, stdout, _ := execute(t, "doctor", "--dir", dir)
+	require.Regexp(t, `(?m)^ok +temporal .*1 worker; the hourly schedule runs$`, stdout)
+	require.Regexp(t, `(?m)^ok +clocks .*Temporal`, stdout)
+	code, _, stderr = execute(t, "ingest", "2022-05-27T05", "--detach", "--dir", dir)
+	require.Equal(t, program.ExitOK, code, stderr)
+	require.Contains(t, stderr, "eu/hour-2022-05-27T05")
+	code, _, stderr = execute(t, "ingest", "2022-05-27T05", "--dir", dir, "--name", "us")
+	require.Equal(t, program.ExitUsage, code)
+	require.Contains(t, stderr, `with the name "eu"; stop it to use "us"`)
 	stop()
 	out := <-ended
 	require.False(t, strings.Contains(out, "empty"), out)

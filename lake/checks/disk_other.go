@@ -4,4 +4,5 @@ package checks
 
 import "errors"
 
-func usedShare(string) (float64, error) { return 0, errors.ErrUnsupported }
+// UsedShare is how full the disk of a folder is; this system does not tell.
+func UsedShare(string) (float64, error) { return 0, errors.ErrUnsupported }

@@ -4,8 +4,8 @@ package checks
 
 import "syscall"
 
-// usedShare is how full the disk of a folder is, as df tells it.
-func usedShare(folder string) (float64, error) {
+// UsedShare is how full the disk of a folder is, as df tells it.
+func UsedShare(folder string) (float64, error) {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(folder, &disk); err != nil {
 		return 0, err

@@ -66,7 +66,7 @@ func (k *looker) disk(_ context.Context, d Definition) (Result, error) {
 	fullest, where := -1.0, ""
 	var over []string
 	for _, folder := range folders {
-		used, err := usedShare(folder)
+		used, err := UsedShare(folder)
 		if err != nil {
 			continue // the folder is not there yet, or this system does not tell
 		}

@@ -38,7 +38,10 @@ func (c *dayCounting) events(ctx context.Context, progress func(int64)) error {
 	if err != nil {
 		return err
 	}
-	c.keys = &keyTable{numbers: map[dayKey]*keyed{}}
+	if done, err := c.summarized(ctx, files, progress); done || err != nil {
+		return err
+	}
+	c.keys = newKeyTable()
 	for _, spill := range []**objects.Spill{&c.bySession, &c.byUser} {
 		if *spill, err = c.lake.NewSpill(countSections(size)); err != nil {
 			return err
@@ -110,7 +113,7 @@ type having struct {
 
 // together brings all keys of each session, or user, together, and counts them.
 func (c *dayCounting) together(ctx context.Context, spill *objects.Spill,
-	count func(*counter, *marks, string, []*keyed) error) error {
+	count func(*counter, *marks, bool, []*keyed) error) error {
 	counters := objects.NewLanes[*counter]()
 	if err := spill.Each(ctx, func() func([]byte) error {
 		var all []having
@@ -145,7 +148,8 @@ func (c *dayCounting) together(ctx context.Context, spill *objects.Spill,
 							}
 						}
 					}
-					if err := count(*counter, m, all[start].name, mine); err != nil {
+					anonymous := history.KindOf(all[start].name) == history.KindSession
+					if err := count(*counter, m, anonymous, mine); err != nil {
 						return err
 					}
 					start = end
@@ -156,6 +160,11 @@ func (c *dayCounting) together(ctx context.Context, spill *objects.Spill,
 	}); err != nil {
 		return err
 	}
+	return flushAll(counters)
+}
+
+// flushAll hands on the sums of several counters.
+func flushAll(counters objects.Lanes[*counter]) error {
 	for _, counter := range counters.All() {
 		if *counter != nil {
 			if err := (*counter).flush(); err != nil {
@@ -167,7 +176,7 @@ func (c *dayCounting) together(ctx context.Context, spill *objects.Spill,
 }
 
 // countSession counts a session once a key.
-func countSession(c *counter, m *marks, _ string, keys []*keyed) error {
+func countSession(c *counter, m *marks, _ bool, keys []*keyed) error {
 	for _, k := range keys {
 		if err := c.add(k, countSessions, 1); err != nil {
 			return err
@@ -183,7 +192,7 @@ func countSession(c *counter, m *marks, _ string, keys []*keyed) error {
 
 // countUser counts a user once a key, and once a service and a version: in the first row, in the order of keys, that
 // the user has of it.
-func countUser(c *counter, m *marks, user string, keys []*keyed) error {
+func countUser(c *counter, m *marks, anonymous bool, keys []*keyed) error {
 	var versions []*keyed
 	for _, k := range keys {
 		if err := c.add(k, countUsers, 1); err != nil {
@@ -194,7 +203,6 @@ func countUser(c *counter, m *marks, user string, keys []*keyed) error {
 		}
 	}
 	slices.SortFunc(versions, compareKeyed)
-	anonymous := history.KindOf(user) == history.KindSession
 	for i, version := range versions {
 		places := append(make([]int, 0, 4), lake.CountActiveUsers)
 		if anonymous {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -239,6 +241,51 @@ func TestDailyOfManyKeys(t *testing.T) {
 		t.Errorf("%d rows", len(rows))
 	}
 	checks.Verify(t, in.Lake)
+}
+
+// TestDailyOfSummaries: what files count is kept and read again, and is made again where it is lost.
+func TestDailyOfSummaries(t *testing.T) {
+	defer daily.SummarizeAll()()
+	in := laketest.NewWorld(t)
+	folder := in.Lake.Objects.LocalPath(in.Lake.StagingFolder()) + "/daily-keys1/p_ingest_date_utc=2022-05-27"
+	kept := func(want int) {
+		t.Helper()
+		if found, _ := filepath.Glob(folder + "/*.json"); len(found) != want {
+			t.Errorf("%d summaries, not %d", len(found), want)
+		}
+	}
+	add := func(hour int, lines ...string) {
+		t.Helper()
+		in.Put(fmt.Sprintf("27T%02d/a.tsv", hour), lines...)
+		in.Ingest(laketest.HourAt(t, fmt.Sprintf("2022-05-27T%02d", hour)))
+		upkeep.Daily(in)
+		checks.Verify(t, in.Lake)
+	}
+	for hour := range 4 {
+		var lines []string
+		for n := range 40 {
+			session := fmt.Sprintf("s%d", n*(1+hour%2)) // some go on in the next hour
+			at := fmt.Sprintf("27T%02d:%02d", hour, n)
+			lines = append(lines, laketest.Sighting(at, session, fmt.Sprintf("1.%d", hour/2)),
+				laketest.Event(at, session, "FeatureUsed", "Feature", fmt.Sprintf("f%d", n%7)))
+			if n%3 > 0 {
+				lines = append(lines, laketest.Login(at, session, fmt.Sprintf("p%d", n%11)))
+			}
+		}
+		add(hour, lines...)
+		kept(hour + 1)
+	}
+	// A late binding gives events of other files to another user: these have other names, and summaries of their own.
+	add(4, laketest.Login("27T03:00", "s3", "p99"), laketest.Event("27T00:00", "s5", "Crash"))
+	kept(5)
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	add(5, laketest.Sighting("27T05:00", "s3", "2.0"))
+	kept(6)
+	in.RemoveGone = true
+	add(2)
+	kept(5)
 }
 
 func TestVerifyCatchesWrongDays(t *testing.T) {

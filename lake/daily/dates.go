@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"math"
 	"runtime"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
@@ -128,15 +126,23 @@ func addIfHas(ctx context.Context, l *lake.Lake, s dailySource, sessionKeys sess
 	if err != nil {
 		return err
 	}
-	days := sessions.Span{Low: math.MaxInt64, High: math.MinInt64}
-	for date := range wanted {
-		days.Include(int64(date) * lake.MicrosPerDay)
-		days.Include(int64(date+1)*lake.MicrosPerDay - 1)
-	}
 	near := sessionKeys.Times.Widened(slices.Max(lake.Reaches[:]))
+	// The dates lie around some that are counted anyway, whose files need no look.
+	mayHave := func(file iceberg.DataFile) bool {
+		low, high := lake.Bounds(file, lake.EventTimeField)
+		for date := range wanted {
+			if lake.DateOf(low) <= date && date <= lake.DateOf(high) {
+				return true
+			}
+		}
+		return false
+	}
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.GOMAXPROCS(0))
-	for _, file := range near.Within(days.Within(live, lake.EventTimeField), lake.EventTimeField) {
+	for _, file := range near.Within(live, lake.EventTimeField) {
+		if !mayHave(file) {
+			continue
+		}
 		work.Go(func() error {
 			keys, found := sessions.KeyCursor{Set: sessionKeys.Keys}, map[int32]bool{}
 			err := l.ScanRaw(ctx, file, sessionTimeSchema, func(row parquet.Row) error {
@@ -231,10 +237,4 @@ func (s *dateSet) beside(time, reach int64) (dates []int32) {
 		}
 	}
 	return dates
-}
-
-// monthOf is the month of a date, in months since January 1970: Iceberg's month transform.
-func monthOf(date int32) int32 {
-	year, month, _ := time.Unix(int64(date)*24*60*60, 0).UTC().Date()
-	return int32(year-1970)*12 + int32(month) - 1
 }

@@ -98,14 +98,31 @@ func pointer(text string) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.StringData(text))
 }
 
-// knownTexts is how many keys are known by where their texts lie.
-const knownTexts = 1 << 12
+// knownTexts is how many keys are known by where their texts lie, each in the one slot that is its own.
+const knownTexts = 1 << 15
+
+type knownKey struct {
+	texts
+	key *keyed
+}
+
+// slot is where a key is known, if it is.
+func (t *texts) slot() uint64 {
+	h := uint64(t.date)
+	for _, text := range [...]unsafe.Pointer{t.service, t.version, t.device, t.event, t.name, t.detail} {
+		h = (h ^ uint64(uintptr(text))) * 0x9e3779b97f4a7c15
+		h ^= h >> 32
+	}
+	return h % knownTexts
+}
 
 // fileCounting counts the events of a file, and hands on which sessions and users have which keys.
 type fileCounting struct {
-	counting *dayCounting
 	*counter
-	known map[texts]*keyed
+	takes func(date int32) bool // whether the events of a date are counted
+	// handOn takes a run; what it is given lives until it returns.
+	handOn func(session, user string, keys []*keyed) error
+	known  []knownKey // by slot
 
 	date    int32 // the last one, and whether it is counted
 	counted bool
@@ -120,21 +137,27 @@ const runKeys = 32
 
 // countFile counts the events of a file of gold.events.
 func (c *dayCounting) countFile(ctx context.Context, file iceberg.DataFile) (err error) {
-	source, err := packed.Open(c.lake, file, eventColumns)
+	f := &fileCounting{counter: newCounter(c.keys, c.add), takes: c.counted, handOn: c.spill}
+	if err := f.file(ctx, c.lake, file); err != nil {
+		return err
+	}
+	return f.flush()
+}
+
+// file reads a file of gold.events.
+func (f *fileCounting) file(ctx context.Context, l *lake.Lake, file iceberg.DataFile) (err error) {
+	source, err := packed.Open(l, file, eventColumns)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	f := &fileCounting{counting: c, counter: newCounter(c.keys, c.add), known: map[texts]*keyed{}, date: math.MinInt32}
+	f.known, f.date = make([]knownKey, knownTexts), math.MinInt32
 	for group := range source.RowGroups() {
 		if err := f.group(ctx, source.Cursor(group)); err != nil {
 			return err
 		}
 	}
-	if err := f.endRun(); err != nil {
-		return err
-	}
-	return f.flush()
+	return f.endRun()
 }
 
 func (f *fileCounting) group(ctx context.Context, cursor *packed.Cursor) (err error) {
@@ -157,7 +180,7 @@ func (f *fileCounting) group(ctx context.Context, cursor *packed.Cursor) (err er
 
 func (f *fileCounting) event(columns [][]parquet.Value, i int) error {
 	if date := lake.DateOf(columns[columnTime][i].Int64()); date != f.date {
-		f.date, f.counted = date, f.counting.counted(date)
+		f.date, f.counted = date, f.takes(date)
 	}
 	if !f.counted {
 		return nil
@@ -210,15 +233,11 @@ func (f *fileCounting) keyOf(columns [][]parquet.Value, i int) *keyed {
 	}
 	where := texts{f.date, pointer(key.Service), pointer(key.Version), pointer(key.device), pointer(key.event),
 		pointer(key.name), pointer(key.detail)}
-	if k := f.known[where]; k != nil {
-		return k
+	at := &f.known[where.slot()]
+	if at.key == nil || at.texts != where {
+		*at = knownKey{where, f.keys.of(&key)}
 	}
-	if len(f.known) == knownTexts {
-		clear(f.known)
-	}
-	k := f.keys.of(&key)
-	f.known[where] = k
-	return k
+	return at.key
 }
 
 // endRun hands on what followed each other.
@@ -226,11 +245,18 @@ func (f *fileCounting) endRun() error {
 	if len(f.run) == 0 {
 		return nil
 	}
+	err := f.handOn(f.session, f.user, f.run)
+	f.run = f.run[:0]
+	return err
+}
+
+// spill hands on keys of a session and of a user to where those of the other files come.
+func (c *dayCounting) spill(session, user string, keys []*keyed) error {
 	encode := func(name string) func([]byte) []byte {
 		return func(buffer []byte) []byte {
 			buffer = objects.AppendText(buffer, name)
-			buffer = binary.AppendUvarint(buffer, uint64(len(f.run)))
-			for _, k := range f.run {
+			buffer = binary.AppendUvarint(buffer, uint64(len(keys)))
+			for _, k := range keys {
 				buffer = k.appendKeyed(buffer)
 			}
 			return buffer
@@ -239,7 +265,7 @@ func (f *fileCounting) endRun() error {
 	for _, to := range []struct {
 		spill *objects.Spill
 		name  string
-	}{{f.counting.bySession, f.session}, {f.counting.byUser, f.user}} {
+	}{{c.bySession, session}, {c.byUser, user}} {
 		if to.name == "" {
 			continue // events without a session have nothing to do with each other
 		}
@@ -248,6 +274,5 @@ func (f *fileCounting) endRun() error {
 			return err
 		}
 	}
-	f.run = f.run[:0]
 	return nil
 }

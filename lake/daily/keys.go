@@ -36,6 +36,8 @@ type keyTable struct {
 	all     []*keyed
 }
 
+func newKeyTable() *keyTable { return &keyTable{numbers: map[dayKey]*keyed{}} }
+
 var notificationCounts = map[string]int{
 	"Sent": lake.CountNotificationsSent, "Shown": lake.CountNotificationsShown,
 	"Accepted":  lake.CountNotificationsAccepted,

@@ -41,14 +41,29 @@ func (s dateSums) add(key *dayKey, kind int, n int64, buffer []byte) []byte {
 	return buffer
 }
 
-// movedDates are those whose moves differ from what gold.version_daily says.
-func movedDates(ctx context.Context, l *lake.Lake, s dailySource) (map[int32]bool, error) {
+// plannedKeys is how many keys with moves a plan tells itself: those of the dates with new events, which mostly are
+// all that moved, so that the histories are read once.
+const plannedKeys = 1 << 12
+
+// movedDates are those whose moves differ from what gold.version_daily says. Of some dates the plan tells the moves;
+// nil where there are too many.
+func movedDates(ctx context.Context, l *lake.Lake, s dailySource,
+	some map[int32]bool) (moved map[int32]bool, told map[dayKey]*dayCounts, err error) {
 	var mutex sync.Mutex
-	sums := dateSums{}
+	sums, told := dateSums{}, map[dayKey]*dayCounts{}
 	if err := moves(ctx, l, s.users, s.to.Users, func() (func(*dayKey, int) error, func() error) {
-		mine, buffer := dateSums{}, []byte(nil)
+		mine, buffer, known := dateSums{}, []byte(nil), map[dayKey]*dayCounts{}
 		return func(key *dayKey, kind int) error {
 				buffer = mine.add(key, kind, 1, buffer)
+				if some[key.date] && known != nil {
+					if known[*key] == nil {
+						known[key.clone()] = &dayCounts{}
+					}
+					known[*key][kind]++
+					if len(known) > plannedKeys {
+						known = nil
+					}
+				}
 				return nil
 			}, func() error {
 				mutex.Lock()
@@ -56,15 +71,16 @@ func movedDates(ctx context.Context, l *lake.Lake, s dailySource) (map[int32]boo
 				for date, sum := range mine {
 					sums[date] += sum
 				}
+				told = mergeCounts(told, known)
 				return nil
 			}
 	}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	loaded := s.daily[lake.GoldVersionDaily.Name]
 	files, err := lake.LiveFiles(ctx, loaded)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var buffer []byte
 	for _, file := range files {
@@ -77,16 +93,37 @@ func movedDates(ctx context.Context, l *lake.Lake, s dailySource) (map[int32]boo
 			}
 			return nil
 		}); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	moved := map[int32]bool{}
+	moved = map[int32]bool{}
 	for date, sum := range sums {
-		if sum != 0 {
-			moved[date] = true
+		if sum == 0 {
+			continue
+		}
+		moved[date] = true
+		if !some[date] {
+			told = nil
 		}
 	}
-	return moved, nil
+	return moved, told, nil
+}
+
+// mergeCounts adds counts to others, nil for too many.
+func mergeCounts(to, from map[dayKey]*dayCounts) map[dayKey]*dayCounts {
+	if to == nil || from == nil {
+		return nil
+	}
+	for key, counts := range from {
+		if to[key] == nil {
+			to[key] = &dayCounts{}
+		}
+		to[key].add(counts)
+	}
+	if len(to) > plannedKeys {
+		return nil
+	}
+	return to
 }
 
 var movesSchema = parquet.SchemaOf(struct {
@@ -97,6 +134,7 @@ var movesSchema = parquet.SchemaOf(struct {
 		Version   string `parquet:"version,dict,id(15)"`
 		ValidFrom int64  `parquet:"valid_from,timestamp(microsecond),id(16)"`
 	} `parquet:"history,list,id(11)" parquet-element:",id(12)"`
+	IntervalsCut int64 `parquet:"intervals_cut,optional,id(21)"`
 }{})
 
 // moves reads the histories of a snapshot of gold.users, and tells each installation that came or changed its
@@ -164,9 +202,12 @@ type mover struct {
 
 func (m *mover) row(row parquet.Row, each func(*dayKey, int) error) error {
 	const columns = 4
-	n := (len(row) - 1) / columns
-	if len(row) != 1+columns*n {
+	n := (len(row) - 2) / columns
+	if len(row) != 2+columns*n {
 		return fmt.Errorf("a row of gold.users has %d values", len(row))
+	}
+	if !row[len(row)-1].IsNull() { // some of the moves are not known any more, so that none of the user's count
+		return nil
 	}
 	anonymous := string(row[0].ByteArray()) == history.KindSession
 	if m.versions == nil {

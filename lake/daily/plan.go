@@ -33,6 +33,9 @@ type stagedDaily struct {
 	// Erased is the property PropertyErased of the tables, by name, as far as the dates take it in.
 	Erased map[string]string `json:"erased,omitempty"`
 	Dates  []stagedDate      `json:"dates"`
+	// Moves are those of the dates, packed, where Told says that they were few enough to be told here.
+	Moves []byte `json:"moves,omitempty"`
+	Told  bool   `json:"told,omitempty"`
 }
 
 // stagedDate is a date to be counted anew. A row has two halves, and a half that did not change is taken from the
@@ -84,9 +87,14 @@ func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(re
 	if err != nil {
 		return Plan{}, err
 	}
-	moves, err := movedDates(ctx, l, source)
+	moves, told, err := movedDates(ctx, l, source, events)
 	if err != nil {
 		return Plan{}, err
+	}
+	if staged.Told = told != nil; staged.Told {
+		for key, counts := range told {
+			staged.Moves = counts.append(key.append(staged.Moves))
+		}
 	}
 	dates := maps.Clone(events)
 	maps.Copy(dates, moves)

@@ -57,7 +57,7 @@ func CountDates(ctx context.Context, l *lake.Lake, plan Plan, months []int32,
 	sections := 0
 	for _, month := range months {
 		c.place[month] = sections
-		first, end := lake.DatesOf(month)
+		first, end := datesOf(month)
 		sections += int(end - first)
 	}
 	if c.parts, err = l.NewSpill(sections); err != nil {
@@ -77,7 +77,7 @@ func CountDates(ctx context.Context, l *lake.Lake, plan Plan, months []int32,
 }
 
 func (c *dayCounting) section(date int32) int {
-	first, _ := lake.DatesOf(monthOf(date))
+	first, _ := datesOf(monthOf(date))
 	return c.place[monthOf(date)] + int(date-first)
 }
 
@@ -150,6 +150,9 @@ func (c *dayCounting) moves(ctx context.Context) error {
 	if !slices.ContainsFunc(slices.Collect(maps.Values(c.dates)), func(date stagedDate) bool { return date.Moves }) {
 		return nil
 	}
+	if c.staged.Told {
+		return c.toldMoves()
+	}
 	users, err := c.lake.Load(ctx, lake.GoldUsers)
 	if err != nil {
 		return err
@@ -166,6 +169,24 @@ func (c *dayCounting) moves(ctx context.Context) error {
 			return tally.add(key, kind, 1)
 		}, tally.flush
 	})
+}
+
+// toldMoves are those that the plan tells.
+func (c *dayCounting) toldMoves() error {
+	d := objects.Decoder{Data: c.staged.Moves}
+	for len(d.Data) > 0 {
+		key, counts := decodeDayKey(&d), decodeDayCounts(&d)
+		if d.Failed {
+			return fmt.Errorf("read the moves of a plan: %w", objects.ErrDamaged)
+		}
+		if !c.dates[key.date].Moves {
+			continue
+		}
+		if err := c.add(&key, &counts); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // write sums up what was gathered, date by date.
@@ -191,7 +212,7 @@ func (c *dayCounting) write(ctx context.Context) (result CountedDates, err error
 
 func (c *dayCounting) writeMonth(ctx context.Context, parts objects.Shuffles, month int32,
 	name string) (rows int64, files []lake.DataFile, err error) {
-	at := lake.MonthPartition(month)
+	at := monthPartition(month)
 	versions, err := lake.NewDataWriter[lake.VersionDailyRow](c.lake, lake.GoldVersionDaily, at)
 	if err != nil {
 		return 0, nil, err
@@ -207,7 +228,7 @@ func (c *dayCounting) writeMonth(ctx context.Context, parts objects.Shuffles, mo
 			events.Abort()
 		}
 	}()
-	first, end := lake.DatesOf(month)
+	first, end := datesOf(month)
 	for date := first; date < end; date++ {
 		if err := c.writeDate(ctx, parts, c.section(date), versions, events); err != nil {
 			return 0, nil, fmt.Errorf("sum up %s: %w", lake.FormatDate(date), err)

@@ -15,6 +15,7 @@ import (
 
 	sqlcatalog "github.com/apache/iceberg-go/catalog/sql"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
 
@@ -44,7 +45,7 @@ func Open(location string, create bool) (*sql.DB, sqlcatalog.SupportedDialect, e
 	case "sqlite":
 		if parsed.Path == "" || parsed.Host != "" {
 			return nil, "", fmt.Errorf("%w: the catalog %q needs an absolute path: sqlite:///absolute/catalog.db",
-				objects.ErrConfig, parsed.Opaque+parsed.Path)
+				objects.ErrConfig, parsed.Opaque+parsed.Host+parsed.Path)
 		}
 		if err := present(parsed.Path, create); err != nil {
 			return nil, "", err
@@ -71,8 +72,14 @@ func Open(location string, create bool) (*sql.DB, sqlcatalog.SupportedDialect, e
 		db.SetMaxOpenConns(16)
 		return db, sqlcatalog.Postgres, nil
 	}
-	return nil, "", fmt.Errorf("%w: the catalog's scheme %q is neither sqlite nor postgres", objects.ErrConfig,
-		parsed.Scheme)
+	return nil, "", fmt.Errorf("%w: the catalog is neither sqlite:///absolute/catalog.db nor "+
+		"postgres://user@host/database", objects.ErrConfig) // which may be a secret: not repeated
+}
+
+// Unreached tells that Postgres does not answer, or refuses who asks.
+func Unreached(err error) bool {
+	var failed *pgconn.ConnectError
+	return errors.As(err, &failed)
 }
 
 // present makes the file of a local database where there is none. SQLite gives the files beside it the same rights.

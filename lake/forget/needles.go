@@ -98,23 +98,33 @@ func (n *Needles) inValue(column string, value []byte) bool {
 		if n.Short[objects.UnsafeString(value)] || n.Short[id] {
 			return true
 		}
+	case "message":
+		if n.mentionedIn(objects.UnsafeString(value), forgotten.ShortMention) {
+			return true
+		}
 	case "raw_line":
-		found := false
-		forgotten.EachPlain(objects.UnsafeString(value), func(text string, _ []int) bool {
-			found = n.shortIn(text)
-			return !found
-		})
-		if found {
+		if n.mentionedIn(objects.UnsafeString(value), forgotten.RejectMention) {
 			return true
 		}
 	}
 	return n.in(value)
 }
 
-// shortIn tells whether a reject mentions a short id.
-func (n *Needles) shortIn(text string) bool {
+// mentionedIn tells whether a text holds a short id of so many bytes or more as a word, be it with escapes.
+func (n *Needles) mentionedIn(text string, shortest int) (found bool) {
+	if len(n.Short) == 0 {
+		return false
+	}
+	forgotten.EachPlain(text, func(plain string, _ []int) bool {
+		found = n.shortIn(plain, shortest)
+		return !found
+	})
+	return found
+}
+
+func (n *Needles) shortIn(text string, shortest int) bool {
 	for id := range n.Short {
-		for at := 0; len(id) >= forgotten.RejectMention; at++ {
+		for at := 0; len(id) >= shortest; at++ {
 			next := strings.Index(text[at:], id)
 			if next < 0 {
 				break

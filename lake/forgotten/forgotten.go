@@ -240,7 +240,7 @@ func (g *Guard) OwnsRow(row *lake.UserRow) bool {
 	}
 	if session, anonymous := strings.CutPrefix(row.UserID, "session:"); anonymous {
 		s := g.Look(session).Session
-		return s != nil && !slices.ContainsFunc(row.History,
+		return s != nil && s.owns(row.FirstSeenAt) && !slices.ContainsFunc(row.History,
 			func(i lake.IntervalRow) bool { return !s.owns(i.ValidFrom) || !s.owns(i.LastSeenAt) })
 	}
 	return g.counts(g.Look(strings.TrimPrefix(row.UserID, "user:")).erasure)

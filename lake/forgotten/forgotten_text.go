@@ -56,10 +56,15 @@ func (g *Guard) Redact(text string) string {
 	if g == nil {
 		return text
 	}
+	return g.redact(text, MentionLength)
+}
+
+// redact replaces the ids of so many bytes or more.
+func (g *Guard) redact(text string, shortest int) string {
 	var ids [][2]int
 	EachPlain(text, func(plain string, places []int) bool {
-		for start, end, found := g.mention(plain, 0, MentionLength); found; start, end, found = g.mention(plain, end,
-			MentionLength) {
+		for start, end, found := g.mention(plain, 0, shortest); found; start, end, found = g.mention(plain, end,
+			shortest) {
 			if places == nil {
 				ids = append(ids, [2]int{start, end})
 			} else {

@@ -208,7 +208,11 @@ func (e *Eraser) event(g *Guard) edit[lake.EventRow] {
 				return false, true
 			}
 		}
-		return true, g.RedactAll(&row.Category, &row.BodyMessage, &row.TransactionID, &row.ServiceName, &row.EventName)
+		changed = g.RedactAll(&row.Category, &row.BodyMessage, &row.TransactionID, &row.ServiceName, &row.EventName)
+		if clean := g.RedactBody(e.Parser, row.BodyMessage); clean != row.BodyMessage {
+			row.BodyMessage, changed = clean, true
+		}
+		return true, changed
 	}
 }
 
@@ -250,10 +254,11 @@ func silverEvent(g *Guard) edit[lake.SilverRow] {
 			Device: row.EventName == telemetry.KindDeviceInfo.String() && row.Device != ""}) {
 			return false, true
 		}
+		changed = g.redactMessage(&row.Message)
 		return true, g.RedactAll(&row.ServiceName, &row.Device, &row.Version, &row.OS, &row.Model, &row.Memory,
 			&row.Target, &row.Status, &row.Duration,
 			&row.Feature, &row.Code, &row.Severity, &row.Message, &row.Source, &row.Campaign, &row.Experiment,
-			&row.Variant)
+			&row.Variant) || changed
 	}
 }
 
@@ -273,6 +278,7 @@ func resolvedEvent(g *Guard) edit[lake.ResolvedRow] {
 			row.UserID, row.UserKind = history.UserID("", row.SessionID)
 			changed = true
 		}
+		changed = g.redactMessage(&row.Message) || changed
 		return true, g.RedactAll(&row.Service, &row.Device, &row.Version, &row.OS, &row.Model, &row.Memory, &row.Target,
 			&row.Status, &row.Feature, &row.Code, &row.Severity, &row.Message, &row.Source, &row.Campaign,
 			&row.Experiment, &row.Variant) || changed

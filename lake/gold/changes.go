@@ -42,10 +42,12 @@ type Scope struct {
 
 // silverChange is what lies between gold and silver.
 type silverChange struct {
-	gold      *table.Table
-	rebuild   bool // gold starts from nothing
-	sightings changedTable
-	bindings  changedTable
+	gold    *table.Table
+	rebuild bool // gold starts from nothing
+	// maxIntervals is how many the rows are to hold.
+	maxIntervals int
+	sightings    changedTable
+	bindings     changedTable
 	// Users of these files of silver.sightings, or of their parts, are made again, and so are these users.
 	remakeFiles   []iceberg.DataFile
 	remakeUsers   []string
@@ -113,6 +115,12 @@ func findChange(ctx context.Context, l *lake.Lake, scope Scope) (c silverChange,
 	if !scope.Remake.All {
 		base = ledger.GoldBase(c.gold)
 	}
+	if c.maxIntervals, err = ledger.MaxIntervals(ctx, l); err != nil {
+		return c, err
+	}
+	if made := ledger.MaxIntervalsOf(c.gold); made != c.maxIntervals {
+		base = ledger.Base{} // every row may hold too many, or too few
+	}
 	upTo := scope.UpTo
 	if !base.Known && c.gold.CurrentSnapshot() != nil {
 		upTo = nil // else gold would lose what it has
@@ -161,7 +169,7 @@ func filesOfHours(ctx context.Context, l *lake.Lake, log ledger.Log,
 				}
 			}
 		}
-		files = append(files, lake.JoinParts(chosen)...)
+		files = append(files, ledger.JoinParts(chosen)...)
 	}
 	return files, nil
 }

@@ -130,8 +130,10 @@ func (c *roundCommit) change(loaded *table.Table) (*lake.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.staged.Rebuild && rules != lake.Rules {
-		change.Updates = append(change.Updates, table.NewSetPropertiesUpdate(lake.RulesProperty()))
+	if made := ledger.MaxIntervalsProperty(c.staged.MaxIntervals); c.staged.Rebuild && (rules != lake.Rules ||
+		ledger.MaxIntervalsOf(loaded) != c.staged.MaxIntervals) {
+		maps.Copy(made, lake.RulesProperty())
+		change.Updates = append(change.Updates, table.NewSetPropertiesUpdate(made))
 	}
 	return &change, nil
 }
@@ -161,6 +163,7 @@ func usersChange(l *lake.Lake, staged *stagedRound, merged []Merged) (*lake.Chan
 		lake.SummarySightings: strconv.FormatInt(staged.Sightings, 10),
 		lake.SummaryBindings:  strconv.FormatInt(staged.Bindings, 10),
 	}}
+	maps.Copy(wanted.Summary, lake.SummaryFormat())
 	var added []lake.DataFile
 	for _, each := range merged {
 		var m stagedMerge

@@ -47,7 +47,7 @@ func MergeUsers(ctx context.Context, l *lake.Lake, plan Plan, buckets []int,
 func mergeBuckets(ctx context.Context, l *lake.Lake, staged *stagedRound, buckets []int,
 	progress func(int64)) (merged stagedMerge, rows int64, err error) {
 	for _, bucket := range buckets {
-		m := &bucketMerge{lake: l, bucket: bucket, told: rows, progress: progress}
+		m := &bucketMerge{lake: l, bucket: bucket, max: staged.MaxIntervals, told: rows, progress: progress}
 		file, err := m.run(ctx, staged)
 		if err != nil {
 			return merged, rows, fmt.Errorf("merge bucket %d of gold.users: %w", bucket, err)
@@ -65,6 +65,7 @@ func mergeBuckets(ctx context.Context, l *lake.Lake, staged *stagedRound, bucket
 type bucketMerge struct {
 	lake     *lake.Lake
 	bucket   int
+	max      int // of intervals in a row
 	told     int64
 	progress func(int64)
 
@@ -102,20 +103,17 @@ func (m *bucketMerge) run(ctx context.Context, staged *stagedRound) (file *lake.
 }
 
 // merge goes through the old rows and the changes side by side, in the order of user ids.
-func (m *bucketMerge) merge(ctx context.Context, old *oldUsers, deltas *bucketDeltas) error {
-	change, more, err := deltas.nextUser()
-	for err == nil && (more || old.valid()) {
+func (m *bucketMerge) merge(ctx context.Context, old *oldUsers, deltas *bucketDeltas) (err error) {
+	for err == nil && (deltas.valid() || old.valid()) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !more || old.valid() && old.user() < change.user {
-			if err = m.add(old.row()); err == nil {
-				err = old.advance()
-			}
+		if deltas.valid() && (!old.valid() || deltas.next().user <= old.user()) {
+			err = m.mergeUser(old, deltas)
 			continue
 		}
-		if err = m.mergeUser(old, change); err == nil {
-			change, more, err = deltas.nextUser()
+		if err = m.add(old.row()); err == nil {
+			err = old.advance()
 		}
 	}
 	if err != nil {
@@ -125,54 +123,86 @@ func (m *bucketMerge) merge(ctx context.Context, old *oldUsers, deltas *bucketDe
 }
 
 // mergeUser applies the changes of a user to the user's old row, if there is one.
-func (m *bucketMerge) mergeUser(old *oldUsers, change userChange) error {
-	if !old.valid() || old.user() != change.user {
-		return m.apply(history.User{}, change)
-	}
-	user, err := old.decode(aliased)
-	if err != nil {
-		return err
-	}
-	if err := m.apply(user, change); err != nil {
-		return err
-	}
-	return old.advance()
-}
-
-// apply brings a user up to date, or leaves the user out as late.
-func (m *bucketMerge) apply(user history.User, change userChange) error {
-	late := change.late
-	if len(change.left) > 0 && !late {
-		late = !allLeft(&user, change.left)
-		user = history.User{}
-	}
-	if !late && len(change.came) > 0 {
-		if user.ID == "" {
-			user = history.Build(change.user, history.KindOf(change.user), change.came)
-		} else {
-			late = !user.Append(change.came)
+func (m *bucketMerge) mergeUser(old *oldUsers, deltas *bucketDeltas) error {
+	id := deltas.next().user
+	user, has := history.User{}, old.valid() && old.user() == id
+	if has {
+		var err error
+		if user, err = old.decode(aliased); err != nil {
+			return err
 		}
 	}
-	switch {
-	case late:
-		m.late = append(m.late, change.user)
-		return nil
-	case user.ID == "":
-		return nil // nothing is left
+	user, late, err := m.apply(user, id, deltas)
+	if err == nil {
+		err = deltas.skip(id)
 	}
-	m.row = appendUser(m.row[:0], &user)
-	return m.add(m.row)
+	switch {
+	case err != nil:
+		return err
+	case late:
+		m.late = append(m.late, id)
+	case user.ID != "":
+		m.row = appendUser(m.row[:0], &user)
+		if err := m.add(m.row); err != nil {
+			return err
+		}
+	}
+	if has {
+		return old.advance()
+	}
+	return nil
+}
+
+// apply brings a user up to date, sighting by sighting, so that it does not matter how many there are. late: the user
+// must be made of all sightings. The user has no ID where nothing is left.
+func (m *bucketMerge) apply(user history.User, id string,
+	deltas *bucketDeltas) (_ history.User, late bool, err error) {
+	if deltas.next().kind == deltaLate {
+		return user, true, nil
+	}
+	if deltas.next().kind == deltaLeft {
+		left := history.NewBuilder(history.User{ID: id, Kind: history.KindOf(id)}, m.max)
+		for deltas.of(id) && deltas.next().kind == deltaLeft {
+			left.Add(&deltas.next().sighting) // sorted, and of nothing before: it refuses none
+			if err := deltas.advance(); err != nil {
+				return user, false, err
+			}
+		}
+		if !allLeft(user, left.User()) {
+			return user, true, nil
+		}
+		user = history.User{}
+	}
+	if !deltas.of(id) {
+		return user, false, nil
+	}
+	if user.ID == "" {
+		user = history.User{ID: id, Kind: history.KindOf(id)}
+	}
+	b := history.NewBuilder(user, m.max)
+	for n := 1; deltas.of(id); n++ {
+		if !b.Add(&deltas.next().sighting) {
+			return user, true, nil
+		}
+		if err := deltas.advance(); err != nil {
+			return user, false, err
+		}
+		if n%10_000 == 0 {
+			m.progress(m.told + m.writer.Written)
+		}
+	}
+	return b.User(), false, nil
 }
 
 // allLeft tells that nothing remains of an anonymous user: the row is what the sightings that left make by themselves,
 // as it is when a session's user becomes known. One more sighting that does not show in the row would lie at the same
 // microsecond as one that left, and would have left with it, since whose a session is depends on the time alone. This
-// does not hold for named users, who have several sessions: those are late.
-func allLeft(user *history.User, left []history.Sighting) bool {
-	if user.Kind != history.KindSession {
+// does not hold for named users, who have several sessions: those are late; nor for rows that do not show all.
+func allLeft(user, left history.User) bool {
+	if user.Kind != history.KindSession || user.IntervalsCut > 0 {
 		return false
 	}
-	return reflect.DeepEqual(history.Build(user.ID, user.Kind, left), *user)
+	return reflect.DeepEqual(left, user)
 }
 
 // add writes a copy of a row; an untouched one comes straight from the old file, never decoded.
@@ -189,7 +219,7 @@ func (m *bucketMerge) add(row parquet.Row) error {
 		own[i] = parquet.ByteArrayValue(m.texts[at:]).Level(value.RepetitionLevel(), value.DefinitionLevel(),
 			value.Column())
 	}
-	if m.rows = append(m.rows, own); len(m.rows) < 256 {
+	if m.rows = append(m.rows, own); len(m.rows) < 256 && len(m.values) < 1<<17 {
 		return nil
 	}
 	return m.flush()

@@ -36,11 +36,13 @@ type stagedRound struct {
 	Bindings  int64  `json:"bindings"`
 	Rebuild   bool   `json:"rebuild"`
 	// Baseless: what gold has reflects silver that is gone. So the round commits though it may change no row.
-	Baseless bool                    `json:"baseless,omitempty"`
-	Buckets  int                     `json:"buckets"`
-	Runs     []sortedRun             `json:"runs"`
-	Versions []string                `json:"versions,omitempty"` // objects: the versions of all sightings that came
-	Old      map[int][]lake.DataFile `json:"old"`                // gold's files by bucket, those to be replaced
+	Baseless bool `json:"baseless,omitempty"`
+	Buckets  int  `json:"buckets"`
+	// MaxIntervals is how many a row may hold.
+	MaxIntervals int                     `json:"max_intervals,omitempty"`
+	Runs         []sortedRun             `json:"runs"`
+	Versions     []string                `json:"versions,omitempty"` // objects: the versions of all sightings that came
+	Old          map[int][]lake.DataFile `json:"old"`                // gold's files by bucket, those to be replaced
 }
 
 // Merging is spread over activities of about this many bytes of rows and changes each: small tables need only one,
@@ -82,7 +84,7 @@ func planRound(ctx context.Context, l *lake.Lake, round string, scope Scope,
 	}
 	staged := stagedRound{
 		Round: round, Sightings: c.sightings.To, Bindings: c.bindings.To, Rebuild: c.rebuild,
-		Old: map[int][]lake.DataFile{},
+		Old: map[int][]lake.DataFile{}, MaxIntervals: c.maxIntervals,
 	}
 	if head := c.gold.CurrentSnapshot(); head != nil {
 		staged.Head, staged.Baseless = head.SnapshotID, c.baseless()

@@ -48,7 +48,7 @@ func RebuildUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 	if err := runs.flush(); err != nil {
 		return Merged{}, err
 	}
-	alone := stagedRound{Round: staged.Round, Runs: runs.runs}
+	alone := stagedRound{Round: staged.Round, Runs: runs.runs, MaxIntervals: staged.MaxIntervals}
 	all, rows, err := mergeBuckets(ctx, l, &alone, slices.Sorted(maps.Keys(touchedBy(runs.runs))), progress)
 	if err != nil {
 		return Merged{}, err

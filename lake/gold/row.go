@@ -37,6 +37,15 @@ const (
 	leafIntervalLastSeenAt
 	leafSightings
 	leafIsDowngrade
+
+	leafIntervalsCut
+	leafCutBefore
+)
+
+// Values of a row that are no interval's, and those of each interval.
+const (
+	valuesOfUser     = leafHistory + leafCutBefore - leafIsDowngrade
+	valuesOfInterval = leafIsDowngrade - leafHistory + 1
 )
 
 func textValue(text string) parquet.Value {
@@ -94,12 +103,17 @@ func appendUser(row parquet.Row, u *history.User) parquet.Row {
 			row = append(row, value)
 		}
 	}
-	return row
+	if u.IntervalsCut == 0 {
+		return append(row, parquet.NullValue().Level(0, 0, leafIntervalsCut),
+			parquet.NullValue().Level(0, 0, leafCutBefore))
+	}
+	return append(row, parquet.Int64Value(u.IntervalsCut).Level(0, 1, leafIntervalsCut),
+		parquet.Int64Value(u.CutBefore).Level(0, 1, leafCutBefore))
 }
 
 // userOf reads a row back; its texts are copied, or aliased: then they live as long as the row.
 func userOf(row parquet.Row, text func(parquet.Value) string) (history.User, error) {
-	if len(row) < leafHistory || (len(row)-leafHistory)%(leafIsDowngrade-leafHistory+1) != 0 {
+	if len(row) < valuesOfUser || (len(row)-valuesOfUser)%valuesOfInterval != 0 {
 		return history.User{}, fmt.Errorf("a row of gold.users has %d values", len(row))
 	}
 	u := history.User{
@@ -110,7 +124,10 @@ func userOf(row parquet.Row, text func(parquet.Value) string) (history.User, err
 		CurrentSince: row[leafCurrentSince].Int64(), PreviousVersion: text(row[leafPreviousVersion]),
 		HasPreviousVersion: !row[leafPreviousVersion].IsNull(), VersionCount: row[leafVersionCount].Int64(),
 	}
-	n := (len(row) - leafHistory) / (leafIsDowngrade - leafHistory + 1)
+	if cut := row[len(row)-2]; !cut.IsNull() {
+		u.IntervalsCut, u.CutBefore = cut.Int64(), row[len(row)-1].Int64()
+	}
+	n := (len(row) - valuesOfUser) / valuesOfInterval
 	u.History = make([]history.Interval, n)
 	for i := range u.History {
 		at := func(leaf int) parquet.Value { return row[leafHistory+(leaf-leafHistory)*n+i] }

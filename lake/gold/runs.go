@@ -33,12 +33,23 @@ type userDelta struct {
 	sighting history.Sighting // of deltaCame and deltaLeft
 }
 
-// Kinds of changes.
+// Kinds of changes, in the order in which a user's come.
 const (
-	deltaCame = iota // a sighting more
+	deltaLate = iota // all sightings must be looked at again
 	deltaLeft        // a sighting moved to another user, with all others of its session at that time
-	deltaLate        // all sightings must be looked at again
+	deltaCame        // a sighting more
 )
+
+// compare orders changes as they are read: by user, then kind, then as a history takes sightings.
+func (d *userDelta) compare(other *userDelta) int {
+	if c := strings.Compare(d.user, other.user); c != 0 {
+		return c
+	}
+	if d.kind != other.kind || d.kind == deltaLate {
+		return cmp.Compare(d.kind, other.kind)
+	}
+	return history.CompareWithinUser(d.sighting, other.sighting)
+}
 
 func appendDelta(buffer []byte, d *userDelta) []byte {
 	buffer = objects.AppendText(buffer, d.user)
@@ -163,7 +174,7 @@ func (w *runWriter) write(pending ...*pendingRun) error {
 	sorting.SetLimit(runtime.GOMAXPROCS(0))
 	for _, bucket := range buckets {
 		sorting.Go(func() error {
-			slices.SortFunc(bucket, func(a, b pendingDelta) int { return strings.Compare(a.user, b.user) })
+			sortBucket(bucket)
 			return nil
 		})
 	}
@@ -194,6 +205,33 @@ func (w *runWriter) write(pending ...*pendingRun) error {
 		*p = pendingRun{}
 	}
 	return nil
+}
+
+// sortBucket puts a bucket's changes into the order in which they are read. Most users have one or two.
+func sortBucket(bucket []pendingDelta) {
+	slices.SortFunc(bucket, func(a, b pendingDelta) int { return strings.Compare(a.user, b.user) })
+	type decoded struct {
+		userDelta
+		record []byte
+	}
+	var of []decoded
+	for start := 0; start < len(bucket); {
+		end := start + 1
+		for end < len(bucket) && bucket[end].user == bucket[start].user {
+			end++
+		}
+		if end-start > 1 {
+			of = of[:0]
+			for _, p := range bucket[start:end] {
+				of = append(of, decoded{decodeDelta(&objects.Decoder{Data: p.record}), p.record})
+			}
+			slices.SortFunc(of, func(a, b decoded) int { return a.compare(&b.userDelta) })
+			for i := range of {
+				bucket[start+i].record = of[i].record
+			}
+		}
+		start = end
+	}
 }
 
 // byBucket divides changes into one slice a bucket.
@@ -241,14 +279,13 @@ func (r *runReader) advance() error {
 	return nil
 }
 
-// bucketDeltas merges a bucket of all runs into one stream of users.
+// bucketDeltas merges a bucket of all runs into one stream of changes, by user and then in the order of compare.
 type bucketDeltas struct{ readers []*runReader }
 
 func (b *bucketDeltas) Len() int { return len(b.readers) }
 
 func (b *bucketDeltas) Less(i, j int) bool {
-	return cmp.Or(strings.Compare(b.readers[i].next.user, b.readers[j].next.user),
-		cmp.Compare(b.readers[i].order, b.readers[j].order)) < 0
+	return cmp.Or(b.readers[i].next.compare(&b.readers[j].next), cmp.Compare(b.readers[i].order, b.readers[j].order)) < 0
 }
 
 func (b *bucketDeltas) Swap(i, j int) { b.readers[i], b.readers[j] = b.readers[j], b.readers[i] }
@@ -292,40 +329,33 @@ func (b *bucketDeltas) close() error {
 	return err
 }
 
-// userChange is all that is new of one user.
-type userChange struct {
-	user       string
-	late       bool
-	came, left []history.Sighting
+func (b *bucketDeltas) valid() bool { return len(b.readers) > 0 }
+
+// next is the change that the stream stands at. Its texts stay.
+func (b *bucketDeltas) next() *userDelta { return &b.readers[0].next }
+
+// of tells that the stream stands at a change of a user.
+func (b *bucketDeltas) of(user string) bool { return b.valid() && b.next().user == user }
+
+func (b *bucketDeltas) advance() error {
+	r := b.readers[0]
+	switch err := r.advance(); {
+	case err == io.EOF:
+		heap.Pop(b)
+		return r.file.Close()
+	case err != nil:
+		return err
+	}
+	heap.Fix(b, 0)
+	return nil
 }
 
-// nextUser reads the next user's changes; false at the end.
-func (b *bucketDeltas) nextUser() (change userChange, ok bool, err error) {
-	if len(b.readers) == 0 {
-		return userChange{}, false, nil
-	}
-	change.user = b.readers[0].next.user
-	for len(b.readers) > 0 && b.readers[0].next.user == change.user {
-		r := b.readers[0]
-		switch r.next.kind {
-		case deltaCame:
-			change.came = append(change.came, r.next.sighting)
-		case deltaLeft:
-			change.left = append(change.left, r.next.sighting)
-		default:
-			change.late = true
-		}
-		switch err := r.advance(); {
-		case err == io.EOF:
-			heap.Pop(b)
-			if err := r.file.Close(); err != nil {
-				return userChange{}, false, err
-			}
-		case err != nil:
-			return userChange{}, false, err
-		default:
-			heap.Fix(b, 0)
+// skip passes over what the stream has of a user.
+func (b *bucketDeltas) skip(user string) error {
+	for b.of(user) {
+		if err := b.advance(); err != nil {
+			return err
 		}
 	}
-	return change, true, nil
+	return nil
 }

@@ -1,7 +1,6 @@
 package gold
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -20,28 +19,19 @@ func TestSortedRuns(t *testing.T) {
 	const buckets = 3
 	bucket := func(user string) int { return int(user[len(user)-1]) % buckets }
 	w := newRunWriter(l.Objects, roundFolder(l, "runs"), bucket)
-	want := map[string]*userChange{}
+	want := map[string][]userDelta{}
 	for n := range 5 {
 		for i := range 200 {
 			user := fmt.Sprintf("user %d", r.IntN(60)*(n+1))
 			d := userDelta{user: user, kind: byte(r.IntN(3))}
-			if want[user] == nil {
-				want[user] = &userChange{user: user}
-			}
-			if d.kind == deltaLate {
-				want[user].late = true
-			} else {
-				d.sighting = history.Sighting{Service: "é", Version: fmt.Sprint(i), Time: r.Int64() - r.Int64(),
+			if d.kind != deltaLate {
+				d.sighting = history.Sighting{Service: "é", Version: fmt.Sprint(i), Time: int64(r.IntN(40)),
 					Transaction: -1, File: "f", Line: int64(1000*n + i)}
 				if r.IntN(2) == 0 {
 					d.sighting.Device, d.sighting.HasDevice = "d", true
 				}
-				if d.kind == deltaCame {
-					want[user].came = append(want[user].came, d.sighting)
-				} else {
-					want[user].left = append(want[user].left, d.sighting)
-				}
 			}
+			want[user] = append(want[user], d)
 			if err := w.add(d); err != nil {
 				t.Fatal(err)
 			}
@@ -60,25 +50,21 @@ func TestSortedRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := ""
-		for {
-			change, ok, err := deltas.nextUser()
-			if err != nil {
-				t.Fatal(err)
+		for deltas.valid() {
+			user := deltas.next().user
+			if user <= last || bucket(user) != b || want[user] == nil {
+				t.Fatalf("bucket %d: %q comes after %q", b, user, last)
 			}
-			if !ok {
-				break
-			}
-			if change.user <= last || bucket(change.user) != b || want[change.user] == nil {
-				t.Fatalf("bucket %d: %q comes after %q", b, change.user, last)
-			}
-			last = change.user
+			last = user
 			found++
-			byLine := func(a, b history.Sighting) int { return cmp.Compare(a.Line, b.Line) }
-			slices.SortFunc(change.came, byLine)
-			slices.SortFunc(change.left, byLine)
-			if w := want[change.user]; change.late != w.late || !slices.Equal(change.came, w.came) ||
-				!slices.Equal(change.left, w.left) {
-				t.Errorf("%q is %+v, not %+v", change.user, change, w)
+			slices.SortFunc(want[user], func(a, b userDelta) int { return a.compare(&b) })
+			for _, w := range want[user] {
+				if !deltas.of(user) || *deltas.next() != w {
+					t.Fatalf("%q has %+v, not %+v", user, deltas.next(), w)
+				}
+				if err := deltas.advance(); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		if err := deltas.close(); err != nil {
@@ -93,8 +79,8 @@ func TestSortedRuns(t *testing.T) {
 	for b, at := range cut.Buckets {
 		cut.Buckets = map[int][2]int64{b: {at[0], at[1] - 1}}
 		deltas, err := openBucket(l.Objects, []sortedRun{cut}, b)
-		for ok := true; err == nil && ok; {
-			_, ok, err = deltas.nextUser()
+		for err == nil && deltas.valid() {
+			err = deltas.advance()
 		}
 		if err == nil {
 			t.Error("a run that was cut was read to its end")

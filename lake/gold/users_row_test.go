@@ -45,7 +45,14 @@ func TestUserRowForm(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(back, user) {
 		t.Errorf("user %+v, %v", back, err)
 	}
-	if _, err := userOf(want[:12], copied); err == nil {
+	before := int64(0)
+	stored.IntervalsCut, stored.CutBefore, user.IntervalsCut = 7, &before, 7
+	want, got = userSchema.Deconstruct(nil, &stored), appendUser(nil, &user)
+	if back, err := userOf(want, copied); !got.Equal(want) || !sameLevels(got, want) || err != nil ||
+		!reflect.DeepEqual(back, user) {
+		t.Errorf("a row that was cut\n%+v\nis not\n%+v, read back as %+v, %v", got, want, back, err)
+	}
+	if _, err := userOf(want[:13], copied); err == nil {
 		t.Error("a row cut short was read")
 	}
 }

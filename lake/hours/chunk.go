@@ -285,6 +285,13 @@ func (c *chunkStage) line(line *telemetry.Line, file int, counts *ChunkCounts) e
 			text = []byte(clean)
 			reason = c.parser.Parse(text, event)
 		}
+		if reason == "" {
+			body := objects.UnsafeString(event.Body)
+			if clean := c.guard.RedactBody(c.parser, body); clean != body {
+				event.Body = []byte(clean)
+				reason = c.parser.ParseBody(event)
+			}
+		}
 	}
 	if reason != "" {
 		return c.reject(counts, lake.RejectRow{

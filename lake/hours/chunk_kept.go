@@ -305,7 +305,11 @@ func (c *chunkStage) keptRow(row *keptRow, counts *ChunkCounts) error {
 			counts.Erased++
 			return nil
 		}
-		if c.guard.RedactAll(&e.Category, &e.BodyMessage, &e.TransactionID, &e.ServiceName, &e.EventName) {
+		changed := c.guard.RedactAll(&e.Category, &e.BodyMessage, &e.TransactionID, &e.ServiceName, &e.EventName)
+		if clean := c.guard.RedactBody(c.parser, e.BodyMessage); clean != e.BodyMessage {
+			e.BodyMessage, changed = clean, true
+		}
+		if changed {
 			reason = e.Parse(c.parser, event)
 		}
 	}

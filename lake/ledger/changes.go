@@ -138,7 +138,25 @@ func cancelUnchanged(ctx context.Context, l *lake.Lake, definition lake.TableDef
 		}
 	}
 	for _, side := range sides {
-		*side.to = lake.JoinParts(side.hours)
+		*side.to = JoinParts(side.hours)
 	}
 	return changes, nil
+}
+
+// JoinParts makes each file one again, of those of its hours that are left.
+func JoinParts(hours map[telemetry.Hour][]lake.HourRows) (files []iceberg.DataFile) {
+	parts := map[string][]*lake.PartOfFile{}
+	for _, of := range hours {
+		for _, each := range of {
+			if part, ok := each.File.(*lake.PartOfFile); ok {
+				parts[part.FilePath()] = append(parts[part.FilePath()], part)
+			} else {
+				files = append(files, each.File)
+			}
+		}
+	}
+	for _, of := range parts {
+		files = append(files, lake.Joined(of))
+	}
+	return files
 }

@@ -16,24 +16,39 @@ type Base struct {
 	Known               bool // false: gold must be rebuilt
 }
 
-// GoldBase finds the commit that gold's head goes back to. Compaction makes snapshots without our keys, which move
-// no row; anything else without them was not ours, and then gold starts anew, as it does where its rows are of
-// older rules.
+// GoldBase finds what gold's head goes back to. Gold starts anew where that is no commit of ours, where its rows are
+// of older rules, and where an older program went on with a lake that was upgraded.
 func GoldBase(gold *table.Table) Base {
 	if number, err := lake.RulesOf(gold); err != nil || number != lake.Rules {
 		return Base{}
 	}
+	snapshot := GoldCommit(gold)
+	if snapshot == nil || gold.Properties()[lake.PropertyFormat] != "" &&
+		snapshot.Summary.Properties[lake.PropertyFormat] == "" &&
+		gold.Properties()[PropertyUpgraded] != strconv.FormatInt(snapshot.SnapshotID, 10) {
+		return Base{}
+	}
+	return BaseOf(snapshot)
+}
+
+// PropertyUpgraded is the last commit of gold.users before the lake was upgraded: of those without a format, the only
+// one that counts.
+const PropertyUpgraded = "versionlake.upgraded-at"
+
+// GoldCommit is the commit that gold's head goes back to. Compaction makes snapshots without our keys, which move no
+// row; anything else without them was not ours, and then it is nil.
+func GoldCommit(gold *table.Table) *table.Snapshot {
 	for snapshot := gold.CurrentSnapshot(); snapshot != nil; {
-		if b := BaseOf(snapshot); b.Known {
-			return b
+		if BaseOf(snapshot).Known {
+			return snapshot
 		}
 		if snapshot.Summary == nil || snapshot.Summary.Operation != table.OpReplace ||
 			snapshot.ParentSnapshotID == nil {
-			return Base{}
+			return nil
 		}
 		snapshot = gold.SnapshotByID(*snapshot.ParentSnapshotID)
 	}
-	return Base{}
+	return nil
 }
 
 // BaseOf reads what a commit of gold says that it reflects; not known where it says nothing.

@@ -22,8 +22,11 @@ type DatedMove struct {
 	Move
 }
 
-// Moves are those of a user.
+// Moves are those of a user; none of a user whose row does not tell them all.
 func Moves(row *lake.UserRow) (moves []DatedMove) {
+	if row.IntervalsCut > 0 {
+		return nil
+	}
 	before := map[installation]string{}
 	for _, interval := range row.History {
 		at := installation{interval.Service, interval.Device}

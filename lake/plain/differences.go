@@ -26,17 +26,26 @@ func UserDifference(is, want *lake.UserRow) string {
 	differ("current_since", lake.Moment(is.CurrentSince), lake.Moment(want.CurrentSince))
 	differ("previous_version", is.PreviousVersion, want.PreviousVersion)
 	differ("version_count", is.VersionCount, want.VersionCount)
+	differ("intervals_cut", is.IntervalsCut, want.IntervalsCut)
+	differ("cut_before", momentOrNone(is.CutBefore), momentOrNone(want.CutBefore))
 	for i := range max(len(is.History), len(want.History)) {
 		isText, wantText := "missing", "absent"
 		if i < len(is.History) {
-			isText = is.History[i].String()
+			isText = intervalText(&is.History[i])
 		}
 		if i < len(want.History) {
-			wantText = want.History[i].String()
+			wantText = intervalText(&want.History[i])
 		}
 		differ(fmt.Sprintf("interval %d", i+1), isText, wantText)
 	}
 	return strings.Join(texts, "; ")
+}
+
+func momentOrNone(t *int64) string {
+	if t == nil {
+		return "absent"
+	}
+	return lake.Moment(*t)
 }
 
 // VersionDailyDifferences say in what the rows of a date of gold.version_daily differ from what they should be; of a

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
@@ -13,8 +14,8 @@ import (
 // installation is one of a user's.
 type installation struct{ service, device string }
 
-// User makes the row of a user from all of the user's sightings.
-func User(id string, sightings []Sighting) *lake.UserRow {
+// User makes the row of a user from all of the user's sightings. most is how many intervals it may hold; 0: any number.
+func User(id string, sightings []Sighting, most int) *lake.UserRow {
 	installations := map[installation][]Sighting{}
 	for _, s := range sightings {
 		at := installation{s.Service, s.Device}
@@ -29,7 +30,46 @@ func User(id string, sightings []Sighting) *lake.UserRow {
 	}
 	slices.SortFunc(row.History, Order)
 	Summarize(row)
+	if most > 0 {
+		cut(row, most)
+	}
 	return row
+}
+
+// endOfTime is what a row says that lacks an interval which has not ended.
+var endOfTime = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC).UnixMicro()
+
+// cut takes intervals out of a row, the one that ended first to begin with, until it has no more than it may hold. What
+// it says of the whole history stays.
+func cut(row *lake.UserRow, most int) {
+	ended := func(i lake.IntervalRow) int64 {
+		if i.ValidTo == nil {
+			return endOfTime
+		}
+		return *i.ValidTo
+	}
+	surplus := len(row.History) - most
+	if surplus <= 0 {
+		return
+	}
+	slices.SortFunc(row.History, func(a, b lake.IntervalRow) int {
+		return cmp.Or(cmp.Compare(ended(a), ended(b)), Order(a, b))
+	})
+	row.IntervalsCut, row.CutBefore = int64(surplus), new(ended(row.History[surplus-1]))
+	row.History = row.History[surplus:]
+	slices.SortFunc(row.History, Order)
+}
+
+// Contradictions say in what a row can't be of its own history. Of one that was cut, the history does not tell it all.
+func Contradictions(row *lake.UserRow) string {
+	want := *row
+	Summarize(&want)
+	if row.IntervalsCut > 0 {
+		want.FirstSeenAt, want.LastSeenAt = min(want.FirstSeenAt, row.FirstSeenAt), max(want.LastSeenAt, row.LastSeenAt)
+		want.VersionCount = max(want.VersionCount, row.VersionCount)
+		want.PreviousVersion = cmp.Or(want.PreviousVersion, row.PreviousVersion)
+	}
+	return UserDifference(row, &want)
 }
 
 // Order is that of a history: by the start, then service, then device; no device is "", which comes first.
@@ -111,6 +151,27 @@ func Summarize(row *lake.UserRow) {
 	}
 }
 
+// intervalText is an interval as a person reads it.
+func intervalText(i *lake.IntervalRow) string {
+	text := i.Service
+	if i.Device != "" {
+		text += "/" + i.Device
+	}
+	to := ""
+	if i.ValidTo != nil {
+		to = lake.Moment(*i.ValidTo)
+	}
+	text += fmt.Sprintf(" %s [%s, %s) last seen %s, %d sightings", i.Version, lake.Moment(i.ValidFrom), to,
+		lake.Moment(i.LastSeenAt), i.Sightings)
+	switch {
+	case i.IsDowngrade == nil:
+		text += ", not comparable with the one before"
+	case *i.IsDowngrade:
+		text += ", a downgrade"
+	}
+	return text
+}
+
 // Faults say what is wrong with the intervals of a history by themselves.
 func Faults(row *lake.UserRow) (faults []string) {
 	before := map[installation]*lake.IntervalRow{}
@@ -118,13 +179,13 @@ func Faults(row *lake.UserRow) (faults []string) {
 		interval := &row.History[i]
 		at := installation{interval.Service, interval.Device}
 		if text := fault(before[at], interval); text != "" {
-			faults = append(faults, fmt.Sprintf("interval %d, %s: %s", i+1, interval, text))
+			faults = append(faults, fmt.Sprintf("interval %d, %s: %s", i+1, intervalText(interval), text))
 		}
 		before[at] = interval
 	}
 	for _, last := range before {
 		if last.ValidTo != nil {
-			faults = append(faults, fmt.Sprintf("the last interval of an installation is closed: %s", last))
+			faults = append(faults, fmt.Sprintf("the last interval of an installation is closed: %s", intervalText(last)))
 		}
 	}
 	return faults
@@ -142,9 +203,9 @@ func fault(before, interval *lake.IntervalRow) string {
 	case before == nil:
 		return ""
 	case before.ValidTo == nil || *before.ValidTo > interval.ValidFrom:
-		return "it overlaps the interval before it, " + before.String()
+		return "it overlaps the interval before it, " + intervalText(before)
 	case *before.ValidTo < interval.ValidFrom:
-		return "there is a gap after the interval before it, " + before.String()
+		return "there is a gap after the interval before it, " + intervalText(before)
 	case before.Version == interval.Version:
 		return "it has the version of the interval before it"
 	}

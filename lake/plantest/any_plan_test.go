@@ -16,6 +16,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/lake/laketest/upkeep"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -50,7 +51,8 @@ func TestAnyPlanGivesTheSameGold(t *testing.T) {
 			world := smallWorld(r)
 			forget := r.IntN(2) == 0
 			steps := anySteps(r, world, forget)
-			plain, failure := attempt(t, func(t testing.TB) string { return inPlainOrder(t, world, forget) })
+			most := 1 + r.IntN(12) // half of the worlds have users with more intervals
+			plain, failure := attempt(t, func(t testing.TB) string { return inPlainOrder(t, world, forget, most) })
 			if failure != "" {
 				t.Fatalf("the plain order: %s", failure)
 			}
@@ -59,7 +61,7 @@ func TestAnyPlanGivesTheSameGold(t *testing.T) {
 			}
 			run := func(steps []PlanStep) string {
 				_, failure := attempt(t,
-					func(t testing.TB) string { anyPlan(t, world, steps, forget, plain); return "" })
+					func(t testing.TB) string { anyPlan(t, world, steps, forget, most, plain); return "" })
 				return failure
 			}
 			failure = run(steps)
@@ -109,8 +111,9 @@ func (a *attempted) Fatalf(format string, args ...any) { a.Errorf(format, args..
 func (a *attempted) Fatal(args ...any) { a.Fatalf("%s", fmt.Sprint(args...)) }
 
 // inPlainOrder ingests a world hour by hour, and returns all that bronze, silver and gold have; "" without a user.
-func inPlainOrder(t testing.TB, world map[string][]string, forget bool) string {
+func inPlainOrder(t testing.TB, world map[string][]string, forget bool, most int) string {
 	in := laketest.NewWorld(t)
+	holdAtMost(in, most)
 	for name, lines := range world {
 		in.Put(name, lines...)
 	}
@@ -129,11 +132,21 @@ func inPlainOrder(t testing.TB, world map[string][]string, forget bool) string {
 	return laketest.DumpAll(t, in.Lake)
 }
 
+// holdAtMost lets rows of gold.users hold so many intervals, from the next round on.
+func holdAtMost(in *laketest.Ingester, most int) {
+	in.TB.Helper()
+	in.Do(func() error {
+		return ledger.KeepSettings(in.TB.Context(), in.Lake,
+			map[string]string{ledger.SettingMaxIntervals: strconv.Itoa(most)})
+	})
+}
+
 // anyPlan takes a world through the steps of a plan, ends with all files as they should be, and wants what the
 // plain order gave.
-func anyPlan(t testing.TB, world map[string][]string, steps []PlanStep, forget bool, plain string) {
+func anyPlan(t testing.TB, world map[string][]string, steps []PlanStep, forget bool, most int, plain string) {
 	p := &PlanRun{In: laketest.NewWorld(t), World: world, Spoilt: map[string]bool{},
 		Lost: map[telemetry.Hour]bool{}, Truth: NewTruth(forget)}
+	holdAtMost(p.In, most)
 	for name, lines := range world {
 		p.In.Put(name, lines...)
 	}
@@ -141,6 +154,7 @@ func anyPlan(t testing.TB, world map[string][]string, steps []PlanStep, forget b
 		p.Take(t, step)
 	}
 	p.Truth.Check(t, p)
+	holdAtMost(p.In, most)
 	for name := range maps.Clone(p.Spoilt) {
 		p.Mend(name)
 	}

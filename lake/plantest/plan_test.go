@@ -264,6 +264,8 @@ func (p *PlanRun) do(step PlanStep) {
 			len(laketest.RowsOf[lake.BindingRow](in.TB, in.Lake, lake.SilverBindings)) > 0 {
 			laketest.Compact[lake.BindingRow](in.TB, in.Lake, lake.SilverBindings)
 		}
+	case "cut": // rows may hold fewer intervals, or more
+		holdAtMost(in, 1+r.IntN(6))
 	case "reopen": // another process goes on
 		p.In = in.Reopen()
 	case "maintain": // all that need not be kept goes, and what a round has staged when it is overtaken

@@ -96,7 +96,7 @@ func anySteps(r *rand.Rand, world map[string][]string, forget bool) (steps []Pla
 	order := r.Perm(5)
 	kinds := []string{"ingest", "ingest", "spoil", "spoil", "mend", "die", "gold", "gold", "daily", "compact",
 		"overtake", "reopen", "maintain", "together",
-		"together", "silver", "users", "spoil", "remove-gone"}
+		"together", "silver", "users", "spoil", "remove-gone", "cut"}
 	if forget {
 		kinds = append(kinds, "forget", "forget")
 	}

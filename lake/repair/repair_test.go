@@ -185,7 +185,7 @@ func TestRepairs(t *testing.T) {
 				return err
 			}},
 		} {
-			if testing.Short() && (n+i)%3 != 0 {
+			if testing.Short() && (n+i)%9 != 0 {
 				continue
 			}
 			if !t.Run(object.name+" "+damage.name, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestFlips(t *testing.T) {
 	_, sound := verified(t, in)
 	seeds := 50
 	if testing.Short() {
-		seeds = 3
+		seeds = 1
 	}
 	for _, object := range objects() {
 		path := in.Lake.Objects.LocalPath(object.path(t, in))

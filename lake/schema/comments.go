@@ -14,8 +14,15 @@ type Comments map[string]string
 
 // CommentsIn reads the comments above the fields of structs in Go sources. A struct tag could hold them as well, but
 // only on one line.
-func CommentsIn(sources fs.ReadDirFS) Comments {
+func CommentsIn(packages ...fs.ReadDirFS) Comments {
 	comments := Comments{}
+	for _, sources := range packages {
+		comments.read(sources)
+	}
+	return comments
+}
+
+func (comments Comments) read(sources fs.ReadDirFS) {
 	files, err := sources.ReadDir(".")
 	if err != nil {
 		panic(fmt.Sprintf("list the sources of the tables: %v", err)) // they were built in
@@ -37,7 +44,6 @@ func CommentsIn(sources fs.ReadDirFS) Comments {
 			return true
 		})
 	}
-	return comments
 }
 
 func (c Comments) add(spec *ast.TypeSpec) {

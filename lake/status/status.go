@@ -54,6 +54,9 @@ type Status struct {
 	GoldNewest *telemetry.Hour `json:"gold_newest_hour,omitempty"`
 	// Waiting are hours in silver that gold does not show yet.
 	Waiting []telemetry.Hour `json:"gold_waiting,omitempty"`
+	// HotUsers are those whose history was cut (--max-intervals), the first HotNamed of HotUsersCount.
+	HotUsers      []gold.CutUser `json:"hot_users,omitempty"`
+	HotUsersCount int64          `json:"hot_users_count,omitempty"`
 	// Erasures: users who were forgotten, by the state of that.
 	Erasures map[string]int64 `json:"erasures,omitempty"`
 	// Lately are the newest hours of the ledger, RecentHours of them.
@@ -61,6 +64,9 @@ type Status struct {
 	// Outcomes are Lines, by what became of them.
 	Outcomes Outcomes `json:"-"`
 }
+
+// HotNamed is how many hot ids are named.
+const HotNamed = 10
 
 // RecentHours is how many hours count as recent.
 const RecentHours = 24
@@ -116,6 +122,13 @@ func Read(ctx context.Context, l *lake.Lake) (status Status, err error) {
 	var halfCommitted []string
 	if status.Behind, halfCommitted, err = gold.Behind(ctx, l); err != nil {
 		return Status{}, err
+	}
+	if status.Latest.SnapshotID != 0 {
+		cut, err := gold.CutUsers(ctx, l, status.Latest)
+		if err != nil {
+			return Status{}, err
+		}
+		status.HotUsers, status.HotUsersCount = cut[:min(len(cut), HotNamed)], int64(len(cut))
 	}
 	status.HalfCommitted = append([]string{}, halfCommitted...)
 	lag, err := ledger.LagOfEvents(ctx, l)

@@ -152,6 +152,9 @@ func rowFact(row *lake.UserRow) userFact {
 }
 
 func (f *userFact) row() *lake.UserRow {
+	if f.Row.IntervalsCut > 0 && f.Row.CutBefore == nil {
+		f.Row.CutBefore = new(int64)
+	}
 	for i := range f.Row.History {
 		interval := &f.Row.History[i]
 		if f.Closed[i] && interval.ValidTo == nil {
@@ -219,7 +222,10 @@ func (v *verifier) compareUser(row *lake.UserRow, sightings []plain.Sighting) {
 	where := Difference{Rule: 1, Table: lake.GoldUsers.Name, User: row.UserID}
 	if len(sightings) == 0 {
 		v.differ(where, "the user has a row in gold, and no sighting in silver")
-	} else if text := plain.UserDifference(row, plain.User(row.UserID, sightings)); text != "" {
+		return
+	}
+	want := plain.User(row.UserID, sightings, ledger.MaxIntervalsOf(v.gold))
+	if text := plain.UserDifference(row, want); text != "" {
 		v.differ(where, "%s", text)
 	}
 }

@@ -158,9 +158,7 @@ func (v *verifier) verifyRow(where Difference, row *lake.UserRow, lies, belongs 
 		v.differ(where, "%s", text)
 	}
 	where.Rule = 1
-	want := *row
-	plain.Summarize(&want)
-	if text := plain.UserDifference(row, &want); text != "" {
+	if text := plain.Contradictions(row); text != "" {
 		v.differ(where, "the row contradicts its own history: %s", text)
 	}
 }

@@ -19,6 +19,8 @@
 -- campaign: Install: campaign.
 -- experiment: Experiment: experiment.
 -- variant: Experiment: variant.
+-- sample_id: 0 to 99, by the user id alone, as in users: sample_id < 10 are the events of a tenth of all users.
 SELECT event_time, event_name, session_id, user_id, user_kind, service, device, version, target_version, status, duration_seconds,
-       feature, code, severity, message, source, campaign, experiment, variant
+       feature, code, severity, message, source, campaign, experiment, variant,
+       mod(crc32(to_utf8(user_id)), 100) AS sample_id
 FROM gold.events

@@ -55,6 +55,8 @@ type Result struct {
 	Tables  []forget.ErasedTable `json:"tables"`
 	// Elsewhere: another run of the same erasure ended first, and its proof is the one that counts.
 	Elsewhere bool `json:"elsewhere,omitempty"`
+	// Left are lines of others that still hold a short id as a word, see forget.Proof.
+	Left int64 `json:"left,omitempty"`
 }
 
 // ForgetUser takes a user out of every version of every table, and proves it. Whoever starts it has remembered the user
@@ -151,7 +153,7 @@ func (w *forgetUser) finish(ctx workflow.Context, proof forget.Proof) (result Re
 	if err := workflow.ExecuteActivity(finishing, w.steps.FinishForget, input).Get(ctx, &result.Erasure); err != nil {
 		return result, err
 	}
-	result.Tables = w.progress.Tables
+	result.Tables, result.Left = w.progress.Tables, proof.Left
 	w.describe(ctx, fmt.Sprintf("done: %d objects, %d bytes were read, and hold nothing of the user", proof.Objects,
 		proof.Bytes))
 	return result, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -39,11 +38,14 @@ Temporal.`,
   versionlake daily --refresh --output json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if o.From, err = parseDate("--from", from, math.MinInt32); err != nil {
+			if o.From, err = o.date("--from", from, math.MinInt32); err != nil {
 				return err
 			}
-			if o.To, err = parseDate("--to", to, math.MaxInt32); err != nil {
+			if o.To, err = o.date("--to", to, math.MaxInt32); err != nil {
 				return err
+			}
+			if o.From >= o.To {
+				return usage.Errorf("daily: the range holds no day: --to is exclusive and comes after --from")
 			}
 			return o.Run(cmd.Context())
 		},
@@ -57,15 +59,13 @@ Temporal.`,
 	return cmd
 }
 
-func parseDate(name, text string, otherwise int32) (int32, error) {
+// date reads a day, as days since 1970.
+func (o *Daily) date(name, text string, otherwise int32) (int32, error) {
 	if text == "" {
 		return otherwise, nil
 	}
-	date, err := time.Parse(time.DateOnly, text)
-	if err != nil {
-		return 0, usage.Errorf("%s %q is not a date such as 2022-05-27", name, text)
-	}
-	return int32(date.Unix() / (24 * 60 * 60)), nil
+	day, err := o.Times().Day(name, text)
+	return int32(day / 24), err
 }
 
 // Run prints the answer.

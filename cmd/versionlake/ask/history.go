@@ -3,6 +3,7 @@ package ask
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -112,6 +113,9 @@ func (o *History) ofUser(ctx context.Context, l *lake.Lake, version gold.Version
 	if err := addHistory(p, &user, false); err != nil {
 		return err
 	}
+	if user.IntervalsCut > 0 {
+		o.Stderr.Printf("cut: %s\n", cutText(&user))
+	}
 	return p.Flush()
 }
 
@@ -121,9 +125,18 @@ func findUser(ctx context.Context, l *lake.Lake, version gold.Version, id, asOf 
 		return history.User{}, err
 	}
 	if !found {
+		like := ""
+		for _, other := range []string{strings.TrimSpace(id), strings.ToLower(id), strings.ToUpper(id), "session:" + id} {
+			if _, found, err := gold.User(ctx, l, version, other); err == nil && found {
+				like = fmt.Sprintf(": did you mean %q?", other)
+			}
+		}
 		known := "the lake knows"
 		if asOf != "" {
 			known = "as of " + asOf + " the lake knew"
+		}
+		if like != "" {
+			return history.User{}, fmt.Errorf("%s no user %q%s", known, id, like)
 		}
 		return history.User{}, fmt.Errorf("%s no user %q; ids are case-sensitive, and a session that nobody "+
 			"named is session:<SessionId>", known, id)
@@ -136,6 +149,7 @@ type UserHistory struct {
 	UserID   string     `json:"user_id"`
 	UserKind string     `json:"user_kind"`
 	History  []Interval `json:"history"`
+	cutHistory
 }
 
 // userInterval is an interval as --output csv writes it.
@@ -177,7 +191,7 @@ func intervalOf(i *history.Interval) Interval {
 }
 
 func addHistory(p *output.Printer, user *history.User, named bool) error {
-	object := UserHistory{UserID: user.ID, UserKind: user.Kind, History: []Interval{}}
+	object := UserHistory{UserID: user.ID, UserKind: user.Kind, History: []Interval{}, cutHistory: cutOf(user)}
 	for i := range user.History {
 		object.History = append(object.History, intervalOf(&user.History[i]))
 	}

@@ -54,6 +54,9 @@ down all older versions; versions that can't be compared with it are left out, a
 			if o.below != "" && o.service == "" {
 				return usage.Errorf("users: --below needs --service: versions are compared within one")
 			}
+			if o.limit < 0 {
+				return usage.Errorf("users: --limit %d: give a number of lines, or 0 for all", o.limit)
+			}
 			return o.read(cmd.Context(), o.printUsers)
 		},
 	}
@@ -79,6 +82,12 @@ both. The view active_versions has the same numbers.`,
 	}
 	o.addFlags(cmd)
 	return cmd
+}
+
+// PrintVersions prints the versions of a service that are in use.
+func PrintVersions(ctx context.Context, s *settings.Settings, service string) error {
+	o := &installations{Settings: s, service: service}
+	return o.read(ctx, o.printVersions)
 }
 
 func newDevices(s *settings.Settings) *cobra.Command {
@@ -127,12 +136,15 @@ func (o *installations) read(ctx context.Context, show func(list) error) error {
 		}
 		since = time.UnixMicro(end + 1).Add(-inUse)
 	}
+	missed := o.filters()
 	return show(func(each func(*history.User, *history.Interval) error) error {
+		defer func() { o.tellNone(missed) }()
 		for user, err := range gold.Users(ctx, l, version) {
 			if err != nil {
 				return err
 			}
 			for i := range user.History {
+				missed.see(&user.History[i])
 				if o.chosen(&user.History[i], since.UnixMicro()) {
 					if err := each(&user, &user.History[i]); err != nil {
 						return err
@@ -142,6 +154,50 @@ func (o *installations) read(ctx context.Context, show func(list) error) error {
 		}
 		return nil
 	})
+}
+
+// filter is a flag that chooses installations, with the values that there are.
+type filter struct {
+	flag, value string
+	of          func(*history.Interval) string
+	there       map[string]bool
+}
+
+type filters []*filter
+
+// mostValues bounds what is held to say which value was meant.
+const mostValues = 10_000
+
+func (o *installations) filters() (all filters) {
+	for _, f := range []*filter{
+		{flag: "service", value: o.service, of: func(i *history.Interval) string { return i.Service }},
+		{flag: "version", value: o.version, of: func(i *history.Interval) string { return i.Version }},
+		{flag: "device", value: o.device, of: func(i *history.Interval) string { return i.Device }},
+	} {
+		if f.value != "" {
+			f.there = map[string]bool{}
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func (all filters) see(i *history.Interval) {
+	for _, f := range all {
+		if len(f.there) < mostValues {
+			f.there[f.of(i)] = true
+		}
+	}
+}
+
+// tellNone names values of flags that nobody has: an empty list alone would look like an answer.
+func (o *installations) tellNone(all filters) {
+	for _, f := range all {
+		if !f.there[f.value] && len(f.there) < mostValues {
+			o.Stderr.Printf("nobody has the %s %q%s\n", f.flag, f.value,
+				usage.DidYouMean(f.value, slices.Sorted(maps.Keys(f.there)), ""))
+		}
+	}
 }
 
 // endOfData is the last sighting of a version of gold.users, in microseconds since 1970.

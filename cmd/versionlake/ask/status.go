@@ -11,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
@@ -114,6 +115,9 @@ func (o *Status) span() (from, to telemetry.Hour, err error) {
 	if o.To != "" {
 		to, err = o.Times().HourOrDay("--to", o.To)
 	}
+	if err == nil && from >= to {
+		err = usage.Errorf("the range from %s to %s holds no hour: --to is exclusive and comes after --from", from, to)
+	}
 	return from, to, err
 }
 
@@ -166,6 +170,7 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 		o.Stdout.Printf("%s as of %s, snapshot %d%s\n", output.Count(status.Users, "user"),
 			output.Instant(status.Latest.CommittedAt), status.Latest.SnapshotID, output.Tags(status.Latest.Tags))
 	}
+	o.tellOfHot(status)
 	if len(status.HalfCommitted) > 0 {
 		o.Stdout.Printf("half committed: %s; an hour that no longer runs must be ingested again\n",
 			strings.Join(status.HalfCommitted, ", "))
@@ -191,6 +196,21 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 		}
 	}
 	return p.Flush()
+}
+
+// tellOfHot names the users of whom there is more than a row holds: mostly an id that many share.
+func (o *Status) tellOfHot(status status.Status) {
+	if status.HotUsersCount == 0 {
+		return
+	}
+	o.Stdout.Printf("%s with more intervals than --max-intervals; only the newest are kept, and none of their moves "+
+		"count in gold.version_daily:\n", output.Count(status.HotUsersCount, "user"))
+	for _, user := range status.HotUsers {
+		o.Stdout.Printf("  %s, %s left out\n", user.UserID, output.Count(user.IntervalsCut, "interval"))
+	}
+	if more := status.HotUsersCount - int64(len(status.HotUsers)); more > 0 {
+		o.Stdout.Printf("  and %d more\n", more)
+	}
 }
 
 // namedWaiting is how many hours are named that wait for gold.events.

@@ -21,7 +21,7 @@ type viewColumn struct {
 func newViews(s *settings.Settings) *cobra.Command {
 	o := &views{s}
 	cmd := &cobra.Command{
-		Use:   "views",
+		Use:   "views [NAME]",
 		Short: "The views that SQL can ask, each with its question; of one, its columns",
 		Long: `views lists the views, each with the question that it answers, and views NAME the columns of one with
 what they mean. They are those of this program: versionlake trino views makes them in a Trino.`,

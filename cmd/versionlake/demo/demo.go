@@ -20,6 +20,7 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/telemetry"
+	"github.com/versionlake/versionlake/workflows/ranges"
 )
 
 // Commands are those of this package.
@@ -38,9 +39,9 @@ func newDemo(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show all of it on made-up data, in a temporary folder",
-		Long: `demo makes up two days of telemetry, ingests them through a local Temporal server, and asks the
-questions that versionlake is for, each with the command that one would type. It takes less than a
-minute and leaves nothing behind.`,
+		Long: `demo makes up two days of telemetry, ingests them through a local Temporal server, and asks what
+versionlake is for, each with the command that one would type: what ran then, and what was known of it
+at the time. It takes some ten seconds and leaves nothing behind.`,
 		Example: `  versionlake demo
   versionlake demo --keep    # and look around afterwards
   versionlake demo --trino   # and ask the same in SQL`,
@@ -72,9 +73,10 @@ func (o *runDemo) run(ctx context.Context) (err error) {
 		}
 	}
 	if o.keep {
-		o.Stdout.Printf("\nGo on with --dir %s --source %s\n", d.Dir, d.Source)
+		return o.Stdout.Printf("\nGo on with --dir %s --source %s\n", d.Dir, d.Source)
 	}
-	return nil
+	return o.Stdout.Printf("\nTo look around yourself: README.md, \"Look around\". On your own data: " +
+		"versionlake dev --source FOLDER\n")
 }
 
 // demo tells the story.
@@ -92,7 +94,7 @@ const (
 
 func (d *demo) run(ctx context.Context) (err error) {
 	world := generate.Demo()
-	d.say("Two days of made-up telemetry, one hour of it empty and one with many broken lines")
+	d.say("Two days of made-up telemetry, and a file of %s's that came a day late", d.facts.User)
 	if _, err := generate.Write(ctx, d.Source, world); err != nil {
 		return fmt.Errorf("make up telemetry: %w", err)
 	}
@@ -100,80 +102,59 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.session.Close()) }()
-	d.say("The Temporal UI is at %s while the demo runs", d.session.UI)
-
-	first, end := world.From, world.From+telemetry.Hour(world.Hours)
-	d.command("reprocess --from %s --to %s", first, end)
-	if err := d.reprocess(ctx, first, end); err != nil {
+	end := world.From + telemetry.Hour(world.Hours)
+	result, err := d.reprocess(ctx, world.From, end)
+	if err != nil {
 		return err
 	}
-	if err := d.showLake(ctx, first, end); err != nil {
+	if err := d.ingestLate(ctx); err != nil {
 		return err
 	}
-	if err := d.showHistory(ctx); err != nil {
+	if err := d.showAnswers(ctx, end-1); err != nil {
 		return err
 	}
-	if err := d.showDaily(ctx); err != nil {
-		return err
-	}
-	return d.showLateFile(ctx, end-1)
+	return d.showRest(ctx, result)
 }
 
-func (d *demo) showLake(ctx context.Context, first, end telemetry.Hour) error {
-	d.say("The ledger: an hour a line")
-	d.command("status --hours")
-	return (&ask.Status{Settings: d.Settings, Hours: true, From: first.String(), To: end.String()}).Run(ctx)
-}
-
-func (d *demo) showHistory(ctx context.Context) error {
-	user, upgrade := d.facts.User, d.facts.Upgrade
-	d.say("One user, one row: %s went from %s to %s", user, d.facts.Before, d.facts.After)
-	d.command("history %s", user)
-	if err := (&ask.History{Settings: d.Settings, User: user}).Run(ctx); err != nil {
-		return err
-	}
-	d.say("What ran just before the upgrade, and just after")
-	for _, moment := range []time.Time{upgrade.Add(-time.Minute), upgrade.Add(time.Minute)} {
-		if err := d.at(ctx, moment, ""); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// showDaily refreshes at once what follows by itself where a server stays.
-func (d *demo) showDaily(ctx context.Context) error {
-	date := d.facts.Upgrade.Format(time.DateOnly)
-	d.say("All of them on the day of that upgrade; such figures are kept when the events themselves are dropped")
-	d.command("daily --refresh --from %s --to %s", date, d.facts.Upgrade.AddDate(0, 0, 1).Format(time.DateOnly))
-	if _, err := d.session.RefreshDaily(ctx); err != nil {
-		return err
-	}
-	day := int32(d.facts.Upgrade.Unix() / (24 * 60 * 60))
-	return (&ask.Daily{Settings: d.Settings, From: day, To: day + 1}).Run(ctx)
-}
-
-// showLateFile lets a file arrive that changes the past, and asks what is known now and what was known then.
-func (d *demo) showLateFile(ctx context.Context, before telemetry.Hour) error {
-	d.say("A late file arrives in hour %s: %s's device was offline, and had upgraded earlier than anyone knew",
-		d.facts.LateHour, d.facts.User)
+// ingestLate lets a file arrive that changes the past.
+func (d *demo) ingestLate(ctx context.Context) error {
 	if _, err := generate.DemoLate(ctx, d.Source); err != nil {
 		return fmt.Errorf("make up the late file: %w", err)
 	}
-	d.command("ingest %s", d.facts.LateHour)
 	hour := &intake.Hour{Settings: d.Settings, Hour: d.facts.LateHour}
 	if _, err := hour.Start(ctx, d.session); err != nil {
 		return err
 	}
-	if _, err := d.session.RefreshDaily(ctx); err != nil {
-		return err
-	}
-	d.say("What ran at %s, by what is known today, and by what was known when hour %s was the last",
-		output.Instant(d.facts.Asked), before)
+	// It follows by itself where a server stays.
+	_, err := d.session.RefreshDaily(ctx)
+	return err
+}
+
+// showAnswers asks what is known now, and what was known then.
+func (d *demo) showAnswers(ctx context.Context, before telemetry.Hour) error {
+	d.say("What did %s run at %s? By what is known today, and by what was known before the late file told that\n"+
+		"%[1]s had upgraded earlier than anyone knew", d.facts.User, output.Instant(d.facts.Asked))
 	if err := d.at(ctx, d.facts.Asked, ""); err != nil {
 		return err
 	}
 	return d.at(ctx, d.facts.Asked, "hour-"+before.String())
+}
+
+// showRest is all else that fits on a screen.
+func (d *demo) showRest(ctx context.Context, result ranges.Progress) error {
+	d.say("One user, one row, with all of the history")
+	d.command("history %s", d.facts.User)
+	if err := (&ask.History{Settings: d.Settings, User: d.facts.User}).Run(ctx); err != nil {
+		return err
+	}
+	d.say("What everybody runs now")
+	d.command("versions --service %s", d.facts.Service)
+	if err := ask.PrintVersions(ctx, d.Settings, d.facts.Service); err != nil {
+		return err
+	}
+	d.say("All that was read is accounted for: %d hours, %d of them empty; %d lines, %d of them rejected",
+		result.Done, result.Empty, result.Lines, result.Rejects)
+	return nil
 }
 
 func (d *demo) at(ctx context.Context, moment time.Time, asOf string) error {
@@ -185,16 +166,10 @@ func (d *demo) at(ctx context.Context, moment time.Time, asOf string) error {
 	return (&ask.At{Settings: d.Settings, User: d.facts.User, Time: moment, AsOf: asOf}).Run(ctx)
 }
 
-func (d *demo) reprocess(ctx context.Context, from, to telemetry.Hour) error {
+func (d *demo) reprocess(ctx context.Context, from, to telemetry.Hour) (ranges.Progress, error) {
 	hours := &intake.Reprocess{Settings: d.Settings, From: from, To: to, Layer: activities.LayerBronze,
 		Parallel: demoParallel}
-	result, err := hours.Start(ctx, d.session)
-	if err != nil {
-		return err
-	}
-	d.Stdout.Printf("%d hours, %d of them empty; %d lines, %d of them rejected\n", result.Done, result.Empty,
-		result.Lines, result.Rejects)
-	return nil
+	return hours.Start(ctx, d.session)
 }
 
 func (d *demo) say(format string, args ...any) {

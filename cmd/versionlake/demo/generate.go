@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
@@ -42,11 +43,7 @@ broken lines. The same options give the same bytes.`,
 			case o.demo:
 				o.world = generate.Demo()
 			case o.bench:
-				hours := 1
-				if cmd.Flags().Changed("hours") {
-					hours = o.world.Hours
-				}
-				o.world = generate.Benchmark(hours)
+				o.world = benchmark(cmd.Flags(), o.world)
 			}
 			if err := o.world.Validate(); err != nil {
 				return usage.Errorf("%w", err)
@@ -64,9 +61,23 @@ broken lines. The same options give the same bytes.`,
 	flags.BoolVar(&o.demo, "demo", false,
 		"the world of the demo, and its late file in the hour after it; other flags do not count")
 	flags.BoolVar(&o.bench, "benchmark",
-		false, "hours of 2 million lines, 350 MB and 200,000 users; only --hours counts")
+		false, "hours of 2 million lines, 350 MB and 200,000 users; only --hours, --lines and --users count")
 	cmd.MarkFlagsMutuallyExclusive("demo", "benchmark")
 	return cmd
+}
+
+// benchmark is the world to measure with: one hour, unless flags say otherwise.
+func benchmark(flags *pflag.FlagSet, said generate.Options) generate.Options {
+	world := generate.Benchmark(1)
+	for name, each := range map[string][2]*int{
+		"hours": {&world.Hours, &said.Hours}, "lines": {&world.LinesPerHour, &said.LinesPerHour},
+		"users": {&world.Users, &said.Users},
+	} {
+		if flags.Changed(name) {
+			*each[0] = *each[1]
+		}
+	}
+	return world
 }
 
 // generated is the summary as --output json writes it.

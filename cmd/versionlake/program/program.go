@@ -10,6 +10,7 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/database"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/terminal"
 )
@@ -60,11 +61,16 @@ func Execute(ctx context.Context, args []string, out, errOut io.Writer, groups .
 // nextStep says what to do about an error that does not say so itself.
 func nextStep(cmd *cobra.Command, err error) string {
 	var wrong *usage.Error
+	var said *usage.SaidError
 	switch {
+	case errors.As(err, &said):
+		return ""
 	case errors.As(err, &wrong):
 		return "see `" + cmd.CommandPath() + " --help`"
 	case objects.IsDamage(err):
 		return "`versionlake verify` says what else can't be read, and `versionlake repair` mends it"
+	case database.Unreached(err):
+		return "is the catalog's Postgres up, and --catalog right? `versionlake doctor` tries all that it takes"
 	case errors.Is(err, lake.ErrNoLake):
 		return "ingest an hour first (`versionlake ingest 2022-05-27T05 --source FOLDER`), or name another lake " +
 			"with --dir, or --catalog and --warehouse"

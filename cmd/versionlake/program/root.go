@@ -3,6 +3,7 @@ package program
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/versionlake/versionlake/cmd/versionlake/completion"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/terminal"
@@ -43,13 +44,49 @@ is exclusive.`,
 	for _, commands := range groups {
 		root.AddCommand(commands(s)...)
 	}
+	root.SetHelpCommand(newHelp(root))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	for _, command := range root.Commands() {
 		command.Args = usage.Args(command.Args)
 		for _, sub := range command.Commands() {
 			sub.Args = usage.Args(sub.Args)
 		}
+		if command.Name() == "completion" {
+			command.Example = "  source <(versionlake completion bash)"
+		}
+		if command.HasSubCommands() && !command.Runnable() {
+			command.RunE = func(*cobra.Command, []string) error {
+				return usage.Errorf("%s: say which of: %s", command.Name(), usage.SubCommands(command))
+			}
+		}
 	}
 	root.Args = usage.UnknownCommand
+	completion.Add(root, s)
 	usage.ShortenHelp(root)
 	return root
+}
+
+// newHelp is cobra's command help, which refuses what is no command.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "What a command does, and how it is written",
+		Example: `  versionlake help at
+  versionlake help trino load`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			command, left, err := root.Find(args)
+			if err != nil || len(left) > 0 {
+				return usage.UnknownCommand(command, left)
+			}
+			return command.Help()
+		},
+		ValidArgsFunction: func(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, command := range root.Commands() {
+				names = append(names, command.Name()+"\t"+command.Short)
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
 }

@@ -58,7 +58,7 @@ func (o *dev) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	unlock, err := session.LockNow(ctx, o.Settings)
+	unlock, err := session.Lock(o.Settings)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/ask"
+	"github.com/versionlake/versionlake/cmd/versionlake/doctor"
 	"github.com/versionlake/versionlake/cmd/versionlake/program"
 	"github.com/versionlake/versionlake/cmd/versionlake/programtest"
 	"github.com/versionlake/versionlake/cmd/versionlake/run"
@@ -29,7 +30,7 @@ func TestTrino(t *testing.T) {
 	t.Setenv("VERSIONLAKE_TRINO_URL", "")
 	dir := filepath.Join(t.TempDir(), "lake")
 	in := func(args ...string) (int, string, string) {
-		return programtest.Groups{run.Commands, ask.Commands}.Run(t, append(args, "--dir", dir)...)
+		return programtest.Groups{run.Commands, ask.Commands, doctor.Commands}.Run(t, append(args, "--dir", dir)...)
 	}
 
 	code, _, stderr := in("trino", "up")
@@ -78,6 +79,9 @@ func TestTrino(t *testing.T) {
 	code, stdout, stderr = in("trino", "status", "--output", "json")
 	require.Equal(t, program.ExitOK, code, stderr)
 	require.Contains(t, stdout, `"ready":true`)
+	_, stdout, _ = in("doctor") // of Temporal, this test has nothing
+	require.Regexp(t, `(?m)^ok +trino +Trino \d+ answers and has all views$`, stdout)
+	require.Regexp(t, `(?m)^ok +clocks .*Trino`, stdout)
 
 	code, stdout, stderr = in("sql", "SELECT * FROM versions;")
 	require.Equal(t, program.ExitOK, code, stderr)

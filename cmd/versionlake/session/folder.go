@@ -2,14 +2,12 @@ package session
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 )
@@ -24,6 +22,7 @@ type devState struct {
 	PID     int    `json:"pid"`
 	Source  string `json:"source"`
 	Since   string `json:"since,omitempty"` // RFC 3339, UTC
+	Name    string `json:"name,omitempty"`  // of the lake, in Temporal
 }
 
 func devFile(s *settings.Settings) string { return filepath.Join(s.Dir, "dev.json") }
@@ -52,32 +51,30 @@ func readDevState(s *settings.Settings) (state devState, ok bool, err error) {
 	return state, json.Unmarshal(text, &state) == nil, nil
 }
 
-// Lock takes --dir for this process: its Temporal state can't be shared. It waits for another one that has it.
-func Lock(ctx context.Context, s *settings.Settings) (unlock func() error, err error) {
-	return lock(ctx, s, func() error {
-		s.Stderr.Printf("another versionlake uses %s: waiting for it to end\n", s.Dir)
-		return nil
-	})
+// errBusy: another process has --dir.
+var errBusy = errors.New("another versionlake is just starting, or ending")
+
+// Lock takes --dir for this process: its Temporal state can't be shared. Where another process has it, the error says
+// which.
+func Lock(s *settings.Settings) (unlock func() error, err error) {
+	unlock, err = lock(s)
+	if !errors.Is(err, errBusy) {
+		return unlock, err
+	}
+	state, ok, err := readDevState(s)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("%w in %s", errBusy, s.Dir)
+	}
+	return nil, fmt.Errorf(
+		"versionlake runs in %s already: process %d, Temporal at %s, UI %s, since %s; stop it, or take "+
+			"another --dir", s.Dir, state.PID, state.Address, state.UI, cmp.Or(state.Since, "an unknown time"))
 }
 
-// LockNow is Lock that does not wait: where another process has --dir, it says which, and ends.
-func LockNow(ctx context.Context, s *settings.Settings) (unlock func() error, err error) {
-	return lock(ctx, s, func() error {
-		state, ok, err := readDevState(s)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return fmt.Errorf("another versionlake is just starting in %s", s.Dir)
-		}
-		return fmt.Errorf(
-			"versionlake runs in %s already: process %d, Temporal at %s, UI %s, since %s; stop it, or take "+
-				"another --dir", s.Dir, state.PID, state.Address, state.UI, cmp.Or(state.Since, "an unknown time"))
-	})
-}
-
-// lock calls busy once if another process has --dir, and waits unless that is an error.
-func lock(ctx context.Context, s *settings.Settings, busy func() error) (unlock func() error, err error) {
+// lock takes --dir. Errors: errBusy.
+func lock(s *settings.Settings) (unlock func() error, err error) {
 	if err := s.MakeDir(); err != nil {
 		return nil, err
 	}
@@ -86,24 +83,12 @@ func lock(ctx context.Context, s *settings.Settings, busy func() error) (unlock 
 	if err != nil {
 		return nil, fmt.Errorf("lock --dir: %w", err)
 	}
-	const poll = 200 * time.Millisecond
-	for waiting := false; ; waiting = true {
-		locked, err := tryLock(file)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
-		}
-		if locked {
-			return file.Close, nil
-		}
-		if !waiting {
-			if err := busy(); err != nil {
-				return nil, errors.Join(err, file.Close())
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), file.Close())
-		case <-time.After(poll):
-		}
+	locked, err := tryLock(file)
+	switch {
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
+	case !locked:
+		return nil, errors.Join(errBusy, file.Close())
 	}
+	return file.Close, nil
 }

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/intake"
 	"github.com/versionlake/versionlake/cmd/versionlake/program"
 	"github.com/versionlake/versionlake/cmd/versionlake/programtest"
+	"github.com/versionlake/versionlake/cmd/versionlake/session"
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/upkeep"
 )
 
@@ -108,4 +111,44 @@ func TestOwnServer(t *testing.T) {
 	code, _, stderr = run(t, "history", "nobody", "--dir", dir)
 	require.Equal(t, program.ExitError, code)
 	require.Contains(t, stderr, `no user "nobody"`)
+}
+
+// onWords calls a function once when words are written.
+type onWords struct {
+	words string
+	do    func() error
+	seen  bytes.Buffer
+}
+
+func (w *onWords) Write(text []byte) (int, error) {
+	w.seen.Write(text)
+	if w.do != nil && strings.Contains(w.seen.String(), w.words) {
+		if err := w.do(); err != nil {
+			return 0, err
+		}
+		w.do = nil
+	}
+	return len(text), nil
+}
+
+// TestWaitForTheFolder: a command waits while another process has --dir and does not answer, and goes on once it is
+// gone, whatever that one left.
+func TestWaitForTheFolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Temporal server")
+	}
+	source, dir := t.TempDir(), t.TempDir()
+	folder := filepath.Join(source, "2021", "12", "24", "11")
+	require.NoError(t, os.MkdirAll(folder, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "a.tsv"), []byte("no line\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "dev.json"), []byte(`{"address": "127.0.0.1:1"}`), 0o600))
+	unlock, err := session.Lock(&settings.Settings{Dir: dir})
+	require.NoError(t, err)
+	var out bytes.Buffer
+	stderr := onWords{words: "waiting for it to answer, or to end", do: unlock}
+	code := program.Execute(t.Context(), []string{"ingest", "2021-12-24T11", "--source", source, "--dir", dir},
+		&out, &stderr, intake.Commands)
+	require.Equal(t, program.ExitOK, code, stderr.seen.String())
+	require.Nil(t, stderr.do, "it waited")
+	require.Contains(t, out.String(), "2021-12-24T11")
 }

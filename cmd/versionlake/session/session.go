@@ -49,19 +49,33 @@ var errDetachOwn = errors.New("--detach needs a Temporal server that stays: run 
 	"--dir, or set TEMPORAL_ADDRESS")
 
 // Connect finds the Temporal server to use: the one that TEMPORAL_* settings name; else that of `versionlake dev`
-// on the same --dir; else one of its own, with a worker, for as long as the command runs.
+// on the same --dir; else one of its own, with a worker, for as long as the command runs. It waits while another
+// process has --dir and does not answer.
 func Connect(ctx context.Context, s *settings.Settings, o Options) (*Session, error) {
-	c, err := connectLasting(ctx, s)
-	switch {
-	case err != nil:
-		return nil, err
-	case c != nil:
-		c.detach = o.Detach
-		return c, nil
-	case o.Detach:
-		return nil, usage.Errorf("%w", errDetachOwn)
+	const poll = 200 * time.Millisecond
+	for waiting := false; ; waiting = true {
+		c, err := connectLasting(ctx, s)
+		switch {
+		case err != nil:
+			return nil, err
+		case c != nil:
+			c.detach = o.Detach
+			return c, nil
+		case o.Detach:
+			return nil, usage.Errorf("%w", errDetachOwn)
+		}
+		if c, err = ConnectOwn(ctx, s, o.Workers); !errors.Is(err, errBusy) {
+			return c, err
+		}
+		if !waiting {
+			s.Stderr.Printf("another versionlake uses %s: waiting for it to answer, or to end\n", s.Dir)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(poll):
+		}
 	}
-	return ConnectOwn(ctx, s, o.Workers)
 }
 
 // Close ends the connection, and the server if it is the command's own.
@@ -129,16 +143,21 @@ func connectDev(ctx context.Context, s *settings.Settings) (*Session, error) {
 	if err != nil {
 		return nil, ctx.Err() // the file is a leftover of a process that was killed
 	}
-	if err := sameSource(ctx, s, state); err != nil {
+	if err := sameWork(ctx, s, state); err != nil {
 		c.Close()
 		return nil, err
 	}
 	where := fmt.Sprintf("versionlake dev (process %d, %s)", state.PID, state.UI)
-	return &Session{Client: c, Where: where, Namespace: client.DefaultNamespace, close: closing(c)}, nil
+	return &Session{Client: worker.Named(c, state.Name), Where: where, Namespace: client.DefaultNamespace,
+		close: closing(c)}, nil
 }
 
-// sameSource refuses to let the running worker read another source than the one that was asked for.
-func sameSource(ctx context.Context, s *settings.Settings, state devState) error {
+// sameWork refuses to let the running worker read another source, or fill another lake, than was asked for.
+func sameWork(ctx context.Context, s *settings.Settings, state devState) error {
+	if s.Name != "" && s.Name != state.Name {
+		return usage.Errorf("process %d works on %s with the name %q; stop it to use %q", state.PID, s.Dir, state.Name,
+			s.Name)
+	}
 	if s.Source == "" {
 		return nil
 	}
@@ -153,9 +172,9 @@ func sameSource(ctx context.Context, s *settings.Settings, state devState) error
 	return nil
 }
 
-// ConnectOwn starts a server and a worker for this command alone.
+// ConnectOwn starts a server and a worker for this command alone. Errors: errBusy.
 func ConnectOwn(ctx context.Context, s *settings.Settings, workers int) (_ *Session, err error) {
-	unlock, err := Lock(ctx, s)
+	unlock, err := lock(s)
 	if err != nil {
 		return nil, err
 	}

@@ -78,6 +78,7 @@ func StartStack(ctx context.Context, s *settings.Settings, o StackOptions) (_ *S
 	if k.Client, err = worker.ConnectTo(ctx, k.Server.Address, o.Observe); err != nil {
 		return nil, err
 	}
+	k.Client = worker.Named(k.Client, s.Name)
 	k.undo = append(k.undo, func() error { k.Client.Close(); return nil })
 	if o.Checks == nil {
 		o.Checks = &activities.Checks{Elsewhere: true}
@@ -94,7 +95,7 @@ func StartStack(ctx context.Context, s *settings.Settings, o StackOptions) (_ *S
 	worker.Observe(o.Observe, k.Client, client.DefaultNamespace, k.lake)
 	if err := writeDevState(s,
 		devState{Address: k.Server.Address, UI: k.Server.UI, PID: os.Getpid(), Source: k.Source.String(),
-			Since: time.Now().UTC().Format(time.RFC3339)}); err != nil {
+			Since: time.Now().UTC().Format(time.RFC3339), Name: s.Name}); err != nil {
 		return nil, err
 	}
 	k.undo = append(k.undo, func() error { return os.Remove(devFile(s)) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -58,5 +59,39 @@ func CheckWorkers(ctx context.Context, s *settings.Settings, o checks.Options) (
 	}
 	defer c.Close()
 	pollers, err := worker.Pollers(ctx, c.Client)
-	return checks.Workers(o, pollers, err)
+	return checks.Workers(o, len(pollers), err)
+}
+
+// Alone takes the lake for this command alone, as far as can be found out: no other command runs on --dir, and no worker
+// asks the Temporal server that is named for work.
+func Alone(ctx context.Context, s *settings.Settings) (release func() error, err error) {
+	release = func() error { return nil }
+	if _, err := os.Stat(s.Dir); err == nil {
+		if release, err = Lock(s); err != nil {
+			return nil, err
+		}
+	}
+	if err := refuseWorkers(ctx, s); err != nil {
+		return nil, errors.Join(err, release())
+	}
+	return release, nil
+}
+
+func refuseWorkers(ctx context.Context, s *settings.Settings) error {
+	ctx, cancel := context.WithTimeout(ctx, workersTimeout)
+	defer cancel()
+	c, err := connectRunning(ctx, s)
+	if err != nil {
+		return fmt.Errorf("ask whether workers run: %w; without TEMPORAL_ADDRESS, nobody is asked", err)
+	}
+	if c == nil {
+		return nil
+	}
+	defer c.Close()
+	pollers, err := worker.Pollers(ctx, c.Client)
+	if err == nil && len(pollers) > 0 {
+		err = fmt.Errorf("%d workers asked %s for work within the last minute and a half: stop them, wait as long, and "+
+			"try again", len(pollers), c.Where)
+	}
+	return err
 }

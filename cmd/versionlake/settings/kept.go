@@ -64,6 +64,12 @@ var keptSettings = []keptSetting{
 		take: func(s *Settings, text string) (err error) { s.maxFuture, err = time.ParseDuration(text); return err },
 	},
 	{
+		flag: ledger.SettingMaxIntervals, cure: "the next hour, or versionlake reprocess --layer gold --all, makes " +
+			"gold.users anew",
+		text: func(s *Settings) (string, error) { return strconv.Itoa(s.maxIntervals), nil },
+		take: func(s *Settings, text string) (err error) { s.maxIntervals, err = strconv.Atoi(text); return err },
+	},
+	{
 		flag: "sessions-by-service", cure: cureSilver,
 		text: func(s *Settings) (string, error) { return strconv.FormatBool(s.byService), nil },
 		take: func(s *Settings, text string) (err error) { s.byService, err = strconv.ParseBool(text); return err },
@@ -128,6 +134,9 @@ func (s *Settings) takeKept(ctx context.Context, l *lake.Lake) (differences []ke
 			}
 			if err := setting.take(s, before); err != nil {
 				return nil, fmt.Errorf("take --%s as the lake keeps it: %w", setting.flag, err)
+			}
+			if before != "" && s.origins != nil && before != now {
+				s.origins[setting.flag] = Origin{Value: shortened(before), From: "the lake"}
 			}
 		case now != before:
 			differences = append(differences, keptDifference{setting, before, now, false})

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/terminal"
@@ -41,11 +43,20 @@ type Settings struct {
 	maxFuture time.Duration
 	maxPast   time.Duration
 	byService bool
+	// maxIntervals is how many intervals a row of gold.users holds at most.
+	maxIntervals int
 	// given are those of keptSettings that a flag or a variable says; the lake may know the others.
 	given map[string]bool
 	// keptEvents is what the lake keeps of --events.
 	keptEvents string
+	// origins say where those come from that are not the default, by flag; flags are those of the command.
+	origins map[string]Origin
+	flags   *pflag.FlagSet
+	hasFile bool
 }
+
+// largestMaxIntervals keeps a row of gold.users, which is held in memory, below some 100 MB.
+const largestMaxIntervals = 1_000_000
 
 var lakeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
 
@@ -84,6 +95,8 @@ func (s *Settings) AddFlags(root *cobra.Command) {
 		"(gold.events), daily (the daily aggregates); for measurements [VERSIONLAKE_WITHOUT]")
 	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, "+
 		"see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
+	flags.IntVar(&s.maxIntervals, ledger.SettingMaxIntervals, ledger.DefaultMaxIntervals, "how many intervals of one "+
+		"user are kept, the newest; changing it makes gold.users anew [VERSIONLAKE_MAX_INTERVALS]")
 	flags.StringVar(&s.Name, "name", "", "which of several lakes in one namespace of Temporal this is: in workflow "+
 		"ids, task queue and schedules; the one without a name when empty [VERSIONLAKE_NAME]")
 	flags.StringVarP(&s.Format, "output", "o", output.Table, "table, json (one object a line) or csv")
@@ -103,6 +116,7 @@ var Variables = map[string]string{
 	"max-past":            "VERSIONLAKE_MAX_PAST",
 	"max-future":          "VERSIONLAKE_MAX_FUTURE",
 	"sessions-by-service": "VERSIONLAKE_SESSIONS_BY_SERVICE",
+	"max-intervals":       "VERSIONLAKE_MAX_INTERVALS",
 	"keep-bronze":         "VERSIONLAKE_KEEP_BRONZE",
 	"keep-events":         "VERSIONLAKE_KEEP_EVENTS",
 	"without":             "VERSIONLAKE_WITHOUT",
@@ -122,9 +136,18 @@ func (s *Settings) AddRulesFlag(cmd *cobra.Command) {
 // listVariables are those whose values are lists, separated by commas.
 var listVariables = map[string]string{"layout": "VERSIONLAKE_LAYOUT", "endings": "VERSIONLAKE_ENDINGS"}
 
-// Read takes over the variables once cmd's flags are parsed, and checks what can be checked without the lake.
+// Read takes over the variables once cmd's flags are parsed, then the file, and checks what can be checked without the
+// lake.
 func (s *Settings) Read(cmd *cobra.Command) error {
 	if err := s.readVariables(cmd); err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(s.Dir)
+	if err != nil {
+		return usage.Errorf("--dir %q: %w", s.Dir, err)
+	}
+	s.Dir = dir
+	if err := s.readFile(cmd); err != nil {
 		return err
 	}
 	return s.validate()
@@ -133,7 +156,14 @@ func (s *Settings) Read(cmd *cobra.Command) error {
 // readVariables gives a command's flags the values of their variables. A flag of the command line counts first,
 // even if it is empty; an empty variable is none.
 func (s *Settings) readVariables(cmd *cobra.Command) error {
-	s.given = map[string]bool{}
+	s.given, s.origins, s.flags = map[string]bool{}, map[string]Origin{}, cmd.Flags()
+	for _, name := range append(fileKeys(), "dir") {
+		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed {
+			s.origins[name] = Origin{From: "the command line"}
+		} else if variable := variableOf(name); variable != "" && os.Getenv(variable) != "" {
+			s.origins[name] = Origin{From: variable}
+		}
+	}
 	for _, setting := range keptSettings {
 		s.given[setting.flag] = cmd.Flags().Changed(setting.flag) || os.Getenv(listVariables[setting.flag]) != ""
 	}
@@ -151,6 +181,7 @@ func (s *Settings) readVariables(cmd *cobra.Command) error {
 }
 
 func (s *Settings) validate() error {
+	s.Format = strings.ToLower(s.Format)
 	if s.Format != output.Table && s.Format != output.JSON && s.Format != output.CSV {
 		return usage.Errorf("--output %q is none of table, json and csv", s.Format)
 	}
@@ -163,6 +194,9 @@ func (s *Settings) validate() error {
 	if s.maxPast <= 0 {
 		return usage.Errorf("--max-past %s: give a time above 0", s.maxPast)
 	}
+	if s.maxIntervals < 1 || s.maxIntervals > largestMaxIntervals {
+		return usage.Errorf("--max-intervals %d: give a number from 1 to %d", s.maxIntervals, largestMaxIntervals)
+	}
 	if _, err := s.sourceOptions(); err != nil {
 		return usage.Errorf("%w", err)
 	}
@@ -171,17 +205,13 @@ func (s *Settings) validate() error {
 			"--catalog holds a password, which everybody on this machine can see: leave it out, and give it by " +
 				"PGPASSFILE, a file of lines host:port:database:user:password with the rights 0600, or by PGPASSWORD")
 	}
-	dir, err := filepath.Abs(s.Dir)
-	if err != nil {
-		return usage.Errorf("--dir %q: %w", s.Dir, err)
-	}
-	s.Dir = dir
 	return nil
 }
 
-// Local are these settings for a lake and a source of one's own, whatever flags and variables say.
+// Local are these settings for a lake and a source of one's own, whatever flags, variables and file say.
 func (s Settings) Local(dir, sourceDir string) *Settings {
 	s.Dir, s.Source, s.warehouse, s.catalog = dir, sourceDir, "", ""
+	s.layouts, s.endings, s.events, s.byService = []string{source.DefaultLayout}, source.DefaultEndings, "", false
 	return &s
 }
 

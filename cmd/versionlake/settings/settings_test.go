@@ -27,6 +27,7 @@ func TestSourceSettings(t *testing.T) {
 	require.NoError(t, err)
 	files := func(s *Settings) (names []string) {
 		s.Source, s.Format, s.maxPast = folder, output.Table, telemetry.DefaultMaxPast
+		s.maxIntervals = 1
 		require.NoError(t, s.validate())
 		src, err := s.OpenSource(t.Context())
 		require.NoError(t, err)
@@ -50,11 +51,11 @@ func TestSourceSettings(t *testing.T) {
 	t.Setenv("VERSIONLAKE_LAYOUT", "{YYYY}/{MM}/{DD}")
 	var usage *usage.Error
 	table := output.Streams{Format: output.Table}
-	err = (&Settings{Streams: table, maxPast: telemetry.DefaultMaxPast}).validate()
+	err = (&Settings{Streams: table, maxPast: telemetry.DefaultMaxPast, maxIntervals: 1}).validate()
 	require.ErrorAs(t, err, &usage)
 	require.ErrorIs(t, err, source.ErrConfig)
 	require.ErrorContains(t, err, "has no {HH}")
 	require.ErrorContains(t,
-		(&Settings{Streams: table, maxPast: telemetry.DefaultMaxPast, layouts: []string{source.DefaultLayout},
+		(&Settings{Streams: table, maxPast: telemetry.DefaultMaxPast, maxIntervals: 1, layouts: []string{source.DefaultLayout},
 			endings: []string{".gz"}}).validate(), "--endings")
 }

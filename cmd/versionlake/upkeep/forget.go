@@ -41,7 +41,8 @@ func newForget(s *settings.Settings) *cobra.Command {
 		Long: `forget says what would be erased of a user, and with --yes erases it: the user's lines, those of the
 sessions that named the user, rejects that mention either, and the user's row, in every snapshot. Tags
 and snapshots stay, and show what they would have shown without the user. A session that named several
-users is split by time. Lines of others that mention the id stay, with the word "erased" in its place.
+users is split by time. Lines of others that mention the id stay, with the word "erased" in its place;
+of ids of 4 to 7 bytes where a key names a user, and in what only people read. Shorter ones stay there.
 
 It ends with a proof: every object of the warehouse is read. The lake then remembers keyed hashes of the
 ids alone, and what the source still has of the user is left out when hours are read again; ops.files
@@ -325,19 +326,25 @@ func (o *forgetUser) forget(ctx context.Context) (err error) {
 		o.Stdout.Printf("\nAnother run has forgotten the user meanwhile.\n")
 	}
 	o.Stdout.Printf("\nForgotten, as %s: %d objects, %s, were read, and %s.\n", result.Erasure.ID,
-		result.Erasure.Objects, output.Size(result.Erasure.Bytes), proven(o.user))
+		result.Erasure.Objects, output.Size(result.Erasure.Bytes), proven(o.user, result.Left))
 	return nil
 }
 
-// proven says what a proof shows about a user, by gold's user_id.
-func proven(user string) string {
+// proven says what a proof shows about a user, by gold's user_id. left are lines of others that hold a short id.
+func proven(user string, left int64) string {
 	name, err := forgotten.NameOf(user)
-	if err != nil || len(name) >= forgotten.MentionLength {
+	switch {
+	case err != nil || len(name) >= forgotten.MentionLength:
 		return "hold nothing of the user"
+	case len(name) >= forgotten.ShortMention:
+		return fmt.Sprintf("no row, no column of ids, no message and no reject holds the user. An id of %d bytes may be "+
+			"a number or a word: it was taken out of lines of others where a key names a user, and as a word of messages "+
+			"and of what silver does not read. %s of others still hold it as a word, in what silver reads; whether "+
+			"their service, session, transaction or time holds it was not looked for", len(name),
+			output.Count(left, "line"))
 	}
-	return fmt.Sprintf(
-		"no row, no column of ids and no reject holds the user. An id of %d bytes may be any word: whether "+
-			"lines of others mention it (in a message, or in a value such as 'From': {'UserId': …}) was neither "+
-			"looked for nor can it be proved; ids from %d bytes on are taken out there, too",
-		len(name), forgotten.MentionLength)
+	return fmt.Sprintf("no row, no column of ids and no reject holds the user. An id of %d bytes may be any word: "+
+		"whether lines of others mention it (in a message, or in a value such as 'From': {'UserId': …}) was neither "+
+		"looked for nor can it be proved; ids from %d bytes on are taken out there, too", len(name),
+		forgotten.ShortMention)
 }

@@ -11,5 +11,5 @@ import (
 // Commands are those of this package.
 func Commands(s *settings.Settings) []*cobra.Command {
 	return usage.InGroup(usage.Upkeep, newMaintain(s), newForget(s), newVerify(s), newRepair(s),
-		newRecover(s), newRecoveryKey(s), newRelocate(s))
+		newRecover(s), newRecoveryKey(s), newRelocate(s), newUpgrade(s))
 }

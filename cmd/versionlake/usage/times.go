@@ -24,6 +24,8 @@ var (
 
 var (
 	ago     = regexp.MustCompile(`^(?:-(\d+) ?([smhdw])|(\d+) ?([smhdw]) ago)$`)
+	slashes = regexp.MustCompile(`^(\d{4})/(\d{2})/(\d{2})(?:/(\d{2}))?/?$`) // as folders of hours are called
+	epoch   = regexp.MustCompile(`^\d{10}$|^\d{13}$`)
 	dayTime = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})(?: +|t)(\d)`)
 	utcName = regexp.MustCompile(` ?(?:Z|z|UTC|utc)$`)
 )
@@ -34,7 +36,7 @@ var units = map[string]time.Duration{
 
 // parse reads a moment; full tells that it was written with its zone.
 func (t Times) parse(text string) (at time.Time, full, ok bool) {
-	text = strings.TrimSpace(text)
+	text = unslashed(strings.TrimSpace(text))
 	today := t.Now.UTC().Truncate(24 * time.Hour)
 	switch strings.ToLower(text) {
 	case "now":
@@ -72,9 +74,44 @@ const maxAgo = 100 * 365 * 24 * time.Hour
 // forms are how a moment can be written, for errors.
 const forms = "2022-05-27T05:00:00Z, 2022-05-27 05:00, 2022-05-27, yesterday or 2h ago (UTC)"
 
+// unslashed is the text of a folder of an hour, or of a day, with dashes.
+func unslashed(text string) string {
+	parts := slashes.FindStringSubmatch(text)
+	if parts == nil {
+		return text
+	}
+	day := parts[1] + "-" + parts[2] + "-" + parts[3]
+	if parts[4] == "" {
+		return day
+	}
+	return day + "T" + parts[4]
+}
+
+// fromEpoch reads seconds or milliseconds since 1970, which people copy from logs.
+func fromEpoch(text string) (at time.Time, ok bool) {
+	if !epoch.MatchString(text) {
+		return at, false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if len(text) == len("1653629400000") {
+		return time.UnixMilli(n), err == nil
+	}
+	return time.Unix(n, 0), err == nil
+}
+
+// IsTime tells whether a text is a moment.
+func (t Times) IsTime(text string) bool {
+	_, _, ok := t.parse(text)
+	return ok
+}
+
 // Moment reads a moment; name is what the command line calls it.
 func (t Times) Moment(name, text string) (time.Time, error) {
 	at, full, ok := t.parse(text)
+	if since, number := fromEpoch(text); !ok && number {
+		return at, Errorf("%s %q is a number, which since 1970 would be %s: write that", name, text,
+			since.UTC().Format(time.RFC3339Nano))
+	}
 	if !ok {
 		return at, Errorf("%s %q is no time: write it as %s", name, text, forms)
 	}
@@ -87,7 +124,7 @@ func (t Times) Moment(name, text string) (time.Time, error) {
 // AsOf reads what --as-of may be: a tag or the hour of one, a snapshot id, or a moment; "" is now. An hour stands for
 // its tag, moments come back as RFC 3339.
 func (t Times) AsOf(text string) string {
-	if hour, err := telemetry.ParseHour(dayTime.ReplaceAllString(text, "${1}T${2}")); err == nil {
+	if hour, err := telemetry.ParseHour(dayTime.ReplaceAllString(unslashed(text), "${1}T${2}")); err == nil {
 		tag := "hour-" + hour.String()
 		t.say("--as-of", text, "the tag "+tag)
 		return tag
@@ -145,7 +182,7 @@ func (t Times) Day(name, text string) (telemetry.Hour, error) {
 }
 
 func isDay(text string) bool {
-	_, err := time.Parse(time.DateOnly, text)
+	_, err := time.Parse(time.DateOnly, unslashed(text))
 	return err == nil || strings.EqualFold(text, "today") || strings.EqualFold(text, "yesterday")
 }
 

@@ -60,10 +60,15 @@ func TestMoment(t *testing.T) {
 	}
 	for _, text := range []string{"", "noon", "2021-13-01", "24.12.2021", "12/24/2021", "-2", "2h", "-2y",
 		"99999999w ago",
-		"2021-12-24T25:00", "1640345479"} {
+		"2021-12-24T25:00", "16403454790"} {
 		times, _ := read()
 		_, err := times.Moment("the time", text)
 		require.ErrorContains(t, err, "2022-05-27 05:00", text)
+	}
+	times, _ := read()
+	for _, number := range []string{"1640345479", "1640345479000"} { // as logs have it
+		_, err := times.Moment("the time", number)
+		require.ErrorContains(t, err, "2021-12-24T11:31:19Z")
 	}
 }
 

@@ -16,6 +16,15 @@ func (e *Error) Unwrap() error { return e.error }
 // Errorf makes an Error as fmt.Errorf does.
 func Errorf(format string, args ...any) error { return &Error{fmt.Errorf(format, args...)} }
 
+// SaidError is an Error that says itself what to do: no help has more.
+type SaidError struct{ wrong *Error }
+
+func (e *SaidError) Error() string { return e.wrong.Error() }
+func (e *SaidError) Unwrap() error { return e.wrong }
+
+// Saidf makes a SaidError as fmt.Errorf does.
+func Saidf(format string, args ...any) error { return &SaidError{&Error{fmt.Errorf(format, args...)}} }
+
 // ExitUnreadable is the exit code of a command that could not read all of the lake: objects of it are gone or damaged.
 const ExitUnreadable = 3
 
@@ -38,8 +47,11 @@ func (e Exit) Error() string { return fmt.Sprintf("exit with %d", int(e)) }
 // Args makes errors about arguments, and about flags that don't go together, errors of usage.
 func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := cmd.ValidateFlagGroups(); err != nil {
-			return Errorf("%s: %w", cmd.Name(), err)
+		if err := flagsTogether(cmd); err != nil {
+			return err
+		}
+		if check == nil {
+			return nil
 		}
 		if err := check(cmd, args); err != nil {
 			return wrongCount(cmd, args, err)

@@ -138,7 +138,7 @@ rules: [{name: outside, checks: [workers, freshness], to: [team, people]}]
 	require.NoError(t, w.Start())
 	require.Eventually(t, func() bool {
 		pollers, err := worker.Pollers(t.Context(), c)
-		return err == nil && pollers > 0
+		return err == nil && len(pollers) > 0
 	}, 30*time.Second, 20*time.Millisecond)
 	look()
 	told(2, "OK workers")

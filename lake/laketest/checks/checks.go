@@ -39,6 +39,9 @@ func InstalledBase(t testing.TB, l *lake.Lake) {
 		want := map[key]int64{}
 		for _, user := range users {
 			for _, i := range user.History {
+				if user.IntervalsCut > 0 {
+					break // none of their moves are known
+				}
 				if i.ValidFrom < end && (i.ValidTo == nil || *i.ValidTo >= end) {
 					want[key{i.Service, i.Version, i.Device}]++
 				}

@@ -15,13 +15,14 @@ import (
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
 // Naive recomputes gold from silver's rows by brute force, in the form of users.
 func Naive(t testing.TB, l *lake.Lake) string {
 	t.Helper()
-	return naiveGold(t, laketest.RowsOf[lake.SightingRow](t, l, lake.SilverSightings),
+	return naiveGold(t, l, laketest.RowsOf[lake.SightingRow](t, l, lake.SilverSightings),
 		laketest.RowsOf[lake.BindingRow](t, l, lake.SilverBindings))
 }
 
@@ -34,7 +35,7 @@ func NaiveSource(t testing.TB, in *laketest.Ingester) string {
 		s, b := sourceFacts(t, in, hour)
 		sightings, bindings = append(sightings, s...), append(bindings, b...)
 	}
-	return naiveGold(t, sightings, bindings)
+	return naiveGold(t, in.Lake, sightings, bindings)
 }
 
 // sourceFacts finds the sightings and bindings of an hour's files.
@@ -115,7 +116,7 @@ func wholeLines(text io.Reader) (lines []telemetry.Line, err error) {
 	return lines, nil
 }
 
-func naiveGold(t testing.TB, sightings []lake.SightingRow, bindings []lake.BindingRow) string {
+func naiveGold(t testing.TB, l *lake.Lake, sightings []lake.SightingRow, bindings []lake.BindingRow) string {
 	t.Helper()
 	bySession := map[string][]lake.BindingRow{}
 	for _, b := range bindings {
@@ -135,15 +136,40 @@ func naiveGold(t testing.TB, sightings []lake.SightingRow, bindings []lake.Bindi
 			history.Sighting{Service: s.ServiceName, Device: device, HasDevice: device != "", Version: s.Version,
 				Time: s.Time, Transaction: s.Transaction, File: s.FileName, Line: s.LineNumber})
 	}
+	most, err := ledger.MaxIntervals(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var text bytes.Buffer
 	for _, id := range slices.Sorted(maps.Keys(users)) {
 		kind := "user"
 		if strings.HasPrefix(id, "session:") {
 			kind = "session"
 		}
-		fmt.Fprintln(&text, laketest.Marshal(t, history.Build(id, kind, users[id])))
+		fmt.Fprintln(&text, laketest.Marshal(t, naiveCut(history.Build(id, kind, users[id]), most)))
 	}
 	return text.String()
+}
+
+// naiveCut takes out the interval that ended first, until a row has no more than it may have.
+func naiveCut(user history.User, most int) history.User {
+	end := func(i history.Interval) int64 {
+		if i.Open {
+			return history.EndOfTime
+		}
+		return i.ValidTo
+	}
+	for len(user.History) > most {
+		first := 0
+		for i := range user.History { // of those that ended together, the first in the order of the history
+			if end(user.History[i]) < end(user.History[first]) {
+				first = i
+			}
+		}
+		user.IntervalsCut, user.CutBefore = user.IntervalsCut+1, end(user.History[first])
+		user.History = slices.Delete(user.History, first, first+1)
+	}
+	return user
 }
 
 // naiveBinding is the rule of docs/ARCHITECTURE.md, Identity, to the letter.

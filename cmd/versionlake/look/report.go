@@ -1,0 +1,93 @@
+package look
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/cmd/versionlake/look/page"
+	"github.com/versionlake/versionlake/cmd/versionlake/output"
+	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/cmd/versionlake/usage"
+	"github.com/versionlake/versionlake/lake/report"
+)
+
+// writeReport writes a page of charts.
+type writeReport struct {
+	*settings.Settings
+	service, version, out string
+	days                  int
+}
+
+func newReport(s *settings.Settings) *cobra.Command {
+	o := &writeReport{Settings: s}
+	cmd := &cobra.Command{
+		Use:   "report --out FILE",
+		Short: "A page of charts in one HTML file, that works offline and prints",
+		Long: `report writes charts of each service into one HTML file: users by version and day, issues, what is in
+use, who would be hit by shutting versions down, upgrades, devices, notifications, features. Behind each chart
+stands a table. The file holds all that it needs, and no ids of users.
+
+It reads the daily aggregates and gold.users, which stay when events are dropped, and needs neither Trino nor
+Temporal. Issues and features are compared between a version, the newest that a hundredth of the users run
+unless --version names one, and the one before it.`,
+		Example: `  versionlake report --out report.html
+  versionlake report --service ClientApp --version 1.22.4 --days 90 --out release.html`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case o.out == "":
+				return usage.Errorf("report needs --out FILE, such as --out report.html")
+			case o.days < 1 || o.days > 3660:
+				return usage.Errorf("--days %d: from 1 to 3660", o.days)
+			case o.version != "" && o.service == "":
+				return usage.Errorf("--version needs --service: versions are of one")
+			}
+			return o.run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.service, "service", "", "of this service only")
+	flags.StringVar(&o.version, "version", "", "the version to look at")
+	flags.StringVar(&o.out, "out", "", "the file to write")
+	flags.IntVar(&o.days, "days", 60, "days of the charts over time, up to the end of data")
+	return cmd
+}
+
+func (o *writeReport) run(ctx context.Context) error {
+	l, err := o.ReadLake(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	gathered, err := report.Gather(ctx, l, report.Options{Service: o.service, Version: o.version, Days: int32(o.days)})
+	if err != nil {
+		return err
+	}
+	beside, err := os.CreateTemp(filepath.Dir(o.out), ".report-*")
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	defer os.Remove(beside.Name())
+	err = page.Write(beside, gathered, time.Now())
+	if closed := beside.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(beside.Name(), o.out) // whole, or not at all
+	}
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	info, err := os.Stat(o.out)
+	if err != nil {
+		return fmt.Errorf("look at the report: %w", err)
+	}
+	o.Stdout.Printf("%s: %s, %s\n", o.out, output.Count(int64(len(gathered.Services)), "service"),
+		output.Size(info.Size()))
+	return nil
+}
