@@ -23,8 +23,9 @@ type found struct {
 	tables             string // where the catalog's tables lie; "": it has none
 }
 
-// Check compares the two sides; where neither has an identity, write gives them one. It returns the warehouse's place as
-// the tables name it. Errors: ErrOther, before anything is read; ErrMoved, with the place, on which reading may go on.
+// Check compares the two sides; where neither has an identity, write gives them one. It returns the warehouse's
+// place as the tables name it. Errors: ErrOther, before anything is read; ErrMoved, with the place, on which
+// reading may go on.
 func Check(ctx context.Context, s Sides, write bool) (place string, err error) {
 	f := found{Sides: s}
 	if err := f.look(ctx); err != nil {
@@ -92,9 +93,10 @@ func (f *found) unclaimed(ctx context.Context, write bool) error {
 		return f.lost()
 	}
 	if len(tables) > 1 {
-		return fmt.Errorf("%w: %s holds tables that another catalog made, beside those of %s, and neither has marked the "+
-			"warehouse as its own: find out which catalog is the lake's, and say so with that one: versionlake recover "+
-			"--adopt", ErrOther, f.Objects.Root, f.Here().Catalog)
+		return fmt.Errorf(
+			"%w: %s holds tables that another catalog made, beside those of %s, and neither has marked the "+
+				"warehouse as its own: find out which catalog is the lake's, and say so with that one: versionlake recover "+
+				"--adopt", ErrOther, f.Objects.Root, f.Here().Catalog)
 	}
 	return nil
 }
@@ -118,8 +120,9 @@ func (f *found) placed(ctx context.Context, write bool) (string, error) {
 func (f *found) withoutWarehouse(ctx context.Context, write bool) (string, error) {
 	switch same := SamePlace(f.catalog.Place, f.Objects.Root); {
 	case !same && f.tables != "":
-		return "", fmt.Errorf("%w: the catalog %s is of the lake in %s, and the warehouse is %s, which holds no lake: name "+
-			"the lake's with --warehouse %s, or leave the warehouse that is not its own its own catalog", ErrOther,
+		return "", fmt.Errorf(
+			"%w: the catalog %s is of the lake in %s, and the warehouse is %s, which holds no lake: name "+
+				"the lake's with --warehouse %s, or leave the warehouse that is not its own its own catalog", ErrOther,
 			f.Here().Catalog, f.catalog.Place, f.Objects.Root, f.catalog.Place)
 	case !write:
 		return f.catalog.Place, nil
@@ -152,7 +155,8 @@ func NoCatalog(root, catalog string, warehouse *Identity) error {
 	if warehouse != nil && warehouse.Catalog != catalog {
 		made = " that was made with the catalog " + warehouse.Catalog
 	}
-	return fmt.Errorf("%w: %s holds a lake%s, and the catalog %s has none of its tables: name the lake's own with --catalog or "+
+	return fmt.Errorf("%w: %s holds a lake%s, and the catalog %s has none of its tables: name the lake's own "+
+		"with --catalog or "+
 		"VERSIONLAKE_CATALOG; if it was lost, make it again with versionlake recover", ErrOther, root, made, catalog)
 }
 
@@ -178,8 +182,9 @@ func (f *found) moved() (string, error) {
 	here := f.Here()
 	switch {
 	case !SamePlace(place, here.Place) && SamePlace(f.warehouse.Place, here.Place):
-		return "", fmt.Errorf("%w: the catalog %s is of the copy of this lake in %s, and the warehouse is %s: name the two "+
-			"that belong together with --catalog and --warehouse", ErrOther, here.Catalog, place, here.Place)
+		return "", fmt.Errorf(
+			"%w: the catalog %s is of the copy of this lake in %s, and the warehouse is %s: name the two "+
+				"that belong together with --catalog and --warehouse", ErrOther, here.Catalog, place, here.Place)
 	case !SamePlace(place, here.Place):
 		return place, f.elsewhere(place)
 	case localPath(here.Catalog) != "" && !SamePlace(f.warehouse.Catalog, here.Catalog):

@@ -19,8 +19,8 @@ type Where struct {
 	Scratch     string
 }
 
-// Open opens both sides, whatever they say of each other, for what mends that. A local catalog that is not there is made,
-// if create says so; else there is none.
+// Open opens both sides, whatever they say of each other, for what mends that. A local catalog that is not there is
+// made, if create says so; else there is none.
 func Open(ctx context.Context, where Where, create bool) (s Sides, closeCatalog func() error, err error) {
 	properties := database.Properties(where.Warehouse)
 	store, err := objects.Open(ctx, where.Warehouse, where.Scratch, properties)

@@ -50,8 +50,9 @@ func NewRecoveryKey(path string) (RecoveryKey, error) {
 	if err != nil {
 		return RecoveryKey{}, fmt.Errorf("write the recovery key: %w", err)
 	}
-	_, err = fmt.Fprintf(file, "# With this key, versionlake recover keeps the forgotten out of a lake whose catalog was "+
-		"lost.\n# Keep it apart from the catalog and the warehouse.\n%s %x\n", keyFileName, private.Bytes())
+	_, err = fmt.Fprintf(file,
+		"# With this key, versionlake recover keeps the forgotten out of a lake whose catalog was "+
+			"lost.\n# Keep it apart from the catalog and the warehouse.\n%s %x\n", keyFileName, private.Bytes())
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return RecoveryKey{}, fmt.Errorf("write the recovery key: %w", err)
 	}

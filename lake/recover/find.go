@@ -114,8 +114,9 @@ func (r *recovery) newest(definition lake.TableDefinition, of map[string]string)
 		for _, head := range heads {
 			says = append(says, head.MetadataLocation())
 		}
-		return nil, fmt.Errorf("%w: tables of several catalogs lie in one folder, the newest metadata of each is %s: move "+
-			"the metadata files of those that are not the lake's away, and try again", objects.ErrConfig,
+		return nil, fmt.Errorf(
+			"%w: tables of several catalogs lie in one folder, the newest metadata of each is %s: move "+
+				"the metadata files of those that are not the lake's away, and try again", objects.ErrConfig,
 			strings.Join(says, " and "))
 	}
 	return heads[0], nil
@@ -156,8 +157,8 @@ func (r *recovery) read(definition lake.TableDefinition, object string) (*table.
 	return table.New(definition.Identifier(), metadata, object, fs, nil), nil
 }
 
-// doubt finds tables whose newest metadata may never have been committed: a commit writes it before the catalog names it.
-// What the ledger, which is committed last, has of a run was committed in all tables of hours.
+// doubt finds tables whose newest metadata may never have been committed: a commit writes it before the catalog
+// names it. What the ledger, which is committed last, has of a run was committed in all tables of hours.
 func (r *recovery) doubt() {
 	done := map[lake.Run]bool{}
 	for _, snapshot := range r.table(lake.OpsHours).chosen.Metadata().Snapshots() {
@@ -179,8 +180,9 @@ func (r *recovery) doubt() {
 		}
 		for _, run := range lake.RunsIn(head) {
 			if !done[run] {
-				t.Doubt = fmt.Sprintf("its last commit, of hour %s, is not in the ledger and may never have taken effect: "+
-					"ingest that hour again", run.Hour)
+				t.Doubt = fmt.Sprintf(
+					"its last commit, of hour %s, is not in the ledger and may never have taken effect: "+
+						"ingest that hour again", run.Hour)
 			}
 		}
 		if len(lake.RunsIn(head)) == 0 {

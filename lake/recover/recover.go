@@ -77,8 +77,9 @@ type recovery struct {
 
 // Run makes the catalog again, or completes what another run began. All of it takes effect at once.
 func Run(ctx context.Context, config lake.Config, options Options) (result Result, err error) {
-	sides, closeCatalog, err := identity.Open(ctx, identity.Where{Catalog: config.Catalog, CatalogName: config.CatalogName,
-		Warehouse: config.Warehouse, Scratch: config.Scratch}, !options.DryRun)
+	sides, closeCatalog, err := identity.Open(ctx,
+		identity.Where{Catalog: config.Catalog, CatalogName: config.CatalogName,
+			Warehouse: config.Warehouse, Scratch: config.Scratch}, !options.DryRun)
 	if err != nil {
 		return result, err
 	}
@@ -128,8 +129,9 @@ func (r *recovery) look(ctx context.Context) (err error) {
 	}
 	entries, err := r.sides.Catalog.Entries(ctx)
 	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("%w: the catalog %s is of the lake in %s, and %s holds another one: recover it into a catalog of "+
-			"its own", identity.ErrOther, r.sides.Here().Catalog, r.catalog.Place, r.objects.Root)
+		err = fmt.Errorf(
+			"%w: the catalog %s is of the lake in %s, and %s holds another one: recover it into a catalog of "+
+				"its own", identity.ErrOther, r.sides.Here().Catalog, r.catalog.Place, r.objects.Root)
 	}
 	r.catalog = nil // of a lake that was never made
 	return err
@@ -185,9 +187,11 @@ func (r *recovery) erasures(ctx context.Context) error {
 	case errors.Is(err, identity.ErrNoKey) && r.Unbar:
 		r.result.Unbarred, err = true, nil
 	case errors.Is(err, identity.ErrNoKey):
-		err = fmt.Errorf("users were forgotten in this lake, and without the key of their hashes, which was in the lost "+
-			"catalog, nobody can tell who: whoever the source still has would come back: %w; or give up their memory with "+
-			"--unbar-forgotten, and run versionlake forget again for each of them before an hour is ingested", err)
+		err = fmt.Errorf(
+			"users were forgotten in this lake, and without the key of their hashes, which was in the lost "+
+				"catalog, nobody can tell who: whoever the source still has would come back: %w; or give up "+
+				"their memory with "+
+				"--unbar-forgotten, and run versionlake forget again for each of them before an hour is ingested", err)
 	}
 	return err
 }

@@ -99,7 +99,8 @@ func (r *relocation) refuseTwo(ctx context.Context, catalog *identity.Identity) 
 	samePlace := identity.SamePlace(r.from, r.to)
 	switch {
 	case samePlace && identity.Exists(catalog.Catalog):
-		return fmt.Errorf("%w: the lake's catalog %s is still there, and this one is a copy of it: with --move, this one is "+
+		return fmt.Errorf("%w: the lake's catalog %s is still there, and this one is a copy of it: with --move, "+
+			"this one is "+
 			"the lake's and that one no more", objects.ErrConfig, catalog.Catalog)
 	case samePlace || !sameCatalog:
 		return nil
@@ -108,7 +109,8 @@ func (r *relocation) refuseTwo(ctx context.Context, catalog *identity.Identity) 
 	if err != nil || original == nil || original.Lake != catalog.Lake {
 		return err
 	}
-	return fmt.Errorf("%w: the original in %s has this catalog, too: name a copy of the catalog with --catalog, so that both "+
+	return fmt.Errorf("%w: the original in %s has this catalog, too: name a copy of the catalog with --catalog, "+
+		"so that both "+
 		"can stand alone, or take it away from the original with --move", objects.ErrConfig, r.from)
 }
 
@@ -171,7 +173,8 @@ func (r *relocation) tables(ctx context.Context) (changed []database.Entry, err 
 		changed = append(changed, rewritten)
 	}
 	if n := len(r.missing); n > 0 {
-		return nil, fmt.Errorf("%w: the copy is not whole: %d of the files that its tables name are missing, or have another "+
+		return nil, fmt.Errorf("%w: the copy is not whole: %d of the files that its tables name are missing, or "+
+			"have another "+
 			"size, such as %s: copy the lake again while nothing writes to it", objects.ErrConfig, n, r.missing[0])
 	}
 	return changed, nil

@@ -21,7 +21,8 @@ import (
 )
 
 func in(dir string) lake.Config {
-	return lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse", Buckets: 2}
+	return lake.Config{Catalog: "sqlite://" + dir + "/catalog.db", Warehouse: "file://" + dir + "/warehouse",
+		Buckets: 2}
 }
 
 func where(config lake.Config) identity.Where {

@@ -159,7 +159,8 @@ func (w *rewriting) all(manifests []iceberg.ManifestFile) (become []iceberg.Mani
 // manifest writes a manifest with the copy's names of its files.
 func (w *rewriting) manifest(old iceberg.ManifestFile) (written iceberg.ManifestFile, err error) {
 	if old.ManifestContent() != iceberg.ManifestContentData {
-		return nil, errors.New("it has delete files: another engine deleted rows; compact the table in the original first")
+		return nil, errors.New(
+			"it has delete files: another engine deleted rows; compact the table in the original first")
 	}
 	spec := w.metadata.PartitionSpecByID(int(old.PartitionSpecID()))
 	if spec == nil {
@@ -219,8 +220,8 @@ func (w *rewriting) entry(manifest *iceberg.ManifestWriter, entry iceberg.Manife
 	return manifest.Existing(now)
 }
 
-// named is a data file under another name. All else of it stays as it is, byte for byte: it is encoded as in a manifest,
-// where the name is a text behind its length.
+// named is a data file under another name. All else of it stays as it is, byte for byte: it is encoded as in a
+// manifest, where the name is a text behind its length.
 func named(file iceberg.DataFile, spec iceberg.PartitionSpec, schema *iceberg.Schema, name string) (iceberg.DataFile,
 	error) {
 	encoded, err := codec.EncodeDataFile(file, spec, schema, 2)
@@ -235,7 +236,8 @@ func named(file iceberg.DataFile, spec iceberg.PartitionSpec, schema *iceberg.Sc
 	if at < 0 {
 		return nil, fmt.Errorf("the description of %s does not name it", file.FilePath())
 	}
-	decoded, err := codec.DecodeDataFile(slices.Concat(encoded[:at], text(name), encoded[at+len(before):]), spec, schema, 2)
+	decoded, err := codec.DecodeDataFile(slices.Concat(encoded[:at], text(name), encoded[at+len(before):]), spec,
+		schema, 2)
 	if err == nil && (decoded.FilePath() != name || decoded.Count() != file.Count()) {
 		err = errors.New("it came out as another file")
 	}

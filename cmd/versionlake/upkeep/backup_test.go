@@ -34,7 +34,8 @@ func TestMain(m *testing.M) {
 
 var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
 
-// TestBackupPage follows docs/BACKUP.md: the catalog is lost and made again, a copy stands alone, the forgotten stay out.
+// TestBackupPage follows docs/BACKUP.md: the catalog is lost and made again, a copy stands alone, the forgotten
+// stay out.
 func TestBackupPage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts Temporal servers")
@@ -50,8 +51,9 @@ func TestBackupPage(t *testing.T) {
 	require.NoError(t, os.MkdirAll(bin, 0o755))
 	lines := ""
 	for _, user := range []string{"patricia-1", "quentin-2"} {
-		lines += fmt.Sprintf("Telemetry\t2022-05-27T05:10:00Z\tApp\ts-%s\t1\t{'Name': 'SoftwareVersion', 'Version': '1.0', "+
-			"'UserId': '%s'}\n", user, user)
+		lines += fmt.Sprintf(
+			"Telemetry\t2022-05-27T05:10:00Z\tApp\ts-%s\t1\t{'Name': 'SoftwareVersion', 'Version': '1.0', "+
+				"'UserId': '%s'}\n", user, user)
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(hour, "a.tsv"), []byte(lines), 0o600))
 	self, err := os.Executable()
@@ -81,7 +83,8 @@ func TestBackupPage(t *testing.T) {
 	sh(blocks[3][1]) // a copy
 	for _, each := range []string{dir, filepath.Join(root, "backup")} {
 		sh("echo >> " + filepath.Join(hour, "a.tsv") + "; versionlake ingest 2022-05-27T05 --dir " + each)
-		require.Equal(t, strings.Count(answers, "\n"), strings.Count(sh("versionlake history --all --output json --dir "+
-			each), "\n"), "who was forgotten stays out")
+		require.Equal(t, strings.Count(answers, "\n"),
+			strings.Count(sh("versionlake history --all --output json --dir "+
+				each), "\n"), "who was forgotten stays out")
 	}
 }

@@ -109,10 +109,12 @@ func (o *recoverLake) end(result recover.Result) error {
 	case o.DryRun:
 		return o.Stdout.Printf("Nothing was changed.\n")
 	case result.Unbarred:
-		return o.Stdout.Printf("The catalog is made again. Nobody is barred any more: run versionlake forget for each of " +
-			"those who were forgotten before an hour is ingested.\n")
+		return o.Stdout.Printf(
+			"The catalog is made again. Nobody is barred any more: run versionlake forget for each of " +
+				"those who were forgotten before an hour is ingested.\n")
 	case result.Barred:
-		return o.Stdout.Printf("The catalog is made again, and who was forgotten stays out. versionlake verify compares all " +
+		return o.Stdout.Printf("The catalog is made again, and who was forgotten stays out. versionlake verify " +
+			"compares all " +
 			"of it.\n")
 	}
 	return o.Stdout.Printf("The catalog is made again. versionlake verify compares all of it.\n")
