@@ -1,4 +1,4 @@
-package gold
+package status
 
 import (
 	"cmp"
@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/table"
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/lake"
@@ -16,21 +16,24 @@ import (
 type CutUser struct {
 	UserID       string `json:"user_id"`
 	IntervalsCut int64  `json:"intervals_cut"`
-	CutBefore    int64  `json:"cut_before"` // history.EndOfTime where one of them has not ended
 }
 
 var (
 	cutSchema = parquet.SchemaOf(struct {
 		UserID       string `parquet:"user_id,id(1)"`
 		IntervalsCut int64  `parquet:"intervals_cut,optional,id(21)"`
-		CutBefore    int64  `parquet:"cut_before,optional,timestamp(microsecond),id(22)"`
 	}{})
 	cutColumn = lake.GoldUsers.FieldID("intervals_cut")
 )
 
-// CutUsers are those of a version, the ones that lack most first. Files without any are known by their statistics.
-func CutUsers(ctx context.Context, l *lake.Lake, version Version) (users []CutUser, err error) {
-	files, err := userFiles(ctx, l, version, iceberg.AlwaysTrue{})
+// cutUsers are those of a snapshot of gold.users, the ones that lack most first. Files without any are known by their
+// statistics.
+func cutUsers(ctx context.Context, l *lake.Lake, snapshot int64) (users []CutUser, err error) {
+	loaded, err := l.Load(ctx, lake.GoldUsers)
+	if err != nil {
+		return nil, err
+	}
+	files, err := lake.LiveFiles(ctx, loaded, table.WithSnapshotID(snapshot))
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +46,7 @@ func CutUsers(ctx context.Context, l *lake.Lake, version Version) (users []CutUs
 		}
 		if err := l.ScanRaw(ctx, file, cutSchema, func(row parquet.Row) error {
 			if !row[1].IsNull() {
-				users = append(users, CutUser{copied(row[0]), row[1].Int64(), row[2].Int64()})
+				users = append(users, CutUser{string(row[0].ByteArray()), row[1].Int64()})
 			}
 			return nil
 		}); err != nil {
