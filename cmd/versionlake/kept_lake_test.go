@@ -88,8 +88,8 @@ func upgradeKept(t *testing.T, dir string) {
 	require.Regexp(t, `(?m)^versionlake: the lake is of an earlier version of versionlake, and only read: `+
 		`run versionlake upgrade \(.*\)$`, stderr)
 	for _, test := range []struct{ args, says string }{
-		{"upgrade --dry-run", `(?s)^would refuse programs of earlier versions.*\nwould let this version write, in ops.hours` +
-			`\nthis takes about \d+s`},
+		{"upgrade --dry-run", `(?s)^would refuse programs of earlier versions.*` +
+			`\nwould let this version write, in ops.hours\nthis takes about \d+s`},
 		{"upgrade --dry-run", `^would refuse programs of earlier versions`}, // it has changed nothing
 		{"upgrade", `^the lake has the form of this version now\n`},
 		{"upgrade", `^the lake has the form of this version\n$`},

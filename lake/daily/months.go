@@ -22,5 +22,6 @@ func datesOf(month int32) (from, to int32) {
 
 func monthPartition(month int32) lake.Partition {
 	from, _ := datesOf(month)
-	return lake.Partition{Folder: "date_utc_month=" + lake.FormatDate(from)[:7], Values: map[int]any{lake.PartitionFieldID: month}}
+	return lake.Partition{Folder: "date_utc_month=" + lake.FormatDate(from)[:7],
+		Values: map[int]any{lake.PartitionFieldID: month}}
 }

@@ -118,8 +118,8 @@ func sameDivision(l *lake.Lake, definition lake.TableDefinition, loaded *table.T
 			(a.Transform.String() == b.Transform.String() || definition.BucketBy != "")
 	}
 	if !same {
-		return fmt.Errorf("%s is divided by %s, and by %s in this version: upgrade has no way from there", definition.Name,
-			have.String(), want.String())
+		return fmt.Errorf("%s is divided by %s, and by %s in this version: upgrade has no way from there",
+			definition.Name, have.String(), want.String())
 	}
 	return nil
 }

@@ -62,8 +62,8 @@ func CheckWorkers(ctx context.Context, s *settings.Settings, o checks.Options) (
 	return checks.Workers(o, len(pollers), err)
 }
 
-// Alone takes the lake for this command alone, as far as can be found out: no other command runs on --dir, and no worker
-// asks the Temporal server that is named for work.
+// Alone takes the lake for this command alone, as far as can be found out: no other command runs on --dir, and no
+// worker asks the Temporal server that is named for work.
 func Alone(ctx context.Context, s *settings.Settings) (release func() error, err error) {
 	release = func() error { return nil }
 	if _, err := os.Stat(s.Dir); err == nil {
@@ -90,8 +90,8 @@ func refuseWorkers(ctx context.Context, s *settings.Settings) error {
 	defer c.Close()
 	pollers, err := worker.Pollers(ctx, c.Client)
 	if err == nil && len(pollers) > 0 {
-		err = fmt.Errorf("%d workers asked %s for work within the last minute and a half: stop them, wait as long, and "+
-			"try again", len(pollers), c.Where)
+		err = fmt.Errorf("%d workers asked %s for work within the last minute and a half: stop them, wait as long, "+
+			"and try again", len(pollers), c.Where)
 	}
 	return err
 }

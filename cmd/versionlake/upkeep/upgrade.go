@@ -85,7 +85,8 @@ func (o *upgradeLake) tell(plan upgrade.Plan) error {
 			about += step.About
 			o.Stdout.Printf("would %s\n", step.Does)
 		}
-		o.Stdout.Printf("this takes about %s, and does not touch bronze and silver\n", about.Round(time.Second)+time.Second)
+		o.Stdout.Printf("this takes about %s, and writes no file of bronze and silver\n",
+			about.Round(time.Second)+time.Second)
 	} else {
 		o.Stdout.Printf("the lake has the form of this version now\n")
 	}
