@@ -41,6 +41,9 @@ func cutUsers(ctx context.Context, l *lake.Lake, snapshot int64) (users []CutUse
 		if nulls, known := file.NullValueCounts()[cutColumn]; known && nulls == file.Count() {
 			continue
 		}
+		if _, has := file.ValueCounts()[cutColumn]; !has && len(file.ValueCounts()) > 0 {
+			continue // from before there was the column
+		}
 		if err := l.ScanRaw(ctx, file, cutSchema, func(row parquet.Row) error {
 			if !row[1].IsNull() {
 				users = append(users, CutUser{string(row[0].ByteArray()), row[1].Int64()})
