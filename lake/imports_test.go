@@ -57,7 +57,7 @@ var imports = map[string]string{
 	"laketest/faults":     "objects",
 	"laketest/upkeep":     "lake events daily maintain laketest",
 	"laketest/forgetting": "lake forgotten forget laketest",
-	"laketest/checks":     "lake gold verify laketest laketest/upkeep",
+	"laketest/checks":     "lake ledger gold verify laketest laketest/upkeep",
 	"plantest":            "",
 }
 

@@ -75,7 +75,7 @@ func planted[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition,
 	}
 	wanted := &lake.Change{Summary: iceberg.Properties{}}
 	if head := loaded.CurrentSnapshot(); definition.Name == lake.GoldUsers.Name {
-		for _, key := range []string{lake.SummarySightings, lake.SummaryBindings} {
+		for _, key := range []string{lake.SummarySightings, lake.SummaryBindings, lake.PropertyFormat} {
 			wanted.Summary[key] = head.Summary.Properties[key]
 		}
 	}
