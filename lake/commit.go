@@ -42,6 +42,9 @@ func (c *Change) empty() bool {
 // what to do, or nothing; when another writer was first it is asked again. It must recognise a change that is
 // already there, since after an error nobody knows whether a commit took effect.
 func (l *Lake) Commit(ctx context.Context, definition TableDefinition, plan func(*table.Table) (*Change, error)) error {
+	if l.Moved != nil {
+		return l.Moved
+	}
 	l.Commits[definition.Name].Lock()
 	defer l.Commits[definition.Name].Unlock()
 	for attempt := 0; ; attempt++ {

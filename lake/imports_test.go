@@ -25,7 +25,7 @@ var imports = map[string]string{
 	"packed":      "objects columnar lake",
 	"compaction":  "lake",
 	"ledger":      "objects lake",
-	"forgotten":   "objects lake ledger",
+	"forgotten":   "objects lake ledger identity",
 	"sessions":    "objects lake ledger",
 	"hours":       "objects lake ledger forgotten",
 	"commit":      "objects lake ledger compaction forgotten hours",
@@ -44,9 +44,11 @@ var imports = map[string]string{
 	"forget":      "objects lake ledger forgotten hours versionkeys gold events daily",
 	// The second implementation: it shares nothing with what it checks but rows and their readers, the ledger's rows,
 	// and whose a row is.
-	"plain":  "lake",
-	"verify": "objects lake ledger forgotten plain",
-	"repair": "objects lake ledger verify",
+	"plain":    "lake",
+	"verify":   "objects lake ledger forgotten plain",
+	"repair":   "objects lake ledger verify",
+	"relocate": "objects database identity",
+	"recover":  "objects database identity lake forgotten",
 	// What opening a lake does not do by itself.
 	"upgrade": "schema lake ledger gold",
 

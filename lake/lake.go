@@ -92,7 +92,7 @@ func Open(ctx context.Context, config Config) (*Lake, error) {
 	if err := l.Catalog.CreateSQLTables(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the catalog's database: %w", err), l.Close())
 	}
-	for _, prepare := range []func(context.Context) error{l.claim, l.RefuseUnknown, l.refuseOlder, l.CreateTables,
+	for _, prepare := range []func(context.Context) error{l.Claim, l.RefuseUnknown, l.refuseOlder, l.CreateTables,
 		l.UpdateSchemas} {
 		if err := prepare(ctx); err != nil {
 			return nil, errors.Join(err, l.Close())
@@ -122,7 +122,8 @@ func OpenExisting(ctx context.Context, config Config) (*Lake, error) {
 	return l, nil
 }
 
-func (l *Lake) claim(ctx context.Context) error { return l.identify(ctx, true) }
+// Claim sees to it that this is the lake's own place, before it is written to. Errors: those of identity.Check.
+func (l *Lake) Claim(ctx context.Context) error { return l.identify(ctx, true) }
 
 // identify sees to it that the catalog and the warehouse are of one lake, and names the warehouse as the tables do.
 // Errors: identity.ErrOther, identity.ErrMoved; a lake that is only read may have moved.

@@ -58,7 +58,7 @@ type SilverRow struct {
 	// Id of the service or product.
 	ServiceName string `parquet:"service_name,uncompressed,dict,id(4)"`
 	// When the event happened, by the client's clock, UTC.
-	Time int64 `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)"`
+	Time int64 `parquet:"event_timestamp_utc,uncompressed,timestamp(microsecond),delta,id(5)"`
 	// User as the body names it; NULL: see silver.bindings.
 	UserID string `parquet:"user_id,uncompressed,optional,id(6)"`
 	// Device as the body names it.
@@ -94,9 +94,9 @@ type SilverRow struct {
 	// Experiment: variant.
 	Variant string `parquet:"variant,uncompressed,optional,dict,id(22)"`
 	// Source file, relative to the source's root.
-	FileName string `parquet:"file_name,id(23)"`
+	FileName string `parquet:"file_name,dict,id(23)"`
 	// Line in the file, from 1.
-	LineNumber int64 `parquet:"line_number,id(24)"`
+	LineNumber int64 `parquet:"line_number,uncompressed,delta,id(24)"`
 	// Partition: UTC date of the folder the file lay in.
 	IngestDate int32 `parquet:"p_ingest_date_utc,date,delta,id(25)"`
 	// Partition: UTC hour of that day, 0 to 23.
@@ -118,13 +118,13 @@ type SightingRow struct {
 	// Version text, as it came.
 	Version string `parquet:"version,uncompressed,dict,id(6)"`
 	// When the version was seen, by the client's clock, UTC.
-	Time int64 `parquet:"event_timestamp_utc,timestamp(microsecond),id(7)"`
+	Time int64 `parquet:"event_timestamp_utc,uncompressed,timestamp(microsecond),delta,id(7)"`
 	// Transaction id as a number; 9223372036854775807 where it is none.
-	Transaction int64 `parquet:"transaction_number,id(8)"`
+	Transaction int64 `parquet:"transaction_number,uncompressed,delta,id(8)"`
 	// Source file, relative to the source's root.
-	FileName string `parquet:"file_name,id(9)"`
+	FileName string `parquet:"file_name,dict,id(9)"`
 	// Line in the file, from 1.
-	LineNumber int64 `parquet:"line_number,id(10)"`
+	LineNumber int64 `parquet:"line_number,uncompressed,delta,id(10)"`
 	// Partition: UTC date of the folder the file lay in.
 	IngestDate int32 `parquet:"p_ingest_date_utc,date,delta,id(11)"`
 	// UTC hour of that day, 0 to 23.
@@ -145,13 +145,13 @@ type BindingRow struct {
 	// The user id, or the device. NULL: the session is nobody's from here on (a Login of nobody, a Logout).
 	Value string `parquet:"value,optional,id(4)"`
 	// When the event said so, by the client's clock, UTC.
-	Time int64 `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)"`
+	Time int64 `parquet:"event_timestamp_utc,uncompressed,timestamp(microsecond),delta,id(5)"`
 	// Transaction id as a number; 9223372036854775807 where it is none.
-	Transaction int64 `parquet:"transaction_number,id(6)"`
+	Transaction int64 `parquet:"transaction_number,uncompressed,delta,id(6)"`
 	// Source file, relative to the source's root.
-	FileName string `parquet:"file_name,id(7)"`
+	FileName string `parquet:"file_name,dict,id(7)"`
 	// Line in the file, from 1.
-	LineNumber int64 `parquet:"line_number,id(8)"`
+	LineNumber int64 `parquet:"line_number,uncompressed,delta,id(8)"`
 	// Partition: UTC date of the folder the file lay in.
 	IngestDate int32 `parquet:"p_ingest_date_utc,date,delta,id(9)"`
 	// UTC hour of that day, 0 to 23.

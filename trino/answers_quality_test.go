@@ -141,9 +141,10 @@ func (t *truth) sampleRatio() (a answer) {
 		}
 		p, mismatch := any(null), false
 		if k > 1 {
-			degrees := k - 1
-			z := (math.Cbrt(chi/degrees) - (1 - 2/(9*degrees))) / math.Sqrt(2/(9*degrees))
-			value := math.Erfc(z/math.Sqrt2) / 2
+			value := math.Erfc(math.Sqrt(chi / 2)) // of one degree of freedom
+			if k > 2 {
+				value = math.Exp(-chi / 2)
+			}
 			p, mismatch = rounded(value, 6), value < 0.001
 		}
 		for variant := range arms {

@@ -62,6 +62,8 @@ func TestMillionUsers(t *testing.T) {
 	w.timed(t, "distribution over all users at T", allUsersLimit, all)
 	w.timed(t, "versions that run now", allUsersLimit,
 		func(int) string { return "SELECT current_version, count(*) FROM users GROUP BY 1" })
+	w.timed(t, "uptake", allUsersLimit, func(int) string { return "SELECT * FROM uptake" })
+	w.timed(t, "releases", allUsersLimit, func(int) string { return "SELECT * FROM releases" })
 	w.timed(t, "versions, in order", time.Hour, func(int) string { return "SELECT * FROM versions" })
 }
 

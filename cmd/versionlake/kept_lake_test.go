@@ -53,6 +53,7 @@ func TestKeptLake(t *testing.T) {
 		ask(answer)
 	}
 
+	upgradeKept(t, filepath.Join(dir, "lake"))
 	l, err := lake.Open(t.Context(), laketest.KeptConfig(dir))
 	require.NoError(t, err)
 	defer l.Close()
@@ -75,4 +76,27 @@ func TestKeptLake(t *testing.T) {
 	require.Contains(t, rows["late-owner"], "1.11", "the later hour was not read")
 	require.NotContains(t, rows, "forgotten-3c9a11")
 	require.Empty(t, forgetting.Remains(in, "forgotten-3c9a11"))
+}
+
+// upgradeKept upgrades a lake as somebody does who is refused.
+func upgradeKept(t *testing.T, dir string) {
+	t.Helper()
+	source := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(source, "2022/05/28/05"), 0o700))
+	code, _, stderr := execute(t, "ingest", "2022-05-28T05", "--dir", dir, "--source", source)
+	require.Equal(t, 1, code)
+	require.Regexp(t, `(?m)^versionlake: the lake is of an earlier version of versionlake, and only read: `+
+		`run versionlake upgrade \(.*\)$`, stderr)
+	for _, test := range []struct{ args, says string }{
+		{"upgrade --dry-run", `(?s)^would refuse programs of earlier versions.*\nwould let this version write, in ops.hours` +
+			`\nthis takes about \d+s`},
+		{"upgrade --dry-run", `^would refuse programs of earlier versions`}, // it has changed nothing
+		{"upgrade", `^the lake has the form of this version now\n`},
+		{"upgrade", `^the lake has the form of this version\n$`},
+		{"upgrade --output json", `^\{"steps":\[\]\}\n$`},
+	} {
+		code, stdout, stderr := execute(t, append(strings.Fields(test.args), "--dir", dir)...)
+		require.Equal(t, 0, code, stderr)
+		require.Regexp(t, test.says, stdout, test.args)
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/identity"
 )
 
 // States of an erasure.
@@ -44,40 +44,34 @@ type Erasure struct {
 	Bytes      int64     `json:"bytes"`
 }
 
-// keyProperty is where the key of the hashes lies: a property of the namespace ops, and so in the catalog's
+// KeyProperty is where the key of the hashes lies: a property of the namespace ops, and so in the catalog's
 // database and not in the warehouse. Who can read files alone can't find out whether a name that they guess was
 // forgotten.
-const keyProperty = "versionlake.erasure-key"
+const KeyProperty = "versionlake.erasure-key"
 
-// ErasureKey reads the key, and makes it where there is none and create says so; nil where there is none.
+// ErasureKey reads the key, and makes it where there is none and create says so; nil where there is none. One that was
+// made is sealed for the recovery key, if there is one.
 func ErasureKey(ctx context.Context, l *lake.Lake, create bool) ([]byte, error) {
-	args := []any{l.Config.CatalogName, lake.OpsErasures.Identifier()[0], keyProperty}
 	if create {
 		key := make([]byte, sha256.Size)
 		rand.Read(key)
-		// Of two that make one at once, the first wins.
-		if _, err := l.Db.ExecContext(ctx,
-			l.Catalog.Rebind(
-				`INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value)
-			VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`), append(args, hex.EncodeToString(key))...); err != nil {
+		if err := l.Catalog.AddProperty(ctx, identity.Namespace, KeyProperty, hex.EncodeToString(key)); err != nil {
 			return nil, fmt.Errorf("make the key of erasures: %w", err)
 		}
 	}
-	var text string
-	err := l.Db.QueryRowContext(ctx, l.Catalog.Rebind(`SELECT property_value FROM iceberg_namespace_properties
-		WHERE catalog_name = ? AND namespace = ? AND property_key = ?`), args...).Scan(&text)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the key of erasures: %w", err)
+	text, err := l.Catalog.Property(ctx, identity.Namespace, KeyProperty)
+	if err != nil || text == "" {
+		return nil, err
 	}
 	key, err := hex.DecodeString(text)
 	if err != nil || len(key) != sha256.Size {
 		return nil, fmt.Errorf("the key of erasures, property %s of namespace %s, is damaged: restore the "+
-			"catalog's database", keyProperty, lake.OpsErasures.Identifier()[0])
+			"catalog's database", KeyProperty, identity.Namespace)
 	}
-	return key, nil
+	if create {
+		err = identity.Of(l.Catalog, l.Config.Catalog, l.Objects).Seal(ctx, key)
+	}
+	return key, err
 }
 
 // Load reads whom the lake must not hold.
@@ -99,8 +93,8 @@ func Load(ctx context.Context, l *lake.Lake) (*Set, error) {
 		return nil, err
 	}
 	if f.Key == nil {
-		return nil, fmt.Errorf("%s has rows, and their key is gone from the catalog's database: restore it",
-			lake.OpsErasures.Name)
+		return nil, fmt.Errorf("%s has rows, and their key is gone from the catalog's database: restore it, or "+
+			"run versionlake recover", lake.OpsErasures.Name)
 	}
 	files, err := lake.LiveFiles(ctx, loaded)
 	if err != nil {

@@ -354,12 +354,17 @@ func TestEndingsComeLast(t *testing.T) {
 	}
 	all := []*sessions.SessionRow{row("p1", sessions.RowKept, 1), row("", sessions.RowKept, 1),
 		row("p2", sessions.RowAdded, 2), row("", sessions.RowAdded, 2), row("", sessions.RowRemoved, 3),
-		row("p3", sessions.RowAdded, 3)}
+		row("p3", sessions.RowAdded, 3), {Key: 1, Session: "s", Kind: 's', Time: 6}}
 	for range 100 {
 		rows := slices.Clone(all)
 		rand.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
-		slices.SortFunc(rows, (*sessions.SessionRow).Compare)
-		s := sessions.NewSession(rows)
+		var s sessions.Session
+		if err := sessions.EachSighting(rows, func(of *sessions.Session, _ *sessions.SessionRow) error {
+			s = *of
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
 		for name, bindings := range map[string]history.Bindings{"p1 – –": s.Before.Users,
 			"p1 – p2 – p3": s.After.Users} {
 			var got []string

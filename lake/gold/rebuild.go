@@ -139,9 +139,8 @@ func (u *lateUsers) stage(ctx context.Context, l *lake.Lake, staged *stagedRound
 	if err := some.Bindings(ctx, bindings, sessions.RowAdded, j.Add); err != nil {
 		return err
 	}
-	return j.Sessions(ctx, func(rows []*sessions.SessionRow) error {
-		s := sessions.NewSession(rows)
-		return deltas(&s, func(d userDelta) error {
+	return j.Sightings(ctx, func(s *sessions.Session, row *sessions.SessionRow) error {
+		return deltas(s, row, func(d userDelta) error {
 			if !u.ids[d.user] {
 				return nil
 			}

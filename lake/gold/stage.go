@@ -47,12 +47,13 @@ func (s *stager) stage(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return s.join.Sessions(ctx, func(rows []*sessions.SessionRow) error {
-		if err := collectVersions(s.versions, rows); err != nil {
-			return err
+	return s.join.Sightings(ctx, func(session *sessions.Session, row *sessions.SessionRow) error {
+		if row.State == sessions.RowAdded || row.State == sessions.RowAgain {
+			if err := s.versions.Add(row.Service, row.Value); err != nil {
+				return err
+			}
 		}
-		session := sessions.NewSession(rows)
-		return deltas(&session, s.runs.add)
+		return deltas(session, row, s.runs.add)
 	})
 }
 
@@ -113,51 +114,34 @@ func (s *stager) addContext(ctx context.Context, unnamed, bound sessions.Session
 	})
 }
 
-// collectVersions takes the versions of the sightings of a session that came, or are looked at again.
-func collectVersions(c *versionkeys.Collector, rows []*sessions.SessionRow) error {
-	for _, row := range rows {
-		if row.Kind != 's' || row.State == sessions.RowRemoved || row.State == sessions.RowKept {
-			continue
-		}
-		if err := c.Add(row.Service, row.Value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// deltas says what a session's changes mean for users.
-func deltas(s *sessions.Session, emit func(userDelta) error) error {
-	for i := range s.Sightings {
-		row := &s.Sightings[i]
-		var changes []userDelta
-		switch row.State {
-		case sessions.RowAdded:
-			user, sighting := s.After.Resolve(row)
-			changes = []userDelta{{user: user, kind: deltaCame, sighting: sighting}}
-		case sessions.RowRemoved:
-			user, _ := s.Before.Resolve(row)
-			changes = []userDelta{{user: user, kind: deltaLate}}
-		case sessions.RowKept:
-			before, was := s.Before.Resolve(row)
-			after, is := s.After.Resolve(row)
-			switch {
-			case before != after:
-				changes = []userDelta{{user: before, kind: deltaLeft, sighting: was},
-					{user: after, kind: deltaCame, sighting: is}}
-			case was != is:
-				changes = []userDelta{{user: after, kind: deltaLate}}
-			}
-		case sessions.RowAgain:
-			before, _ := s.Before.Resolve(row)
-			after, _ := s.After.Resolve(row)
-			changes = []userDelta{{user: before, kind: deltaLate}, {user: after, kind: deltaLate}}
-		}
-		for _, change := range changes {
-			if err := emit(change); err != nil {
+// deltas says what a sighting's change, or that of its session, means for users.
+func deltas(s *sessions.Session, row *sessions.SessionRow, emit func(userDelta) error) error {
+	switch row.State {
+	case sessions.RowAdded:
+		user, sighting := s.After.Resolve(row)
+		return emit(userDelta{user: user, kind: deltaCame, sighting: sighting})
+	case sessions.RowRemoved:
+		user, _ := s.Before.Resolve(row)
+		return emit(userDelta{user: user, kind: deltaLate})
+	case sessions.RowKept:
+		before, was := s.Before.Resolve(row)
+		after, is := s.After.Resolve(row)
+		switch {
+		case before != after:
+			if err := emit(userDelta{user: before, kind: deltaLeft, sighting: was}); err != nil {
 				return err
 			}
+			return emit(userDelta{user: after, kind: deltaCame, sighting: is})
+		case was != is:
+			return emit(userDelta{user: after, kind: deltaLate})
 		}
+	case sessions.RowAgain:
+		before, _ := s.Before.Resolve(row)
+		after, _ := s.After.Resolve(row)
+		if err := emit(userDelta{user: before, kind: deltaLate}); err != nil {
+			return err
+		}
+		return emit(userDelta{user: after, kind: deltaLate})
 	}
 	return nil
 }

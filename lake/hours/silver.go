@@ -24,6 +24,7 @@ type silverStage struct {
 	bindings  *lake.DataWriter[lake.BindingRow]
 
 	order        []*candidate
+	like         alike
 	eventRows    []lake.SilverRow
 	sightingRows []lake.SightingRow
 	bindingRows  []lake.BindingRow
@@ -72,25 +73,18 @@ func StageSilver(ctx context.Context, l *lake.Lake, run lake.Run, plan Plan, chu
 			s.bindings.Abort()
 		}
 	}()
-	var data []byte
-	var candidates []candidate
+	var small smallSection
 	for section := sections.From; section < sections.To; section++ {
 		if err := ctx.Err(); err != nil {
 			return StagedSilver{}, err
 		}
-		if data, err = shuffles.Read(section, data[:0]); err != nil {
-			return StagedSilver{}, err
+		if shuffles.Bytes(section) > objects.LargeSection {
+			err = s.large(ctx, l, shuffles, section)
+		} else {
+			err = small.read(s, shuffles, section)
 		}
-		candidates = candidates[:0]
-		d := objects.Decoder{Data: data}
-		for len(d.Data) > 0 {
-			candidates = append(candidates, decodeCandidate(&d))
-		}
-		if d.Failed {
-			return StagedSilver{}, fmt.Errorf("section %d of the shuffle is damaged", section)
-		}
-		if err := s.section(candidates); err != nil {
-			return StagedSilver{}, err
+		if err != nil {
+			return StagedSilver{}, fmt.Errorf("section %d of the shuffle: %w", section, err)
 		}
 		progress(section + 1 - sections.From)
 	}
@@ -102,37 +96,48 @@ func StageSilver(ctx context.Context, l *lake.Lake, run lake.Run, plan Plan, chu
 }
 
 func (s *silverStage) section(candidates []candidate) error {
+	s.like.first = nil
 	// Candidates are large: their places are sorted, not they.
 	s.order = s.order[:0]
 	for i := range candidates {
 		s.order = append(s.order, &candidates[i])
 	}
 	slices.SortFunc(s.order, (*candidate).compare)
-	for i, c := range s.order {
-		if repeats(s.order[:i], c) {
-			continue
-		}
-		if c.kind != telemetry.KindOther {
-			s.eventRows = append(s.eventRows, s.eventRow(c))
-		}
-		if version := c.attributes[telemetry.AttributeVersion]; c.kind == telemetry.KindSoftwareVersion &&
-			version != "" {
-			s.sightingRows = append(s.sightingRows, s.sightingRow(c, version))
-		}
-		if c.session == "" {
-			continue // it binds nobody
-		}
-		user := c.attributes[telemetry.AttributeUser]
-		if user != "" {
-			s.bindingRows = append(s.bindingRows, s.bindingRow(c, lake.BindingUser, user))
-		}
-		if c.kind == telemetry.KindLogout || c.kind == telemetry.KindLogin && user == "" {
-			s.bindingRows = append(s.bindingRows, s.bindingRow(c, lake.BindingUser, ""))
-		}
-		if device := c.attributes[telemetry.AttributeDevice]; c.kind == telemetry.KindDeviceInfo && device != "" {
-			s.bindingRows = append(s.bindingRows, s.bindingRow(c, lake.BindingDevice, device))
-		}
+	for _, c := range s.order {
+		s.add(c)
 	}
+	return s.write()
+}
+
+// add makes the rows of a candidate, which comes after all others that are before it in their order.
+func (s *silverStage) add(c *candidate) {
+	if s.like.repeats(c) {
+		return
+	}
+	if c.kind != telemetry.KindOther {
+		s.eventRows = append(s.eventRows, s.eventRow(c))
+	}
+	if version := c.attributes[telemetry.AttributeVersion]; c.kind == telemetry.KindSoftwareVersion &&
+		version != "" {
+		s.sightingRows = append(s.sightingRows, s.sightingRow(c, version))
+	}
+	if c.session == "" {
+		return // it binds nobody
+	}
+	user := c.attributes[telemetry.AttributeUser]
+	if user != "" {
+		s.bindingRows = append(s.bindingRows, s.bindingRow(c, lake.BindingUser, user))
+	}
+	if c.kind == telemetry.KindLogout || c.kind == telemetry.KindLogin && user == "" {
+		s.bindingRows = append(s.bindingRows, s.bindingRow(c, lake.BindingUser, ""))
+	}
+	if device := c.attributes[telemetry.AttributeDevice]; c.kind == telemetry.KindDeviceInfo && device != "" {
+		s.bindingRows = append(s.bindingRows, s.bindingRow(c, lake.BindingDevice, device))
+	}
+}
+
+// write hands on the rows that were made.
+func (s *silverStage) write() error {
 	err := s.events.Append(s.eventRows, 256*len(s.eventRows))
 	if err == nil {
 		err = s.sightings.Append(s.sightingRows, 128*len(s.sightingRows))
@@ -142,20 +147,6 @@ func (s *silverStage) section(candidates []candidate) error {
 	}
 	s.eventRows, s.sightingRows, s.bindingRows = s.eventRows[:0], s.sightingRows[:0], s.bindingRows[:0]
 	return err
-}
-
-// repeats tells an exact repeat (same session, TransactionId, time and body: a client's retry) of an earlier
-// candidate. Sorting has put those with the same session, time and transaction next to each other.
-func repeats(earlier []*candidate, c *candidate) bool {
-	for _, e := range slices.Backward(earlier) {
-		if e.time != c.time || e.transaction != c.transaction || e.session != c.session {
-			return false
-		}
-		if e.bodyHash == c.bodyHash && e.transactionID == c.transactionID {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *silverStage) eventRow(c *candidate) lake.SilverRow {

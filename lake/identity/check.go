@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 
 	"github.com/apache/iceberg-go/table"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake/objects"
 )
@@ -45,6 +48,9 @@ func Check(ctx context.Context, s Sides, write bool) (place string, err error) {
 		return f.withoutWarehouse(ctx, write)
 	case f.catalog == nil:
 		return "", f.lost()
+	case f.catalog.Was == f.warehouse.Lake && f.catalog.Lake != f.warehouse.Lake:
+		return f.catalog.Place, fmt.Errorf("%w: it was being made again, or moved, which did not end: run versionlake "+
+			"recover again, or versionlake relocate", ErrUnfinished)
 	case f.catalog.Lake != f.warehouse.Lake:
 		return "", fmt.Errorf("%w: the catalog %s is of the lake in %s, and %s holds another lake, made with the "+
 			"catalog %s: name the two that belong together with --catalog and --warehouse", ErrOther, f.Here().Catalog,
@@ -176,9 +182,6 @@ func (f *found) moved() (string, error) {
 			"that belong together with --catalog and --warehouse", ErrOther, here.Catalog, place, here.Place)
 	case !SamePlace(place, here.Place):
 		return place, f.elsewhere(place)
-	case f.warehouse.Place != place:
-		return place, fmt.Errorf("%w: it was being moved from %s, which did not end: run versionlake relocate again",
-			ErrMoved, f.warehouse.Place)
 	case localPath(here.Catalog) != "" && !SamePlace(f.warehouse.Catalog, here.Catalog):
 		return place, f.otherFile()
 	}
@@ -200,35 +203,70 @@ var tableUUID = regexp.MustCompile(`"table-uuid"\s*:\s*"([^"]+)"`)
 // lineages are the tables, by their UUIDs, whose metadata lies in the folder of the ledger's first table: one, unless
 // two catalogs used the warehouse.
 func lineages(ctx context.Context, o *objects.Store) (map[string]bool, error) {
+	of, err := Lineages(ctx, o, Namespace+"."+firstTable)
 	tables := map[string]bool{}
-	err := o.Walk(ctx, o.Root+"/"+Namespace+"/"+firstTable+"/metadata", func(object string, _ int64) error {
-		if !strings.HasSuffix(object, ".metadata.json") {
-			return nil
-		}
-		id, err := tableOf(o, object)
-		if objects.Unreadable(err) || id == "" {
-			return nil
-		}
+	for _, id := range of {
 		tables[id] = true
-		return err
-	})
+	}
 	return tables, err
 }
 
-// tableOf reads whose metadata an object is.
-func tableOf(o *objects.Store, object string) (string, error) {
-	text, err := o.ReadAll(object)
+// Lineages tells of which table, by its UUID, each metadata file in the folder of a table is.
+func Lineages(ctx context.Context, o *objects.Store, name string) (map[string]string, error) {
+	var listed []string
+	folder := o.Root + "/" + strings.ReplaceAll(name, ".", "/") + "/metadata"
+	if err := o.Walk(ctx, folder, func(object string, _ int64) error {
+		if strings.HasSuffix(object, ".metadata.json") {
+			listed = append(listed, object)
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	const atOnce = 16
+	ids := make([]string, len(listed))
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(atOnce)
+	for i, object := range listed {
+		work.Go(func() (err error) {
+			if ids[i], err = tableOf(o, object); objects.Unreadable(err) {
+				return nil
+			}
+			return errors.Join(err, ctx.Err())
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return nil, err
+	}
+	tables := map[string]string{}
+	for i, object := range listed {
+		if ids[i] != "" {
+			tables[object] = ids[i]
+		}
+	}
+	return tables, nil
+}
+
+// tableOf reads whose metadata an object is. Most writers put the UUID first.
+func tableOf(o *objects.Store, object string) (id string, err error) {
+	file, err := o.Open(object)
 	if err != nil {
 		return "", err
 	}
-	if found := tableUUID.FindSubmatch(text[:min(len(text), 4<<10)]); found != nil {
+	defer func() { err = errors.Join(err, file.Close()) }()
+	text := make([]byte, 4<<10)
+	n, err := io.ReadFull(file, text)
+	if found := tableUUID.FindSubmatch(text[:n]); found != nil {
 		return string(found[1]), nil
+	}
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read %s: %w", object, err)
 	}
 	var metadata struct {
 		UUID string `json:"table-uuid"`
 	}
-	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&metadata); err != nil {
-		return "", nil //nolint:nilerr // what is no metadata is of no table
+	if json.NewDecoder(io.MultiReader(bytes.NewReader(text[:n]), file)).Decode(&metadata) != nil {
+		return "", nil // what is no metadata is of no table
 	}
 	return metadata.UUID, nil
 }

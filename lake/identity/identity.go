@@ -23,12 +23,16 @@ type Identity struct {
 	Lake    string `json:"lake"`    // a UUID
 	Place   string `json:"place"`   // the warehouse, as the tables name their files
 	Catalog string `json:"catalog"` // without user and settings; a copy of a local one is told by it
+	// Was is the lake that the catalog's side was made from, until the warehouse's side followed.
+	Was string `json:"was,omitempty"`
 }
 
 // Errors on which a caller decides. They are settings that can't work: no retry helps.
 var (
 	// ErrOther: the catalog and the warehouse are not of one lake.
 	ErrOther = fmt.Errorf("%w: the catalog is not that of the warehouse", objects.ErrConfig)
+	// ErrUnfinished is ErrOther of a lake whose catalog follows a change that its warehouse does not know yet.
+	ErrUnfinished = fmt.Errorf("%w yet", ErrOther)
 	// ErrMoved: they are of one lake, and one of them lies elsewhere than where the lake was made.
 	ErrMoved = fmt.Errorf("%w: the lake lies elsewhere than where it was made", objects.ErrConfig)
 )
@@ -160,4 +164,26 @@ func (s Sides) claim(ctx context.Context, lake Identity) (Identity, error) {
 		return lake, fmt.Errorf("%w: another catalog made a lake in %s at this moment", ErrOther, s.Objects.Root)
 	}
 	return *kept, nil
+}
+
+// Adopt makes a catalog that has tables the lake's own, where nobody has an identity yet.
+func (s Sides) Adopt(ctx context.Context) error {
+	f := found{Sides: s}
+	if err := f.look(ctx); err != nil {
+		return err
+	}
+	switch {
+	case f.warehouse != nil || f.catalog != nil:
+		return fmt.Errorf("%w: there is nothing to adopt: the lake has its catalog", objects.ErrConfig)
+	case f.tables == "" || !SamePlace(f.tables, s.Objects.Root):
+		return fmt.Errorf("%w: the catalog %s has no tables in %s", objects.ErrConfig, s.Here().Catalog, s.Objects.Root)
+	}
+	_, err := s.claim(ctx, Identity{Place: f.tables, Catalog: s.Here().Catalog})
+	return err
+}
+
+// Follow gives the warehouse the identity that the catalog has.
+func (s Sides) Follow(lake Identity) error {
+	lake.Was = ""
+	return s.Objects.WriteJSON(Object(s.Objects.Root), lake)
 }

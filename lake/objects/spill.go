@@ -75,6 +75,20 @@ func (s *Spill) Open() (Shuffles, error) {
 // Each ends the writing and hands out the records of every section. Several sections are worked on at once: worker
 // is called once for each goroutine, so that what it returns may keep buffers.
 func (s *Spill) Each(ctx context.Context, worker func() func(data []byte) error) error {
+	return s.EachSection(ctx, func() func(Shuffles, int) error {
+		do := worker()
+		var data []byte
+		return func(spilled Shuffles, section int) (err error) {
+			if data, err = spilled.Read(section, data[:0]); err != nil {
+				return err
+			}
+			return do(data)
+		}
+	})
+}
+
+// EachSection is Each for sections that may be too large to be read whole.
+func (s *Spill) EachSection(ctx context.Context, worker func() func(spilled Shuffles, section int) error) error {
 	spilled, err := s.Open()
 	if err != nil {
 		return err
@@ -83,18 +97,14 @@ func (s *Spill) Each(ctx context.Context, worker func() func(data []byte) error)
 	var next atomic.Int64
 	work, ctx := errgroup.WithContext(ctx)
 	for range runtime.GOMAXPROCS(0) {
-		work.Go(func() (err error) {
-			var data []byte
+		work.Go(func() error {
 			do := worker()
 			for {
 				section := int(next.Add(1)) - 1
 				if section >= s.Sections || ctx.Err() != nil {
 					return ctx.Err()
 				}
-				if data, err = spilled.Read(section, data[:0]); err != nil {
-					return err
-				}
-				if err := do(data); err != nil {
+				if err := do(spilled, section); err != nil {
 					return fmt.Errorf("section %d of a spill: %w", section, err)
 				}
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -131,6 +132,9 @@ func inPlainOrder(t testing.TB, world map[string][]string, forget bool, most int
 	checks.Verify(t, in.Lake)
 	return laketest.DumpAll(t, in.Lake)
 }
+
+// Everything is as large as what does not fit into memory.
+func init() { objects.LargeSection, objects.SortBytes = 0, 256 }
 
 // holdAtMost lets rows of gold.users hold so many intervals, from the next round on.
 func holdAtMost(in *laketest.Ingester, most int) {

@@ -13,7 +13,7 @@ import (
 // columns that may be absent. `versionlake upgrade` (package lake/upgrade) brings a lake to it.
 //
 //	1: up to November 2026; the lake has no number
-//	2: gold.versions, gold.events and ops.checks; commits of gold.users say which format their program knew
+//	2: gold.versions, gold.events, ops.checks and ops.releases; commits of gold.users say which format their program knew
 const Format = 2
 
 // PropertyFormat is the table property that holds this number; ops.hours gets it last.

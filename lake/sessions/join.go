@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"cmp"
-	"context"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -134,6 +133,8 @@ func (r *SessionRow) Binding() history.Binding {
 type Join struct {
 	*objects.Spill
 	Rows atomic.Int64
+
+	scratch string
 }
 
 // Sections of a join of sessions, unless it is known to need more; a power of two.
@@ -141,108 +142,12 @@ const JoinSections = 256
 
 func NewJoin(l *lake.Lake, sections int) (*Join, error) {
 	s, err := l.NewSpill(sections)
-	return &Join{Spill: s}, err
+	return &Join{Spill: s, scratch: l.Config.Scratch}, err
 }
 
 func (j *Join) Add(row SessionRow) error {
 	j.Rows.Add(1)
 	return j.Spill.Add(objects.SessionSection(row.Key, j.Sections), row.append)
-}
-
-// Sessions hands every session's rows to each, sorted by kind and the order of events. Several sections are worked
-// on at once: each must be safe for that.
-func (j *Join) Sessions(ctx context.Context, each func([]*SessionRow) error) error {
-	return j.Each(ctx, func() func([]byte) error {
-		var rows []SessionRow
-		var order []*SessionRow
-		return func(data []byte) error {
-			rows, order = rows[:0], order[:0]
-			d := objects.Decoder{Data: data}
-			for len(d.Data) > 0 {
-				rows = append(rows, decodeSessionRow(&d))
-			}
-			if d.Failed {
-				return objects.ErrDamaged
-			}
-			for i := range rows {
-				order = append(order, &rows[i])
-			}
-			slices.SortFunc(order, (*SessionRow).Compare)
-			for start := 0; start < len(order); {
-				end := start + 1
-				for end < len(order) && order[end].Session == order[start].Session {
-					end++
-				}
-				if err := each(order[start:end]); err != nil {
-					return err
-				}
-				start = end
-			}
-			return nil
-		}
-	})
-}
-
-// Session is what is known of one session before and after a change.
-type Session struct {
-	Before    Bound
-	After     Bound
-	Sightings []SessionRow
-}
-
-type Bound struct{ Users, Devices history.Bindings }
-
-// NewSession sorts a session's rows out. A row that went and came again unchanged (a rerun) has stayed; one that came
-// and is also found among those that stayed (compaction) counts once.
-func NewSession(rows []*SessionRow) Session {
-	var s Session
-	for start := 0; start < len(rows); {
-		end := start + 1
-		for end < len(rows) && rows[end].same(rows[start]) {
-			end++
-		}
-		var has [4]bool
-		for _, row := range rows[start:end] {
-			has[row.State] = true
-		}
-		row := *rows[start]
-		switch {
-		case has[RowAgain] && has[RowAdded] == has[RowRemoved]:
-			row.State = RowAgain
-		case has[RowAdded] && has[RowRemoved]:
-			row.State = RowKept
-		case has[RowAdded]:
-			row.State = RowAdded
-		case has[RowRemoved]:
-			row.State = RowRemoved
-		default:
-			row.State = RowKept
-		}
-		s.add(row)
-		start = end
-	}
-	s.Before.Users.Link()
-	s.After.Users.Link()
-	return s
-}
-
-func (s *Session) add(row SessionRow) {
-	if row.Kind == 's' {
-		s.Sightings = append(s.Sightings, row)
-		return
-	}
-	for _, side := range [...]struct {
-		bound *Bound
-		gone  byte
-	}{{&s.Before, RowAdded}, {&s.After, RowRemoved}} {
-		switch {
-		case row.State == side.gone:
-		case row.Kind == 'u':
-			side.bound.Users = append(side.bound.Users, row.Binding())
-		default:
-			side.bound.Devices = append(side.bound.Devices, row.Binding())
-		}
-	}
 }
 
 // Resolve finds the user and the device of a sighting (docs/ARCHITECTURE.md, Identity).

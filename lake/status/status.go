@@ -55,8 +55,8 @@ type Status struct {
 	// Waiting are hours in silver that gold does not show yet.
 	Waiting []telemetry.Hour `json:"gold_waiting,omitempty"`
 	// HotUsers are those whose history was cut (--max-intervals), the first HotNamed of HotUsersCount.
-	HotUsers      []gold.CutUser `json:"hot_users,omitempty"`
-	HotUsersCount int64          `json:"hot_users_count,omitempty"`
+	HotUsers      []CutUser `json:"hot_users,omitempty"`
+	HotUsersCount int64     `json:"hot_users_count,omitempty"`
 	// Erasures: users who were forgotten, by the state of that.
 	Erasures map[string]int64 `json:"erasures,omitempty"`
 	// Lately are the newest hours of the ledger, RecentHours of them.
@@ -124,7 +124,7 @@ func Read(ctx context.Context, l *lake.Lake) (status Status, err error) {
 		return Status{}, err
 	}
 	if status.Latest.SnapshotID != 0 {
-		cut, err := gold.CutUsers(ctx, l, status.Latest)
+		cut, err := cutUsers(ctx, l, status.Latest.SnapshotID)
 		if err != nil {
 			return Status{}, err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/ledger"
 )
 
 // goldPerSecond is about how many bytes of silver.sightings, silver.bindings and gold.users a second takes in when gold
@@ -28,7 +29,8 @@ func remade(forms []form) (*Step, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if rules == lake.Rules && (opened(forms) == nil || keys != nil && keys.CurrentSnapshot() != nil) {
+	whole := keys != nil && keys.CurrentSnapshot() != nil && ledger.MaxIntervalsOf(users) > 0
+	if rules == lake.Rules && (whole || opened(forms) == nil) {
 		return nil, nil, nil
 	}
 	bytes := sizeOf(users) + sizeOf(find(forms, lake.SilverSightings)) + sizeOf(find(forms, lake.SilverBindings))

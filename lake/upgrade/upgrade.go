@@ -56,6 +56,7 @@ func New(ctx context.Context, l *lake.Lake) (plan Plan, err error) {
 	if err != nil {
 		return plan, err
 	}
+	plan.Steps = []Step{} // also where none is needed
 	for _, step := range []*Step{closed(forms), made(forms), added, settled(forms), ruled(forms), anew, opened(forms)} {
 		if step != nil {
 			plan.Steps = append(plan.Steps, *step)
@@ -69,8 +70,12 @@ func New(ctx context.Context, l *lake.Lake) (plan Plan, err error) {
 	return plan, err
 }
 
-// Run does the steps. begin is told of each, and of the rows that it has read so far.
+// Run does the steps. begin is told of each, and of the rows that it has read so far. Errors: those of lake.Lake.Claim,
+// before anything is done.
 func (p Plan) Run(ctx context.Context, l *lake.Lake, begin func(step Step, read int64)) error {
+	if err := l.Claim(ctx); err != nil {
+		return err
+	}
 	for _, step := range p.Steps {
 		begin(step, 0)
 		if err := step.run(ctx, l, func(read int64) { begin(step, read) }); err != nil {

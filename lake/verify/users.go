@@ -222,10 +222,8 @@ func (v *verifier) compareUser(row *lake.UserRow, sightings []plain.Sighting) {
 	where := Difference{Rule: 1, Table: lake.GoldUsers.Name, User: row.UserID}
 	if len(sightings) == 0 {
 		v.differ(where, "the user has a row in gold, and no sighting in silver")
-		return
-	}
-	want := plain.User(row.UserID, sightings, ledger.MaxIntervalsOf(v.gold))
-	if text := plain.UserDifference(row, want); text != "" {
+	} else if text := plain.UserDifference(row,
+		plain.User(row.UserID, sightings, ledger.MaxIntervalsOf(v.gold))); text != "" {
 		v.differ(where, "%s", text)
 	}
 }

@@ -11,7 +11,8 @@
 -- expected_share: One part of as many as there are variants.
 -- users_in_several: Known users of the variant that met another one, too.
 -- chi_square: Sum, over the variants, of the squared difference from the expected users, per expected user.
--- p_value: How likely such a difference or a larger one is where users do fall evenly, by the approximation of Wilson and Hilferty.
+-- p_value: How likely such a difference or a larger one is where users do fall evenly; of four variants or more by the approximation of
+--   Wilson and Hilferty. NULL: there is one variant.
 -- is_mismatch: Whether p_value is below 0.001: do not trust the experiment before it is known why.
 -- is_small: Whether a variant may expect fewer than 30 users: the check says little.
 WITH met AS (
@@ -36,7 +37,10 @@ WITH met AS (
 ), tested AS ( -- the sum of (users - n/k)² / (n/k) is k/n times the sum of squares, less n
   SELECT *, CAST(arms * squares AS double) / nullif(all_users, 0) - all_users AS chi_square FROM totals
 ), judged AS (
-  SELECT *, IF(arms > 1, 1 - normal_cdf(0, 1, (cbrt(greatest(chi_square, 0) / (arms - 1)) - (1 - 2e0 / (9 * (arms - 1)))) / sqrt(2e0 / (9 * (arms - 1))))) AS p_value
+  SELECT *, CASE arms WHEN 1 THEN NULL
+                      WHEN 2 THEN 2 * (1 - normal_cdf(0, 1, sqrt(greatest(chi_square, 0))))
+                      WHEN 3 THEN exp(-chi_square / 2)
+                      ELSE 1 - normal_cdf(0, 1, (cbrt(greatest(chi_square, 0) / (arms - 1)) - (1 - 2e0 / (9 * (arms - 1)))) / sqrt(2e0 / (9 * (arms - 1)))) END AS p_value
   FROM tested
 )
 SELECT service, experiment, variant, users, CAST(users AS double) / nullif(all_users, 0) AS share,

@@ -10,5 +10,6 @@ import (
 
 // Commands are those of this package.
 func Commands(s *settings.Settings) []*cobra.Command {
-	return usage.InGroup(usage.Upkeep, newMaintain(s), newForget(s), newVerify(s), newRepair(s), newUpgrade(s))
+	return usage.InGroup(usage.Upkeep, newMaintain(s), newForget(s), newVerify(s), newRepair(s), newUpgrade(s),
+		newRecover(s), newRecoveryKey(s), newRelocate(s))
 }
