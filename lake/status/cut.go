@@ -38,8 +38,7 @@ func cutUsers(ctx context.Context, l *lake.Lake, snapshot int64) (users []CutUse
 		return nil, err
 	}
 	for _, file := range files {
-		nulls, known := file.NullValueCounts()[cutColumn]
-		if known && nulls == file.Count() {
+		if nulls, known := file.NullValueCounts()[cutColumn]; known && nulls == file.Count() {
 			continue
 		}
 		if _, has := file.ValueCounts()[cutColumn]; !has && len(file.ValueCounts()) > 0 {
