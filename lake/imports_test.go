@@ -34,7 +34,8 @@ var imports = map[string]string{
 	"versionkeys": "objects lake",
 	"gold":        "objects lake ledger sessions versionkeys",
 	"events":      "lake packed ledger forgotten sessions",
-	"daily":       "objects lake packed ledger sessions",
+	"daycounts":   "objects lake",
+	"daily":       "objects lake packed ledger sessions daycounts",
 	"status":      "objects lake ledger forgotten gold daily",
 	"checks":      "objects lake ledger gold",
 	"cost":        "objects lake ledger",
@@ -57,7 +58,7 @@ var imports = map[string]string{
 	"laketest/faults":     "objects",
 	"laketest/upkeep":     "lake events daily maintain laketest",
 	"laketest/forgetting": "lake forgotten forget laketest",
-	"laketest/checks":     "lake ledger gold verify laketest laketest/upkeep",
+	"laketest/checks":     "lake gold verify laketest laketest/upkeep",
 	"plantest":            "",
 }
 

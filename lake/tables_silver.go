@@ -1,7 +1,6 @@
 package lake
 
 import (
-	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -33,13 +32,6 @@ var (
 	EventTimeField   = SilverEvents.FieldID("event_timestamp_utc")
 	BindingTimeField = SilverBindings.FieldID("event_timestamp_utc")
 )
-
-// WindowMicros is how far a binding reaches, in microseconds.
-var WindowMicros = history.DefaultWindow.Microseconds()
-
-// Reaches is how far from a row, by SilverTables, events lie that it counts for: a binding may be that of a
-// sighting which tells an event's device.
-var Reaches = [...]int64{0, WindowMicros, 2 * WindowMicros}
 
 // Kinds of bindings.
 const (

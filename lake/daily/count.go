@@ -14,6 +14,7 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daycounts"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/sessions"
 )
@@ -41,7 +42,7 @@ func (c *dayCounting) events(ctx context.Context, progress func(int64)) error {
 	if done, err := c.summarized(ctx, files, progress); done || err != nil {
 		return err
 	}
-	c.keys = newKeyTable()
+	c.keys = daycounts.NewTable()
 	for _, spill := range []**objects.Spill{&c.bySession, &c.byUser} {
 		if *spill, err = c.lake.NewSpill(countSections(size)); err != nil {
 			return err
@@ -62,7 +63,7 @@ func (c *dayCounting) events(ctx context.Context, progress func(int64)) error {
 	if err := work.Wait(); err != nil {
 		return err
 	}
-	c.keys.order()
+	c.keys.Order()
 	if err := c.together(ctx, c.bySession, countSession); err != nil {
 		return err
 	}
@@ -108,25 +109,25 @@ func eventFiles(ctx context.Context, l *lake.Lake, staged *stagedDaily,
 // having is a session, or a user, and keys that it has.
 type having struct {
 	name string
-	keys []*keyed
+	keys []*daycounts.Keyed
 }
 
 // together brings all keys of each session, or user, together, and counts them.
 func (c *dayCounting) together(ctx context.Context, spill *objects.Spill,
-	count func(*counter, *marks, bool, []*keyed) error) error {
-	counters := objects.NewLanes[*counter]()
+	count func(*daycounts.Counter, *daycounts.Marks, bool, []*daycounts.Keyed) error) error {
+	counters := objects.NewLanes[*daycounts.Counter]()
 	if err := spill.Each(ctx, func() func([]byte) error {
 		var all []having
-		var keys, mine []*keyed
-		m := &marks{}
+		var keys, mine []*daycounts.Keyed
+		m := &daycounts.Marks{}
 		return func(data []byte) error {
-			all, keys, m.others = all[:0], keys[:0], nil
+			all, keys, m.Others = all[:0], keys[:0], nil
 			d := objects.Decoder{Data: data}
 			for len(d.Data) > 0 {
 				name, n := d.Text(), d.Uvarint()
 				start := len(keys)
 				for ; n > 0 && !d.Failed; n-- {
-					keys = append(keys, m.one(c.keys.decodeKeyed(&d)))
+					keys = append(keys, m.One(c.keys.DecodeKeyed(&d)))
 				}
 				all = append(all, having{name, keys[start:len(keys):len(keys)]})
 			}
@@ -134,16 +135,16 @@ func (c *dayCounting) together(ctx context.Context, spill *objects.Spill,
 				return objects.ErrDamaged
 			}
 			slices.SortFunc(all, func(a, b having) int { return strings.Compare(a.name, b.name) })
-			return counters.With(func(counter **counter) error {
+			return counters.With(func(counter **daycounts.Counter) error {
 				if *counter == nil {
-					*counter = newCounter(c.keys, c.add)
+					*counter = daycounts.NewCounter(c.keys, c.add)
 				}
 				for start := 0; start < len(all); {
-					m.next()
+					m.Next()
 					end := start
 					for mine = mine[:0]; end < len(all) && all[end].name == all[start].name; end++ {
 						for _, k := range all[end].keys {
-							if m.add(k) {
+							if m.Add(k) {
 								mine = append(mine, k)
 							}
 						}
@@ -164,10 +165,10 @@ func (c *dayCounting) together(ctx context.Context, spill *objects.Spill,
 }
 
 // flushAll hands on the sums of several counters.
-func flushAll(counters objects.Lanes[*counter]) error {
+func flushAll(counters objects.Lanes[*daycounts.Counter]) error {
 	for _, counter := range counters.All() {
 		if *counter != nil {
-			if err := (*counter).flush(); err != nil {
+			if err := (*counter).Flush(); err != nil {
 				return err
 			}
 		}
@@ -176,13 +177,13 @@ func flushAll(counters objects.Lanes[*counter]) error {
 }
 
 // countSession counts a session once a key.
-func countSession(c *counter, m *marks, _ bool, keys []*keyed) error {
+func countSession(c *daycounts.Counter, m *daycounts.Marks, _ bool, keys []*daycounts.Keyed) error {
 	for _, k := range keys {
-		if err := c.add(k, countSessions, 1); err != nil {
+		if err := c.Add(k, daycounts.Sessions, 1); err != nil {
 			return err
 		}
-		if m.add(k.ofVersion) {
-			if err := c.add(k.ofVersion, lake.CountVersionSessions, 1); err != nil {
+		if m.Add(k.OfVersion) {
+			if err := c.Add(k.OfVersion, lake.CountVersionSessions, 1); err != nil {
 				return err
 			}
 		}
@@ -192,23 +193,23 @@ func countSession(c *counter, m *marks, _ bool, keys []*keyed) error {
 
 // countUser counts a user once a key, and once a service and a version: in the first row, in the order of keys, that
 // the user has of it.
-func countUser(c *counter, m *marks, anonymous bool, keys []*keyed) error {
-	var versions []*keyed
+func countUser(c *daycounts.Counter, m *daycounts.Marks, anonymous bool, keys []*daycounts.Keyed) error {
+	var versions []*daycounts.Keyed
 	for _, k := range keys {
-		if err := c.add(k, countUsers, 1); err != nil {
+		if err := c.Add(k, daycounts.Users, 1); err != nil {
 			return err
 		}
-		if m.add(k.ofVersion) {
-			versions = append(versions, k.ofVersion)
+		if m.Add(k.OfVersion) {
+			versions = append(versions, k.OfVersion)
 		}
 	}
-	slices.SortFunc(versions, compareKeyed)
+	slices.SortFunc(versions, daycounts.CompareKeyed)
 	for i, version := range versions {
 		places := append(make([]int, 0, 4), lake.CountActiveUsers)
 		if anonymous {
 			places = append(places, lake.CountAnonymousUsers)
 		}
-		sameService := i > 0 && version.date == versions[i-1].date && version.Service == versions[i-1].Service
+		sameService := i > 0 && version.Date == versions[i-1].Date && version.Service == versions[i-1].Service
 		if !sameService {
 			places = append(places, lake.CountServiceUsers)
 		}
@@ -216,7 +217,7 @@ func countUser(c *counter, m *marks, anonymous bool, keys []*keyed) error {
 			places = append(places, lake.CountVersionUsers)
 		}
 		for _, place := range places {
-			if err := c.add(version, place, 1); err != nil {
+			if err := c.Add(version, place, 1); err != nil {
 				return err
 			}
 		}

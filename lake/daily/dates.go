@@ -90,7 +90,7 @@ func addBeside(
 			if err := reader.Rows(ctx, slices.Concat(changes.Added, changes.Removed), keyTimeSchema,
 				func(row parquet.Row) error {
 					changed := sessions.SessionRow{Key: row[0].Int64(), Time: row[1].Int64()}
-					beside := dates.beside(changed.Time, lake.Reaches[i])
+					beside := dates.beside(changed.Time, ledger.Reaches[i])
 					if len(beside) == 0 {
 						return nil
 					}
@@ -126,7 +126,7 @@ func addIfHas(ctx context.Context, l *lake.Lake, s dailySource, sessionKeys sess
 	if err != nil {
 		return err
 	}
-	near := sessionKeys.Times.Widened(slices.Max(lake.Reaches[:]))
+	near := sessionKeys.Times.Widened(slices.Max(ledger.Reaches[:]))
 	// The dates lie around some that are counted anyway, whose files need no look.
 	mayHave := func(file iceberg.DataFile) bool {
 		low, high := lake.Bounds(file, lake.EventTimeField)

@@ -12,76 +12,10 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daycounts"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/packed"
-	"github.com/versionlake/versionlake/telemetry"
 )
-
-// eventColumns are those that are read of gold.events.
-var eventColumns = parquet.SchemaOf(struct {
-	Time       int64    `parquet:"event_time,timestamp(microsecond)"`
-	EventName  string   `parquet:"event_name,dict"`
-	SessionID  string   `parquet:"session_id,optional"`
-	UserID     string   `parquet:"user_id,dict"`
-	Service    string   `parquet:"service,dict"`
-	Device     string   `parquet:"device,optional,dict"`
-	Version    string   `parquet:"version,optional,dict"`
-	Duration   *float64 `parquet:"duration_seconds,optional"`
-	OS         string   `parquet:"os,optional,dict"`
-	Model      string   `parquet:"model,optional,dict"`
-	Target     string   `parquet:"target_version,optional,dict"`
-	Status     string   `parquet:"status,optional,dict"`
-	Feature    string   `parquet:"feature,optional,dict"`
-	Code       string   `parquet:"code,optional,dict"`
-	Severity   string   `parquet:"severity,optional,dict"`
-	Source     string   `parquet:"source,optional,dict"`
-	Campaign   string   `parquet:"campaign,optional,dict"`
-	Experiment string   `parquet:"experiment,optional,dict"`
-	Variant    string   `parquet:"variant,optional,dict"`
-}{})
-
-// Places of these columns.
-const (
-	columnTime = iota
-	columnEventName
-	columnSession
-	columnUser
-	columnService
-	columnDevice
-	columnVersion
-	columnDuration
-	columnOS
-	columnModel
-	columnTarget
-	columnStatus
-	columnFeature
-	columnCode
-	columnSeverity
-	columnSource
-	columnCampaign
-	columnExperiment
-	columnVariant
-)
-
-// about are the columns that say what an event is about, name and detail of gold.event_daily (docs/METRICS.md); 0:
-// none.
-func about(eventName string) (name, detail int) {
-	switch eventName {
-	case telemetry.KindFeatureUsed.String():
-		return columnFeature, 0
-	case telemetry.KindIssue.String():
-		return columnCode, columnSeverity
-	case telemetry.KindNotification.String():
-		return columnTarget, columnStatus
-	case telemetry.KindInstall.String():
-		return columnSource, columnCampaign
-	case telemetry.KindExperiment.String():
-		return columnExperiment, columnVariant
-	case telemetry.KindDeviceInfo.String():
-		return columnOS, columnModel
-	}
-	return 0, 0
-}
 
 // texts is a key by where its texts lie: those of a dictionary lie in one place. What is pointed to stays there as long
 // as somebody points to it.
@@ -103,7 +37,7 @@ const knownTexts = 1 << 15
 
 type knownKey struct {
 	texts
-	key *keyed
+	key *daycounts.Keyed
 }
 
 // slot is where a key is known, if it is.
@@ -118,10 +52,10 @@ func (t *texts) slot() uint64 {
 
 // fileCounting counts the events of a file, and hands on which sessions and users have which keys.
 type fileCounting struct {
-	*counter
+	*daycounts.Counter
 	takes func(date int32) bool // whether the events of a date are counted
 	// handOn takes a run; what it is given lives until it returns.
-	handOn func(session, user string, keys []*keyed) error
+	handOn func(session, user string, keys []*daycounts.Keyed) error
 	known  []knownKey // by slot
 
 	date    int32 // the last one, and whether it is counted
@@ -129,7 +63,7 @@ type fileCounting struct {
 
 	// What follows each other of one session and one user: in files by session, mostly all of it.
 	session, user string
-	run           []*keyed
+	run           []*daycounts.Keyed
 }
 
 // runKeys is how many keys are handed on at once.
@@ -137,16 +71,16 @@ const runKeys = 32
 
 // countFile counts the events of a file of gold.events.
 func (c *dayCounting) countFile(ctx context.Context, file iceberg.DataFile) (err error) {
-	f := &fileCounting{counter: newCounter(c.keys, c.add), takes: c.counted, handOn: c.spill}
+	f := &fileCounting{Counter: daycounts.NewCounter(c.keys, c.add), takes: c.counted, handOn: c.spill}
 	if err := f.file(ctx, c.lake, file); err != nil {
 		return err
 	}
-	return f.flush()
+	return f.Flush()
 }
 
 // file reads a file of gold.events.
 func (f *fileCounting) file(ctx context.Context, l *lake.Lake, file iceberg.DataFile) (err error) {
-	source, err := packed.Open(l, file, eventColumns)
+	source, err := packed.Open(l, file, daycounts.EventColumns)
 	if err != nil {
 		return err
 	}
@@ -170,7 +104,7 @@ func (f *fileCounting) group(ctx context.Context, cursor *packed.Cursor) (err er
 		if err != nil || columns == nil {
 			return err
 		}
-		for i := range columns[columnTime] {
+		for i := range columns[daycounts.ColumnTime] {
 			if err := f.event(columns, i); err != nil {
 				return err
 			}
@@ -179,13 +113,13 @@ func (f *fileCounting) group(ctx context.Context, cursor *packed.Cursor) (err er
 }
 
 func (f *fileCounting) event(columns [][]parquet.Value, i int) error {
-	if date := lake.DateOf(columns[columnTime][i].Int64()); date != f.date {
+	if date := lake.DateOf(columns[daycounts.ColumnTime][i].Int64()); date != f.date {
 		f.date, f.counted = date, f.takes(date)
 	}
 	if !f.counted {
 		return nil
 	}
-	session, user := packed.Text(columns[columnSession][i]), packed.Text(columns[columnUser][i])
+	session, user := packed.Text(columns[daycounts.ColumnSession][i]), packed.Text(columns[daycounts.ColumnUser][i])
 	if session != f.session || user != f.user || len(f.run) == runKeys {
 		if err := f.endRun(); err != nil {
 			return err
@@ -200,42 +134,42 @@ func (f *fileCounting) event(columns [][]parquet.Value, i int) error {
 	if !known {
 		f.run = append(f.run, k)
 	}
-	return f.count(k, columns[columnDuration][i])
+	return f.count(k, columns[daycounts.ColumnDuration][i])
 }
 
 // count counts one event, in both tables.
-func (f *fileCounting) count(k *keyed, duration parquet.Value) error {
-	if err := f.add(k, countEvents, 1); err != nil {
+func (f *fileCounting) count(k *daycounts.Keyed, duration parquet.Value) error {
+	if err := f.Add(k, daycounts.Events, 1); err != nil {
 		return err
 	}
-	if k.place >= 0 {
-		return f.add(k.ofVersion, k.place, 1)
+	if k.Place >= 0 {
+		return f.Add(k.OfVersion, k.Place, 1)
 	}
-	if !k.ends || duration.IsNull() {
+	if !k.Ends || duration.IsNull() {
 		return nil
 	}
-	if err := f.add(k.ofVersion, lake.CountSessionsEnded, 1); err != nil {
+	if err := f.Add(k.OfVersion, lake.CountSessionsEnded, 1); err != nil {
 		return err
 	}
-	return f.add(k.ofVersion, lake.CountSessionSeconds, int64(math.Round(duration.Double())))
+	return f.Add(k.OfVersion, lake.CountSessionSeconds, int64(math.Round(duration.Double())))
 }
 
-func (f *fileCounting) keyOf(columns [][]parquet.Value, i int) *keyed {
-	key := dayKey{date: f.date, Service: packed.Text(columns[columnService][i]),
-		Version: packed.Text(columns[columnVersion][i]), device: packed.Text(columns[columnDevice][i]),
-		event: packed.Text(columns[columnEventName][i])}
-	name, detail := about(key.event)
+func (f *fileCounting) keyOf(columns [][]parquet.Value, i int) *daycounts.Keyed {
+	key := daycounts.Key{Date: f.date, Service: packed.Text(columns[daycounts.ColumnService][i]),
+		Version: packed.Text(columns[daycounts.ColumnVersion][i]), Device: packed.Text(columns[daycounts.ColumnDevice][i]),
+		Event: packed.Text(columns[daycounts.ColumnEventName][i])}
+	name, detail := daycounts.About(key.Event)
 	if name != 0 {
-		key.name = packed.Text(columns[name][i])
+		key.Name = packed.Text(columns[name][i])
 	}
 	if detail != 0 {
-		key.detail = packed.Text(columns[detail][i])
+		key.Detail = packed.Text(columns[detail][i])
 	}
-	where := texts{f.date, pointer(key.Service), pointer(key.Version), pointer(key.device), pointer(key.event),
-		pointer(key.name), pointer(key.detail)}
+	where := texts{f.date, pointer(key.Service), pointer(key.Version), pointer(key.Device), pointer(key.Event),
+		pointer(key.Name), pointer(key.Detail)}
 	at := &f.known[where.slot()]
 	if at.key == nil || at.texts != where {
-		*at = knownKey{where, f.keys.of(&key)}
+		*at = knownKey{where, f.Keys.Of(&key)}
 	}
 	return at.key
 }
@@ -251,13 +185,13 @@ func (f *fileCounting) endRun() error {
 }
 
 // spill hands on keys of a session and of a user to where those of the other files come.
-func (c *dayCounting) spill(session, user string, keys []*keyed) error {
+func (c *dayCounting) spill(session, user string, keys []*daycounts.Keyed) error {
 	encode := func(name string) func([]byte) []byte {
 		return func(buffer []byte) []byte {
 			buffer = objects.AppendText(buffer, name)
 			buffer = binary.AppendUvarint(buffer, uint64(len(keys)))
 			for _, k := range keys {
-				buffer = k.appendKeyed(buffer)
+				buffer = k.AppendKeyed(buffer)
 			}
 			return buffer
 		}

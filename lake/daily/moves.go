@@ -17,6 +17,7 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daycounts"
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -29,15 +30,15 @@ import (
 type dateSums map[int32]uint64
 
 // add takes n moves of one kind, a place in VersionCounts, in.
-func (s dateSums) add(key *dayKey, kind int, n int64, buffer []byte) []byte {
+func (s dateSums) add(key *daycounts.Key, kind int, n int64, buffer []byte) []byte {
 	if n == 0 {
 		return buffer
 	}
 	buffer = objects.AppendText(buffer[:0], key.Service)
 	buffer = objects.AppendText(buffer, key.Version)
-	buffer = objects.AppendText(buffer, key.device)
+	buffer = objects.AppendText(buffer, key.Device)
 	buffer = binary.AppendUvarint(buffer, uint64(kind))
-	s[key.date] += uint64(n) * xxhash.Sum64(buffer)
+	s[key.Date] += uint64(n) * xxhash.Sum64(buffer)
 	return buffer
 }
 
@@ -48,16 +49,16 @@ const plannedKeys = 1 << 12
 // movedDates are those whose moves differ from what gold.version_daily says. Of some dates the plan tells the moves;
 // nil where there are too many.
 func movedDates(ctx context.Context, l *lake.Lake, s dailySource,
-	some map[int32]bool) (moved map[int32]bool, told map[dayKey]*dayCounts, err error) {
+	some map[int32]bool) (moved map[int32]bool, told map[daycounts.Key]*daycounts.Counts, err error) {
 	var mutex sync.Mutex
-	sums, told := dateSums{}, map[dayKey]*dayCounts{}
-	if err := moves(ctx, l, s.users, s.to.Users, func() (func(*dayKey, int) error, func() error) {
-		mine, buffer, known := dateSums{}, []byte(nil), map[dayKey]*dayCounts{}
-		return func(key *dayKey, kind int) error {
+	sums, told := dateSums{}, map[daycounts.Key]*daycounts.Counts{}
+	if err := moves(ctx, l, s.users, s.to.Users, func() (func(*daycounts.Key, int) error, func() error) {
+		mine, buffer, known := dateSums{}, []byte(nil), map[daycounts.Key]*daycounts.Counts{}
+		return func(key *daycounts.Key, kind int) error {
 				buffer = mine.add(key, kind, 1, buffer)
-				if some[key.date] && known != nil {
+				if some[key.Date] && known != nil {
 					if known[*key] == nil {
-						known[key.clone()] = &dayCounts{}
+						known[key.Clone()] = &daycounts.Counts{}
 					}
 					known[*key][kind]++
 					if len(known) > plannedKeys {
@@ -86,7 +87,7 @@ func movedDates(ctx context.Context, l *lake.Lake, s dailySource,
 	for _, file := range files {
 		if err := lake.ScanRows(ctx, l, file, func(rows []lake.VersionDailyRow) error {
 			for i := range rows {
-				key, counts := versionPart(&rows[i])
+				key, counts := daycounts.OfVersionRow(&rows[i])
 				for kind := lake.FirstMove; kind < lake.VersionCounts; kind++ {
 					buffer = sums.add(&key, kind, -counts[kind], buffer)
 				}
@@ -110,15 +111,15 @@ func movedDates(ctx context.Context, l *lake.Lake, s dailySource,
 }
 
 // mergeCounts adds counts to others, nil for too many.
-func mergeCounts(to, from map[dayKey]*dayCounts) map[dayKey]*dayCounts {
+func mergeCounts(to, from map[daycounts.Key]*daycounts.Counts) map[daycounts.Key]*daycounts.Counts {
 	if to == nil || from == nil {
 		return nil
 	}
 	for key, counts := range from {
 		if to[key] == nil {
-			to[key] = &dayCounts{}
+			to[key] = &daycounts.Counts{}
 		}
-		to[key].add(counts)
+		to[key].Add(counts)
 	}
 	if len(to) > plannedKeys {
 		return nil
@@ -141,7 +142,7 @@ var movesSchema = parquet.SchemaOf(struct {
 // version. Several files are read at once: worker makes, for each, what takes the moves, and what is called at its
 // end. A key lives until each returns.
 func moves(ctx context.Context, l *lake.Lake, users *table.Table, snapshot int64,
-	worker func() (each func(key *dayKey, kind int) error, end func() error)) error {
+	worker func() (each func(key *daycounts.Key, kind int) error, end func() error)) error {
 	if snapshot == 0 {
 		return nil
 	}
@@ -163,7 +164,7 @@ func moves(ctx context.Context, l *lake.Lake, users *table.Table, snapshot int64
 	return work.Wait()
 }
 
-func movesOf(ctx context.Context, l *lake.Lake, file iceberg.DataFile, each func(*dayKey, int) error) (err error) {
+func movesOf(ctx context.Context, l *lake.Lake, file iceberg.DataFile, each func(*daycounts.Key, int) error) (err error) {
 	parsed, closeFile, err := l.OpenParquet(file)
 	if err != nil {
 		return err
@@ -200,7 +201,7 @@ type mover struct {
 	versions map[[2]string]string // the last one of an installation, by service and device
 }
 
-func (m *mover) row(row parquet.Row, each func(*dayKey, int) error) error {
+func (m *mover) row(row parquet.Row, each func(*daycounts.Key, int) error) error {
 	const columns = 4
 	n := (len(row) - 2) / columns
 	if len(row) != 2+columns*n {
@@ -216,8 +217,8 @@ func (m *mover) row(row parquet.Row, each func(*dayKey, int) error) error {
 	clear(m.versions)
 	for i := range n {
 		text := func(column int) string { return objects.UnsafeString(row[1+column*n+i].ByteArray()) }
-		key := dayKey{Service: text(0), device: text(1), Version: text(2), date: lake.DateOf(row[1+3*n+i].Int64())}
-		installation := [2]string{key.Service, key.device}
+		key := daycounts.Key{Service: text(0), Device: text(1), Version: text(2), Date: lake.DateOf(row[1+3*n+i].Int64())}
+		installation := [2]string{key.Service, key.Device}
 		before, known := m.versions[installation]
 		m.versions[installation] = key.Version
 		kinds := [2]int{lake.CountNewInstallations, lake.CountAnonymousInstallations}

@@ -93,7 +93,7 @@ func PlanDaily(ctx context.Context, l *lake.Lake, round string, progress func(re
 	}
 	if staged.Told = told != nil; staged.Told {
 		for key, counts := range told {
-			staged.Moves = counts.append(key.append(staged.Moves))
+			staged.Moves = counts.Append(key.Append(staged.Moves))
 		}
 	}
 	dates := maps.Clone(events)

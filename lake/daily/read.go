@@ -10,6 +10,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daycounts"
 )
 
 // Version is gold.version_daily, summed over devices (docs/METRICS.md).
@@ -79,7 +80,7 @@ func addDaily(sums map[[3]string]*Version, row *lake.VersionDailyRow) {
 	sum.UpgradesOut += row.UpgradesOut
 	sum.DowngradesIn += row.DowngradesIn
 	sum.DowngradesOut += row.DowngradesOut
-	_, counts := versionPart(row)
+	_, counts := daycounts.OfVersionRow(row)
 	sum.OtherMovesIn += counts[lake.CountOtherMovesIn]
 	sum.OtherMovesOut += counts[lake.CountOtherMovesOut]
 	sum.Sessions += row.Sessions

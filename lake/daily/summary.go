@@ -12,6 +12,7 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daycounts"
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -52,8 +53,8 @@ type storedSummary struct {
 // summary is what a file counts.
 type summary struct {
 	storedSummary
-	keys   []*keyed // of the whole count; nil: of another date
-	counts []dayCounts
+	keys   []*daycounts.Keyed // of the whole count; nil: of another date
+	counts []daycounts.Counts
 	held   [][]byte // its records, where they are not stored
 	blocks objects.Blocks
 }
@@ -98,35 +99,35 @@ func summaryOf(ctx context.Context, l *lake.Lake, file iceberg.DataFile) (s *sum
 func (s *summary) make(ctx context.Context, l *lake.Lake, file iceberg.DataFile) error {
 	s.File = file.FilePath()
 	s.held = make([][]byte, 2*summarySections)
-	keys, counted := newKeyTable(), true
+	keys, counted := daycounts.NewTable(), true
 	f := &fileCounting{takes: func(int32) bool { return true }, handOn: s.add}
-	f.counter = newCounter(keys, func(*dayKey, *dayCounts) error {
+	f.Counter = daycounts.NewCounter(keys, func(*daycounts.Key, *daycounts.Counts) error {
 		counted = false // a key without a number
 		return nil
 	})
 	if err := f.file(ctx, l, file); err != nil {
 		return err
 	}
-	if err := f.tally.flush(); err != nil {
+	if err := f.Tally.Flush(); err != nil {
 		return err
 	}
-	if s.Many = !counted || len(keys.all) > summaryKeys; s.Many {
+	if s.Many = !counted || len(keys.All) > summaryKeys; s.Many {
 		s.held = nil
 		return nil
 	}
-	for number, k := range keys.all {
-		var none dayCounts
+	for number, k := range keys.All {
+		var none daycounts.Counts
 		counts := &none
-		if number < len(f.counts) && f.counts[number] != nil {
-			counts = f.counts[number]
+		if number < len(f.Counts) && f.Counts[number] != nil {
+			counts = f.Counts[number]
 		}
-		s.Keys = counts.append(k.append(s.Keys))
+		s.Keys = counts.Append(k.Append(s.Keys))
 	}
 	return nil
 }
 
 // add takes keys of a session and of a user.
-func (s *summary) add(session, user string, keys []*keyed) error {
+func (s *summary) add(session, user string, keys []*daycounts.Keyed) error {
 	for i, name := range [...]string{session, user} {
 		if name == "" {
 			continue
@@ -139,7 +140,7 @@ func (s *summary) add(session, user string, keys []*keyed) error {
 		}
 		record := binary.AppendUvarint(append(s.held[section], hash[:hashBytes]...), many)
 		for _, k := range keys {
-			record = binary.AppendUvarint(record, uint64(max(k.number, 0)))
+			record = binary.AppendUvarint(record, uint64(max(k.Number, 0)))
 		}
 		s.held[section] = record
 	}
@@ -177,16 +178,16 @@ func (s *summary) close() {
 func (s *summary) number(c *dayCounting) (bool, error) {
 	d := objects.Decoder{Data: s.Keys}
 	for len(d.Data) > 0 {
-		key, counts := decodeDayKey(&d), decodeDayCounts(&d)
+		key, counts := daycounts.DecodeKey(&d), daycounts.DecodeCounts(&d)
 		if d.Failed {
 			return false, fmt.Errorf("read what %s counts: %w", s.File, objects.ErrDamaged)
 		}
-		if !c.counted(key.date) {
-			s.keys, s.counts = append(s.keys, nil), append(s.counts, dayCounts{})
+		if !c.counted(key.Date) {
+			s.keys, s.counts = append(s.keys, nil), append(s.counts, daycounts.Counts{})
 			continue
 		}
-		k := c.keys.of(&key)
-		if k.number < 0 {
+		k := c.keys.Of(&key)
+		if k.Number < 0 {
 			return false, nil
 		}
 		s.keys, s.counts = append(s.keys, k), append(s.counts, counts)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daycounts"
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -51,7 +52,7 @@ func (c *dayCounting) summarized(ctx context.Context, files []iceberg.DataFile,
 	if err := work.Wait(); err != nil {
 		return false, err
 	}
-	c.keys = newKeyTable()
+	c.keys = daycounts.NewTable()
 	for _, s := range all {
 		if s.Many {
 			return false, nil
@@ -60,7 +61,7 @@ func (c *dayCounting) summarized(ctx context.Context, files []iceberg.DataFile,
 			return false, err
 		}
 	}
-	c.keys.order()
+	c.keys.Order()
 	if err := c.unite(ctx, all); err != nil {
 		return false, err
 	}
@@ -69,8 +70,8 @@ func (c *dayCounting) summarized(ctx context.Context, files []iceberg.DataFile,
 
 // unite counts each session, and each user, once, in whatever files it has events.
 func (c *dayCounting) unite(ctx context.Context, all []*summary) error {
-	counters := objects.NewLanes[*counter]()
-	sum := newCounter(c.keys, c.add)
+	counters := objects.NewLanes[*daycounts.Counter]()
+	sum := daycounts.NewCounter(c.keys, c.add)
 	for _, s := range all {
 		for i, k := range s.keys {
 			if k == nil {
@@ -80,20 +81,20 @@ func (c *dayCounting) unite(ctx context.Context, all []*summary) error {
 				if n == 0 {
 					continue
 				}
-				if err := sum.add(k, place, n); err != nil {
+				if err := sum.Add(k, place, n); err != nil {
 					return err
 				}
 			}
 		}
 	}
-	if err := sum.flush(); err != nil {
+	if err := sum.Flush(); err != nil {
 		return err
 	}
 	var next atomic.Int64
 	work, ctx := errgroup.WithContext(ctx)
 	for range runtime.GOMAXPROCS(0) {
 		work.Go(func() error {
-			u := &union{marks: &marks{}}
+			u := &union{marks: &daycounts.Marks{}}
 			for {
 				section := int(next.Add(1)) - 1
 				if section >= 2*summarySections || ctx.Err() != nil {
@@ -102,9 +103,9 @@ func (c *dayCounting) unite(ctx context.Context, all []*summary) error {
 				if err := u.read(all, section); err != nil {
 					return err
 				}
-				if err := counters.With(func(counter **counter) error {
+				if err := counters.With(func(counter **daycounts.Counter) error {
 					if *counter == nil {
-						*counter = newCounter(c.keys, c.add)
+						*counter = daycounts.NewCounter(c.keys, c.add)
 					}
 					if section < summarySections {
 						return u.count(*counter, countSession)
@@ -124,13 +125,13 @@ func (c *dayCounting) unite(ctx context.Context, all []*summary) error {
 
 // union brings together what several files say of sessions, or of users, a section at a time.
 type union struct {
-	marks   *marks
+	marks   *daycounts.Marks
 	data    []byte
-	keys    []*keyed
+	keys    []*daycounts.Keyed
 	records []record
 	all     []united
 	table   []int32 // of all, by hash: one more than the place, 0 for none
-	mine    []*keyed
+	mine    []*daycounts.Keyed
 }
 
 // united is a session or a user.
@@ -210,14 +211,14 @@ func (u *union) slot(high uint64, low uint32) int {
 }
 
 // count counts all that was read.
-func (u *union) count(to *counter, count func(*counter, *marks, bool, []*keyed) error) error {
+func (u *union) count(to *daycounts.Counter, count func(*daycounts.Counter, *daycounts.Marks, bool, []*daycounts.Keyed) error) error {
 	for i := range u.all {
 		one := &u.all[i]
-		u.marks.next()
+		u.marks.Next()
 		u.mine = u.mine[:0]
 		for at := one.last; at >= 0; at = u.records[at].before {
 			for _, k := range u.keys[u.records[at].start:u.records[at].end] {
-				if u.marks.add(k) {
+				if u.marks.Add(k) {
 					u.mine = append(u.mine, k)
 				}
 			}

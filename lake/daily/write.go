@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/daycounts"
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -31,7 +32,7 @@ type dayCounting struct {
 	place  map[int32]int  // the section of a month's first date
 	parts  *objects.Spill // sections are dates
 
-	keys              *keyTable
+	keys              *daycounts.Table
 	bySession, byUser *objects.Spill // which keys each has
 }
 
@@ -81,8 +82,8 @@ func (c *dayCounting) section(date int32) int {
 	return c.place[monthOf(date)] + int(date-first)
 }
 
-func (c *dayCounting) add(key *dayKey, counts *dayCounts) error {
-	return c.parts.Add(c.section(key.date), func(buffer []byte) []byte { return counts.append(key.append(buffer)) })
+func (c *dayCounting) add(key *daycounts.Key, counts *daycounts.Counts) error {
+	return c.parts.Add(c.section(key.Date), func(buffer []byte) []byte { return counts.Append(key.Append(buffer)) })
 }
 
 // counted tells whether the events of a date are counted anew.
@@ -91,8 +92,8 @@ func (c *dayCounting) counted(date int32) bool { return c.dates[date].Events }
 // keep takes over what has not changed.
 func (c *dayCounting) keep(ctx context.Context) error {
 	if err := keepRows(ctx, c, lake.GoldVersionDaily, func(row *lake.VersionDailyRow) error {
-		key, counts := versionPart(row)
-		if date := c.dates[key.date]; date.Events {
+		key, counts := daycounts.OfVersionRow(row)
+		if date := c.dates[key.Date]; date.Events {
 			clear(counts[:lake.FirstMove])
 			if date.Moves {
 				return nil
@@ -106,8 +107,8 @@ func (c *dayCounting) keep(ctx context.Context) error {
 	}
 	written := c.staged.months(true)
 	return keepRows(ctx, c, lake.GoldEventDaily, func(row *lake.EventDailyRow) error {
-		key, counts := eventPart(row)
-		if c.dates[key.date].Events || !written[monthOf(key.date)] {
+		key, counts := daycounts.OfEventRow(row)
+		if c.dates[key.Date].Events || !written[monthOf(key.Date)] {
 			return nil
 		}
 		return c.add(&key, &counts)
@@ -160,14 +161,14 @@ func (c *dayCounting) moves(ctx context.Context) error {
 	if c.staged.State.Users != 0 && users.SnapshotByID(c.staged.State.Users) == nil {
 		return fmt.Errorf("%w: snapshot %d of gold.users was expired", lake.ErrConflict, c.staged.State.Users)
 	}
-	return moves(ctx, c.lake, users, c.staged.State.Users, func() (func(*dayKey, int) error, func() error) {
-		tally := newTally(c.add)
-		return func(key *dayKey, kind int) error {
-			if !c.dates[key.date].Moves {
+	return moves(ctx, c.lake, users, c.staged.State.Users, func() (func(*daycounts.Key, int) error, func() error) {
+		tally := daycounts.NewTally(c.add)
+		return func(key *daycounts.Key, kind int) error {
+			if !c.dates[key.Date].Moves {
 				return nil
 			}
-			return tally.add(key, kind, 1)
-		}, tally.flush
+			return tally.Add(key, kind, 1)
+		}, tally.Flush
 	})
 }
 
@@ -175,11 +176,11 @@ func (c *dayCounting) moves(ctx context.Context) error {
 func (c *dayCounting) toldMoves() error {
 	d := objects.Decoder{Data: c.staged.Moves}
 	for len(d.Data) > 0 {
-		key, counts := decodeDayKey(&d), decodeDayCounts(&d)
+		key, counts := daycounts.DecodeKey(&d), daycounts.DecodeCounts(&d)
 		if d.Failed {
 			return fmt.Errorf("read the moves of a plan: %w", objects.ErrDamaged)
 		}
-		if !c.dates[key.date].Moves {
+		if !c.dates[key.Date].Moves {
 			continue
 		}
 		if err := c.add(&key, &counts); err != nil {
@@ -281,13 +282,13 @@ func (c *dayCounting) writeDate(ctx context.Context, parts objects.Shuffles, sec
 		d := objects.Decoder{Data: block}
 		for len(d.Data) > 0 {
 			record := d.Data
-			key := decodeDayKey(&d)
-			decodeDayCounts(&d)
+			key := daycounts.DecodeKey(&d)
+			daycounts.DecodeCounts(&d)
 			if d.Failed {
 				return objects.ErrDamaged
 			}
 			record = record[:len(record)-len(d.Data)]
-			if err := divided.Add(int(key.hash()%uint64(pieces)),
+			if err := divided.Add(int(key.Hash()%uint64(pieces)),
 				func(buffer []byte) []byte { return append(buffer, record...) }); err != nil {
 				return err
 			}
@@ -317,13 +318,13 @@ func (c *dayCounting) writeDate(ctx context.Context, parts objects.Shuffles, sec
 const maxSumPieces = 4096
 
 // sumParts sums the counts of a date by key. Keys alias data.
-func sumParts(data []byte) (map[dayKey]*dayCounts, error) {
-	sums := map[dayKey]*dayCounts{}
+func sumParts(data []byte) (map[daycounts.Key]*daycounts.Counts, error) {
+	sums := map[daycounts.Key]*daycounts.Counts{}
 	d := objects.Decoder{Data: data}
 	for len(d.Data) > 0 {
-		key, counts := decodeDayKey(&d), decodeDayCounts(&d)
+		key, counts := daycounts.DecodeKey(&d), daycounts.DecodeCounts(&d)
 		if sum := sums[key]; sum != nil {
-			sum.add(&counts)
+			sum.Add(&counts)
 		} else {
 			sums[key] = &counts
 		}
@@ -335,19 +336,19 @@ func sumParts(data []byte) (map[dayKey]*dayCounts, error) {
 }
 
 // writeSums writes rows in the order of their keys. A row of noughts alone says nothing, and is none.
-func writeSums(sums map[dayKey]*dayCounts, versions *lake.DataWriter[lake.VersionDailyRow],
+func writeSums(sums map[daycounts.Key]*daycounts.Counts, versions *lake.DataWriter[lake.VersionDailyRow],
 	events *lake.DataWriter[lake.EventDailyRow]) error {
-	keys := slices.SortedFunc(maps.Keys(sums), func(a, b dayKey) int { return a.compare(&b) })
+	keys := slices.SortedFunc(maps.Keys(sums), func(a, b daycounts.Key) int { return a.Compare(&b) })
 	var versionRows []lake.VersionDailyRow
 	var eventRows []lake.EventDailyRow
 	for i := range keys {
 		key, counts := &keys[i], sums[keys[i]]
 		switch {
-		case *counts == dayCounts{}:
-		case key.event == "":
-			versionRows = append(versionRows, versionDaily(key, counts))
+		case *counts == daycounts.Counts{}:
+		case key.Event == "":
+			versionRows = append(versionRows, daycounts.VersionRow(key, counts))
 		default:
-			eventRows = append(eventRows, eventDaily(key, counts))
+			eventRows = append(eventRows, daycounts.EventRow(key, counts))
 		}
 	}
 	if err := versions.Append(versionRows, 256*len(versionRows)); err != nil {

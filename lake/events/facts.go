@@ -12,6 +12,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/sessions"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -147,7 +148,7 @@ func findFacts(ctx context.Context, t *turn) (f *facts, err error) {
 		keys = append(keys, t.changed.Keys...)
 	}
 	if len(t.changed.Keys) > 0 {
-		checked := t.changed.Times.Widened(slices.Max(lake.Reaches[:]))
+		checked := t.changed.Times.Widened(slices.Max(ledger.Reaches[:]))
 		near.Low, near.High = min(near.Low, checked.Low), max(near.High, checked.High)
 	}
 	f = &facts{}
@@ -167,7 +168,7 @@ func findFacts(ctx context.Context, t *turn) (f *facts, err error) {
 	}
 	t.local = map[telemetry.Hour][]localFile{}
 	for i := 1; i < len(lake.SilverTables); i++ {
-		files, err := sessions.FilesNear(ctx, t.silver[i].Table, t.to.Of()[i], near.Widened(lake.Reaches[i]), nil)
+		files, err := sessions.FilesNear(ctx, t.silver[i].Table, t.to.Of()[i], near.Widened(ledger.Reaches[i]), nil)
 		if err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/sessions"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -188,7 +189,7 @@ func (t *turn) meet(ctx context.Context, present []iceberg.DataFile) error {
 	if len(t.changed.Keys) == 0 {
 		return nil
 	}
-	reach := t.changed.Times.Widened(2 * lake.WindowMicros)
+	reach := t.changed.Times.Widened(2 * ledger.WindowMicros)
 	var all []int64
 	if err := each(ctx, reach.Within(present, lake.ResolvedTimeField),
 		func(ctx context.Context, file iceberg.DataFile) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -106,13 +107,13 @@ func (e *Eraser) Rewrite(ctx context.Context, definition lake.TableDefinition, f
 			func(row *lake.RejectRow) int { return len(row.RawLine) + 64 }, nil)
 	case lake.SilverEvents.Name:
 		return edited(ctx, e.Lake, definition, file, silverEvent(guard), func(*lake.SilverRow) int { return 256 },
-			func(row *lake.SilverRow) (at, reach int64) { return row.Time, lake.Reaches[0] })
+			func(row *lake.SilverRow) (at, reach int64) { return row.Time, ledger.Reaches[0] })
 	case lake.SilverSightings.Name:
 		return edited(ctx, e.Lake, definition, file, seen(guard), func(*lake.SightingRow) int { return 128 },
-			func(row *lake.SightingRow) (at, reach int64) { return row.Time, lake.Reaches[1] })
+			func(row *lake.SightingRow) (at, reach int64) { return row.Time, ledger.Reaches[1] })
 	case lake.SilverBindings.Name:
 		return edited(ctx, e.Lake, definition, file, binding(guard), func(*lake.BindingRow) int { return 128 },
-			func(row *lake.BindingRow) (at, reach int64) { return row.Time, lake.Reaches[2] })
+			func(row *lake.BindingRow) (at, reach int64) { return row.Time, ledger.Reaches[2] })
 	case lake.GoldVersions.Name:
 		return edited(ctx, e.Lake, definition, file, e.version,
 			func(row *lake.VersionRow) int { return 64 + 4*len(row.SortKey) }, nil)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/sessions"
 	"github.com/versionlake/versionlake/lake/versionkeys"
@@ -88,9 +89,9 @@ func (s *stager) addChanged(ctx context.Context) error {
 // addContext adds the rows that stayed, of the sessions that changed.
 func (s *stager) addContext(ctx context.Context, unnamed, bound sessions.SessionSet) error {
 	near := sessions.Span{
-		Low:  min(unnamed.Times.Low, sessions.SaturatingAdd(bound.Times.Low, -lake.WindowMicros)),
-		High: max(unnamed.Times.High, sessions.SaturatingAdd(bound.Times.High, lake.WindowMicros)),
-	}.Widened(lake.WindowMicros)
+		Low:  min(unnamed.Times.Low, sessions.SaturatingAdd(bound.Times.Low, -ledger.WindowMicros)),
+		High: max(unnamed.Times.High, sessions.SaturatingAdd(bound.Times.High, ledger.WindowMicros)),
+	}.Widened(ledger.WindowMicros)
 	bindings, sightings := s.change.bindings, s.change.sightings
 	stayed, err := sessions.FilesNear(ctx, bindings.Table, bindings.To, near, bindings.files.Added)
 	if err != nil {
@@ -100,7 +101,7 @@ func (s *stager) addContext(ctx context.Context, unnamed, bound sessions.Session
 	if err := both.Bindings(ctx, stayed, sessions.RowKept, s.join.Add); err != nil {
 		return err
 	}
-	stayed, err = sessions.FilesNear(ctx, sightings.Table, sightings.To, bound.Times.Widened(lake.WindowMicros),
+	stayed, err = sessions.FilesNear(ctx, sightings.Table, sightings.To, bound.Times.Widened(ledger.WindowMicros),
 		sightings.files.Added)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/lake/sessions"
 	"github.com/versionlake/versionlake/telemetry"
@@ -113,7 +114,7 @@ func TestOldManifestsStayClosed(t *testing.T) {
 	near := func(hour telemetry.Hour) ([]iceberg.DataFile, error) {
 		at := hour.Start().UnixMicro()
 		return sessions.FilesNear(t.Context(), loaded, head.SnapshotID,
-			sessions.Span{Low: at, High: at}.Widened(lake.WindowMicros), nil)
+			sessions.Span{Low: at, High: at}.Widened(ledger.WindowMicros), nil)
 	}
 	if files, err := near(now); err != nil || len(files) != 1 {
 		t.Errorf("there are %d files, %v", len(files), err)

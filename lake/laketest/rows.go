@@ -14,6 +14,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/ledger"
 )
 
 // FilesNow are the live files of a table.
@@ -160,4 +161,14 @@ func Users(t testing.TB, l *lake.Lake, version string) string {
 		text.Write(append(line, '\n'))
 	}
 	return text.String()
+}
+
+// MaxIntervals is how many intervals a row of gold.users may hold.
+func MaxIntervals(t testing.TB, l *lake.Lake) int {
+	t.Helper()
+	most, err := ledger.MaxIntervals(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return most
 }

@@ -92,7 +92,7 @@ func usersOf(ctx context.Context, l *lake.Lake, files map[telemetry.Hour]map[str
 			return 0, err
 		}
 	}
-	bindings, err := bindingsOf(ctx, l, nobodys, sessions.Span{Low: low, High: high}.Widened(lake.WindowMicros))
+	bindings, err := bindingsOf(ctx, l, nobodys, sessions.Span{Low: low, High: high}.Widened(ledger.WindowMicros))
 	if err != nil {
 		return 0, err
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/laketest"
-	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -136,10 +135,7 @@ func naiveGold(t testing.TB, l *lake.Lake, sightings []lake.SightingRow, binding
 			history.Sighting{Service: s.ServiceName, Device: device, HasDevice: device != "", Version: s.Version,
 				Time: s.Time, Transaction: s.Transaction, File: s.FileName, Line: s.LineNumber})
 	}
-	most, err := ledger.MaxIntervals(t.Context(), l)
-	if err != nil {
-		t.Fatal(err)
-	}
+	most := laketest.MaxIntervals(t, l)
 	var text bytes.Buffer
 	for _, id := range slices.Sorted(maps.Keys(users)) {
 		kind := "user"
