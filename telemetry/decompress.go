@@ -168,8 +168,9 @@ func (d *Decompressor) Read(p []byte) (int, error) {
 			return n, d.in.as(err)
 		}
 		if d.text += int64(n); d.text > freeExpansion && d.text/maxExpansion > d.in.read {
-			return 0, fmt.Errorf("%w: it comes to more than %d times its size, as no telemetry does: it was not read on "+
-				"after %d MiB of text", ErrCorrupt, maxExpansion, d.text>>20)
+			return 0, fmt.Errorf(
+				"%w: it comes to more than %d times its size, as no telemetry does: it was not read on "+
+					"after %d MiB of text", ErrCorrupt, maxExpansion, d.text>>20)
 		}
 		if err == nil {
 			return n, nil

@@ -51,6 +51,8 @@ func (w *world) play(t *testing.T, s script) {
 
 // TestStuck: each reason, the grace of a week, releases that enough users or too few saw, and an experiment whose users
 // fall unevenly: what the generator's world hardly has.
+//
+//nolint:funlen // one world, written line by line, and what its views say
 func TestStuck(t *testing.T) {
 	skipShort(t)
 	w, s := newWorld(t), script{}

@@ -156,8 +156,9 @@ func (f *fileCounting) count(k *daycounts.Keyed, duration parquet.Value) error {
 
 func (f *fileCounting) keyOf(columns [][]parquet.Value, i int) *daycounts.Keyed {
 	key := daycounts.Key{Date: f.date, Service: packed.Text(columns[daycounts.ColumnService][i]),
-		Version: packed.Text(columns[daycounts.ColumnVersion][i]), Device: packed.Text(columns[daycounts.ColumnDevice][i]),
-		Event: packed.Text(columns[daycounts.ColumnEventName][i])}
+		Version: packed.Text(columns[daycounts.ColumnVersion][i]),
+		Device:  packed.Text(columns[daycounts.ColumnDevice][i]),
+		Event:   packed.Text(columns[daycounts.ColumnEventName][i])}
 	name, detail := daycounts.About(key.Event)
 	if name != 0 {
 		key.Name = packed.Text(columns[name][i])

@@ -164,7 +164,8 @@ func moves(ctx context.Context, l *lake.Lake, users *table.Table, snapshot int64
 	return work.Wait()
 }
 
-func movesOf(ctx context.Context, l *lake.Lake, file iceberg.DataFile, each func(*daycounts.Key, int) error) (err error) {
+func movesOf(ctx context.Context, l *lake.Lake, file iceberg.DataFile,
+	each func(*daycounts.Key, int) error) (err error) {
 	parsed, closeFile, err := l.OpenParquet(file)
 	if err != nil {
 		return err
@@ -217,7 +218,8 @@ func (m *mover) row(row parquet.Row, each func(*daycounts.Key, int) error) error
 	clear(m.versions)
 	for i := range n {
 		text := func(column int) string { return objects.UnsafeString(row[1+column*n+i].ByteArray()) }
-		key := daycounts.Key{Service: text(0), Device: text(1), Version: text(2), Date: lake.DateOf(row[1+3*n+i].Int64())}
+		key := daycounts.Key{Service: text(0), Device: text(1), Version: text(2),
+			Date: lake.DateOf(row[1+3*n+i].Int64())}
 		installation := [2]string{key.Service, key.Device}
 		before, known := m.versions[installation]
 		m.versions[installation] = key.Version

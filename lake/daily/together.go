@@ -211,7 +211,8 @@ func (u *union) slot(high uint64, low uint32) int {
 }
 
 // count counts all that was read.
-func (u *union) count(to *daycounts.Counter, count func(*daycounts.Counter, *daycounts.Marks, bool, []*daycounts.Keyed) error) error {
+func (u *union) count(to *daycounts.Counter,
+	count func(*daycounts.Counter, *daycounts.Marks, bool, []*daycounts.Keyed) error) error {
 	for i := range u.all {
 		one := &u.all[i]
 		u.marks.Next()

@@ -187,8 +187,8 @@ func (c *Catalog) CommitTable(ctx context.Context, identifier table.Identifier, 
 	return metadata, location, err
 }
 
-// Property is a property of a namespace; "" where it has none of this key. Properties are the catalog's alone: who reads
-// the warehouse's files does not see them.
+// Property is a property of a namespace; "" where it has none of this key. Properties are the catalog's alone: who
+// reads the warehouse's files does not see them.
 func (c *Catalog) Property(ctx context.Context, namespace, key string) (string, error) {
 	var value sql.NullString
 	err := c.db.QueryRowContext(ctx, c.Rebind(`SELECT property_value FROM iceberg_namespace_properties

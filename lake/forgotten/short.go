@@ -7,8 +7,8 @@ import (
 )
 
 // Ids of ShortMention bytes and more, but fewer than MentionLength, may be numbers or words that others' lines hold
-// for another reason. They are taken out where they are all that a key holds which names users, and as words of what only
-// people read; what silver reads stays as it is, so that nobody else's answers change.
+// for another reason. They are taken out where they are all that a key holds which names users, and as words of
+// what only people read; what silver reads stays as it is, so that nobody else's answers change.
 
 // ShortMention is from how many bytes on that is done.
 const ShortMention = 4

@@ -15,6 +15,8 @@ import (
 
 // TestCutUser: rows hold the newest intervals, the same whether hours come together, one by one or backwards, and
 // whatever becomes of them later. The row says what it lacks, and moves of the user are left out.
+//
+//nolint:cyclop // one story, told in six orders
 func TestCutUser(t *testing.T) {
 	keep := func(in *laketest.Ingester, most int) {
 		in.Must(ledger.KeepSettings(t.Context(), in.Lake,

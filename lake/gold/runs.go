@@ -285,7 +285,8 @@ type bucketDeltas struct{ readers []*runReader }
 func (b *bucketDeltas) Len() int { return len(b.readers) }
 
 func (b *bucketDeltas) Less(i, j int) bool {
-	return cmp.Or(b.readers[i].next.compare(&b.readers[j].next), cmp.Compare(b.readers[i].order, b.readers[j].order)) < 0
+	return cmp.Or(b.readers[i].next.compare(&b.readers[j].next),
+		cmp.Compare(b.readers[i].order, b.readers[j].order)) < 0
 }
 
 func (b *bucketDeltas) Swap(i, j int) { b.readers[i], b.readers[j] = b.readers[j], b.readers[i] }

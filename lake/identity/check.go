@@ -95,8 +95,8 @@ func (f *found) unclaimed(ctx context.Context, write bool) error {
 	if len(tables) > 1 {
 		return fmt.Errorf(
 			"%w: %s holds tables that another catalog made, beside those of %s, and neither has marked the "+
-				"warehouse as its own: find out which catalog is the lake's, and say so with that one: versionlake recover "+
-				"--adopt", ErrOther, f.Objects.Root, f.Here().Catalog)
+				"warehouse as its own: find out which catalog is the lake's, and say so with that one: "+
+				"versionlake recover --adopt", ErrOther, f.Objects.Root, f.Here().Catalog)
 	}
 	return nil
 }

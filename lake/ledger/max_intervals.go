@@ -11,7 +11,8 @@ import (
 	"github.com/versionlake/versionlake/lake"
 )
 
-// DefaultMaxIntervals is how many intervals a row of gold.users holds, the newest, unless the lake keeps another setting.
+// DefaultMaxIntervals is how many intervals a row of gold.users holds, the newest, unless the lake keeps another
+// setting.
 const DefaultMaxIntervals = 10_000
 
 // SettingMaxIntervals is the name of that setting.
@@ -32,8 +33,9 @@ func MaxIntervals(ctx context.Context, l *lake.Lake) (int, error) {
 	}
 	most, err := strconv.Atoi(text)
 	if err != nil || most < 1 {
-		return 0, fmt.Errorf("the lake keeps --max-intervals %q, which is no number above 0: give it to a command that "+
-			"writes", text)
+		return 0, fmt.Errorf(
+			"the lake keeps --max-intervals %q, which is no number above 0: give it to a command that "+
+				"writes", text)
 	}
 	return most, nil
 }

@@ -53,7 +53,7 @@ func (o *Store) putNewInBucket(ctx context.Context, object string, contents []by
 	}
 	_, rest, _ := strings.Cut(object, "://")
 	_, key, _ := strings.Cut(rest, "/")
-	err := files.Bucket.WriteAll(ctx, key, contents, &blob.WriterOptions{IfNotExist: true})
+	err := files.WriteAll(ctx, key, contents, &blob.WriterOptions{IfNotExist: true})
 	switch gcerrors.Code(err) {
 	case gcerrors.FailedPrecondition, gcerrors.AlreadyExists:
 		return errors.Join(err, fs.ErrExist)

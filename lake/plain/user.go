@@ -185,7 +185,8 @@ func Faults(row *lake.UserRow) (faults []string) {
 	}
 	for _, last := range before {
 		if last.ValidTo != nil {
-			faults = append(faults, fmt.Sprintf("the last interval of an installation is closed: %s", intervalText(last)))
+			faults = append(faults, fmt.Sprintf("the last interval of an installation is closed: %s",
+				intervalText(last)))
 		}
 	}
 	return faults

@@ -56,8 +56,8 @@ func TestReadMistakes(t *testing.T) {
 			"released_at: 2022-05-27, notes_url: javascript:void"): "no address that begins with https://",
 		entry("released_at: 2022-05-27, rollout: [{at: 2022-05-27, share: 5}]"):   `share "5" is no part`,
 		entry("released_at: 2022-05-27, rollout: [{at: 2022-05-27, share: NaN}]"): `share "NaN" is no part`,
-		entry(
-			"released_at: 2022-05-27, rollout: [{at: 2022-05-27, share: 1}, {at: 2022-05-27, share: 1}]"): "is not after",
+		entry("released_at: 2022-05-27, " +
+			"rollout: [{at: 2022-05-27, share: 1}, {at: 2022-05-27, share: 1}]"): "is not after",
 		entry("released_at: 2022-05-27") +
 			"  - {service: App, version: '1', released_at: 2022-05-28}\n": "line 3: App 1 " +
 			"stands in line 2, too",

@@ -13,7 +13,8 @@ func Update(loaded *table.Table, want *iceberg.Schema) ([]table.Update, []table.
 	if err != nil || later == nil {
 		return nil, nil, err
 	}
-	return []table.Update{table.NewAddSchemaUpdate(later), table.NewSetCurrentSchemaUpdate(-1)}, // -1: the one just added
+	const added = -1 // the schema that the update before adds
+	return []table.Update{table.NewAddSchemaUpdate(later), table.NewSetCurrentSchemaUpdate(added)},
 		[]table.Requirement{
 			table.AssertCurrentSchemaID(loaded.Schema().ID),
 			table.AssertLastAssignedFieldID(loaded.Metadata().LastColumnID()),

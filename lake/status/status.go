@@ -27,6 +27,9 @@ type Status struct {
 	Rejects   int64          `json:"rejects"`
 	Users     int64          `json:"users"`
 	Behind    bool           `json:"gold_behind"` // silver has moved on since gold's last commit
+	// Older says of which earlier version the lake is, and what to do; "" where it is of this one. Its gold is Behind,
+	// too, since it is made anew then.
+	Older string `json:"older,omitempty"`
 	// DailyBehind: silver or gold has moved on since the daily aggregates were refreshed.
 	DailyBehind bool `json:"daily_behind"`
 	// DailyOff: they are not kept up to date on purpose (--without).
@@ -120,6 +123,11 @@ func Read(ctx context.Context, l *lake.Lake) (status Status, err error) {
 		return Status{}, err
 	}
 	var halfCommitted []string
+	if err := l.RefuseOlder(ctx); errors.Is(err, lake.ErrOlder) {
+		status.Older = lake.ErrOlder.Error()
+	} else if err != nil {
+		return Status{}, err
+	}
 	if status.Behind, halfCommitted, err = gold.Behind(ctx, l); err != nil {
 		return Status{}, err
 	}

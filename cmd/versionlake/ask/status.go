@@ -175,7 +175,10 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 		o.Stdout.Printf("half committed: %s; an hour that no longer runs must be ingested again\n",
 			strings.Join(status.HalfCommitted, ", "))
 	}
-	if status.Behind {
+	switch {
+	case status.Older != "":
+		o.Stdout.Printf("%s\n", status.Older)
+	case status.Behind:
 		o.Stdout.Printf("gold is behind silver%s: the gold writer has yet to follow, see the workflow \"gold\" in "+
 			"Temporal\n", waitingText(status.Waiting))
 	}

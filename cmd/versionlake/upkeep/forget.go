@@ -337,11 +337,12 @@ func proven(user string, left int64) string {
 	case err != nil || len(name) >= forgotten.MentionLength:
 		return "hold nothing of the user"
 	case len(name) >= forgotten.ShortMention:
-		return fmt.Sprintf("no row, no column of ids, no message and no reject holds the user. An id of %d bytes may be "+
-			"a number or a word: it was taken out of lines of others where a key names a user, and as a word of messages "+
-			"and of what silver does not read. %s of others still hold it as a word, in what silver reads; whether "+
-			"their service, session, transaction or time holds it was not looked for", len(name),
-			output.Count(left, "line"))
+		return fmt.Sprintf(
+			"no row, no column of ids, no message and no reject holds the user. An id of %d bytes may be "+
+				"a number or a word: it was taken out of lines of others where a key names a user, and as a word "+
+				"of messages and of what silver does not read. %s of others still hold it as a word, in what "+
+				"silver reads; whether their service, session, transaction or time holds it was not looked for",
+			len(name), output.Count(left, "line"))
 	}
 	return fmt.Sprintf("no row, no column of ids and no reject holds the user. An id of %d bytes may be any word: "+
 		"whether lines of others mention it (in a message, or in a value such as 'From': {'UserId': …}) was neither "+

@@ -130,9 +130,9 @@ func newRecoveryKey(s *settings.Settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "recovery-key FILE",
 		Short: "Make the key file by which the forgotten stay out where the catalog is lost",
-		Long: `recovery-key makes a new key file, which must not be there yet, and seals the key of erasures for it in the
-warehouse: one that there is, or one that the first erasure makes later. Whoever reads the warehouse can't
-open it; whoever has the file as well can test whose ids were forgotten. Keep the file apart from both
+		Long: `recovery-key makes a new key file, which must not be there yet, and seals the key of erasures for it in
+the warehouse: one that there is, or one that the first erasure makes later. Whoever reads the warehouse
+can't open it; whoever has the file as well can test whose ids were forgotten. Keep the file apart from both
 catalog and warehouse, as you keep backups of passwords. A newer key file replaces an older one.`,
 		Example: `  versionlake recovery-key /secure/recovery.key`,
 		Args:    cobra.ExactArgs(1),

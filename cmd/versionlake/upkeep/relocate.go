@@ -20,8 +20,8 @@ func newRelocate(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "relocate",
 		Short: "Let a lake that was copied or moved stand alone in its new place",
-		Long: `Tables name their files by absolute paths, so a copy of a lake names the original's. relocate writes anew what
-names files (metadata, lists of manifests, manifests) for the place where the lake lies now, and lets the
+		Long: `Tables name their files by absolute paths, so a copy of a lake names the original's. relocate writes
+anew what names files (metadata, lists of manifests, manifests) for the place where the lake lies now, and lets the
 catalog follow, at once or not at all. Data files stay as they are, and nothing is written into the
 original. The copy is a lake of its own from then on: neither's catalog opens the other's warehouse.
 
