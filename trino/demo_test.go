@@ -21,7 +21,6 @@ import (
 
 	"github.com/versionlake/versionlake/generate"
 	"github.com/versionlake/versionlake/history"
-	"github.com/versionlake/versionlake/lake/cost"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/trino"
 )
@@ -42,23 +41,6 @@ func TestDemoLake(t *testing.T) {
 	t.Run("docs", w.testDocs)
 	t.Run("agreement", w.testAgreement)
 	t.Run("few hours", w.testFewHours)
-	t.Run("storage", w.testStorage)
-}
-
-// testStorage compares what the view says of the tables with what the lake itself weighs.
-func (w *world) testStorage(t *testing.T) {
-	weight, err := cost.Weigh(t.Context(), w.Lake)
-	require.NoError(t, err)
-	var want [][]string
-	for _, each := range weight.Tables {
-		if each.Live.Objects > 0 {
-			want = append(want,
-				[]string{each.Name, strconv.FormatInt(each.Live.Objects, 10), strconv.FormatInt(each.Live.Bytes, 10)})
-		}
-	}
-	require.ElementsMatch(t, want, w.rows(t, "SELECT layer || '.' || table_name, files, bytes FROM storage"))
-	require.Equal(t, w.rows(t, "SELECT count(*) FROM gold.users"),
-		w.rows(t, "SELECT rows FROM storage WHERE layer = 'gold' AND table_name = 'users'"))
 }
 
 var eventsRead = regexp.MustCompile(`gold\.events\$data[^\x00]*?Input: ([0-9]+) rows`)
