@@ -76,11 +76,6 @@ func HourOfFile(file iceberg.DataFile) (telemetry.Hour, error) {
 // FirstHour is the hour in which a day begins.
 func FirstHour[D ~int32](day D) telemetry.Hour { return telemetry.Hour(day) * 24 }
 
-func BucketOf(column string, bucket int) Partition {
-	return Partition{Folder: fmt.Sprintf("%s_bucket=%d", column, bucket),
-		Values: map[int]any{PartitionFieldID: int32(bucket)}}
-}
-
 // HoursBetween selects the partitions of the days that [from, to) touches.
 func HoursBetween(from, to telemetry.Hour) table.ScanOption {
 	return table.WithRowFilter(iceberg.NewAnd(

@@ -44,6 +44,23 @@ func ScanRows[T any](ctx context.Context, l *Lake, file iceberg.DataFile, each f
 	return nil
 }
 
+// EachRow hands out the rows of files, one after the other; each lives until it returns.
+func EachRow[T any](ctx context.Context, l *Lake, files []iceberg.DataFile, each func(*T) error) error {
+	for _, file := range files {
+		if err := ScanRows(ctx, l, file, func(rows []T) error {
+			for i := range rows {
+				if err := each(&rows[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // filesAtOnce is how many small files are read at once: on S3 each takes a round trip or two.
 const filesAtOnce = 16
 

@@ -84,18 +84,14 @@ func movedDates(ctx context.Context, l *lake.Lake, s dailySource,
 		return nil, nil, err
 	}
 	var buffer []byte
-	for _, file := range files {
-		if err := lake.ScanRows(ctx, l, file, func(rows []lake.VersionDailyRow) error {
-			for i := range rows {
-				key, counts := daycounts.OfVersionRow(&rows[i])
-				for kind := lake.FirstMove; kind < lake.VersionCounts; kind++ {
-					buffer = sums.add(&key, kind, -counts[kind], buffer)
-				}
-			}
-			return nil
-		}); err != nil {
-			return nil, nil, err
+	if err := lake.EachRow(ctx, l, files, func(row *lake.VersionDailyRow) error {
+		key, counts := daycounts.OfVersionRow(row)
+		for kind := lake.FirstMove; kind < lake.VersionCounts; kind++ {
+			buffer = sums.add(&key, kind, -counts[kind], buffer)
 		}
+		return nil
+	}); err != nil {
+		return nil, nil, err
 	}
 	moved = map[int32]bool{}
 	for date, sum := range sums {

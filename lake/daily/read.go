@@ -44,17 +44,13 @@ func Versions(ctx context.Context, l *lake.Lake, from, to int32) ([]Version, err
 		return nil, err
 	}
 	sums := map[[3]string]*Version{}
-	for _, file := range files {
-		if err := lake.ScanRows(ctx, l, file, func(rows []lake.VersionDailyRow) error {
-			for i := range rows {
-				if rows[i].Date >= from && rows[i].Date < to {
-					addDaily(sums, &rows[i])
-				}
-			}
-			return nil
-		}); err != nil {
-			return nil, err
+	if err := lake.EachRow(ctx, l, files, func(row *lake.VersionDailyRow) error {
+		if row.Date >= from && row.Date < to {
+			addDaily(sums, row)
 		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	all := make([]Version, 0, len(sums))
 	for _, sum := range sums {

@@ -130,17 +130,8 @@ func keepRows[T any](ctx context.Context, c *dayCounting, definition lake.TableD
 		return err
 	}
 	for _, month := range c.months {
-		for _, file := range files[month] {
-			if err := lake.ScanRows(ctx, c.lake, file, func(rows []T) error {
-				for i := range rows {
-					if err := each(&rows[i]); err != nil {
-						return err
-					}
-				}
-				return nil
-			}); err != nil {
-				return err
-			}
+		if err := lake.EachRow(ctx, c.lake, files[month], each); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -92,7 +92,7 @@ func (m *bucketMerge) run(ctx context.Context, staged *stagedRound) (file *lake.
 		defer func() { err = errors.Join(err, old.close()) }()
 	}
 	if m.writer, err = lake.NewDataWriter[lake.UserRow](m.lake, lake.GoldUsers,
-		lake.BucketOf("user_id", m.bucket)); err != nil {
+		BucketPartition(m.bucket)); err != nil {
 		return nil, err
 	}
 	if err := m.merge(ctx, old, deltas); err != nil {
@@ -230,4 +230,10 @@ func (m *bucketMerge) flush() error {
 	m.rows, m.values, m.texts = m.rows[:0], m.values[:0], m.texts[:0]
 	m.progress(m.told + m.writer.Written)
 	return err
+}
+
+// BucketPartition is where rows of a bucket of users lie.
+func BucketPartition(bucket int) lake.Partition {
+	return lake.Partition{Folder: fmt.Sprintf("user_id_bucket=%d", bucket),
+		Values: map[int]any{lake.PartitionFieldID: int32(bucket)}}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
@@ -62,7 +63,7 @@ func TestUnsortedFile(t *testing.T) {
 			slices.Reverse(rows)
 			bucket := file.Partition()[lake.PartitionFieldID].(int32)
 			writer, err := lake.NewDataWriter[lake.UserRow](in.Lake, lake.GoldUsers,
-				lake.BucketOf("user_id", int(bucket)))
+				gold.BucketPartition(int(bucket)))
 			in.Must(err)
 			in.Must(writer.WriteRaw(rows))
 			written, err := writer.Close("rewritten")

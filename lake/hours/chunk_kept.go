@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -88,13 +87,9 @@ func (k *keeping) add(place int, line int64, encode func([]byte) []byte) error {
 func (k *keeping) each(ctx context.Context, each func(*keptRow) error) error {
 	var rows []keptRow
 	section := func(data []byte) error {
-		rows = rows[:0]
-		d := objects.Decoder{Data: data}
-		for len(d.Data) > 0 {
-			rows = append(rows, decodeKeptRow(&d))
-		}
-		if d.Failed {
-			return errors.New("rows that stay were spilled, and came back damaged")
+		var err error
+		if rows, err = objects.DecodeAll(data, rows[:0], decodeKeptRow); err != nil {
+			return fmt.Errorf("what was spilled of rows that stay: %w", err)
 		}
 		slices.SortStableFunc(rows, func(a, b keptRow) int {
 			return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.line, b.line),

@@ -18,13 +18,8 @@ func (r *smallSection) read(s *silverStage, shuffles objects.Shuffles, section i
 	if r.data, err = shuffles.Read(section, r.data[:0]); err != nil {
 		return err
 	}
-	r.candidates = r.candidates[:0]
-	d := objects.Decoder{Data: r.data}
-	for len(d.Data) > 0 {
-		r.candidates = append(r.candidates, decodeCandidate(&d))
-	}
-	if d.Failed {
-		return objects.ErrDamaged
+	if r.candidates, err = objects.DecodeAll(r.data, r.candidates[:0], decodeCandidate); err != nil {
+		return err
 	}
 	return s.section(r.candidates)
 }

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/apache/iceberg-go"
-
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
@@ -77,7 +75,7 @@ func usersOf(ctx context.Context, l *lake.Lake, files map[telemetry.Hour]map[str
 		if err != nil {
 			return 0, err
 		}
-		if err := eachOf(ctx, l, live, func(row *lake.SightingRow) {
+		if err := lake.EachRow(ctx, l, live, func(row *lake.SightingRow) error {
 			switch {
 			case !names[row.FileName]:
 			case row.UserID != "":
@@ -88,6 +86,7 @@ func usersOf(ctx context.Context, l *lake.Lake, files map[telemetry.Hour]map[str
 				nobodys[session] = append(nobodys[session], row.Time)
 				low, high = min(low, row.Time), max(high, row.Time)
 			}
+			return nil
 		}); err != nil {
 			return 0, err
 		}
@@ -121,7 +120,7 @@ func bindingsOf(ctx context.Context, l *lake.Lake, sessions map[string][]int64,
 	if err != nil {
 		return nil, err
 	}
-	if err := eachOf(ctx, l, near.Within(live, lake.BindingTimeField), func(row *lake.BindingRow) {
+	if err := lake.EachRow(ctx, l, near.Within(live, lake.BindingTimeField), func(row *lake.BindingRow) error {
 		if _, asked := sessions[row.SessionID]; asked && row.Kind == lake.BindingUser {
 			session := strings.Clone(row.SessionID)
 			bindings[session] = append(bindings[session], history.Binding{
@@ -129,6 +128,7 @@ func bindingsOf(ctx context.Context, l *lake.Lake, sessions map[string][]int64,
 				File: strings.Clone(row.FileName), Line: row.LineNumber,
 			})
 		}
+		return nil
 	}); err != nil {
 		return nil, err
 	}
@@ -136,19 +136,4 @@ func bindingsOf(ctx context.Context, l *lake.Lake, sessions map[string][]int64,
 		slices.SortFunc(of, func(a, b history.Binding) int { return a.Compare(&b) })
 	}
 	return bindings, nil
-}
-
-// eachOf hands out the rows of files; each lives until it returns.
-func eachOf[T any](ctx context.Context, l *lake.Lake, files []iceberg.DataFile, each func(*T)) error {
-	for _, file := range files {
-		if err := lake.ScanRows(ctx, l, file, func(rows []T) error {
-			for i := range rows {
-				each(&rows[i])
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

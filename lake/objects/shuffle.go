@@ -220,6 +220,18 @@ type Decoder struct {
 	Failed bool
 }
 
+// DecodeAll reads all of data, and appends what it reads to into. Errors: ErrDamaged.
+func DecodeAll[T any](data []byte, into []T, decode func(*Decoder) T) ([]T, error) {
+	d := Decoder{Data: data}
+	for len(d.Data) > 0 {
+		into = append(into, decode(&d))
+	}
+	if d.Failed {
+		return into, ErrDamaged
+	}
+	return into, nil
+}
+
 func (d *Decoder) Uvarint() uint64 {
 	value, n := binary.Uvarint(d.Data)
 	if n <= 0 {

@@ -157,15 +157,5 @@ func eachBronze[T any](ctx context.Context, l *lake.Lake, definition lake.TableD
 	if err != nil {
 		return err
 	}
-	for _, file := range live {
-		if err := lake.ScanRows(ctx, l, file, func(rows []T) error {
-			for i := range rows {
-				each(&rows[i])
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return lake.EachRow(ctx, l, live, func(row *T) error { each(row); return nil })
 }

@@ -56,17 +56,7 @@ func scan[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinit
 	if err != nil {
 		return err
 	}
-	for _, file := range files {
-		if err := lake.ScanRows(ctx, l, file, func(rows []T) error {
-			for i := range rows {
-				each(&rows[i])
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return lake.EachRow(ctx, l, files, func(row *T) error { each(row); return nil })
 }
 
 func (s *Service) add(row *lake.VersionDailyRow) {

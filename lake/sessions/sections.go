@@ -35,13 +35,8 @@ func (s *Sections) Read(number int, into *Section) (err error) {
 	if into.data, err = s.spilled.Read(number, into.data[:0]); err != nil {
 		return err
 	}
-	into.Rows = into.Rows[:0]
-	d := objects.Decoder{Data: into.data}
-	for len(d.Data) > 0 {
-		into.Rows = append(into.Rows, decodeSessionRow(&d))
-	}
-	if d.Failed {
-		return objects.ErrDamaged
+	if into.Rows, err = objects.DecodeAll(into.data, into.Rows[:0], decodeSessionRow); err != nil {
+		return err
 	}
 	slices.SortFunc(into.Rows, func(a, b SessionRow) int { return a.Compare(&b) })
 	return nil

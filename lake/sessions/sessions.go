@@ -32,14 +32,10 @@ func (j *Join) Sightings(ctx context.Context, each func(*Session, *SessionRow) e
 			if data, err = spilled.Read(section, data[:0]); err != nil {
 				return err
 			}
-			rows, order = rows[:0], order[:0]
-			d := objects.Decoder{Data: data}
-			for len(d.Data) > 0 {
-				rows = append(rows, decodeSessionRow(&d))
+			if rows, err = objects.DecodeAll(data, rows[:0], decodeSessionRow); err != nil {
+				return err
 			}
-			if d.Failed {
-				return objects.ErrDamaged
-			}
+			order = order[:0]
 			for i := range rows {
 				order = append(order, &rows[i])
 			}

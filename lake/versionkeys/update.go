@@ -139,17 +139,10 @@ func (u *update) each(ctx context.Context, replaced []iceberg.DataFile,
 		}
 		replaced = nil
 	}
-	for _, file := range replaced {
-		if err := lake.ScanRows(ctx, u.lake, file, func(rows []lake.VersionRow) error {
-			for i := range rows {
-				if err := add(lake.VersionName{Service: rows[i].Service, Version: rows[i].Version}); err != nil {
-					return err
-				}
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
+	if err := lake.EachRow(ctx, u.lake, replaced, func(row *lake.VersionRow) error {
+		return add(lake.VersionName{Service: row.Service, Version: row.Version})
+	}); err != nil {
+		return err
 	}
 	return Each(u.lake.Objects, u.staged, func(name lake.VersionName) error {
 		if hash := name.Hash(); u.missing[hash] {

@@ -48,19 +48,12 @@ func fill(ctx context.Context, l *lake.Lake, hour telemetry.Hour, lines []*Line)
 	if err != nil {
 		return err
 	}
-	for _, file := range stored {
-		if err := lake.ScanRows(ctx, l, file, func(rows []lake.EventRow) error {
-			for i := range rows {
-				for _, line := range wanted[place{rows[i].FileName, rows[i].LineNumber}] {
-					line.Text = textOf(&rows[i])
-				}
-			}
-			return nil
-		}); err != nil {
-			return err
+	return lake.EachRow(ctx, l, stored, func(row *lake.EventRow) error {
+		for _, line := range wanted[place{row.FileName, row.LineNumber}] {
+			line.Text = textOf(row)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // textOf puts a line together from its columns; its time reads as UTC.
