@@ -89,9 +89,6 @@ func Open(ctx context.Context, config Config) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.Catalog.CreateSQLTables(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare the catalog's database: %w", err), l.Close())
-	}
 	for _, prepare := range []func(context.Context) error{l.Claim, l.RefuseUnknown, l.RefuseOlder, l.CreateTables,
 		l.UpdateSchemas} {
 		if err := prepare(ctx); err != nil {
