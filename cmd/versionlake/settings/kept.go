@@ -14,6 +14,7 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/telemetry"
 )
 
 // keptSetting is a setting that decides what hours mean. The lake keeps it from the first write on, so that no
@@ -150,6 +151,14 @@ func (s *Settings) takeKept(ctx context.Context, l *lake.Lake) (differences []ke
 func (s *Settings) TakeKept(ctx context.Context, l *lake.Lake) error {
 	_, err := s.takeKept(ctx, l)
 	return err
+}
+
+// KeptParsing is Parsing once what the lake keeps was taken over.
+func (s *Settings) KeptParsing(ctx context.Context, l *lake.Lake) (telemetry.Options, error) {
+	if err := s.TakeKept(ctx, l); err != nil {
+		return telemetry.Options{}, err
+	}
+	return s.Parsing()
 }
 
 // Keep is TakeKept for a command that may read hours: what differs is said, and kept from now on.

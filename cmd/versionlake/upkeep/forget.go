@@ -175,10 +175,7 @@ func (o *forgetUser) plan(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
-	if err := o.TakeKept(ctx, l); err != nil {
-		return err
-	}
-	parsing, err := o.Parsing()
+	parsing, err := o.KeptParsing(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -245,10 +242,7 @@ func (o *forgetUser) checkKnown(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
-	if err := o.TakeKept(ctx, l); err != nil {
-		return err
-	}
-	parsing, err := o.Parsing()
+	parsing, err := o.KeptParsing(ctx, l)
 	if err != nil {
 		return err
 	}

@@ -62,10 +62,7 @@ func (o *verifyLake) run(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
-	if err := o.TakeKept(ctx, l); err != nil {
-		return err
-	}
-	parsing, err := o.Parsing()
+	parsing, err := o.KeptParsing(ctx, l)
 	if err != nil {
 		return err
 	}
