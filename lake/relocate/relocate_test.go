@@ -123,16 +123,23 @@ func TestRelocate(t *testing.T) {
 	require.ErrorIs(t, err, identity.ErrOther)
 }
 
-// TestRelocateIsResumed: a kill between the catalog and the warehouse's identity.
-func TestRelocateIsResumed(t *testing.T) {
-	root := t.TempDir()
-	home, moved := filepath.Join(root, "home"), filepath.Join(root, "moved")
+// oneHour makes a lake of one hour, and closes it. It gives what the lake shows.
+func oneHour(t *testing.T, home string) (shown []string) {
+	t.Helper()
 	l := open(t, home)
 	w := laketest.NewIngester(t, l, t.TempDir())
 	w.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"))
 	w.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	shown := laketest.Show(t, l)
+	shown = laketest.Show(t, l)
 	require.NoError(t, l.Close())
+	return shown
+}
+
+// TestRelocateIsResumed: a kill between the catalog and the warehouse's identity.
+func TestRelocateIsResumed(t *testing.T) {
+	root := t.TempDir()
+	home, moved := filepath.Join(root, "home"), filepath.Join(root, "moved")
+	shown := oneHour(t, home)
 	require.NoError(t, os.Rename(home, moved))
 	object := filepath.Join(moved, "warehouse", identity.Folder, "identity.json")
 	kept, err := os.ReadFile(object)
@@ -152,11 +159,7 @@ func TestRelocateIsResumed(t *testing.T) {
 func TestTwoCatalogs(t *testing.T) {
 	root := t.TempDir()
 	home, copied := filepath.Join(root, "home"), filepath.Join(root, "copy")
-	l := open(t, home)
-	w := laketest.NewIngester(t, l, t.TempDir())
-	w.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.0"))
-	w.Ingest(laketest.HourAt(t, "2022-05-27T05"))
-	require.NoError(t, l.Close())
+	oneHour(t, home)
 	require.NoError(t, os.CopyFS(copied, os.DirFS(home)))
 	for _, mixed := range []identity.Where{
 		{Catalog: in(copied).Catalog, Warehouse: in(home).Warehouse},
