@@ -156,7 +156,8 @@ func (t *turn) changes(ctx context.Context, file iceberg.DataFile) (rows map[int
 	r, wanted, place := newResolver(known), sessions.KeyCursor{Set: keys}, int64(-1)
 	rows = map[int64]resolved{}
 	err = t.lake.ScanRaw(ctx, file, narrowSchema, func(row parquet.Row) error {
-		if place++; !wanted.Contains(row[narrowPlaces.key].Int64()) {
+		if place++; !wanted.Contains(row[narrowPlaces.key].Int64()) ||
+			!t.large.Concerns(row[narrowPlaces.key].Int64(), row[narrowPlaces.time].Int64()) {
 			return nil
 		}
 		e := narrowPlaces.event(row)
@@ -243,7 +244,8 @@ func (t *turn) rewrite(ctx context.Context, file iceberg.DataFile, known *facts)
 		for i := range from {
 			row[i] = writer.keep(from[i], i)
 		}
-		if r != nil && keys.Contains(from[goldKey].Int64()) {
+		if r != nil && keys.Contains(from[goldKey].Int64()) &&
+			t.large.Concerns(from[goldKey].Int64(), from[goldPlaces.time].Int64()) {
 			e := goldPlaces.event(from)
 			result, err := r.resolve(&e)
 			if err != nil {
