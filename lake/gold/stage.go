@@ -55,7 +55,7 @@ func (s *stager) stage(ctx context.Context) (err error) {
 				return err
 			}
 		}
-		if row.State == sessions.RowKept && !s.large.Concerns(row.Key, row.Time) {
+		if row.State == sessions.RowKept && !s.large.Concerns(row.Key, row.Service, row.Time) {
 			return nil
 		}
 		return deltas(session, row, s.runs.add)

@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"context"
-	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -75,9 +74,13 @@ type largeSession struct {
 	services              map[string][]int64
 
 	changed moments
-	// concerns are the times of rows that may mean something else, or have to be told anew; bindings and sightings those
-	// of rows by which they are told.
-	concerns, bindings, sightings Spans
+	// concerns are the times of rows that may mean something else: of all, and of those of a service besides.
+	concerns  Spans
+	ofService map[string]Spans
+	// The times of rows by which something is told.
+	byUsers, byDevices Spans
+	bySightings        map[string]Spans // by service
+	bySighting         Spans            // of all services
 }
 
 // moments are times at which a session changed, and others at which it has to be known whose it is.
@@ -134,12 +137,11 @@ func ReadStayed(ctx context.Context, l *lake.Lake, stayed [2]Stayed, find func(*
 	if err := find(large); err != nil {
 		return nil, err
 	}
-	if err := large.aside(ctx, l, &asides[0], sightingSchema, func(s *largeSession) Spans { return s.sightings },
-		func(row parquet.Row) error { return each(SightingOf(row, RowKept)) }); err != nil {
+	if err := large.aside(ctx, l, &asides[0], sightingSchema, (*largeSession).sightings, SightingOf,
+		each); err != nil {
 		return nil, err
 	}
-	return large, large.aside(ctx, l, &asides[1], bindingSchema, func(s *largeSession) Spans { return s.bindings },
-		func(row parquet.Row) error { return each(BindingOf(row, RowKept)) })
+	return large, large.aside(ctx, l, &asides[1], bindingSchema, (*largeSession).bindings, BindingOf, each)
 }
 
 func newLarge(asides []Aside) *Large {
@@ -248,91 +250,109 @@ func (l *Large) times(ctx context.Context, of *lake.Lake, sightings, bindings []
 // ForSightings finds what counts where users and devices of sightings are told.
 func (l *Large) ForSightings() {
 	for _, s := range l.of {
+		users, devices := s.reach()
+		s.concerns = SpansOf(slices.Concat(users, devices)...)
+		s.bySighting = s.concerns
+		told := slices.Concat(s.concerns, At(s.changed.told))
 		for _, times := range s.changed.services {
-			s.changed.told = append(s.changed.told, times...)
+			told = append(told, At(times)...)
 		}
-		s.concerns = s.bindingsReach()
-		s.sightings = s.concerns
-		s.bindings = s.toldBy(SpansOf(slices.Concat(s.concerns, At(s.changed.told))...))
-		s.orAll()
+		s.tellBy(SpansOf(told...), nil)
 	}
 }
 
 // ForEvents finds what counts where users, devices and versions of events are told: the latter two by sightings, too.
 func (l *Large) ForEvents() {
 	for _, s := range l.of {
-		bindings := s.bindingsReach()
-		reach := slices.Clone(bindings)
-		for service, times := range s.services {
-			reach = append(reach, bindings.reached(times, times)...)
-			reach = append(reach, At(s.changed.services[service]).reached(times, times)...)
-		}
-		for service, moments := range s.changed.services {
-			if s.services[service] == nil {
-				reach = append(reach, At(moments).reached(nil, nil)...)
-			}
-		}
-		s.concerns = SpansOf(reach...)
+		users, devices := s.reach()
+		s.concerns = SpansOf(slices.Concat(users, devices)...)
 		told := SpansOf(slices.Concat(s.concerns, At(s.changed.told))...)
-		by := slices.Clone(told)
-		for _, times := range s.services {
-			by = append(by, told.around(times, times)...)
+		all, by := slices.Clone(told), Spans(nil)
+		s.ofService, s.bySightings = map[string]Spans{}, map[string]Spans{}
+		for service := range s.allServices() {
+			times := s.services[service]
+			own := SpansOf(slices.Concat(devices.reached(times, times),
+				At(s.changed.services[service]).reached(times, times))...)
+			s.ofService[service] = own
+			all = append(all, own...)
+			s.bySightings[service] = SpansOf(slices.Concat(told, own)...).around(times, times)
+			by = append(by, s.bySightings[service]...)
 		}
-		s.sightings = SpansOf(by...)
-		s.bindings = s.toldBy(s.sightings)
-		s.orAll()
+		s.tellBy(SpansOf(all...), by)
 	}
 }
 
-// bindingsReach is when another user or device may hold than did.
-func (s *largeSession) bindingsReach() Spans {
-	return SpansOf(slices.Concat(At(s.changed.users).reached(s.named, s.users),
-		At(s.changed.devices).reached(s.devices, s.devices))...)
-}
-
-// toldBy has the bindings by which users and devices are told in the spans.
-func (s *largeSession) toldBy(spans Spans) Spans {
-	return SpansOf(slices.Concat(spans.around(s.users, s.named), spans.around(s.devices, s.devices))...)
-}
-
-func (s *largeSession) orAll() {
-	if s.all {
-		s.concerns, s.bindings, s.sightings = always, always, always
+func (s *largeSession) allServices() map[string]bool {
+	all := map[string]bool{}
+	for service := range s.services {
+		all[service] = true
 	}
+	for service := range s.changed.services {
+		all[service] = true
+	}
+	return all
+}
+
+// reach is when another user, or another device, may be bound than was.
+func (s *largeSession) reach() (users, devices Spans) {
+	return At(s.changed.users).reached(s.named, s.users), At(s.changed.devices).reached(s.devices, s.devices)
+}
+
+// tellBy takes the bindings by which users and devices are told in the spans, and devices in others.
+func (s *largeSession) tellBy(told, ofSightings Spans) {
+	s.byUsers = told.around(s.users, s.named)
+	s.byDevices = SpansOf(slices.Concat(told, ofSightings)...).around(s.devices, s.devices)
 }
 
 // Concerns tells whether a row of a session, which stayed, may mean something else than it did. Of other sessions, all
 // may.
-func (l *Large) Concerns(key, at int64) bool {
+func (l *Large) Concerns(key int64, service string, at int64) bool {
 	if l == nil {
 		return true
 	}
 	s := l.of[key]
-	return s == nil || s.concerns.Has(at)
+	return s == nil || s.all || s.concerns.Has(at) || s.ofService[service].Has(at)
+}
+
+func (s *largeSession) sightings(row *SessionRow) bool {
+	return s.bySighting.Has(row.Time) || s.bySightings[row.Service].Has(row.Time)
+}
+
+func (s *largeSession) bindings(row *SessionRow) bool {
+	if row.Kind == 'u' {
+		return s.byUsers.Has(row.Time)
+	}
+	return s.byDevices.Has(row.Time)
+}
+
+// mayCount tells whether rows within times may count.
+func (s *largeSession) mayCount(times Span) bool {
+	counts := s.all || s.bySighting.Meets(times) || s.byUsers.Meets(times) || s.byDevices.Meets(times)
+	for _, spans := range s.bySightings {
+		counts = counts || spans.Meets(times)
+	}
+	return counts
 }
 
 func (l *Large) aside(ctx context.Context, of *lake.Lake, aside *Aside, schema *parquet.Schema,
-	counts func(*largeSession) Spans, each func(parquet.Row) error) error {
-	at := slices.IndexFunc(schema.Columns(), func(path []string) bool { return path[0] == "event_timestamp_utc" })
+	counts func(*largeSession, *SessionRow) bool, decode func(parquet.Row, byte) SessionRow,
+	each func(SessionRow) error) error {
 	for _, file := range aside.files {
 		if err := of.EachGroup(file, func(group lake.RowGroup) error {
 			key, is := wholeSession(group)
-			if !is || l.of[key] == nil {
+			s := l.of[key]
+			if !is || s == nil {
 				return nil
 			}
-			spans := counts(l.of[key])
 			low, high, ok := boundsOf(group, "event_timestamp_utc")
-			if !ok {
-				low, high = math.MinInt64, math.MaxInt64
-			}
-			if !spans.Meets(Span{low, high}) {
+			if ok && !s.mayCount(Span{low, high}) {
 				return nil
 			}
 			return group.Scan(ctx, schema, func(row parquet.Row) error {
-				if !spans.Has(row[at].Int64()) {
-					return nil
+				if one := decode(row, RowKept); s.all || counts(s, &one) {
+					return each(one)
 				}
-				return each(row)
+				return nil
 			})
 		}); err != nil {
 			return err

@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"sort"
 
@@ -11,8 +10,6 @@ import (
 
 // Spans are ranges of event times, in order and apart.
 type Spans []Span
-
-var always = Spans{{math.MinInt64, math.MaxInt64}}
 
 // SpansOf joins what meets.
 func SpansOf(all ...Span) (joined Spans) {
