@@ -36,7 +36,7 @@ var imports = map[string]string{
 	"events":      "lake packed ledger forgotten sessions",
 	"daycounts":   "objects lake",
 	"daily":       "objects lake packed ledger sessions daycounts",
-	"status":      "objects lake ledger forgotten gold daily",
+	"status":      "objects lake ledger forgotten sessions gold daily",
 	"checks":      "objects lake ledger gold",
 	"cost":        "objects lake ledger",
 	"why":         "lake ledger sessions gold",

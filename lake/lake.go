@@ -89,8 +89,8 @@ func Open(ctx context.Context, config Config) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, prepare := range []func(context.Context) error{l.Claim, l.RefuseUnknown, l.RefuseOlder, l.CreateTables,
-		l.UpdateSchemas} {
+	for _, prepare := range []func(context.Context) error{l.refuseOther, l.RefuseUnknown, l.RefuseOlder, l.Claim,
+		l.CreateTables, l.UpdateSchemas} {
 		if err := prepare(ctx); err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
@@ -121,6 +121,15 @@ func OpenExisting(ctx context.Context, config Config) (*Lake, error) {
 
 // Claim sees to it that this is the lake's own place, before it is written to. Errors: those of identity.Check.
 func (l *Lake) Claim(ctx context.Context) error { return l.identify(ctx, true) }
+
+// refuseOther does the same, and writes nothing yet: the lake may be refused for something else.
+func (l *Lake) refuseOther(ctx context.Context) error {
+	place, err := identity.Check(ctx, identity.Of(l.Catalog, l.Config.Catalog, l.Objects), false)
+	if err == nil {
+		l.Objects.Root, l.Config.Warehouse = place, place
+	}
+	return err
+}
 
 // identify sees to it that the catalog and the warehouse are of one lake, and names the warehouse as the tables do.
 // Errors: identity.ErrOther, identity.ErrMoved; a lake that is only read may have moved.
@@ -154,7 +163,10 @@ func open(ctx context.Context, config Config, create bool) (*Lake, error) {
 	for _, definition := range TableDefinitions {
 		l.Commits[definition.Name] = new(sync.Mutex)
 	}
-	l.Catalog, err = database.NewCatalog(config.CatalogName, db, dialect, properties)
+	l.Catalog, err = database.NewCatalog(config.CatalogName, db, dialect, properties, create)
+	if errors.Is(err, database.ErrNone) {
+		err = identity.WithoutCatalog(ctx, files, config.Catalog, err)
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

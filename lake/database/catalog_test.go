@@ -18,6 +18,7 @@ func TestManyOpenANewCatalogAtOnce(t *testing.T) {
 	}
 	for range 5 {
 		location := testserver.Postgres(t)
+		readsNothing(t, location)
 		var all errgroup.Group
 		for range 8 {
 			all.Go(func() error {
@@ -26,10 +27,23 @@ func TestManyOpenANewCatalogAtOnce(t *testing.T) {
 					return err
 				}
 				defer db.Close()
-				_, err = database.NewCatalog("lake", db, dialect, database.Properties(t.TempDir()))
+				_, err = database.NewCatalog("lake", db, dialect, database.Properties(t.TempDir()), true)
 				return err
 			})
 		}
 		require.NoError(t, all.Wait())
 	}
+}
+
+// readsNothing: whoever reads where there is no catalog is told so, and makes none.
+func readsNothing(t *testing.T, location string) {
+	t.Helper()
+	db, dialect, err := database.Open(location, false)
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = database.NewCatalog("lake", db, dialect, database.Properties(t.TempDir()), false)
+	require.ErrorIs(t, err, database.ErrNone)
+	var tables int
+	require.NoError(t, db.QueryRow(`SELECT count(*) FROM pg_tables WHERE schemaname = 'public'`).Scan(&tables))
+	require.Zero(t, tables)
 }
