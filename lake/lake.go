@@ -124,11 +124,10 @@ func (l *Lake) Claim(ctx context.Context) error { return l.identify(ctx, true) }
 
 // refuseOther does the same, and writes nothing yet: the lake may be refused for something else.
 func (l *Lake) refuseOther(ctx context.Context) error {
-	place, err := identity.Check(ctx, identity.Of(l.Catalog, l.Config.Catalog, l.Objects), false)
-	if err == nil {
-		l.Objects.Root, l.Config.Warehouse = place, place
+	if err := l.identify(ctx, false); err != nil {
+		return err
 	}
-	return err
+	return l.Moved
 }
 
 // identify sees to it that the catalog and the warehouse are of one lake, and names the warehouse as the tables do.
@@ -151,24 +150,17 @@ func open(ctx context.Context, config Config, create bool) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, dialect, err := database.Open(config.Catalog, create)
+	db, catalog, err := database.OpenCatalog(config.Catalog, config.CatalogName, properties, create)
 	if errors.Is(err, database.ErrNone) {
 		err = identity.WithoutCatalog(ctx, files, config.Catalog, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	l := &Lake{Config: config, Db: db, Objects: files, Commits: map[string]*sync.Mutex{},
+	l := &Lake{Config: config, Db: db, Catalog: catalog, Objects: files, Commits: map[string]*sync.Mutex{},
 		KnownVersions: &KnownVersions{}}
 	for _, definition := range TableDefinitions {
 		l.Commits[definition.Name] = new(sync.Mutex)
-	}
-	l.Catalog, err = database.NewCatalog(config.CatalogName, db, dialect, properties, create)
-	if errors.Is(err, database.ErrNone) {
-		err = identity.WithoutCatalog(ctx, files, config.Catalog, err)
-	}
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
 	}
 	return l, nil
 }

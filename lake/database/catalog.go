@@ -47,6 +47,19 @@ func Properties(warehouse string) iceberg.Properties {
 	return properties
 }
 
+// OpenCatalog opens a database, and the catalog of a name in it.
+func OpenCatalog(location, name string, properties iceberg.Properties, create bool) (*sql.DB, *Catalog, error) {
+	db, dialect, err := Open(location, create)
+	if err != nil {
+		return nil, nil, err
+	}
+	opened, err := NewCatalog(name, db, dialect, properties, create)
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return db, opened, nil
+}
+
 // NewCatalog opens the catalog of a name in a database that Open gave. create makes its tables where there are none,
 // which is ErrNone otherwise.
 func NewCatalog(name string, db *sql.DB, dialect sqlcatalog.SupportedDialect, properties iceberg.Properties,
