@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"os/exec"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,20 +25,15 @@ import (
 
 // held is an S3 server that does not answer when a step writes its rows, once, until it is let go.
 type held struct {
-	once    sync.Once
+	begun   atomic.Bool
 	waiting chan struct{} // closed when a step waits
 	release chan struct{}
 }
 
 func (h *held) choose(r *http.Request) testserver.Fault {
-	if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/bronze/events/data/") {
-		h.once.Do(func() {
-			close(h.waiting)
-			select {
-			case <-h.release:
-			case <-r.Context().Done():
-			}
-		})
+	if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/bronze/events/data/") && !h.begun.Swap(true) {
+		close(h.waiting)
+		<-h.release
 	}
 	return testserver.NoFault
 }
@@ -63,10 +58,14 @@ func TestDrain(t *testing.T) {
 			d := &drained{hour: hour, held: &held{waiting: make(chan struct{}), release: make(chan struct{})}}
 			server := server.Behind(t, d.held.choose)
 			d.site = &site{t: t, program: command, source: source, server: testserver.Temporal(t), dir: t.TempDir(),
-				lake: lake.Config{Warehouse: "s3://" + server.NewBucket(t) + "/lake"}, env: server.Env()}
+				env: server.Env()}
+			d.lake = lake.Config{Catalog: "sqlite://" + d.dir + "/catalog.db",
+				Warehouse: "s3://" + server.NewBucket(t) + "/lake"}
 			worker := d.terminate(try.drain)
 			if try.failure == "" {
 				close(d.held.release)
+			} else {
+				defer close(d.held.release)
 			}
 			require.NoError(t, worker.Wait(), "a worker that is told to stop exits with 0\n%s", worker.Stderr)
 			begun := d.goesOn()

@@ -13,8 +13,11 @@ import (
 )
 
 const (
-	// handBack is how long a step may take to give up and say so, after the time to end was over.
+	// handBack is how long a worker lives on after the time in which its steps may end, to hand back those that have
+	// not.
 	handBack = 5 * time.Second
+	// giveUp is how much of that a step has to give up by itself.
+	giveUp = 2 * time.Second
 	// offerAgain is when Temporal offers a step again that was handed back: at once, which can't be said as zero.
 	offerAgain = time.Millisecond
 )
@@ -48,27 +51,52 @@ func (s *drainedStep) ExecuteActivity(ctx context.Context, in *interceptor.Execu
 	}
 	step, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := activity.GetWorkerStopChannel(ctx)
-	go func() {
-		select {
-		case <-step.Done():
-			return
-		case <-stop:
-		}
-		over := time.NewTimer(s.after)
-		defer over.Stop()
-		select {
-		case <-step.Done():
-		case <-over.C:
-			cancel(errStopping)
-		}
-	}()
+	ended := make(chan struct{})
+	defer close(ended)
+	go s.handBack(ctx, cancel, ended)
 	result, err := s.Next.ExecuteActivity(step, in)
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(step), errStopping) {
-		return nil, temporal.NewApplicationErrorWithOptions("the worker stops, and another one begins this step again",
-			activities.ErrorStopping, temporal.ApplicationErrorOptions{
-				NextRetryDelay: offerAgain, Category: temporal.ApplicationErrorCategoryBenign,
-			})
+		return nil, stopping()
 	}
 	return result, err
+}
+
+// handBack waits until the worker is told to stop and the step has had its time, cancels it, and tells Temporal so
+// where the step does not: it may wait for what can't be cancelled, such as a write to a store that does not answer.
+func (s *drainedStep) handBack(ctx context.Context, cancel context.CancelCauseFunc, ended <-chan struct{}) {
+	select {
+	case <-ended:
+		return
+	case <-activity.GetWorkerStopChannel(ctx):
+	}
+	if !lasts(ended, s.after) {
+		return
+	}
+	cancel(errStopping)
+	if !lasts(ended, giveUp) {
+		return
+	}
+	if err := activity.GetClient(ctx).CompleteActivity(ctx, activity.GetInfo(ctx).TaskToken, nil,
+		stopping()); err != nil {
+		activity.GetLogger(ctx).Warn("this step could not be handed back", "error", err)
+	}
+}
+
+// lasts tells whether a step has not ended after some time.
+func lasts(ended <-chan struct{}, most time.Duration) bool {
+	over := time.NewTimer(most)
+	defer over.Stop()
+	select {
+	case <-ended:
+		return false
+	case <-over.C:
+		return true
+	}
+}
+
+func stopping() error {
+	return temporal.NewApplicationErrorWithOptions("the worker stops, and another one begins this step again",
+		activities.ErrorStopping, temporal.ApplicationErrorOptions{
+			NextRetryDelay: offerAgain, Category: temporal.ApplicationErrorCategoryBenign,
+		})
 }
