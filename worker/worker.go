@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	sdkworker "go.temporal.io/sdk/worker"
 
 	"github.com/versionlake/versionlake/activities"
@@ -104,7 +105,8 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	sdkworker.SetBinaryChecksum(buildID())
 	w := sdkworker.New(own, queue, sdkworker.Options{
 		MaxConcurrentActivityExecutionSize: o.Activities,
-		WorkerStopTimeout:                  o.Drain,
+		WorkerStopTimeout:                  o.Drain + handBack,
+		Interceptors:                       []interceptor.WorkerInterceptor{&drainer{after: o.Drain}},
 		//nolint:staticcheck // without it, the SDK reads all of the program to make one
 		BuildID:                          buildID(),
 		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
