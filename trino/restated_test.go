@@ -59,8 +59,7 @@ func TestRestated(t *testing.T) {
 		return
 	}
 	for _, mutant := range [][2]string{{"h.came_at > p.published_at", "h.came_at > p.date_utc"},
-		{"HAVING sum(said) <> sum(says)", ""}, {"kind = 'user'", "kind = 'nobody'"},
-		{"h.came_at <= p.published_at AND h.changed_at > p.published_at) AS", "false) AS"}} {
+		{"HAVING sum(said) <> sum(says)", ""}, {"kind = 'user'", "kind = 'nobody'"}} {
 		require.Equal(t, 1, strings.Count(view.Query, mutant[0]), mutant[0])
 		w.execute(t, "CREATE OR REPLACE VIEW restated_numbers AS "+strings.Replace(view.Query, mutant[0], mutant[1], 1))
 		require.NotEqual(t, want, w.rows(t, asked), mutant[1])

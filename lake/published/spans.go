@@ -19,8 +19,9 @@ func parseSpans(loaded *table.Table, property string) (s spans, err error) {
 		first, err1 := strconv.ParseInt(from, 10, 32)
 		last, err2 := strconv.ParseInt(to, 10, 32)
 		if err1 != nil || err2 != nil || first > last {
-			return nil, fmt.Errorf("the property %s of ops.published holds %q and not runs such as 19139..19204: set it "+
-				"right in the catalog", property, text)
+			return nil, fmt.Errorf(
+				"the property %s of ops.published holds %q and not runs such as 19139..19204: set it "+
+					"right in the catalog", property, text)
 		}
 		s = append(s, [2]int32{int32(first), int32(last)})
 	}
