@@ -86,7 +86,7 @@ func TestBusiness(t *testing.T) {
 		ReleasedAt: time.Date(2022, 5, 4, 0, 0, 0, 0, time.UTC).UnixMicro()}}, false)
 	require.NoError(t, err)
 	require.Equal(t, checks.OK, state(checks.CheckIssues, checks.Options{}, before,
-		days(23, 25, "2.0", 100, 9, 0)).State, "people said that it was released later, and those days were worse")
+		days(23, 25, "2.0", 100, 10, 0)).State, "people said that it was released later, and those days were worse")
 
 	usual := days(1, 23, "1.0", 1000, 0, 2)
 	require.Equal(t, checks.OK, state(checks.CheckDowngrades, checks.Options{}, usual,
