@@ -39,7 +39,7 @@ var imports = map[string]string{
 	"daily":       "objects lake packed ledger sessions daycounts",
 	"published":   "lake publication ledger",
 	"status":      "objects lake ledger forgotten gold daily",
-	"checks":      "objects lake ledger gold",
+	"checks":      "objects lake ledger releases gold",
 	"cost":        "objects lake ledger",
 	"why":         "lake ledger sessions gold",
 	"report":      "lake releases gold",
