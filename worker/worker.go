@@ -14,6 +14,7 @@ import (
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/published"
 	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
@@ -44,7 +45,7 @@ type Options struct {
 	Activities int
 	// Drain is DefaultDrain when zero.
 	Drain time.Duration
-	// Without names what is left behind: WithoutEvents, WithoutDaily.
+	// Without names what is left behind: WithoutEvents, WithoutDaily, WithoutMonths.
 	Without []string
 	// Observe is what the worker's client was made with; nil: nobody observes it.
 	Observe *observe.Observer
@@ -56,6 +57,7 @@ type Options struct {
 const (
 	WithoutEvents = "events" // gold.events
 	WithoutDaily  = "daily"  // gold.version_daily and gold.event_daily
+	WithoutMonths = "months" // the tags of gold.users that keep it as it was at the end of each month
 )
 
 // Registry is what workflows and activities are registered with: a worker, or a replayer.
@@ -119,8 +121,12 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	}
 	w.RegisterActivity(&activities.Ingest{Source: o.Source, Lake: o.Lake, Parsing: o.Parsing, Record: record})
 	w.RegisterActivity(&activities.Gold{Lake: o.Lake})
+	months := published.DefaultTagAge
+	if slices.Contains(o.Without, WithoutMonths) {
+		months = 0
+	}
 	w.RegisterActivity(&activities.Daily{Lake: o.Lake, WithoutEvents: slices.Contains(o.Without, WithoutEvents),
-		Without: slices.Contains(o.Without, WithoutDaily)})
+		Without: slices.Contains(o.Without, WithoutDaily), MonthTags: months})
 	w.RegisterActivity(&activities.Maintain{Lake: o.Lake, Record: record})
 	o.Checks.Lake = o.Lake
 	w.RegisterActivity(&o.Checks)
