@@ -48,7 +48,7 @@ const placed = `WITH ordered AS (
   SELECT service, version,
          CASE WHEN version_rank IS NULL THEN 1 WHEN is_older THEN 2 ELSE version_rank + 3 END AS place,
          CASE WHEN version_rank IS NULL THEN 'no order'
-              WHEN is_older THEN 'older (' || CAST(count(*) FILTER (WHERE is_older AND version_rank IS NOT NULL)
+              WHEN is_older THEN 'older (' || CAST(sum(IF(is_older AND version_rank IS NOT NULL, 1, 0))
                 OVER (PARTITION BY service) AS varchar) || ')'
               ELSE version END AS called
   FROM ordered
