@@ -63,10 +63,19 @@ func axis(c chart) object {
 		"x_axis": c.by[0], "groupby": c.by[1:], "metrics": c.metrics, "x_axis_sort_asc": true, "order_desc": true,
 		"truncate_metric": true, "show_empty_columns": true, "show_legend": len(c.by) > 1 || len(c.metrics) > 1,
 		"legendType": "scroll", "legendOrientation": "top", "rich_tooltip": true, "showTooltipTotal": false,
-		"color_scheme": "supersetColors", "x_axis_title": "", "y_axis_title": "", "y_axis_format": "SMART_NUMBER",
+		"color_scheme": "supersetColors", "x_axis_title": "", "y_axis_title": "", "y_axis_format": formatOf(c.dataset, c.metrics[0]),
 		"truncateYAxis": false, "y_axis_bounds": []any{nil, nil}, "xAxisLabelRotation": 0, "annotation_layers": []any{},
 		"comparison_type": "values",
 	}
+}
+
+func formatOf(dataset, name string) string {
+	for _, m := range defined(dataset).metrics {
+		if m.name == name && m.format != "" {
+			return m.format
+		}
+	}
+	return "SMART_NUMBER"
 }
 
 func table(c chart) chart {
@@ -75,8 +84,11 @@ func table(c chart) chart {
 	for _, name := range c.rows {
 		if typeOf(name) == "DOUBLE" {
 			format := ",.1f"
-			if isShare(name) {
+			switch {
+			case isShare(name):
 				format = ".1%"
+			case strings.HasPrefix(name, "rank_and_"):
+				format = ".3f"
 			}
 			formats[name] = object{"d3NumberFormat": format}
 		}
@@ -112,7 +124,7 @@ func heat(c chart, format string) chart {
 		"normalize_across": "heatmap", "legend_type": "continuous", "linear_color_scheme": "superset_seq_1",
 		"border_color": object{"r": 255, "g": 255, "b": 255, "a": 1}, "border_width": 1, "show_values": true,
 		"show_legend": false, "show_percentage": false, "y_axis_format": format, "xscale_interval": 1, "yscale_interval": 1,
-		"left_margin": "auto", "bottom_margin": "auto", "value_bounds": []any{nil, nil}, "x_axis_time_format": "smart_date",
+		"left_margin": "auto", "bottom_margin": "auto", "value_bounds": []any{nil, nil}, "x_axis_time_format": "smart_date", "xAxisLabelRotation": 45,
 	}
 	return c
 }
@@ -120,14 +132,14 @@ func heat(c chart, format string) chart {
 func number(c chart, below string) chart {
 	c.viz = "big_number_total"
 	c.look = object{"metric": c.metrics[0], "subheader": below, "header_font_size": 0.3, "subheader_font_size": 0.125,
-		"y_axis_format": ",d"}
+		"y_axis_format": ",d", "time_format": "%Y-%m-%d %H:00"}
 	return c
 }
 
 // filters are what the chart itself asks, and the place where the dashboard's dates go.
 func (c *chart) filters() (adhoc, query []object) {
 	adhoc, query = []object{}, []object{}
-	if time := timeOf(c.dataset); time != "" {
+	if time := defined(c.dataset).time; time != "" {
 		adhoc = append(adhoc, object{"clause": "WHERE", "expressionType": "SIMPLE", "subject": time,
 			"operator": "TEMPORAL_RANGE", "comparator": "No filter"})
 		query = append(query, object{"col": time, "op": "TEMPORAL_RANGE", "val": "No filter"})
@@ -140,12 +152,12 @@ func (c *chart) filters() (adhoc, query []object) {
 	return adhoc, query
 }
 
-func timeOf(name string) string {
+func defined(name string) *dataset {
 	n := slices.IndexFunc(definitions, func(d dataset) bool { return d.name == name })
 	if n < 0 {
 		panic("no dataset " + name)
 	}
-	return definitions[n].time
+	return &definitions[n]
 }
 
 func (c *chart) rowLimit() int {

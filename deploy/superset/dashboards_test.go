@@ -54,7 +54,7 @@ func (f *filter) config() object {
 		"scope":       object{"rootPath": []string{"ROOT_ID"}, "excluded": []int{}},
 		"tabsInScope": []any{}, "chartsInScope": []any{},
 		"defaultDataMask":  object{"extraFormData": object{}, "filterState": object{}, "ownState": object{}},
-		"cascadeParentIds": []string{}}
+		"cascadeParentIds": []string{}, "requiredFirst": f.single}
 	if f.below != "" {
 		config["cascadeParentIds"] = []string{filterID(f.below)}
 	}
@@ -103,7 +103,7 @@ func (b *board) position() object {
 		"HEADER_ID":             object{"type": "HEADER", "id": "HEADER_ID", "meta": object{"text": "versionlake: " + b.title}},
 		"ROW-intro":             row("ROW-intro", "MARKDOWN-intro"),
 		"MARKDOWN-intro": object{"type": "MARKDOWN", "id": "MARKDOWN-intro", "children": []string{}, "parents": parents("ROW-intro"),
-			"meta": object{"width": wide, "height": 14, "code": b.intro + "\n\n" + b.links()}},
+			"meta": object{"width": wide, "height": 11, "code": b.intro + "\n\n" + b.links()}},
 	}
 	n := 0
 	for r, charts := range b.rows {

@@ -10,4 +10,4 @@ superset db upgrade
 superset init
 python "$here/load.py"
 exec gunicorn --bind "${SUPERSET_BIND:-127.0.0.1:8088}" --workers "${SUPERSET_WORKERS:-1}" --worker-class gthread \
-	--threads 20 --timeout 120 --worker-tmp-dir "${TMPDIR:-/tmp}" "$FLASK_APP"
+	--threads 20 --timeout 300 --worker-tmp-dir "${TMPDIR:-/tmp}" "$FLASK_APP"

@@ -18,6 +18,9 @@ DATA_CACHE_CONFIG = CACHE_CONFIG = {
     "CACHE_DEFAULT_TIMEOUT": 300,
 }
 
+# A page waits so many seconds for a chart; start.sh lets its server wait as long.
+SUPERSET_WEBSERVER_TIMEOUT = 300
+
 # More rows than any chart of ours asks for.
 ROW_LIMIT = 50_000
 
