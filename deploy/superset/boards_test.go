@@ -1,5 +1,7 @@
 package superset_test
 
+import "strings"
+
 // The checks ask of the service {service}, as the dashboards do at first.
 
 // provisional is the text of a day in a check.
@@ -65,10 +67,10 @@ WHERE service = '{service}'`})},
 			{heat(chart{name: "Use of features: share of the version's known users", dataset: "feature_use",
 				by: []string{"version_in_order", "feature"}, metrics: []string{"share_of_users"}, width: half, height: middle,
 				check: "SELECT version, feature, share FROM feature_use WHERE service = '{service}'"}, ".0%"),
-				lines(chart{name: "Who comes back: share of the known users who first ran the version, by days since", dataset: "retention",
+				lines(chart{name: "Who comes back: share of the known users who first ran the version, 30 or more, by days since", dataset: "retention",
 					by: []string{"day", "version_in_order"}, metrics: []string{"came_back"}, width: half, height: middle,
 					check: `SELECT day, version, CAST(sum(retained) AS double) / sum(users) FROM retention
-WHERE service = '{service}' GROUP BY 1, 2`})},
+WHERE service = '{service}' GROUP BY 1, 2 HAVING sum(users) >= 30`})},
 		}}
 }
 
@@ -150,9 +152,11 @@ func quality() board {
 WHERE service = '{service}'`})},
 			{lines(chart{name: "Issues per 1000 users of the day, by version", dataset: "version_days",
 				by: []string{"on_day", "called"}, metrics: []string{"issues_per_thousand"}, width: wide, height: middle,
-				about: "Users and issues of anonymous sessions included.",
+				where: []condition{{"is_alone", "==", true}},
+				about: "The newest eight versions: users of older ones do not add up. Anonymous users are included.",
 				check: "SELECT " + provisional + ", " + calledNow +
-					", 1e3 * sum(t.issues) / nullif(sum(t.version_users), 0) " + trendOfVersions})},
+					", 1e3 * sum(t.issues) / nullif(sum(t.version_users), 0) " +
+					strings.Replace(trendOfVersions, "GROUP", "AND v.version_rank > m.newest - 8 GROUP", 1)})},
 			{table(chart{name: "New issues: codes that no older version had, and the share of the version's users", dataset: "new_issues",
 				rows: []string{"version", "code", "issues", "affected_users", "active_users", "affected_share", "share_low", "share_high",
 					"is_small"},

@@ -59,12 +59,18 @@ func lines(c chart) chart {
 
 // axis is what charts with an axis of categories or numbers share.
 func axis(c chart) object {
+	format := formatOf(c.dataset, c.metrics[0])
+	bounds := []any{nil, nil}
+	if strings.HasSuffix(format, "%") {
+		bounds = []any{0, 1}
+	}
 	return object{
 		"x_axis": c.by[0], "groupby": c.by[1:], "metrics": c.metrics, "x_axis_sort_asc": true, "order_desc": true,
 		"truncate_metric": true, "show_empty_columns": true, "show_legend": len(c.by) > 1 || len(c.metrics) > 1,
 		"legendType": "scroll", "legendOrientation": "top", "rich_tooltip": true, "showTooltipTotal": false,
-		"color_scheme": "supersetColors", "x_axis_title": "", "y_axis_title": "", "y_axis_format": formatOf(c.dataset, c.metrics[0]),
-		"truncateYAxis": false, "y_axis_bounds": []any{nil, nil}, "xAxisLabelRotation": 0, "annotation_layers": []any{},
+		"color_scheme": "supersetColors", "x_axis_title": "", "y_axis_title": "", "y_axis_format": format,
+		"truncateYAxis": bounds[0] != nil, "y_axis_bounds": bounds,
+		"sort_series_type": "name", "sort_series_ascending": true, "xAxisLabelRotation": 0, "annotation_layers": []any{},
 		"comparison_type": "values",
 	}
 }

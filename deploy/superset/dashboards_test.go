@@ -97,13 +97,17 @@ func (b *board) position() object {
 		return object{"type": "ROW", "id": name, "children": children, "parents": parents(),
 			"meta": object{"background": "BACKGROUND_TRANSPARENT"}}
 	}
+	height := 11
+	if len(b.intro) > 200 { // two lines
+		height = 14
+	}
 	at := object{
 		"DASHBOARD_VERSION_KEY": "v2",
 		"ROOT_ID":               object{"type": "ROOT", "id": "ROOT_ID", "children": []string{"GRID_ID"}},
 		"HEADER_ID":             object{"type": "HEADER", "id": "HEADER_ID", "meta": object{"text": "versionlake: " + b.title}},
 		"ROW-intro":             row("ROW-intro", "MARKDOWN-intro"),
 		"MARKDOWN-intro": object{"type": "MARKDOWN", "id": "MARKDOWN-intro", "children": []string{}, "parents": parents("ROW-intro"),
-			"meta": object{"width": wide, "height": 11, "code": b.intro + "\n\n" + b.links()}},
+			"meta": object{"width": wide, "height": height, "code": b.intro + "\n\n" + b.links()}},
 	}
 	n := 0
 	for r, charts := range b.rows {

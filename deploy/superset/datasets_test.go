@@ -120,10 +120,17 @@ var definitions = []dataset{
 	{name: "version_correlations", view: "version_correlations"},
 	{name: "versions", view: "versions"},
 	{name: "devices", view: "devices"},
-	{name: "retention", view: "retention", time: "cohort_date", metrics: []metric{
-		{name: "came_back", label: "Came back", expression: "CAST(sum(retained) AS double) / sum(users)", format: ".0%",
-			of: "retention"},
-	}},
+	{name: "retention", columns: []column{{name: "retention.service"}, {name: "retention.version"},
+		{name: "retention.version_rank"}, {name: "retention.day"}, {"users", "Known users, of all days on which they first ran it.", ""},
+		{"retained", "Of users, those with an event in the service on that day.", ""}},
+		about: "The curves of retention: of each version and day, where they are of 30 users or more.",
+		query: `SELECT service, version, version_rank, day, sum(users) AS users, sum(retained) AS retained
+FROM retention
+GROUP BY service, version, version_rank, day
+HAVING sum(users) >= 30`, metrics: []metric{
+			{name: "came_back", label: "Came back", expression: "CAST(max(retained) AS double) / max(users)", format: ".0%",
+				of: "retained"},
+		}},
 	{name: "ingest_hours", view: "ingest_hours", time: "hour_utc", columns: []column{
 		{"seconds", "Seconds that the run took.", "CAST(to_unixtime(finished_at) - to_unixtime(started_at) AS double)"},
 		{"on_day", "Day of the hour, UTC.", "date_format(hour_utc, '%Y-%m-%d')"},
@@ -172,12 +179,13 @@ FROM uptake_summary AS s
 LEFT JOIN release_cadence AS c ON c.service = s.service AND c.version = s.version`},
 	{name: "version_days", time: "date_utc", columns: []column{{name: "version_trend.date_utc"}, {"on_day", dayComment, ""},
 		{name: "version_trend.service"}, {name: "version_trend.version"}, {"called", calledTerm, ""},
+		{"is_alone", "Whether called is of one version, and not of several that are shown as one.", ""},
 		{name: "version_trend.device"}, {name: "version_trend.version_users"}, {name: "version_trend.service_users"},
 		{name: "version_trend.share"}, {name: "version_trend.issues"}},
 		about: "The days of version_trend, each version as charts call it, provisional days marked.",
 		query: placed + `SELECT t.date_utc, ` + daysOf("t") + `, t.service, t.version,
        ` + ranked("coalesce(p.place, 0)", "coalesce(p.called, 'unknown')") + ` AS called,
-       t.device, t.version_users, t.service_users, t.share, t.issues
+       coalesce(p.called = t.version, false) AS is_alone, t.device, t.version_users, t.service_users, t.share, t.issues
 FROM version_trend AS t
 LEFT JOIN placed AS p ON p.service = t.service AND p.version = t.version
 LEFT JOIN completeness AS c ON c.date_utc = t.date_utc`, metrics: []metric{
@@ -307,7 +315,7 @@ var (
 	texts = regexp.MustCompile(`(^|_)(service|version|device|channel|kind|source|campaign|feature|code|name|reason|state|` +
 		`experiment|variant|url|user_id|oldest_running|minimum_supported|latest_version|class|key|line|called|in_order|on_day)$`)
 	fractions = regexp.MustCompile(`(^|_)(share|low|high|ceiling|retention|churn|per_\w+|mean_\w+|seconds|rank_and_\w+)$|` +
-		`^share_|_retention_day_\d+$|^change|_per_`)
+		`^share_|_retention_day_\d+$|^change|_per_|^days_since_|^median_hours`)
 )
 
 // typeOf is the type of a column, by its name. TestSuperset holds that against Trino.

@@ -97,7 +97,7 @@ func startTrino(t *testing.T, over trino.Lake) (server string, db *sql.DB) {
 		return db
 	}
 	require.NoError(t, trino.CreateViewsThrough(t.Context(),
-		open(trino.AsAdmin(started.URL), trino.CatalogName, trino.Schema), trino.AdminName, func(trino.View) {}))
+		open(address("versionlake"), trino.CatalogName, trino.Schema), trino.AdminName, func(trino.View) {}))
 	masking, err := os.ReadFile(filepath.Join(production, "masking.sql"))
 	require.NoError(t, err)
 	admin := open(address("versionlake"), trino.AdminName, trino.Schema)

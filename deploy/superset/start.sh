@@ -5,6 +5,7 @@
 #   SUPERSET_BIND   the address that it listens on, such as 127.0.0.1:8088
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+export PYTHONDONTWRITEBYTECODE=1 # nothing of Superset's in the folder of the dashboards
 export PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH} FLASK_APP="superset.app:create_app()" SUPERSET_HOME=${SUPERSET_HOME:?}
 superset db upgrade
 superset init

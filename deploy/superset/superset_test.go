@@ -231,8 +231,8 @@ func (s *session) compare(c *chart, request object) error {
 // isSingle tells charts whose numbers are each that of one row: they are shares, or users, and don't add up.
 func (c *chart) isSingle() bool {
 	for _, m := range defined(c.dataset).metrics {
-		if slices.Contains(c.metrics, m.name) && strings.HasPrefix(m.expression, "max(") &&
-			!strings.Contains(m.expression, "to_unixtime") {
+		if slices.Contains(c.metrics, m.name) && strings.Contains(m.expression, "max(") &&
+			!strings.Contains(m.expression, "_utc") && !strings.Contains(m.expression, "to_unixtime") {
 			return true
 		}
 	}
