@@ -63,7 +63,10 @@ def hour(_, folder):
     users = events.where("event = 'Login'").groupBy("session").agg(F.first("user").alias("user"))
     seen = events.where("event = 'SoftwareVersion'").drop("user").join(users, "session", "left").withColumn(
         "user", F.coalesce("user", F.concat(F.lit("session:"), "session")))
-    touched = seen.where(here).select("user").distinct()
+    # A Login may name whose sightings of an hour before were, which leave the session's own row then.
+    came = events.where(here & F.col("event").isin("Login", "SoftwareVersion")).select("session").distinct()
+    touched = seen.join(came, "session", "left_semi").select("user").union(
+        came.select(F.concat(F.lit("session:"), "session"))).distinct()
     order = Window.partitionBy("user", "service", "device").orderBy("time")
     changed = F.when(F.lag("version").over(order).eqNullSafe(F.col("version")), 0).otherwise(1)
     intervals = seen.join(touched, "user", "left_semi").withColumn("changed", changed).withColumn(
