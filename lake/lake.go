@@ -57,6 +57,7 @@ var (
 	ErrDropped = errors.New("dropped")
 	// ErrNewer: a later version of versionlake has written to the lake, and this one would misread it.
 	ErrNewer = schema.ErrNewer
+	ErrOlder = schema.ErrOlder
 )
 
 // Run names one run of an hour.
@@ -172,8 +173,5 @@ func (l *Lake) NewSpill(sections int) (*objects.Spill, error) {
 
 // Close releases the catalog's connections.
 func (l *Lake) Close() error {
-	if l.Catalog == nil {
-		return l.Db.Close()
-	}
 	return errors.Join(l.Catalog.Close(), l.Db.Close())
 }
