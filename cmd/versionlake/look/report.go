@@ -2,7 +2,9 @@ package look
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -58,7 +60,23 @@ unless --version names one, and the one before it.`,
 	return cmd
 }
 
+// writable refuses a file for which there is no place.
+func writable(file string) error {
+	if at, err := os.Stat(file); err == nil && at.IsDir() {
+		return usage.Saidf("--out %q is a folder: name a file in it, such as %s", file,
+			filepath.Join(file, "report.html"))
+	}
+	folder := filepath.Dir(file)
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		return usage.Saidf("--out %q: there is no folder %s: make it first", file, folder)
+	}
+	return nil
+}
+
 func (o *writeReport) run(ctx context.Context) error {
+	if err := writable(o.out); err != nil {
+		return err
+	}
 	l, err := o.ReadLake(ctx)
 	if err != nil {
 		return err
