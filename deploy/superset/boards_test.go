@@ -36,11 +36,11 @@ func adoption() board {
 				check: `SELECT version, users, share, users_7_days, users_1_day, installations, last_seen_at FROM active_versions
 WHERE service = '{service}'`}),
 				heat(chart{name: "Known users of the last 30 days, by version and device", dataset: "version_device_distribution",
-					by: []string{"device", "version_in_order"}, metrics: []string{"known_users"}, width: half, height: middle,
+					by: []string{"device", "called"}, metrics: []string{"known_users"}, width: half, height: middle,
 					about: "A user with two installations counts in both.",
 					check: "SELECT device, version, users FROM version_device_distribution WHERE service = '{service}'"}, ",d")},
 			{lines(chart{name: "Uptake at equal age: share of the active users of the channel", dataset: "uptake",
-				by: []string{"day", "version_in_order"}, metrics: []string{"share_of_base"}, width: half, height: middle,
+				by: []string{"day", "called"}, metrics: []string{"share_of_base"}, width: half, height: middle,
 				about: "By days since the release, of the newest six. Active on a day: with an event in the 28 days up to it.",
 				check: `SELECT u.day, u.version, u.share FROM uptake AS u JOIN releases AS r ON r.service = u.service
 AND r.version = u.version WHERE u.service = '{service}' AND r.releases_behind <= 5`}),
@@ -65,12 +65,12 @@ FROM device_trend AS t LEFT JOIN completeness AS c ON c.date_utc = t.date_utc WH
 					check: `SELECT source, campaign, installs, users, share, active_users, active_share FROM installation_sources
 WHERE service = '{service}'`})},
 			{heat(chart{name: "Use of features: share of the version's known users", dataset: "feature_use",
-				by: []string{"version_in_order", "feature"}, metrics: []string{"share_of_users"}, width: half, height: middle,
+				by: []string{"called", "feature"}, metrics: []string{"share_of_users"}, width: half, height: middle,
 				check: "SELECT version, feature, share FROM feature_use WHERE service = '{service}'"}, ".0%"),
 				lines(chart{name: "Who comes back: share of the known users who first ran the version, 30 or more, by days since", dataset: "retention",
-					by: []string{"day", "version_in_order"}, metrics: []string{"came_back"}, width: half, height: middle,
+					by: []string{"day", "called"}, metrics: []string{"came_back"}, width: half, height: middle,
 					check: `SELECT day, version, CAST(sum(retained) AS double) / sum(users) FROM retention
-WHERE service = '{service}' GROUP BY 1, 2 HAVING sum(users) >= 30`})},
+WHERE service = '{service}' AND version_rank > (SELECT max(version_rank) - 8 FROM versions WHERE service = '{service}') GROUP BY 1, 2 HAVING sum(users) >= 30`})},
 		}}
 }
 
@@ -93,7 +93,7 @@ WHERE service = '{service}' AND all_devices`}, false),
 					check: `SELECT version, users, users_at_or_below, share_at_or_below, users_without_newer, share_without_newer,
 installations_at_or_below FROM shutdown_impact WHERE service = '{service}' AND all_devices`})},
 			{heat(chart{name: "Would be cut off: share of the device's known users", dataset: "shutdown_impact",
-				by: []string{"device", "version_in_order"}, metrics: []string{"would_be_cut_off"},
+				by: []string{"device", "called"}, metrics: []string{"would_be_cut_off"},
 				where: []condition{{"all_devices", "==", false}}, width: half, height: middle,
 				check: `SELECT device, version, share_without_newer FROM shutdown_impact
 WHERE service = '{service}' AND NOT all_devices`}, ".0%"),

@@ -15,6 +15,7 @@ type dataset struct {
 	name    string
 	view    string // that it is
 	query   string // that it is instead
+	called  bool   // the view with the column called, for versions as series and in heat maps
 	columns []column
 	metrics []metric
 	time    string // the column that the filter of dates is about; "": none
@@ -31,9 +32,15 @@ type metric struct {
 }
 
 // ranked are versions in order as text: a text of equal length before each, of two characters that nobody sees. Superset
-// sorts what a chart's axis, series and legend show by their text, so 1.22.10 would come before 1.22.9.
+// sorts the categories of an axis by the code points of their text, so 1.22.10 would come before 1.22.9.
 func ranked(rank, version string) string {
 	return "translate(lpad(to_base(" + rank + ", 2), 16, '0'), '01', chr(8203) || chr(8204)) || " + version
+}
+
+// behind are versions in order as series and in heat maps, which Superset sorts as people's languages do: unseen
+// characters do not count there, but blanks do, and come first. So each has as many of the thinnest blanks as there are newer ones.
+func behind(newer, version string) string {
+	return "lpad('', " + newer + ", chr(8202)) || " + version
 }
 
 // newest is how many versions the charts of days show by themselves.
@@ -42,13 +49,13 @@ const newest = "8"
 // placed says of every version how charts of days call it. Versions of before the newest are one, which says how many.
 const placed = `WITH ordered AS (
   SELECT service, version, version_rank,
-         dense_rank() OVER (PARTITION BY service ORDER BY version_rank DESC NULLS LAST) > ` + newest + ` AS is_older
+         dense_rank() OVER (PARTITION BY service ORDER BY version_rank DESC NULLS LAST) - 1 AS newer
   FROM versions
 ), placed AS (
   SELECT service, version,
-         CASE WHEN version_rank IS NULL THEN 1 WHEN is_older THEN 2 ELSE version_rank + 3 END AS place,
+         CASE WHEN version_rank IS NULL THEN ` + newest + ` + 1 ELSE least(newer, ` + newest + `) END AS newer,
          CASE WHEN version_rank IS NULL THEN 'no order'
-              WHEN is_older THEN 'older (' || CAST(sum(IF(is_older AND version_rank IS NOT NULL, 1, 0))
+              WHEN newer >= ` + newest + ` THEN 'older (' || CAST(sum(IF(newer >= ` + newest + ` AND version_rank IS NOT NULL, 1, 0))
                 OVER (PARTITION BY service) AS varchar) || ')'
               ELSE version END AS called
   FROM ordered
@@ -71,15 +78,15 @@ const (
 
 var definitions = []dataset{
 	{name: "active_versions", view: "active_versions"},
-	{name: "version_device_distribution", view: "version_device_distribution", metrics: []metric{
+	{name: "version_device_distribution", view: "version_device_distribution", called: true, metrics: []metric{
 		{name: "known_users", label: "Known users", expression: "max(users)", format: ",d", of: "users"},
 	}},
 	{name: "installation_sources", view: "installation_sources"},
-	{name: "feature_use", view: "feature_use", metrics: []metric{
+	{name: "feature_use", view: "feature_use", called: true, metrics: []metric{
 		{name: "share_of_users", label: "Share of users", expression: "max(share)", format: ".0%", of: "share"},
 	}},
 	{name: "releases", view: "releases"},
-	{name: "shutdown_impact", view: "shutdown_impact", metrics: []metric{
+	{name: "shutdown_impact", view: "shutdown_impact", called: true, metrics: []metric{
 		{name: "would_notice", label: "Would notice: run it or an older one", expression: "max(share_at_or_below)", format: ".0%",
 			of: "share_at_or_below"},
 		{name: "would_be_cut_off", label: "Would be cut off: run nothing newer",
@@ -122,12 +129,14 @@ var definitions = []dataset{
 	{name: "devices", view: "devices"},
 	{name: "retention", columns: []column{{name: "retention.service"}, {name: "retention.version"},
 		{name: "retention.version_rank"}, {name: "retention.day"}, {"users", "Known users, of all days on which they first ran it.", ""},
-		{"retained", "Of users, those with an event in the service on that day.", ""}},
-		about: "The curves of retention: of each version and day, where they are of 30 users or more.",
-		query: `SELECT service, version, version_rank, day, sum(users) AS users, sum(retained) AS retained
-FROM retention
-GROUP BY service, version, version_rank, day
-HAVING sum(users) >= 30`, metrics: []metric{
+		{"retained", "Of users, those with an event in the service on that day.", ""}, {"called", orderComment, ""}},
+		about: "The curves of retention: of each of the newest " + newest + " versions and day, where they are of 30 users or more.",
+		query: placed + `SELECT r.service, r.version, r.version_rank, r.day, sum(r.users) AS users, sum(r.retained) AS retained,
+       ` + behind("p.newer", "r.version") + ` AS called
+FROM retention AS r
+JOIN placed AS p ON p.service = r.service AND p.version = r.version AND p.newer < ` + newest + `
+GROUP BY r.service, r.version, r.version_rank, r.day, p.newer
+HAVING sum(r.users) >= 30`, metrics: []metric{
 			{name: "came_back", label: "Came back", expression: "CAST(max(retained) AS double) / max(users)", format: ".0%",
 				of: "retained"},
 		}},
@@ -158,9 +167,10 @@ HAVING sum(users) >= 30`, metrics: []metric{
 
 	{name: "uptake", columns: []column{{name: "uptake.service"}, {name: "uptake.version"}, {name: "uptake.version_rank"},
 		{name: "uptake.channel"}, {name: "uptake.day"}, {name: "uptake.date_utc"}, {name: "uptake.users"},
-		{name: "uptake.base_users"}, {name: "uptake.share"}, {name: "uptake.is_small"}},
+		{name: "uptake.base_users"}, {name: "uptake.share"}, {name: "uptake.is_small"}, {"called", orderComment, ""}},
 		about: "The newest six releases of each service and channel, from uptake.",
-		query: `SELECT u.service, u.version, u.version_rank, u.channel, u.day, u.date_utc, u.users, u.base_users, u.share, u.is_small
+		query: `SELECT u.service, u.version, u.version_rank, u.channel, u.day, u.date_utc, u.users, u.base_users, u.share, u.is_small,
+       ` + behind("r.releases_behind", "u.version") + ` AS called
 FROM uptake AS u
 JOIN releases AS r ON r.service = u.service AND r.version = u.version
 WHERE r.releases_behind < 6`, metrics: []metric{
@@ -184,7 +194,7 @@ LEFT JOIN release_cadence AS c ON c.service = s.service AND c.version = s.versio
 		{name: "version_trend.share"}, {name: "version_trend.issues"}},
 		about: "The days of version_trend, each version as charts call it, provisional days marked.",
 		query: placed + `SELECT t.date_utc, ` + daysOf("t") + `, t.service, t.version,
-       ` + ranked("coalesce(p.place, 0)", "coalesce(p.called, 'unknown')") + ` AS called,
+       ` + behind("coalesce(p.newer, "+newest+" + 2)", "coalesce(p.called, 'unknown')") + ` AS called,
        coalesce(p.called = t.version, false) AS is_alone, t.device, t.version_users, t.service_users, t.share, t.issues
 FROM version_trend AS t
 LEFT JOIN placed AS p ON p.service = t.service AND p.version = t.version
@@ -249,6 +259,12 @@ func datasets(t *testing.T) []dataset {
 			d.about = view.Comment
 			for _, c := range view.Columns {
 				d.columns = append(d.columns, column{c.Name, c.Comment, ""})
+			}
+			if d.called {
+				d.columns = append(d.columns, column{"called", orderComment, ""})
+				d.query = "SELECT v.*, " + behind("least(40, coalesce(m.newest - v.version_rank, 40))", "v.version") + ` AS called
+FROM ` + d.view + ` AS v
+LEFT JOIN (SELECT service, max(version_rank) AS newest FROM versions GROUP BY service) AS m ON m.service = v.service`
 			}
 		}
 		for _, c := range own {
@@ -323,14 +339,14 @@ func typeOf(name string) string {
 	switch {
 	case strings.HasPrefix(name, "is_") || strings.HasPrefix(name, "has_") || name == "all_devices" || name == "runs_older":
 		return "BOOLEAN"
-	case strings.HasSuffix(name, "_at") || name == "hour_utc" || name == "end_of_support":
+	case strings.HasSuffix(name, "_at") || strings.HasSuffix(name, "_since") || name == "hour_utc" || name == "end_of_support":
 		return moments
 	case strings.HasSuffix(name, "date_utc") || strings.HasSuffix(name, "_date"):
 		return "DATE"
-	case texts.MatchString(name):
-		return "VARCHAR"
 	case fractions.MatchString(name):
 		return "DOUBLE"
+	case texts.MatchString(name):
+		return "VARCHAR"
 	}
 	return "BIGINT"
 }

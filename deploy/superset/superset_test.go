@@ -72,14 +72,17 @@ func testTypes(t *testing.T, db *sql.DB) {
 		found[view+"."+name] = kind
 	}
 	require.NoError(t, rows.Err())
+	var wrong []string
 	for _, d := range datasets(t) {
 		for _, c := range d.columns {
 			if kind, there := found[d.view+"."+c.name]; there {
-				want, _, _ := strings.Cut(typeOf(c.name), "(")
-				require.Equal(t, kind, want, "%s.%s", d.view, c.name)
+				if told, _, _ := strings.Cut(typeOf(c.name), "("); told != kind {
+					wrong = append(wrong, fmt.Sprintf("%s.%s is %s, not %s", d.view, c.name, kind, told))
+				}
 			}
 		}
 	}
+	require.Empty(t, wrong)
 }
 
 // session is a viewer at Superset.
@@ -267,7 +270,7 @@ func (s *session) ask(query string) (found []string, err error) {
 }
 
 // unseen are what puts versions in order.
-var unseen = strings.NewReplacer("\u200b", "", "\u200c", "")
+var unseen = strings.NewReplacer("\u200b", "", "\u200c", "", "\u200a", "")
 
 // cell is a value as text, whoever said it: Superset has moments in milliseconds.
 func cell(value any) string {
@@ -296,7 +299,7 @@ func cell(value any) string {
 }
 
 const (
-	warmLimit = 10 * time.Second
+	warmLimit = 30 * time.Second // it takes a few; this machine may be busy with other tests
 	tries     = 3
 )
 
