@@ -11,7 +11,8 @@ import (
 
 var questionRow = regexp.MustCompile("(?m)^\\| [^|]+ \\| ([^|]+) \\| ([^|]+) \\| `(\\w+)` \\| [^|]*\\|$")
 
-// TestQuestions follows the table of docs/DASHBOARDS.md: the charts that it names are there, and show the views that it names.
+// TestQuestions follows the table of docs/DASHBOARDS.md: the charts that it names are there, and show the views
+// that it names.
 func TestQuestions(t *testing.T) {
 	text, err := os.ReadFile("../../docs/DASHBOARDS.md")
 	require.NoError(t, err)
