@@ -185,8 +185,8 @@ HAVING sum(r.users) >= 30`, metrics: []metric{
 		{name: "uptake.channel"}, {name: "uptake.day"}, {name: "uptake.date_utc"}, {name: "uptake.users"},
 		{name: "uptake.base_users"}, {name: "uptake.share"}, {name: "uptake.is_small"}, {"called", orderComment, ""}},
 		about: "The newest six releases of each service and channel, from uptake.",
-		query: `SELECT u.service, u.version, u.version_rank, u.channel, u.day, u.date_utc, u.users, u.base_users, u.share,
-       u.is_small,
+		query: `SELECT u.service, u.version, u.version_rank, u.channel, u.day, u.date_utc, u.users, u.base_users,
+       u.share, u.is_small,
        ` + behind("r.releases_behind", "u.version") + ` AS called
 FROM uptake AS u
 JOIN releases AS r ON r.service = u.service AND r.version = u.version
