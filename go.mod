@@ -180,3 +180,6 @@ require (
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 )
+
+// An empty one: see its substrait.go.
+replace github.com/substrait-io/substrait => ./tools/nosubstrait

@@ -23,7 +23,7 @@ var (
 // EventRow is a row of bronze.events.
 type EventRow struct {
 	// Telemetry category, free text.
-	Category string `parquet:"category,id(1)"`
+	Category string `parquet:"category,dict,id(1)"`
 	// Raw event text: a relaxed dict, see docs/EVENTS.md.
 	BodyMessage string `parquet:"body_message,id(2)"`
 	// Session id.
@@ -37,7 +37,7 @@ type EventRow struct {
 	// When the event happened, by the client's clock, UTC.
 	Time int64 `parquet:"event_timestamp_utc,uncompressed,timestamp(microsecond),delta,id(7)"`
 	// Source file, relative to the source's root.
-	FileName string `parquet:"file_name,id(8)"`
+	FileName string `parquet:"file_name,dict,id(8)"`
 	// Line in the file, from 1; a continued line counts where it begins.
 	LineNumber int64 `parquet:"line_number,uncompressed,delta,id(9)"`
 	// Partition: UTC date of the folder the file lay in.
@@ -69,7 +69,7 @@ type RejectRow struct {
 // The columns of bronze that say where a line came from.
 type (
 	EventPlace struct {
-		FileName        string `parquet:"file_name,id(8)"`
+		FileName        string `parquet:"file_name,dict,id(8)"`
 		LineNumber      int64  `parquet:"line_number,delta,id(9)"`
 		IngestDate      int32  `parquet:"p_ingest_date_utc,date,delta,id(10)"`
 		IngestHourOfDay int32  `parquet:"p_ingest_hour_utc,delta,id(11)"`

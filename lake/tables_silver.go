@@ -44,7 +44,7 @@ type SilverRow struct {
 	// Event of the catalogue: SoftwareVersion, DeviceInfo, Notification, …
 	EventName string `parquet:"event_name,dict,id(1)"`
 	// Session id; <service>/<session id> where sessions are told apart by service. NULL: it was a placeholder.
-	SessionID string `parquet:"session_id,optional,id(2)"`
+	SessionID string `parquet:"session_id,optional,delta,id(2)"`
 	// Transaction id as a number; 9223372036854775807 where it is none.
 	Transaction int64 `parquet:"transaction_number,uncompressed,delta,id(3)"`
 	// Id of the service or product.
@@ -100,7 +100,7 @@ type SightingRow struct {
 	// xxhash64 of session_id: files are sorted by it, so that gold finds a session without reading the rest.
 	SessionKey int64 `parquet:"session_key,uncompressed,delta,id(1)"`
 	// Session, as in silver.events; NULL: the sighting has none, and names its user.
-	SessionID string `parquet:"session_id,optional,id(2)"`
+	SessionID string `parquet:"session_id,optional,delta,id(2)"`
 	// User as the body names it; NULL: the session's user, see silver.bindings.
 	UserID string `parquet:"user_id,optional,id(3)"`
 	// Id of the service or product.
@@ -131,7 +131,7 @@ type BindingRow struct {
 	// xxhash64 of session_id: files are sorted by it.
 	SessionKey int64 `parquet:"session_key,uncompressed,delta,id(1)"`
 	// Session, as in silver.events.
-	SessionID string `parquet:"session_id,id(2)"`
+	SessionID string `parquet:"session_id,delta,id(2)"`
 	// user or device.
 	Kind string `parquet:"kind,uncompressed,dict,id(3)"`
 	// The user id, or the device. NULL: the session is nobody's from here on (a Login of nobody, a Logout).

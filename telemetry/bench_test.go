@@ -61,6 +61,32 @@ func BenchmarkParse(b *testing.B) {
 	b.Run("real", func(b *testing.B) { bench(b, realLines(b)) })
 }
 
+// TestParseAllocatesNothing: a line costs no memory, once the event's own has grown: whatever kind of event it is, with
+// texts that are escaped, and where it is rejected.
+func TestParseAllocatesNothing(t *testing.T) {
+	p, err := NewParser(Options{Hour: HourOf(date(2022, 5, 27, 5))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.Split(bytes.TrimSuffix(generatedLines(), []byte("\n")), []byte("\n"))[:1000]
+	for _, body := range []string{
+		`{'Name': 'Login', 'UserId': 'u\'1', 'Device': None}`, `{"Name": "Issue", "Code": 7, "Message": "a\tb\u00e9"}`,
+		`{'Name': 'Unheard', 'List': ['a', 'b'], 'Dict': {'c': 'd'}}`, `{'Name': 'Logout'`, `nothing`,
+		`{'Name': 'DeviceInfo', 'Device': 'PC', 'OS': ('a', 1)}`,
+	} {
+		lines = append(lines, []byte("Telemetry\t2022-05-27T05:00:00.000+0000\tClientApp\ts1\t1\t"+body))
+	}
+	lines = append(lines, []byte("Telemetry\tno time\tClientApp\ts1\t1\t{'Name': 'Login'}"), []byte("no tabs"))
+	var e Event
+	if allocated := testing.AllocsPerRun(10, func() {
+		for _, line := range lines {
+			p.Parse(line, &e)
+		}
+	}); allocated > 0 {
+		t.Errorf("%d lines allocate %v times", len(lines), allocated)
+	}
+}
+
 func BenchmarkScan(b *testing.B) {
 	data := generatedLines()
 	b.SetBytes(int64(len(data)))

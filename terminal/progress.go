@@ -18,6 +18,8 @@ type Progress interface {
 	Update(status string, done, total int64, unit string)
 	// Note is a line that stays.
 	Note(line string)
+	// Interval is how often it is worth asking how far the work is: to answer costs the server more than to show it.
+	Interval() time.Duration
 	End()
 }
 
@@ -58,6 +60,8 @@ func (b *bar) Update(status string, done, total int64, unit string) {
 
 func (b *bar) Note(line string) { fmt.Fprintln(b.container, Clean(line)) }
 
+func (b *bar) Interval() time.Duration { return 250 * time.Millisecond }
+
 func (b *bar) End() {
 	b.bar.Abort(true)
 	b.container.Wait()
@@ -90,6 +94,8 @@ func (l *lines) Update(status string, done, total int64, unit string) {
 }
 
 func (l *lines) Note(line string) { l.out.Printf("%s\n", line) }
+
+func (l *lines) Interval() time.Duration { return time.Second }
 
 func (l *lines) End() {}
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 // Row groups of this many rows bound the memory of a writer; readers skip whole groups by their statistics.
@@ -69,7 +68,7 @@ func NewWriter[T any](out io.Writer, kind Kind, extra ...parquet.WriterOption) *
 		return w
 	}
 	options := append(extra,
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+		parquet.Compression(Codec),
 		parquet.MaxRowsPerRowGroup(rowsPerGroup),
 		CreatedBy,
 		// in page headers: readers take those of the column index and of the row group

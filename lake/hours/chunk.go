@@ -103,8 +103,9 @@ type chunkStage struct {
 	// Bronze in two clusters, so that a reader of the events that matter skips the others' files by their statistics.
 	matter, other eventBatch
 	// arena holds the texts of the rows that wait to be written: a line dies with the next Scan.
-	arena []byte
-	kept  *chunkStage // writes the rows that stay; nil: none do
+	arena  []byte
+	memory *chunkMemory
+	kept   *chunkStage // writes the rows that stay; nil: none do
 }
 
 type eventBatch struct {
@@ -157,6 +158,7 @@ func (c *chunkStage) stage(ctx context.Context, n int, bad map[int]string) (resu
 
 func (c *chunkStage) open() error {
 	c.shuffle = c.lake.Objects.NewShuffle(staging(c.lake, c.run), c.plan.Sections)
+	c.takeMemory()
 	return c.openBronze()
 }
 
@@ -359,6 +361,7 @@ func (c *chunkStage) close(n int, bad map[int]string) (StagedChunk, error) {
 	if err := c.flush(); err != nil {
 		return StagedChunk{}, err
 	}
+	c.leaveMemory()
 	if k := c.kept; k != nil {
 		if err := k.flush(); err != nil {
 			return StagedChunk{}, err

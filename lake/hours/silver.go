@@ -73,7 +73,8 @@ func StageSilver(ctx context.Context, l *lake.Lake, run lake.Run, plan Plan, chu
 			s.bindings.Abort()
 		}
 	}()
-	var small smallSection
+	small := freeSections.Get().(*smallSection)
+	defer freeSections.Put(small)
 	for section := sections.From; section < sections.To; section++ {
 		if err := ctx.Err(); err != nil {
 			return StagedSilver{}, err

@@ -3,6 +3,7 @@ package hours
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/objects"
@@ -13,6 +14,9 @@ type smallSection struct {
 	data       []byte
 	candidates []candidate
 }
+
+// freeSections leave their memory to the next hour: it is large, and would be cleared each time.
+var freeSections = sync.Pool{New: func() any { return &smallSection{} }}
 
 func (r *smallSection) read(s *silverStage, shuffles objects.Shuffles, section int) (err error) {
 	if r.data, err = shuffles.Read(section, r.data[:0]); err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/bits"
 	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/s2"
 )
@@ -41,10 +42,29 @@ type ShuffleWriter struct {
 }
 
 func (o *Store) NewShuffle(folder string, sections int) *ShuffleWriter {
-	return &ShuffleWriter{
-		Object: o.Create(folder), blockSize: max(shuffleBytes/sections, minBlockSize),
-		buffers: make([][]byte, sections), sections: make([][]int64, sections),
+	w := &ShuffleWriter{
+		Object: o.Create(folder), blockSize: max(shuffleBytes/sections, minBlockSize), sections: make([][]int64, sections),
 	}
+	if free, ok := freeBuffers.Get().(*[][]byte); ok {
+		w.buffers = *free
+	}
+	w.buffers = slices.Grow(w.buffers[:0], sections)[:sections]
+	return w
+}
+
+// freeBuffers are the empty buffers of shuffles that were written: they grow once.
+var freeBuffers sync.Pool
+
+// leaveBuffers leaves them to the next shuffle, but for those that long records made large.
+func (w *ShuffleWriter) leaveBuffers() {
+	for i, buffer := range w.buffers {
+		if cap(buffer) > 2*w.blockSize+minBlockSize {
+			w.buffers[i] = nil
+		}
+	}
+	free := w.buffers
+	w.buffers = nil
+	freeBuffers.Put(&free)
 }
 
 // Add hands out the buffer of a section to append one record to, and takes it back.
@@ -76,6 +96,7 @@ func (w *ShuffleWriter) Close(path string) (Shuffled, error) {
 			return Shuffled{}, err
 		}
 	}
+	w.leaveBuffers()
 	if packed, all := w.Object.Held(); all {
 		return Shuffled{Path: path, Sections: w.sections, Packed: packed}, nil
 	}

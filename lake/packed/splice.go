@@ -9,7 +9,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 
@@ -151,7 +150,7 @@ func NewFresh(schema *parquet.Schema, bounded map[string]bool) *Fresh {
 		return f
 	}
 	options := []parquet.WriterOption{schema, columnar.CreatedBy,
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+		parquet.Compression(columnar.Codec),
 		parquet.DataPageStatistics(false)}
 	for _, column := range schema.Columns() {
 		if !bounded[column[0]] {

@@ -55,7 +55,6 @@ func (c *Session) Progress(ctx context.Context, run client.WorkflowRun, progress
 }
 
 const (
-	watchInterval = 250 * time.Millisecond
 	// Failed attempts are looked for now and then: they go on being tried again.
 	failureInterval = 2 * time.Second
 	cancelPatience  = 45 * time.Second
@@ -73,7 +72,7 @@ func (c *Session) Wait(ctx context.Context, name string, run client.WorkflowRun,
 	getCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	go func() { ended <- run.Get(getCtx, result) }()
-	ticker := time.NewTicker(watchInterval)
+	ticker := time.NewTicker(p.Interval())
 	defer ticker.Stop()
 	failures := &failureWatch{client: c.Client, last: time.Now(), told: map[string]string{}}
 	for {
