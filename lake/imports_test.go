@@ -41,6 +41,7 @@ var imports = map[string]string{
 	"published":   "lake publication ledger",
 	"status":      "objects lake ledger forgotten gold daily",
 	"checks":      "objects lake ledger releases gold",
+	"lists":       "objects database",
 	"cost":        "objects lake ledger",
 	"why":         "lake ledger sessions gold",
 	"report":      "lake releases gold",
