@@ -39,7 +39,7 @@ var imports = map[string]string{
 	"daycounts":   "objects lake",
 	"daily":       "objects lake packed ledger sessions daycounts",
 	"published":   "lake publication ledger",
-	"status":      "objects lake ledger forgotten gold daily",
+	"status":      "objects lake ledger forgotten sessions gold daily",
 	"checks":      "objects lake ledger releases gold",
 	"lists":       "objects database",
 	"cost":        "objects lake ledger",

@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -360,3 +361,30 @@ func (l *Large) aside(ctx context.Context, of *lake.Lake, aside *Aside, schema *
 	}
 	return nil
 }
+
+// CountLarge adds up, by session, the rows of row groups that are large and of one session alone.
+func CountLarge(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, rows map[string]int64) error {
+	for _, file := range files {
+		if err := l.EachGroup(file, func(group lake.RowGroup) error {
+			if _, is := wholeSession(group); !is {
+				return nil
+			}
+			err := group.Scan(ctx, sightingOrBinding, func(row parquet.Row) error {
+				rows[string(row[1].ByteArray())] += group.NumRows()
+				return lake.ErrStop
+			})
+			if errors.Is(err, lake.ErrStop) {
+				return nil
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var sightingOrBinding = parquet.SchemaOf(struct {
+	SessionKey int64  `parquet:"session_key,delta,id(1)"`
+	SessionID  string `parquet:"session_id,optional,id(2)"`
+}{})
