@@ -12,7 +12,7 @@ VERSION ?= $(shell git describe --tags --always --dirty)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: ## see all of it on made-up data, in a temporary folder
@@ -23,6 +23,11 @@ demo: ## see all of it on made-up data, in a temporary folder
 demo-trino: build ## the demo, and then the same and more in SQL, through a real Trino
 	$(INSTALL) temporal jdk trino
 	PATH="$(CURDIR)/$(BIN):$$PATH" bin/versionlake demo --trino
+
+.PHONY: demo-superset
+demo-superset: build ## six weeks of made-up data in dashboards: a Trino, and a Superset, until Ctrl-C
+	$(INSTALL) temporal jdk trino superset
+	PATH="$(CURDIR)/$(BIN):$$PATH" deploy/superset/demo.sh
 
 .PHONY: build
 build: ## build bin/versionlake

@@ -67,7 +67,7 @@ func (a *Checks) RunChecks(ctx context.Context) (Checked, error) {
 	rules, err := notify.Read(a.Rules)
 	if err == nil {
 		checked.RulesKnown, checked.Routes, checked.Lake = true, rules.Routes(), rules.Name
-		options.Limits = rules.Checks
+		options.Limits, options.Goals = rules.Checks, rules.Goals
 	}
 	look, cancel := context.WithTimeout(ctx, checksTimeout)
 	defer cancel()

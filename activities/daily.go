@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
@@ -13,6 +14,7 @@ import (
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/published"
 )
 
 // The writer of the daily aggregates as others know it.
@@ -38,6 +40,8 @@ type Daily struct {
 	// WithoutEvents leaves gold.events behind, and with it the daily aggregates, which are counted from it; Without the
 	// latter alone. For measurements.
 	WithoutEvents, Without bool
+	// MonthTags is how long gold.users as it was at the end of a month is kept by a tag; 0: not at all.
+	MonthTags time.Duration
 }
 
 // RequestDaily signals the writer of the daily aggregates, and starts it where it does not run. Asking twice does
@@ -100,13 +104,17 @@ type CommitDailyInput struct {
 	Counted []daily.CountedDates `json:"counted"`
 }
 
-// CommitDaily makes a refresh visible.
+// CommitDaily makes a refresh visible, and publishes the numbers of days and months that it ended.
 func (a *Daily) CommitDaily(ctx context.Context, input CommitDailyInput) (daily.Committed, error) {
 	if a.Without || a.WithoutEvents {
 		return daily.Committed{}, nil
 	}
 	defer keepAlive(ctx, nil)()
 	commit, err := daily.CommitDaily(ctx, metered(ctx, a.Lake), input.Plan, input.Counted)
+	if err != nil {
+		return commit, temporalError(ctx, err)
+	}
+	_, err = published.Publish(ctx, metered(ctx, a.Lake), published.Options{Now: time.Now(), TagAge: a.MonthTags})
 	return commit, temporalError(ctx, err)
 }
 

@@ -47,6 +47,8 @@ const (
 	ErrorDamaged = "Damaged"
 	// ErrorDenied: the source refuses us. Retried, since someone may grant access meanwhile.
 	ErrorDenied = "AccessDenied"
+	// ErrorStopping: the worker was told to stop before the step had ended. Another one begins it again at once.
+	ErrorStopping = "Stopping"
 )
 
 // BadInput is the failure of a workflow that was started with a wrong input.

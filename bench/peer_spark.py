@@ -60,13 +60,14 @@ def hour(_, folder):
         body("Device").alias("device"), "date", "hour").writeTo("lake.db.silver").overwritePartitions()
 
     events = SPARK.table("lake.db.silver")
+    nobody = F.concat(F.lit("session:"), "session")
     users = events.where("event = 'Login'").groupBy("session").agg(F.first("user").alias("user"))
     seen = events.where("event = 'SoftwareVersion'").drop("user").join(users, "session", "left").withColumn(
-        "user", F.coalesce("user", F.concat(F.lit("session:"), "session")))
-    # A Login may name whose sightings of an hour before were, which leave the session's own row then.
-    came = events.where(here & F.col("event").isin("Login", "SoftwareVersion")).select("session").distinct()
-    touched = seen.join(came, "session", "left_semi").select("user").union(
-        came.select(F.concat(F.lit("session:"), "session"))).distinct()
+        "user", F.coalesce("user", nobody))
+    # A Login may name the user of what an earlier hour gave to nobody: that row goes, and the user's row changes.
+    sessions = events.where(here).select("session").distinct()
+    touched = seen.join(sessions, "session", "left_semi").select("user").union(
+        sessions.select(nobody.alias("user"))).distinct()
     order = Window.partitionBy("user", "service", "device").orderBy("time")
     changed = F.when(F.lag("version").over(order).eqNullSafe(F.col("version")), 0).otherwise(1)
     intervals = seen.join(touched, "user", "left_semi").withColumn("changed", changed).withColumn(

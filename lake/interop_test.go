@@ -19,6 +19,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
+	"github.com/versionlake/versionlake/lake/publication"
 	"github.com/versionlake/versionlake/lake/releasefile"
 	"github.com/versionlake/versionlake/lake/releases"
 	"github.com/versionlake/versionlake/telemetry"
@@ -101,6 +102,8 @@ func TestPyIceberg(t *testing.T) {
 	in.Put("27T05/a.tsv", laketest.Sighting("27T05:10", "s1", "1.2"), laketest.Sighting("27T05:20", "s2", "1.1"),
 		laketest.Sighting("27T05:40", "s5", "1.0"), "broken")
 	in.Ingest(hour)
+	in.Put("29T09/a.tsv", laketest.Sighting("29T09:10", "s1", "1.1")) // ends the 27th
+	in.Ingest(hour + 52)
 	upkeep.Daily(in)
 	in.Must(ledger.RecordFindings(t.Context(), in.Lake, "reconcile",
 		[]ledger.Finding{{Hour: hour, State: ledger.HourComplete, Changed: 1},
@@ -162,6 +165,7 @@ func TestPyIceberg(t *testing.T) {
 		lake.OpsFindings.Name:      len(laketest.RowsOf[lake.FindingRow](t, l, lake.OpsFindings)),
 		lake.OpsChecks.Name:        len(laketest.RowsOf[lake.CheckRow](t, l, lake.OpsChecks)),
 		lake.OpsErasures.Name:      len(laketest.RowsOf[lake.ErasureRow](t, l, lake.OpsErasures)),
+		lake.OpsPublished.Name:     len(laketest.RowsOf[publication.PublishedRow](t, l, lake.OpsPublished)),
 		lake.OpsReleases.Name:      len(laketest.RowsOf[releases.Row](t, l, lake.OpsReleases)),
 	}
 	if len(found.Tables) != len(lake.TableDefinitions) {

@@ -12,6 +12,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/lake/publication"
 	"github.com/versionlake/versionlake/lake/releasefile"
 	"github.com/versionlake/versionlake/lake/schema"
 )
@@ -45,7 +46,7 @@ type TableDefinition struct {
 var TableDefinitions = []TableDefinition{
 	BronzeEvents, BronzeRejects, SilverEvents, SilverSightings, SilverBindings,
 	GoldUsers, GoldVersions, GoldEvents, GoldVersionDaily, GoldEventDaily,
-	OpsHours, OpsFiles, OpsFindings, OpsChecks, OpsErasures, OpsReleases,
+	OpsHours, OpsFiles, OpsFindings, OpsChecks, OpsErasures, OpsReleases, OpsPublished,
 }
 
 // HourTables are those whose rows a run of an hour replaces, in the order of its commits.
@@ -83,7 +84,7 @@ func (d TableDefinition) Identifier() table.Identifier { return strings.Split(d.
 var sources embed.FS
 
 // comments are those of the columns. They are read where the tables are defined, so that they stand in one place.
-var comments = schema.CommentsIn(sources, releasefile.Sources)
+var comments = schema.CommentsIn(sources, releasefile.Sources, publication.Sources)
 
 // Schema is the table's Iceberg schema.
 func (d TableDefinition) Schema() *iceberg.Schema { return schema.Of(reflect.TypeOf(d.Row), comments) }

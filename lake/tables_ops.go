@@ -1,6 +1,7 @@
 package lake
 
 import (
+	"github.com/versionlake/versionlake/lake/publication"
 	"github.com/versionlake/versionlake/lake/releasefile"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -26,6 +27,8 @@ var (
 	}
 	OpsReleases = TableDefinition{Name: "ops.releases", Row: releasefile.ReleaseRow{},
 		Comment: "Releases as people know them: versionlake releases import."}
+	OpsPublished = TableDefinition{Name: "ops.published", Row: publication.PublishedRow{}, MonthOf: "date_utc",
+		Comment: "What the daily aggregates said of a day when it ended, and of a month."}
 	OpsErasures = TableDefinition{
 		Name: "ops.erasures", Comment: "Whom the lake must not hold any more, as keyed hashes.", Row: ErasureRow{},
 		Partition: []string{"erasure_id"},

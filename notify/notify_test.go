@@ -262,3 +262,12 @@ rules:
 	require.Equal(t, 50, m.Older)
 	require.Empty(t, o.Add(nil, nil).Waiting, "a rule that is no more")
 }
+
+// TestGoals: a file of rules names versions to be switched off, and what is wrong with one is said.
+func TestGoals(t *testing.T) {
+	rules, err := notify.Read(rulesFile(t, "goals: [{service: App, version: '1.9', users: 500}]\n"))
+	require.NoError(t, err)
+	require.Equal(t, []checks.Goal{{Service: "App", Version: "1.9", Users: 500}}, rules.Goals)
+	_, err = notify.Read(rulesFile(t, "goals: [{service: App, users: 500}]\n"))
+	require.ErrorContains(t, err, "goal 1 needs service, version and users")
+}

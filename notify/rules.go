@@ -24,6 +24,8 @@ type Rules struct {
 	Name string `yaml:"name"`
 	// Checks are limits in place of those that checks have by themselves.
 	Checks map[string]checks.Limits `yaml:"checks"`
+	// Goals are versions to be switched off once few enough users are left.
+	Goals []checks.Goal `yaml:"goals"`
 	// SQLChecks is a folder of checks in SQL, relative to the file; none when empty.
 	SQLChecks string `yaml:"sql_checks"`
 	// Receivers are those that rules name.
@@ -113,6 +115,11 @@ func (r *Rules) check() error {
 		}
 		if limits.Warn != nil || limits.Fail != nil || limits.Least != nil {
 			fault("there is no check %q to set limits of", name)
+		}
+	}
+	for i, goal := range r.Goals {
+		if goal.Service == "" || goal.Version == "" || goal.Users < 0 {
+			fault("goal %d needs service, version and users, which is how many may still run it or an older one", i+1)
 		}
 	}
 	for name, receiver := range r.Receivers {

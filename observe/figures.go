@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -29,6 +30,7 @@ const (
 	erasures          = "versionlake.erasures"
 	maintenanceAge    = "versionlake.maintenance.age"
 	maintenanceFailed = "versionlake.maintenance.failed"
+	checkState        = "versionlake.check.state"
 	observedAge       = "versionlake.observed.age"
 )
 
@@ -49,6 +51,8 @@ var Held = []Metric{
 	{erasures, Gauge, "{erasure}", "`state`: begun, done", "users forgotten, or being forgotten"},
 	{maintenanceAge, Gauge, "s", "", "since maintenance last ended well; absent before the first"},
 	{maintenanceFailed, Gauge, "{run}", "", "1: the last maintenance failed; 0: it did not"},
+	{checkState, Gauge, "{state}", "`check`: as in CHECKS.md",
+		"what checks found last: 0 is ok, 1 warn, 2 fail; absent where it could not be found out"},
 	{observedAge, Gauge, "s", "", "since these figures were last read whole"},
 }
 
@@ -71,6 +75,8 @@ type Work struct {
 type Sources struct {
 	Lake func(context.Context) (status.Status, error)
 	Work func(context.Context) (Work, error)
+	// Checks are the states of checks, by their names.
+	Checks func(context.Context) (map[string]string, error)
 }
 
 // figures are gauges of what the lake holds. They are read at most every so often, and only when somebody collects.
@@ -85,6 +91,7 @@ type figures struct {
 	reading chan struct{} // closed when it ended; nil: none was begun
 	read    time.Time     // when both were last read whole
 	lake    *status.Status
+	checks  map[string]string
 	work    *Work
 }
 
@@ -152,11 +159,13 @@ func (f *figures) readAll(sources Sources, done chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
 	lake, lakeErr := sources.Lake(ctx)
+	states, err := sources.Checks(ctx)
+	lakeErr = errors.Join(lakeErr, err)
 	work, workErr := sources.Work(ctx)
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	if lakeErr == nil {
-		f.lake = &lake
+		f.lake, f.checks = &lake, states
 	} else {
 		f.recorder.add(observeFailures, 1, "what", "lake")
 	}
@@ -173,7 +182,7 @@ func (f *figures) readAll(sources Sources, done chan struct{}) {
 func (f *figures) observe(ctx context.Context, o metric.Observer) error {
 	f.refresh(ctx)
 	f.mutex.Lock()
-	lake, work, read := f.lake, f.work, f.read
+	lake, work, read, states := f.lake, f.work, f.read, f.checks
 	f.mutex.Unlock()
 	say := func(name string, value float64, attributes ...string) {
 		o.ObserveFloat64(f.gauges[name], value, with(attributes...))
@@ -183,6 +192,11 @@ func (f *figures) observe(ctx context.Context, o metric.Observer) error {
 	}
 	if lake != nil {
 		observeLake(lake, say)
+	}
+	for check, state := range states {
+		if figure, known := figuresOfStates[state]; known {
+			say(checkState, figure, "check", check)
+		}
 	}
 	if work != nil {
 		if !work.MaintainedAt.IsZero() {
@@ -197,6 +211,8 @@ func (f *figures) observe(ctx context.Context, o metric.Observer) error {
 	}
 	return nil
 }
+
+var figuresOfStates = map[string]float64{"ok": 0, "warn": 1, "fail": 2}
 
 // AgeOf is how long ago an hour ended.
 func AgeOf(hour telemetry.Hour) time.Duration { return time.Since((hour + 1).Start()) }

@@ -80,6 +80,9 @@ func TestScraped(t *testing.T) {
 			return observe.Work{Failed: map[telemetry.Hour]observe.FailedRun{hour: {}},
 				MaintainedAt: time.Now()}, broken
 		},
+		Checks: func(context.Context) (map[string]string, error) {
+			return map[string]string{"disk": "fail", "lake": "unknown"}, broken
+		},
 	})
 	record := observer.Recorder()
 	record.Hour(ledger.Hour{State: ledger.HourDegraded, Files: 4, BadFiles: 1, GoneFiles: 1, PassedOver: 1, Bytes: 5,
@@ -100,10 +103,11 @@ func TestScraped(t *testing.T) {
 		`versionlake_gold_waiting_hours 1`, `versionlake_ledger_hours{state="complete"} 3`,
 		`versionlake_ledger_hours{state="failed"} 1`, `versionlake_maintenance_failed 0`,
 		`versionlake_table_size_bytes{layer="silver",table="silver.events"} 70`,
-		`versionlake_erasures{state="begun"} 0`, `target_info{`,
+		`versionlake_erasures{state="begun"} 0`, `target_info{`, `versionlake_check_state{check="disk"} 2`,
 	} {
 		require.Contains(t, page, line)
 	}
+	require.NotContains(t, page, `check="lake"`)
 	age := "versionlake_gold_newest_hour_age_seconds "
 	require.Contains(t, page, age)
 	for _, m := range observe.Held {

@@ -110,6 +110,25 @@ engines() {
 	rm -rf "$1/fetched" "$root/maven"
 }
 
+# superset: with programs of its own in .tools/superset/bin, python among them.
+superset() {
+	local python program
+	python=$(python3 -c 'import sys; print(sys.executable)')
+	# Two packages come as source, which is Python.
+	pip_into "$1/superset/python" --no-deps --no-binary odfpy,wtforms-json --requirement tools/superset.txt
+	mkdir "$1/superset/bin"
+	for program in python superset gunicorn; do
+		cat >"$1/superset/bin/$program" <<-END
+			#!/bin/sh
+			# $program with the packages of tools/superset.txt.
+			packages="\$(cd "\$(dirname "\$0")/.." && pwd)/python"
+			PYTHONPATH="\$packages\${PYTHONPATH:+:\$PYTHONPATH}" \\
+				exec "$python" -s $([ $program = python ] || echo "\"\$packages/bin/$program\"") "\$@"
+		END
+		chmod +x "$1/superset/bin/$program"
+	done
+}
+
 # maven FOLDER GROUP:ARTIFACT:VERSION:TYPE SHA256: fetches a file into FOLDER/fetched and says which in $fetched. Maven's
 # own copies stay in .tools/maven until Trino is there, so that an installation that was interrupted does not fetch them
 # again.
@@ -159,6 +178,7 @@ version() {
 		echo "engines $(cksum <tools/engines.txt) for $(python3 --version)," \
 			"duckdb $DUCKDB, iceberg for spark $ICEBERG_SPARK"
 		;;
+	superset) echo "superset $(cksum <tools/superset.txt) for $(python3 --version)" ;;
 	trino) echo "trino $TRINO with sqlite-jdbc $SQLITE_JDBC" ;;
 	*) return 1 ;;
 	esac
@@ -194,7 +214,7 @@ trap 'rm -rf "$new"' EXIT
 for left in "$root"/new.*; do # by an installation that was killed
 	kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
 done
-[ $# -gt 0 ] || set -- temporal versitygw victoria-logs postgres golangci-lint workflowcheck python jdk trino jdbc engines
+[ $# -gt 0 ] || set -- temporal versitygw victoria-logs postgres golangci-lint workflowcheck python jdk trino jdbc engines superset
 for name in "$@"; do
 	install_tool "$name"
 done

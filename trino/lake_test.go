@@ -18,6 +18,7 @@ import (
 	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
+	"github.com/versionlake/versionlake/lake/published"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
@@ -191,6 +192,9 @@ func (w *world) daily(ctx context.Context) error {
 		counted = append(counted, each)
 	}
 	if _, err := daily.CommitDaily(ctx, w.Lake, plan, counted); err != nil {
+		return err
+	}
+	if _, err := published.Publish(ctx, w.Lake, published.Options{Now: time.Now()}); err != nil {
 		return err
 	}
 	return daily.DropDaily(ctx, w.Lake, plan)

@@ -37,6 +37,13 @@ func (s script) sight(at, user, device, version string) {
 
 func (w *world) play(t *testing.T, s script) {
 	t.Helper()
+	w.take(t, s)
+	w.createViews(t)
+}
+
+// take ingests a script, without any view.
+func (w *world) take(t *testing.T, s script) {
+	t.Helper()
 	var hours []telemetry.Hour
 	for hour, lines := range s {
 		file := filepath.Join(w.folder, filepath.FromSlash(hour.Folder()), "a.tsv")
@@ -46,7 +53,6 @@ func (w *world) play(t *testing.T, s script) {
 	}
 	require.NoError(t, w.ingest(t.Context(), hours...))
 	require.NoError(t, w.daily(t.Context()))
-	w.createViews(t)
 }
 
 // TestStuck: each reason, the grace of a week, releases that enough users or too few saw, and an experiment whose users

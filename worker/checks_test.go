@@ -3,6 +3,7 @@ package worker_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,14 +16,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/sdk/client"
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
 	"github.com/versionlake/versionlake/worker"
+	"github.com/versionlake/versionlake/workflows/maintenance"
 )
 
 const slackSecret = "T0SECRET/B0SECRET/webhook-path"
@@ -36,6 +40,7 @@ type watched struct {
 	refused atomic.Bool // S3 takes no request
 	rules   string      // the file
 	disk    string      // a small disk, where one can be mounted
+	metrics string      // address of the worker's
 	first   telemetry.Hour
 }
 
@@ -62,11 +67,45 @@ func startWatched(t *testing.T) *watched {
 	for i := range telemetry.Hour(6) {
 		w.write(w.first+i, "a.tsv", w.lines(w.first+i, 20, 0)...)
 	}
-	run := worker.New(w.client, worker.Options{Source: w.source, Lake: w.lake, Parsing: telemetry.Options{},
-		Checks: activities.Checks{Rules: w.rules, Folders: []string{w.disk}}})
+	observer, err := observe.Start(t.Context(),
+		observe.Options{Addr: "127.0.0.1:0", Every: time.Second, Log: io.Discard})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, observer.Close()) })
+	w.metrics = observer.Addr()
+	own, err := worker.ConnectTo(t.Context(), w.server.Address, observer)
+	require.NoError(t, err)
+	t.Cleanup(own.Close)
+	run := worker.New(own, worker.Options{Source: w.source, Lake: w.lake, Parsing: telemetry.Options{},
+		Observe: observer, Checks: activities.Checks{Rules: w.rules, Folders: []string{w.disk}}})
 	require.NoError(t, run.Start())
 	t.Cleanup(run.Stop)
+	worker.Observe(observer, own, client.DefaultNamespace, w.lake)
 	return w
+}
+
+// shows waits until the worker's metrics have a line.
+func (w *watched) shows(line string) {
+	w.tb.Helper()
+	var page string
+	require.Eventually(w.tb, func() bool {
+		page = metricsOf(w.tb, w.metrics)
+		return strings.Contains(page, "\n"+line+"\n")
+	}, time.Minute, 50*time.Millisecond, "%s in:\n%s", line, &page)
+}
+
+func metricsOf(tb testing.TB, address string) string {
+	tb.Helper()
+	answer, err := http.Get("http://" + address + "/metrics")
+	require.NoError(tb, err)
+	defer answer.Body.Close()
+	page, err := io.ReadAll(answer.Body)
+	require.NoError(tb, err)
+	return string(page)
+}
+
+// checkIs is the metric of a check.
+func checkIs(check string, state int) string {
+	return fmt.Sprintf(`versionlake_check_state{check="%s"} %d`, check, state)
 }
 
 // limits writes the rules, with limits of checks.
@@ -146,7 +185,11 @@ func (w *watched) await(check, state string, times int) {
 	}, time.Minute, 50*time.Millisecond, "told of %s that it is %s", check, state)
 }
 
-// TestFaultsAreCalled plants what goes wrong, one after the other. Each is told once, by Slack and by mail, and so
+// lakeFailures: a figure of the lake could not be read, at least once.
+var lakeFailures = regexp.MustCompile(`(?m)^versionlake_observe_failures_total\{what="lake"\} [1-9]`)
+
+// TestFaultsAreCalled plants what goes wrong, one after the other; that Temporal or all workers are gone is seen from
+// outside, by TestCalledFromOutside. A metric and a check see each; it is told once, by Slack and by mail, and so
 // is its end; an outage of a receiver loses nothing; and no user, session or secret is in what is told, kept or
 // recorded.
 //
@@ -161,8 +204,10 @@ func TestFaultsAreCalled(t *testing.T) {
 	require.NoError(t, worker.EnsureChecks(t.Context(), w.client, time.Second))
 	t.Run("an hour is missing", func(t *testing.T) {
 		w.await(checks.CheckLate, checks.Fail, 1)
+		w.shows(checkIs(checks.CheckLate, 2))
 		w.ingest(t.Context(), w.first+2)
 		w.await(checks.CheckLate, checks.OK, 1)
+		w.shows(checkIs(checks.CheckLate, 0))
 	})
 	t.Run("a degraded hour, while Slack is out", func(t *testing.T) {
 		w.slack.Answer(http.StatusServiceUnavailable)
@@ -173,16 +218,22 @@ func TestFaultsAreCalled(t *testing.T) {
 		w.await(checks.CheckDegraded, checks.Warn, 1)
 		w.put(3, "b.tsv.gz", "\x1f\x8b\x08torn")
 		w.await(checks.CheckDegraded, checks.Warn, 2) // another hour is news
+		w.shows(`versionlake_ledger_hours{state="degraded"} 2`)
+		w.shows(checkIs(checks.CheckDegraded, 1))
 		for _, i := range []telemetry.Hour{1, 3} {
 			w.put(i, "b.tsv.gz", string(laketest.Gzipped(t, sighting(w.first+i, 50, "secret-user-1", "1.0")+"\n")))
 		}
 		w.await(checks.CheckDegraded, checks.OK, 1)
+		w.shows(`versionlake_ledger_hours{state="degraded"} 0`)
 	})
 	t.Run("rejects at 20 %", func(t *testing.T) {
 		w.put(4, "a.tsv", w.lines(w.first+4, 16, 4)...)
 		w.await(checks.CheckRejects, checks.Fail, 1)
+		w.shows(`versionlake_ledger_lines{outcome="reject"} 4`)
+		w.shows(checkIs(checks.CheckRejects, 2))
 		w.put(4, "a.tsv", w.lines(w.first+4, 20, 0)...)
 		w.await(checks.CheckRejects, checks.OK, 1)
+		w.shows(`versionlake_ledger_lines{outcome="reject"} 0`)
 	})
 	t.Run("gold is held up", func(t *testing.T) {
 		w.limits("  gold_behind: {warn: 0.01, fail: 1000}")
@@ -190,29 +241,45 @@ func TestFaultsAreCalled(t *testing.T) {
 		w.write(w.first+6, "a.tsv", sighting(w.first+6, 30, "secret-user-2", "2.0"))
 		in.Silver(w.first + 6) // nobody asks gold
 		w.await(checks.CheckGold, checks.Warn, 1)
+		w.shows(`versionlake_gold_waiting_hours 1`)
 		w.put(6, "b.tsv", sighting(w.first+6, 31, "secret-user-2", "2.0"))
 		w.await(checks.CheckGold, checks.OK, 1)
+		w.shows(`versionlake_gold_waiting_hours 0`)
 		w.limits("")
 	})
 	t.Run("files are gone", func(t *testing.T) {
 		require.NoError(t, os.Remove(filepath.Join(w.dir, filepath.FromSlash((w.first+3).Folder()), "b.tsv.gz")))
 		w.ingest(t.Context(), w.first+3)
 		w.await(checks.CheckGone, checks.Warn, 1)
+		w.shows(`versionlake_ledger_files{state="gone"} 1`)
 		w.put(3, "b.tsv.gz", string(laketest.Gzipped(t, sighting(w.first+3, 50, "secret-user-1", "1.0")+"\n")))
 		w.await(checks.CheckGone, checks.OK, 1)
+		w.shows(`versionlake_ledger_files{state="gone"} 0`)
 	})
 	t.Run("maintenance fails", func(t *testing.T) {
-		steps := activities.Maintain{Lake: w.lake}
-		require.NoError(t, steps.NoteMaintenance(t.Context(), []string{"gold.users: commit gold.users: no room"}))
+		notes := w.lake.Objects.Root + "/_maintenance/unnamed/gold.users.json"
+		require.NoError(t, w.lake.Objects.WriteJSON(notes, map[string]string{"table": "that of another catalog"}))
+		maintain := func() error {
+			return w.start(t.Context(), maintenance.WorkflowID, maintenance.Maintain,
+				maintenance.Input{}).Get(t.Context(), nil)
+		}
+		require.ErrorContains(t, maintain(), "another catalog uses this warehouse")
 		w.await(checks.CheckMaintenance, checks.Fail, 1)
-		require.NoError(t, steps.NoteMaintenance(t.Context(), nil))
+		w.shows(`versionlake_maintenance_failed 1`)
+		w.shows(checkIs(checks.CheckMaintenance, 2))
+		require.NoError(t, w.lake.Objects.Remove(t.Context(), []string{notes}))
+		require.NoError(t, maintain())
 		w.await(checks.CheckMaintenance, checks.OK, 1)
+		w.shows(`versionlake_maintenance_failed 0`)
 	})
 	t.Run("S3 refuses", func(t *testing.T) {
 		w.refused.Store(true)
 		w.await(checks.CheckLake, checks.Fail, 1)
+		require.Eventually(t, func() bool { return lakeFailures.MatchString(metricsOf(t, w.metrics)) }, time.Minute,
+			50*time.Millisecond)
 		w.refused.Store(false)
 		w.await(checks.CheckLake, checks.OK, 1)
+		w.shows(checkIs(checks.CheckLake, 0))
 	})
 	t.Run("a disk is full", func(t *testing.T) {
 		if w.disk == "" {
@@ -221,8 +288,10 @@ func TestFaultsAreCalled(t *testing.T) {
 		file := filepath.Join(w.disk, "filler")
 		require.NoError(t, os.WriteFile(file, make([]byte, 4000<<10), 0o600))
 		w.await(checks.CheckDisk, checks.Fail, 1)
+		w.shows(checkIs(checks.CheckDisk, 2))
 		require.NoError(t, os.Remove(file))
 		w.await(checks.CheckDisk, checks.OK, 1)
+		w.shows(checkIs(checks.CheckDisk, 0))
 	})
 	t.Run("rules can't be read", func(t *testing.T) {
 		w.limits("  nothing: {warn: 1}")

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/status"
 	"github.com/versionlake/versionlake/observe"
@@ -25,8 +26,8 @@ const mostFailed = 200
 
 // Observe says where the figures of the lake are read, and what must be there for a worker to be ready.
 func Observe(o *observe.Observer, c client.Client, namespace string, l *lake.Lake) {
-	watch := &status.Watch{Lake: l}
-	o.Figures(observe.Sources{Lake: watch.Read, Work: func(ctx context.Context) (observe.Work, error) {
+	watch, found := &status.Watch{Lake: l}, &checks.Watch{Lake: l}
+	o.Figures(observe.Sources{Lake: watch.Read, Checks: found.States, Work: func(ctx context.Context) (observe.Work, error) {
 		rows, err := watch.Hours(ctx)
 		if err != nil {
 			return observe.Work{}, err

@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	sdkworker "go.temporal.io/sdk/worker"
 
 	"github.com/versionlake/versionlake/activities"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/published"
 	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
@@ -43,7 +45,7 @@ type Options struct {
 	Activities int
 	// Drain is DefaultDrain when zero.
 	Drain time.Duration
-	// Without names what is left behind: WithoutEvents, WithoutDaily.
+	// Without names what is left behind: WithoutEvents, WithoutDaily, WithoutMonths.
 	Without []string
 	// Observe is what the worker's client was made with; nil: nobody observes it.
 	Observe *observe.Observer
@@ -55,6 +57,7 @@ type Options struct {
 const (
 	WithoutEvents = "events" // gold.events
 	WithoutDaily  = "daily"  // gold.version_daily and gold.event_daily
+	WithoutMonths = "months" // the tags of gold.users that keep it as it was at the end of each month
 )
 
 // Registry is what workflows and activities are registered with: a worker, or a replayer.
@@ -104,7 +107,8 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	sdkworker.SetBinaryChecksum(buildID())
 	w := sdkworker.New(own, queue, sdkworker.Options{
 		MaxConcurrentActivityExecutionSize: o.Activities,
-		WorkerStopTimeout:                  o.Drain,
+		WorkerStopTimeout:                  o.Drain + handBack,
+		Interceptors:                       []interceptor.WorkerInterceptor{&drainer{after: o.Drain}},
 		//nolint:staticcheck // without it, the SDK reads all of the program to make one
 		BuildID:                          buildID(),
 		DefaultHeartbeatThrottleInterval: heartbeatThrottle,
@@ -117,8 +121,12 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	}
 	w.RegisterActivity(&activities.Ingest{Source: o.Source, Lake: o.Lake, Parsing: o.Parsing, Record: record})
 	w.RegisterActivity(&activities.Gold{Lake: o.Lake})
+	months := published.DefaultTagAge
+	if slices.Contains(o.Without, WithoutMonths) {
+		months = 0
+	}
 	w.RegisterActivity(&activities.Daily{Lake: o.Lake, WithoutEvents: slices.Contains(o.Without, WithoutEvents),
-		Without: slices.Contains(o.Without, WithoutDaily)})
+		Without: slices.Contains(o.Without, WithoutDaily), MonthTags: months})
 	w.RegisterActivity(&activities.Maintain{Lake: o.Lake, Record: record})
 	o.Checks.Lake = o.Lake
 	w.RegisterActivity(&o.Checks)

@@ -16,6 +16,8 @@ type Options struct {
 	Now time.Time
 	// Limits are those of checks by name, in place of their own.
 	Limits map[string]Limits
+	// Goals are versions to be switched off.
+	Goals []Goal
 	// Probe lets the warehouse be written to: only that tells whether it can be.
 	Probe bool
 	// Folders are looked at for room on their disks.
@@ -57,6 +59,8 @@ func Run(ctx context.Context, l *lake.Lake, o Options) []Result {
 		{CheckDegraded, k.degraded}, {CheckEmpty, k.empty}, {CheckRejects, k.rejects}, {CheckLines, k.lines},
 		{CheckGone, k.gone}, {CheckGold, k.goldBehind}, {CheckDaily, k.dailyBehind}, {CheckMaintenance, k.maintenance},
 		{CheckVerify, k.verify}, {CheckVersions, k.versions}, {CheckDevices, k.devices},
+		{CheckAdoption, k.adoption}, {CheckIssues, k.issuesOfRelease}, {CheckDowngrades, k.downgrades},
+		{CheckSwitchOff, k.switchOff},
 	}
 	for _, step := range steps {
 		definition, on := k.definition(step.name)

@@ -42,6 +42,10 @@ const (
 	CheckVerify      = "verify"
 	CheckVersions    = "new_versions"
 	CheckDevices     = "new_devices"
+	CheckAdoption    = "adoption"
+	CheckIssues      = "issues_of_release"
+	CheckDowngrades  = "downgrades"
+	CheckSwitchOff   = "switch_off"
 	CheckRules       = "rules"
 )
 
@@ -83,6 +87,17 @@ var BuiltIn = []Definition{
 	{Name: CheckVersions, Unit: "users", Warn: limit(10), Event: true,
 		What: "a version had so many users on a day of the last two, and never before"},
 	{Name: CheckDevices, Unit: "users", Warn: limit(10), Event: true, What: "likewise a device"},
+	{Name: CheckAdoption, Unit: "share", Warn: limit(0.5), Event: true,
+		What: "a version had such a part of a day's users of its service, of a hundred at least, on one of the last two " +
+			"whole days, and never before"},
+	{Name: CheckIssues, Unit: "times", Warn: limit(1),
+		What: "how many times more issues per 1000 users a day the newest release has than the one before it had at " +
+			"equal age, at the least: the lower end of its interval by the upper end of the other's"},
+	{Name: CheckDowngrades, Unit: "times", Warn: limit(1.5),
+		What: "how many times more downgrades per 1000 users one of the last two whole days has than the four weeks " +
+			"before, at the least: by the ends of intervals, too"},
+	{Name: CheckSwitchOff, Unit: "goals", Warn: limit(1),
+		What: "as few users as a goal says run a version or an older one: it can be switched off"},
 }
 
 // Limits replace those of a definition.

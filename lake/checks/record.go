@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/apache/iceberg-go"
@@ -58,6 +59,48 @@ func Saved(ctx context.Context, l *lake.Lake) (rows []lake.CheckRow, memory Memo
 	if err != nil {
 		return nil, memory, err
 	}
+	return savedIn(ctx, l, loaded)
+}
+
+// Watch reads the state of each check time and again, and rows only where there are new ones. It is safe for
+// concurrent use.
+type Watch struct {
+	Lake *lake.Lake
+
+	mutex  sync.Mutex
+	read   int64 // the snapshot that states are of
+	states map[string]string
+}
+
+// States are what was found last, by the name of the check. They are shared.
+func (w *Watch) States(ctx context.Context) (map[string]string, error) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	loaded, err := w.Lake.Load(ctx, lake.OpsChecks)
+	if errors.Is(err, lake.ErrNoLake) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	snapshot := loaded.CurrentSnapshot()
+	if snapshot == nil || snapshot.SnapshotID == w.read {
+		return w.states, nil
+	}
+	rows, _, err := savedIn(ctx, w.Lake, loaded)
+	if err != nil {
+		return nil, err
+	}
+	w.states = map[string]string{}
+	for _, row := range rows {
+		w.states[row.Check] = row.State
+	}
+	w.read = snapshot.SnapshotID
+	return w.states, nil
+}
+
+func savedIn(ctx context.Context, l *lake.Lake, loaded *table.Table) (rows []lake.CheckRow, memory Memory,
+	err error) {
 	live, err := lake.LiveFiles(ctx, loaded)
 	if err != nil {
 		return nil, memory, err

@@ -17,6 +17,9 @@ type dailyRow struct {
 	Device       string `parquet:"device,optional,dict"`
 	ActiveUsers  int64  `parquet:"active_users"`
 	VersionUsers int64  `parquet:"version_users"`
+	ServiceUsers int64  `parquet:"service_users"`
+	Issues       int64  `parquet:"issues"`
+	Downgrades   int64  `parquet:"downgrades_in"`
 }
 
 // thing is a version of a service, or a device.
@@ -28,6 +31,8 @@ type thing struct {
 // seen is how many users things had by date. A user of two versions counts twice for a device.
 type seen struct {
 	users map[thing]map[int32]int64
+	// days are the numbers of versions, summed over devices; "" is unknown.
+	days map[release]map[int32]numbers
 }
 
 // lastSeen keeps the last one of this process: the table moves once an hour, and is looked at every ten minutes.
@@ -48,7 +53,7 @@ func (k *looker) readSeen(ctx context.Context) (seen, error) {
 	if lastSeen.location == loaded.MetadataLocation() {
 		return lastSeen.seen, nil
 	}
-	s := seen{users: map[thing]map[int32]int64{}}
+	s := seen{users: map[thing]map[int32]int64{}, days: map[release]map[int32]numbers{}}
 	files, err := lake.LiveFiles(ctx, loaded)
 	if err != nil {
 		return s, err
@@ -58,6 +63,7 @@ func (k *looker) readSeen(ctx context.Context) (seen, error) {
 			for _, row := range rows {
 				s.add(thing{row.Service, row.Version, false}, row.Date, row.VersionUsers)
 				s.add(thing{row.Service, row.Device, true}, row.Date, row.ActiveUsers)
+				s.count(&row)
 			}
 			return nil
 		}); err != nil {
@@ -85,10 +91,14 @@ func clone(text string) string { return string([]byte(text)) }
 // newDays are those on which what had never been seen by so many users counts as new.
 const newDays = 2
 
+// isYoung tells that the lake has no week of hours yet to compare with.
+func (k *looker) isYoung() bool {
+	return len(k.rows) == 0 || since(k.Now, k.rows[0].Hour.Start()) < window
+}
+
 // newThings finds what had enough users on one of the last days, and never before.
 func (k *looker) newThings(ctx context.Context, d Definition, device bool) (Result, error) {
-	const youngest = window
-	if len(k.rows) == 0 || since(k.Now, k.rows[0].Hour.Start()) < youngest {
+	if k.isYoung() {
 		return d.silent(OK, "the lake is younger than a week: everything is new"), nil
 	}
 	s, err := k.readSeen(ctx)

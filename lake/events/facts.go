@@ -52,7 +52,8 @@ func changedSessions(ctx context.Context, t *turn) (sessions.SessionSet, error) 
 type facts struct {
 	join     *sessions.Join
 	sections *sessions.Sections
-	some     *sessions.Section // in place of these: all of them, or what is known of a few sessions
+	some     *sessions.Section  // in place of these: all of them, or what is known of a few sessions
+	large    map[string]*tracks // what some of the sessions are known by, in place of their rows
 }
 
 // only are the rows of some sessions: the rows of a file may name them in any order.
@@ -166,7 +167,9 @@ func findFacts(ctx context.Context, t *turn) (f *facts, err error) {
 		}
 		return f.join.Add(row)
 	}
-	t.local = map[telemetry.Hour][]localFile{}
+	t.local, t.large = map[telemetry.Hour][]localFile{}, nil
+	wanted := sessions.NewKeySet(keys)
+	var stayed [2]sessions.Stayed
 	for i := 1; i < len(lake.SilverTables); i++ {
 		files, err := sessions.FilesNear(ctx, t.silver[i].Table, t.to.Of()[i], near.Widened(ledger.Reaches[i]), nil)
 		if err != nil {
@@ -175,9 +178,10 @@ func findFacts(ctx context.Context, t *turn) (f *facts, err error) {
 		if files, err = t.withoutLocal(files, i); err != nil {
 			return nil, err
 		}
-		if err := t.readFacts(ctx, i, files, sessions.NewKeySet(keys), add); err != nil {
-			return nil, err
-		}
+		stayed[i-1] = sessions.Stayed{Files: files, Keys: wanted}
+	}
+	if err := t.readStayed(ctx, stayed, add); err != nil {
+		return nil, err
 	}
 	if err := t.readBeside(ctx, add); err != nil {
 		return nil, err
@@ -189,6 +193,55 @@ func findFacts(ctx context.Context, t *turn) (f *facts, err error) {
 		f.some, err = f.sections.All()
 	}
 	return f, err
+}
+
+// readStayed reads what is not read along.
+func (t *turn) readStayed(ctx context.Context, stayed [2]sessions.Stayed, add func(sessions.SessionRow) error) error {
+	if len(t.again) > 0 { // all of what these sessions have may be told anew
+		for i, each := range stayed {
+			if err := t.readFacts(ctx, i+1, each.Files, each.Keys, add); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	large, err := sessions.ReadStayed(ctx, t.lake, stayed, func(large *sessions.Large) error {
+		if err := t.changedMoments(ctx, large); err != nil {
+			return err
+		}
+		for _, file := range t.come {
+			last, key := "", int64(0)
+			if err := t.lake.ScanRaw(ctx, file, sessionTimeSchema, func(row parquet.Row) error {
+				if session := text(row[0]); session != last || key == 0 {
+					last, key = session, int64(xxhash.Sum64String(session))
+				}
+				large.Told(key, row[1].Int64())
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		large.ForEvents()
+		return nil
+	}, add)
+	t.large = large
+	return err
+}
+
+// changedMoments tells when large sessions changed; of a table that is filled, no present event is resolved again.
+func (t *turn) changedMoments(ctx context.Context, large *sessions.Large) error {
+	if len(t.changed.Keys) == 0 {
+		return nil
+	}
+	var changed [2][]iceberg.DataFile
+	for i := range changed {
+		changes, err := t.silver[i+1].Changes(ctx, t.lake)
+		if err != nil {
+			return err
+		}
+		changed[i] = slices.Concat(changes.Added, changes.Removed)
+	}
+	return large.Changed(ctx, t.lake, changed[0], changed[1])
 }
 
 // readFacts reads the rows of some sessions: of silver.sightings or silver.bindings, by their place in SilverTables.
@@ -255,7 +308,7 @@ func (c *coming) overlaps(file iceberg.DataFile) bool {
 
 // localFacts opens what is read along with a file of events; nil where nothing is.
 func (t *turn) localFacts(file iceberg.DataFile, hour telemetry.Hour) (l *local, err error) {
-	l = &local{also: t.also}
+	l = &local{also: t.also, large: t.keepLarge}
 	for _, each := range t.local[hour] {
 		if !t.coming[file.FilePath()].overlaps(each.DataFile) {
 			continue
@@ -287,6 +340,17 @@ func (t *turn) also(row *sessions.SessionRow) {
 	t.metAlso = append(t.metAlso, kept)
 }
 
+// keepLarge keeps what is known of a large session of which present files have events, too.
+func (t *turn) keepLarge(session string, known *tracks) {
+	known.own()
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if t.metLarge == nil {
+		t.metLarge = map[string]*tracks{}
+	}
+	t.metLarge[session] = known
+}
+
 // meetFacts gathers what is known of the sessions that changed and have events in present files.
 func (t *turn) meetFacts() error {
 	if t.metMany {
@@ -298,7 +362,7 @@ func (t *turn) meetFacts() error {
 	}
 	rows = append(rows, t.metAlso...)
 	slices.SortFunc(rows, func(a, b sessions.SessionRow) int { return a.Compare(&b) })
-	t.metFacts = &facts{some: &sessions.Section{Rows: rows}}
+	t.metFacts = &facts{some: &sessions.Section{Rows: rows}, large: t.metLarge}
 	return nil
 }
 

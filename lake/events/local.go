@@ -1,7 +1,6 @@
 package events
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,20 +20,28 @@ var errUnsorted = errors.New("not in the order of sessions")
 // local are the sightings and bindings that came with the hour of a file of silver.events. They lie in the order of
 // sessions, as its events do, and are read along with them.
 type local struct {
-	files []*factFile
-	rows  []sessions.SessionRow // of the present session
-	key   int64
-	begun bool
+	files  []*factFile
+	key    int64
+	first  string // the session that was asked for first of those with the key
+	begun  bool
+	others []sessions.SessionRow // of other sessions with the key: keys are hashes
 	// also takes rows of sessions that earlier hours have events of
 	also func(*sessions.SessionRow)
+	// large takes what is known of a session with so many rows that also got only the first of them
+	large func(session string, known *tracks)
 }
+
+// largeSession is from how many sightings and bindings on what a session of earlier hours, too, is known by is kept as
+// what they tell. A variable for tests.
+var largeSession = 4096
 
 // factFile is a file of silver.sightings or silver.bindings that is read along.
 type factFile struct {
 	*packed.File
-	decode func(parquet.Row, byte) sessions.SessionRow
-	places []int
-	whole  bool // it is read to its end, whatever events there are
+	decode    func(parquet.Row, byte) sessions.SessionRow
+	places    []int
+	sightings bool
+	whole     bool // it is read to its end, whatever events there are
 
 	met    sessions.KeyCursor // sessions that earlier hours have events of, too
 	group  int
@@ -69,7 +76,8 @@ func openFacts(l *lake.Lake, file iceberg.DataFile, table int, whole bool) (*fac
 	if err != nil {
 		return nil, err
 	}
-	f := &factFile{File: opened, decode: decode, places: firstPlaces(schema), whole: whole}
+	f := &factFile{File: opened, decode: decode, places: firstPlaces(schema), whole: whole,
+		sightings: schema == sightingSchema}
 	f.row = make(parquet.Row, len(f.places))
 	if err := f.fill(); err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -152,54 +160,123 @@ func (l *local) pass(f *factFile, key int64) error {
 	return nil
 }
 
-// session are the rows of a session, beside some others. Sessions are asked for in the order of their keys.
-func (l *local) session(key int64, session string, others []sessions.SessionRow) ([]sessions.SessionRow, error) {
-	if l.begun && key < l.key {
-		return nil, fmt.Errorf("resolve events: %w", errUnsorted)
+// session reads a session's rows along, merged with some others, into what is known of it. Sessions are asked for in the
+// order of their keys, each once.
+func (l *local) session(key int64, session string, others []sessions.SessionRow, into *tracks) error {
+	if l.begun && (key < l.key || key == l.key && session == l.first) {
+		return fmt.Errorf("resolve events: %w", errUnsorted)
 	}
-	if !l.begun || key != l.key {
-		l.begun, l.key, l.rows = true, key, l.rows[:0]
-		for _, file := range l.files {
-			if err := l.pass(file, key); err != nil {
-				return nil, err
-			}
-			for !file.ended && file.key == key {
-				row := file.take()
-				if file.met.Contains(key) {
-					l.also(&row)
-				}
-				if row.Session != "" { // else it says nothing of other events
-					l.rows = append(l.rows, row)
-				}
-				if err := file.next(); err != nil {
-					return nil, fmt.Errorf("read sightings and bindings: %w", err)
-				}
+	if l.begun && key == l.key {
+		all := slices.Clone(others)
+		for _, row := range l.others {
+			if row.Session == session {
+				all = append(all, row)
 			}
 		}
-		slices.SortFunc(l.rows, compareFacts)
+		slices.SortFunc(all, func(a, b sessions.SessionRow) int { return a.Compare(&b) })
+		eachBindingFirst(all, into.take)
+		return nil
 	}
-	if len(others) == 0 && !slices.ContainsFunc(l.rows, func(row sessions.SessionRow) bool {
-		return row.Session != session
-	}) {
-		return l.rows, nil
-	}
-	all := slices.Clone(others)
-	for i := range l.rows { // keys are hashes
-		if l.rows[i].Session == session {
-			all = append(all, l.rows[i])
+	l.begun, l.key, l.first, l.others = true, key, strings.Clone(session), nil
+	for _, file := range l.files {
+		if err := l.pass(file, key); err != nil {
+			return err
 		}
 	}
-	slices.SortFunc(all, compareFacts)
-	return all, nil
+	met := len(l.files) > 0 && l.files[0].met.Contains(key)
+	for _, sightings := range [...]bool{false, true} {
+		if err := l.merge(sightings, others, met, into); err != nil {
+			return err
+		}
+	}
+	if met && into.rows > largeSession {
+		l.large(l.first, into)
+	}
+	return nil
 }
 
-// compareFacts is SessionRow.Compare for the rows of one session.
-func compareFacts(a, b sessions.SessionRow) int {
-	if c := cmp.Or(strings.Compare(a.Session, b.Session), cmp.Compare(a.Kind, b.Kind),
-		cmp.Compare(a.Time, b.Time)); c != 0 {
-		return c
+// merge reads either the sightings or the bindings of the present session, in the order of events.
+func (l *local) merge(sightings bool, others []sessions.SessionRow, met bool, into *tracks) error {
+	var heads []*head
+	for _, file := range l.files {
+		if file.sightings == sightings {
+			heads = append(heads, &head{file: file})
+		}
 	}
-	return a.Compare(&b)
+	for len(others) > 0 { // they are sorted by kind
+		end := 1
+		for end < len(others) && others[end].Kind == others[0].Kind {
+			end++
+		}
+		if (others[0].Kind == 's') == sightings {
+			heads = append(heads, &head{rows: others[:end]})
+		}
+		others = others[end:]
+	}
+	advance := func(h *head) error {
+		err := h.advance(l, met)
+		if err == nil && !h.some {
+			heads = slices.DeleteFunc(heads, func(other *head) bool { return other == h })
+		}
+		return err
+	}
+	for _, h := range slices.Clone(heads) {
+		if err := advance(h); err != nil {
+			return err
+		}
+	}
+	for len(heads) > 0 {
+		first := heads[0]
+		for _, h := range heads[1:] {
+			if h.row.CompareMoments(&first.row) < 0 {
+				first = h
+			}
+		}
+		into.take(&first.row)
+		if met && first.file != nil && into.rows <= largeSession {
+			l.also(&first.row)
+		}
+		if err := advance(first); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// head is the next row of a session, of a file that is read along or of rows that are known.
+type head struct {
+	file *factFile
+	rows []sessions.SessionRow
+	row  sessions.SessionRow
+	some bool
+}
+
+func (h *head) advance(l *local, met bool) error {
+	last, had := h.row, h.some
+	if h.file == nil {
+		if h.some = len(h.rows) > 0; h.some {
+			h.row, h.rows = h.rows[0], h.rows[1:]
+		}
+		return nil
+	}
+	for h.some = false; !h.file.ended && h.file.key == l.key && !h.some; {
+		h.row = h.file.take()
+		switch h.some = h.row.Session == l.first; {
+		case h.some:
+		case h.row.Session != "": // else it says nothing of other events
+			l.others = append(l.others, h.row)
+			if met {
+				l.also(&h.row)
+			}
+		}
+		if err := h.file.next(); err != nil {
+			return fmt.Errorf("read sightings and bindings: %w", err)
+		}
+	}
+	if had && h.some && last.CompareMoments(&h.row) > 0 {
+		return fmt.Errorf("read sightings and bindings: %w", errUnsorted)
+	}
+	return nil
 }
 
 // end reads what is left to be read.

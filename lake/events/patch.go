@@ -156,7 +156,7 @@ func (t *turn) changes(ctx context.Context, file iceberg.DataFile) (rows map[int
 	r, wanted, place := newResolver(known), sessions.KeyCursor{Set: keys}, int64(-1)
 	rows = map[int64]resolved{}
 	err = t.lake.ScanRaw(ctx, file, narrowSchema, func(row parquet.Row) error {
-		if place++; !wanted.Contains(row[narrowPlaces.key].Int64()) {
+		if place++; !wanted.Contains(row[narrowPlaces.key].Int64()) || !t.concerns(&narrowPlaces, row) {
 			return nil
 		}
 		e := narrowPlaces.event(row)
@@ -175,6 +175,11 @@ func (t *turn) changes(ctx context.Context, file iceberg.DataFile) (rows map[int
 		err = nil
 	}
 	return rows, many, known, err
+}
+
+// concerns tells whether a row of a session that changed may be told anew.
+func (t *turn) concerns(p *places, row parquet.Row) bool {
+	return t.large.Concerns(row[p.key].Int64(), text(row[p.service]), row[p.time].Int64())
 }
 
 // changesInMemory is how many rows of a file that differ are held; a file with more is written anew row by row.
@@ -243,7 +248,7 @@ func (t *turn) rewrite(ctx context.Context, file iceberg.DataFile, known *facts)
 		for i := range from {
 			row[i] = writer.keep(from[i], i)
 		}
-		if r != nil && keys.Contains(from[goldKey].Int64()) {
+		if r != nil && keys.Contains(from[goldKey].Int64()) && t.concerns(&goldPlaces, from) {
 			e := goldPlaces.event(from)
 			result, err := r.resolve(&e)
 			if err != nil {

@@ -33,19 +33,24 @@ type resolver struct {
 
 	key     int64
 	session string
-	some    bool
 	known   bool // the session is the one that was asked for last
-	bound   sessions.Bound
+	now     *tracks
+}
+
+// tracks are what is known of a session.
+type tracks struct {
+	bound sessions.Bound
 	// What sightings tell, by service, looked up as bindings are.
 	services []sighted
+	rows     int
 }
 
 type sighted struct {
 	service           string
-	versions, devices history.Bindings
+	versions, devices history.Timeline
 }
 
-func newResolver(f *facts) *resolver { return &resolver{facts: f, read: -1} }
+func newResolver(f *facts) *resolver { return &resolver{facts: f, read: -1, now: &tracks{}} }
 
 func (r *resolver) resolve(e *event) (result resolved, err error) {
 	result = resolved{device: e.device, version: e.version}
@@ -54,34 +59,34 @@ func (r *resolver) resolve(e *event) (result resolved, err error) {
 		if err := r.seek(e); err != nil {
 			return result, err
 		}
-		if r.some {
-			named = r.resolveBySession(e, &result)
+		if r.now.rows > 0 {
+			named = r.now.resolve(e, &result)
 		}
 	}
 	result.user, result.kind = history.UserID(named, e.session)
 	return result, nil
 }
 
-func (r *resolver) resolveBySession(e *event, result *resolved) (named string) {
+func (k *tracks) resolve(e *event, result *resolved) (named string) {
 	if named = e.user; named == "" {
-		named, _ = r.bound.Users.Resolve(e.time, history.DefaultWindow)
+		named, _ = k.bound.Users.Resolve(e.time)
 	}
 	if result.device == "" {
-		result.device, _ = r.bound.Devices.Resolve(e.time, history.DefaultWindow)
+		result.device, _ = k.bound.Devices.Resolve(e.time)
 	}
 	if result.device != "" && result.version != "" {
 		return named
 	}
-	for i := range r.services {
-		of := &r.services[i]
+	for i := range k.services {
+		of := &k.services[i]
 		if of.service != e.service {
 			continue
 		}
 		if result.device == "" && !e.isSighting {
-			result.device, _ = of.devices.Resolve(e.time, history.DefaultWindow)
+			result.device, _ = of.devices.Resolve(e.time)
 		}
 		if result.version == "" {
-			result.version, _ = of.versions.Resolve(e.time, history.DefaultWindow)
+			result.version, _ = of.versions.Resolve(e.time)
 		}
 	}
 	return named
@@ -92,33 +97,33 @@ func (r *resolver) seek(e *event) error {
 	if r.known && r.key == e.key && r.session == e.session {
 		return nil
 	}
-	rows, err := r.rows(e)
-	if err != nil {
-		return err
+	if large := r.facts.large[e.session]; large != nil {
+		r.now = large
+	} else {
+		if r.now.rows > largeSession { // somebody else may hold it
+			r.now = &tracks{}
+		}
+		r.now.reset()
+		rows, err := r.rows(e)
+		if err != nil {
+			return err
+		}
+		if r.local != nil {
+			err = r.local.session(e.key, e.session, rows, r.now)
+		} else {
+			eachBindingFirst(rows, r.now.take)
+		}
+		if err != nil {
+			return err
+		}
+		r.now.bound.Users.Link()
 	}
 	r.key, r.session, r.known = e.key, strings.Clone(e.session), true
-	r.some = len(rows) > 0
-	r.bound = sessions.Bound{Users: r.bound.Users[:0], Devices: r.bound.Devices[:0]}
-	r.services = r.services[:0]
-	for i := range rows {
-		switch rows[i].Kind {
-		case 'u':
-			r.bound.Users = append(r.bound.Users, rows[i].Binding())
-		case 'd':
-			r.bound.Devices = append(r.bound.Devices, rows[i].Binding())
-		}
-	}
-	r.bound.Users.Link()
-	for i := range rows {
-		if rows[i].Kind == 's' {
-			r.sight(&rows[i])
-		}
-	}
 	return nil
 }
 
-// rows are what is known of an event's session.
-func (r *resolver) rows(e *event) (rows []sessions.SessionRow, err error) {
+// rows are what the facts have of an event's session.
+func (r *resolver) rows(e *event) ([]sessions.SessionRow, error) {
 	section := r.facts.some
 	if section == nil {
 		section = &r.section
@@ -130,34 +135,72 @@ func (r *resolver) rows(e *event) (rows []sessions.SessionRow, err error) {
 			r.read = number
 		}
 	}
-	if len(section.Rows) > 0 {
-		rows = section.Session(e.key, e.session)
+	if len(section.Rows) == 0 {
+		return nil, nil
 	}
-	if r.local != nil {
-		return r.local.session(e.key, e.session, rows)
-	}
-	return rows, nil
+	return section.Session(e.key, e.session), nil
 }
 
-func (r *resolver) sight(row *sessions.SessionRow) {
+// eachBindingFirst hands out sorted rows of a session, the bindings before the sightings.
+func eachBindingFirst(rows []sessions.SessionRow, take func(*sessions.SessionRow)) {
+	for _, sightings := range [...]bool{false, true} {
+		for i := range rows {
+			if (rows[i].Kind == 's') == sightings {
+				take(&rows[i])
+			}
+		}
+	}
+}
+
+func (k *tracks) reset() {
+	k.bound.Users.Reset()
+	k.bound.Devices.Reset()
+	k.services, k.rows = k.services[:0], 0
+}
+
+// own lets it outlive the rows that it was made of.
+func (k *tracks) own() {
+	k.bound.Users.Own()
+	k.bound.Devices.Own()
+	for i := range k.services {
+		of := &k.services[i]
+		of.service = strings.Clone(of.service)
+		of.versions.Own()
+		of.devices.Own()
+	}
+}
+
+// take takes a session's next row: bindings in the order of events, then sightings in theirs.
+func (k *tracks) take(row *sessions.SessionRow) {
+	k.rows++
+	switch row.Kind {
+	case 'u':
+		k.bound.Users.Add(row.Value, row.Ends(), row.Time)
+		return
+	case 'd':
+		k.bound.Devices.Add(row.Value, false, row.Time)
+		return
+	}
 	at := 0
-	for at < len(r.services) && r.services[at].service != row.Service {
+	for at < len(k.services) && k.services[at].service != row.Service {
 		at++
 	}
-	if at == len(r.services) {
-		if at < cap(r.services) { // with the room of an earlier one
-			r.services = r.services[:at+1]
-			r.services[at].versions, r.services[at].devices = r.services[at].versions[:0], r.services[at].devices[:0]
+	if at == len(k.services) {
+		if at < cap(k.services) { // with the room of an earlier one
+			k.services = k.services[:at+1]
+			k.services[at].versions.Reset()
+			k.services[at].devices.Reset()
 		} else {
-			r.services = append(r.services, sighted{})
+			k.services = append(k.services, sighted{})
 		}
-		r.services[at].service = row.Service
+		k.services[at].service = row.Service
 	}
-	seen := row.Binding()
-	r.services[at].versions = append(r.services[at].versions, seen)
-	_, sighting := r.bound.Resolve(row)
-	seen.Value = sighting.Device
-	r.services[at].devices = append(r.services[at].devices, seen)
+	k.services[at].versions.Add(row.Value, false, row.Time)
+	device := row.Device
+	if device == "" {
+		device, _ = k.bound.Devices.Resolve(row.Time)
+	}
+	k.services[at].devices.Add(device, false, row.Time)
 }
 
 // seconds is the duration of a session that ended; false where the event tells none.

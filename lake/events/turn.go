@@ -52,7 +52,9 @@ type turn struct {
 	metKeys  sessions.KeySet
 	metMany  bool
 	metAlso  []sessions.SessionRow // which was read along
+	metLarge map[string]*tracks    // and is kept as what it tells
 	metFacts *facts
+	large    *sessions.Large // sessions of which only some rows are looked at; nil: all are
 
 	rows, came, resolved atomic.Int64
 	mutex                sync.Mutex
@@ -233,7 +235,7 @@ func (t *turn) withdraw(ctx context.Context) {
 	for _, file := range t.added {
 		_ = t.lake.Objects.Remove(context.WithoutCancel(ctx), []string{file.Path})
 	}
-	t.added, t.metAlso = nil, nil
+	t.added, t.metAlso, t.metLarge = nil, nil, nil
 	t.came.Store(0)
 }
 

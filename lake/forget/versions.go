@@ -11,13 +11,25 @@ import (
 	"github.com/versionlake/versionlake/lake/versionkeys"
 )
 
-// eraseVersions takes the versions out of gold.versions, and out of its history, that nobody has any more: nothing
-// may say what only a forgotten user ran. It comes after silver and gold.users.
+// eraseVersions takes the versions out of gold.versions and ops.published, and out of their history, that nobody has
+// any more: nothing may say what only a forgotten user ran. It comes after silver and gold.users.
 func eraseVersions(ctx context.Context, l *lake.Lake, erasure string) (err error) {
-	loaded, err := l.Load(ctx, lake.GoldVersions)
-	if err != nil || loaded.CurrentSnapshot() == nil {
-		return ignoreNoLake(err)
+	for _, definition := range []lake.TableDefinition{lake.OpsPublished, lake.GoldVersions} {
+		loaded, err := l.Load(ctx, definition)
+		if err != nil || loaded.CurrentSnapshot() == nil {
+			if err := ignoreNoLake(err); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := eraseVersionsOf(ctx, l, definition, erasure); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func eraseVersionsOf(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, erasure string) (err error) {
 	folder := fmt.Sprintf("%s/%d", forgetVersions(l, erasure), time.Now().UnixNano())
 	defer func() { err = errors.Join(err, l.Objects.RemoveAll(ctx, folder)) }()
 	for {
@@ -32,7 +44,7 @@ func eraseVersions(ctx context.Context, l *lake.Lake, erasure string) (err error
 		}); err != nil {
 			return err
 		}
-		s := newSearch(e, lake.GoldVersions, func(int64) {})
+		s := newSearch(e, definition, func(int64) {})
 		s.write = true
 		if _, err = rewriteHistory(ctx, l, erasure, s); err == nil {
 			break
@@ -43,6 +55,9 @@ func eraseVersions(ctx context.Context, l *lake.Lake, erasure string) (err error
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+	}
+	if definition.Name != lake.GoldVersions.Name {
+		return nil
 	}
 	// A round that found one of these just before, and showed it since, needs it back; so does a text that an id
 	// was taken out of.

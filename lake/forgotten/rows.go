@@ -13,6 +13,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/lake/publication"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -24,7 +25,7 @@ type Eraser struct {
 	// late is what bronze says of sessions that silver never did: a run died in between. Nil: nobody wants to know.
 	Late  map[string]*LateSessions
 	mutex sync.Mutex // of late
-	// versions are those that stay in gold.versions, by their hash.
+	// versions are those that stay in gold.versions and ops.published, by their hash.
 	Versions map[uint64]bool
 }
 
@@ -69,8 +70,11 @@ func (e *Eraser) Count(ctx context.Context, definition lake.TableDefinition,
 
 func (e *Eraser) look(ctx context.Context, definition lake.TableDefinition, file iceberg.DataFile,
 	stop bool) (gone NewFile, held bool, err error) {
-	if definition.Name == lake.GoldVersions.Name {
+	switch definition.Name {
+	case lake.GoldVersions.Name:
 		return Look(ctx, e.Lake, file, e.version, stop)
+	case lake.OpsPublished.Name:
+		return Look(ctx, e.Lake, file, e.published, stop)
 	}
 	guard := e.Known.Guard()
 	if guard == nil {
@@ -117,6 +121,9 @@ func (e *Eraser) Rewrite(ctx context.Context, definition lake.TableDefinition, f
 	case lake.GoldVersions.Name:
 		return edited(ctx, e.Lake, definition, file, e.version,
 			func(row *lake.VersionRow) int { return 64 + 4*len(row.SortKey) }, nil)
+	case lake.OpsPublished.Name:
+		return edited(ctx, e.Lake, definition, file, e.published,
+			func(*publication.PublishedRow) int { return 128 }, nil)
 	case lake.GoldUsers.Name:
 		return edited(ctx, e.Lake, definition, file, user(guard),
 			func(row *lake.UserRow) int { return 256 + 96*len(row.History) }, nil)
@@ -329,6 +336,11 @@ func user(g *Guard) edit[lake.UserRow] {
 // version keeps the rows of versions that somebody has.
 func (e *Eraser) version(row *lake.VersionRow) (keep, changed bool) {
 	return e.Versions[lake.VersionName{Service: row.Service, Version: row.Version}.Hash()], false
+}
+
+// published keeps the numbers of versions that somebody has, and of events without one.
+func (e *Eraser) published(row *publication.PublishedRow) (keep, changed bool) {
+	return row.Version == "" || e.Versions[lake.VersionName{Service: row.Service, Version: row.Version}.Hash()], false
 }
 
 // ParserFor reads bodies in bronze, whatever their hour.

@@ -23,6 +23,7 @@ type stager struct {
 	// Sessions whose other rows matter: unnamed are those with sightings that name no user or device, and need their
 	// bindings; bound are those with bindings, and need their sightings.
 	unnamed, bound objects.Lanes[sessions.SessionSet]
+	large          *sessions.Large // nil: no session is
 }
 
 // stage joins the changed rows with what else is known of their sessions, and writes what follows for users.
@@ -53,6 +54,9 @@ func (s *stager) stage(ctx context.Context) (err error) {
 			if err := s.versions.Add(row.Service, row.Value); err != nil {
 				return err
 			}
+		}
+		if row.State == sessions.RowKept && !s.large.Concerns(row.Key, row.Service, row.Time) {
+			return nil
 		}
 		return deltas(session, row, s.runs.add)
 	})
@@ -87,32 +91,36 @@ func (s *stager) addChanged(ctx context.Context) error {
 }
 
 // addContext adds the rows that stayed, of the sessions that changed.
-func (s *stager) addContext(ctx context.Context, unnamed, bound sessions.SessionSet) error {
+func (s *stager) addContext(ctx context.Context, unnamed, bound sessions.SessionSet) (err error) {
 	near := sessions.Span{
 		Low:  min(unnamed.Times.Low, sessions.SaturatingAdd(bound.Times.Low, -ledger.WindowMicros)),
 		High: max(unnamed.Times.High, sessions.SaturatingAdd(bound.Times.High, ledger.WindowMicros)),
 	}.Widened(ledger.WindowMicros)
 	bindings, sightings := s.change.bindings, s.change.sightings
-	stayed, err := sessions.FilesNear(ctx, bindings.Table, bindings.To, near, bindings.files.Added)
-	if err != nil {
+	stayed := [2]sessions.Stayed{{Keys: bound.Keys}, {Keys: sessions.NewKeySet(slices.Concat(unnamed.Keys, bound.Keys))}}
+	if stayed[0].Files, err = sessions.FilesNear(ctx, sightings.Table, sightings.To,
+		bound.Times.Widened(ledger.WindowMicros), sightings.files.Added); err != nil {
 		return err
 	}
-	both := sessions.Reader{Lake: s.lake, Keys: sessions.NewKeySet(slices.Concat(unnamed.Keys, bound.Keys))}
-	if err := both.Bindings(ctx, stayed, sessions.RowKept, s.join.Add); err != nil {
+	if stayed[1].Files, err = sessions.FilesNear(ctx, bindings.Table, bindings.To, near,
+		bindings.files.Added); err != nil {
 		return err
 	}
-	stayed, err = sessions.FilesNear(ctx, sightings.Table, sightings.To, bound.Times.Widened(ledger.WindowMicros),
-		sightings.files.Added)
-	if err != nil {
-		return err
-	}
-	ofBound := sessions.Reader{Lake: s.lake, Keys: bound.Keys}
-	return ofBound.Sightings(ctx, stayed, sessions.RowKept, func(row sessions.SessionRow) error {
-		if row.User != "" && row.Device != "" {
+	s.large, err = sessions.ReadStayed(ctx, s.lake, stayed, func(large *sessions.Large) error {
+		if err := large.Changed(ctx, s.lake,
+			slices.Concat(sightings.files.Added, sightings.files.Removed, s.change.remakeFiles),
+			slices.Concat(bindings.files.Added, bindings.files.Removed)); err != nil {
+			return err
+		}
+		large.ForSightings()
+		return nil
+	}, func(row sessions.SessionRow) error {
+		if row.Kind == 's' && row.User != "" && row.Device != "" {
 			return nil
 		}
 		return s.join.Add(row)
 	})
+	return err
 }
 
 // deltas says what a sighting's change, or that of its session, means for users.

@@ -15,7 +15,8 @@ import (
 //	1: up to November 2026; the lake has no number
 //	2: gold.versions, gold.events, ops.checks and ops.releases; commits of gold.users say which format their program
 //	   knew
-const Format = 2
+//	3: ops.published
+const Format = 3
 
 // PropertyFormat is the table property that holds this number; ops.hours gets it last.
 const PropertyFormat = "versionlake.format"

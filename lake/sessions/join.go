@@ -98,6 +98,13 @@ func (r *SessionRow) Compare(other *SessionRow) int {
 		return cmp.Compare(r.Session, other.Session)
 	case r.Kind != other.Kind:
 		return cmp.Compare(r.Kind, other.Kind)
+	}
+	return cmp.Or(r.CompareMoments(other), cmp.Compare(r.State, other.State))
+}
+
+// CompareMoments is the order of events.
+func (r *SessionRow) CompareMoments(other *SessionRow) int {
+	switch {
 	case r.Time != other.Time:
 		return cmp.Compare(r.Time, other.Time)
 	case r.transaction != other.transaction:
@@ -112,7 +119,7 @@ func (r *SessionRow) Compare(other *SessionRow) int {
 		}
 		return -1
 	}
-	return cmp.Compare(r.State, other.State)
+	return 0
 }
 
 // same tells the same row in another state.
@@ -123,11 +130,6 @@ func (r *SessionRow) same(other *SessionRow) bool {
 }
 
 func (r *SessionRow) Ends() bool { return r.Kind == 'u' && r.Value == "" }
-
-func (r *SessionRow) Binding() history.Binding {
-	return history.Binding{Value: r.Value, Ends: r.Ends(), Time: r.Time, Transaction: r.transaction, File: r.File,
-		Line: r.Line}
-}
 
 // Join brings the rows of each session together and says what they mean for users.
 type Join struct {
@@ -154,10 +156,10 @@ func (j *Join) Add(row SessionRow) error {
 func (b *Bound) Resolve(row *SessionRow) (user string, sighting history.Sighting) {
 	named, device := row.User, row.Device
 	if named == "" {
-		named, _ = b.Users.Resolve(row.Time, history.DefaultWindow)
+		named, _ = b.Users.Resolve(row.Time)
 	}
 	if device == "" {
-		device, _ = b.Devices.Resolve(row.Time, history.DefaultWindow)
+		device, _ = b.Devices.Resolve(row.Time)
 	}
 	user, _ = history.UserID(named, row.Session)
 	return user, history.Sighting{

@@ -20,6 +20,8 @@ import (
 type Reader struct {
 	Lake *lake.Lake
 	Keys KeySet // only rows of these sessions; nil: all
+	// Aside takes row groups that are large, and of one of these sessions alone: they are not read. nil: they are.
+	Aside *Aside
 }
 
 var (
@@ -56,6 +58,14 @@ func (r Reader) Rows(ctx context.Context, files []iceberg.DataFile, schema *parq
 				return nil
 			}
 			return r.Lake.EachGroup(file, func(group lake.RowGroup) error {
+				if r.Aside != nil {
+					if key, is := wholeSession(group); is {
+						if r.Keys.Has(key) {
+							r.Aside.note(file, key)
+						}
+						return nil
+					}
+				}
 				return r.group(ctx, group, schema, each)
 			})
 		})

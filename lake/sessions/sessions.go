@@ -14,11 +14,11 @@ type Session struct {
 	After  Bound
 }
 
-type Bound struct{ Users, Devices history.Bindings }
+type Bound struct{ Users, Devices history.Timeline }
 
 // Sightings hands out every sighting of every session, with what is known of the session, in the order of events. A row
 // that went and came again unchanged (a rerun) has stayed; one that came and is also found among those that stayed
-// (compaction) counts once. Of a session, its bindings are held in memory, and its sightings are not. Several sections
+// (compaction) counts once. Of a session, what its bindings tell is held in memory, and its sightings are not. Several sections
 // are worked on at once: each must be safe for that. What it gets lives until it returns.
 func (j *Join) Sightings(ctx context.Context, each func(*Session, *SessionRow) error) error {
 	return j.EachSection(ctx, func() func(objects.Shuffles, int) error {
@@ -104,7 +104,8 @@ func (r *sessionReader) row(row *SessionRow) error {
 			return err
 		}
 		if last.Key != row.Key || last.Session != row.Session {
-			r.session, r.linked = Session{}, false
+			r.session.reset()
+			r.linked = false
 		}
 	}
 	r.held = row
@@ -144,6 +145,13 @@ func (r *sessionReader) end() error {
 	return r.each(&r.session, &row)
 }
 
+func (s *Session) reset() {
+	for _, side := range [...]*Bound{&s.Before, &s.After} {
+		side.Users.Reset()
+		side.Devices.Reset()
+	}
+}
+
 func (s *Session) add(row *SessionRow) {
 	for _, side := range [...]struct {
 		bound *Bound
@@ -152,9 +160,9 @@ func (s *Session) add(row *SessionRow) {
 		switch {
 		case row.State == side.gone:
 		case row.Kind == 'u':
-			side.bound.Users = append(side.bound.Users, row.Binding())
+			side.bound.Users.Add(row.Value, row.Ends(), row.Time)
 		default:
-			side.bound.Devices = append(side.bound.Devices, row.Binding())
+			side.bound.Devices.Add(row.Value, false, row.Time)
 		}
 	}
 }

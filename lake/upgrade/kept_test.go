@@ -39,6 +39,7 @@ var keptLakes = map[string]struct {
 	"94ca12a": {"forgotten-3c9a11", 0},
 	"b19777c": {"p1004", 6},
 	"258d54c": {"p1004", 6},
+	"63187d8": {"p1004", 6},
 }
 
 // TestKeptLakes: lakes of earlier versions are read as they are, refused for writing, and upgraded, with a kill after

@@ -92,7 +92,8 @@ func (s *Settings) AddFlags(root *cobra.Command) {
 	flags.DurationVar(&s.maxPast, "max-past", telemetry.DefaultMaxPast,
 		"how far before its hour an event may lie; one that lies further is rejected [VERSIONLAKE_MAX_PAST]")
 	flags.StringSliceVar(&s.Without, "without", nil, "what is not kept up to date where this process works: events "+
-		"(gold.events), daily (the daily aggregates); for measurements [VERSIONLAKE_WITHOUT]")
+		"(gold.events), daily (the daily aggregates), months (tags of gold.users at the end of each month) "+
+		"[VERSIONLAKE_WITHOUT]")
 	flags.BoolVar(&s.byService, "sessions-by-service", false, "one session id in two services is two sessions, "+
 		"see docs/EVENTS.md [VERSIONLAKE_SESSIONS_BY_SERVICE]")
 	flags.IntVar(&s.maxIntervals, ledger.SettingMaxIntervals, ledger.DefaultMaxIntervals, "how many intervals of one "+

@@ -4,14 +4,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
+	sdkworker "go.temporal.io/sdk/worker"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/program"
 	"github.com/versionlake/versionlake/cmd/versionlake/programtest"
@@ -20,6 +24,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
 	"github.com/versionlake/versionlake/worker"
@@ -88,7 +93,9 @@ func TestChecksCommand(t *testing.T) {
 }
 
 // TestCalledFromOutside: where no workflow can say so, since Temporal or every worker is gone, the command calls people
-// itself, once, and says once that it is over.
+// itself, once, and says once that it is over. So do metrics: a worker's, or that there is none to scrape.
+//
+//nolint:funlen // one story, in which one thing after the other is gone
 func TestCalledFromOutside(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Temporal server")
@@ -126,39 +133,92 @@ rules: [{name: outside, checks: [workers, freshness], to: [team, people]}]
 		require.Contains(t, letters.Letters()[times-1], "Subject: versionlake: "+headline)
 	}
 
-	code, stderr := look() // no worker has ever asked
-	require.Equal(t, program.ExitOK, code, stderr)
-	told(1, "FAIL workers")
-	look()
-	told(1, "FAIL workers")
-	c, err := client.Dial(client.Options{HostPort: server.Address, Namespace: server.Namespace})
-	require.NoError(t, err)
-	defer c.Close()
-	w := worker.New(c, worker.Options{Source: in.Source, Lake: in.Lake})
+	observer, c, w := observedWorker(t, server, in)
 	require.NoError(t, w.Start())
-	require.Eventually(t, func() bool {
-		pollers, err := worker.Pollers(t.Context(), c)
-		return err == nil && len(pollers) > 0
-	}, 30*time.Second, 20*time.Millisecond)
+	asked := func() {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			pollers, err := worker.Pollers(t.Context(), c)
+			return err == nil && len(pollers) > 0
+		}, time.Minute, 20*time.Millisecond)
+	}
+	asked()
 	look()
-	told(2, "OK workers")
+	require.Empty(t, slack.Posts(), "all is well")
 
-	w.Stop()
 	server.Kill()
 	slack.Answer(503)
-	code, stderr = look()
+	code, stderr := look()
 	require.Equal(t, program.ExitError, code, "a receiver did not take it")
 	require.NotContains(t, stderr, "outside-path")
-	require.Len(t, letters.Letters(), 3)
+	require.Len(t, letters.Letters(), 1)
 	slack.Answer(200)
 	look()
-	told(3, "FAIL workers")
-	require.Contains(t, slack.Posts()[2].Body, "Temporal does not answer")
+	told(1, "FAIL workers")
+	require.Contains(t, slack.Posts()[0].Body, "Temporal does not answer")
 	text, err := os.ReadFile(state)
 	require.NoError(t, err)
 	for _, secret := range []string{"outside-path", "secret-user", slack.URL} {
-		require.NotContains(t, string(text)+slack.Posts()[2].Body+letters.Letters()[2], secret)
+		require.NotContains(t, string(text)+slack.Posts()[0].Body+letters.Letters()[0], secret)
 	}
+	unreached := regexp.MustCompile(`(?m)^versionlake_observe_failures_total\{what="temporal"\} [1-9]`)
+	require.Eventually(t, func() bool { return unreached.MatchString(page(observer)) }, time.Minute,
+		50*time.Millisecond, "a metric of the worker says that Temporal is gone")
+	look()
+	told(1, "FAIL workers")
+	server.Start()
+	asked()
+	code, stderr = look()
+	require.Equal(t, program.ExitOK, code, stderr)
+	told(2, "OK workers")
+
+	w.Stop()
+	require.NoError(t, observer.Close())
+	server.Kill()
+	server.Start() // which knows no worker any more: else it would for a minute and a half
+	look()
+	told(3, "FAIL workers")
+	require.Contains(t, slack.Posts()[2].Body, "no worker")
+	require.Empty(t, page(observer), "nothing is scraped any more: up is 0")
+	look()
+	told(3, "FAIL workers")
+	_, c, w = observedWorker(t, server, in)
+	require.NoError(t, w.Start())
+	defer w.Stop()
+	asked()
+	look()
+	told(4, "OK workers")
+	look()
+	told(4, "OK workers")
+}
+
+// observedWorker is a worker that is not started yet, with its metrics.
+func observedWorker(t *testing.T, server *testserver.TemporalServer, in *laketest.Ingester) (*observe.Observer,
+	client.Client, sdkworker.Worker) {
+	t.Helper()
+	observer, err := observe.Start(t.Context(),
+		observe.Options{Addr: "127.0.0.1:0", Every: 10 * time.Millisecond, Log: io.Discard})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, observer.Close()) })
+	c, err := worker.ConnectTo(t.Context(), server.Address, observer)
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	worker.Observe(observer, c, server.Namespace, in.Lake)
+	return observer, c, worker.New(c, worker.Options{Source: in.Source, Lake: in.Lake, Observe: observer})
+}
+
+// page is what can be scraped; "" where nobody answers.
+func page(observer *observe.Observer) string {
+	answer, err := http.Get("http://" + observer.Addr() + "/metrics")
+	if err != nil {
+		return ""
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }
 
 // TestNotifyTest sends a test message to each receiver, and says which did not take it.

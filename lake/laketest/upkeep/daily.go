@@ -1,10 +1,13 @@
 package upkeep
 
 import (
+	"time"
+
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/daily"
 	"github.com/versionlake/versionlake/lake/events"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/published"
 )
 
 // Events lets gold.events follow.
@@ -40,13 +43,18 @@ func CountDaily(in *laketest.Ingester) (daily.Plan, []daily.CountedDates) {
 	return plan, counted
 }
 
-// Daily refreshes the daily aggregates.
+// Daily refreshes the daily aggregates, and publishes those of days that ended.
 func Daily(in *laketest.Ingester) daily.Committed {
 	in.TB.Helper()
 	plan, counted := CountDaily(in)
 	var commit daily.Committed
 	in.Do(func() (err error) {
 		commit, err = daily.CommitDaily(in.TB.Context(), in.Lake, plan, counted)
+		return err
+	})
+	in.Do(func() error {
+		_, err := published.Publish(in.TB.Context(), in.Lake,
+			published.Options{Now: time.Now(), TagAge: published.DefaultTagAge})
 		return err
 	})
 	in.Do(func() error { return daily.DropDaily(in.TB.Context(), in.Lake, plan) })
