@@ -28,7 +28,7 @@ type local struct {
 	// also takes rows of sessions that earlier hours have events of
 	also func(*sessions.SessionRow)
 	// large takes what is known of a session with so many rows that also got only the first of them
-	large func(session string, known *tracks)
+	large func(session string, known *sessions.Known)
 }
 
 // largeSession is from how many sightings and bindings on what a session of earlier hours, too, is known by is kept as
@@ -162,7 +162,7 @@ func (l *local) pass(f *factFile, key int64) error {
 
 // session reads a session's rows along, merged with some others, into what is known of it. Sessions are asked for in the
 // order of their keys, each once.
-func (l *local) session(key int64, session string, others []sessions.SessionRow, into *tracks) error {
+func (l *local) session(key int64, session string, others []sessions.SessionRow, into *sessions.Known) error {
 	if l.begun && (key < l.key || key == l.key && session == l.first) {
 		return fmt.Errorf("resolve events: %w", errUnsorted)
 	}
@@ -174,7 +174,7 @@ func (l *local) session(key int64, session string, others []sessions.SessionRow,
 			}
 		}
 		slices.SortFunc(all, func(a, b sessions.SessionRow) int { return a.Compare(&b) })
-		eachBindingFirst(all, into.take)
+		into.TakeSorted(all)
 		return nil
 	}
 	l.begun, l.key, l.first, l.others = true, key, strings.Clone(session), nil
@@ -189,14 +189,14 @@ func (l *local) session(key int64, session string, others []sessions.SessionRow,
 			return err
 		}
 	}
-	if met && into.rows > largeSession {
+	if met && into.Rows > largeSession {
 		l.large(l.first, into)
 	}
 	return nil
 }
 
 // merge reads either the sightings or the bindings of the present session, in the order of events.
-func (l *local) merge(sightings bool, others []sessions.SessionRow, met bool, into *tracks) error {
+func (l *local) merge(sightings bool, others []sessions.SessionRow, met bool, into *sessions.Known) error {
 	var heads []*head
 	for _, file := range l.files {
 		if file.sightings == sightings {
@@ -232,8 +232,8 @@ func (l *local) merge(sightings bool, others []sessions.SessionRow, met bool, in
 				first = h
 			}
 		}
-		into.take(&first.row)
-		if met && first.file != nil && into.rows <= largeSession {
+		into.Take(&first.row)
+		if met && first.file != nil && into.Rows <= largeSession {
 			l.also(&first.row)
 		}
 		if err := advance(first); err != nil {
