@@ -197,10 +197,10 @@ func (l *local) session(key int64, session string, others []sessions.SessionRow,
 
 // merge reads either the sightings or the bindings of the present session, in the order of events.
 func (l *local) merge(sightings bool, others []sessions.SessionRow, met bool, into *sessions.Known) error {
-	var heads []*head
+	l.heads, l.active = l.heads[:0], l.active[:0]
 	for _, file := range l.files {
 		if file.sightings == sightings {
-			heads = append(heads, &head{file: file})
+			l.heads = append(l.heads, head{file: file})
 		}
 	}
 	for len(others) > 0 { // they are sorted by kind
@@ -209,35 +209,36 @@ func (l *local) merge(sightings bool, others []sessions.SessionRow, met bool, in
 			end++
 		}
 		if (others[0].Kind == 's') == sightings {
-			heads = append(heads, &head{rows: others[:end]})
+			l.heads = append(l.heads, head{rows: others[:end]})
 		}
 		others = others[end:]
 	}
-	advance := func(h *head) error {
-		err := h.advance(l, met)
-		if err == nil && !h.some {
-			heads = slices.DeleteFunc(heads, func(other *head) bool { return other == h })
-		}
-		return err
-	}
-	for _, h := range slices.Clone(heads) {
-		if err := advance(h); err != nil {
+	for i := range l.heads {
+		h := &l.heads[i]
+		if err := h.advance(l, met); err != nil {
 			return err
 		}
+		if h.some {
+			l.active = append(l.active, h)
+		}
 	}
-	for len(heads) > 0 {
-		first := heads[0]
-		for _, h := range heads[1:] {
-			if h.row.CompareMoments(&first.row) < 0 {
-				first = h
+	for len(l.active) > 0 {
+		first := 0
+		for i, h := range l.active {
+			if i > 0 && h.row.CompareMoments(&l.active[first].row) < 0 {
+				first = i
 			}
 		}
-		into.Take(&first.row)
-		if met && first.file != nil && into.Rows <= largeSession {
-			l.also(&first.row)
+		h := l.active[first]
+		into.Take(&h.row)
+		if met && h.file != nil && into.Rows <= largeSession {
+			l.also(&h.row)
 		}
-		if err := advance(first); err != nil {
+		if err := h.advance(l, met); err != nil {
 			return err
+		}
+		if !h.some {
+			l.active = slices.Delete(l.active, first, first+1)
 		}
 	}
 	return nil
@@ -252,13 +253,13 @@ type head struct {
 }
 
 func (h *head) advance(l *local, met bool) error {
-	last, had := h.row, h.some
 	if h.file == nil {
 		if h.some = len(h.rows) > 0; h.some {
 			h.row, h.rows = h.rows[0], h.rows[1:]
 		}
 		return nil
 	}
+	last, had := h.row, h.some
 	for h.some = false; !h.file.ended && h.file.key == l.key && !h.some; {
 		h.row = h.file.take()
 		switch h.some = h.row.Session == l.first; {
