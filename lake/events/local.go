@@ -25,6 +25,8 @@ type local struct {
 	first  string // the session that was asked for first of those with the key
 	begun  bool
 	others []sessions.SessionRow // of other sessions with the key: keys are hashes
+	heads  []head
+	active []*head // of these, those that have a row
 	// also takes rows of sessions that earlier hours have events of
 	also func(*sessions.SessionRow)
 	// large takes what is known of a session with so many rows that also got only the first of them
