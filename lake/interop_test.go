@@ -20,10 +20,8 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/maintain"
-	"github.com/versionlake/versionlake/lake/publication"
-	"github.com/versionlake/versionlake/lake/releasefile"
+	"github.com/versionlake/versionlake/lake/ops"
 	"github.com/versionlake/versionlake/lake/releases"
-	"github.com/versionlake/versionlake/lake/weighing"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -117,7 +115,7 @@ func TestPyIceberg(t *testing.T) {
 		time.Now())
 	in.Must(checks.Save(t.Context(), in.Lake, "checks", records))
 	_, err = releases.Import(t.Context(), in.Lake, []releases.Row{{Service: "App", Version: "1.2", Channel: "stable",
-		Rollout: []releasefile.StepRow{{At: 1, Share: 1}}}}, false)
+		Rollout: []ops.StepRow{{At: 1, Share: 1}}}}, false)
 	in.Must(err)
 	forgetting.Forget(in, laketest.Gone)
 	for _, definition := range dayTables {
@@ -170,8 +168,8 @@ func TestPyIceberg(t *testing.T) {
 		lake.OpsFindings.Name:      len(laketest.RowsOf[lake.FindingRow](t, l, lake.OpsFindings)),
 		lake.OpsChecks.Name:        len(laketest.RowsOf[lake.CheckRow](t, l, lake.OpsChecks)),
 		lake.OpsErasures.Name:      len(laketest.RowsOf[lake.ErasureRow](t, l, lake.OpsErasures)),
-		lake.OpsPublished.Name:     len(laketest.RowsOf[publication.PublishedRow](t, l, lake.OpsPublished)),
-		lake.OpsStorage.Name:       len(laketest.RowsOf[weighing.StorageRow](t, l, lake.OpsStorage)),
+		lake.OpsPublished.Name:     len(laketest.RowsOf[ops.PublishedRow](t, l, lake.OpsPublished)),
+		lake.OpsStorage.Name:       len(laketest.RowsOf[ops.StorageRow](t, l, lake.OpsStorage)),
 		lake.OpsReleases.Name:      len(laketest.RowsOf[releases.Row](t, l, lake.OpsReleases)),
 	}
 	if len(found.Tables) != len(lake.TableDefinitions) {

@@ -12,10 +12,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/versionlake/versionlake/lake/objects"
-	"github.com/versionlake/versionlake/lake/publication"
-	"github.com/versionlake/versionlake/lake/releasefile"
+	"github.com/versionlake/versionlake/lake/ops"
 	"github.com/versionlake/versionlake/lake/schema"
-	"github.com/versionlake/versionlake/lake/weighing"
 )
 
 // TableDefinition is all that is known of a table.
@@ -85,7 +83,7 @@ func (d TableDefinition) Identifier() table.Identifier { return strings.Split(d.
 var sources embed.FS
 
 // comments are those of the columns. They are read where the tables are defined, so that they stand in one place.
-var comments = schema.CommentsIn(sources, releasefile.Sources, publication.Sources, weighing.Sources)
+var comments = schema.CommentsIn(sources, ops.Sources)
 
 // Schema is the table's Iceberg schema.
 func (d TableDefinition) Schema() *iceberg.Schema { return schema.Of(reflect.TypeOf(d.Row), comments) }

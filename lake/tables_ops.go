@@ -1,9 +1,7 @@
 package lake
 
 import (
-	"github.com/versionlake/versionlake/lake/publication"
-	"github.com/versionlake/versionlake/lake/releasefile"
-	"github.com/versionlake/versionlake/lake/weighing"
+	"github.com/versionlake/versionlake/lake/ops"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -18,11 +16,11 @@ var (
 			"source without hours."}
 	OpsChecks = TableDefinition{Name: "ops.checks", Row: CheckRow{}, Partition: DayPartition, Compact: compactByName,
 		Comment: "What checks found: a row where it changed, and the figures of each hour."}
-	OpsReleases = TableDefinition{Name: "ops.releases", Row: releasefile.ReleaseRow{},
+	OpsReleases = TableDefinition{Name: "ops.releases", Row: ops.ReleaseRow{},
 		Comment: "Releases as people know them: versionlake releases import."}
-	OpsPublished = TableDefinition{Name: "ops.published", Row: publication.PublishedRow{}, MonthOf: "date_utc",
+	OpsPublished = TableDefinition{Name: "ops.published", Row: ops.PublishedRow{}, MonthOf: "date_utc",
 		Comment: "What the daily aggregates said of a day when it ended, and of a month."}
-	OpsStorage = TableDefinition{Name: "ops.storage", Row: weighing.StorageRow{}, MonthOf: "date_utc",
+	OpsStorage = TableDefinition{Name: "ops.storage", Row: ops.StorageRow{}, MonthOf: "date_utc",
 		Comment: "What each table weighed, day by day, when maintenance had ended."}
 	OpsErasures = TableDefinition{Name: "ops.erasures", Row: ErasureRow{}, Partition: []string{"erasure_id"},
 		Comment: "Whom the lake must not hold any more, as keyed hashes."}

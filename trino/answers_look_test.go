@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/versionlake/versionlake/lake/ops"
 	"github.com/versionlake/versionlake/lake/releasefile"
 	"github.com/versionlake/versionlake/lake/releases"
 	"github.com/versionlake/versionlake/telemetry"
@@ -34,7 +35,7 @@ func (w *world) tell(t testing.TB, truth *truth) {
 		if rank%4 == 1 {
 			end := truth.end + int64(rank-8)*day
 			row.MinimumSupported, row.EndOfSupport, row.NotesURL = "1.0", &end, "https://example.com/"+r.version
-			row.Rollout = []releasefile.StepRow{{At: at, Share: 0.05}, {At: at + 2*day, Share: 0.5},
+			row.Rollout = []ops.StepRow{{At: at, Share: 0.05}, {At: at + 2*day, Share: 0.5},
 				{At: at + 5*day, Share: 1}}
 		}
 		rows = append(rows, row)

@@ -11,7 +11,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/weighing"
+	"github.com/versionlake/versionlake/lake/ops"
 )
 
 // Record keeps in ops.storage what a lake weighed at a time. Another weighing of the same UTC day is replaced, and
@@ -28,11 +28,11 @@ func Record(ctx context.Context, l *lake.Lake, w *Weight, at time.Time) error {
 		live = slices.DeleteFunc(live, func(file iceberg.DataFile) bool {
 			return file.Partition()[lake.PartitionFieldID] != month
 		})
-		kept, err := lake.ReadRows[weighing.StorageRow](ctx, l, live)
+		kept, err := lake.ReadRows[ops.StorageRow](ctx, l, live)
 		if err != nil {
 			return nil, err
 		}
-		kept = slices.DeleteFunc(kept, func(row weighing.StorageRow) bool { return row.Date == rows[0].Date })
+		kept = slices.DeleteFunc(kept, func(row ops.StorageRow) bool { return row.Date == rows[0].Date })
 		added, err := write(l, month, at, slices.Concat(kept, rows))
 		return &lake.Change{Remove: live, Add: added, Fresh: true}, err
 	})
@@ -42,24 +42,24 @@ func Record(ctx context.Context, l *lake.Lake, w *Weight, at time.Time) error {
 	return nil
 }
 
-func rowsOf(w *Weight, at time.Time) (rows []weighing.StorageRow) {
+func rowsOf(w *Weight, at time.Time) (rows []ops.StorageRow) {
 	add := func(t Table) {
-		rows = append(rows, weighing.StorageRow{Date: lake.DateOf(at.UnixMicro()), Layer: t.Layer, Table: t.Name,
+		rows = append(rows, ops.StorageRow{Date: lake.DateOf(at.UnixMicro()), Layer: t.Layer, Table: t.Name,
 			Files: t.Live.Objects, Bytes: t.Live.Bytes, SnapshotFiles: t.Named.Objects, SnapshotBytes: t.Named.Bytes,
 			HeldObjects: t.Held.Objects, HeldBytes: t.Held.Bytes, DayBytes: t.DayBytes, WeighedAt: at.UnixMicro()})
 	}
 	for _, t := range w.Tables {
 		add(t)
 	}
-	add(Table{Layer: weighing.Beside, Name: weighing.Beside, Held: w.Other})
+	add(Table{Layer: ops.Beside, Name: ops.Beside, Held: w.Other})
 	return rows
 }
 
-func write(l *lake.Lake, month int32, at time.Time, rows []weighing.StorageRow) ([]iceberg.DataFile, error) {
-	slices.SortFunc(rows, func(a, b weighing.StorageRow) int {
+func write(l *lake.Lake, month int32, at time.Time, rows []ops.StorageRow) ([]iceberg.DataFile, error) {
+	slices.SortFunc(rows, func(a, b ops.StorageRow) int {
 		return cmp.Or(cmp.Compare(a.Date, b.Date), cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Table, b.Table))
 	})
-	writer, err := lake.NewDataWriter[weighing.StorageRow](l, lake.OpsStorage, lake.Partition{
+	writer, err := lake.NewDataWriter[ops.StorageRow](l, lake.OpsStorage, lake.Partition{
 		Folder: "date_utc_month=" + at.Format("2006-01"), Values: map[int]any{lake.PartitionFieldID: month}})
 	if err != nil {
 		return nil, err

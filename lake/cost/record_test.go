@@ -10,7 +10,7 @@ import (
 	"github.com/versionlake/versionlake/lake/cost"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/checks"
-	"github.com/versionlake/versionlake/lake/weighing"
+	"github.com/versionlake/versionlake/lake/ops"
 )
 
 // TestRecord: what the lake weighs is kept by day. A day that is weighed again is replaced, and a month has one file.
@@ -27,7 +27,7 @@ func TestRecord(t *testing.T) {
 	}
 	held := func() (held map[string]map[string]int64) {
 		held = map[string]map[string]int64{}
-		for _, row := range laketest.RowsOf[weighing.StorageRow](t, in.Lake, lake.OpsStorage) {
+		for _, row := range laketest.RowsOf[ops.StorageRow](t, in.Lake, lake.OpsStorage) {
 			day := lake.FormatDate(row.Date)
 			if held[day] == nil {
 				held[day] = map[string]int64{}
@@ -38,7 +38,7 @@ func TestRecord(t *testing.T) {
 		return held
 	}
 	want := func(w *cost.Weight) map[string]int64 {
-		tables := map[string]int64{weighing.Beside: w.Other.Bytes}
+		tables := map[string]int64{ops.Beside: w.Other.Bytes}
 		for _, table := range w.Tables {
 			tables[table.Name] = table.Held.Bytes
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
-	"github.com/versionlake/versionlake/lake/publication"
+	"github.com/versionlake/versionlake/lake/ops"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -123,7 +123,7 @@ func (e *Eraser) Rewrite(ctx context.Context, definition lake.TableDefinition, f
 			func(row *lake.VersionRow) int { return 64 + 4*len(row.SortKey) }, nil)
 	case lake.OpsPublished.Name:
 		return edited(ctx, e.Lake, definition, file, e.published,
-			func(*publication.PublishedRow) int { return 128 }, nil)
+			func(*ops.PublishedRow) int { return 128 }, nil)
 	case lake.GoldUsers.Name:
 		return edited(ctx, e.Lake, definition, file, user(guard),
 			func(row *lake.UserRow) int { return 256 + 96*len(row.History) }, nil)
@@ -339,7 +339,7 @@ func (e *Eraser) version(row *lake.VersionRow) (keep, changed bool) {
 }
 
 // published keeps the numbers of versions that somebody has, and of events without one.
-func (e *Eraser) published(row *publication.PublishedRow) (keep, changed bool) {
+func (e *Eraser) published(row *ops.PublishedRow) (keep, changed bool) {
 	return row.Version == "" || e.Versions[lake.VersionName{Service: row.Service, Version: row.Version}.Hash()], false
 }
 

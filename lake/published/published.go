@@ -16,7 +16,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/publication"
+	"github.com/versionlake/versionlake/lake/ops"
 )
 
 // Published is what a publication made known.
@@ -89,7 +89,7 @@ func Publish(ctx context.Context, l *lake.Lake, o Options) (done Published, err 
 	return done, nil
 }
 
-// publisher is one publication.
+// publisher is one ops.
 type publisher struct {
 	Options
 	lake         *lake.Lake
@@ -99,7 +99,7 @@ type publisher struct {
 }
 
 // read gathers the numbers of some days and months.
-func (p *publisher) read(ctx context.Context, days, months []int32) ([]publication.PublishedRow, error) {
+func (p *publisher) read(ctx context.Context, days, months []int32) ([]ops.PublishedRow, error) {
 	first := slices.Min(slices.Concat(days, firstDates(months)))
 	files, err := lake.LiveFiles(ctx, p.daily, table.WithRowFilter(
 		iceberg.GreaterThanEqual(iceberg.Reference("date_utc"), iceberg.Date(first))))
@@ -124,19 +124,19 @@ func (p *publisher) read(ctx context.Context, days, months []int32) ([]publicati
 				continue
 			}
 			if ofDay {
-				sums[key{publication.Day, service, version, metrics[i], row.Date}] += *count
+				sums[key{ops.PeriodDay, service, version, metrics[i], row.Date}] += *count
 			}
 			if ofMonth {
-				sums[key{publication.Month, service, version, metrics[i], firstDate(month)}] += *count
+				sums[key{ops.PeriodMonth, service, version, metrics[i], firstDate(month)}] += *count
 			}
 		}
 		return nil
 	}); err != nil {
 		return nil, err
 	}
-	rows := make([]publication.PublishedRow, 0, len(sums))
+	rows := make([]ops.PublishedRow, 0, len(sums))
 	for k, value := range sums {
-		rows = append(rows, publication.PublishedRow{Date: k.date, Period: k.period, PublishedAt: p.Now.UnixMicro(),
+		rows = append(rows, ops.PublishedRow{Date: k.date, Period: k.period, PublishedAt: p.Now.UnixMicro(),
 			Service: k.service, Version: k.version, Metric: k.metric, Value: value})
 	}
 	return rows, nil
@@ -152,8 +152,8 @@ func Metrics() []string {
 }
 
 // commit adds rows, and notes what was published. Each month keeps one file.
-func (p *publisher) commit(ctx context.Context, rows []publication.PublishedRow, days, months []int32) error {
-	byMonth := map[int32][]publication.PublishedRow{}
+func (p *publisher) commit(ctx context.Context, rows []ops.PublishedRow, days, months []int32) error {
+	byMonth := map[int32][]ops.PublishedRow{}
 	for _, row := range rows {
 		byMonth[MonthOf(row.Date)] = append(byMonth[MonthOf(row.Date)], row)
 	}
@@ -172,7 +172,7 @@ func (p *publisher) commit(ctx context.Context, rows []publication.PublishedRow,
 			old := slices.DeleteFunc(slices.Clone(live), func(file iceberg.DataFile) bool {
 				return file.Partition()[lake.PartitionFieldID] != month
 			})
-			kept, err := lake.ReadRows[publication.PublishedRow](ctx, p.lake, old)
+			kept, err := lake.ReadRows[ops.PublishedRow](ctx, p.lake, old)
 			if err != nil {
 				return nil, err
 			}
@@ -186,14 +186,14 @@ func (p *publisher) commit(ctx context.Context, rows []publication.PublishedRow,
 	})
 }
 
-func (p *publisher) write(month int32, rows []publication.PublishedRow) ([]iceberg.DataFile, error) {
-	slices.SortFunc(rows, func(a, b publication.PublishedRow) int {
+func (p *publisher) write(month int32, rows []ops.PublishedRow) ([]iceberg.DataFile, error) {
+	slices.SortFunc(rows, func(a, b ops.PublishedRow) int {
 		return cmp.Or(cmp.Compare(a.Period, b.Period), cmp.Compare(a.Date, b.Date), cmp.Compare(a.Service, b.Service),
 			cmp.Compare(a.Version, b.Version), cmp.Compare(a.Metric, b.Metric))
 	})
 	at := lake.Partition{Folder: "date_utc_month=" + monthName(month),
 		Values: map[int]any{lake.PartitionFieldID: month}}
-	writer, err := lake.NewDataWriter[publication.PublishedRow](p.lake, lake.OpsPublished, at)
+	writer, err := lake.NewDataWriter[ops.PublishedRow](p.lake, lake.OpsPublished, at)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +239,7 @@ func (p *publisher) tag(ctx context.Context, month int32) (tag string, err error
 }
 
 // Rows reads what was published, in no order; none of a lake that is older than the table.
-func Rows(ctx context.Context, l *lake.Lake) ([]publication.PublishedRow, error) {
+func Rows(ctx context.Context, l *lake.Lake) ([]ops.PublishedRow, error) {
 	loaded, err := l.Load(ctx, lake.OpsPublished)
 	if errors.Is(err, lake.ErrNoLake) {
 		return nil, nil
@@ -251,5 +251,5 @@ func Rows(ctx context.Context, l *lake.Lake) ([]publication.PublishedRow, error)
 	if err != nil {
 		return nil, err
 	}
-	return lake.ReadRows[publication.PublishedRow](ctx, l, files)
+	return lake.ReadRows[ops.PublishedRow](ctx, l, files)
 }

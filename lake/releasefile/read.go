@@ -1,3 +1,5 @@
+// Package releasefile reads what people know of releases: a file of YAML or CSV that a build server can write. It knows
+// nothing of tables but the row.
 package releasefile
 
 import (
@@ -15,6 +17,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/versionlake/versionlake/lake/ops"
 )
 
 // DefaultChannel is that of a release of which nobody said another.
@@ -45,7 +49,7 @@ type step struct {
 }
 
 // Read reads a file; isCSV says of which kind. Rows are in the order of service and version. Errors name lines.
-func Read(content []byte, isCSV bool) ([]ReleaseRow, error) {
+func Read(content []byte, isCSV bool) ([]ops.ReleaseRow, error) {
 	if !utf8.Valid(content) {
 		return nil, errors.New("it is not UTF-8")
 	}
@@ -57,7 +61,7 @@ func Read(content []byte, isCSV bool) ([]ReleaseRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, lines := make([]ReleaseRow, 0, len(entries)), map[[2]string]int{}
+	rows, lines := make([]ops.ReleaseRow, 0, len(entries)), map[[2]string]int{}
 	for i := range entries {
 		row, err := entries[i].row()
 		if err != nil {
@@ -71,7 +75,7 @@ func Read(content []byte, isCSV bool) ([]ReleaseRow, error) {
 		lines[name] = entries[i].line
 		rows = append(rows, row)
 	}
-	slices.SortFunc(rows, func(a, b ReleaseRow) int {
+	slices.SortFunc(rows, func(a, b ops.ReleaseRow) int {
 		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Version, b.Version))
 	})
 	return rows, nil
@@ -143,8 +147,8 @@ func readCSV(content []byte) ([]entry, error) {
 }
 
 // row checks an entry.
-func (e *entry) row() (row ReleaseRow, err error) {
-	row = ReleaseRow{Service: e.Service, Version: e.Version, Channel: cmp.Or(e.Channel, DefaultChannel), Kind: e.Kind,
+func (e *entry) row() (row ops.ReleaseRow, err error) {
+	row = ops.ReleaseRow{Service: e.Service, Version: e.Version, Channel: cmp.Or(e.Channel, DefaultChannel), Kind: e.Kind,
 		MinimumSupported: e.MinimumSupported, NotesURL: e.NotesURL}
 	switch {
 	case e.Service == "":
@@ -179,7 +183,7 @@ func (e *entry) row() (row ReleaseRow, err error) {
 		if i > 0 && at <= row.Rollout[i-1].At {
 			return row, fmt.Errorf("the rollout's step at %s is not after the one before it", s.At)
 		}
-		row.Rollout = append(row.Rollout, StepRow{At: at, Share: share})
+		row.Rollout = append(row.Rollout, ops.StepRow{At: at, Share: share})
 	}
 	return row, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/versionlake/versionlake/lake/ops"
 	"github.com/versionlake/versionlake/lake/releasefile"
 )
 
@@ -20,11 +21,11 @@ func at(text string) int64 {
 // TestRead: both kinds of files give the same rows, texts of versions as they are written.
 func TestRead(t *testing.T) {
 	end := at("2023-05-27T00:00:00Z")
-	want := []releasefile.ReleaseRow{
+	want := []ops.ReleaseRow{
 		{Service: "App", Version: "1.10", ReleasedAt: at("2022-05-27T00:00:00Z"), Channel: "stable"},
 		{Service: "App", Version: "1.9", ReleasedAt: at("2022-05-20T12:00:00Z"), Channel: "beta", Kind: "hotfix",
 			MinimumSupported: "1.2", EndOfSupport: &end, NotesURL: "https://example.com/1.9",
-			Rollout: []releasefile.StepRow{{At: at("2022-05-20T12:00:00Z"), Share: 0.05},
+			Rollout: []ops.StepRow{{At: at("2022-05-20T12:00:00Z"), Share: 0.05},
 				{At: at("2022-05-21T00:00:00Z"), Share: 1}}},
 	}
 	yaml := `releases:

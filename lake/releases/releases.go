@@ -14,11 +14,11 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/releasefile"
+	"github.com/versionlake/versionlake/lake/ops"
 )
 
 // Row is a release.
-type Row = releasefile.ReleaseRow
+type Row = ops.ReleaseRow
 
 // Imported says what an import did to ops.releases.
 type Imported struct {

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/releasefile"
+	"github.com/versionlake/versionlake/lake/ops"
 	"github.com/versionlake/versionlake/lake/releases"
 )
 
@@ -19,7 +19,7 @@ func TestImport(t *testing.T) {
 	defer l.Close()
 	end := int64(99)
 	one := releases.Row{Service: "App", Version: "1", ReleasedAt: 2, Channel: "stable", EndOfSupport: &end,
-		Rollout: []releasefile.StepRow{{At: 2, Share: 0.5}, {At: 3, Share: 1}}}
+		Rollout: []ops.StepRow{{At: 2, Share: 0.5}, {At: 3, Share: 1}}}
 	two := releases.Row{Service: "App", Version: "2", ReleasedAt: 1, Channel: "beta"}
 	head := func() int64 {
 		loaded, err := l.Load(t.Context(), lake.OpsReleases)

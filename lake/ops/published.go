@@ -1,17 +1,9 @@
-// Package publication has the row of ops.published. It knows nothing of tables but the row.
-package publication
-
-import "embed"
-
-// Sources has the comments of the columns.
-//
-//go:embed row.go
-var Sources embed.FS
+package ops
 
 // Periods that numbers are published of.
 const (
-	Day   = "day"
-	Month = "month"
+	PeriodDay   = "day"
+	PeriodMonth = "month"
 )
 
 // PublishedRow is a row of ops.published.

@@ -1,13 +1,4 @@
-// Package releasefile reads what people know of releases: a file of YAML or CSV that a build server can write. It knows
-// nothing of tables but the row.
-package releasefile
-
-import "embed"
-
-// Sources has the comments of the columns.
-//
-//go:embed row.go
-var Sources embed.FS
+package ops
 
 // ReleaseRow is a row of ops.releases.
 type ReleaseRow struct {

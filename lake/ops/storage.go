@@ -1,12 +1,4 @@
-// Package weighing has the row of ops.storage. It knows nothing of tables but the row.
-package weighing
-
-import "embed"
-
-// Sources has the comments of the columns.
-//
-//go:embed row.go
-var Sources embed.FS
+package ops
 
 // Beside is the layer, and the table, of what lies in the warehouse beside the tables.
 const Beside = "other"
