@@ -52,7 +52,7 @@ type SilverRow struct {
 	// When the event happened, by the client's clock, UTC.
 	Time int64 `parquet:"event_timestamp_utc,uncompressed,timestamp(microsecond),delta,id(5)"`
 	// User as the body names it; NULL: see silver.bindings.
-	UserID string `parquet:"user_id,uncompressed,optional,id(6)"`
+	UserID string `parquet:"user_id,optional,id(6)"`
 	// Device as the body names it.
 	Device string `parquet:"device,uncompressed,optional,dict,id(7)"`
 	// SoftwareVersion: version text.

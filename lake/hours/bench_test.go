@@ -16,6 +16,7 @@ import (
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/hours"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -80,6 +81,25 @@ func BenchmarkDaily(b *testing.B) {
 		commit, err := daily.CommitDaily(b.Context(), in.Lake, plan, counted)
 		in.Must(err)
 		b.Logf("plan %v, count %v, commit %v: %+v", planned.Sub(start), done.Sub(planned), time.Since(done), commit)
+	}
+}
+
+// BenchmarkFollowers lets gold.events and the daily aggregates follow three such hours at once, as a range does.
+func BenchmarkFollowers(b *testing.B) {
+	dir := benchmarkData(b)
+	for b.Loop() {
+		b.StopTimer()
+		in := laketest.NewIngester(b, laketest.NewLake(b), dir)
+		in.ChunkSize = 32 << 20
+		for _, hour := range in.Hours() {
+			in.Ingest(hour)
+		}
+		b.StartTimer()
+		start := time.Now()
+		upkeep.Events(in)
+		followed := time.Now()
+		upkeep.Daily(in)
+		b.Logf("events %v, daily %v", followed.Sub(start), time.Since(followed))
 	}
 }
 

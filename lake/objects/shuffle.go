@@ -43,7 +43,8 @@ type ShuffleWriter struct {
 
 func (o *Store) NewShuffle(folder string, sections int) *ShuffleWriter {
 	w := &ShuffleWriter{
-		Object: o.Create(folder), blockSize: max(shuffleBytes/sections, minBlockSize), sections: make([][]int64, sections),
+		Object: o.createUnhashed(folder), blockSize: max(shuffleBytes/sections, minBlockSize),
+		sections: make([][]int64, sections),
 	}
 	if free, ok := freeBuffers.Get().(*[][]byte); ok {
 		w.buffers = *free

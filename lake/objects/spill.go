@@ -31,7 +31,7 @@ func NewSpill(parent string, sections int) (*Spill, error) {
 		return nil, fmt.Errorf("make a folder for spills: %w", err)
 	}
 	root := url.URL{Scheme: "file", Path: folder}
-	scratch := &Store{Root: root.String(), Scratch: folder, IO: icebergio.LocalFS{}}
+	scratch := &Store{Root: root.String(), Scratch: folder, IO: icebergio.LocalFS{}, passing: true}
 	return &Spill{scratch: scratch, folder: folder, Sections: sections,
 		writers: NewLanes[*ShuffleWriter]()}, nil
 }

@@ -245,8 +245,13 @@ func (o *Status) tellOfHours(status status.Status) {
 	}
 }
 
-// tellOfHot names the users of whom there is more than a row holds: mostly an id that many share.
+// tellOfHot names the users of whom there is more than a row holds, and sessions that are very large: mostly ids that
+// many share.
 func (o *Status) tellOfHot(status status.Status) {
+	for _, session := range status.HotSessions {
+		o.Stdout.Printf("session %s has %s of sightings and bindings, or more, in the newest days: perhaps many share it\n",
+			session.SessionID, output.Count(session.Rows, "row"))
+	}
 	if status.HotUsersCount == 0 {
 		return
 	}
