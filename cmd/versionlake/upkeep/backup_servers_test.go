@@ -71,8 +71,9 @@ func copyBucket(t *testing.T, store testserver.S3Server, from, to string) {
 		page, err := listed.NextPage(t.Context())
 		require.NoError(t, err)
 		for _, object := range page.Contents {
-			_, err := store.Client().CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String(to), Key: object.Key,
-				CopySource: aws.String(from + "/" + *object.Key)})
+			_, err := store.Client().CopyObject(t.Context(),
+				&s3.CopyObjectInput{Bucket: aws.String(to), Key: object.Key,
+					CopySource: aws.String(from + "/" + *object.Key)})
 			require.NoError(t, err)
 		}
 	}
