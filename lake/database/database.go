@@ -90,8 +90,9 @@ func isReadOnly(err error) bool {
 	return errors.As(err, &failed) && (failed.Code()&0xff == readOnly || failed.Code()&0xff == cantOpen)
 }
 
-// openReadOnly opens a catalog that can't be written as a file that nobody changes: SQLite would make files beside it to
-// read it otherwise. What others have committed and not yet put into the file would be missed, so that is refused.
+// openReadOnly opens a catalog that can't be written as a file that nobody changes: SQLite would make files beside
+// it to read it otherwise. What others have committed and not yet put into the file would be missed, so that is
+// refused.
 func openReadOnly(path string, before *sql.DB) (*sql.DB, error) {
 	err := before.Close()
 	if log, absent := os.Stat(path + "-wal"); absent == nil && log.Size() > 0 {

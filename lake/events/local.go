@@ -162,8 +162,8 @@ func (l *local) pass(f *factFile, key int64) error {
 	return nil
 }
 
-// session reads a session's rows along, merged with some others, into what is known of it. Sessions are asked for in the
-// order of their keys, each once.
+// session reads a session's rows along, merged with some others, into what is known of it. Sessions are asked for
+// in the order of their keys, each once.
 func (l *local) session(key int64, session string, others []sessions.SessionRow, into *sessions.Known) error {
 	if l.begun && (key < l.key || key == l.key && session == l.first) {
 		return fmt.Errorf("resolve events: %w", errUnsorted)

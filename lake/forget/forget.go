@@ -149,8 +149,8 @@ func SweepForgotten(ctx context.Context, l *lake.Lake, erasure string) (folders 
 	return folders, nil
 }
 
-// FinishForget notes that the proof held, and drops who was meant. It returns the erasure, the first of several. ErrStale:
-// hours brought new sessions of the user, which are not gone yet; others of several have ended then.
+// FinishForget notes that the proof held, and drops who was meant. It returns the erasure, the first of several.
+// ErrStale: hours brought new sessions of the user, which are not gone yet; others of several have ended then.
 func FinishForget(ctx context.Context, l *lake.Lake, erasure string, tables []ErasedTable,
 	proof Proof) (first forgotten.Erasure, err error) {
 	if len(proof.Remains) > 0 {

@@ -221,10 +221,8 @@ func rewriteHistory(ctx context.Context, l *lake.Lake, erasure string, s *search
 			maps.Copy(dates, became.Dates)
 			maps.Copy(hours, became.Touches(history.Live[path]))
 		}
-		for _, one := range apart(erasure) {
-			if err := noteTouched(l, one, s.table.Name, hours, dates); err != nil {
-				return result, err
-			}
+		if err := noteTouched(l, erasure, s.table.Name, hours, dates); err != nil {
+			return result, err
 		}
 		rewriter := &historyRewriter{lake: l, table: s.table, history: history, become: s.become,
 			named: map[string]bool{}}

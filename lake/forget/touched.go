@@ -20,8 +20,17 @@ func touchedRef(l *lake.Lake, erasure, table string) string {
 	return forgotten.ForgetFolder(l, erasure) + "/touched-" + table + ".json"
 }
 
-// noteTouched keeps what a table's rewriting touches, before it does.
+// noteTouched keeps what a table's rewriting touches, before it does, for each of the erasures.
 func noteTouched(l *lake.Lake, erasure, table string, hours map[telemetry.Hour]bool, dates map[int32]bool) error {
+	for _, one := range apart(erasure) {
+		if err := noteTouchedOf(l, one, table, hours, dates); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func noteTouchedOf(l *lake.Lake, erasure, table string, hours map[telemetry.Hour]bool, dates map[int32]bool) error {
 	var before touched
 	if err := l.Objects.ReadJSON(touchedRef(l, erasure, table), &before); err != nil && !objects.IsMissing(err) {
 		return err

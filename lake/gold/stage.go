@@ -97,7 +97,8 @@ func (s *stager) addContext(ctx context.Context, unnamed, bound sessions.Session
 		High: max(unnamed.Times.High, sessions.SaturatingAdd(bound.Times.High, ledger.WindowMicros)),
 	}.Widened(ledger.WindowMicros)
 	bindings, sightings := s.change.bindings, s.change.sightings
-	stayed := [2]sessions.Stayed{{Keys: bound.Keys}, {Keys: sessions.NewKeySet(slices.Concat(unnamed.Keys, bound.Keys))}}
+	stayed := [2]sessions.Stayed{{Keys: bound.Keys},
+		{Keys: sessions.NewKeySet(slices.Concat(unnamed.Keys, bound.Keys))}}
 	if stayed[0].Files, err = sessions.FilesNear(ctx, sightings.Table, sightings.To,
 		bound.Times.Widened(ledger.WindowMicros), sightings.files.Added); err != nil {
 		return err

@@ -14,8 +14,9 @@ import (
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
-// A session that a whole product shares has millions of rows, of which an hour changes what little is told by those next
-// to its own. So row groups that are of one session alone are left aside at first, and of them only that is read.
+// A session that a whole product shares has millions of rows, of which an hour changes what little is told by those
+// next to its own. So row groups that are of one session alone are left aside at first, and of them only that is
+// read.
 
 // LargeGroup is from how many rows on such a row group is left aside. A variable for tests.
 var LargeGroup int64 = 4096
@@ -117,8 +118,9 @@ type Stayed struct {
 	Keys  KeySet
 }
 
-// ReadStayed hands out rows of silver.sightings and of silver.bindings that stayed, in this order of tables: all of small
-// sessions, and of large ones those that count. These are found by what is told of changes; nil: there are none.
+// ReadStayed hands out rows of silver.sightings and of silver.bindings that stayed, in this order of tables: all of
+// small sessions, and of large ones those that count. These are found by what is told of changes; nil: there are
+// none.
 func ReadStayed(ctx context.Context, l *lake.Lake, stayed [2]Stayed, find func(*Large) error,
 	each func(SessionRow) error) (large *Large, err error) {
 	var asides [2]Aside

@@ -16,10 +16,10 @@ type Session struct {
 
 type Bound struct{ Users, Devices history.Timeline }
 
-// Sightings hands out every sighting of every session, with what is known of the session, in the order of events. A row
-// that went and came again unchanged (a rerun) has stayed; one that came and is also found among those that stayed
-// (compaction) counts once. Of a session, what its bindings tell is held in memory, and its sightings are not. Several sections
-// are worked on at once: each must be safe for that. What it gets lives until it returns.
+// Sightings hands out every sighting of every session, with what is known of the session, in the order of events. A
+// row that went and came again unchanged (a rerun) has stayed; one that came and is also found among those that
+// stayed (compaction) counts once. Of a session, what its bindings tell is held in memory, and its sightings are
+// not. Several sections are worked on at once: each must be safe for that. What it gets lives until it returns.
 func (j *Join) Sightings(ctx context.Context, each func(*Session, *SessionRow) error) error {
 	return j.EachSection(ctx, func() func(objects.Shuffles, int) error {
 		var data []byte

@@ -45,8 +45,9 @@ func (s Spans) Meets(with Span) bool {
 	return i < len(s) && s[i].Low <= with.High
 }
 
-// reached is for when something else may hold, where facts came or went in the spans: from the last fact before them that
-// counts for what is before it, to the next that counts for what is after it, no further than facts reach.
+// reached is for when something else may hold, where facts came or went in the spans: from the last fact before
+// them that counts for what is before it, to the next that counts for what is after it, no further than facts
+// reach.
 func (s Spans) reached(before, after []int64) Spans {
 	return s.widened(before, after, func(at int64) int {
 		i, _ := slices.BinarySearch(before, at)

@@ -249,7 +249,8 @@ func (o *Status) tellOfHours(status status.Status) {
 // many share.
 func (o *Status) tellOfHot(status status.Status) {
 	for _, session := range status.HotSessions {
-		o.Stdout.Printf("session %s has %s of sightings and bindings, or more, in the newest days: perhaps many share it\n",
+		o.Stdout.Printf(
+			"session %s has %s of sightings and bindings, or more, in the newest days: perhaps many share it\n",
 			session.SessionID, output.Count(session.Rows, "row"))
 	}
 	if status.HotUsersCount == 0 {
