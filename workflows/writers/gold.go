@@ -90,8 +90,10 @@ type goldWriter struct {
 	inOrder  bool          // gold commits the days that wait one by one
 	anew     bool          // something of gold can't be read: the next round makes all of it anew
 	progress GoldProgress
-	rounds   int         // bounds this run
-	shown    []goldShown // the last rounds, newest first
+	rounds   int // bounds this run
+	// endsTimers: a timer ends with the wait that it bounds.
+	endsTimers bool
+	shown      []goldShown // the last rounds, newest first
 }
 
 // goldShown is a round, for the page.
@@ -106,6 +108,7 @@ func (w *goldWriter) setup(ctx workflow.Context, input GoldInput) error {
 	if workflow.GetVersion(ctx, "gold in short runs", workflow.DefaultVersion, 1) == 1 {
 		w.rounds = goldRounds
 	}
+	w.endsTimers = workflow.GetVersion(ctx, "timers end with their wait", workflow.DefaultVersion, 1) == 1
 	w.requests = workflow.GetSignalChannelWithOptions(ctx, activities.GoldSignal,
 		workflow.SignalChannelOptions{Description: "An hour is in silver and asks to be shown"})
 	return workflow.SetQueryHandlerWithOptions(ctx, workflows.ProgressQuery,
@@ -170,6 +173,11 @@ func (w *goldWriter) waits(request activities.GoldRequest) bool {
 
 // awaitRequest waits for the next request, which it leaves to receive, or for the time to pass.
 func (w *goldWriter) awaitRequest(ctx workflow.Context, timeout time.Duration, summary string) (bool, error) {
+	if w.endsTimers { // else its page shows that it waits, and the timer wakes it up later for nothing
+		var end workflow.CancelFunc
+		ctx, end = workflow.WithCancel(ctx)
+		defer end()
+	}
 	return workflow.AwaitWithOptions(ctx,
 		workflow.AwaitOptions{Timeout: timeout, TimerOptions: workflow.TimerOptions{Summary: summary}},
 		func() bool { return w.requests.Len() > 0 })

@@ -82,8 +82,11 @@ func TestGoldKeepsHoursThatCannotBeShownYet(t *testing.T) {
 		env.RegisterDelayedCallback(func() { env.SignalWorkflow(activities.GoldSignal, request(someHour)) }, after)
 	}
 	env.RegisterDelayedCallback(func() { env.SignalWorkflow(activities.GoldSignal, request(someHour+1)) }, 0)
+	ended := 0
+	env.SetOnTimerCanceledListener(func(string) { ended++ })
 	env.ExecuteWorkflow(writers.GoldWriter, writers.GoldInput{})
 	require.NoError(t, env.GetWorkflowError())
+	require.Positive(t, ended, "a timer ends once somebody asks")
 	require.Len(t, *answers, 3)
 	require.Equal(t, run(someHour+1), (*answers)[0].Run)
 	require.Equal(t, int64(1), (*answers)[0].SnapshotID)
