@@ -181,3 +181,26 @@ func read(t *testing.T, path string) string {
 	}
 	return string(text)
 }
+
+// TestPythonPackagesHaveHashes: what is installed of Python is known by its bytes.
+func TestPythonPackagesHaveHashes(t *testing.T) {
+	script, err := os.ReadFile("tools/install.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(script), "pip install") != 1 ||
+		!strings.Contains(string(script), "--require-hashes --requirement") {
+		t.Error("tools/install.sh installs something without asking for hashes")
+	}
+	for _, name := range regexp.MustCompile(`(?m)pip_into "[^"]*" ([a-z]+)`).FindAllStringSubmatch(string(script), -1) {
+		text, err := os.ReadFile("tools/" + name[1] + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages := regexp.MustCompile(`(?m)^[A-Za-z].*`).FindAllString(string(text), -1)
+		hashed := regexp.MustCompile(`(?m)^[A-Za-z0-9_.-]+==\S+.* \\\n +--hash=sha256:`).FindAllString(string(text), -1)
+		if len(packages) == 0 || len(packages) != len(hashed) {
+			t.Errorf("tools/%s.txt: %d packages, %d with hashes", name[1], len(packages), len(hashed))
+		}
+	}
+}

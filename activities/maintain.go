@@ -14,6 +14,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/checks"
+	"github.com/versionlake/versionlake/lake/cost"
 	"github.com/versionlake/versionlake/lake/maintain"
 	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/telemetry"
@@ -66,6 +67,17 @@ func (a *Maintain) TableNames(context.Context) ([]string, error) { return mainta
 func (a *Maintain) NoteMaintenance(ctx context.Context, failed []string) error {
 	return temporalError(ctx, checks.Remember(ctx, a.Lake, checks.CheckMaintenance,
 		checks.Outcome{At: time.Now(), Count: len(failed), Text: strings.Join(failed, "; ")}))
+}
+
+// WeighLake keeps in the lake what each of its tables weighs today.
+func (a *Maintain) WeighLake(ctx context.Context) error {
+	defer keepAlive(ctx, nil)()
+	l := metered(ctx, a.Lake)
+	weight, err := cost.Weigh(ctx, l)
+	if err == nil {
+		err = cost.Record(ctx, l, weight, time.Now())
+	}
+	return temporalError(ctx, err)
 }
 
 // SweepStaging removes what runs and rounds staged whose workflow no longer runs.

@@ -111,7 +111,7 @@ func TestForgetInADaysFile(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	in, hours := oneDay(t)
-	plan, err := forget.PlanForget(t.Context(), in.Lake, "p7-3", telemetry.Options{}, func(string, int64) {})
+	plan, err := forget.PlanForget(t.Context(), in.Lake, []string{"p7-3"}, telemetry.Options{}, func(string, int64) {})
 	in.Must(err)
 	if plan.Hours != 1 {
 		t.Errorf("the plan is %+v", plan)

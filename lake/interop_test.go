@@ -13,6 +13,7 @@ import (
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/checks"
+	"github.com/versionlake/versionlake/lake/cost"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/laketest"
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
@@ -22,6 +23,7 @@ import (
 	"github.com/versionlake/versionlake/lake/publication"
 	"github.com/versionlake/versionlake/lake/releasefile"
 	"github.com/versionlake/versionlake/lake/releases"
+	"github.com/versionlake/versionlake/lake/weighing"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -105,13 +107,16 @@ func TestPyIceberg(t *testing.T) {
 	in.Put("29T09/a.tsv", laketest.Sighting("29T09:10", "s1", "1.1")) // ends the 27th
 	in.Ingest(hour + 52)
 	upkeep.Daily(in)
+	weight, err := cost.Weigh(t.Context(), in.Lake)
+	in.Must(err)
+	in.Must(cost.Record(t.Context(), in.Lake, weight, time.Now()))
 	in.Must(ledger.RecordFindings(t.Context(), in.Lake, "reconcile",
 		[]ledger.Finding{{Hour: hour, State: ledger.HourComplete, Changed: 1},
 			{Hour: hour + 48, State: ledger.HourUnknown, Added: 2}}))
 	_, _, records := checks.Compare(checks.Memory{}, checks.Run(t.Context(), in.Lake, checks.Options{Now: time.Now()}),
 		time.Now())
 	in.Must(checks.Save(t.Context(), in.Lake, "checks", records))
-	_, err := releases.Import(t.Context(), in.Lake, []releases.Row{{Service: "App", Version: "1.2", Channel: "stable",
+	_, err = releases.Import(t.Context(), in.Lake, []releases.Row{{Service: "App", Version: "1.2", Channel: "stable",
 		Rollout: []releasefile.StepRow{{At: 1, Share: 1}}}}, false)
 	in.Must(err)
 	forgetting.Forget(in, laketest.Gone)
@@ -166,6 +171,7 @@ func TestPyIceberg(t *testing.T) {
 		lake.OpsChecks.Name:        len(laketest.RowsOf[lake.CheckRow](t, l, lake.OpsChecks)),
 		lake.OpsErasures.Name:      len(laketest.RowsOf[lake.ErasureRow](t, l, lake.OpsErasures)),
 		lake.OpsPublished.Name:     len(laketest.RowsOf[publication.PublishedRow](t, l, lake.OpsPublished)),
+		lake.OpsStorage.Name:       len(laketest.RowsOf[weighing.StorageRow](t, l, lake.OpsStorage)),
 		lake.OpsReleases.Name:      len(laketest.RowsOf[releases.Row](t, l, lake.OpsReleases)),
 	}
 	if len(found.Tables) != len(lake.TableDefinitions) {

@@ -57,6 +57,7 @@ var (
 	ErrDropped = errors.New("dropped")
 	// ErrNewer: a later version of versionlake has written to the lake, and this one would misread it.
 	ErrNewer = schema.ErrNewer
+	ErrOlder = schema.ErrOlder
 )
 
 // Run names one run of an hour.
@@ -89,8 +90,8 @@ func Open(ctx context.Context, config Config) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, prepare := range []func(context.Context) error{l.Claim, l.RefuseUnknown, l.RefuseOlder, l.CreateTables,
-		l.UpdateSchemas} {
+	for _, prepare := range []func(context.Context) error{l.refuseOther, l.RefuseUnknown, l.RefuseOlder, l.Claim,
+		l.CreateTables, l.UpdateSchemas} {
 		if err := prepare(ctx); err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
@@ -122,6 +123,14 @@ func OpenExisting(ctx context.Context, config Config) (*Lake, error) {
 // Claim sees to it that this is the lake's own place, before it is written to. Errors: those of identity.Check.
 func (l *Lake) Claim(ctx context.Context) error { return l.identify(ctx, true) }
 
+// refuseOther does the same, and writes nothing yet: the lake may be refused for something else.
+func (l *Lake) refuseOther(ctx context.Context) error {
+	if err := l.identify(ctx, false); err != nil {
+		return err
+	}
+	return l.Moved
+}
+
 // identify sees to it that the catalog and the warehouse are of one lake, and names the warehouse as the tables do.
 // Errors: identity.ErrOther, identity.ErrMoved; a lake that is only read may have moved.
 func (l *Lake) identify(ctx context.Context, write bool) error {
@@ -142,21 +151,17 @@ func open(ctx context.Context, config Config, create bool) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, dialect, err := database.Open(config.Catalog, create)
+	db, catalog, err := database.OpenCatalog(config.Catalog, config.CatalogName, properties, create)
 	if errors.Is(err, database.ErrNone) {
 		err = identity.WithoutCatalog(ctx, files, config.Catalog, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	l := &Lake{Config: config, Db: db, Objects: files, Commits: map[string]*sync.Mutex{},
+	l := &Lake{Config: config, Db: db, Catalog: catalog, Objects: files, Commits: map[string]*sync.Mutex{},
 		KnownVersions: &KnownVersions{}}
 	for _, definition := range TableDefinitions {
 		l.Commits[definition.Name] = new(sync.Mutex)
-	}
-	l.Catalog, err = database.NewCatalog(config.CatalogName, db, dialect, properties)
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
 	}
 	return l, nil
 }
@@ -168,8 +173,5 @@ func (l *Lake) NewSpill(sections int) (*objects.Spill, error) {
 
 // Close releases the catalog's connections.
 func (l *Lake) Close() error {
-	if l.Catalog == nil {
-		return l.Db.Close()
-	}
 	return errors.Join(l.Catalog.Close(), l.Db.Close())
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/versionlake/versionlake/lake/publication"
 	"github.com/versionlake/versionlake/lake/releasefile"
 	"github.com/versionlake/versionlake/lake/schema"
+	"github.com/versionlake/versionlake/lake/weighing"
 )
 
 // TableDefinition is all that is known of a table.
@@ -46,7 +47,7 @@ type TableDefinition struct {
 var TableDefinitions = []TableDefinition{
 	BronzeEvents, BronzeRejects, SilverEvents, SilverSightings, SilverBindings,
 	GoldUsers, GoldVersions, GoldEvents, GoldVersionDaily, GoldEventDaily,
-	OpsHours, OpsFiles, OpsFindings, OpsChecks, OpsErasures, OpsReleases, OpsPublished,
+	OpsHours, OpsFiles, OpsFindings, OpsChecks, OpsErasures, OpsReleases, OpsPublished, OpsStorage,
 }
 
 // HourTables are those whose rows a run of an hour replaces, in the order of its commits.
@@ -84,7 +85,7 @@ func (d TableDefinition) Identifier() table.Identifier { return strings.Split(d.
 var sources embed.FS
 
 // comments are those of the columns. They are read where the tables are defined, so that they stand in one place.
-var comments = schema.CommentsIn(sources, releasefile.Sources, publication.Sources)
+var comments = schema.CommentsIn(sources, releasefile.Sources, publication.Sources, weighing.Sources)
 
 // Schema is the table's Iceberg schema.
 func (d TableDefinition) Schema() *iceberg.Schema { return schema.Of(reflect.TypeOf(d.Row), comments) }

@@ -3,36 +3,29 @@ package lake
 import (
 	"github.com/versionlake/versionlake/lake/publication"
 	"github.com/versionlake/versionlake/lake/releasefile"
+	"github.com/versionlake/versionlake/lake/weighing"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
 // The ledger, what was found to differ from it, and whom the lake must not hold.
 var (
-	OpsHours = TableDefinition{
-		Name: "ops.hours", Comment: "The ledger: one row per run of an hour.", Row: HourRow{},
-		Partition: DayPartition, Compact: CompactByHour,
-	}
-	OpsFiles = TableDefinition{
-		Name: "ops.files", Comment: "Every version of a source file ever read.", Row: FileRow{},
-		Partition: DayPartition, Compact: compactByName, properties: metrics("file_name", "full"),
-	}
-	OpsFindings = TableDefinition{
-		Name: "ops.findings", Row: FindingRow{}, Partition: DayPartition,
+	OpsHours = TableDefinition{Name: "ops.hours", Row: HourRow{}, Partition: DayPartition, Compact: CompactByHour,
+		Comment: "The ledger: one row per run of an hour."}
+	OpsFiles = TableDefinition{Name: "ops.files", Row: FileRow{}, Partition: DayPartition, Compact: compactByName,
+		Comment: "Every version of a source file ever read.", properties: metrics("file_name", "full")}
+	OpsFindings = TableDefinition{Name: "ops.findings", Row: FindingRow{}, Partition: DayPartition,
 		Comment: "What reconcile and the schedules found: hours whose files were not those that were read, or a " +
-			"source without hours.",
-	}
-	OpsChecks = TableDefinition{
-		Name: "ops.checks", Comment: "What checks found: a row where it changed, and the figures of each hour.",
-		Row: CheckRow{}, Partition: DayPartition, Compact: compactByName,
-	}
+			"source without hours."}
+	OpsChecks = TableDefinition{Name: "ops.checks", Row: CheckRow{}, Partition: DayPartition, Compact: compactByName,
+		Comment: "What checks found: a row where it changed, and the figures of each hour."}
 	OpsReleases = TableDefinition{Name: "ops.releases", Row: releasefile.ReleaseRow{},
 		Comment: "Releases as people know them: versionlake releases import."}
 	OpsPublished = TableDefinition{Name: "ops.published", Row: publication.PublishedRow{}, MonthOf: "date_utc",
 		Comment: "What the daily aggregates said of a day when it ended, and of a month."}
-	OpsErasures = TableDefinition{
-		Name: "ops.erasures", Comment: "Whom the lake must not hold any more, as keyed hashes.", Row: ErasureRow{},
-		Partition: []string{"erasure_id"},
-	}
+	OpsStorage = TableDefinition{Name: "ops.storage", Row: weighing.StorageRow{}, MonthOf: "date_utc",
+		Comment: "What each table weighed, day by day, when maintenance had ended."}
+	OpsErasures = TableDefinition{Name: "ops.erasures", Row: ErasureRow{}, Partition: []string{"erasure_id"},
+		Comment: "Whom the lake must not hold any more, as keyed hashes."}
 )
 
 // HourRow is a row of ops.hours.

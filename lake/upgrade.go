@@ -59,9 +59,6 @@ func (l *Lake) RefuseUnknown(ctx context.Context) error {
 	return err
 }
 
-// ErrOlder is schema.ErrOlder.
-var ErrOlder = schema.ErrOlder
-
 // RefuseOlder is ErrOlder for a lake that upgrade has not brought to the present format and rules. Where there
 // is no ledger yet, the lake is new, or was never finished.
 func (l *Lake) RefuseOlder(ctx context.Context) error {

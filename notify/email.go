@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+	"time"
 
 	"github.com/wneessen/go-mail"
 
@@ -40,15 +41,20 @@ func (e *Email) check() error {
 }
 
 func (e *Email) send(ctx context.Context, m Message) error {
+	letter, err := e.letter(m)
+	if err != nil {
+		return err
+	}
+	return e.deliver(ctx, letter)
+}
+
+// deliver hands a letter to the server.
+func (e *Email) deliver(ctx context.Context, letter *mail.Msg) error {
 	user, err := e.User.read()
 	if err != nil {
 		return err
 	}
 	password, err := e.Password.read()
-	if err != nil {
-		return err
-	}
-	letter, err := e.letter(m)
 	if err != nil {
 		return err
 	}
@@ -82,8 +88,8 @@ func orPort(port, other int) int {
 	return port
 }
 
-// letter is the message as text, and as HTML without anything to load from elsewhere.
-func (e *Email) letter(m Message) (*mail.Msg, error) {
+// begin is a letter without a text. One that is sent again has the same id.
+func (e *Email) begin(headline, id string, at time.Time) (*mail.Msg, error) {
 	letter := mail.NewMsg()
 	if err := letter.From(e.From); err != nil {
 		return nil, fmt.Errorf("from: %w", err)
@@ -91,10 +97,19 @@ func (e *Email) letter(m Message) (*mail.Msg, error) {
 	if err := letter.To(e.To...); err != nil {
 		return nil, fmt.Errorf("to: %w", err)
 	}
-	letter.Subject(shortened(m.Headline(), slackHeader))
-	letter.SetDateWithValue(m.At)
+	letter.Subject(shortened(headline, slackHeader))
+	letter.SetDateWithValue(at)
 	letter.SetBulk()
-	letter.SetMessageIDWithValue(m.ID + "@versionlake")
+	letter.SetMessageIDWithValue(id + "@versionlake")
+	return letter, nil
+}
+
+// letter is the message as text, and as HTML without anything to load from elsewhere.
+func (e *Email) letter(m Message) (*mail.Msg, error) {
+	letter, err := e.begin(m.Headline(), m.ID, m.At)
+	if err != nil {
+		return nil, err
+	}
 	var text strings.Builder
 	text.WriteString(m.Headline() + "\n")
 	for _, n := range m.News {

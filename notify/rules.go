@@ -31,6 +31,8 @@ type Rules struct {
 	// Receivers are those that rules name.
 	Receivers map[string]Receiver `yaml:"receivers"`
 	Rules     []Rule              `yaml:"rules"`
+	Digest    Weekly              `yaml:"digest"`
+	Lists     []List              `yaml:"lists"`
 }
 
 // Rule says which news go to whom.
@@ -120,6 +122,16 @@ func (r *Rules) check() error {
 	for i, goal := range r.Goals {
 		if goal.Service == "" || goal.Version == "" || goal.Users < 0 {
 			fault("goal %d needs service, version and users, which is how many may still run it or an older one", i+1)
+		}
+	}
+	for _, to := range r.Digest.To {
+		if _, known := r.Receivers[to]; !known {
+			fault("digest: there is no receiver %q", to)
+		}
+	}
+	for i, list := range r.Lists {
+		if err := list.check(); err != nil {
+			fault("list %d: %w", i+1, err)
 		}
 	}
 	for name, receiver := range r.Receivers {

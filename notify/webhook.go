@@ -21,19 +21,24 @@ type Webhook struct {
 const SignatureHeader = "Versionlake-Signature"
 
 func (w *Webhook) send(ctx context.Context, m Message) error {
-	address, err := w.URL.read()
-	if err != nil {
-		return err
-	}
-	secret, err := w.Secret.read()
-	if err != nil {
-		return err
-	}
 	body, err := json.Marshal(struct {
 		Message
 		Headline string `json:"headline"`
 		Severity string `json:"severity"`
 	}{m, m.Headline(), m.Severity()})
+	if err != nil {
+		return err
+	}
+	return w.post(ctx, body)
+}
+
+// post sends a body with its signature.
+func (w *Webhook) post(ctx context.Context, body []byte) error {
+	address, err := w.URL.read()
+	if err != nil {
+		return err
+	}
+	secret, err := w.Secret.read()
 	if err != nil {
 		return err
 	}

@@ -9,10 +9,13 @@ import (
 )
 
 // Output is standard output or standard error. It is no io.Writer, so that nothing gets past the escapes.
-type Output struct{ out io.Writer }
+type Output struct {
+	out    io.Writer
+	marked bool // it begins with the mark of CSVHeader
+}
 
 // NewOutput makes an output of a file or a buffer.
-func NewOutput(out io.Writer) *Output { return &Output{out} }
+func NewOutput(out io.Writer) *Output { return &Output{out: out} }
 
 // Printf prints as fmt.Printf does. The format is ours and begins and ends lines; what the arguments hold is shown by
 // Clean.
@@ -85,10 +88,14 @@ func (w lineWriter) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// CSVHeader prints the first line of CSV, behind the mark by which Excel knows UTF-8.
+// CSVHeader prints the first line of CSV. The first one of an output stands behind the mark by which Excel knows
+// UTF-8; anywhere but at the begin of a file, the mark would belong to a name.
 func (o *Output) CSVHeader(names []string) error {
-	if _, err := io.WriteString(o.out, "\ufeff"); err != nil {
-		return err
+	if !o.marked {
+		if _, err := io.WriteString(o.out, "\ufeff"); err != nil {
+			return err
+		}
+		o.marked = true
 	}
 	return o.CSV(names)
 }

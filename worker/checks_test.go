@@ -22,6 +22,7 @@ import (
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/laketest"
+	"github.com/versionlake/versionlake/lake/weighing"
 	"github.com/versionlake/versionlake/observe"
 	"github.com/versionlake/versionlake/telemetry"
 	"github.com/versionlake/versionlake/testserver"
@@ -269,6 +270,7 @@ func TestFaultsAreCalled(t *testing.T) {
 		w.shows(checkIs(checks.CheckMaintenance, 2))
 		require.NoError(t, w.lake.Objects.Remove(t.Context(), []string{notes}))
 		require.NoError(t, maintain())
+		require.NotEmpty(t, laketest.RowsOf[weighing.StorageRow](t, w.lake, lake.OpsStorage), "the lake was weighed")
 		w.await(checks.CheckMaintenance, checks.OK, 1)
 		w.shows(`versionlake_maintenance_failed 0`)
 	})

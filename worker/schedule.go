@@ -67,6 +67,9 @@ func EnsureSchedules(ctx context.Context, c client.Client, o ScheduleOptions) er
 	if err := EnsureChecks(ctx, c, o.Checks); err != nil {
 		return err
 	}
+	if err := ensurePosts(ctx, c); err != nil {
+		return err
+	}
 	return EnsureReconcile(ctx, c, o)
 }
 

@@ -79,6 +79,8 @@ func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflow(maintenance.ScheduledMaintenance)
 	r.RegisterWorkflow(erasure.ForgetUser)
 	r.RegisterWorkflow(watch.Checks)
+	r.RegisterWorkflow(watch.Digest)
+	r.RegisterWorkflow(watch.Lists)
 	r.RegisterWorkflow(watch.Tell)
 }
 

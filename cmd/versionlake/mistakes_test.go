@@ -110,6 +110,39 @@ func TestMistakes(t *testing.T) {
 	}))
 }
 
+// TestOfNoVersion: a lake whose events tell no version says so in the place of answers, and which event would tell one.
+func TestOfNoVersion(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a Temporal server")
+	}
+	dir, source := small(t)
+	file := filepath.Join(source, "2022", "05", "27", "05", "a.tsv")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	text = append(bytes.Replace(text, []byte("'SoftwareVersion'"), []byte("'AppStarted'"), 1), "no event\xff\n"...)
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+	says := `tells a version\. An event named SoftwareVersion .* --events`
+	code, stdout, stderr := execute(t, "ingest", "2022-05-27T05", "--source", source, "--dir", dir)
+	require.Equal(t, program.ExitOK, code, stderr)
+	require.Regexp(t, `(?m)^1 of 2 lines rejected: versionlake status --rejects says why$`, stdout)
+	require.Regexp(t, says, stdout)
+	_, stdout, _ = execute(t, "status", "--dir", dir)
+	require.Regexp(t, says, stdout)
+	require.NotContains(t, stdout, "has yet to follow")
+	_, stdout, _ = execute(t, "status", "--rejects", "--dir", dir)
+	require.Regexp(t, `(?m)^ utf8 +1  2022-05-27T05 +2022/05/27/05/a\.tsv +2  no event\\xff$`, stdout)
+	for _, args := range [][]string{{"users"}, {"versions"}, {"history", "p1"}, {"at", "p1", "2022-05-27"}} {
+		code, _, stderr = execute(t, append(args, "--dir", dir)...)
+		require.Equal(t, program.ExitError, code, args)
+		require.Regexp(t, says, stderr, args)
+	}
+	// The default written out is no other layout.
+	code, _, stderr = execute(t, "ingest", "2022-05-27T05", "--source", source, "--dir", dir, "--layout",
+		"{YYYY}/{MM}/{DD}/{HH}")
+	require.Equal(t, program.ExitOK, code, stderr)
+	require.NotContains(t, stderr, "this lake was written with")
+}
+
 // TestSecondDev: a second dev on a folder says who runs there, and ends; other commands there work for its lake.
 func TestSecondDev(t *testing.T) {
 	if testing.Short() {

@@ -30,7 +30,8 @@ func findBrowser(t *testing.T) string {
 			return path
 		}
 	}
-	t.Skipf("NO SCREENSHOT WAS TAKEN and no dashboard was opened: there is no Chromium on PATH; name one in %s", browserVariable)
+	t.Skipf("NO SCREENSHOT WAS TAKEN and no dashboard was opened: there is no Chromium on PATH; name one in %s",
+		browserVariable)
 	return ""
 }
 
@@ -105,8 +106,10 @@ func (b *browser) open(t *testing.T, slug string, charts int) (p page) {
 	b.mu.Unlock()
 	began := time.Now()
 	// All of the page is in sight: Superset draws no chart before it is.
-	err := chromedp.Do(b, chromedp.EmulateViewport(pageWidth, 3600), chromedp.Navigate(b.url+"/superset/dashboard/"+slug+"/"),
-		poll(fmt.Sprintf(chartsOf+".length >= %d && "+chartsOf+".every(c => !"+working+" && ("+shows+" || "+broken+"))", charts)))
+	err := chromedp.Do(b, chromedp.EmulateViewport(pageWidth, 3600),
+		chromedp.Navigate(b.url+"/superset/dashboard/"+slug+"/"),
+		poll(fmt.Sprintf(chartsOf+".length >= %d && "+chartsOf+".every(c => !"+working+" && ("+shows+" || "+broken+"))",
+			charts)))
 	p.took = time.Since(began)
 	if err != nil {
 		b.explain(t, slug, err)

@@ -1,5 +1,5 @@
-// Package superset_test makes the bundle of datasets, charts and dashboards of this folder from the views and what their
-// comments say, and tries it in a Superset.
+// Package superset_test makes the bundle of datasets, charts and dashboards of this folder from the views and what
+// their comments say, and tries it in a Superset.
 package superset_test
 
 import (
@@ -23,7 +23,8 @@ const bundleDir = "bundle"
 // object is what becomes a YAML or JSON object.
 type object = map[string]any
 
-// bundleSpace makes the ids of everything in the bundle follow from names: a new import replaces what an older one brought.
+// bundleSpace makes the ids of everything in the bundle follow from names: a new import replaces what an older one
+// brought.
 var bundleSpace = uuid.MustParse("3a3e7f0c-6a0e-4d0d-9a52-4b8d1f3c2e10")
 
 func id(kind, name string) string { return uuid.NewSHA1(bundleSpace, []byte(kind+" "+name)).String() }
@@ -41,7 +42,8 @@ func bundle(t *testing.T) map[string]any {
 	t.Helper()
 	files := map[string]any{
 		// The time stands for none: the files change with their contents only.
-		"metadata.yaml":              object{"version": "1.0.0", "type": "assets", "timestamp": "2026-11-30T00:00:00+00:00"},
+		"metadata.yaml": object{"version": "1.0.0", "type": "assets",
+			"timestamp": "2026-11-30T00:00:00+00:00"},
 		"databases/versionlake.yaml": database(),
 	}
 	for _, d := range datasets(t) {
@@ -50,7 +52,7 @@ func bundle(t *testing.T) map[string]any {
 	for _, board := range dashboards() {
 		files["dashboards/"+slug(board.title)+".yaml"] = board.file()
 		for _, c := range board.charts() {
-			files["charts/"+slug(board.title)+"_"+slug(c.name)+".yaml"] = c.file()
+			files["charts/"+c.slug()+".yaml"] = c.file()
 		}
 	}
 	return files
@@ -89,7 +91,8 @@ func TestBundle(t *testing.T) {
 	}
 	got := bundleFiles(t)
 	for path, text := range want {
-		require.Equal(t, string(text), got[path], "%s: go test ./deploy/superset -run TestBundle -update writes it", path)
+		require.Equal(t, string(text), got[path],
+			"%s: go test ./deploy/superset -run TestBundle -update writes it", path)
 		delete(got, path)
 	}
 	require.Empty(t, got, "files of the bundle that nothing defines")

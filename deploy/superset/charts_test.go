@@ -3,6 +3,7 @@ package superset_test
 import (
 	"encoding/json"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -23,9 +24,6 @@ type chart struct {
 	width   int    // of 12
 	height  int
 	of      string // the board that it is on
-
-	// check is the same in SQL, by the views alone, of one service where the chart has it.
-	check string
 }
 
 // condition is one of a chart's own: it holds whatever the filters of the dashboard say.
@@ -70,8 +68,9 @@ func axis(c chart) object {
 		"legendType": "scroll", "legendOrientation": "top", "rich_tooltip": true, "showTooltipTotal": false,
 		"color_scheme": "supersetColors", "x_axis_title": "", "y_axis_title": "", "y_axis_format": format,
 		"truncateYAxis": bounds[0] != nil, "y_axis_bounds": bounds,
-		"sort_series_type": "name", "sort_series_ascending": true, "xAxisLabelRotation": 0, "annotation_layers": []any{},
-		"comparison_type": "values",
+		"sort_series_type": "name", "sort_series_ascending": true, "xAxisLabelRotation": 0,
+		"annotation_layers": []any{},
+		"comparison_type":   "values",
 	}
 }
 
@@ -106,7 +105,8 @@ func table(c chart) chart {
 		order = append(order, string(text))
 	}
 	c.look = object{
-		"query_mode": "raw", "all_columns": c.rows, "order_by_cols": order, "percent_metrics": []any{}, "groupby": []any{},
+		"query_mode": "raw", "all_columns": c.rows, "order_by_cols": order, "percent_metrics": []any{},
+		"groupby":                []any{},
 		"table_timestamp_format": "%Y-%m-%d", "show_cell_bars": false, "color_pn": false, "column_config": formats,
 		"server_pagination": false, "page_length": 0, "include_search": false, "allow_render_html": false,
 	}
@@ -126,11 +126,14 @@ func isShare(name string) bool {
 func heat(c chart, format string) chart {
 	c.viz = "heatmap_v2"
 	c.look = object{
-		"x_axis": c.by[0], "groupby": c.by[1], "metric": c.metrics[0], "sort_x_axis": "alpha_asc", "sort_y_axis": "alpha_asc",
+		"x_axis": c.by[0], "groupby": c.by[1], "metric": c.metrics[0], "sort_x_axis": "alpha_asc",
+		"sort_y_axis":      "alpha_asc",
 		"normalize_across": "heatmap", "legend_type": "continuous", "linear_color_scheme": "superset_seq_1",
 		"border_color": object{"r": 255, "g": 255, "b": 255, "a": 1}, "border_width": 1, "show_values": true,
-		"show_legend": false, "show_percentage": false, "y_axis_format": format, "xscale_interval": 1, "yscale_interval": 1,
-		"left_margin": "auto", "bottom_margin": "auto", "value_bounds": []any{nil, nil}, "x_axis_time_format": "smart_date", "xAxisLabelRotation": 45,
+		"show_legend": false, "show_percentage": false, "y_axis_format": format, "xscale_interval": 1,
+		"yscale_interval": 1,
+		"left_margin":     "auto", "bottom_margin": "auto", "value_bounds": []any{nil, nil},
+		"x_axis_time_format": "smart_date", "xAxisLabelRotation": 45,
 	}
 	return c
 }
@@ -151,7 +154,8 @@ func (c *chart) filters() (adhoc, query []object) {
 		query = append(query, object{"col": time, "op": "TEMPORAL_RANGE", "val": "No filter"})
 	}
 	for _, w := range c.where {
-		adhoc = append(adhoc, object{"clause": "WHERE", "expressionType": "SIMPLE", "subject": w.column, "operator": w.operator,
+		adhoc = append(adhoc, object{"clause": "WHERE", "expressionType": "SIMPLE", "subject": w.column,
+			"operator":   w.operator,
 			"comparator": w.value})
 		query = append(query, object{"col": w.column, "op": w.operator, "val": w.value})
 	}
@@ -197,8 +201,9 @@ func (c *chart) query() object {
 		columns = []string{}
 	}
 	query := object{"filters": filters, "extras": object{"having": "", "where": ""}, "applied_time_extras": object{},
-		"columns": columns, "orderby": order, "annotation_layers": []any{}, "row_limit": c.rowLimit(), "series_limit": 0,
-		"order_desc": true, "url_params": object{}, "custom_params": object{}, "custom_form_data": object{}}
+		"columns": columns, "orderby": order, "annotation_layers": []any{}, "row_limit": c.rowLimit(),
+		"series_limit": 0,
+		"order_desc":   true, "url_params": object{}, "custom_params": object{}, "custom_form_data": object{}}
 	if c.rows == nil {
 		query["metrics"] = c.metrics
 	}
@@ -215,5 +220,11 @@ func (c *chart) file() object {
 		"query_context": string(context), "cache_timeout": nil, "uuid": c.id(), "version": "1.0.0",
 		"dataset_uuid": id("dataset", c.dataset)}
 }
+
+// slug is the name of the chart's files.
+func (c *chart) slug() string { return slug(c.of) + "_" + slug(c.name) }
+
+// check is a file with the same numbers in SQL, by the views alone; {service} is the one that dashboards show at first.
+func (c *chart) check() string { return filepath.Join("testdata", "checks", c.slug()+".sql") }
 
 func (c *chart) id() string { return id("chart", c.of+" "+c.name) }

@@ -44,7 +44,8 @@ var filters = []filter{
 	{name: "Device", dataset: "device_days", column: "device", below: "Service",
 		about: "Charts that know of no devices show all of them."},
 	{name: "Version to shut down", dataset: "shutdown_impact", column: "version", below: "Service"},
-	{name: "Date", about: "Charts of days show these days alone. The others are of all events, or of the last 30 days of data."},
+	{name: "Date", about: "Charts of days show these days alone. The others are of all events, or of the last 30 " +
+		"days of data."},
 }
 
 func filterID(name string) string { return "NATIVE_FILTER-" + slug(name) }
@@ -104,10 +105,12 @@ func (b *board) position() object {
 	at := object{
 		"DASHBOARD_VERSION_KEY": "v2",
 		"ROOT_ID":               object{"type": "ROOT", "id": "ROOT_ID", "children": []string{"GRID_ID"}},
-		"HEADER_ID":             object{"type": "HEADER", "id": "HEADER_ID", "meta": object{"text": "versionlake: " + b.title}},
-		"ROW-intro":             row("ROW-intro", "MARKDOWN-intro"),
-		"MARKDOWN-intro": object{"type": "MARKDOWN", "id": "MARKDOWN-intro", "children": []string{}, "parents": parents("ROW-intro"),
-			"meta": object{"width": wide, "height": height, "code": b.intro + "\n\n" + b.links()}},
+		"HEADER_ID": object{"type": "HEADER", "id": "HEADER_ID",
+			"meta": object{"text": "versionlake: " + b.title}},
+		"ROW-intro": row("ROW-intro", "MARKDOWN-intro"),
+		"MARKDOWN-intro": object{"type": "MARKDOWN", "id": "MARKDOWN-intro", "children": []string{},
+			"parents": parents("ROW-intro"),
+			"meta":    object{"width": wide, "height": height, "code": b.intro + "\n\n" + b.links()}},
 	}
 	n := 0
 	for r, charts := range b.rows {

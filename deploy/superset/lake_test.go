@@ -77,7 +77,8 @@ func startTrino(t *testing.T, over trino.Lake) (server string, db *sql.DB) {
 	require.NoError(t, err)
 	groups := "group-provider.name=file\nfile.group-file=" + filepath.Join(production, "etc", "groups") + "\n"
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "trino", "etc"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "trino", "etc", "group-provider.properties"), []byte(groups), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "trino", "etc", "group-provider.properties"), []byte(groups),
+		0o644))
 	started, err := trino.Start(t.Context(), trino.Options{Dir: filepath.Join(dir, "trino"), Heap: "2G",
 		Install: testserver.TrinoInstall(t), Catalogs: catalogs, Rules: string(rules)})
 	require.NoError(t, err)

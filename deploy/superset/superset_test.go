@@ -29,8 +29,8 @@ const (
 // atOnce is how many charts are asked at once, as a page does.
 const atOnce = 4
 
-// TestSuperset brings the bundle into a Superset that asks a Trino as an analyst, asks every chart for its data as a viewer,
-// compares that with the views, and opens every dashboard.
+// TestSuperset brings the bundle into a Superset that asks a Trino as an analyst, asks every chart for its data as
+// a viewer, compares that with the views, and opens every dashboard.
 func TestSuperset(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Trino and a Superset")
@@ -72,14 +72,17 @@ func testTypes(t *testing.T, db *sql.DB) {
 		found[view+"."+name] = kind
 	}
 	require.NoError(t, rows.Err())
+	var wrong []string
 	for _, d := range datasets(t) {
 		for _, c := range d.columns {
 			if kind, there := found[d.view+"."+c.name]; there {
-				want, _, _ := strings.Cut(typeOf(c.name), "(")
-				require.Equal(t, kind, want, "%s.%s", d.view, c.name)
+				if told, _, _ := strings.Cut(typeOf(c.name), "("); told != kind {
+					wrong = append(wrong, fmt.Sprintf("%s.%s is %s, not %s", d.view, c.name, kind, told))
+				}
 			}
 		}
 	}
+	require.Empty(t, wrong)
 }
 
 // session is a viewer at Superset.
@@ -182,7 +185,8 @@ func (s *session) compare(c *chart, request object) error {
 	query := request["queries"].([]any)[0].(object)
 	for _, d := range datasets(s.t) {
 		if d.name == c.dataset && d.has("service") {
-			query["filters"] = append(query["filters"].([]any), object{"col": "service", "op": "IN", "val": []string{asked}})
+			query["filters"] = append(query["filters"].([]any),
+				object{"col": "service", "op": "IN", "val": []string{asked}})
 		}
 	}
 	names, single := slices.Concat(c.by, c.rows, c.metrics), c.isSingle()
@@ -213,7 +217,11 @@ func (s *session) compare(c *chart, request object) error {
 		}
 		got = append(got, strings.Join(cells, " | "))
 	}
-	want, err := s.ask(strings.ReplaceAll(c.check, "{service}", asked))
+	check, err := os.ReadFile(c.check())
+	if err != nil {
+		return fmt.Errorf("%s needs the same numbers in SQL, by the views alone: %w", c.name, err)
+	}
+	want, err := s.ask(strings.ReplaceAll(string(check), "{service}", asked))
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
@@ -223,7 +231,8 @@ func (s *session) compare(c *chart, request object) error {
 		return fmt.Errorf("%s is empty", c.name)
 	}
 	if !slices.Equal(got, want) {
-		return fmt.Errorf("%s shows\n%s\nand the views say\n%s", c.name, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		return fmt.Errorf("%s shows\n%s\nand the views say\n%s", c.name, strings.Join(got, "\n"),
+			strings.Join(want, "\n"))
 	}
 	return nil
 }
@@ -267,7 +276,7 @@ func (s *session) ask(query string) (found []string, err error) {
 }
 
 // unseen are what puts versions in order.
-var unseen = strings.NewReplacer("\u200b", "", "\u200c", "")
+var unseen = strings.NewReplacer("\u200b", "", "\u200c", "", "\u200a", "")
 
 // cell is a value as text, whoever said it: Superset has moments in milliseconds.
 func cell(value any) string {
@@ -296,7 +305,7 @@ func cell(value any) string {
 }
 
 const (
-	warmLimit = 10 * time.Second
+	warmLimit = 30 * time.Second // it takes a few; this machine may be busy with other tests
 	tries     = 3
 )
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -46,9 +47,30 @@ func Properties(warehouse string) iceberg.Properties {
 	return properties
 }
 
-// NewCatalog opens the catalog of a name in a database that Open gave.
-func NewCatalog(name string, db *sql.DB, dialect sqlcatalog.SupportedDialect,
-	properties iceberg.Properties) (*Catalog, error) {
+// OpenCatalog opens a database, and the catalog of a name in it.
+func OpenCatalog(location, name string, properties iceberg.Properties, create bool) (*sql.DB, *Catalog, error) {
+	db, dialect, err := Open(location, create)
+	if err != nil {
+		return nil, nil, err
+	}
+	opened, err := NewCatalog(name, db, dialect, properties, create)
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return db, opened, nil
+}
+
+// NewCatalog opens the catalog of a name in a database that Open gave. create makes its tables where there are none,
+// which is ErrNone otherwise.
+func NewCatalog(name string, db *sql.DB, dialect sqlcatalog.SupportedDialect, properties iceberg.Properties,
+	create bool) (*Catalog, error) {
+	if !create {
+		if err := hasTables(db, dialect); err != nil {
+			return nil, err
+		}
+		properties = maps.Clone(properties)
+		properties["init_catalog_tables"] = "false"
+	}
 	inner, err := sqlcatalog.NewCatalog(name, db, dialect, properties)
 	// Postgres refuses CREATE TABLE IF NOT EXISTS where another session makes the same table: then it is there.
 	for left := madeByOthers; left > 0 && isMadeByOther(err); left-- {
@@ -59,6 +81,23 @@ func NewCatalog(name string, db *sql.DB, dialect sqlcatalog.SupportedDialect,
 	}
 	return &Catalog{Catalog: inner, name: name, db: db, dialect: dialect, properties: properties,
 		loaded: map[string]*table.Table{}}, nil
+}
+
+// hasTables is ErrNone where the catalog's tables are not in the database.
+func hasTables(db *sql.DB, dialect sqlcatalog.SupportedDialect) error {
+	query := `SELECT count(*) FROM sqlite_master WHERE name IN ('iceberg_tables', 'iceberg_namespace_properties')`
+	if dialect == sqlcatalog.Postgres {
+		query = `SELECT (to_regclass('iceberg_tables') IS NOT NULL)::int +
+			(to_regclass('iceberg_namespace_properties') IS NOT NULL)::int`
+	}
+	var tables int
+	if err := db.QueryRow(query).Scan(&tables); err != nil {
+		return fmt.Errorf("open the catalog: %w", err)
+	}
+	if tables < 2 {
+		return fmt.Errorf("%w: the database has no tables of a catalog", ErrNone)
+	}
+	return nil
 }
 
 // madeByOthers is how often a new catalog's tables may be made by others at the same moment: there are two, and each

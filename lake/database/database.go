@@ -17,7 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite"
+	"modernc.org/sqlite"
 
 	"github.com/versionlake/versionlake/lake/objects"
 )
@@ -51,12 +51,11 @@ func Open(location string, create bool) (*sql.DB, sqlcatalog.SupportedDialect, e
 			return nil, "", err
 		}
 		// Immediate transactions: one that reads and then writes must not find the lock taken in between.
-		query := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate"
-		db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: parsed.Path}).String()+query)
-		if err != nil {
-			return nil, "", fmt.Errorf("open the catalog %s: %w", parsed.Path, err)
+		db, err := openFile(parsed.Path, "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_txlock=immediate")
+		if err == nil && !create && isReadOnly(db.Ping()) {
+			db, err = openReadOnly(parsed.Path, db)
 		}
-		return db, sqlcatalog.SQLite, nil
+		return db, sqlcatalog.SQLite, err
 	case "postgres", "postgresql":
 		settings, err := pgx.ParseConfig(location)
 		if err != nil {
@@ -74,6 +73,35 @@ func Open(location string, create bool) (*sql.DB, sqlcatalog.SupportedDialect, e
 	}
 	return nil, "", fmt.Errorf("%w: the catalog is neither sqlite:///absolute/catalog.db nor "+
 		"postgres://user@host/database", objects.ErrConfig) // which may be a secret: not repeated
+}
+
+func openFile(path, settings string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: settings}).String())
+	if err != nil {
+		return nil, fmt.Errorf("open the catalog %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// isReadOnly tells that a local catalog, or its folder, can't be written.
+func isReadOnly(err error) bool {
+	var failed *sqlite.Error
+	const readOnly, cantOpen = 8, 14
+	return errors.As(err, &failed) && (failed.Code()&0xff == readOnly || failed.Code()&0xff == cantOpen)
+}
+
+// openReadOnly opens a catalog that can't be written as a file that nobody changes: SQLite would make files beside it to
+// read it otherwise. What others have committed and not yet put into the file would be missed, so that is refused.
+func openReadOnly(path string, before *sql.DB) (*sql.DB, error) {
+	err := before.Close()
+	if log, absent := os.Stat(path + "-wal"); absent == nil && log.Size() > 0 {
+		err = errors.Join(err, fmt.Errorf("%w: the catalog %s is in use, and can't be read without writing beside it: "+
+			"read it as its owner, or once nobody has it open", objects.ErrConfig, path))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return openFile(path, "mode=ro&immutable=1")
 }
 
 // Unreached tells that Postgres does not answer, or refuses who asks.

@@ -13,6 +13,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest/checks"
 	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/sessions"
+	"github.com/versionlake/versionlake/lake/status"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -84,6 +85,13 @@ func TestHourAfterALargeSession(t *testing.T) {
 	in.Put("27T05/a.tsv", lines...)
 	in.Ingest(laketest.HourAt(t, "2022-05-27T05"))
 	upkeep.Events(in)
+	few := status.HotRows
+	defer func() { status.HotRows = few }()
+	status.HotRows = 40_000
+	if now, err := status.Read(t.Context(), in.Lake); err != nil || len(now.HotSessions) != 1 ||
+		now.HotSessions[0].SessionID != "HOT" || now.HotSessions[0].Rows < 50_000 {
+		t.Errorf("status names %+v, %v", now.HotSessions, err)
+	}
 	hourOf := func(hour int, session string) uint64 {
 		at := fmt.Sprintf("27T%02d:", hour)
 		in.Put(at[:5]+"/a.tsv", laketest.Sighting(at+"10", session, "1.1"), laketest.Login(at+"20", session, "user1"),

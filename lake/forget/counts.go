@@ -24,17 +24,23 @@ import (
 // what silver has left, and of the hours that lost lines, what is no longer in bronze counts as erased. The daily
 // aggregates count the dates of these anew with their next refresh, as far as they are not frozen.
 func RecountErased(ctx context.Context, l *lake.Lake, erasure string) error {
-	who, _, err := readSubject(ctx, l, erasure)
+	parties, err := readSubjects(ctx, l, erasure)
 	if err != nil {
 		return err
 	}
-	if err := gold.RemakeSharers(ctx, l, forgotten.ForgetName(erasure), who.User, who.Sessions); err != nil {
+	users, sessions := map[string]bool{}, []string(nil)
+	for _, party := range parties {
+		users[party.who.User] = true
+		sessions = append(sessions, party.who.Sessions...)
+	}
+	name := forgotten.ForgetName(parties[0].erasure)
+	if err := gold.RemakeSharers(ctx, l, name, users, sessions); err != nil {
 		return fmt.Errorf("let gold follow: %w", err)
 	}
-	if err := events.ResolveAgain(ctx, l, forgotten.ForgetName(erasure), who.Sessions); err != nil {
+	if err := events.ResolveAgain(ctx, l, name, sessions); err != nil {
 		return err
 	}
-	if err := eraseVersions(ctx, l, erasure); err != nil {
+	if err := eraseVersions(ctx, l, parties[0].erasure); err != nil {
 		return fmt.Errorf("let gold.versions follow: %w", err)
 	}
 	touched, dates, err := findTouched(l, erasure)

@@ -50,6 +50,40 @@ func BeginForget(ctx context.Context, l *lake.Lake, user string) (erasure string
 	return id.String(), l.Objects.WriteJSON(ref, subject{User: name})
 }
 
+// Erasures of several users take their steps together, which read the lake once for all of them: a step is given their
+// names, joined. It passes over those that another run has ended; each has its folder, its rows of ops.erasures and its
+// end by itself, so that any of them can go on alone.
+
+// Together is how several erasures are named to a step.
+func Together(erasures []string) string { return strings.Join(erasures, ",") }
+
+func apart(erasure string) []string { return strings.Split(erasure, ",") }
+
+// party is one of several who are being forgotten.
+type party struct {
+	erasure   string
+	who       subject
+	documents []string
+}
+
+// readSubjects reads who is being forgotten. ErrNotForgetting: nobody is any more.
+func readSubjects(ctx context.Context, l *lake.Lake, erasure string) (parties []party, err error) {
+	for _, one := range apart(erasure) {
+		who, documents, err := readSubject(ctx, l, one)
+		if errors.Is(err, lake.ErrNotForgetting) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		parties = append(parties, party{one, who, documents})
+	}
+	if len(parties) == 0 {
+		return nil, fmt.Errorf("%w: %s", lake.ErrNotForgetting, erasure)
+	}
+	return parties, nil
+}
+
 // readSubject reads who is being forgotten, with the sessions that came since, and where that lies.
 func readSubject(ctx context.Context, l *lake.Lake, erasure string) (who subject, documents []string, err error) {
 	if err := l.Objects.Walk(ctx, forgotten.ForgetFolder(l, erasure), func(object string, _ int64) error {
@@ -115,17 +149,34 @@ func SweepForgotten(ctx context.Context, l *lake.Lake, erasure string) (folders 
 	return folders, nil
 }
 
-// FinishForget notes that the proof held, and drops who was meant. It returns the erasure. ErrStale: hours brought
-// new sessions of the user, which are not gone yet.
-func FinishForget(ctx context.Context, l *lake.Lake, erasureName string, tables []ErasedTable,
-	proof Proof) (forgotten.Erasure, error) {
+// FinishForget notes that the proof held, and drops who was meant. It returns the erasure, the first of several. ErrStale:
+// hours brought new sessions of the user, which are not gone yet; others of several have ended then.
+func FinishForget(ctx context.Context, l *lake.Lake, erasure string, tables []ErasedTable,
+	proof Proof) (first forgotten.Erasure, err error) {
 	if len(proof.Remains) > 0 {
 		return forgotten.Erasure{}, errors.New("the user is still there")
 	}
+	var stale error
+	for i, one := range apart(erasure) {
+		ended, err := finishOne(ctx, l, one, tables, proof)
+		switch {
+		case errors.Is(err, lake.ErrStale):
+			stale = err
+		case err != nil:
+			return forgotten.Erasure{}, err
+		case i == 0:
+			first = ended
+		}
+	}
+	return first, stale
+}
+
+func finishOne(ctx context.Context, l *lake.Lake, erasureName string, tables []ErasedTable,
+	proof Proof) (forgotten.Erasure, error) {
 	who, documents, err := readSubject(ctx, l, erasureName)
 	if errors.Is(err, lake.ErrNotForgetting) {
 		// Done before: by an attempt whose answer was lost, or by another run of the erasure.
-		return EndedErasure(ctx, l, erasureName)
+		return endedOne(ctx, l, erasureName)
 	}
 	if err != nil {
 		return forgotten.Erasure{}, err
@@ -167,8 +218,22 @@ func FinishForget(ctx context.Context, l *lake.Lake, erasureName string, tables 
 	return erasure(ctx, l, erasureName)
 }
 
-// EndedErasure reads an erasure that is not under way any more, and removes what a run that came too late noted.
-func EndedErasure(ctx context.Context, l *lake.Lake, id string) (forgotten.Erasure, error) {
+// EndedErasure reads an erasure that is not under way any more, the first of several, and removes what a run that came
+// too late noted.
+func EndedErasure(ctx context.Context, l *lake.Lake, erasure string) (first forgotten.Erasure, err error) {
+	for i, one := range apart(erasure) {
+		ended, err := endedOne(ctx, l, one)
+		if err != nil {
+			return ended, err
+		}
+		if i == 0 {
+			first = ended
+		}
+	}
+	return first, nil
+}
+
+func endedOne(ctx context.Context, l *lake.Lake, id string) (forgotten.Erasure, error) {
 	erasure, err := erasure(ctx, l, id)
 	if err != nil {
 		return erasure, err

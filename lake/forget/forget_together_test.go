@@ -66,6 +66,32 @@ func TestForgetTwoUsers(t *testing.T) {
 				}
 			}
 		},
+		"together": func(in *laketest.Ingester, one, two string) {
+			forgetting.Rest(in, forget.Together([]string{one, two}))
+		},
+		"together, half-way": func(in *laketest.Ingester, one, two string) {
+			both := forget.Together([]string{two, one})
+			_, err := forget.FindSessions(in.TB.Context(), in.Lake, both, telemetry.Options{})
+			in.Must(err)
+			for _, table := range forget.ErasableTables()[:4] {
+				_, err := forget.EraseTable(in.TB.Context(), in.Lake, both, table, telemetry.Options{}, func(int64) {})
+				in.Must(err)
+			}
+			forgetting.Rest(in, one)
+			forgetting.Rest(in, two)
+		},
+		"together, where one has ended": func(in *laketest.Ingester, one, two string) {
+			both := forget.Together([]string{one, two})
+			proof, err := forget.ProveForgotten(in.TB.Context(), in.Lake, both, func(int64) {})
+			in.Must(err)
+			forgetting.Rest(in, one)
+			later, err := forget.ProveForgotten(in.TB.Context(), in.Lake, both, func(int64) {})
+			in.Must(err)
+			if len(proof.Remains) == 0 || len(later.Remains) == 0 {
+				in.TB.Errorf("a proof of both does not find the one who is there: %+v, %+v", proof, later)
+			}
+			forgetting.Rest(in, both)
+		},
 		"by two processes": func(in *laketest.Ingester, one, two string) {
 			var work errgroup.Group
 			for erasure, process := range map[string]*laketest.Ingester{one: in, two: in.Reopen()} {

@@ -37,7 +37,7 @@ func Knows(ctx context.Context, l *lake.Lake, user string, parsing telemetry.Opt
 			return found, nil, err
 		}
 	}
-	plan, err := PlanForget(ctx, l, user, parsing, progress)
+	plan, err := PlanForget(ctx, l, []string{user}, parsing, progress)
 	if err != nil || plan.Touches() || !shown {
 		return plan.Touches(), nil, err
 	}

@@ -9,8 +9,8 @@ import (
 
 // guardOfSessions knows a user with sessions that named others, or nobody, at some times.
 func guardOfSessions() *forgotten.Guard {
-	return imagine("player-7f3a91c0",
-		[]forgotten.Named{{Session: "5e55104a", At: 5, Side: forgotten.SideSubject},
+	return imagine([]party{{who: subject{User: "player-7f3a91c0"}}},
+		[][]forgotten.Named{{{Session: "5e55104a", At: 5, Side: forgotten.SideSubject},
 			{Session: "5e55104b", At: 5, Side: forgotten.SideSubject},
 			{Session: "5e55104b", At: 9, Side: forgotten.SideOthers},
 			{Session: "5e55104c", At: 1, Side: forgotten.SideSubject},
@@ -20,7 +20,7 @@ func guardOfSessions() *forgotten.Guard {
 			{Session: "5e55104d", At: 9, Side: forgotten.SideOthers},
 			{Session: "5e55104e", At: 5, Side: forgotten.SideNobody},
 			{Session: "5e55104e", At: 7, Side: forgotten.SideSubject},
-			{Session: "5e55104e", At: 9, Side: forgotten.SideOthers}}).Guard()
+			{Session: "5e55104e", At: 9, Side: forgotten.SideOthers}}}).Guard()
 }
 
 func TestMentions(t *testing.T) {

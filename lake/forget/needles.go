@@ -20,7 +20,7 @@ type Needles struct {
 }
 
 func needles(ctx context.Context, l *lake.Lake, erasure string) (*Needles, error) {
-	who, _, err := readSubject(ctx, l, erasure)
+	parties, err := readSubjects(ctx, l, erasure)
 	if err != nil {
 		return nil, err
 	}
@@ -29,11 +29,13 @@ func needles(ctx context.Context, l *lake.Lake, erasure string) (*Needles, error
 		return nil, err
 	}
 	n := &Needles{Long: map[string]bool{}, Short: map[string]bool{}}
-	n.Add(who.User)
 	guard := known.Guard()
-	for _, session := range who.Sessions {
-		if s := guard.Look(session).Session; s == nil || !s.Shared {
-			n.Add(session)
+	for _, party := range parties {
+		n.Add(party.who.User)
+		for _, session := range party.who.Sessions {
+			if s := guard.Look(session).Session; s == nil || !s.Shared {
+				n.Add(session)
+			}
 		}
 	}
 	return n, nil

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -24,22 +25,24 @@ type Plan struct {
 	Tables   []ErasedTable `json:"tables"`
 }
 
-// PlanForget says what forgetting a user, by gold's user_id, would touch. It only reads.
-func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetry.Options,
+// PlanForget says what forgetting users, by gold's user_ids, would touch. It only reads.
+func PlanForget(ctx context.Context, l *lake.Lake, users []string, parsing telemetry.Options,
 	progress func(table string, files int64)) (plan Plan, err error) {
-	name, err := forgotten.NameOf(user)
-	if err != nil {
-		return plan, err
+	parties := make([]party, len(users))
+	for i, user := range users {
+		if parties[i].who.User, err = forgotten.NameOf(user); err != nil {
+			return plan, err
+		}
 	}
 	parser, err := forgotten.ParserFor(parsing)
 	if err != nil {
 		return plan, err
 	}
-	facts, err := namings(ctx, l, subject{User: name}, parser)
+	facts, err := namings(ctx, l, parties, parser)
 	if err != nil {
 		return plan, err
 	}
-	known := imagine(name, facts)
+	known := imagine(parties, facts)
 	for _, session := range known.Sessions {
 		plan.Sessions++
 		if session.Shared {
@@ -64,26 +67,28 @@ func PlanForget(ctx context.Context, l *lake.Lake, user string, parsing telemetr
 }
 
 // imagine is what ops.erasures would know, under a key of the moment.
-func imagine(user string, facts []forgotten.Named) *forgotten.Set {
+func imagine(parties []party, facts [][]forgotten.Named) *forgotten.Set {
 	f := &forgotten.Set{Key: make([]byte, sha256.Size), Users: map[forgotten.IdHash]string{},
-		Sessions: map[forgotten.IdHash]*forgotten.ForgottenNaming{}, Lengths: []int{len(user)}}
+		Sessions: map[forgotten.IdHash]*forgotten.ForgottenNaming{}}
 	rand.Read(f.Key)
 	mac := hmac.New(sha256.New, f.Key)
-	const erasure = "imagined"
-	f.Users[forgotten.HashID(mac, forgotten.ForgottenUser, user)] = erasure
-	bySession := map[string][]forgotten.Named{}
-	for _, fact := range facts {
-		bySession[fact.Session] = append(bySession[fact.Session], fact)
-	}
-	for session, facts := range bySession {
-		for _, run := range forgotten.RunsOfNames(facts) {
-			f.AddRun(forgotten.HashID(mac, forgotten.ForgottenSession, session), erasure, &run)
+	for i, party := range parties {
+		erasure := fmt.Sprint("imagined-", i)
+		f.Users[forgotten.HashID(mac, forgotten.ForgottenUser, party.who.User)] = erasure
+		f.Lengths = append(f.Lengths, len(party.who.User))
+		bySession := map[string][]forgotten.Named{}
+		for _, fact := range facts[i] {
+			bySession[fact.Session] = append(bySession[fact.Session], fact)
 		}
-		if !slices.Contains(f.Lengths, len(session)) {
+		for session, facts := range bySession {
+			for _, run := range forgotten.RunsOfNames(facts) {
+				f.AddRun(forgotten.HashID(mac, forgotten.ForgottenSession, session), erasure, &run)
+			}
 			f.Lengths = append(f.Lengths, len(session))
 		}
 	}
 	slices.Sort(f.Lengths)
+	f.Lengths = slices.Compact(f.Lengths)
 	f.Settle()
 	return f
 }

@@ -2,6 +2,7 @@ package forget
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ const sessionSearches = 5
 // FindSessions remembers the sessions that any version of silver knows of the user, and who else was named in them.
 func FindSessions(ctx context.Context, l *lake.Lake, erasure string,
 	parsing telemetry.Options) (sessions int64, err error) {
-	who, _, err := readSubject(ctx, l, erasure)
+	parties, err := readSubjects(ctx, l, erasure)
 	if err != nil {
 		return 0, err
 	}
@@ -28,16 +29,35 @@ func FindSessions(ctx context.Context, l *lake.Lake, erasure string,
 	if err != nil {
 		return 0, err
 	}
-	facts, err := namings(ctx, l, who, parser)
+	facts, err := namings(ctx, l, parties, parser)
 	for tries := 1; objects.IsMissing(err) && tries < sessionSearches; tries++ {
-		facts, err = namings(ctx, l, who, parser)
+		facts, err = namings(ctx, l, parties, parser)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("find the sessions of erasure %s: %w", erasure, err)
 	}
+	found := map[string]bool{}
+	for i, party := range parties {
+		own, err := rememberFound(ctx, l, party.erasure, facts[i])
+		if errors.Is(err, lake.ErrNotForgetting) && len(parties) > 1 {
+			continue // another run ended it meanwhile
+		}
+		if err != nil {
+			return 0, err
+		}
+		for _, session := range own {
+			found[session] = true
+		}
+	}
+	return int64(len(found)), nil
+}
+
+// rememberFound notes what was found of an erasure's sessions, and returns all that it knows.
+func rememberFound(ctx context.Context, l *lake.Lake, erasure string, facts []forgotten.Named) ([]string, error) {
 	// Once more: another run of the erasure may have found them before, and taken them out of silver.
-	if who, _, err = readSubject(ctx, l, erasure); err != nil {
-		return 0, err
+	who, _, err := readSubject(ctx, l, erasure)
+	if err != nil {
+		return nil, err
 	}
 	for _, f := range facts {
 		if f.Side == forgotten.SideSubject {
@@ -48,18 +68,23 @@ func FindSessions(ctx context.Context, l *lake.Lake, erasure string,
 	who.Sessions = slices.Compact(who.Sessions)
 	// First who is looked for, then that they are known: once silver is written anew it knows them no longer.
 	if err := l.Objects.WriteJSON(forgotten.ForgetFolder(l, erasure)+"/"+subjectName, who); err != nil {
-		return 0, err
+		return nil, err
 	}
-	return int64(len(who.Sessions)), forgotten.RememberSessions(ctx, l, erasure, facts, false)
+	return who.Sessions, forgotten.RememberSessions(ctx, l, erasure, facts, false)
 }
 
-// namings reads what the user's sessions say about whose they are, in any version of silver. Sessions that only a
-// run which never ended knew are found in what it left.
-func namings(ctx context.Context, l *lake.Lake, who subject,
-	parser *telemetry.Parser) (facts []forgotten.Named, err error) {
-	n := &namingSearch{user: who.User, sessions: map[string]bool{}}
-	for _, session := range who.Sessions {
-		n.sessions[session] = true
+// namings reads what the sessions of users say about whose they are, in any version of silver, of each user by itself.
+// Sessions that only a run which never ended knew are found in what it left.
+func namings(ctx context.Context, l *lake.Lake, parties []party,
+	parser *telemetry.Parser) (facts [][]forgotten.Named, err error) {
+	n := &namingSearch{users: map[string][]*namingsOf{}, sessions: map[string][]*namingsOf{}}
+	for _, party := range parties {
+		of := &namingsOf{user: party.who.User}
+		n.all = append(n.all, of)
+		n.users[of.user] = append(n.users[of.user], of)
+		for _, session := range party.who.Sessions {
+			n.hasSession(of, session)
+		}
 	}
 	committed, loose, err := filesEver(ctx, l, lake.SilverBindings)
 	if err != nil {
@@ -90,29 +115,49 @@ func namings(ctx context.Context, l *lake.Lake, who subject,
 		}
 	}
 	for _, file := range committed {
-		n.ours = lake.BindingRow{}
+		for _, of := range n.all {
+			of.ours = lake.BindingRow{}
+		}
 		if err := eachRowOf(ctx, l, file, n.noteOthers); err != nil {
 			return nil, err
 		}
 	}
-	return n.facts, nil
+	for _, of := range n.all {
+		facts = append(facts, of.facts)
+	}
+	return facts, nil
 }
 
-// namingSearch gathers what sessions of a user say about whose they are.
+// namingSearch gathers what sessions of users say about whose they are.
 type namingSearch struct {
-	user     string
-	sessions map[string]bool // the user's, as far as they are known
-	facts    []forgotten.Named
+	all      []*namingsOf
+	users    map[string][]*namingsOf
+	sessions map[string][]*namingsOf // those whose they are, as far as they are known
+}
+
+func (n *namingSearch) hasSession(of *namingsOf, session string) {
+	if !slices.Contains(n.sessions[session], of) {
+		n.sessions[session] = append(n.sessions[session], of)
+	}
+}
+
+// namingsOf is what was found of one user.
+type namingsOf struct {
+	user  string
+	facts []forgotten.Named
 	// ours is the last line of a file that names the user. An ending by that line is the user's, too.
 	ours lake.BindingRow
 }
 
-// note takes a fact in if it names the user.
+// note takes a fact in if it names a user.
 func (n *namingSearch) note(session string, at int64, user string) {
-	if user == n.user && session != "" {
+	if session == "" {
+		return
+	}
+	for _, of := range n.users[user] {
 		session = strings.Clone(session)
-		n.sessions[session] = true
-		n.facts = append(n.facts, forgotten.Named{Session: session, At: at, Side: forgotten.SideSubject})
+		n.hasSession(of, session)
+		of.facts = append(of.facts, forgotten.Named{Session: session, At: at, Side: forgotten.SideSubject})
 	}
 }
 
@@ -124,8 +169,16 @@ func (n *namingSearch) noteOwn(row *lake.BindingRow) {
 
 // noteOthers takes in who else is named in the sessions, and where they end.
 func (n *namingSearch) noteOthers(row *lake.BindingRow) {
+	if row.Kind != lake.BindingUser {
+		return
+	}
+	for _, of := range n.sessions[row.SessionID] {
+		of.noteOther(row)
+	}
+}
+
+func (n *namingsOf) noteOther(row *lake.BindingRow) {
 	switch {
-	case row.Kind != lake.BindingUser || !n.sessions[row.SessionID]:
 	case row.Value == n.user:
 		n.ours = lake.BindingRow{FileName: strings.Clone(row.FileName), LineNumber: row.LineNumber}
 	case row.Value != "":

@@ -114,13 +114,17 @@ func EraseTable(ctx context.Context, l *lake.Lake, erasure, name string, parsing
 	if err != nil {
 		return result, err
 	}
+	chosen := map[string]bool{}
+	for _, one := range apart(erasure) {
+		chosen[one] = true
+	}
 	for attempt := 0; ; {
 		// By what is known now: hours may have brought sessions of the user, by which other lines are the user's.
 		known, err := forgotten.Load(ctx, l)
 		if err != nil {
 			return result, err
 		}
-		e := &forgotten.Eraser{Lake: l, Known: known.Of(map[string]bool{erasure: true}), Parser: parser}
+		e := &forgotten.Eraser{Lake: l, Known: known.Of(chosen), Parser: parser}
 		if definition.Name == lake.BronzeEvents.Name {
 			e.Late = map[string]*forgotten.LateSessions{}
 		}
@@ -217,12 +221,14 @@ func rewriteHistory(ctx context.Context, l *lake.Lake, erasure string, s *search
 			maps.Copy(dates, became.Dates)
 			maps.Copy(hours, became.Touches(history.Live[path]))
 		}
-		if err := noteTouched(l, erasure, s.table.Name, hours, dates); err != nil {
-			return result, err
+		for _, one := range apart(erasure) {
+			if err := noteTouched(l, one, s.table.Name, hours, dates); err != nil {
+				return result, err
+			}
 		}
 		rewriter := &historyRewriter{lake: l, table: s.table, history: history, become: s.become,
 			named: map[string]bool{}}
-		location, err := rewriter.run(erasure)
+		location, err := rewriter.run(apart(erasure)[0])
 		if err != nil {
 			return result, err
 		}

@@ -39,17 +39,19 @@ func noteTouched(l *lake.Lake, erasure, table string, hours map[telemetry.Hour]b
 // findTouched is what all tables noted.
 func findTouched(l *lake.Lake, erasure string) (hours map[telemetry.Hour]bool, dates map[int32]bool, err error) {
 	hours, dates = map[telemetry.Hour]bool{}, map[int32]bool{}
-	for _, definition := range lake.UserTables {
-		var each touched
-		if err := l.Objects.ReadJSON(touchedRef(l, erasure, definition.Name), &each); err != nil &&
-			!objects.IsMissing(err) {
-			return nil, nil, err
-		}
-		for _, hour := range each.Hours {
-			hours[hour] = true
-		}
-		for _, date := range each.Dates {
-			dates[date] = true
+	for _, one := range apart(erasure) {
+		for _, definition := range lake.UserTables {
+			var each touched
+			if err := l.Objects.ReadJSON(touchedRef(l, one, definition.Name), &each); err != nil &&
+				!objects.IsMissing(err) {
+				return nil, nil, err
+			}
+			for _, hour := range each.Hours {
+				hours[hour] = true
+			}
+			for _, date := range each.Dates {
+				dates[date] = true
+			}
 		}
 	}
 	return hours, dates, nil

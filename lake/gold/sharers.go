@@ -19,15 +19,15 @@ import (
 	"github.com/versionlake/versionlake/lake/sessions"
 )
 
-// RemakeSharers makes the rows of users again who share one of the sessions with somebody, if that changes any: those
-// whom the sessions name besides, and the sessions themselves, each as a user whom nobody knows. The row of somebody,
-// by the name that events have for the user, is left alone. name begins the names of the rounds.
+// RemakeSharers makes the rows of users again who share one of the sessions with some others, if that changes any: those
+// whom the sessions name besides, and the sessions themselves, each as a user whom nobody knows. The rows of the others,
+// by the names that events have for them, are left alone. name begins the names of the rounds.
 //
 // An erasure needs it. Gold follows silver's log of snapshots, which an erasure rewrites as if what went had never been
 // there: where gold had given some of it to others, as it does until an hour names the forgotten one, it would keep
 // that.
-func RemakeSharers(ctx context.Context, l *lake.Lake, name, somebody string, ids []string) error {
-	users, err := sharers(ctx, l, somebody, ids)
+func RemakeSharers(ctx context.Context, l *lake.Lake, name string, others map[string]bool, ids []string) error {
+	users, err := sharers(ctx, l, others, ids)
 	if err != nil || len(users) == 0 {
 		return err
 	}
@@ -43,7 +43,7 @@ func RemakeSharers(ctx context.Context, l *lake.Lake, name, somebody string, ids
 }
 
 // sharers are the users, by user_id, who may have a part in sessions.
-func sharers(ctx context.Context, l *lake.Lake, somebody string, ids []string) (users []string, err error) {
+func sharers(ctx context.Context, l *lake.Lake, others map[string]bool, ids []string) (users []string, err error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -64,7 +64,7 @@ func sharers(ctx context.Context, l *lake.Lake, somebody string, ids []string) (
 	found := map[string]bool{}
 	reader := sessions.Reader{Lake: l, Keys: sessions.NewKeySet(keys)}
 	if err := reader.Bindings(ctx, live, sessions.RowKept, func(b sessions.SessionRow) error {
-		if b.Kind != 'u' || b.Value == somebody || !wanted[b.Session] {
+		if b.Kind != 'u' || !b.Ends() && others[b.Value] || !wanted[b.Session] {
 			return nil
 		}
 		anonymous, _ := history.UserID("", b.Session)

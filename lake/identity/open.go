@@ -35,9 +35,9 @@ func Open(ctx context.Context, where Where, create bool) (s Sides, closeCatalog 
 	if err != nil {
 		return s, nil, err
 	}
-	s.Catalog, err = database.NewCatalog(cmp.Or(where.CatalogName, "versionlake"), db, dialect, properties)
-	if err == nil {
-		err = s.Catalog.CreateSQLTables(ctx)
+	s.Catalog, err = database.NewCatalog(cmp.Or(where.CatalogName, "versionlake"), db, dialect, properties, create)
+	if errors.Is(err, database.ErrNone) {
+		return s, func() error { return nil }, db.Close()
 	}
 	if err != nil {
 		return s, nil, errors.Join(fmt.Errorf("prepare the catalog's database: %w", err), db.Close())

@@ -43,7 +43,7 @@ func (m *mending) files(ctx context.Context) error {
 		case lake.GoldEvents.Name:
 			err = m.dropFiles(ctx, definition, paths, lake.PropertyRules)
 		case lake.OpsHours.Name, lake.OpsFiles.Name, lake.OpsFindings.Name, lake.GoldVersions.Name,
-			lake.OpsPublished.Name:
+			lake.OpsPublished.Name, lake.OpsStorage.Name:
 			err = m.dropFiles(ctx, definition, paths, "")
 		}
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 //	1: up to November 2026; the lake has no number
 //	2: gold.versions, gold.events, ops.checks and ops.releases; commits of gold.users say which format their program
 //	   knew
-//	3: ops.published
+//	3: ops.published and ops.storage
 const Format = 3
 
 // PropertyFormat is the table property that holds this number; ops.hours gets it last.

@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -68,6 +69,7 @@ type Large struct {
 
 // largeSession are the times of a session's rows that stayed.
 type largeSession struct {
+	met                   bool // a row of it
 	session               string
 	all                   bool // all of its rows count, since they can't be told apart
 	users, named, devices []int64
@@ -228,8 +230,8 @@ func (l *Large) times(ctx context.Context, of *lake.Lake, sightings, bindings []
 		mutex.Lock()
 		defer mutex.Unlock()
 		s := l.of[key]
-		if s.session == "" {
-			s.session = string(session)
+		if !s.met {
+			s.met, s.session = true, string(session)
 		}
 		s.all = s.all || s.session != string(session) // keys are hashes
 		each(s, objects.UnsafeString(service), objects.UnsafeString(kind), named, at)
@@ -360,3 +362,30 @@ func (l *Large) aside(ctx context.Context, of *lake.Lake, aside *Aside, schema *
 	}
 	return nil
 }
+
+// CountLarge adds up, by session, the rows of row groups that are large and of one session alone.
+func CountLarge(ctx context.Context, l *lake.Lake, files []iceberg.DataFile, rows map[string]int64) error {
+	for _, file := range files {
+		if err := l.EachGroup(file, func(group lake.RowGroup) error {
+			if _, is := wholeSession(group); !is {
+				return nil
+			}
+			err := group.Scan(ctx, sightingOrBinding, func(row parquet.Row) error {
+				rows[string(row[1].ByteArray())] += group.NumRows()
+				return lake.ErrStop
+			})
+			if errors.Is(err, lake.ErrStop) {
+				return nil
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var sightingOrBinding = parquet.SchemaOf(struct {
+	SessionKey int64  `parquet:"session_key,delta,id(1)"`
+	SessionID  string `parquet:"session_id,optional,id(2)"`
+}{})

@@ -60,6 +60,8 @@ type Status struct {
 	// HotUsers are those whose history was cut (--max-intervals), the first HotNamed of HotUsersCount.
 	HotUsers      []CutUser `json:"hot_users,omitempty"`
 	HotUsersCount int64     `json:"hot_users_count,omitempty"`
+	// HotSessions have very many sightings and bindings in the newest days: the first HotNamed.
+	HotSessions []HotSession `json:"hot_sessions,omitempty"`
 	// Erasures: users who were forgotten, by the state of that.
 	Erasures map[string]int64 `json:"erasures,omitempty"`
 	// Lately are the newest hours of the ledger, RecentHours of them.
@@ -137,6 +139,11 @@ func Read(ctx context.Context, l *lake.Lake) (status Status, err error) {
 			return Status{}, err
 		}
 		status.HotUsers, status.HotUsersCount = cut[:min(len(cut), HotNamed)], int64(len(cut))
+	}
+	if status.Newest != nil {
+		if status.HotSessions, err = hotSessions(ctx, l, *status.Newest); err != nil {
+			return Status{}, err
+		}
 	}
 	status.HalfCommitted = append([]string{}, halfCommitted...)
 	lag, err := ledger.LagOfEvents(ctx, l)

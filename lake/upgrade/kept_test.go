@@ -111,6 +111,12 @@ func refused(t *testing.T, dir string) {
 		strings.Contains(err.Error(), "\n") {
 		t.Fatalf("opened to write: %v", err)
 	}
+	l := reading(t, dir)
+	warehouse, err := identity.OfWarehouse(l.Objects)
+	catalog, reading := identity.Of(l.Catalog, l.Config.Catalog, l.Objects).OfCatalog(t.Context())
+	if err = errors.Join(err, reading); err != nil || warehouse != nil || catalog != nil {
+		t.Errorf("what was refused has left an identity: %+v, %+v, %v", warehouse, catalog, err)
+	}
 }
 
 // planned looks at what an upgrade would do, and holds that looking changes nothing.

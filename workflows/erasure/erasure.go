@@ -2,6 +2,7 @@
 package erasure
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -39,6 +40,8 @@ var (
 // which never comes to Temporal.
 type Input struct {
 	Erasure string `json:"erasure"`
+	// Erasures are those of several users, in its place: each step reads the lake once for all of them.
+	Erasures []string `json:"erasures,omitempty"`
 }
 
 // Progress answers workflows.ProgressQuery.
@@ -49,7 +52,7 @@ type Progress struct {
 	Of       int                  `json:"of"` // tables
 }
 
-// Result is the erasure, and what it did to each table.
+// Result is the erasure, the first of several, and what was done to each table.
 type Result struct {
 	Erasure forgotten.Erasure    `json:"erasure"`
 	Tables  []forget.ErasedTable `json:"tables"`
@@ -62,8 +65,8 @@ type Result struct {
 // ForgetUser takes a user out of every version of every table, and proves it. Whoever starts it has remembered the user
 // before. It may be started again at any time: what is done already is found done.
 func ForgetUser(ctx workflow.Context, input Input) (Result, error) {
-	w := &forgetUser{erasure: input.Erasure}
-	if input.Erasure == "" {
+	w := &forgetUser{erasure: cmp.Or(input.Erasure, forget.Together(input.Erasures))}
+	if w.erasure == "" {
 		return Result{}, activities.BadInput("the erasure is missing: start this with `versionlake forget USER`",
 			nil)
 	}

@@ -29,6 +29,7 @@ var (
 	// Maintenance gives up after half an hour of failing: the next one goes on where it ended.
 	maintainTable   = workflows.Step{StartToClose: 12 * time.Hour, Heartbeat: workflows.Heartbeat, Attempts: 30}
 	noteMaintenance = workflows.Step{StartToClose: 5 * time.Minute, Attempts: 5}
+	weighLake       = workflows.Step{StartToClose: time.Hour, Heartbeat: workflows.Heartbeat, Attempts: 5}
 )
 
 // Input starts Maintain; {} is enough. Durations are written as 48h.
@@ -144,6 +145,7 @@ func (w *maintenance) run(ctx workflow.Context) (Result, error) {
 		return w.result, err
 	}
 	w.note(ctx)
+	w.weigh(ctx)
 	if len(w.result.Failed) > 0 {
 		w.describe(ctx, workflows.StatusFailed)
 		text := "part of the maintenance failed, and is tried again by the next one:\n" +
@@ -163,6 +165,19 @@ func (w *maintenance) note(ctx workflow.Context) {
 	noting := noteMaintenance.With(ctx, "note how it ended")
 	if err := workflow.ExecuteActivity(noting, w.steps.NoteMaintenance, w.result.Failed).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Warn("checks do not learn how maintenance ended", "error", err)
+	}
+}
+
+// weigh keeps what the tables weigh once all was done, so that growth can be seen.
+func (w *maintenance) weigh(ctx workflow.Context) {
+	if w.upkeep.DryRun || ctx.Err() != nil ||
+		workflow.GetVersion(ctx, "weigh the lake", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	w.describe(ctx, "weighing the lake")
+	weighing := weighLake.With(ctx, "weigh the lake")
+	if err := workflow.ExecuteActivity(weighing, w.steps.WeighLake).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("ops.storage does not learn what the lake weighs today", "error", err)
 	}
 }
 

@@ -34,15 +34,17 @@ known now, or by what was known when a tag, a snapshot or a time was the newest.
 It reads the lake and needs no Temporal. With --output json there is one object an installation.
 
 Of a user whose history was cut (--max-intervals) it answers "cut" for a time that lies before the
-intervals that are left, in JSON an object with "cut": true.`,
+intervals that are left, in JSON an object with "cut": true.
+
+` + usage.MomentForms,
 		Example: `  versionlake at p1 2021-12-24T12:00:00Z
   versionlake at p1 2021-12-24T12:00:00Z --as-of hour-2021-12-24T12
   versionlake at p1 2021-12-24T12:00:00Z --as-of 2021-12-25T00:00:00Z --output json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o.User = args[0]
-			if o.Times().IsTime(args[0]) && !o.Times().IsTime(args[1]) {
-				return usage.Errorf("at: the user comes first; write: versionlake at %s %q", args[1], args[0])
+			if err := o.Times().UserFirst("at", args[0], args[1]); err != nil {
+				return err
 			}
 			if o.Time, err = o.Times().Moment("the time", args[1]); err != nil {
 				return err

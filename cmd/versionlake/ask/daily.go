@@ -103,8 +103,8 @@ func (o *Daily) printDaily(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := o.NewPrinter("DATE", "SERVICE", "VERSION", "USERS", "NEW", "UPGRADED TO", "AWAY", "DOWNGRADED TO", "AWAY",
-		"SESSIONS", "ISSUES")
+	p := o.NewPrinter("DATE", "SERVICE", "VERSION", "USERS", "NEW", "UPGRADED TO", "UPGRADED FROM", "DOWNGRADED TO",
+		"DOWNGRADED FROM", "SESSIONS", "ISSUES")
 	for _, row := range rows {
 		version := any(row.Version)
 		if row.Version == "" {

@@ -2,8 +2,12 @@ package ask
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +17,7 @@ import (
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/gold"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/terminal"
 )
 
@@ -68,6 +73,9 @@ func addAsOf(cmd *cobra.Command, asOf *string) {
 // after.
 func versionAsOf(ctx context.Context, l *lake.Lake, asOf string, stderr *terminal.Output) (gold.Version, error) {
 	version, err := gold.FindVersion(ctx, l, asOf)
+	if errors.Is(err, lake.ErrUnknownVersion) {
+		return version, whyUnknown(ctx, l, asOf, err)
+	}
 	if err != nil {
 		return version, err
 	}
@@ -76,6 +84,31 @@ func versionAsOf(ctx context.Context, l *lake.Lake, asOf string, stderr *termina
 			version.NewestHour)
 	}
 	return version, nil
+}
+
+// whyUnknown says more of a version that there is not, where the lake has none yet, or had none then.
+func whyUnknown(ctx context.Context, l *lake.Lake, asOf string, unknown error) error {
+	versions, err := gold.Versions(ctx, l)
+	if err != nil {
+		return errors.Join(unknown, err)
+	}
+	if len(versions) > 0 {
+		first := versions[len(versions)-1].CommittedAt
+		if at, err := time.Parse(time.RFC3339Nano, asOf); err == nil && at.Before(first) {
+			return fmt.Errorf("%w: %s lies before all of them; --as-of says when the lake knew, not when a "+
+				"version ran, and the first that can still be read was committed at %s; `versionlake status --versions` lists them all",
+				lake.ErrUnknownVersion, asOf, output.Instant(first))
+		}
+		return unknown
+	}
+	hours, err := ledger.Hours(ctx, l, math.MinInt32, math.MaxInt32)
+	if err != nil {
+		return errors.Join(unknown, err)
+	}
+	if slices.ContainsFunc(hours, func(hour ledger.Hour) bool { return hour.Lines > 0 }) {
+		return fmt.Errorf("nobody's version is known: %s", usage.NoSighting)
+	}
+	return errors.New(noHours)
 }
 
 // Run prints the answer.

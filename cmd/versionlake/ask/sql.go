@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
@@ -104,10 +105,10 @@ func (o *SQL) ask(ctx context.Context, db *sql.DB, statement string) error {
 	}
 	rows, err := db.QueryContext(ctx, statement)
 	if err != nil {
-		return unknownTable(trino.Plain(err))
+		return unknownName(trino.Plain(err))
 	}
 	defer rows.Close()
-	return unknownTable(trino.Plain(printRows(&o.Streams, rows)))
+	return unknownName(trino.Plain(printRows(&o.Streams, rows)))
 }
 
 // text is the query: of the command line, of a file, or of standard input.
@@ -123,6 +124,9 @@ func (o *SQL) text(stdin io.Reader, args []string) (text string, err error) {
 		text = string(read)
 	case len(args) > 0 && args[0] != "-":
 		text = args[0]
+		if _, err := os.Stat(text); err == nil {
+			return "", usage.Errorf("sql: %q is a file; write: versionlake sql --file %q", text, text)
+		}
 	case len(args) == 0 && isTerminal(stdin):
 		return "", usage.Errorf("sql: the query is missing; write: versionlake sql \"SELECT …\", or --file FILE")
 	default:
@@ -145,10 +149,19 @@ func isTerminal(in io.Reader) bool {
 
 var missingTable = regexp.MustCompile(`Table '([^']*)' does not exist`)
 
-// unknownTable adds to Trino's word on a table that is not there which views are named alike.
-func unknownTable(err error) error {
+// unknownName adds to Trino's word on a table that is not there which views are named alike, and to that on a column
+// where the columns are listed.
+func unknownName(err error) error {
 	var said *trinoclient.ErrTrino
-	if !errors.As(err, &said) || said.ErrorName != "TABLE_NOT_FOUND" {
+	if !errors.As(err, &said) {
+		return err
+	}
+	switch said.ErrorName {
+	case "TABLE_NOT_FOUND":
+	case "COLUMN_NOT_FOUND":
+		return fmt.Errorf("%w; `versionlake views NAME` lists the columns of a view, and docs/TABLES.md has those of "+
+			"tables", err)
+	default:
 		return err
 	}
 	hint := ";"
@@ -272,6 +285,10 @@ func sqlValue(typeName string, value any) any {
 			return value.Format("2006-01-02T15:04:05.999999999")
 		}
 		return output.Instant(value)
+	case []byte:
+		if utf8.Valid(value) {
+			return string(value)
+		}
 	case float64:
 		if math.IsNaN(value) || math.IsInf(value, 0) {
 			return strconv.FormatFloat(value, 'g', -1, 64)

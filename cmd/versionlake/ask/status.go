@@ -30,6 +30,7 @@ type Status struct {
 	findings bool
 	gone     bool
 	files    bool
+	rejects  bool
 
 	check      bool
 	thresholds string
@@ -44,7 +45,8 @@ func newStatus(s *settings.Settings) *cobra.Command {
 the snapshots of gold.users that --as-of can name, newest first. --findings prints the hours whose files
 reconcile found to differ from those that were read, newest first, and --gone the files that left the
 source, or are bad now, and whose rows stay. --files names the files that are not in the lake, and why:
-those that are bad, those that were read in part, and what lay beside the files and was passed over. It
+those that are bad, those that were read in part, and what lay beside the files and was passed over.
+--rejects says why lines of the others could not be read: each reason, with a line for an example. It
 reads the lake and needs no Temporal; where a server is named or runs on --dir, it also tells which hours
 failed, what the gold writer does, and how the last maintenance went.
 
@@ -53,6 +55,7 @@ well), 1 (a warning), 2 (critical) or 3 (it can't be told). --thresholds names a
 is which; docs/TELEMETRY.md has the names and what counts without one.`,
 		Example: `  versionlake status
   versionlake status --hours --from 2022-05-27T00 --to 2022-05-28T00
+  versionlake status --rejects --from 2022-05-27
   versionlake status --findings
   versionlake status --check --thresholds /etc/versionlake/thresholds.yaml
   versionlake status --versions --output json`,
@@ -62,13 +65,14 @@ is which; docs/TELEMETRY.md has the names and what counts without one.`,
 	cmd.Flags().BoolVar(&o.Hours, "hours", false, "the ledger, an hour a line")
 	cmd.Flags().BoolVar(&o.versions, "versions", false, "the snapshots of gold.users and their tags")
 	cmd.Flags().BoolVar(&o.files, "files", false, "the files that are not in the lake, and why")
-	cmd.Flags().StringVar(&o.From, "from", "", "with --hours, --files or --gone: the first hour")
-	cmd.Flags().StringVar(&o.To, "to", "", "with --hours, --files or --gone: the first hour after the last")
+	cmd.Flags().StringVar(&o.From, "from", "", "with --hours, --files, --rejects or --gone: the first hour")
+	cmd.Flags().StringVar(&o.To, "to", "", "with --hours, --files, --rejects or --gone: the first hour after the last")
+	cmd.Flags().BoolVar(&o.rejects, "rejects", false, "why lines were rejected, a reason a line")
 	cmd.Flags().BoolVar(&o.findings, "findings", false, "what reconcile found")
 	cmd.Flags().BoolVar(&o.gone, "gone", false, "files that left the source or are bad, and whose rows stay")
 	cmd.Flags().BoolVar(&o.check, "check", false, "one line and an exit code, for monitors")
 	cmd.Flags().StringVar(&o.thresholds, "thresholds", "", "with --check: a YAML file, see docs/TELEMETRY.md")
-	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings", "files", "gone", "check")
+	cmd.MarkFlagsMutuallyExclusive("hours", "versions", "findings", "files", "rejects", "gone", "check")
 	return cmd
 }
 
@@ -101,6 +105,8 @@ func (o *Status) Run(ctx context.Context) error {
 		return o.printGone(ctx, l, from, to)
 	case o.files:
 		return o.printLeftOut(ctx, l, from, to)
+	case o.rejects:
+		return o.printRejects(ctx, l, from, to)
 	}
 	return o.printStatus(ctx, l)
 }
@@ -133,7 +139,28 @@ func (o *Status) printVersions(ctx context.Context, l *lake.Lake) error {
 			return err
 		}
 	}
+	if len(versions) == 0 {
+		return o.tellNone("gold.users has no snapshot yet")
+	}
 	return p.Flush()
+}
+
+// tellNone says that there is nothing to list: silence might mean anything.
+func (o *Status) tellNone(what string) error { return o.Stderr.Printf("%s\n", what) }
+
+func holdsNothing(s status.Status) bool {
+	return !slices.ContainsFunc(s.Tables, func(t status.TableStatus) bool { return t.Rows > 0 })
+}
+
+// noHours is what there is to say of a lake into which nothing came.
+const noHours = "no hours yet: versionlake ingest HOUR --source FOLDER brings in one, and versionlake reprocess --from … " +
+	"--to … many"
+
+// withoutSightings tells that no line of all that was read tells a version.
+func withoutSightings(s status.Status) bool {
+	return s.Latest.SnapshotID == 0 && slices.ContainsFunc(s.Tables, func(t status.TableStatus) bool {
+		return t.Name == lake.SilverSightings.Name && t.Rows == 0
+	})
 }
 
 func (o *Status) printFindings(ctx context.Context, l *lake.Lake) error {
@@ -148,6 +175,9 @@ func (o *Status) printFindings(ctx context.Context, l *lake.Lake) error {
 			return err
 		}
 	}
+	if len(findings) == 0 {
+		return o.tellNone("reconcile has found nothing yet that differs from what was read")
+	}
 	return p.Flush()
 }
 
@@ -159,17 +189,7 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 	if o.Objects() {
 		return o.NewPrinter().Add(status)
 	}
-	if status.Hours == 0 {
-		o.Stdout.Printf("%s\n", "no hours yet")
-	} else {
-		o.Stdout.Printf("%s from %s to %s, %d empty, %d degraded; %s, %d rejected\n",
-			output.Count(status.Hours, "hour"), status.FirstHour, status.LastHour, status.Empty, status.Degraded,
-			output.Count(status.Lines, "line"), status.Rejects)
-	}
-	if status.Latest.SnapshotID != 0 {
-		o.Stdout.Printf("%s as of %s, snapshot %d%s\n", output.Count(status.Users, "user"),
-			output.Instant(status.Latest.CommittedAt), status.Latest.SnapshotID, output.Tags(status.Latest.Tags))
-	}
+	o.tellOfHours(status)
 	o.tellOfHot(status)
 	if len(status.HalfCommitted) > 0 {
 		o.Stdout.Printf("half committed: %s; an hour that no longer runs must be ingested again\n",
@@ -178,6 +198,8 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 	switch {
 	case status.Older != "":
 		o.Stdout.Printf("%s\n", status.Older)
+	case status.Lines > 0 && withoutSightings(status):
+		o.Stdout.Printf("nobody is in gold: %s\n", usage.NoSighting)
 	case status.Behind:
 		o.Stdout.Printf("gold is behind silver%s: the gold writer has yet to follow, see the workflow \"gold\" in "+
 			"Temporal\n", waitingText(status.Waiting))
@@ -190,6 +212,9 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 	}
 	o.printLeftOutLately(status)
 	o.tellOfFollowers(status)
+	if status.Hours == 0 && holdsNothing(status) {
+		return nil
+	}
 	o.Stdout.Printf("\n")
 	p := o.NewPrinter("TABLE", "ROWS", "FILES", "BYTES", "SNAPSHOTS")
 	for _, table := range status.Tables {
@@ -201,8 +226,32 @@ func (o *Status) printStatus(ctx context.Context, l *lake.Lake) error {
 	return p.Flush()
 }
 
-// tellOfHot names the users of whom there is more than a row holds: mostly an id that many share.
+// tellOfHours says what came in, and what gold shows of it.
+func (o *Status) tellOfHours(status status.Status) {
+	if status.Hours == 0 {
+		o.Stdout.Printf("%s\n", noHours)
+	} else {
+		why := ""
+		if status.Rejects > 0 {
+			why = ", see --rejects"
+		}
+		o.Stdout.Printf("%s from %s to %s, %d empty, %d degraded; %s, %d rejected%s\n",
+			output.Count(status.Hours, "hour"), status.FirstHour, status.LastHour, status.Empty, status.Degraded,
+			output.Count(status.Lines, "line"), status.Rejects, why)
+	}
+	if status.Latest.SnapshotID != 0 {
+		o.Stdout.Printf("%s as of %s, snapshot %d%s\n", output.Count(status.Users, "user"),
+			output.Instant(status.Latest.CommittedAt), status.Latest.SnapshotID, output.Tags(status.Latest.Tags))
+	}
+}
+
+// tellOfHot names the users of whom there is more than a row holds, and sessions that are very large: mostly ids that
+// many share.
 func (o *Status) tellOfHot(status status.Status) {
+	for _, session := range status.HotSessions {
+		o.Stdout.Printf("session %s has %s of sightings and bindings, or more, in the newest days: perhaps many share it\n",
+			session.SessionID, output.Count(session.Rows, "row"))
+	}
 	if status.HotUsersCount == 0 {
 		return
 	}
@@ -277,6 +326,9 @@ func (o *Status) printGone(ctx context.Context, l *lake.Lake, from, to telemetry
 			return err
 		}
 	}
+	if len(files) == 0 {
+		return o.tellNone("no file of which the lake has rows is gone or bad")
+	}
 	return p.Flush()
 }
 
@@ -300,6 +352,9 @@ func (o *Status) printLeftOut(ctx context.Context, l *lake.Lake, from, to teleme
 			return err
 		}
 	}
+	if len(files) == 0 {
+		return o.tellNone("all files are in the lake, and nothing lay beside them")
+	}
 	return p.Flush()
 }
 
@@ -312,7 +367,7 @@ func (o *Status) printLeftOutLately(status status.Status) {
 		noun  string
 		text  string
 	}{
-		{ledger.FileBad, status.BadFiles, "file", "%s could not be read and left out, their hours are degraded"},
+		{ledger.FileBad, status.BadFiles, "file", "%s left out as unreadable, which degrades an hour"},
 		{ledger.FileRead, -1, "file", "%s read in part"},
 		{ledger.FilePassed, status.PassedOver, "name", "%s passed over beside the files"},
 	} {

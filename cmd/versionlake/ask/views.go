@@ -1,6 +1,9 @@
 package ask
 
 import (
+	"cmp"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
@@ -23,8 +26,8 @@ func newViews(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "views [NAME]",
 		Short: "The views that SQL can ask, each with its question; of one, its columns",
-		Long: `views lists the views, each with the question that it answers, and views NAME the columns of one with
-what they mean. They are those of this program: versionlake trino views makes them in a Trino.`,
+		Long: `views lists the views, each with the question that it answers, and views NAME all that is to know of one:
+what it counts, and what its columns mean. They are those of this program: versionlake trino views makes them in a Trino.`,
 		Example: `  versionlake views
   versionlake views active_versions`,
 		Args: cobra.MaximumNArgs(1),
@@ -60,11 +63,21 @@ func (o *views) list(all []trino.View) error {
 			View    string `json:"view"`
 			Comment string `json:"comment"`
 		}{view.Name, view.Comment}
-		if err := p.Add(object, view.Name, view.Comment); err != nil {
+		if err := p.Add(object, view.Name, question(view.Comment)); err != nil {
 			return err
 		}
 	}
 	return p.Flush()
+}
+
+// question is the first sentence of a view's comment.
+func question(comment string) string {
+	for i := range comment {
+		if strings.HasPrefix(comment[i:], "? ") || strings.HasPrefix(comment[i:], ". ") {
+			return comment[:i+1]
+		}
+	}
+	return comment
 }
 
 func (o *views) describe(all []trino.View, name string) error {
@@ -83,5 +96,6 @@ func (o *views) describe(all []trino.View, name string) error {
 		}
 		return p.Flush()
 	}
-	return usage.Errorf("there is no view %q%s", name, usage.DidYouMean(name, viewNames(all), ""))
+	return usage.Saidf("there is no view %q%s", name,
+		cmp.Or(usage.DidYouMean(name, viewNames(all), ""), ": `versionlake views` lists those that there are"))
 }

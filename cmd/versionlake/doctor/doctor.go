@@ -53,8 +53,9 @@ func newDoctor(s *settings.Settings) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check what versionlake stands on: source, catalog, warehouse, Temporal, Trino, clocks, rights, disk",
 		Long: `doctor tries each thing that versionlake stands on, and prints a line about it: what was found, and what
-to do. It reads a file of the source, writes a small object to the warehouse and removes it, and asks
-the catalog, Temporal and Trino for what commands will ask them for. It changes nothing else.
+to do. It reads the begin of the newest file of the source, and says whether its lines can be read and tell
+a version; it writes a small object to the warehouse and removes it, and asks the catalog, Temporal and
+Trino for what commands will ask them for. It changes nothing else.
 
 The first lines name the settings that differ from the defaults, and where each comes from: the command
 line, a variable, the file versionlake.yaml in --dir, or the lake, which keeps those that decide what its
@@ -102,7 +103,7 @@ func (d *doctor) sayWhy(check, found, do string, why error) {
 }
 
 // order is that in which findings are printed; the lake is opened first, since it keeps settings, too.
-var order = []string{"settings", "source", "layout", "catalog", "warehouse", "temporal", "trino", "clocks", "rights",
+var order = []string{"settings", "source", "layout", "lines", "catalog", "warehouse", "temporal", "trino", "clocks", "rights",
 	"disk"}
 
 func (d *doctor) print() error {

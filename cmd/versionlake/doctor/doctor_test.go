@@ -57,6 +57,24 @@ func TestDoctor(t *testing.T) {
 	require.Equal(t, "warning", state["catalog"], "an earlier version wrote it")
 	require.Contains(t, said["catalog"], "versionlake upgrade")
 	require.Contains(t, said["source"], "2022/05/27/05/a.tsv")
+	require.Contains(t, said["lines"], "of the first 1 line of 2022/05/27/05/a.tsv, 1 can't be read, by the reasons "+
+		"[fields]")
+	line := "Telemetry\t2022-05-27T05:10:00Z\tApp\ts1\t1\t{'Name': 'AppStarted', 'Version': 1.0}\n"
+	write := func(text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(hour, "a.tsv"), []byte(text), 0o600))
+	}
+	write(line)
+	state, said = states(t, program.ExitOK, "--dir", dir)
+	require.Equal(t, "warning", state["lines"])
+	require.Contains(t, said["lines"], "none tells a version; their events are AppStarted: if one of these does, "+
+		"name it with --events")
+	write(strings.Repeat(strings.Replace(line, "AppStarted", "SoftwareVersion", 1), 900) + "x\n")
+	state, said = states(t, program.ExitOK, "--dir", dir)
+	require.Equal(t, "ok", state["lines"], said["lines"])
+	require.Contains(t, said["lines"], "of the first 901 lines of 2022/05/27/05/a.tsv, 900 are read, and 900 tell a")
+	write(strings.Repeat(strings.Replace(line, "AppStarted", "SoftwareVersion", 1), 9000))
+	_, said = states(t, program.ExitOK, "--dir", dir)
+	require.Contains(t, said["lines"], "of the first 1000 lines of 2022/05/27/05/a.tsv, 1000 are read")
 	left, err := filepath.Glob(filepath.Join(dir, "warehouse", "_staging", "checks", "*"))
 	require.NoError(t, err)
 	require.Empty(t, left, "it takes its object away")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -35,11 +34,12 @@ func (d *doctor) checkSource(ctx context.Context) {
 		d.say("source", wrong, fmt.Sprintf("%s can't be listed: %s", src, text(err)), "")
 		return
 	}
-	newest, file, err := newestFile(ctx, src)
+	newest, file, head, err := newestFile(ctx, src)
 	switch {
-	case err == nil && file != "":
+	case err == nil && file.Key != "":
 		d.say("source", ok, fmt.Sprintf("%s can be listed and read; its newest hour is %s, which has %s", src, newest,
-			file), "")
+			file.Key), "")
+		d.checkLines(newest, file, head)
 	case err == nil:
 		d.say("source", warning, fmt.Sprintf("%s can be listed, and has no file that is read", src),
 			"name the endings of its files with --endings")
@@ -56,32 +56,25 @@ func (d *doctor) checkSource(ctx context.Context) {
 	d.say("layout", ok, "all folders that look like hours are read", "")
 }
 
-// newestFile finds the newest hour with a file, and reads a byte of it.
-func newestFile(ctx context.Context, src source.Source) (newest telemetry.Hour, file string, err error) {
+// newestFile finds the newest hour with a file, and reads the begin of it.
+func newestFile(ctx context.Context, src source.Source) (newest telemetry.Hour, file source.File, head []byte,
+	err error) {
 	end := telemetry.HourOf(time.Now()) + 2
 	for _, days := range []telemetry.Hour{2, 60, 100 * 365} {
 		hours, err := src.Hours(ctx, end-days*24, end)
 		if err != nil {
-			return 0, "", err
+			return 0, file, nil, err
 		}
 		for i := len(hours) - 1; i >= 0; i-- {
 			listing, err := src.List(ctx, hours[i])
 			if err != nil {
-				return 0, "", err
+				return 0, file, nil, err
 			}
 			if len(listing.Files) > 0 {
-				return hours[i], listing.Files[0].Key, readOf(ctx, src, listing.Files[0])
+				head, err = headOf(ctx, src, listing.Files[0])
+				return hours[i], listing.Files[0], head, err
 			}
 		}
 	}
-	return 0, "", nil
-}
-
-func readOf(ctx context.Context, src source.Source, file source.File) error {
-	reader, err := src.Open(ctx, file, 0, 1)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, reader)
-	return errors.Join(err, reader.Close())
+	return 0, file, nil, nil
 }

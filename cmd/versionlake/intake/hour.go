@@ -93,11 +93,23 @@ func (o *Hour) run(ctx context.Context) (err error) {
 	for _, file := range result.LeftOut {
 		o.Stdout.Printf("left out: %s\n", file)
 	}
+	tellOfRejects(o.Settings, result.Hour.Rejects, result.Hour.Lines)
+	if result.Hour.Events > 0 && result.Hour.Sightings == 0 {
+		o.Stdout.Printf("of this hour, %s\n", usage.NoSighting)
+	}
 	if result.Gold.SnapshotID != 0 {
 		o.Stdout.Printf("\n%s in snapshot %d%s\n", output.Count(result.Gold.Users, "user"), result.Gold.SnapshotID,
 			output.Tags(result.Gold.Tags))
 	}
 	return nil
+}
+
+// tellOfRejects says where it stands why lines were rejected.
+func tellOfRejects(s *settings.Settings, rejects, lines int64) {
+	if rejects > 0 && !s.Objects() {
+		s.Stdout.Printf("%d of %s rejected: versionlake status --rejects says why\n", rejects,
+			output.Count(lines, "line"))
+	}
 }
 
 // Start starts the hour, and waits for it unless told to detach.

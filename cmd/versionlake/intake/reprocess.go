@@ -133,7 +133,11 @@ func printRange(s *settings.Settings, p ranges.Progress) error {
 	if p.GoneFiles > 0 {
 		tellGone(s, fmt.Sprintf("%s of these hours have left the source", output.Count(p.GoneFiles, "file")))
 	}
-	return out.Flush()
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	tellOfRejects(s, p.Rejects, p.Lines)
+	return nil
 }
 
 // Start starts the range, or goes on with it, and waits for it unless told to detach.

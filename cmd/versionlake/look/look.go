@@ -1,4 +1,4 @@
-// Package look has the commands for people who look rather than query: releases, why, report.
+// Package look has the commands for people who look rather than query: releases, why, report, export.
 package look
 
 import (
@@ -10,5 +10,5 @@ import (
 
 // Commands are those of this package.
 func Commands(s *settings.Settings) []*cobra.Command {
-	return usage.InGroup(usage.Ask, newReleases(s), newWhy(s), newReport(s))
+	return usage.InGroup(usage.Ask, newReleases(s), newWhy(s), newReport(s), newExport(s))
 }

@@ -32,12 +32,17 @@ line number, hour and the run that read them, and the lines that told whose the 
 it runs. Then it says what the tags of gold.users would have answered.
 
 Texts are those that bronze has: of hours whose bronze was dropped, it says so. Of a user who was forgotten,
-the lake knows nothing. It reads the sightings of the time around the interval.`,
+the lake knows nothing. It reads the sightings of the time around the interval.
+
+` + usage.MomentForms,
 		Example: `  versionlake why p1 2021-12-24T12:00:00Z
   versionlake why p1 yesterday --lines 0 --output json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o.user = args[0]
+			if err := o.Times().UserFirst("why", args[0], args[1]); err != nil {
+				return err
+			}
 			if o.at, err = o.Times().Moment("the time", args[1]); err != nil {
 				return err
 			}

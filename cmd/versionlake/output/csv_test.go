@@ -47,6 +47,15 @@ func TestCSV(t *testing.T) {
 	}, strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n"))
 }
 
+// TestSeveralOfCSV: the mark of UTF-8 stands at the begin alone, since it would belong to a name elsewhere.
+func TestSeveralOfCSV(t *testing.T) {
+	var out bytes.Buffer
+	streams := output.Streams{Stdout: terminal.NewOutput(&out), Format: output.CSV}
+	require.NoError(t, streams.NewPrinter().Add(inner{"first"}))
+	require.NoError(t, streams.NewPrinter().Add(inner{"second"}))
+	require.Equal(t, "\ufeffkind\nfirst\nkind\nsecond\n", out.String())
+}
+
 type twice struct{}
 
 func (twice) MarshalJSON() ([]byte, error) { return []byte(`{"version":"1","version":"2"}`), nil }

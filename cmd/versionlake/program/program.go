@@ -40,7 +40,7 @@ func Execute(ctx context.Context, args []string, out, errOut io.Writer, groups .
 		stderr.Printf("versionlake: cancelled\n")
 		return ExitUsage
 	}
-	stderr.Printf("versionlake: %s\n", terminal.Error(err))
+	stderr.Printf("versionlake: %s\n", usage.Message(err))
 	if next := nextStep(cmd, err); next != "" {
 		stderr.Printf("%s\n", next)
 	}

@@ -1,15 +1,20 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/session"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/worker"
+	"github.com/versionlake/versionlake/workflows/ingest"
 )
 
 type dev struct {
@@ -48,6 +53,19 @@ on the same --dir use it.`,
 	return cmd
 }
 
+// tellOfPast says, of a lake without hours, that those of the past don't come by themselves.
+func (o *dev) tellOfPast(ctx context.Context) {
+	l, err := o.ReadLake(ctx)
+	if err != nil {
+		return // the worker's steps will tell
+	}
+	defer l.Close()
+	if hours, err := ledger.Hours(ctx, l, math.MinInt32, math.MaxInt32); err == nil && len(hours) == 0 {
+		o.Stdout.Printf("Hours come in %s after their end, and those of the past by: versionlake reprocess --from … "+
+			"--to …\n", strings.TrimSuffix(cmp.Or(o.schedule.Delay, ingest.DefaultDelay).String(), "0s"))
+	}
+}
+
 func (o *dev) run(ctx context.Context) (err error) {
 	observer, err := o.observation.Start(ctx, o.Stderr)
 	if err != nil {
@@ -77,6 +95,7 @@ func (o *dev) run(ctx context.Context) (err error) {
 	}
 	o.Stdout.Printf("Temporal UI  %s\nTemporal     %s\nsource       %s\nstate        %s\n", k.Server.UI,
 		k.Server.Address, k.Source, o.Dir)
+	o.tellOfPast(ctx)
 	select {
 	case <-ctx.Done():
 		observer.Logger().Info("stopping: steps that run get some time to end")

@@ -14,6 +14,7 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/source"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -25,6 +26,19 @@ type keptSetting struct {
 	take func(*Settings, string) error
 	// cure says what brings hours that were read before in line with another value.
 	cure string
+	// usual is what text says of the default, where somebody writes it out.
+	usual string
+}
+
+// same tells that two values mean the same: the default may be written out, or left to the program.
+func (k *keptSetting) same(a, b string) bool {
+	if k.usual != "" && a == k.usual {
+		a = keptDefault
+	}
+	if k.usual != "" && b == k.usual {
+		b = keptDefault
+	}
+	return a == b
 }
 
 const (
@@ -41,14 +55,14 @@ var keptSettings = []keptSetting{
 		take: func(s *Settings, text string) error { s.keptEvents = text; return nil },
 	},
 	{
-		flag: "layout", cure: cureSource,
+		flag: "layout", cure: cureSource, usual: source.DefaultLayout,
 		text: func(s *Settings) (string, error) {
 			return strings.Join(listed(s.layouts, "VERSIONLAKE_LAYOUT"), ","), nil
 		},
 		take: func(s *Settings, text string) error { s.layouts = split(text); return nil },
 	},
 	{
-		flag: "endings", cure: cureSource,
+		flag: "endings", cure: cureSource, usual: strings.Join(source.DefaultEndings, ","),
 		text: func(s *Settings) (string, error) {
 			return strings.Join(listed(s.endings, "VERSIONLAKE_ENDINGS"), ","), nil
 		},
@@ -139,7 +153,7 @@ func (s *Settings) takeKept(ctx context.Context, l *lake.Lake) (differences []ke
 			if before != "" && s.origins != nil && before != now {
 				s.origins[setting.flag] = Origin{Value: shortened(before), From: "the lake"}
 			}
-		case now != before:
+		case !setting.same(now, before):
 			differences = append(differences, keptDifference{setting, before, now, false})
 		}
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/terminal"
 )
 
 // MakeDir makes the folder Dir where there is none. It is for its owner alone: what lies in it is personal data,
@@ -74,7 +73,7 @@ func (s *Settings) refuseHalf(ctx context.Context) error {
 func (s *Settings) ReadLake(ctx context.Context) (*lake.Lake, error) {
 	l, err := lake.OpenExisting(ctx, s.LakeConfig())
 	if err == nil && l.Moved != nil {
-		s.Stderr.Printf("versionlake: answers may be those of the original: %s\n", terminal.Error(l.Moved))
+		s.Stderr.Printf("versionlake: answers may be those of the original: %s\n", usage.Message(l.Moved))
 	}
 	return l, err
 }

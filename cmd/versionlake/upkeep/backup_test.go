@@ -47,29 +47,11 @@ func TestBackupPage(t *testing.T) {
 	root := t.TempDir()
 	dir, source, bin := filepath.Join(root, "lake"), filepath.Join(root, "telemetry"), filepath.Join(root, "bin")
 	hour := filepath.Join(source, "2022", "05", "27", "05")
-	require.NoError(t, os.MkdirAll(hour, 0o755))
 	require.NoError(t, os.MkdirAll(bin, 0o755))
-	lines := ""
-	for _, user := range []string{"patricia-1", "quentin-2"} {
-		lines += fmt.Sprintf(
-			"Telemetry\t2022-05-27T05:10:00Z\tApp\ts-%s\t1\t{'Name': 'SoftwareVersion', 'Version': '1.0', "+
-				"'UserId': '%s'}\n", user, user)
-	}
-	require.NoError(t, os.WriteFile(filepath.Join(hour, "a.tsv"), []byte(lines), 0o600))
-	self, err := os.Executable()
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(bin, "versionlake"),
-		[]byte("#!/bin/sh\n"+asProgram+"=1 exec '"+self+"' \"$@\"\n"), 0o755))
-	sh := func(script string) string {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "sh", "-euc", script)
-		cmd.Env = append(os.Environ(), "PATH="+bin+":"+testserver.Tools(t)+":"+os.Getenv("PATH"), "HOME="+root,
-			"DIR="+dir, "BACKUP="+filepath.Join(root, "backup"), "SAFE="+root, "VERSIONLAKE_DIR="+dir,
-			"VERSIONLAKE_SOURCE="+source, "VERSIONLAKE_WAREHOUSE=", "VERSIONLAKE_CATALOG=")
-		said, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s\n%s", script, said)
-		return string(said)
-	}
+	writeBackupHour(t, hour)
+	sh := shell(t, bin, "HOME="+root,
+		"DIR="+dir, "BACKUP="+filepath.Join(root, "backup"), "SAFE="+root, "VERSIONLAKE_DIR="+dir,
+		"VERSIONLAKE_SOURCE="+source, "VERSIONLAKE_WAREHOUSE=", "VERSIONLAKE_CATALOG=")
 	sh("versionlake ingest 2022-05-27T05")
 	sh(blocks[0][1]) // the key
 	sh("versionlake forget patricia-1 --yes")
@@ -86,5 +68,35 @@ func TestBackupPage(t *testing.T) {
 		require.Equal(t, strings.Count(answers, "\n"),
 			strings.Count(sh("versionlake history --all --output json --dir "+
 				each), "\n"), "who was forgotten stays out")
+	}
+}
+
+// writeBackupHour writes lines of two users.
+func writeBackupHour(t *testing.T, hour string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(hour, 0o755))
+	lines := ""
+	for _, user := range []string{"patricia-1", "quentin-2"} {
+		lines += fmt.Sprintf(
+			"Telemetry\t2022-05-27T05:10:00Z\tApp\ts-%s\t1\t{'Name': 'SoftwareVersion', 'Version': '1.0', "+
+				"'UserId': '%s'}\n", user, user)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(hour, "a.tsv"), []byte(lines), 0o600))
+}
+
+// shell runs scripts in which versionlake is the test's own binary, in a folder bin.
+func shell(t *testing.T, bin string, environment ...string) func(script string) string {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "versionlake"),
+		[]byte("#!/bin/sh\n"+asProgram+"=1 exec '"+self+"' \"$@\"\n"), 0o755))
+	return func(script string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "sh", "-euc", script)
+		cmd.Env = append(append(os.Environ(), "PATH="+bin+":"+testserver.Tools(t)+":"+os.Getenv("PATH")), environment...)
+		said, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s\n%s", script, said)
+		return string(said)
 	}
 }

@@ -3,9 +3,12 @@ package upkeep
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,7 +28,7 @@ import (
 
 type forgetUser struct {
 	*settings.Settings
-	user      string
+	users     []string
 	list, yes bool
 	lift      bool
 	unknown   bool
@@ -49,7 +52,8 @@ ids alone, and what the source still has of the user is left out when hours are 
 counts those lines as erased.
 
 With - in the user's place, ids are read from standard input, one a line: what stands on a command line can be
-seen by everybody on the machine, and an id is personal data. They are forgotten one after the other.
+seen by everybody on the machine, and an id is personal data. They are forgotten together: the lake is read as
+often as for one.
 
 A user of whom the lake has nothing, as after a typing error, is refused, and told with ids that differ by
 case or blanks only; with --unknown, such a user is forgotten all the same, and stays out. --lift ends an
@@ -81,16 +85,11 @@ again.`,
 			if o.list {
 				return o.run(cmd.Context())
 			}
-			users, err := o.users(args[0], cmd.InOrStdin())
-			if err != nil {
+			var err error
+			if o.users, err = named(args[0], cmd.InOrStdin()); err != nil {
 				return err
 			}
-			for _, o.user = range users {
-				if err := o.run(cmd.Context()); err != nil {
-					return err
-				}
-			}
-			return nil
+			return o.run(cmd.Context())
 		},
 	}
 	flags := cmd.Flags()
@@ -105,10 +104,10 @@ again.`,
 	return cmd
 }
 
-// users are those that are named: the argument, or lines of standard input.
-func (o *forgetUser) users(named string, in io.Reader) (users []string, err error) {
-	if named != "-" {
-		return []string{named}, nil
+// named are the users that are meant, each once: the argument, or lines of standard input.
+func named(argument string, in io.Reader) (users []string, err error) {
+	if argument != "-" {
+		return []string{argument}, nil
 	}
 	for lines := bufio.NewScanner(in); ; {
 		if !lines.Scan() {
@@ -117,7 +116,7 @@ func (o *forgetUser) users(named string, in io.Reader) (users []string, err erro
 			}
 			break
 		}
-		if id := strings.TrimSuffix(lines.Text(), "\r"); id != "" {
+		if id := strings.TrimSuffix(lines.Text(), "\r"); id != "" && !slices.Contains(users, id) {
 			users = append(users, id)
 		}
 	}
@@ -180,13 +179,13 @@ func (o *forgetUser) plan(ctx context.Context) error {
 		return err
 	}
 	bar := o.Stderr.NewProgress("forget")
-	plan, err := forget.PlanForget(ctx, l, o.user, parsing,
+	plan, err := forget.PlanForget(ctx, l, o.users, parsing,
 		func(table string, files int64) { bar.Update("reading "+table, files, 0, "files") })
 	bar.End()
 	if err != nil {
 		return err
 	}
-	if !plan.Touches() {
+	if len(o.users) > 1 || !plan.Touches() {
 		if err := o.refuseUnknown(ctx, l, parsing); err != nil {
 			return err
 		}
@@ -198,7 +197,7 @@ func (o *forgetUser) plan(ctx context.Context) error {
 		return err
 	}
 	o.Stdout.Printf("\n%s of %s, %d of them shared with others; %s lose lines. Files are those of all versions.\n",
-		output.Count(plan.Sessions, "session"), o.user, plan.Shared, output.Count(plan.Hours, "hour"))
+		output.Count(plan.Sessions, "session"), o.who(), plan.Shared, output.Count(plan.Hours, "hour"))
 	o.Stdout.Printf("All versions and tags stay, without the user. Tables of people's own, in Trino's catalog " +
 		"scratch, are not looked at. Nothing was changed: --yes does it, and can't be undone.\n")
 	return nil
@@ -214,25 +213,42 @@ func (o *forgetUser) printTables(tables []forget.ErasedTable, rows, files string
 	return p.Flush()
 }
 
+// who says who is meant.
+func (o *forgetUser) who() string {
+	if len(o.users) == 1 {
+		return o.users[0]
+	}
+	return output.Count(int64(len(o.users)), "user")
+}
+
 // refuseUnknown is an error about a user of whom the lake has nothing, unless that is meant.
 func (o *forgetUser) refuseUnknown(ctx context.Context, l *lake.Lake, parsing telemetry.Options) error {
 	if o.unknown {
 		return nil
 	}
-	bar := o.Stderr.NewProgress("forget")
-	known, similar, err := forget.Knows(ctx, l, o.user, parsing,
-		func(table string, files int64) { bar.Update("looking for the user in "+table, files, 0, "files") })
-	bar.End()
-	if err != nil || known {
-		return err
+	for _, user := range o.users {
+		bar := o.Stderr.NewProgress("forget")
+		known, similar, err := forget.Knows(ctx, l, user, parsing,
+			func(table string, files int64) { bar.Update("looking for the user in "+table, files, 0, "files") })
+		bar.End()
+		if err != nil {
+			return err
+		}
+		if !known {
+			return unknownUser(user, similar)
+		}
 	}
+	return nil
+}
+
+func unknownUser(user string, similar []string) error {
 	meant := ""
 	if len(similar) > 0 {
 		meant = fmt.Sprintf(" Ids that differ by case or blanks only: %q.", similar)
 	}
 	return fmt.Errorf(
 		"the lake has nothing of a user %q, and nothing was changed.%s --unknown forgets the user all the "+
-			"same, who then never comes in", o.user, meant)
+			"same, who then never comes in", user, meant)
 }
 
 // checkKnown refuses to forget a user of whom the lake has nothing.
@@ -256,20 +272,29 @@ func (o *forgetUser) liftErasure(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
-	name, err := forgotten.NameOf(o.user)
-	if err != nil {
-		return err
+	for _, user := range o.users {
+		name, err := forgotten.NameOf(user)
+		if err != nil {
+			return err
+		}
+		erasure, err := forgotten.Lift(ctx, l, name)
+		if err != nil {
+			return err
+		}
+		if err := o.Stdout.Printf(
+			"Lifted: erasure %s. Nothing comes back by itself: hours that are ingested from now on are read "+
+				"with the user, past ones by versionlake reprocess, as far as the source has them.\n",
+			erasure); err != nil {
+			return err
+		}
 	}
-	erasure, err := forgotten.Lift(ctx, l, name)
-	if err != nil {
-		return err
-	}
-	return o.Stdout.Printf(
-		"Lifted: erasure %s. Nothing comes back by itself: hours that are ingested from now on are read "+
-			"with the user, past ones by versionlake reprocess, as far as the source has them.\n", erasure)
+	return nil
 }
 
-// forget remembers the user, whose id goes no further than the warehouse, and lets a workflow do the rest.
+// togetherAtMost is how many are forgotten by one workflow: Temporal takes inputs of 2 MB, and keeps one for each step.
+const togetherAtMost = 1000
+
+// forget remembers the users, whose ids go no further than the warehouse, and lets workflows do the rest.
 func (o *forgetUser) forget(ctx context.Context) (err error) {
 	o.ReadsNoSource = true
 	if err := o.checkKnown(ctx); err != nil {
@@ -280,16 +305,32 @@ func (o *forgetUser) forget(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	l, err := o.OpenLake(ctx)
+	for users := range slices.Chunk(o.users, togetherAtMost) {
+		if err := o.forgetTogether(ctx, c, users); err != nil {
+			return err
+		}
+	}
+	if o.detach {
+		return nil
+	}
+	return c.RefreshDailyNow(ctx)
+}
+
+// forgetTogether is one workflow.
+func (o *forgetUser) forgetTogether(ctx context.Context, c *session.Session, users []string) error {
+	erasures, err := o.begin(ctx, users)
 	if err != nil {
 		return err
 	}
-	hash, err := forget.BeginForget(ctx, l, o.user)
-	if err = errors.Join(err, l.Close()); err != nil {
-		return err
+	options := client.StartWorkflowOptions{ID: forgotten.ForgetName(erasures[0]), StaticSummary: "forget a user"}
+	input := erasure.Input{Erasure: erasures[0]}
+	if len(erasures) > 1 {
+		all := sha256.Sum256([]byte(forget.Together(erasures)))
+		options.ID = forgotten.ForgetName(hex.EncodeToString(all[:16]))
+		options.StaticSummary = fmt.Sprintf("forget %d users", len(erasures))
+		input = erasure.Input{Erasures: erasures}
 	}
-	options := client.StartWorkflowOptions{ID: forgotten.ForgetName(hash), StaticSummary: "forget a user"}
-	run, err := c.Start(ctx, options, erasure.ForgetUser, erasure.Input{Erasure: hash})
+	run, err := c.Start(ctx, options, erasure.ForgetUser, input)
 	if err != nil {
 		return err
 	}
@@ -307,9 +348,6 @@ func (o *forgetUser) forget(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	if err := c.RefreshDailyNow(ctx); err != nil {
-		return err
-	}
 	if o.Objects() {
 		return o.NewPrinter().Add(result)
 	}
@@ -319,9 +357,28 @@ func (o *forgetUser) forget(ctx context.Context) (err error) {
 	if result.Elsewhere {
 		o.Stdout.Printf("\nAnother run has forgotten the user meanwhile.\n")
 	}
-	o.Stdout.Printf("\nForgotten, as %s: %d objects, %s, were read, and %s.\n", result.Erasure.ID,
-		result.Erasure.Objects, output.Size(result.Erasure.Bytes), proven(o.user, result.Left))
+	for i, user := range users {
+		o.Stdout.Printf("\nForgotten, as %s: %d objects, %s, were read, and %s.\n", erasures[i],
+			result.Erasure.Objects, output.Size(result.Erasure.Bytes), proven(user, result.Left))
+	}
 	return nil
+}
+
+// begin remembers the users, and names their erasures.
+func (o *forgetUser) begin(ctx context.Context, users []string) (erasures []string, err error) {
+	l, err := o.OpenLake(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	for _, user := range users {
+		name, err := forget.BeginForget(ctx, l, user)
+		if err != nil {
+			return nil, err
+		}
+		erasures = append(erasures, name)
+	}
+	return erasures, nil
 }
 
 // proven says what a proof shows about a user, by gold's user_id. left are lines of others that hold a short id.

@@ -93,10 +93,18 @@ func (o *maintain) run(ctx context.Context) (err error) {
 		return err
 	}
 	table := o.NewPrinter("TABLE", "STEP", "WHAT", "BEFORE", "AFTER", "SAVED")
+	did := false
 	for _, s := range result.Savings {
+		if o.Format == output.Table && s.Before == s.After && s.Bytes == 0 {
+			continue
+		}
+		did = true
 		if err := table.Add(s, s.Table, s.Step, s.What, s.Before, s.After, output.Size(s.Bytes)); err != nil {
 			return err
 		}
+	}
+	if !did && o.Format == output.Table {
+		return o.Stdout.Printf("nothing was to do: %s\n", output.Count(int64(len(result.Savings)), "step"))
 	}
 	return table.Flush()
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/verify"
 	"github.com/versionlake/versionlake/telemetry"
-	"github.com/versionlake/versionlake/terminal"
 )
 
 type verifyLake struct {
@@ -88,8 +87,8 @@ func (o *verifyLake) run(ctx context.Context) error {
 	}
 	o.remember(ctx, l, checked)
 	if checked.Unreadable > 0 {
-		return usage.WithExit(usage.ExitUnreadable, fmt.Errorf("%s could not be read, and what they hold was not "+
-			"compared; %s found in all: versionlake repair does what they ask for",
+		return usage.WithExit(usage.ExitUnreadable, fmt.Errorf("%s could not be read, and nothing in there "+
+			"was compared; %s found in all: versionlake repair does what can be done",
 			output.Count(checked.Unreadable, "object"), output.Count(checked.Differences, "difference")))
 	}
 	if checked.Differences > 0 {
@@ -109,7 +108,7 @@ func (o *verifyLake) remember(ctx context.Context, l *lake.Lake, checked verify.
 	outcome := checks.Outcome{At: time.Now(), Count: int(checked.Differences),
 		Text: output.Count(checked.Differences, "difference") + " in " + output.Count(checked.Hours, "hour")}
 	if err := checks.Remember(ctx, l, checks.CheckVerify, outcome); err != nil {
-		o.Stderr.Printf("note: versionlake checks does not learn of this verify: %s\n", terminal.Error(err))
+		o.Stderr.Printf("note: versionlake checks does not learn of this verify: %s\n", usage.Message(err))
 	}
 }
 

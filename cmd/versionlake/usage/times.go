@@ -105,6 +105,18 @@ func (t Times) IsTime(text string) bool {
 	return ok
 }
 
+// UserFirst refuses USER and TIME the wrong way round.
+func (t Times) UserFirst(command, user, at string) error {
+	if t.IsTime(user) && !t.IsTime(at) {
+		return Errorf("%s: the user comes first; write: versionlake %s %s %q", command, command, at, user)
+	}
+	return nil
+}
+
+// MomentForms says how a moment can be written, for help.
+const MomentForms = `TIME is written 2022-05-27T05:00:00Z, 2022-05-27 05:00 (in quotes), 2022-05-27, yesterday, or 2h ago as -2h;
+UTC where it names no zone.`
+
 // Moment reads a moment; name is what the command line calls it.
 func (t Times) Moment(name, text string) (time.Time, error) {
 	at, full, ok := t.parse(text)

@@ -3,9 +3,14 @@
 package usage
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/terminal"
 )
 
 // Error is a command line that can't work.
@@ -43,6 +48,19 @@ func WithExit(code int, err error) error { return &Coded{err, code} }
 type Exit int
 
 func (e Exit) Error() string { return fmt.Sprintf("exit with %d", int(e)) }
+
+// NoSighting says why nobody has a version in a lake that has lines.
+const NoSighting = "no line that was read tells a version. An event named SoftwareVersion with a Version does, or what " +
+	"--events names in their place: docs/EVENTS.md, \"The catalogue\""
+
+// Message is the text of an error for people: that it is about a setting shows in what it says.
+func Message(err error) string {
+	text := terminal.Error(err)
+	if errors.Is(err, objects.ErrConfig) {
+		text = strings.Replace(text, objects.ErrConfig.Error()+": ", "", 1)
+	}
+	return strings.TrimPrefix(text, objects.ErrConfig.Error()+": ") // Trino's is another error of that text
+}
 
 // Args makes errors about arguments, and about flags that don't go together, errors of usage.
 func Args(check cobra.PositionalArgs) cobra.PositionalArgs {

@@ -43,7 +43,7 @@ func SubCommands(parent *cobra.Command) string {
 
 // otherNames are what other tools call the likes of our commands.
 var otherNames = map[string][]string{
-	"at": {"when", "as-of", "lookup"}, "history": {"show", "describe", "log", "user", "get-user"},
+	"at": {"when", "as-of", "lookup"}, "history": {"show", "describe", "log", "get-user"},
 	"users": {"list", "ls", "get", "who"}, "versions": {"releases", "list"},
 	"status": {"info", "st", "summary", "stats"},
 	"sql":    {"query", "select", "SELECT", "duckdb", "psql"}, "ingest": {"load", "import", "add", "apply", "push"},
@@ -73,6 +73,8 @@ func FlagError(cmd *cobra.Command, err error) error {
 			cmp.Or(notOf[invalid.GetFlag().Value.Type()], "not a value that it takes"))
 	case !errors.As(err, &unknown):
 		return Errorf("%s: %w", cmd.Name(), err)
+	case !cmd.HasParent() && cmd.Flags().NArg() > 0:
+		return UnknownCommand(cmd, cmd.Flags().Args()) // whose flags they are can't be told
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })

@@ -21,7 +21,7 @@ func newNotify(s *settings.Settings) *cobra.Command {
 e-mail, a signed webhook. docs/CHECKS.md describes it.`,
 		Example: `  versionlake notify test --rules rules.yaml`,
 		Args:    cobra.NoArgs,
-		RunE:    func(*cobra.Command, []string) error { return usage.Errorf("notify takes: test") },
+		RunE:    func(*cobra.Command, []string) error { return usage.Errorf("notify takes: test, digest") },
 	}
 	o := &notifyTest{Settings: s}
 	test := &cobra.Command{
@@ -34,8 +34,18 @@ take it.`,
 		Args:    cobra.ArbitraryArgs,
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
+	week := &cobra.Command{
+		Use:   "digest [RECEIVER ...]",
+		Short: "Send the week to whom the rules name, or to some receivers, from here",
+		Long: `digest sends the last seven whole days to each receiver of digest in the rules, once, as workers do on
+Mondays. versionlake report --digest shows it here. The exit code is 1 where one did not take it.`,
+		Example: `  versionlake notify digest --rules rules.yaml managers`,
+		Args:    cobra.ArbitraryArgs,
+		RunE:    func(cmd *cobra.Command, args []string) error { return o.runDigest(cmd.Context(), args) },
+	}
 	s.AddRulesFlag(test)
-	cmd.AddCommand(test)
+	s.AddRulesFlag(week)
+	cmd.AddCommand(test, week)
 	return cmd
 }
 

@@ -1,0 +1,93 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/versionlake/versionlake/lake/lists"
+	"github.com/versionlake/versionlake/lake/report"
+	"github.com/versionlake/versionlake/notify"
+	"github.com/versionlake/versionlake/notify/digest"
+)
+
+// DigestReceivers are those whom the rules send the week.
+func (a *Checks) DigestReceivers(ctx context.Context) ([]string, error) {
+	if a.Elsewhere {
+		return nil, errElsewhere
+	}
+	rules, err := notify.Read(a.Rules)
+	if err != nil {
+		return nil, temporalError(ctx, err)
+	}
+	return rules.Digest.To, nil
+}
+
+// SendDigestInput names a receiver of the rules. It holds no secret.
+type SendDigestInput struct {
+	Receiver string `json:"receiver"`
+	// At is when the digest was due: an attempt of another day is of the same letter.
+	At time.Time `json:"at"`
+}
+
+// SendDigest sends the week, once. A lake without any day of events has none.
+func (a *Checks) SendDigest(ctx context.Context, input SendDigestInput) error {
+	if a.Elsewhere {
+		return errElsewhere
+	}
+	defer keepAlive(ctx, nil)()
+	rules, err := notify.Read(a.Rules)
+	if err != nil {
+		return temporalError(ctx, err)
+	}
+	gathered, err := report.Gather(ctx, metered(ctx, a.Lake), report.Options{Service: rules.Digest.Service,
+		Days: digest.Days})
+	if errors.Is(err, report.ErrNothing) {
+		return nil
+	}
+	if err != nil {
+		return temporalError(ctx, err)
+	}
+	week, err := digest.Of(gathered, rules.Name, input.At)
+	if err != nil {
+		return temporalError(ctx, err)
+	}
+	if err := rules.SendDigest(ctx, input.Receiver, week); err != nil && ctx.Err() == nil {
+		return temporal.NewApplicationError(err.Error()+"; tried again until it is taken", ErrorReceiver)
+	}
+	return ctx.Err()
+}
+
+// WriteListsResult says which lists were written.
+type WriteListsResult struct {
+	Written []lists.Written `json:"written,omitempty"`
+}
+
+// WriteLists writes the lists of the rules, through the worker's Trino.
+func (a *Checks) WriteLists(ctx context.Context) (result WriteListsResult, err error) {
+	if a.Elsewhere {
+		return result, errElsewhere
+	}
+	defer keepAlive(ctx, nil)()
+	rules, err := notify.Read(a.Rules)
+	if err != nil || len(rules.Lists) == 0 {
+		return result, temporalError(ctx, err)
+	}
+	db, err := a.openSQL()
+	if err != nil {
+		return result, temporalError(ctx, err)
+	}
+	defer db.Close()
+	var failed []error
+	for _, list := range rules.Lists {
+		written, err := lists.Write(ctx, db, list.Of(), a.Lake.Config.Scratch, time.Now())
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		result.Written = append(result.Written, written)
+	}
+	return result, temporalError(ctx, errors.Join(failed...))
+}

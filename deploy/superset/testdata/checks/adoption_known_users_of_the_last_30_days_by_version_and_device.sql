@@ -1,0 +1,1 @@
+SELECT device, version, users FROM version_device_distribution WHERE service = '{service}'

@@ -1,0 +1,1 @@
+SELECT version, feature, share FROM feature_use WHERE service = '{service}'

@@ -1,0 +1,2 @@
+SELECT version, users, share, users_7_days, users_1_day, installations, last_seen_at FROM active_versions
+WHERE service = '{service}'

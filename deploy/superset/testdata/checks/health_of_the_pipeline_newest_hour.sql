@@ -1,0 +1,1 @@
+SELECT date_format(max(hour_utc), '%Y-%m-%d %H:00') FROM ingest_hours

@@ -1,0 +1,1 @@
+SELECT version, issues_per_thousand_users FROM issues_by_version WHERE service = '{service}'
