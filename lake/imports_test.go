@@ -125,11 +125,12 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-// TestNoRowsByArrow: iceberg-go filters rows by functions that tools/nosubstrait left out. Files are found by it, and read
-// and replaced whole.
+// TestNoRowsByArrow: iceberg-go filters rows by functions that tools/nosubstrait left out. Files are found by it, and
+// read and replaced whole.
 func TestNoRowsByArrow(t *testing.T) {
 	root := filepath.Dir(laketest.InCheckout(t, "lake"))
-	byArrow := regexp.MustCompile(`\.(ToArrow\w*|OverwriteTable|DeleteTable|WriteRecords)\(|\b(tx|txn)\.(Overwrite|Delete)\(`)
+	byArrow := regexp.MustCompile(
+		`\.(ToArrow\w*|OverwriteTable|DeleteTable|WriteRecords)\(|\b(tx|txn)\.(Overwrite|Delete)\(`)
 	checked := 0
 	if err := filepath.WalkDir(root, func(file string, entry os.DirEntry, err error) error {
 		switch {

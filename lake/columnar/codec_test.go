@@ -29,7 +29,8 @@ func TestCodec(t *testing.T) {
 	for name, page := range map[string][]byte{
 		"empty": {}, "short": digits(100, hex), "a block": digits(most, hex), "a byte more": digits(most+1, hex),
 		"ids": digits(1<<20, hex), "texts": bytes.Repeat([]byte("{'Name': 'Login', 'UserId': 'u1'}\n"), 20_000),
-		"one letter": bytes.Repeat([]byte("a"), 1<<20), "noise": noise, "ids behind zeros": append(make([]byte, 4*most), digits(5*most, hex)...),
+		"one letter": bytes.Repeat([]byte("a"), 1<<20), "noise": noise,
+		"ids behind zeros":      append(make([]byte, 4*most), digits(5*most, hex)...),
 		"a block of one letter": append(digits(6*most, hex), bytes.Repeat([]byte("a"), most)...),
 		"noise behind ids":      append(digits(6*most, hex), noise...),
 	} {

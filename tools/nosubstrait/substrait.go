@@ -1,5 +1,5 @@
-// Package substrait stands in for github.com/substrait-io/substrait, whose list of functions in YAML iceberg-go parses at
-// the start of every program that links it: most of the CPU of a short command. It needs them where it filters rows by
+// Package substrait stands in for github.com/substrait-io/substrait, whose list of functions in YAML iceberg-go parses
+// at the start of every program that links it: most of the CPU of a short command. It needs them where it filters rows by
 // Arrow, which nobody here asks for: files are read by parquet-go. TestNoRowsByArrow holds that.
 package substrait
 
