@@ -52,8 +52,8 @@ func changedSessions(ctx context.Context, t *turn) (sessions.SessionSet, error) 
 type facts struct {
 	join     *sessions.Join
 	sections *sessions.Sections
-	some     *sessions.Section  // in place of these: all of them, or what is known of a few sessions
-	large    map[string]*tracks // what some of the sessions are known by, in place of their rows
+	some     *sessions.Section          // in place of these: all of them, or what is known of a few sessions
+	large    map[string]*sessions.Known // what some of the sessions are known by, in place of their rows
 }
 
 // only are the rows of some sessions: the rows of a file may name them in any order.
@@ -341,12 +341,12 @@ func (t *turn) also(row *sessions.SessionRow) {
 }
 
 // keepLarge keeps what is known of a large session of which present files have events, too.
-func (t *turn) keepLarge(session string, known *tracks) {
-	known.own()
+func (t *turn) keepLarge(session string, known *sessions.Known) {
+	known.Own()
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
 	if t.metLarge == nil {
-		t.metLarge = map[string]*tracks{}
+		t.metLarge = map[string]*sessions.Known{}
 	}
 	t.metLarge[session] = known
 }

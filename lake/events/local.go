@@ -25,10 +25,12 @@ type local struct {
 	first  string // the session that was asked for first of those with the key
 	begun  bool
 	others []sessions.SessionRow // of other sessions with the key: keys are hashes
+	heads  []head
+	active []*head // of these, those that have a row
 	// also takes rows of sessions that earlier hours have events of
 	also func(*sessions.SessionRow)
 	// large takes what is known of a session with so many rows that also got only the first of them
-	large func(session string, known *tracks)
+	large func(session string, known *sessions.Known)
 }
 
 // largeSession is from how many sightings and bindings on what a session of earlier hours, too, is known by is kept as
@@ -162,7 +164,7 @@ func (l *local) pass(f *factFile, key int64) error {
 
 // session reads a session's rows along, merged with some others, into what is known of it. Sessions are asked for in the
 // order of their keys, each once.
-func (l *local) session(key int64, session string, others []sessions.SessionRow, into *tracks) error {
+func (l *local) session(key int64, session string, others []sessions.SessionRow, into *sessions.Known) error {
 	if l.begun && (key < l.key || key == l.key && session == l.first) {
 		return fmt.Errorf("resolve events: %w", errUnsorted)
 	}
@@ -174,7 +176,7 @@ func (l *local) session(key int64, session string, others []sessions.SessionRow,
 			}
 		}
 		slices.SortFunc(all, func(a, b sessions.SessionRow) int { return a.Compare(&b) })
-		eachBindingFirst(all, into.take)
+		into.TakeSorted(all)
 		return nil
 	}
 	l.begun, l.key, l.first, l.others = true, key, strings.Clone(session), nil
@@ -189,18 +191,18 @@ func (l *local) session(key int64, session string, others []sessions.SessionRow,
 			return err
 		}
 	}
-	if met && into.rows > largeSession {
+	if met && into.Rows > largeSession {
 		l.large(l.first, into)
 	}
 	return nil
 }
 
 // merge reads either the sightings or the bindings of the present session, in the order of events.
-func (l *local) merge(sightings bool, others []sessions.SessionRow, met bool, into *tracks) error {
-	var heads []*head
+func (l *local) merge(sightings bool, others []sessions.SessionRow, met bool, into *sessions.Known) error {
+	l.heads, l.active = l.heads[:0], l.active[:0]
 	for _, file := range l.files {
 		if file.sightings == sightings {
-			heads = append(heads, &head{file: file})
+			l.heads = append(l.heads, head{file: file})
 		}
 	}
 	for len(others) > 0 { // they are sorted by kind
@@ -209,35 +211,36 @@ func (l *local) merge(sightings bool, others []sessions.SessionRow, met bool, in
 			end++
 		}
 		if (others[0].Kind == 's') == sightings {
-			heads = append(heads, &head{rows: others[:end]})
+			l.heads = append(l.heads, head{rows: others[:end]})
 		}
 		others = others[end:]
 	}
-	advance := func(h *head) error {
-		err := h.advance(l, met)
-		if err == nil && !h.some {
-			heads = slices.DeleteFunc(heads, func(other *head) bool { return other == h })
-		}
-		return err
-	}
-	for _, h := range slices.Clone(heads) {
-		if err := advance(h); err != nil {
+	for i := range l.heads {
+		h := &l.heads[i]
+		if err := h.advance(l, met); err != nil {
 			return err
 		}
+		if h.some {
+			l.active = append(l.active, h)
+		}
 	}
-	for len(heads) > 0 {
-		first := heads[0]
-		for _, h := range heads[1:] {
-			if h.row.CompareMoments(&first.row) < 0 {
-				first = h
+	for len(l.active) > 0 {
+		first := 0
+		for i, h := range l.active {
+			if i > 0 && h.row.CompareMoments(&l.active[first].row) < 0 {
+				first = i
 			}
 		}
-		into.take(&first.row)
-		if met && first.file != nil && into.rows <= largeSession {
-			l.also(&first.row)
+		h := l.active[first]
+		into.Take(&h.row)
+		if met && h.file != nil && into.Rows <= largeSession {
+			l.also(&h.row)
 		}
-		if err := advance(first); err != nil {
+		if err := h.advance(l, met); err != nil {
 			return err
+		}
+		if !h.some {
+			l.active = slices.Delete(l.active, first, first+1)
 		}
 	}
 	return nil
@@ -252,13 +255,13 @@ type head struct {
 }
 
 func (h *head) advance(l *local, met bool) error {
-	last, had := h.row, h.some
 	if h.file == nil {
 		if h.some = len(h.rows) > 0; h.some {
 			h.row, h.rows = h.rows[0], h.rows[1:]
 		}
 		return nil
 	}
+	last, had := h.row, h.some
 	for h.some = false; !h.file.ended && h.file.key == l.key && !h.some; {
 		h.row = h.file.take()
 		switch h.some = h.row.Session == l.first; {

@@ -34,62 +34,24 @@ type resolver struct {
 	key     int64
 	session string
 	known   bool // the session is the one that was asked for last
-	now     *tracks
+	now     *sessions.Known
 }
 
-// tracks are what is known of a session.
-type tracks struct {
-	bound sessions.Bound
-	// What sightings tell, by service, looked up as bindings are.
-	services []sighted
-	rows     int
-}
-
-type sighted struct {
-	service           string
-	versions, devices history.Timeline
-}
-
-func newResolver(f *facts) *resolver { return &resolver{facts: f, read: -1, now: &tracks{}} }
+func newResolver(f *facts) *resolver { return &resolver{facts: f, read: -1, now: &sessions.Known{}} }
 
 func (r *resolver) resolve(e *event) (result resolved, err error) {
-	result = resolved{device: e.device, version: e.version}
-	named := e.user
+	said := sessions.Saying{User: e.user, Device: e.device, Version: e.version}
 	if e.session != "" {
 		if err := r.seek(e); err != nil {
 			return result, err
 		}
-		if r.now.rows > 0 {
-			named = r.now.resolve(e, &result)
+		if r.now.Rows > 0 {
+			r.now.Complete(&said, e.service, e.time, e.isSighting)
 		}
 	}
-	result.user, result.kind = history.UserID(named, e.session)
+	result = resolved{device: said.Device, version: said.Version}
+	result.user, result.kind = history.UserID(said.User, e.session)
 	return result, nil
-}
-
-func (k *tracks) resolve(e *event, result *resolved) (named string) {
-	if named = e.user; named == "" {
-		named, _ = k.bound.Users.Resolve(e.time)
-	}
-	if result.device == "" {
-		result.device, _ = k.bound.Devices.Resolve(e.time)
-	}
-	if result.device != "" && result.version != "" {
-		return named
-	}
-	for i := range k.services {
-		of := &k.services[i]
-		if of.service != e.service {
-			continue
-		}
-		if result.device == "" && !e.isSighting {
-			result.device, _ = of.devices.Resolve(e.time)
-		}
-		if result.version == "" {
-			result.version, _ = of.versions.Resolve(e.time)
-		}
-	}
-	return named
 }
 
 // seek makes the session of an event the present one.
@@ -100,10 +62,10 @@ func (r *resolver) seek(e *event) error {
 	if large := r.facts.large[e.session]; large != nil {
 		r.now = large
 	} else {
-		if r.now.rows > largeSession { // somebody else may hold it
-			r.now = &tracks{}
+		if r.now.Rows > largeSession { // somebody else may hold it
+			r.now = &sessions.Known{}
 		}
-		r.now.reset()
+		r.now.Reset()
 		rows, err := r.rows(e)
 		if err != nil {
 			return err
@@ -111,12 +73,12 @@ func (r *resolver) seek(e *event) error {
 		if r.local != nil {
 			err = r.local.session(e.key, e.session, rows, r.now)
 		} else {
-			eachBindingFirst(rows, r.now.take)
+			r.now.TakeSorted(rows)
 		}
 		if err != nil {
 			return err
 		}
-		r.now.bound.Users.Link()
+		r.now.Link()
 	}
 	r.key, r.session, r.known = e.key, strings.Clone(e.session), true
 	return nil
@@ -139,68 +101,6 @@ func (r *resolver) rows(e *event) ([]sessions.SessionRow, error) {
 		return nil, nil
 	}
 	return section.Session(e.key, e.session), nil
-}
-
-// eachBindingFirst hands out sorted rows of a session, the bindings before the sightings.
-func eachBindingFirst(rows []sessions.SessionRow, take func(*sessions.SessionRow)) {
-	for _, sightings := range [...]bool{false, true} {
-		for i := range rows {
-			if (rows[i].Kind == 's') == sightings {
-				take(&rows[i])
-			}
-		}
-	}
-}
-
-func (k *tracks) reset() {
-	k.bound.Users.Reset()
-	k.bound.Devices.Reset()
-	k.services, k.rows = k.services[:0], 0
-}
-
-// own lets it outlive the rows that it was made of.
-func (k *tracks) own() {
-	k.bound.Users.Own()
-	k.bound.Devices.Own()
-	for i := range k.services {
-		of := &k.services[i]
-		of.service = strings.Clone(of.service)
-		of.versions.Own()
-		of.devices.Own()
-	}
-}
-
-// take takes a session's next row: bindings in the order of events, then sightings in theirs.
-func (k *tracks) take(row *sessions.SessionRow) {
-	k.rows++
-	switch row.Kind {
-	case 'u':
-		k.bound.Users.Add(row.Value, row.Ends(), row.Time)
-		return
-	case 'd':
-		k.bound.Devices.Add(row.Value, false, row.Time)
-		return
-	}
-	at := 0
-	for at < len(k.services) && k.services[at].service != row.Service {
-		at++
-	}
-	if at == len(k.services) {
-		if at < cap(k.services) { // with the room of an earlier one
-			k.services = k.services[:at+1]
-			k.services[at].versions.Reset()
-			k.services[at].devices.Reset()
-		} else {
-			k.services = append(k.services, sighted{})
-		}
-		k.services[at].service = row.Service
-	}
-	k.services[at].versions.Add(row.Value, false, row.Time)
-	device := row.Device
-	if device == "" {
-		device, _ = k.bound.Devices.Resolve(row.Time)
-	}
-	k.services[at].devices.Add(device, false, row.Time)
 }
 
 // seconds is the duration of a session that ended; false where the event tells none.

@@ -51,8 +51,8 @@ type turn struct {
 	met      map[string]sessions.KeySet
 	metKeys  sessions.KeySet
 	metMany  bool
-	metAlso  []sessions.SessionRow // which was read along
-	metLarge map[string]*tracks    // and is kept as what it tells
+	metAlso  []sessions.SessionRow      // which was read along
+	metLarge map[string]*sessions.Known // and is kept as what it tells
 	metFacts *facts
 	large    *sessions.Large // sessions of which only some rows are looked at; nil: all are
 

@@ -69,6 +69,7 @@ type Large struct {
 
 // largeSession are the times of a session's rows that stayed.
 type largeSession struct {
+	met                   bool // a row of it
 	session               string
 	all                   bool // all of its rows count, since they can't be told apart
 	users, named, devices []int64
@@ -229,8 +230,8 @@ func (l *Large) times(ctx context.Context, of *lake.Lake, sightings, bindings []
 		mutex.Lock()
 		defer mutex.Unlock()
 		s := l.of[key]
-		if s.session == "" {
-			s.session = string(session)
+		if !s.met {
+			s.met, s.session = true, string(session)
 		}
 		s.all = s.all || s.session != string(session) // keys are hashes
 		each(s, objects.UnsafeString(service), objects.UnsafeString(kind), named, at)
