@@ -18,6 +18,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/notify"
+	"github.com/versionlake/versionlake/notify/digest"
 	"github.com/versionlake/versionlake/testserver"
 )
 
@@ -270,4 +271,45 @@ func TestGoals(t *testing.T) {
 	require.Equal(t, []checks.Goal{{Service: "App", Version: "1.9", Users: 500}}, rules.Goals)
 	_, err = notify.Read(rulesFile(t, "goals: [{service: App, users: 500}]\n"))
 	require.ErrorContains(t, err, "goal 1 needs service, version and users")
+}
+
+// TestSendDigest: a letter has its pictures inside, Slack and a webhook get the numbers, and no error has a secret.
+func TestSendDigest(t *testing.T) {
+	slack, hook := testserver.WebHook(t, path), testserver.WebHook(t, "hook-secret-path")
+	letters := testserver.SMTP(t, "", "")
+	t.Setenv("TEST_SLACK", slack.URL)
+	t.Setenv("TEST_HOOK", hook.URL)
+	t.Setenv("TEST_HMAC", secret)
+	rules, err := notify.Read(rulesFile(t, fmt.Sprintf(`
+receivers:
+  team: {slack: {url: {env: TEST_SLACK}}}
+  pager: {webhook: {url: {env: TEST_HOOK}, secret: {env: TEST_HMAC}}}
+  mail: {email: {host: %s, port: %d, tls: none, from: lake@example.com, to: [a@example.com]}}
+digest: {to: [team, pager, mail]}
+`, letters.Host, letters.Port)))
+	require.NoError(t, err)
+	d := &digest.Digest{ID: "d1", At: at, Lake: "production", First: "2022-05-23", Last: "2022-05-29",
+		Services: []digest.Service{
+			{Name: "<!channel>", Facts: []digest.Fact{{What: "upgrades", Now: "21", Before: "3"}},
+				Pictures: []digest.Picture{{Name: "users-0.png", Alt: "users", PNG: []byte("\x89PNG picture")}}}}}
+	for _, receiver := range rules.Digest.To {
+		require.NoError(t, rules.SendDigest(t.Context(), receiver, d), receiver)
+	}
+	require.Contains(t, slack.Posts()[0].Body, "upgrades")
+	require.NotContains(t, slack.Posts()[0].Body, "<!channel>")
+	require.Contains(t, hook.Posts()[0].Body, `"what":"upgrades","now":"21","before":"3"`)
+	require.NotEmpty(t, hook.Posts()[0].Header.Get(notify.SignatureHeader))
+	letter := letters.Letters()[0]
+	require.Contains(t, letter, "Subject: versionlake production: the week from 2022-05-23 to 2022-05-29")
+	require.Contains(t, letter, "Message-ID: <d1@versionlake>")
+	require.Contains(t, letter, "Content-Id: <users-0.png>")
+	require.Contains(t, letter, "Content-Disposition: inline")
+	require.Contains(t, letter, "multipart/related")
+	slack.Answer(404)
+	err = rules.SendDigest(t.Context(), "team", d)
+	require.ErrorContains(t, err, "send the digest to team")
+	noSecret(t, err.Error())
+	_, err = notify.Read(rulesFile(t, "digest: {to: [nobody]}\nlists: [{view: 'a b', to: x}]\n"))
+	require.ErrorContains(t, err, `no receiver "nobody"`)
+	require.ErrorContains(t, err, "no name of a view")
 }

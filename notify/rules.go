@@ -119,21 +119,7 @@ func (r *Rules) check() error {
 			fault("there is no check %q to set limits of", name)
 		}
 	}
-	for i, goal := range r.Goals {
-		if goal.Service == "" || goal.Version == "" || goal.Users < 0 {
-			fault("goal %d needs service, version and users, which is how many may still run it or an older one", i+1)
-		}
-	}
-	for _, to := range r.Digest.To {
-		if _, known := r.Receivers[to]; !known {
-			fault("digest: there is no receiver %q", to)
-		}
-	}
-	for i, list := range r.Lists {
-		if err := list.check(); err != nil {
-			fault("list %d: %w", i+1, err)
-		}
-	}
+	r.checkBusiness(fault)
 	for name, receiver := range r.Receivers {
 		if !plainName.MatchString(name) {
 			fault("the name of a receiver may have letters, digits, dots, dashes and underscores alone: %q", name)
@@ -152,6 +138,25 @@ func (r *Rules) check() error {
 		r.checkRule(&rule, fault)
 	}
 	return errors.Join(faults...)
+}
+
+// checkBusiness looks at goals, the digest and lists.
+func (r *Rules) checkBusiness(fault func(format string, args ...any)) {
+	for i, goal := range r.Goals {
+		if goal.Service == "" || goal.Version == "" || goal.Users < 0 {
+			fault("goal %d needs service, version and users, which is how many may still run it or an older one", i+1)
+		}
+	}
+	for _, to := range r.Digest.To {
+		if _, known := r.Receivers[to]; !known {
+			fault("digest: there is no receiver %q", to)
+		}
+	}
+	for i, list := range r.Lists {
+		if err := list.check(); err != nil {
+			fault("list %d: %w", i+1, err)
+		}
+	}
 }
 
 func (r *Rules) checkRule(rule *Rule, fault func(format string, args ...any)) {

@@ -88,8 +88,8 @@ var BuiltIn = []Definition{
 		What: "a version had so many users on a day of the last two, and never before"},
 	{Name: CheckDevices, Unit: "users", Warn: limit(10), Event: true, What: "likewise a device"},
 	{Name: CheckAdoption, Unit: "share", Warn: limit(0.5), Event: true,
-		What: "a version had such a part of a day's users of its service, of a hundred at least, on one of the last two " +
-			"whole days, and never before"},
+		What: "a version had such a part of a day's users of its service, of a hundred at least, on one of the last " +
+			"two whole days, and never before"},
 	{Name: CheckIssues, Unit: "times", Warn: limit(1),
 		What: "how many times more issues per 1000 users a day the newest release has than the one before it had at " +
 			"equal age, at the least: the lower end of its interval by the upper end of the other's"},

@@ -55,8 +55,8 @@ func (l *List) Check() error {
 	return nil
 }
 
-// Write asks for all rows of the view and writes them into one file, VIEW-2026-11-30.csv, whole or not at all. One of the
-// same day is replaced.
+// Write asks for all rows of the view and writes them into one file, VIEW-2026-11-30.csv, whole or not at all. One
+// of the same day is replaced.
 func Write(ctx context.Context, db *sql.DB, l List, scratch string, now time.Time) (written Written, err error) {
 	defer func() {
 		if err != nil {
@@ -163,7 +163,8 @@ func kindOf(column *sql.ColumnType) string {
 	return kind
 }
 
-// text is a value as CSV has it. What a spreadsheet would take for a formula gets a quote in front: clients choose texts.
+// text is a value as CSV has it. What a spreadsheet would take for a formula gets a quote in front: clients choose
+// texts.
 func text(kind string, value any) (string, error) {
 	switch value := value.(type) {
 	case nil:

@@ -5,6 +5,7 @@ package digest
 import (
 	"cmp"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"time"
@@ -67,7 +68,8 @@ const (
 func Of(r *report.Report, name string, now time.Time) (*Digest, error) {
 	last := lake.DateOf(r.End.UnixMicro()) - 1 // the last day is not over
 	d := &Digest{Lake: name, At: now.UTC(), First: lake.FormatDate(last - week + 1), Last: lake.FormatDate(last)}
-	d.ID = "digest-" + d.Last
+	of := fnv.New32a()
+	of.Write([]byte(name))
 	for i, s := range r.Services {
 		if i == mostServices {
 			break
@@ -77,7 +79,10 @@ func Of(r *report.Report, name string, now time.Time) (*Digest, error) {
 			return nil, err
 		}
 		d.Services = append(d.Services, part)
+		of.Write([]byte("\x00" + s.Name))
 	}
+	// Lakes whose letters one person gets must not have the same: mail programs show one of two.
+	d.ID = fmt.Sprintf("digest-%s-%08x", d.Last, of.Sum32())
 	return d, nil
 }
 
@@ -154,8 +159,9 @@ func serviceOf(s *report.Service, last int32, number int) (part Service, err err
 	for _, version := range []string{s.Focus, s.Before} {
 		if version != "" {
 			now, then := sumOf(s, version, from, last), sumOf(s, version, before, from-1)
-			part.Facts = append(part.Facts, Fact{"… of " + shortened(version), perThousand(now.issues, now.versionUsers),
-				perThousand(then.issues, then.versionUsers)})
+			part.Facts = append(part.Facts,
+				Fact{"… of " + shortened(version), perThousand(now.issues, now.versionUsers),
+					perThousand(then.issues, then.versionUsers)})
 		}
 	}
 	largest := largestOf(s, from, last)

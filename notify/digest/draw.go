@@ -3,6 +3,7 @@ package digest
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/go-analyze/charts"
 
@@ -98,6 +99,7 @@ func draw(title string, lines []series, last int32) ([]byte, error) {
 		Offset: charts.OffsetStr{Top: "44"}}
 	option.XAxis = charts.XAxisOption{Labels: days, LabelCount: 8, LabelFontStyle: charts.NewFontStyleWithSize(16)}
 	option.YAxis = []charts.YAxisOption{{Min: charts.Ptr(0.0), LabelFontStyle: charts.NewFontStyleWithSize(16)}}
+	option.ValueFormatter = func(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }
 	option.LineStrokeWidth = 4
 	option.Symbol = charts.Symbol{Shape: charts.SymbolNone}
 	option.Theme = charts.GetTheme(charts.ThemeLight)

@@ -111,7 +111,8 @@ func (o *runChecks) run(ctx context.Context) error {
 
 // look runs the checks of the lake, or says that it can't be reached, and looks for workers.
 func (o *runChecks) look(ctx context.Context, l *lake.Lake, unreachable error, rules *notify.Rules) []checks.Result {
-	options := checks.Options{Now: time.Now(), Limits: rules.Checks, Goals: rules.Goals, Folders: []string{os.TempDir(), o.Dir},
+	options := checks.Options{Now: time.Now(), Limits: rules.Checks, Goals: rules.Goals,
+		Folders: []string{os.TempDir(), o.Dir},
 		Explain: activities.Outage}
 	results := checks.Unreachable(options, unreachable)
 	if l != nil {
