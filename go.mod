@@ -185,5 +185,5 @@ require (
 	modernc.org/memory v1.12.1 // indirect
 )
 
-// An empty one: see its substrait.go.
-replace github.com/substrait-io/substrait => ./tools/nosubstrait
+// A short one: see its substrait.go.
+replace github.com/substrait-io/substrait => ./tools/substrait

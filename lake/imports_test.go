@@ -5,7 +5,6 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,36 +120,6 @@ func TestImportsPointOneWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	if checked < 50 {
-		t.Errorf("%d files were looked at", checked)
-	}
-}
-
-// TestNoRowsByArrow: iceberg-go filters rows by functions that tools/nosubstrait left out. Files are found by it, and
-// read and replaced whole.
-func TestNoRowsByArrow(t *testing.T) {
-	root := filepath.Dir(laketest.InCheckout(t, "lake"))
-	byArrow := regexp.MustCompile(
-		`\.(ToArrow\w*|OverwriteTable|DeleteTable|WriteRecords)\(|\b(tx|txn)\.(Overwrite|Delete)\(`)
-	checked := 0
-	if err := filepath.WalkDir(root, func(file string, entry os.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && file != root:
-			return filepath.SkipDir
-		case filepath.Ext(file) != ".go" || filepath.Base(file) == "imports_test.go":
-			return nil
-		}
-		text, err := os.ReadFile(file)
-		if found := byArrow.Find(text); found != nil {
-			t.Errorf("%s: %s may need what tools/nosubstrait leaves out", file, found)
-		}
-		checked++
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if checked < 300 {
 		t.Errorf("%d files were looked at", checked)
 	}
 }
