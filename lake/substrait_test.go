@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFunctionsOfFilters: iceberg-go finds each function that it filters rows by in tools/substrait, which stands in for
-// all that there are. Where it filters without them, this does not compile, and tools/substrait can go.
+// TestFunctionsOfFilters: iceberg-go finds each function that it filters rows by in tools/substrait, which stands
+// in for all that there are. Where it filters without them, this does not compile, and tools/substrait can go.
 func TestFunctionsOfFilters(t *testing.T) {
 	schema := iceberg.NewSchema(0,
 		iceberg.NestedField{ID: 1, Name: "count", Type: iceberg.PrimitiveTypes.Int64},

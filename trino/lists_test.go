@@ -13,8 +13,8 @@ import (
 	"github.com/versionlake/versionlake/lake/lists"
 )
 
-// writesLists: a view goes to a folder as CSV and as Parquet, with the rows and the columns that Trino gives, and one of
-// the same day is replaced.
+// writesLists: a view goes to a folder as CSV and as Parquet, with the rows and the columns that Trino gives, and
+// one of the same day is replaced.
 func (w *world) writesLists(t *testing.T, view string) {
 	t.Helper()
 	to, now := t.TempDir(), time.Date(2022, 5, 30, 0, 0, 0, 0, time.UTC)

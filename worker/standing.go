@@ -27,13 +27,14 @@ const mostFailed = 200
 // Observe says where the figures of the lake are read, and what must be there for a worker to be ready.
 func Observe(o *observe.Observer, c client.Client, namespace string, l *lake.Lake) {
 	watch, found := &status.Watch{Lake: l}, &checks.Watch{Lake: l}
-	o.Figures(observe.Sources{Lake: watch.Read, Checks: found.States, Work: func(ctx context.Context) (observe.Work, error) {
-		rows, err := watch.Hours(ctx)
-		if err != nil {
-			return observe.Work{}, err
-		}
-		return Standing(ctx, c, namespace, rows)
-	}})
+	o.Figures(observe.Sources{Lake: watch.Read, Checks: found.States,
+		Work: func(ctx context.Context) (observe.Work, error) {
+			rows, err := watch.Hours(ctx)
+			if err != nil {
+				return observe.Work{}, err
+			}
+			return Standing(ctx, c, namespace, rows)
+		}})
 	o.Ready(
 		observe.Check{Name: "Temporal can't be reached", Ask: func(ctx context.Context) error {
 			_, err := c.CheckHealth(ctx, &client.CheckHealthRequest{})

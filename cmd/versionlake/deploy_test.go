@@ -51,7 +51,8 @@ func TestDeployNames(t *testing.T) {
 				}
 				raw, err := os.ReadFile(file)
 				text := string(raw)
-				require.Subset(t, variables, regexp.MustCompile(`VERSIONLAKE_[A-Z_]*[A-Z]`).FindAllString(text, -1), file)
+				require.Subset(t, variables,
+					regexp.MustCompile(`VERSIONLAKE_[A-Z_]*[A-Z]`).FindAllString(text, -1), file)
 				if pattern := deployed[filepath.Ext(file)]; pattern != nil {
 					for _, found := range pattern.FindAllStringSubmatch(text, -1) {
 						look(file, found[1])

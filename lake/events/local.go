@@ -225,12 +225,7 @@ func (l *local) merge(sightings bool, others []sessions.SessionRow, met bool, in
 		}
 	}
 	for len(l.active) > 0 {
-		first := 0
-		for i, h := range l.active {
-			if i > 0 && h.row.CompareMoments(&l.active[first].row) < 0 {
-				first = i
-			}
-		}
+		first := l.earliest()
 		h := l.active[first]
 		into.Take(&h.row)
 		if met && h.file != nil && into.Rows <= largeSession {
@@ -244,6 +239,16 @@ func (l *local) merge(sightings bool, others []sessions.SessionRow, met bool, in
 		}
 	}
 	return nil
+}
+
+// earliest is the place of the active head with the first moment.
+func (l *local) earliest() (first int) {
+	for i, h := range l.active {
+		if i > 0 && h.row.CompareMoments(&l.active[first].row) < 0 {
+			first = i
+		}
+	}
+	return first
 }
 
 // head is the next row of a session, of a file that is read along or of rows that are known.

@@ -19,13 +19,13 @@ import (
 	"github.com/versionlake/versionlake/lake/sessions"
 )
 
-// RemakeSharers makes the rows of users again who share one of the sessions with some others, if that changes any: those
-// whom the sessions name besides, and the sessions themselves, each as a user whom nobody knows. The rows of the others,
-// by the names that events have for them, are left alone. name begins the names of the rounds.
+// RemakeSharers makes the rows of users again who share one of the sessions with some others, if that changes any:
+// those whom the sessions name besides, and the sessions themselves, each as a user whom nobody knows. The rows of
+// the others, by the names that events have for them, are left alone. name begins the names of the rounds.
 //
-// An erasure needs it. Gold follows silver's log of snapshots, which an erasure rewrites as if what went had never been
-// there: where gold had given some of it to others, as it does until an hour names the forgotten one, it would keep
-// that.
+// An erasure needs it. Gold follows silver's log of snapshots, which an erasure rewrites as if what went had never
+// been there: where gold had given some of it to others, as it does until an hour names the forgotten one, it would
+// keep that.
 func RemakeSharers(ctx context.Context, l *lake.Lake, name string, others map[string]bool, ids []string) error {
 	users, err := sharers(ctx, l, others, ids)
 	if err != nil || len(users) == 0 {

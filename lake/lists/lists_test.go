@@ -25,7 +25,8 @@ func TestText(t *testing.T) {
 
 // TestCheck: what is no view is never asked for.
 func TestCheck(t *testing.T) {
-	for _, list := range []List{{View: `x"; DROP`, To: "a"}, {View: "stuck_users"}, {View: "v", To: "a", Format: "xls"}} {
+	for _, list := range []List{{View: `x"; DROP`, To: "a"}, {View: "stuck_users"},
+		{View: "v", To: "a", Format: "xls"}} {
 		require.Error(t, list.Check())
 	}
 	require.NoError(t, (&List{View: "stuck_users", To: "a", Format: Parquet}).Check())

@@ -30,7 +30,7 @@ const rowsAtOnce = 1024
 
 // writeParquet writes the rows, columns in the order of their names, all of them nullable.
 func writeParquet(to io.Writer, rows *sql.Rows) (int64, error) {
-	var out *parquet.Writer
+	var out *parquet.GenericWriter[any]
 	var kinds []string
 	var places []int
 	var batch []parquet.Row
@@ -50,7 +50,7 @@ func writeParquet(to io.Writer, rows *sql.Rows) (int64, error) {
 			leaf, _ := schema.Lookup(column.Name())
 			places = append(places, leaf.ColumnIndex)
 		}
-		out = parquet.NewWriter(to, schema, parquet.Compression(&parquet.Zstd))
+		out = parquet.NewGenericWriter[any](to, schema, parquet.Compression(&parquet.Zstd))
 		return nil
 	}, func(cells []any) error {
 		row := make(parquet.Row, len(cells))

@@ -38,7 +38,13 @@ func (p *publisher) ended(ctx context.Context) (days, months []int32, err error)
 			days = append(days, date)
 		}
 	}
-	published := p.days.with(days)
+	return days, p.endedMonths(p.days.with(days), there, waiting, newest), nil
+}
+
+// endedMonths are the months whose last day has ended, and of which nothing waits. The published days are given with
+// those to come.
+func (p *publisher) endedMonths(published spans, there map[int32]int, waiting map[int32]bool,
+	newest int32) (months []int32) {
 	candidates := map[int32]bool{}
 	for _, span := range published {
 		for date := span[0]; date <= span[1]; date++ {
@@ -55,7 +61,7 @@ func (p *publisher) ended(ctx context.Context) (days, months []int32, err error)
 			months = append(months, month)
 		}
 	}
-	return days, months, nil
+	return months
 }
 
 // readLedger counts the hours of each day that was not published, of days of which an hour has files.

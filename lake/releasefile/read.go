@@ -148,7 +148,8 @@ func readCSV(content []byte) ([]entry, error) {
 
 // row checks an entry.
 func (e *entry) row() (row ops.ReleaseRow, err error) {
-	row = ops.ReleaseRow{Service: e.Service, Version: e.Version, Channel: cmp.Or(e.Channel, DefaultChannel), Kind: e.Kind,
+	row = ops.ReleaseRow{Service: e.Service, Version: e.Version, Channel: cmp.Or(e.Channel, DefaultChannel),
+		Kind:             e.Kind,
 		MinimumSupported: e.MinimumSupported, NotesURL: e.NotesURL}
 	switch {
 	case e.Service == "":

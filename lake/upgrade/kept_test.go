@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -104,19 +105,30 @@ func reading(t *testing.T, dir string) *lake.Lake {
 	return l
 }
 
+// refused: the lake can't be opened to write, and the trial leaves no identity in it that was not there.
 func refused(t *testing.T, dir string) {
 	t.Helper()
+	before := identities(t, dir)
 	_, err := lake.Open(t.Context(), laketest.KeptConfig(dir))
 	if !errors.Is(err, schema.ErrOlder) || !strings.Contains(err.Error(), "versionlake upgrade") ||
 		strings.Contains(err.Error(), "\n") {
 		t.Fatalf("opened to write: %v", err)
 	}
+	if after := identities(t, dir); after != before {
+		t.Errorf("what was refused has left an identity: %s, and before %s", after, before)
+	}
+}
+
+// identities are those of warehouse and catalog, as text.
+func identities(t *testing.T, dir string) string {
+	t.Helper()
 	l := reading(t, dir)
 	warehouse, err := identity.OfWarehouse(l.Objects)
 	catalog, reading := identity.Of(l.Catalog, l.Config.Catalog, l.Objects).OfCatalog(t.Context())
-	if err = errors.Join(err, reading); err != nil || warehouse != nil || catalog != nil {
-		t.Errorf("what was refused has left an identity: %+v, %+v, %v", warehouse, catalog, err)
+	if err = errors.Join(err, reading); err != nil {
+		t.Fatal(err)
 	}
+	return fmt.Sprintf("%+v, %+v", warehouse, catalog)
 }
 
 // planned looks at what an upgrade would do, and holds that looking changes nothing.

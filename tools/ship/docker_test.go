@@ -128,7 +128,8 @@ func TestCompose(t *testing.T) {
 	for name, service := range project.Services {
 		checkService(t, project, name, service)
 	}
-	for _, script := range []string{"temporal-schema.sh", "temporal-namespace.sh", "superset.sh", "../superset/start.sh"} {
+	scripts := []string{"temporal-schema.sh", "temporal-namespace.sh", "superset.sh", "../superset/start.sh"}
+	for _, script := range scripts {
 		if said, err := exec.Command("bash", "-n", filepath.Join(dir, script)).CombinedOutput(); err != nil {
 			t.Errorf("%s: %s", script, said)
 		}

@@ -96,7 +96,8 @@ func whyUnknown(ctx context.Context, l *lake.Lake, asOf string, unknown error) e
 		first := versions[len(versions)-1].CommittedAt
 		if at, err := time.Parse(time.RFC3339Nano, asOf); err == nil && at.Before(first) {
 			return fmt.Errorf("%w: %s lies before all of them; --as-of says when the lake knew, not when a "+
-				"version ran, and the first that can still be read was committed at %s; `versionlake status --versions` lists them all",
+				"version ran, and the first that can still be read was committed at %s; `versionlake status "+
+				"--versions` lists them all",
 				lake.ErrUnknownVersion, asOf, output.Instant(first))
 		}
 		return unknown

@@ -153,8 +153,8 @@ func holdsNothing(s status.Status) bool {
 }
 
 // noHours is what there is to say of a lake into which nothing came.
-const noHours = "no hours yet: versionlake ingest HOUR --source FOLDER brings in one, and versionlake reprocess --from … " +
-	"--to … many"
+const noHours = "no hours yet: versionlake ingest HOUR --source FOLDER brings in one, and versionlake reprocess " +
+	"--from … --to … many"
 
 // withoutSightings tells that no line of all that was read tells a version.
 func withoutSightings(s status.Status) bool {

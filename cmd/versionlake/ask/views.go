@@ -27,7 +27,8 @@ func newViews(s *settings.Settings) *cobra.Command {
 		Use:   "views [NAME]",
 		Short: "The views that SQL can ask, each with its question; of one, its columns",
 		Long: `views lists the views, each with the question that it answers, and views NAME all that is to know of one:
-what it counts, and what its columns mean. They are those of this program: versionlake trino views makes them in a Trino.`,
+what it counts, and what its columns mean. They are those of this program: versionlake trino
+views makes them in a Trino.`,
 		Example: `  versionlake views
   versionlake views active_versions`,
 		Args: cobra.MaximumNArgs(1),

@@ -103,7 +103,8 @@ func (d *doctor) sayWhy(check, found, do string, why error) {
 }
 
 // order is that in which findings are printed; the lake is opened first, since it keeps settings, too.
-var order = []string{"settings", "source", "layout", "lines", "catalog", "warehouse", "temporal", "trino", "clocks", "rights",
+var order = []string{"settings", "source", "layout", "lines", "catalog", "warehouse", "temporal", "trino", "clocks",
+	"rights",
 	"disk"}
 
 func (d *doctor) print() error {

@@ -94,7 +94,8 @@ func shell(t *testing.T, bin string, environment ...string) func(script string) 
 	return func(script string) string {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), "sh", "-euc", script)
-		cmd.Env = append(append(os.Environ(), "PATH="+bin+":"+testserver.Tools(t)+":"+os.Getenv("PATH")), environment...)
+		cmd.Env = append(append(os.Environ(), "PATH="+bin+":"+testserver.Tools(t)+":"+os.Getenv("PATH")),
+			environment...)
 		said, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%s\n%s", script, said)
 		return string(said)

@@ -114,8 +114,8 @@ func (t Times) UserFirst(command, user, at string) error {
 }
 
 // MomentForms says how a moment can be written, for help.
-const MomentForms = `TIME is written 2022-05-27T05:00:00Z, 2022-05-27 05:00 (in quotes), 2022-05-27, yesterday, or 2h ago as -2h;
-UTC where it names no zone.`
+const MomentForms = `TIME is written 2022-05-27T05:00:00Z, 2022-05-27 05:00 (in quotes), 2022-05-27, yesterday, or 2h
+ago as -2h; UTC where it names no zone.`
 
 // Moment reads a moment; name is what the command line calls it.
 func (t Times) Moment(name, text string) (time.Time, error) {

@@ -50,8 +50,8 @@ type Exit int
 func (e Exit) Error() string { return fmt.Sprintf("exit with %d", int(e)) }
 
 // NoSighting says why nobody has a version in a lake that has lines.
-const NoSighting = "no line that was read tells a version. An event named SoftwareVersion with a Version does, or what " +
-	"--events names in their place: docs/EVENTS.md, \"The catalogue\""
+const NoSighting = "no line that was read tells a version. An event named SoftwareVersion with a Version does, " +
+	"or what --events names in their place: docs/EVENTS.md, \"The catalogue\""
 
 // Message is the text of an error for people: that it is about a setting shows in what it says.
 func Message(err error) string {
