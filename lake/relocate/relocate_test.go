@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/database"
 	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/identity"
 	"github.com/versionlake/versionlake/lake/laketest"
@@ -149,6 +150,35 @@ func TestRelocateIsResumed(t *testing.T) {
 	require.NoError(t, os.WriteFile(object, kept, 0o600))
 	_, err = lake.Open(t.Context(), in(moved))
 	require.ErrorIs(t, err, identity.ErrUnfinished)
+	_, err = relocate.Run(t.Context(), where(in(moved)), relocate.Options{})
+	require.NoError(t, err)
+	require.Equal(t, shown, laketest.Show(t, open(t, moved)))
+	checks.Verify(t, open(t, moved))
+}
+
+// TestRelocatePacked: metadata may be packed, as that of Trino's views is.
+func TestRelocatePacked(t *testing.T) {
+	root := t.TempDir()
+	home, moved := filepath.Join(root, "home"), filepath.Join(root, "moved")
+	shown := oneHour(t, home)
+	l := open(t, home)
+	entries, err := l.Catalog.Entries(t.Context())
+	require.NoError(t, err)
+	for _, entry := range entries {
+		if entry.Name != "users" {
+			continue
+		}
+		text, err := os.ReadFile(strings.TrimPrefix(entry.Metadata, "file://"))
+		require.NoError(t, err)
+		entry.Before, entry.Metadata = entry.Metadata, strings.TrimSuffix(entry.Metadata, ".metadata.json")+
+			".gz.metadata.json"
+		packed := laketest.Gzipped(t, string(text))
+		require.NoError(t, os.WriteFile(strings.TrimPrefix(entry.Metadata, "file://"), packed, 0o600))
+		require.NoError(t, l.Catalog.Change(t.Context(), []database.Entry{entry}, "", nil))
+	}
+	require.NoError(t, l.Close())
+	require.Equal(t, shown, laketest.Show(t, open(t, home)), "packed, and not moved")
+	require.NoError(t, os.Rename(home, moved))
 	_, err = relocate.Run(t.Context(), where(in(moved)), relocate.Options{})
 	require.NoError(t, err)
 	require.Equal(t, shown, laketest.Show(t, open(t, moved)))

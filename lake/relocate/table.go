@@ -2,11 +2,13 @@ package relocate
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strconv"
@@ -33,7 +35,7 @@ type rewriting struct {
 
 // table writes the metadata of a table, or of a view, anew, and says what the catalog has to name.
 func (r *relocation) table(ctx context.Context, entry database.Entry, object string) (database.Entry, error) {
-	text, err := r.objects.ReadAll(object)
+	text, err := r.read(object)
 	if err != nil {
 		return entry, err
 	}
@@ -66,6 +68,22 @@ func (r *relocation) table(ctx context.Context, entry database.Entry, object str
 	r.result.Tables = append(r.result.Tables, Table{Table: entry.Namespace + "." + entry.Name, Versions: len(lists),
 		Manifests: len(w.manifests), Files: len(w.files)})
 	return entry, w.write(entry.Metadata, func(to *objects.Writer) error { _, err := to.Write(text); return err })
+}
+
+// read reads metadata, which Trino packs.
+func (r *relocation) read(object string) ([]byte, error) {
+	text, err := r.objects.ReadAll(object)
+	if err != nil || !bytes.HasPrefix(text, []byte{0x1f, 0x8b}) {
+		return text, err
+	}
+	packed, err := gzip.NewReader(bytes.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", object, err)
+	}
+	if text, err = io.ReadAll(packed); err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", object, err)
+	}
+	return text, nil
 }
 
 // name is that of what an object becomes: the same for each run, so that a run overwrites what one before it left.
