@@ -11,6 +11,7 @@ import (
 	"github.com/apache/iceberg-go/catalog"
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/versionlake/versionlake/lake/identity"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/schema"
 )
@@ -83,4 +84,14 @@ func (l *Lake) Load(ctx context.Context, definition TableDefinition) (*table.Tab
 			objects.ErrConfig, definition.Name, parts)
 	}
 	return loaded, nil
+}
+
+// Answers asks catalog and warehouse for something. What is known of tables is remembered, so that a Load alone does
+// not tell whether the warehouse can be reached.
+func (l *Lake) Answers(ctx context.Context) error {
+	if _, err := l.Load(ctx, OpsHours); err != nil {
+		return err
+	}
+	_, err := identity.OfWarehouse(l.Objects)
+	return err
 }

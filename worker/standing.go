@@ -40,10 +40,7 @@ func Observe(o *observe.Observer, c client.Client, namespace string, l *lake.Lak
 			_, err := c.CheckHealth(ctx, &client.CheckHealthRequest{})
 			return err
 		}},
-		observe.Check{Name: "the catalog or the warehouse does not answer", Ask: func(ctx context.Context) error {
-			_, err := l.Load(ctx, lake.OpsHours) // the place of its metadata is in the one, the metadata in the other
-			return err
-		}},
+		observe.Check{Name: "the catalog or the warehouse does not answer", Ask: l.Answers},
 		observe.Check{Name: "the worker takes no steps from Temporal", Ask: func(ctx context.Context) error {
 			return polls(ctx, c)
 		}},

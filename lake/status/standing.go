@@ -17,8 +17,12 @@ type Watch struct {
 	ledger ledger.Remembered
 }
 
-// Read reads the figures that tell how the lake stands: a Status without what it names.
+// Read reads the figures that tell how the lake stands: a Status without what it names. It fails where the warehouse
+// can't be reached, though all figures may be remembered.
 func (w *Watch) Read(ctx context.Context) (s Status, err error) {
+	if err := w.Lake.Answers(ctx); err != nil {
+		return s, err
+	}
 	rows, err := w.ledger.Hours(ctx, w.Lake)
 	if err != nil {
 		return s, err
