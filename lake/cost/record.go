@@ -11,6 +11,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/ops"
 )
 
@@ -18,8 +19,8 @@ import (
 // each month keeps one file.
 func Record(ctx context.Context, l *lake.Lake, w *Weight, at time.Time) error {
 	at = at.UTC()
-	month := int32(at.Year()-1970)*12 + int32(at.Month()) - 1 // Iceberg's month transform
 	rows := rowsOf(w, at)
+	month := ledger.MonthOf(rows[0].Date)
 	err := l.Commit(ctx, lake.OpsStorage, func(loaded *table.Table) (*lake.Change, error) {
 		live, err := lake.LiveFiles(ctx, loaded)
 		if err != nil {
@@ -33,7 +34,13 @@ func Record(ctx context.Context, l *lake.Lake, w *Weight, at time.Time) error {
 			return nil, err
 		}
 		kept = slices.DeleteFunc(kept, func(row ops.StorageRow) bool { return row.Date == rows[0].Date })
-		added, err := write(l, month, at, slices.Concat(kept, rows))
+		whole := slices.SortedFunc(slices.Values(slices.Concat(kept, rows)), inOrder)
+		written, err := ledger.WriteParts(ctx, l, lake.OpsStorage, map[int32][]ops.StorageRow{month: whole},
+			ledger.MonthPartition, fmt.Sprintf("storage-%d", time.Now().UnixNano()))
+		if err != nil {
+			return nil, err
+		}
+		added, err := l.Entries(lake.OpsStorage, written[month])
 		return &lake.Change{Remove: live, Add: added, Fresh: true}, err
 	})
 	if err != nil {
@@ -55,22 +62,6 @@ func rowsOf(w *Weight, at time.Time) (rows []ops.StorageRow) {
 	return rows
 }
 
-func write(l *lake.Lake, month int32, at time.Time, rows []ops.StorageRow) ([]iceberg.DataFile, error) {
-	slices.SortFunc(rows, func(a, b ops.StorageRow) int {
-		return cmp.Or(cmp.Compare(a.Date, b.Date), cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Table, b.Table))
-	})
-	writer, err := lake.NewDataWriter[ops.StorageRow](l, lake.OpsStorage, lake.Partition{
-		Folder: "date_utc_month=" + at.Format("2006-01"), Values: map[int]any{lake.PartitionFieldID: month}})
-	if err != nil {
-		return nil, err
-	}
-	if err := writer.Append(rows, 0); err != nil {
-		writer.Abort()
-		return nil, err
-	}
-	file, err := writer.Close(fmt.Sprintf("storage-%d", time.Now().UnixNano()))
-	if err != nil {
-		return nil, err
-	}
-	return l.Entries(lake.OpsStorage, []lake.DataFile{*file})
+func inOrder(a, b ops.StorageRow) int {
+	return cmp.Or(cmp.Compare(a.Date, b.Date), cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Table, b.Table))
 }

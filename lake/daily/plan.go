@@ -51,7 +51,7 @@ func (s *stagedDaily) months(events bool) map[int32]bool {
 	months := map[int32]bool{}
 	for _, date := range s.Dates {
 		if date.Events || !events {
-			months[monthOf(date.Date)] = true
+			months[ledger.MonthOf(date.Date)] = true
 		}
 	}
 	return months
@@ -125,7 +125,7 @@ func (s *dailySource) groups(ctx context.Context, staged *stagedDaily) (groups [
 	}
 	for _, file := range files {
 		low, _ := lake.Bounds(file, lake.ResolvedTimeField)
-		sizes[monthOf(lake.DateOf(low))] += file.FileSizeBytes()
+		sizes[ledger.MonthOf(lake.DateOf(low))] += file.FileSizeBytes()
 	}
 	var group []int32
 	waiting := int64(0)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/daycounts"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -51,14 +52,14 @@ func CountDates(ctx context.Context, l *lake.Lake, plan Plan, months []int32,
 		return CountedDates{}, err
 	}
 	for _, date := range c.staged.Dates {
-		if slices.Contains(months, monthOf(date.Date)) {
+		if slices.Contains(months, ledger.MonthOf(date.Date)) {
 			c.dates[date.Date] = date
 		}
 	}
 	sections := 0
 	for _, month := range months {
 		c.place[month] = sections
-		first, end := datesOf(month)
+		first, end := ledger.DatesOf(month)
 		sections += int(end - first)
 	}
 	if c.parts, err = l.NewSpill(sections); err != nil {
@@ -78,8 +79,8 @@ func CountDates(ctx context.Context, l *lake.Lake, plan Plan, months []int32,
 }
 
 func (c *dayCounting) section(date int32) int {
-	first, _ := datesOf(monthOf(date))
-	return c.place[monthOf(date)] + int(date-first)
+	first, _ := ledger.DatesOf(ledger.MonthOf(date))
+	return c.place[ledger.MonthOf(date)] + int(date-first)
 }
 
 func (c *dayCounting) add(key *daycounts.Key, counts *daycounts.Counts) error {
@@ -108,7 +109,7 @@ func (c *dayCounting) keep(ctx context.Context) error {
 	written := c.staged.months(true)
 	return keepRows(ctx, c, lake.GoldEventDaily, func(row *lake.EventDailyRow) error {
 		key, counts := daycounts.OfEventRow(row)
-		if c.dates[key.Date].Events || !written[monthOf(key.Date)] {
+		if c.dates[key.Date].Events || !written[ledger.MonthOf(key.Date)] {
 			return nil
 		}
 		return c.add(&key, &counts)
@@ -204,7 +205,7 @@ func (c *dayCounting) write(ctx context.Context) (result CountedDates, err error
 
 func (c *dayCounting) writeMonth(ctx context.Context, parts objects.Shuffles, month int32,
 	name string) (rows int64, files []lake.DataFile, err error) {
-	at := monthPartition(month)
+	at := ledger.MonthPartition(month)
 	versions, err := lake.NewDataWriter[lake.VersionDailyRow](c.lake, lake.GoldVersionDaily, at)
 	if err != nil {
 		return 0, nil, err
@@ -220,7 +221,7 @@ func (c *dayCounting) writeMonth(ctx context.Context, parts objects.Shuffles, mo
 			events.Abort()
 		}
 	}()
-	first, end := datesOf(month)
+	first, end := ledger.DatesOf(month)
 	for date := first; date < end; date++ {
 		if err := c.writeDate(ctx, parts, c.section(date), versions, events); err != nil {
 			return 0, nil, fmt.Errorf("sum up %s: %w", lake.FormatDate(date), err)

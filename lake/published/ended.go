@@ -4,13 +4,11 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/apache/iceberg-go"
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/ledger"
-	"github.com/versionlake/versionlake/telemetry"
 )
 
 // overdue is how many days after a day an hour must lie for what is missing of the day to be waited for no more.
@@ -48,13 +46,14 @@ func (p *publisher) endedMonths(published spans, there map[int32]int, waiting ma
 	candidates := map[int32]bool{}
 	for _, span := range published {
 		for date := span[0]; date <= span[1]; date++ {
-			candidates[MonthOf(date)] = true
+			candidates[ledger.MonthOf(date)] = true
 		}
 	}
 	for _, month := range slices.Sorted(maps.Keys(candidates)) {
-		last := firstDate(month+1) - 1
+		first, next := ledger.DatesOf(month)
+		last := next - 1
 		over := published.has(last) || newest >= last+overdue
-		for date := firstDate(month); date <= last; date++ {
+		for date := first; date <= last; date++ {
 			over = over && !waiting[date] && (there[date] == 0 || published.has(date))
 		}
 		if over && !p.months.has(month) {
@@ -151,21 +150,10 @@ func (p *publisher) waiting(ctx context.Context) (dates map[int32]bool, known bo
 	return dates, true, nil
 }
 
-// MonthOf is the month of a date, in months since January 1970: Iceberg's month transform.
-func MonthOf(date int32) int32 {
-	year, month, _ := telemetry.Hour(date * 24).Start().Date()
-	return int32(year-1970)*12 + int32(month) - 1
-}
-
-func firstDate(month int32) int32 {
-	return lake.DateOf(time.Date(1970, time.Month(1+month), 1, 0, 0, 0, 0, time.UTC).UnixMicro())
-}
-
 func firstDates(months []int32) (dates []int32) {
 	for _, month := range months {
-		dates = append(dates, firstDate(month))
+		first, _ := ledger.DatesOf(month)
+		dates = append(dates, first)
 	}
 	return dates
 }
-
-func monthName(month int32) string { return lake.FormatDate(firstDate(month))[:len("2006-01")] }

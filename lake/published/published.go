@@ -16,6 +16,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/ops"
 )
 
@@ -84,7 +85,7 @@ func Publish(ctx context.Context, l *lake.Lake, o Options) (done Published, err 
 		done.Days = append(done.Days, lake.FormatDate(day))
 	}
 	for _, month := range months {
-		done.Months = append(done.Months, monthName(month))
+		done.Months = append(done.Months, ledger.FormatMonth(month))
 	}
 	return done, nil
 }
@@ -113,7 +114,8 @@ func (p *publisher) read(ctx context.Context, days, months []int32) ([]ops.Publi
 	sums := map[key]int64{}
 	metrics := Metrics()
 	if err := lake.EachRow(ctx, p.lake, files, func(row *lake.VersionDailyRow) error {
-		month := MonthOf(row.Date)
+		month := ledger.MonthOf(row.Date)
+		first, _ := ledger.DatesOf(month)
 		ofDay, ofMonth := slices.Contains(days, row.Date), slices.Contains(months, month)
 		if !ofDay && !ofMonth {
 			return nil
@@ -127,7 +129,7 @@ func (p *publisher) read(ctx context.Context, days, months []int32) ([]ops.Publi
 				sums[key{ops.PeriodDay, service, version, metrics[i], row.Date}] += *count
 			}
 			if ofMonth {
-				sums[key{ops.PeriodMonth, service, version, metrics[i], firstDate(month)}] += *count
+				sums[key{ops.PeriodMonth, service, version, metrics[i], first}] += *count
 			}
 		}
 		return nil
@@ -155,7 +157,7 @@ func Metrics() []string {
 func (p *publisher) commit(ctx context.Context, rows []ops.PublishedRow, days, months []int32) error {
 	byMonth := map[int32][]ops.PublishedRow{}
 	for _, row := range rows {
-		byMonth[MonthOf(row.Date)] = append(byMonth[MonthOf(row.Date)], row)
+		byMonth[ledger.MonthOf(row.Date)] = append(byMonth[ledger.MonthOf(row.Date)], row)
 	}
 	return p.lake.Commit(ctx, lake.OpsPublished, func(loaded *table.Table) (*lake.Change, error) {
 		if loaded.Properties()[propertyDays] != p.days.String() ||
@@ -168,7 +170,8 @@ func (p *publisher) commit(ctx context.Context, rows []ops.PublishedRow, days, m
 		if err != nil {
 			return nil, err
 		}
-		for _, month := range slices.Sorted(maps.Keys(byMonth)) {
+		whole := map[int32][]ops.PublishedRow{}
+		for month, added := range byMonth {
 			old := slices.DeleteFunc(slices.Clone(live), func(file iceberg.DataFile) bool {
 				return file.Partition()[lake.PartitionFieldID] != month
 			})
@@ -176,40 +179,32 @@ func (p *publisher) commit(ctx context.Context, rows []ops.PublishedRow, days, m
 			if err != nil {
 				return nil, err
 			}
-			added, err := p.write(month, slices.Concat(kept, byMonth[month]))
+			whole[month] = slices.SortedFunc(slices.Values(slices.Concat(kept, added)), inOrder)
+			change.Remove = append(change.Remove, old...)
+		}
+		written, err := ledger.WriteParts(ctx, p.lake, lake.OpsPublished, whole, ledger.MonthPartition,
+			fmt.Sprintf("published-%d", p.Now.UnixNano()))
+		if err != nil {
+			return nil, err
+		}
+		for _, month := range slices.Sorted(maps.Keys(written)) {
+			added, err := p.lake.Entries(lake.OpsPublished, written[month])
 			if err != nil {
 				return nil, err
 			}
-			change.Remove, change.Add = append(change.Remove, old...), append(change.Add, added...)
+			change.Add = append(change.Add, added...)
 		}
 		return change, nil
 	})
 }
 
-func (p *publisher) write(month int32, rows []ops.PublishedRow) ([]iceberg.DataFile, error) {
-	slices.SortFunc(rows, func(a, b ops.PublishedRow) int {
-		return cmp.Or(cmp.Compare(a.Period, b.Period), cmp.Compare(a.Date, b.Date), cmp.Compare(a.Service, b.Service),
-			cmp.Compare(a.Version, b.Version), cmp.Compare(a.Metric, b.Metric))
-	})
-	at := lake.Partition{Folder: "date_utc_month=" + monthName(month),
-		Values: map[int]any{lake.PartitionFieldID: month}}
-	writer, err := lake.NewDataWriter[ops.PublishedRow](p.lake, lake.OpsPublished, at)
-	if err != nil {
-		return nil, err
-	}
-	if err := writer.Append(rows, 0); err != nil {
-		writer.Abort()
-		return nil, err
-	}
-	file, err := writer.Close(fmt.Sprintf("published-%d", p.Now.UnixNano()))
-	if err != nil || file == nil {
-		return nil, err
-	}
-	return p.lake.Entries(lake.OpsPublished, []lake.DataFile{*file})
+func inOrder(a, b ops.PublishedRow) int {
+	return cmp.Or(cmp.Compare(a.Period, b.Period), cmp.Compare(a.Date, b.Date), cmp.Compare(a.Service, b.Service),
+		cmp.Compare(a.Version, b.Version), cmp.Compare(a.Metric, b.Metric))
 }
 
 // TagOf names gold.users as it was when a month ended.
-func TagOf(month int32) string { return "month-" + monthName(month) }
+func TagOf(month int32) string { return "month-" + ledger.FormatMonth(month) }
 
 // tag keeps gold.users as it was when a month ended: the version that the month's numbers were counted from.
 func (p *publisher) tag(ctx context.Context, month int32) (tag string, err error) {
