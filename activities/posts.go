@@ -82,7 +82,7 @@ func (a *Checks) WriteLists(ctx context.Context) (result WriteListsResult, err e
 	defer db.Close()
 	var failed []error
 	for _, list := range rules.Lists {
-		written, err := lists.Write(ctx, db, list.Of(), a.Lake.Config.Scratch, time.Now())
+		written, err := lists.Write(ctx, db, list, a.Lake.Config.Scratch, time.Now())
 		if err != nil {
 			failed = append(failed, err)
 			continue

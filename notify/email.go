@@ -97,7 +97,7 @@ func (e *Email) begin(headline, id string, at time.Time) (*mail.Msg, error) {
 	if err := letter.To(e.To...); err != nil {
 		return nil, fmt.Errorf("to: %w", err)
 	}
-	letter.Subject(shortened(headline, slackHeader))
+	letter.Subject(checks.Cut(headline, slackHeader))
 	letter.SetDateWithValue(at)
 	letter.SetBulk()
 	letter.SetMessageIDWithValue(id + "@versionlake")

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/versionlake/versionlake/lake/checks"
+	"github.com/versionlake/versionlake/lake/lists"
 )
 
 // Rules are the contents of the file of rules.
@@ -32,7 +33,8 @@ type Rules struct {
 	Receivers map[string]Receiver `yaml:"receivers"`
 	Rules     []Rule              `yaml:"rules"`
 	Digest    Weekly              `yaml:"digest"`
-	Lists     []List              `yaml:"lists"`
+	// Lists are views that are written into files each day.
+	Lists []lists.List `yaml:"lists"`
 }
 
 // Rule says which news go to whom.
@@ -153,7 +155,7 @@ func (r *Rules) checkBusiness(fault func(format string, args ...any)) {
 		}
 	}
 	for i, list := range r.Lists {
-		if err := list.check(); err != nil {
+		if err := list.Check(); err != nil {
 			fault("list %d: %w", i+1, err)
 		}
 	}

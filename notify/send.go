@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/versionlake/versionlake/notify/digest"
 )
 
 // sendTimeout is how long a receiver may take.
@@ -17,23 +19,42 @@ const sendTimeout = 30 * time.Second
 
 // Send tells a receiver a message, once. Its error holds no secret, and no address that may be one.
 func (r *Rules) Send(ctx context.Context, receiver string, m Message) error {
+	return r.reach(ctx, "tell", receiver, func(ctx context.Context, to sender) error { return to.send(ctx, m) })
+}
+
+// SendDigest tells a receiver of a week, once. Its error holds no secret, and no address that may be one.
+func (r *Rules) SendDigest(ctx context.Context, receiver string, d *digest.Digest) error {
+	return r.reach(ctx, "send the digest to", receiver,
+		func(ctx context.Context, to sender) error { return to.sendDigest(ctx, d) })
+}
+
+// sender is a kind of receivers.
+type sender interface {
+	send(context.Context, Message) error
+	sendDigest(context.Context, *digest.Digest) error
+}
+
+// sender is what a receiver is: check holds that it is one of them.
+func (r *Receiver) sender() sender {
+	switch {
+	case r.Slack != nil:
+		return r.Slack
+	case r.Email != nil:
+		return r.Email
+	}
+	return r.Webhook
+}
+
+// reach sends something to a receiver, within the time that one may take; does is the verb of an error.
+func (r *Rules) reach(ctx context.Context, does, receiver string, send func(context.Context, sender) error) error {
 	to, known := r.Receivers[receiver]
 	if !known {
 		return fmt.Errorf("the rules have no receiver %q any more", receiver)
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	var err error
-	switch {
-	case to.Slack != nil:
-		err = to.Slack.send(ctx, m)
-	case to.Email != nil:
-		err = to.Email.send(ctx, m)
-	default:
-		err = to.Webhook.send(ctx, m)
-	}
-	if err != nil {
-		return fmt.Errorf("tell %s: %w", receiver, err)
+	if err := send(ctx, to.sender()); err != nil {
+		return fmt.Errorf("%s %s: %w", does, receiver, err)
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func (s *Slack) send(ctx context.Context, m Message) error {
 func (s *Slack) message(m Message) slackMessage {
 	headline := m.Headline()
 	message := slackMessage{Text: slackEscapes.Replace(headline), Blocks: []slackBlock{
-		{Type: "header", Text: &slackElement{"plain_text", shortened(headline, slackHeader)}}}}
+		{Type: "header", Text: &slackElement{"plain_text", checks.Cut(headline, slackHeader)}}}}
 	const framing = 3 // the header, what is left out, and the foot
 	for i, n := range m.News {
 		if i == slackBlocks-framing {
@@ -68,7 +68,7 @@ func (s *Slack) message(m Message) slackMessage {
 		text := fmt.Sprintf("%s *%s* %s\n%s", slackSigns[stateOf(n)], n.Check, stateOf(n),
 			slackEscapes.Replace(line(n)))
 		message.Blocks = append(message.Blocks,
-			slackBlock{Type: "section", Text: &slackElement{"mrkdwn", shortened(text, slackText)}})
+			slackBlock{Type: "section", Text: &slackElement{"mrkdwn", checks.Cut(text, slackText)}})
 	}
 	if older := m.older(); older != "" {
 		message.Blocks = append(message.Blocks, slackBlock{Type: "section", Text: &slackElement{"mrkdwn", older}})
@@ -76,11 +76,4 @@ func (s *Slack) message(m Message) slackMessage {
 	foot := &slackElement{"mrkdwn", fmt.Sprintf("rule %s, %s", m.Rule, when(m.At))}
 	message.Blocks = append(message.Blocks, slackBlock{Type: "context", Elements: []*slackElement{foot}})
 	return message
-}
-
-func shortened(text string, most int) string {
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return text
 }

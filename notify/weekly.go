@@ -10,6 +10,7 @@ import (
 
 	"github.com/wneessen/go-mail"
 
+	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/notify/digest"
 )
 
@@ -18,29 +19,6 @@ type Weekly struct {
 	To []string `yaml:"to"`
 	// Service is the one that it is of; all when empty.
 	Service string `yaml:"service"`
-}
-
-// SendDigest tells a receiver of a week, once. Its error holds no secret, and no address that may be one.
-func (r *Rules) SendDigest(ctx context.Context, receiver string, d *digest.Digest) error {
-	to, known := r.Receivers[receiver]
-	if !known {
-		return fmt.Errorf("the rules have no receiver %q any more", receiver)
-	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
-	var err error
-	switch {
-	case to.Slack != nil:
-		err = to.Slack.sendDigest(ctx, d)
-	case to.Email != nil:
-		err = to.Email.sendDigest(ctx, d)
-	default:
-		err = to.Webhook.sendDigest(ctx, d)
-	}
-	if err != nil {
-		return fmt.Errorf("send the digest to %s: %w", receiver, err)
-	}
-	return nil
 }
 
 // sendDigest sends text, and HTML with its pictures inside the letter: nothing is loaded from elsewhere.
@@ -73,14 +51,14 @@ func (s *Slack) sendDigest(ctx context.Context, d *digest.Digest) error {
 		return err
 	}
 	message := slackMessage{Text: slackEscapes.Replace(d.Headline()), Blocks: []slackBlock{
-		{Type: "header", Text: &slackElement{"plain_text", shortened(d.Headline(), slackHeader)}}}}
+		{Type: "header", Text: &slackElement{"plain_text", checks.Cut(d.Headline(), slackHeader)}}}}
 	for _, service := range d.Services {
 		one := digest.Digest{Services: []digest.Service{{Name: service.Name, Facts: service.Facts,
 			Versions: service.Versions}}}
 		_, text, _ := strings.Cut(one.Text(), "\n\n")
 		text = slackEscapes.Replace(strings.ReplaceAll(text, "```", "'''"))
 		message.Blocks = append(message.Blocks, slackBlock{Type: "section",
-			Text: &slackElement{"mrkdwn", "```" + shortened(text, slackText-2*len("```")) + "```"}})
+			Text: &slackElement{"mrkdwn", "```" + checks.Cut(text, slackText-2*len("```")) + "```"}})
 	}
 	body, err := json.Marshal(message)
 	if err != nil {

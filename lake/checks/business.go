@@ -108,7 +108,7 @@ func (k *looker) issuesOfRelease(ctx context.Context, d Definition) (Result, err
 			texts = append(texts,
 				fmt.Sprintf("%s has %.1f to %.1f issues per 1000 users a day in its first %s, %q had "+
 					"%.1f to %.1f at that age", now, 1000*low, 1000*high, count(int(days)+1, "day"),
-					cut(before.version, longestSubject), 1000*oldLow, 1000*oldHigh))
+					Cut(before.version, longestSubject), 1000*oldLow, 1000*oldHigh))
 		}
 	}
 	if len(names) == 0 {
@@ -138,7 +138,7 @@ func (k *looker) downgrades(ctx context.Context, d Definition) (Result, error) {
 			times := low / high
 			worst = max(worst, times)
 			if usual.serviceUsers > 0 && d.stateOf(times) != OK {
-				name := cut(service, longestSubject) + " " + lake.FormatDate(date)
+				name := Cut(service, longestSubject) + " " + lake.FormatDate(date)
 				names = append(names, name)
 				texts = append(texts, fmt.Sprintf("%s: %s of %s", name, count(int(n.downgrades), "downgrade"),
 					count(int(n.serviceUsers), "user")))
@@ -200,20 +200,22 @@ func (k *looker) usersBelow(ctx context.Context) ([]int64, error) {
 	if lastBelow.key == key {
 		return lastBelow.below, nil
 	}
-	end := int64(0)
+	end, ran := int64(0), make([][]int64, len(k.Goals)) // goal by goal, when each user last ran one of its versions
 	for user, err := range gold.Users(ctx, k.lake, version) {
 		if err != nil {
 			return nil, err
 		}
 		end = max(end, user.LastSeenAt)
+		for i, goal := range k.Goals {
+			if at, ever := lastRan(&user, goal); ever && user.Kind == history.KindUser {
+				ran[i] = append(ran[i], at)
+			}
+		}
 	}
 	since, below := end-inUse.Microseconds(), make([]int64, len(k.Goals))
-	for user, err := range gold.Users(ctx, k.lake, version) {
-		if err != nil {
-			return nil, err
-		}
-		for i, goal := range k.Goals {
-			if user.Kind == history.KindUser && runs(&user, goal, since) {
+	for i, times := range ran {
+		for _, at := range times {
+			if at > since {
 				below[i]++
 			}
 		}
@@ -222,13 +224,16 @@ func (k *looker) usersBelow(ctx context.Context) ([]int64, error) {
 	return below, nil
 }
 
-// runs tells whether an active installation of a user is of a goal's version or an older one.
-func runs(user *history.User, goal Goal, since int64) bool {
-	return slices.ContainsFunc(user.History, func(in history.Interval) bool {
-		if in.Service != goal.Service || !in.Open || in.LastSeenAt <= since {
-			return false
+// lastRan is when an installation of a user that is of a goal's version, or an older one, was last sighted.
+func lastRan(user *history.User, goal Goal) (at int64, ever bool) {
+	for _, in := range user.History {
+		if in.Service != goal.Service || !in.Open || ever && in.LastSeenAt <= at {
+			continue
 		}
 		order, comparable := history.CompareVersions(in.Service, in.Version, goal.Version)
-		return comparable && order <= 0
-	})
+		if comparable && order <= 0 {
+			at, ever = in.LastSeenAt, true
+		}
+	}
+	return at, ever
 }

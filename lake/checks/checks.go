@@ -105,7 +105,7 @@ func (k *looker) explain(err error) string {
 	if text == "" {
 		text = err.Error()
 	}
-	return cut(userOfURL.ReplaceAllString(text, "//…@"), longestText/2)
+	return Cut(userOfURL.ReplaceAllString(text, "//…@"), longestText/2)
 }
 
 // readLedger reads what all checks of hours look at. A lake that rests for longer is read whole.

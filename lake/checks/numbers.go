@@ -17,7 +17,7 @@ import (
 // release is a version of a service.
 type release struct{ service, version string }
 
-func (r release) String() string { return cut(r.service+" "+r.version, longestSubject) }
+func (r release) String() string { return Cut(r.service+" "+r.version, longestSubject) }
 
 // numbers are those of a version on a day, summed over devices.
 type numbers struct{ users, serviceUsers, issues, downgrades int64 }

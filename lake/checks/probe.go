@@ -102,7 +102,7 @@ func (k *looker) maintenance(ctx context.Context, d Definition) (Result, error) 
 	}
 	if last.Count > 0 {
 		result.State = Fail
-		result.Text = cut("the last one failed, at "+lake.Moment(last.At.UnixMicro())+": "+last.Text, longestText)
+		result.Text = Cut("the last one failed, at "+lake.Moment(last.At.UnixMicro())+": "+last.Text, longestText)
 	}
 	return result, nil
 }

@@ -28,7 +28,7 @@ type Outcome struct {
 // Remember keeps in the lake how something ended, so that its check can tell.
 func Remember(ctx context.Context, l *lake.Lake, what string, outcome Outcome) error {
 	outcome.At = outcome.At.UTC().Truncate(time.Second)
-	outcome.Text = cut(userOfURL.ReplaceAllString(outcome.Text, "//…@"), longestText)
+	outcome.Text = Cut(userOfURL.ReplaceAllString(outcome.Text, "//…@"), longestText)
 	err := l.Commit(ctx, lake.OpsChecks, func(loaded *table.Table) (*lake.Change, error) {
 		before, err := lastOf(loaded, what)
 		if err != nil {

@@ -48,7 +48,7 @@ func (d *Definition) Result(figure float64, subjects []string, format string, ar
 // silent is what a check says that measured nothing.
 func (d *Definition) silent(state, text string) Result {
 	return Result{Check: d.Name, State: state, Unit: d.Unit, WarnAt: d.Warn, FailAt: d.Fail,
-		Text:  cut(text, longestText),
+		Text:  Cut(text, longestText),
 		Event: d.Event}
 }
 

@@ -124,7 +124,7 @@ func (k *looker) newThings(ctx context.Context, d Definition, device bool) (Resu
 		}
 		if d.stateOf(float64(now)) != OK && d.stateOf(float64(before)) == OK {
 			most = max(most, float64(now))
-			names = append(names, cut(fmt.Sprintf("%s %q", t.service, t.name), longestSubject))
+			names = append(names, Cut(fmt.Sprintf("%s %q", t.service, t.name), longestSubject))
 		}
 	}
 	slices.Sort(names)

@@ -170,7 +170,7 @@ func (c *SQL) ask(ctx context.Context, db *sql.DB) (subjects []string, n int, er
 		if moment, isTime := first.(time.Time); isTime {
 			first = moment.UTC().Format(time.RFC3339)
 		}
-		subjects = append(subjects, cut(terminal.Clean(fmt.Sprint(first)), longestSubject))
+		subjects = append(subjects, Cut(terminal.Clean(fmt.Sprint(first)), longestSubject))
 	}
 	return subjects, n, rows.Err()
 }

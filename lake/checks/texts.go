@@ -18,8 +18,8 @@ const (
 	longestText    = 600
 )
 
-// cut shortens a text, and says so.
-func cut(text string, most int) string {
+// Cut shortens a text to so many characters, and says so.
+func Cut(text string, most int) string {
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most-1]) + "…"
 	}

@@ -27,10 +27,9 @@ const (
 
 // List is a view that goes to a place.
 type List struct {
-	View string
-	// To is a local folder, or s3://bucket/prefix.
-	To     string
-	Format string // CSV when empty
+	View   string `yaml:"view"`
+	To     string `yaml:"to"`     // a local folder, or s3://bucket/prefix
+	Format string `yaml:"format"` // csv when empty, or parquet
 }
 
 // Written is a list that was written.

@@ -70,12 +70,7 @@ func (s *Service) add(row *lake.VersionDailyRow) {
 		d = &Day{}
 		days[row.Date] = d
 	}
-	d.Users += row.ServiceUsers
-	d.VersionUsers += row.VersionUsers
-	d.Issues += row.Issues
-	d.New += row.NewInstallations
-	d.Upgrades += row.UpgradesIn
-	d.Downgrades += row.DowngradesIn
-	d.SessionsEnded += row.SessionsEnded
-	d.Seconds += row.SessionSeconds
+	d.Add(Day{Users: row.ServiceUsers, VersionUsers: row.VersionUsers, Issues: row.Issues, New: row.NewInstallations,
+		Upgrades: row.UpgradesIn, Downgrades: row.DowngradesIn, SessionsEnded: row.SessionsEnded,
+		Seconds: row.SessionSeconds})
 }

@@ -61,6 +61,18 @@ type Day struct {
 	SessionsEnded, Seconds    int64
 }
 
+// Add adds another day, or another version of it.
+func (d *Day) Add(other Day) {
+	d.Users += other.Users
+	d.VersionUsers += other.VersionUsers
+	d.Issues += other.Issues
+	d.New += other.New
+	d.Upgrades += other.Upgrades
+	d.Downgrades += other.Downgrades
+	d.SessionsEnded += other.SessionsEnded
+	d.Seconds += other.Seconds
+}
+
 // Topic is what events are about.
 type Topic struct{ Event, Name, Detail string }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/report"
 )
 
@@ -62,6 +63,7 @@ const (
 	// mostVersions have a line of their own, mostServices a part of the letter.
 	mostVersions = 5
 	mostServices = 10
+	longestName  = 40 // in characters
 )
 
 // Of makes the digest of the last seven whole days before a report's end.
@@ -114,31 +116,20 @@ func (d *Digest) Text() string {
 	return text.String()
 }
 
-// sums are those of some days of a version.
-type sums struct{ users, versionUsers, issues, installed, upgrades, downgrades int64 }
-
-func sumOf(s *report.Service, version string, from, to int32) (sum sums) {
+// sumOf adds up some days of a version.
+func sumOf(s *report.Service, version string, from, to int32) (sum report.Day) {
 	for date, d := range s.Days[version] {
 		if date >= from && date <= to {
-			sum.users += d.Users
-			sum.versionUsers += d.VersionUsers
-			sum.issues += d.Issues
-			sum.installed += d.New
-			sum.upgrades += d.Upgrades
-			sum.downgrades += d.Downgrades
+			sum.Add(*d)
 		}
 	}
 	return sum
 }
 
-func totalOf(s *report.Service, from, to int32) (total sums) {
+// totalOf adds up some days of all versions.
+func totalOf(s *report.Service, from, to int32) (total report.Day) {
 	for version := range s.Days {
-		sum := sumOf(s, version, from, to)
-		total.users += sum.users
-		total.issues += sum.issues
-		total.installed += sum.installed
-		total.upgrades += sum.upgrades
-		total.downgrades += sum.downgrades
+		total.Add(sumOf(s, version, from, to))
 	}
 	return total
 }
@@ -150,31 +141,31 @@ func serviceOf(s *report.Service, last int32, number int) (part Service, err err
 	count := func(what string, now, then int64) {
 		part.Facts = append(part.Facts, Fact{what, thousands(now), thousands(then)})
 	}
-	count("users a day, in the mean", now.users/week, then.users/week)
-	count("new installations", now.installed, then.installed)
-	count("upgrades", now.upgrades, then.upgrades)
-	count("downgrades", now.downgrades, then.downgrades)
-	part.Facts = append(part.Facts, Fact{"issues per 1000 users a day", perThousand(now.issues, now.users),
-		perThousand(then.issues, then.users)})
+	count("users a day, in the mean", now.Users/week, then.Users/week)
+	count("new installations", now.New, then.New)
+	count("upgrades", now.Upgrades, then.Upgrades)
+	count("downgrades", now.Downgrades, then.Downgrades)
+	part.Facts = append(part.Facts, Fact{"issues per 1000 users a day", perThousand(now.Issues, now.Users),
+		perThousand(then.Issues, then.Users)})
 	for _, version := range []string{s.Focus, s.Before} {
 		if version != "" {
 			now, then := sumOf(s, version, from, last), sumOf(s, version, before, from-1)
 			part.Facts = append(part.Facts,
-				Fact{"… of " + shortened(version), perThousand(now.issues, now.versionUsers),
-					perThousand(then.issues, then.versionUsers)})
+				Fact{"… of " + shortened(version), perThousand(now.Issues, now.VersionUsers),
+					perThousand(then.Issues, then.VersionUsers)})
 		}
 	}
 	largest := largestOf(s, from, last)
-	rest, restBefore := now.users, then.users
+	rest, restBefore := now.Users, then.Users
 	for _, version := range largest {
-		mine, old := sumOf(s, version, from, last).users, sumOf(s, version, before, from-1).users
+		mine, old := sumOf(s, version, from, last).Users, sumOf(s, version, before, from-1).Users
 		rest, restBefore = rest-mine, restBefore-old
-		part.Versions = append(part.Versions, Version{shortened(version), percent(mine, now.users),
-			percent(old, then.users)})
+		part.Versions = append(part.Versions, Version{shortened(version), percent(mine, now.Users),
+			percent(old, then.Users)})
 	}
 	if rest > 0 || restBefore > 0 {
-		part.Versions = append(part.Versions, Version{"all others", percent(rest, now.users),
-			percent(restBefore, then.users)})
+		part.Versions = append(part.Versions, Version{"all others", percent(rest, now.Users),
+			percent(restBefore, then.Users)})
 	}
 	part.Pictures, err = pictures(s, largest, last, number)
 	return part, err
@@ -183,10 +174,10 @@ func serviceOf(s *report.Service, last int32, number int) (part Service, err err
 // largestOf are the versions with the most users on some days, the oldest first.
 func largestOf(s *report.Service, from, to int32) []string {
 	versions := slices.DeleteFunc(slices.Clone(s.Versions), func(version string) bool {
-		return sumOf(s, version, from, to).users == 0
+		return sumOf(s, version, from, to).Users == 0
 	})
 	slices.SortStableFunc(versions, func(a, b string) int {
-		return cmp.Compare(sumOf(s, b, from, to).users, sumOf(s, a, from, to).users)
+		return cmp.Compare(sumOf(s, b, from, to).Users, sumOf(s, a, from, to).Users)
 	})
 	largest := versions[:min(len(versions), mostVersions)]
 	slices.SortFunc(largest, func(a, b string) int {
@@ -219,14 +210,10 @@ func perThousand(count, users int64) string {
 
 // shortened cuts names of clients, which are as long as they like, and takes out what acts on a terminal or a line.
 func shortened(name string) string {
-	runes := []rune(strings.Map(func(r rune) rune {
+	return checks.Cut(strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return '?'
 		}
 		return r
-	}, name))
-	if len(runes) > 40 {
-		return string(runes[:39]) + "…"
-	}
-	return string(runes)
+	}, name), longestName)
 }
