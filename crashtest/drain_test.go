@@ -1,7 +1,6 @@
 package crashtest
 
 import (
-	"io"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -92,8 +91,8 @@ func (d *drained) terminate(drain string) *exec.Cmd {
 	worker := d.worker(noSchedule, "--metrics-addr", metrics, "--drain", drain)
 	is := func(said string) {
 		d.t.Helper()
-		require.Eventually(d.t, func() bool { return ready(metrics) == said }, time.Minute, 10*time.Millisecond,
-			"/readyz does not say %s\n%s", said, worker.Stderr)
+		require.Eventually(d.t, func() bool { return page(metrics, "/readyz") == said }, time.Minute,
+			10*time.Millisecond, "/readyz does not say %s\n%s", said, worker.Stderr)
 	}
 	is("ok\n")
 	out, err := d.command("ingest", d.hour.String(), "--detach").CombinedOutput()
@@ -106,19 +105,6 @@ func (d *drained) terminate(drain string) *exec.Cmd {
 	require.NoError(d.t, worker.Process.Signal(syscall.SIGTERM))
 	is("draining\n")
 	return worker
-}
-
-func ready(metrics string) string {
-	response, err := http.Get("http://" + metrics + "/readyz")
-	if err != nil {
-		return err.Error()
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
 }
 
 // goesOn lets another worker end the hour, and returns how the step that was in the middle began last.

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	v1 "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -154,8 +154,11 @@ func (o *observed) startWorker() {
 	require.NoError(o.t, o.worker.Start())
 }
 
-func (o *observed) get(path string) string {
-	response, err := http.Get("http://" + o.metrics + path)
+func (o *observed) get(path string) string { return page(o.metrics, path) }
+
+// page is what a worker says at an address; the error where it says nothing.
+func page(address, path string) string {
+	response, err := http.Get("http://" + address + path)
 	if err != nil {
 		return err.Error()
 	}

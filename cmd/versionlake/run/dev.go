@@ -5,14 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/versionlake/versionlake/cmd/versionlake/session"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
-	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/worker"
 	"github.com/versionlake/versionlake/workflows/ingest"
 )
@@ -60,7 +59,7 @@ func (o *dev) tellOfPast(ctx context.Context) {
 		return // the worker's steps will tell
 	}
 	defer l.Close()
-	if hours, err := ledger.Hours(ctx, l, math.MinInt32, math.MaxInt32); err == nil && len(hours) == 0 {
+	if hours, err := l.Load(ctx, lake.OpsHours); err == nil && hours.CurrentSnapshot() == nil {
 		o.Stdout.Printf("Hours come in %s after their end, and those of the past by: versionlake reprocess --from … "+
 			"--to …\n", strings.TrimSuffix(cmp.Or(o.schedule.Delay, ingest.DefaultDelay).String(), "0s"))
 	}
