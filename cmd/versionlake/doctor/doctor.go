@@ -138,7 +138,7 @@ func (d *doctor) print() error {
 		return err
 	}
 	if count[wrong] > 0 {
-		return usage.Exit(1)
+		return usage.WithExit(1, nil)
 	}
 	return nil
 }
