@@ -28,13 +28,13 @@ func newWhy(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "why USER TIME",
 		Short: "The lines behind what at says, and what it would have said earlier",
-		Long: `why finds, for each version that a user ran at a moment, the lines that were its sightings, with file,
-line number, hour and the run that read them, and the lines that told whose the session is and on which device
-it runs. Then it says what the tags of gold.users would have answered.
+		Long: `why finds, for each version that a user ran at a moment, the lines that were its sightings, with file and
+line number, and the lines that told whose the session is and on which device it runs. Then it says what the
+tags of gold.users would have answered. --output json has hours and the runs that read them, too.
 
-Texts are those that bronze has: of hours whose bronze was dropped, it says so. A long one is cut, and whole
-with --output json, which tells the runs, too. Of a user who was forgotten,
-the lake knows nothing. It reads the sightings of the time around the interval.
+Texts are those that bronze has, cut where they are long but in --output json: of hours whose bronze was
+dropped, it says so. Of a user who was forgotten, the lake knows nothing. It reads the sightings of the time
+around the interval.
 
 ` + usage.MomentForms,
 		Example: `  versionlake why p1 2021-12-24T12:00:00Z
