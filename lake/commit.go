@@ -30,6 +30,8 @@ type Change struct {
 	// updates are of the table's metadata alone: tags, properties. They count only if requirements hold.
 	Updates      []table.Update
 	Requirements []table.Requirement
+	// NotBefore is a time that the commit counts as made after, though our clock may be behind it.
+	NotBefore time.Time
 	// done is told where the metadata lies that the change made; may be nil.
 	Done func(location string)
 }
@@ -88,7 +90,11 @@ func (l *Lake) overtaken(ctx context.Context, loaded *table.Table, err error) bo
 }
 
 func (l *Lake) TryCommit(ctx context.Context, loaded *table.Table, wanted *Change) error {
-	transaction := loaded.NewTransaction()
+	base, err := l.Catalog.ToChange(loaded)
+	if err != nil {
+		return err
+	}
+	transaction := base.NewTransaction()
 	if err := wanted.stage(ctx, transaction); err != nil {
 		return err
 	}
@@ -117,7 +123,7 @@ func (l *Lake) TryCommit(ctx context.Context, loaded *table.Table, wanted *Chang
 			requirements = append(requirements, table.AssertRefSnapshotID(table.MainBranch, &head.SnapshotID))
 		}
 	}
-	_, location, err := l.Catalog.CommitTable(ctx, loaded.Identifier(), requirements, updates)
+	_, location, err := l.Catalog.CommitAfter(ctx, loaded.Identifier(), requirements, updates, wanted.NotBefore)
 	if l.OnCommit != nil {
 		l.OnCommit(strings.Join(loaded.Identifier(), "."), err)
 	}

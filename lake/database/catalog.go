@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/catalog"
@@ -218,7 +219,21 @@ func (c *Catalog) keep(name string, loaded *table.Table) {
 // CommitTable changes a table, and keeps what came of it.
 func (c *Catalog) CommitTable(ctx context.Context, identifier table.Identifier, requirements []table.Requirement,
 	updates []table.Update) (table.Metadata, string, error) {
-	metadata, location, err := c.Catalog.CommitTable(ctx, identifier, requirements, updates)
+	return c.CommitAfter(ctx, identifier, requirements, updates, time.Time{})
+}
+
+// CommitAfter is a commit that counts as made after a time, whatever our clock says, and after all that the table has.
+func (c *Catalog) CommitAfter(ctx context.Context, identifier table.Identifier, requirements []table.Requirement,
+	updates []table.Update, after time.Time) (metadata table.Metadata, location string, err error) {
+	current, err := c.LoadTable(ctx, identifier)
+	if err == nil && (isBehind(current.Metadata()) || time.Now().Before(after)) {
+		if newest := time.UnixMilli(current.Metadata().LastUpdatedMillis()); newest.After(after) {
+			after = newest
+		}
+		metadata, location, err = c.commitAfter(ctx, current, requirements, updates, after.Add(time.Millisecond))
+	} else if err == nil {
+		metadata, location, err = c.Catalog.CommitTable(ctx, identifier, requirements, updates)
+	}
 	if err == nil {
 		c.keep(strings.Join(identifier, "."), table.New(identifier, metadata, location,
 			icebergio.LoadFSFunc(c.properties, location), c))
