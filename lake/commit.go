@@ -13,6 +13,7 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/versionlake/versionlake/lake/database"
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -90,12 +91,11 @@ func (l *Lake) overtaken(ctx context.Context, loaded *table.Table, err error) bo
 }
 
 func (l *Lake) TryCommit(ctx context.Context, loaded *table.Table, wanted *Change) error {
-	base, err := l.Catalog.ToChange(loaded)
-	if err != nil {
-		return err
+	transaction, err := l.Catalog.NewTransaction(loaded)
+	if err == nil {
+		err = wanted.stage(ctx, transaction)
 	}
-	transaction := base.NewTransaction()
-	if err := wanted.stage(ctx, transaction); err != nil {
+	if err != nil {
 		return err
 	}
 	commit, err := transaction.TableCommit()
@@ -158,17 +158,8 @@ func (c *Change) stage(ctx context.Context, transaction *table.Transaction) erro
 	return nil
 }
 
-// IsConflict tells that another writer was first and nothing was committed. iceberg-go 0.7.0 reports a stale base as
-// plain text; TestStaleBaseIsPlainText fails when it no longer does.
-func IsConflict(err error) bool {
-	if err == nil {
-		return false
-	}
-	return errors.Is(err, table.ErrCommitFailed) ||
-		strings.Contains(err.Error(), "requirement failed") ||
-		strings.Contains(err.Error(), "database is locked") ||
-		strings.Contains(err.Error(), "SQLSTATE 40001")
-}
+// IsConflict tells that another writer was first and nothing was committed.
+func IsConflict(err error) bool { return database.IsConflict(err) }
 
 // ErrDeleteFiles: another engine deleted rows of a table, and noted that in files beside those that have the rows.
 var ErrDeleteFiles = errors.New("it has delete files: another engine deleted rows of it")

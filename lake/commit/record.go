@@ -135,17 +135,11 @@ func (c *Commit) RecordHours(ctx context.Context) error {
 // is later than all that the ledger and silver have, though our clock may be behind those that they are of.
 func (c *Commit) end(ctx context.Context) (time.Time, error) {
 	end := time.Now()
-	for _, definition := range [...]lake.TableDefinition{lake.OpsHours, lake.SilverEvents, lake.SilverSightings,
-		lake.SilverBindings} {
-		loaded, err := c.lake.Load(ctx, definition)
-		if err != nil {
-			return end, err
-		}
-		if last := time.UnixMilli(loaded.Metadata().LastUpdatedMillis()); last.After(end) {
-			end = last.Add(time.Millisecond)
-		}
+	last, err := ledger.LastChange(ctx, c.lake, append(lake.SilverTables[:], lake.OpsHours)...)
+	if last.After(end) {
+		end = last.Add(time.Millisecond)
 	}
-	return end.UTC().Truncate(time.Microsecond), nil
+	return end.UTC().Truncate(time.Microsecond), err
 }
 
 // ledgerRows reads the rows that runs wrote before, if they did. Their snapshot tells, unless they began so long

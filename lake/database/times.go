@@ -25,17 +25,17 @@ func isBehind(metadata table.Metadata) bool {
 	return time.UnixMilli(metadata.LastUpdatedMillis()).Sub(time.Now()) > clocksDiffer
 }
 
-// ToChange is a table for a transaction to begin with, whose versions are none of them of later than now.
-func (c *Catalog) ToChange(loaded *table.Table) (*table.Table, error) {
+// NewTransaction begins a change of a table.
+func (c *Catalog) NewTransaction(loaded *table.Table) (*table.Transaction, error) {
 	if !isBehind(loaded.Metadata()) {
-		return loaded, nil
+		return loaded.NewTransaction(), nil
 	}
 	metadata, err := notAfter(loaded.Metadata(), time.Now())
 	if err != nil {
 		return nil, err
 	}
 	return table.New(loaded.Identifier(), metadata, loaded.MetadataLocation(),
-		icebergio.LoadFSFunc(c.properties, loaded.MetadataLocation()), c), nil
+		icebergio.LoadFSFunc(c.properties, loaded.MetadataLocation()), c).NewTransaction(), nil
 }
 
 // commitAfter is a commit of a version that counts as made at a time, which is after all that the table has.

@@ -50,6 +50,9 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 	if err := c.divideRuns(ctx, l, runs); err != nil {
 		return Committed{}, err
 	}
+	if c.wanted.NotBefore, err = ledger.LastChange(ctx, l, lake.OpsHours); err != nil { // of what it may show
+		return Committed{}, err
+	}
 	// The versions come first, so that no reader of gold.users misses a key.
 	found, err := versionkeys.Ensure(ctx, l, staged.Versions, false)
 	if err != nil {
