@@ -118,6 +118,7 @@ func (c *roundCommit) change(loaded *table.Table) (*lake.Change, error) {
 	if len(change.Add)+len(change.Remove) == 0 {
 		// The head is only named, and needs one name an hour; it may have it from a call whose answer was lost.
 		change.Tags = c.newTags(loaded, unnamed(loaded, c.named))
+		change.Updates = ledger.Reflecting(loaded, c.staged.Sightings, c.staged.Bindings)
 	} else {
 		change.Tags = c.newTags(loaded, c.named)
 		change.Summary = maps.Clone(change.Summary)
