@@ -151,6 +151,15 @@ func (p *posting) testLists(t *testing.T) {
 	require.Contains(t, told.Text, "the list stuck_users: lists are read through a Trino")
 	history := p.events(t.Context(), id, "")
 	require.NotContains(t, history.String(), "secret-place")
+	writing := 0
+	for _, event := range history.Events {
+		step := event.GetActivityTaskScheduledEventAttributes()
+		if step != nil && step.ActivityType.Name == "WriteList" {
+			require.Equal(t, 6*time.Hour, step.ScheduleToCloseTimeout.AsDuration(), "it is not tried for ever")
+			writing++
+		}
+	}
+	require.Equal(t, 2, writing)
 	p.record(t, "lists-without-trino", id, "")
 
 	p.say("")
