@@ -68,7 +68,7 @@ func TestMillionUsers(t *testing.T) {
 }
 
 // TestUptakeInLittleMemory asks for the uptake of 200,000 users in as little memory, for each of them, as a Trino of a
-// gigabyte has for a million and a half.
+// gigabyte has for 1.36 million users.
 func TestUptakeInLittleMemory(t *testing.T) {
 	skipShort(t)
 	w := newWorld(t)
