@@ -106,8 +106,8 @@ func TestPublishWithoutAnHour(t *testing.T) {
 	require.Equal(t, numbers(nil, "day", "28", "1.0", 1), said(t, in.Lake))
 }
 
-// TestPublishPassesOverEmptyDays: days whose hours never had files are told by statistics, and not read; once an hour of
-// one has files, the day is published.
+// TestPublishPassesOverEmptyDays: days whose hours never had files are told by statistics, and not read; once an
+// hour of one has files, the day is published.
 func TestPublishPassesOverEmptyDays(t *testing.T) {
 	in := laketest.NewWorld(t)
 	day(in, "20")
