@@ -150,5 +150,6 @@ func listError(ctx context.Context, view string, err error) error {
 	if trino.IsCrowded(err) {
 		options.NextRetryDelay = crowded
 	}
-	return temporal.NewApplicationErrorWithOptions(said+"; tried again for some hours. "+writeAgain, ErrorOutage, options)
+	return temporal.NewApplicationErrorWithOptions(said+"; tried again for some hours. "+writeAgain, ErrorOutage,
+		options)
 }

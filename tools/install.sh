@@ -16,6 +16,7 @@ TRINO_JDBC=484        # what Tableau, DBeaver and other Java programs connect wi
 ECJ=3.42.0            # a Java compiler that needs no more than a Java runtime, for the test of the driver
 ICEBERG_SPARK=1.12.0  # the table format for Spark 4.1
 MAVEN_DEPENDENCY=3.9.0
+AXE=4.14.1            # looks at pages for what keeps people from reading them
 VICTORIA_LOGS=v1.52.2 # a log server; on its own, since what it needs does not go with tools/go.mod
 # Packages of Python are pinned by tools/*.txt, with the hashes of their files. Trino 476 needs Java 24.
 # Programs in Go are pinned by tools/go.mod: go -C tools get -tool PACKAGE@VERSION, then go -C tools mod tidy.
@@ -143,6 +144,20 @@ superset() {
 	done
 }
 
+# axe: a script for pages, from npm. Without npm, the test of our pages is skipped, and says so.
+axe() {
+	mkdir "$1/axe"
+	if ! command -v npm >/dev/null; then
+		echo "tools: there is no npm, so axe-core is not installed, and no test looks at whether people can read our pages" >&2
+		return
+	fi
+	(cd "$1" && npm pack --silent "axe-core@$AXE" >/dev/null)
+	check_sum "$1/axe-core-$AXE.tgz" e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745
+	tar -C "$1" -xzf "$1/axe-core-$AXE.tgz" package/axe.min.js package/LICENSE
+	mv "$1/package/axe.min.js" "$1/package/LICENSE" "$1/axe/"
+	rm -r "$1/package" "$1/axe-core-$AXE.tgz"
+}
+
 # maven FOLDER GROUP:ARTIFACT:VERSION:TYPE SHA256: fetches a file into FOLDER/fetched and says which in $fetched. Maven's
 # own copies stay in .tools/maven until Trino is there, so that an installation that was interrupted does not fetch them
 # again.
@@ -159,7 +174,11 @@ maven() {
 	mvn ${quiet[@]+"${quiet[@]}"} --strict-checksums -Dmaven.repo.local="$root/maven" \
 		"org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY:copy" \
 		-Dartifact="$2" -DoutputDirectory="$1/fetched"
-	python3 - "$fetched" "$3" <<-'END'
+	check_sum "$fetched" "$3"
+}
+
+check_sum() { # FILE SHA256
+	python3 - "$1" "$2" <<-'END'
 		import hashlib, sys
 		digest = hashlib.sha256()
 		with open(sys.argv[1], "rb") as file:
@@ -196,6 +215,7 @@ version() {
 			"duckdb $(pinned duckdb), iceberg for spark $ICEBERG_SPARK"
 		;;
 	superset) echo "superset $(cksum <tools/superset.txt) for $("$(superset_python 2>/dev/null || echo python3)" --version)" ;;
+	axe) echo "axe-core $AXE$(command -v npm >/dev/null || echo ' without npm')" ;;
 	trino) echo "trino $TRINO with sqlite-jdbc $SQLITE_JDBC" ;;
 	*) return 1 ;;
 	esac
@@ -231,7 +251,7 @@ trap 'rm -rf "$new"' EXIT
 for left in "$root"/new.*; do # by an installation that was killed
 	kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
 done
-[ $# -gt 0 ] || set -- temporal versitygw victoria-logs postgres golangci-lint workflowcheck python jdk trino jdbc engines superset
+[ $# -gt 0 ] || set -- temporal versitygw victoria-logs postgres golangci-lint workflowcheck python jdk trino jdbc axe engines superset
 for name in "$@"; do
 	install_tool "$name"
 done

@@ -115,7 +115,8 @@ func (p *posting) testDigest(t *testing.T) {
 	require.Len(t, p.mail.Letters(), 1, "nobody gets it twice")
 	require.Len(t, p.slack.Posts(), 1)
 	letter, post := p.mail.Letters()[0], p.slack.Posts()[0].Body
-	for _, text := range []string{"Subject: versionlake test: the week from 2022-05-22 to 2022-05-28", "multipart/related"} {
+	for _, text := range []string{"Subject: versionlake test: the week from 2022-05-22 to 2022-05-28",
+		"multipart/related"} {
 		require.True(t, strings.Contains(letter, text), "%s in %.500s", text, letter)
 	}
 	require.Equal(t, 2, strings.Count(letter, "Content-Type: image/png"), "pictures are inside")
@@ -143,9 +144,10 @@ func (p *posting) testLists(t *testing.T) {
 	p.say(fmt.Sprintf("lists: [{view: stuck_users, to: %s}, {view: shutdown_users, to: %s}]", p.place, p.place))
 	id := p.trigger(t, worker.ListsScheduleID, "Lists", "Failed", 1)
 	err := p.client.GetWorkflow(t.Context(), id, "").Get(t.Context(), nil)
-	require.ErrorContains(t, err, "2 of 2 lists were not written: the list stuck_users: lists are read through a Trino, "+
-		"and the worker has none: no Trino runs here. Start workers with --trino https://user:password@host:port. "+
-		"`temporal schedule trigger --schedule-id daily-lists` writes the lists again")
+	require.ErrorContains(t, err,
+		"2 of 2 lists were not written: the list stuck_users: lists are read through a Trino, "+
+			"and the worker has none: no Trino runs here. Start workers with --trino https://user:password@host:port. "+
+			"`temporal schedule trigger --schedule-id daily-lists` writes the lists again")
 	told := p.checkLists(t)
 	require.Equal(t, checks.Fail, told.State)
 	require.Contains(t, told.Text, "the list stuck_users: lists are read through a Trino")

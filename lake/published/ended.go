@@ -2,6 +2,7 @@ package published
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -74,9 +75,19 @@ func (p *publisher) readLedger(ctx context.Context) (map[int32]int, error) {
 		return nil, err
 	}
 	hours, filled := map[int32]map[int64]bool{}, map[int32]bool{}
+	state, known := loaded.Schema().FindFieldByName("state")
+	if !known {
+		return nil, errors.New("ops.hours has no column state")
+	}
+	candidates := map[int32]bool{} // days of which an hour may have files, as statistics tell
+	for _, file := range live {
+		if date, ok := file.Partition()[lake.PartitionFieldID].(iceberg.Date); !ok || !onlyEmpty(file, state.ID) {
+			candidates[int32(date)] = true
+		}
+	}
 	live = slices.DeleteFunc(live, func(file iceberg.DataFile) bool {
 		date, ok := file.Partition()[lake.PartitionFieldID].(iceberg.Date)
-		return ok && p.days.has(int32(date))
+		return ok && (p.days.has(int32(date)) || !candidates[int32(date)])
 	})
 	if err := lake.EachRow(ctx, p.lake, live, func(row *lake.HourRow) error {
 		if hours[row.IngestDate] == nil {
@@ -95,6 +106,13 @@ func (p *publisher) readLedger(ctx context.Context) (map[int32]int, error) {
 		}
 	}
 	return there, nil
+}
+
+// onlyEmpty tells whether all rows of a file of the ledger are of hours without files: a lake with years of days that
+// never have any would else read them at each refresh.
+func onlyEmpty(file iceberg.DataFile, state int) bool {
+	return string(file.LowerBoundValues()[state]) == ledger.HourEmpty &&
+		string(file.UpperBoundValues()[state]) == ledger.HourEmpty
 }
 
 // waiting are the days of which silver holds what the daily aggregates do not count yet; not known where they count

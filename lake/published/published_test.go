@@ -2,6 +2,7 @@ package published_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -103,6 +104,40 @@ func TestPublishWithoutAnHour(t *testing.T) {
 		}
 	}
 	require.Equal(t, numbers(nil, "day", "28", "1.0", 1), said(t, in.Lake))
+}
+
+// TestPublishPassesOverEmptyDays: days whose hours never had files are told by statistics, and not read; once an
+// hour of one has files, the day is published.
+func TestPublishPassesOverEmptyDays(t *testing.T) {
+	in := laketest.NewWorld(t)
+	day(in, "20")
+	day(in, "21")
+	loaded, err := in.Lake.Load(t.Context(), lake.OpsHours)
+	require.NoError(t, err)
+	empty, err := lake.LiveFiles(t.Context(), loaded)
+	require.NoError(t, err)
+	require.NotEmpty(t, empty)
+	kept := map[string][]byte{}
+	for _, file := range empty { // who reads one fails
+		path := in.Lake.Objects.LocalPath(file.FilePath())
+		kept[path], err = os.ReadFile(path)
+		require.NoError(t, err)
+		require.NoError(t, os.Remove(path))
+	}
+	in.Put("28T05/a.tsv", laketest.Sighting("28T05:10", "s1", "1.0", "UserId", "p1"))
+	day(in, "28")
+	upkeep.Daily(in)
+	want := numbers(nil, "day", "28", "1.0", 1)
+	require.Equal(t, want, said(t, in.Lake))
+	for path, text := range kept {
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+	}
+	in.Put("21T05/late.tsv", laketest.Sighting("21T05:10", "s2", "1.0", "UserId", "p2"))
+	in.Ingest(laketest.HourAt(t, "2022-05-21T05"))
+	upkeep.Daily(in)
+	published := said(t, in.Lake)
+	require.Len(t, published, 2*len(want))
+	require.Contains(t, published, "day 21 1.0 active_users 1")
 }
 
 // TestPublishedForgets: of a version that only a forgotten user ran, nothing is left in what was published.

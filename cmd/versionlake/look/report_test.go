@@ -69,7 +69,8 @@ func tableOf(t *testing.T, page, caption string) (rows [][]string) {
 	return rows
 }
 
-// TestReport: the page holds all that it needs, no ids, and the numbers that the lake has.
+// TestReport: the page holds all that it needs, no ids, and the numbers that the lake has; people can read it, and the
+// letter.
 func TestReport(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -96,6 +97,13 @@ func TestReport(t *testing.T) {
 	require.Equal(t, []string{fmt.Sprint(service.Users), fmt.Sprint(service.Users)}, last[1:],
 		"shutting the newest version down hits everyone")
 	require.NotRegexp(t, `\bp1[0-9]{3}\b`, page, "no ids of users")
+
+	letter := filepath.Join(filepath.Dir(out), "digest.html")
+	code, _, stderr = groups.Run(t, "report", "--dir", dir, "--digest", "--out", letter)
+	require.Equal(t, program.ExitOK, code, stderr)
+	for _, file := range []string{out, letter} {
+		t.Run("people can read "+filepath.Base(file), func(t *testing.T) { testAccessible(t, file, filepath.Dir(out)) })
+	}
 
 	code, _, stderr = groups.Run(t, "report", "--dir", dir, "--service", "None", "--out", out)
 	require.Equal(t, program.ExitError, code)
