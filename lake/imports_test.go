@@ -31,7 +31,7 @@ var imports = map[string]string{
 	"hours":       "objects lake ledger forgotten",
 	"commit":      "objects lake ledger compaction forgotten hours",
 	"lost":        "objects lake ledger sessions",
-	"releases":    "lake ops",
+	"releases":    "lake ops ledger",
 	"versionkeys": "objects lake",
 	"gold":        "objects lake ledger sessions versionkeys",
 	"events":      "lake packed ledger forgotten sessions",

@@ -121,12 +121,19 @@ func (k *looker) worstHour(d Definition, figure func(ledger.Hour) (float64, bool
 }
 
 func (k *looker) rejects(_ context.Context, d Definition) (Result, error) {
+	judged := false
 	worst, hours := k.worstHour(d, func(row ledger.Hour) (float64, bool) {
 		lines := row.Lines - row.Blanks
-		return float64(row.Rejects) / max(float64(lines), 1), d.Least == nil || float64(lines) >= *d.Least
+		enough := d.Least == nil || float64(lines) >= *d.Least
+		judged = judged || enough
+		return float64(row.Rejects) / max(float64(lines), 1), enough
 	})
-	if len(hours) == 0 {
-		return d.Result(worst, nil, "at most %.2g %% of the lines of an hour", 100*worst), nil
+	switch {
+	case !judged:
+		return d.silent(OK, "no hour of the last seven days has lines enough to judge"), nil
+	case len(hours) == 0:
+		return d.Result(worst, nil, "at most %.2g %% of the lines of each hour of the last seven days",
+			100*worst), nil
 	}
 	return d.Result(worst, hours, "up to %.3g %% of the lines of %s: %s; the view rejects_by_reason says why",
 		100*worst, count(len(hours), "hour"), named(hours)), nil

@@ -43,6 +43,9 @@ func RecountErased(ctx context.Context, l *lake.Lake, erasure string) error {
 	if err := eraseVersions(ctx, l, parties[0].erasure); err != nil {
 		return fmt.Errorf("let gold.versions follow: %w", err)
 	}
+	if err := redactDays(ctx, l, erasure); err != nil {
+		return err
+	}
 	touched, dates, err := findTouched(l, erasure)
 	if err != nil {
 		return err

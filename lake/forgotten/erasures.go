@@ -18,6 +18,7 @@ import (
 
 	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/identity"
+	"github.com/versionlake/versionlake/lake/ledger"
 )
 
 // States of an erasure.
@@ -214,17 +215,9 @@ func ChangeErasure(ctx context.Context, l *lake.Lake, erasure string,
 			return cmp.Or(-strings.Compare(a.Kind, b.Kind), strings.Compare(a.Hash, b.Hash),
 				cmp.Compare(firstAt(&a), firstAt(&b)))
 		})
-		writer, err := lake.NewDataWriter[lake.ErasureRow](l, lake.OpsErasures, lake.Partition{
+		file, err := ledger.WriteRows(l, lake.OpsErasures, lake.Partition{
 			Folder: "erasure_id=" + erasure, Values: map[int]any{lake.PartitionFieldID: erasure},
-		})
-		if err != nil {
-			return nil, err
-		}
-		if err := writer.Append(rows, 128*len(rows)); err != nil {
-			writer.Abort()
-			return nil, err
-		}
-		file, err := writer.Close(erasure[:8])
+		}, rows, erasure[:8])
 		if err != nil || file == nil {
 			return nil, err
 		}

@@ -95,6 +95,10 @@ func (e *Eraser) look(ctx context.Context, definition lake.TableDefinition, file
 		return Look(ctx, e.Lake, file, user(guard), stop)
 	case lake.GoldEvents.Name:
 		return Look(ctx, e.Lake, file, resolvedEvent(guard), stop)
+	case lake.GoldVersionDaily.Name:
+		return Look(ctx, e.Lake, file, versionDay(guard), stop)
+	case lake.GoldEventDaily.Name:
+		return Look(ctx, e.Lake, file, eventDay(guard), stop)
 	}
 	return NewFile{}, false, nil
 }
@@ -130,6 +134,12 @@ func (e *Eraser) Rewrite(ctx context.Context, definition lake.TableDefinition, f
 	case lake.GoldEvents.Name:
 		return edited(ctx, e.Lake, definition, file, resolvedEvent(guard),
 			func(*lake.ResolvedRow) int { return 256 }, nil)
+	case lake.GoldVersionDaily.Name:
+		return edited(ctx, e.Lake, definition, file, versionDay(guard),
+			func(*lake.VersionDailyRow) int { return 256 }, nil)
+	case lake.GoldEventDaily.Name:
+		return edited(ctx, e.Lake, definition, file, eventDay(guard),
+			func(*lake.EventDailyRow) int { return 128 }, nil)
 	}
 	return NewFile{}, fmt.Errorf("nothing of %s is of users", definition.Name)
 }
@@ -330,6 +340,19 @@ func user(g *Guard) edit[lake.UserRow] {
 			changed = g.RedactAll(&interval.Service, &interval.Device, &interval.Version) || changed
 		}
 		return true, changed
+	}
+}
+
+// versionDay and eventDay keep what was counted: only texts of clients, such as a device's name, may hold an id.
+func versionDay(g *Guard) edit[lake.VersionDailyRow] {
+	return func(row *lake.VersionDailyRow) (keep, changed bool) {
+		return true, g.RedactAll(&row.Service, &row.Version, &row.Device)
+	}
+}
+
+func eventDay(g *Guard) edit[lake.EventDailyRow] {
+	return func(row *lake.EventDailyRow) (keep, changed bool) {
+		return true, g.RedactAll(&row.Service, &row.Version, &row.Device, &row.Name, &row.Detail)
 	}
 }
 

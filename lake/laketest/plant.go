@@ -9,6 +9,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 )
 
 // PlantDaily rewrites the one file of a daily table, as no refresh of ours does.
@@ -23,15 +24,8 @@ func PlantDaily[T any](t *testing.T, l *lake.Lake, definition lake.TableDefiniti
 		if err != nil {
 			return nil, err
 		}
-		writer, err := lake.NewDataWriter[T](l, definition,
-			lake.Partition{Folder: "planted", Values: live[0].Partition()})
-		if err != nil {
-			return nil, err
-		}
-		if err := writer.Append(alter(rows), 0); err != nil {
-			return nil, err
-		}
-		written, err := writer.Close("planted")
+		written, err := ledger.WriteRows(l, definition,
+			lake.Partition{Folder: "planted", Values: live[0].Partition()}, alter(rows), "planted")
 		if err != nil {
 			return nil, err
 		}
@@ -96,14 +90,7 @@ func planted[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition,
 		}
 		done = true
 		wanted.Remove = append(wanted.Remove, file)
-		writer, err := lake.NewDataWriter[T](l, definition, place)
-		if err != nil {
-			return nil, err
-		}
-		if err := writer.Append(rows, 0); err != nil {
-			return nil, err
-		}
-		written, err := writer.Close(fmt.Sprintf("planted-%d", time.Now().UnixNano()))
+		written, err := ledger.WriteRows(l, definition, place, rows, fmt.Sprintf("planted-%d", time.Now().UnixNano()))
 		if err != nil {
 			return nil, err
 		}
@@ -152,15 +139,8 @@ func Compact[T any](t testing.TB, l *lake.Lake, definition lake.TableDefinition)
 			func(batch []T) error { rows = append(rows, batch...); return nil }); err != nil {
 			t.Fatal(err)
 		}
-		writer, err := lake.NewDataWriter[T](l, definition,
-			lake.Partition{Folder: "compacted", Values: file.Partition()})
-		if err == nil {
-			err = writer.Append(rows, 0)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		written, err := writer.Close(fmt.Sprintf("compacted-%d-%d", loaded.CurrentSnapshot().SnapshotID, n))
+		written, err := ledger.WriteRows(l, definition, lake.Partition{Folder: "compacted", Values: file.Partition()},
+			rows, fmt.Sprintf("compacted-%d-%d", loaded.CurrentSnapshot().SnapshotID, n))
 		if err != nil {
 			t.Fatal(err)
 		}

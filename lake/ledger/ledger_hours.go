@@ -138,6 +138,20 @@ func WriteDays[T any](ctx context.Context, l *lake.Lake, definition lake.TableDe
 	return files, err
 }
 
+// WriteRows writes rows that are at hand as one file; nil where there are none.
+func WriteRows[T any](l *lake.Lake, definition lake.TableDefinition, at lake.Partition, rows []T, name string) (
+	*lake.DataFile, error) {
+	writer, err := lake.NewDataWriter[T](l, definition, at)
+	if err != nil {
+		return nil, err
+	}
+	if err := writer.Append(rows, 0); err != nil {
+		writer.Abort()
+		return nil, err
+	}
+	return writer.Close(name)
+}
+
 // WriteParts writes a file for each partition that has rows.
 func WriteParts[K comparable, T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition,
 	parts map[K][]T, at func(K) lake.Partition, name string) (map[K][]lake.DataFile, error) {
@@ -150,15 +164,7 @@ func WriteParts[K comparable, T any](ctx context.Context, l *lake.Lake, definiti
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			writer, err := lake.NewDataWriter[T](l, definition, at(part))
-			if err != nil {
-				return err
-			}
-			if err := writer.Append(rows, 0); err != nil {
-				writer.Abort()
-				return err
-			}
-			file, err := writer.Close(name)
+			file, err := WriteRows(l, definition, at(part), rows, name)
 			if file == nil || err != nil {
 				return err
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/ops"
 )
 
@@ -86,19 +87,9 @@ func same(a, b Row) bool {
 }
 
 func write(l *lake.Lake, rows []Row) ([]iceberg.DataFile, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	writer, err := lake.NewDataWriter[Row](l, lake.OpsReleases, lake.Partition{})
-	if err != nil {
-		return nil, err
-	}
-	if err := writer.Append(rows, 0); err != nil {
-		writer.Abort()
-		return nil, err
-	}
-	file, err := writer.Close(fmt.Sprintf("releases-%d", time.Now().UnixNano()))
-	if err != nil {
+	file, err := ledger.WriteRows(l, lake.OpsReleases, lake.Partition{}, rows,
+		fmt.Sprintf("releases-%d", time.Now().UnixNano()))
+	if err != nil || file == nil {
 		return nil, err
 	}
 	return l.Entries(lake.OpsReleases, []lake.DataFile{*file})

@@ -100,7 +100,7 @@ func (v *verifier) noteOlderSilver() {
 	if v.older.hours == 0 {
 		return
 	}
-	v.note("the silver of %d hours was made by older rules, and would be different by today's in %d of them: "+
+	v.note("hours whose silver was made by older rules: %d, and it would be different by today's in %d of them: "+
 		"versionlake reprocess --layer silver makes it anew from bronze; lines that were rejected then are read "+
 		"by reprocessing from the source",
 		v.older.hours, v.older.other)

@@ -312,7 +312,7 @@ func (v *verifier) filesAt(ctx context.Context, loaded *table.Table, snapshot in
 func (v *verifier) unsureHours(hours []telemetry.Hour) []telemetry.Hour {
 	sure := slices.DeleteFunc(slices.Clone(hours), func(hour telemetry.Hour) bool { return v.unsure[hour] })
 	if unsure := len(hours) - len(sure); unsure > 0 {
-		v.note("%d hours were not compared, since files that may hold rows of them can't be read", unsure)
+		v.note("hours not compared, since files that may hold rows of them can't be read: %d", unsure)
 	}
 	return sure
 }

@@ -83,6 +83,30 @@ type panel struct {
 	Targets     []struct{ Expr, LegendFormat string }
 }
 
+// TestFaultsAreSeen holds the table of faults in docs/CHECKS.md against the checks there, the alerts and the panels.
+func TestFaultsAreSeen(t *testing.T) {
+	text := read(t, "../../docs/CHECKS.md")
+	rules, queries := read(t, deploy, rulesFile), dashboardQueries(t)
+	faults := regexp.MustCompile("(?m)^\\| [^|`]+ \\| `([a-z_]+)`[^|]*\\| (`Versionlake[^|]+) \\| ([^|]+) \\|$").
+		FindAllStringSubmatch(text, -1)
+	if len(faults) != 10 {
+		t.Fatalf("docs/CHECKS.md tells of %d faults", len(faults))
+	}
+	for _, fault := range faults {
+		if !strings.Contains(text, "\n| `"+fault[1]+"` | ") {
+			t.Errorf("there is no check %s", fault[1])
+		}
+		for alert := range strings.SplitSeq(strings.ReplaceAll(fault[2], "`", ""), ", ") {
+			if !strings.Contains(rules, "alert: "+alert+"\n") {
+				t.Errorf("there is no alert %s", alert)
+			}
+		}
+		if queries["panel "+fault[3]+" A"] == "" {
+			t.Errorf("there is no panel %s", fault[3])
+		}
+	}
+}
+
 // dashboardQueries are the queries of the dashboard's panels, with Grafana's variables filled in.
 func dashboardQueries(t *testing.T) map[string]string {
 	t.Helper()

@@ -122,7 +122,7 @@ func (o *Status) runCheck(ctx context.Context) error {
 	all, err := o.figures(ctx)
 	if err != nil {
 		o.Stdout.Printf("VERSIONLAKE UNKNOWN - %s\n", strings.ReplaceAll(terminal.Error(err), "\n", " "))
-		return usage.Exit(checkUnknown)
+		return usage.WithExit(checkUnknown, nil)
 	}
 	worst := slices.MaxFunc(all, func(a, b checked) int { return cmp.Compare(a.code(), b.code()) }).code()
 	var texts, figures []string
@@ -139,7 +139,7 @@ func (o *Status) runCheck(ctx context.Context) error {
 	if worst == checkOK {
 		return nil
 	}
-	return usage.Exit(worst)
+	return usage.WithExit(worst, nil)
 }
 
 func (o *Status) figures(ctx context.Context) ([]checked, error) {

@@ -11,17 +11,19 @@ import (
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/terminal"
 )
 
 // Commands are those of this package.
 func Commands(s *settings.Settings) []*cobra.Command {
-	return usage.InGroup(usage.Upkeep, newDoctor(s))
+	return usage.InGroup(usage.Upkeep, newDoctor(s, checks.UsedShare))
 }
 
 type doctor struct {
 	*settings.Settings
 	findings []finding
+	used     func(folder string) (float64, error) // the share of its disk
 
 	lake   *lake.Lake // nil where there is none, or none that can be opened
 	clocks []clock
@@ -47,8 +49,8 @@ const (
 // patience is how long each part may take to answer.
 const patience = 10 * time.Second
 
-func newDoctor(s *settings.Settings) *cobra.Command {
-	o := &doctor{Settings: s}
+func newDoctor(s *settings.Settings, used func(folder string) (float64, error)) *cobra.Command {
+	o := &doctor{Settings: s, used: used}
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what versionlake stands on: source, catalog, warehouse, Temporal, Trino, clocks, rights, disk",
@@ -136,7 +138,7 @@ func (d *doctor) print() error {
 		return err
 	}
 	if count[wrong] > 0 {
-		return usage.Exit(1)
+		return usage.WithExit(1, nil)
 	}
 	return nil
 }

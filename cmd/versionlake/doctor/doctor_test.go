@@ -15,10 +15,13 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest"
 )
 
+// diskUsed is the share that is used of the disks that doctor sees here.
+var diskUsed = 0.5
+
 // states runs doctor, and gives the state and the text of each check.
 func states(t *testing.T, want int, args ...string) (state, said map[string]string) {
 	t.Helper()
-	code, stdout, stderr := programtest.Groups{doctor.Commands}.Run(t, append([]string{"doctor", "-o", "json"},
+	code, stdout, stderr := programtest.Groups{doctor.OnDisk(&diskUsed)}.Run(t, append([]string{"doctor", "-o", "json"},
 		args...)...)
 	require.Equal(t, want, code, stdout+stderr)
 	state, said = map[string]string{}, map[string]string{}
@@ -40,8 +43,18 @@ func TestDoctor(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
 	state, _ := states(t, program.ExitOK, "--dir", dir)
 	require.Equal(t, map[string]string{"settings": "ok", "source": "note", "catalog": "note", "warehouse": "note",
-		"temporal": "ok", "trino": "note", "clocks": "note", "rights": "ok", "disk": state["disk"]}, state)
+		"temporal": "ok", "trino": "note", "clocks": "note", "rights": "ok", "disk": "ok"}, state)
 	require.NoDirExists(t, dir)
+	for _, disk := range []struct {
+		used  float64
+		state string
+		exit  int
+	}{{0.89, "ok", program.ExitOK}, {0.9, "warning", program.ExitOK}, {0.97, "wrong", program.ExitError}} {
+		diskUsed = disk.used
+		state, said := states(t, disk.exit, "--dir", dir)
+		require.Equal(t, disk.state, state["disk"], said["disk"])
+	}
+	diskUsed = 0.5
 
 	dir = filepath.Join(laketest.UnpackLake(t, "94ca12a"), "lake")
 	require.NoError(t, os.Chmod(dir, 0o700))

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/database"
 	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/upgrade"
@@ -211,7 +210,7 @@ func (d *doctor) checkDisk(context.Context) {
 	state, do := ok, ""
 	var found []string
 	for _, folder := range slices.Compact(folders) {
-		used, err := checks.UsedShare(folder)
+		used, err := d.used(folder)
 		if err != nil {
 			continue // this system does not tell
 		}

@@ -3,6 +3,7 @@ package look
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,12 +28,13 @@ func newWhy(s *settings.Settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "why USER TIME",
 		Short: "The lines behind what at says, and what it would have said earlier",
-		Long: `why finds, for each version that a user ran at a moment, the lines that were its sightings, with file,
-line number, hour and the run that read them, and the lines that told whose the session is and on which device
-it runs. Then it says what the tags of gold.users would have answered.
+		Long: `why finds, for each version that a user ran at a moment, the lines that were its sightings, with file and
+line number, and the lines that told whose the session is and on which device it runs. Then it says what the
+tags of gold.users would have answered. --output json has hours and the runs that read them, too.
 
-Texts are those that bronze has: of hours whose bronze was dropped, it says so. Of a user who was forgotten,
-the lake knows nothing. It reads the sightings of the time around the interval.
+Texts are those that bronze has, cut where they are long but in --output json: of hours whose bronze was
+dropped, it says so. Of a user who was forgotten, the lake knows nothing. It reads the sightings of the time
+around the interval.
 
 ` + usage.MomentForms,
 		Example: `  versionlake why p1 2021-12-24T12:00:00Z
@@ -117,25 +119,12 @@ func (o *askWhy) print(answer *why.Answer, interval *why.Interval) error {
 	}
 	o.Stdout.Printf("%s ran %s of %s on %s, from %s: %s\n", a.UserID, a.Version, output.OrDash(a.Service),
 		output.OrDash(interval.Device), a.ValidFrom, output.Count(a.Sightings, "sighting"))
-	p := o.NewPrinter("SAYS", "VALUE", "EVENT TIME", "HOUR", "FILE", "LINE", "RUN", "TEXT")
 	for _, e := range interval.Evidence {
 		for _, line := range []*why.Line{e.Sighting, e.User, e.Device} {
-			if line == nil {
-				continue
-			}
-			text := line.Text
-			if line.Dropped {
-				text = "dropped"
-			}
-			if err := p.Add(nil, line.Says, output.OrDash(line.Of), output.Instant(line.At), line.Hour, line.File,
-				line.Line,
-				output.OrDash(line.Run), output.OrDash(text)); err != nil {
-				return err
+			if line != nil {
+				o.printLine(line)
 			}
 		}
-	}
-	if err := p.Flush(); err != nil {
-		return err
 	}
 	if a.MoreEvidence > 0 {
 		o.Stdout.Printf("and %s before the last one: --lines 0 prints all\n",
@@ -154,6 +143,23 @@ func (o *askWhy) print(answer *why.Answer, interval *why.Interval) error {
 	}
 	o.Stdout.Printf("\n")
 	return nil
+}
+
+// shownText is as much of a line as is shown: it may hold a megabyte, which JSON has whole.
+const shownText = 500
+
+// printLine prints what a line says, and below it the line: side by side they are wider than terminals.
+func (o *askWhy) printLine(line *why.Line) {
+	text := line.Text
+	switch {
+	case line.Dropped:
+		text = "dropped: the lake does not keep its text any more"
+	case len(text) > shownText:
+		text = strings.ToValidUTF8(text[:shownText], "") + "…"
+	}
+	o.Stdout.Printf("  %-8s  %s at %s, in line %d of %s\n", line.Says, output.OrDash(line.Of), output.Instant(line.At),
+		line.Line, line.File)
+	o.Stdout.Printf("            %s\n", output.OrDash(text))
 }
 
 // versionOf is the version that one installation ran, among those of all.

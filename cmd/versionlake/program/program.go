@@ -30,10 +30,10 @@ func Execute(ctx context.Context, args []string, out, errOut io.Writer, groups .
 	root := NewRoot(stdout, stderr, groups...)
 	root.SetArgs(usage.Ago(args))
 	cmd, err := root.ExecuteContextC(ctx)
-	var exit usage.Exit
+	var coded *usage.Coded
 	switch {
-	case errors.As(err, &exit):
-		return int(exit)
+	case errors.As(err, &coded) && coded.Unwrap() == nil:
+		return coded.Code
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
@@ -48,9 +48,8 @@ func Execute(ctx context.Context, args []string, out, errOut io.Writer, groups .
 	if errors.As(err, &wrong) {
 		return ExitUsage
 	}
-	var coded *usage.Coded
 	switch {
-	case errors.As(err, &coded):
+	case coded != nil:
 		return coded.Code
 	case objects.IsDamage(err):
 		return ExitUnreadable

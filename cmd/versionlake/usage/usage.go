@@ -38,19 +38,21 @@ const ExitOriginal = 4
 
 // Coded is an error with an exit code of its own.
 type Coded struct {
-	error
-	Code int
+	error // nil where the command has said all
+	Code  int
+}
+
+func (e *Coded) Error() string {
+	if e.error == nil {
+		return fmt.Sprintf("exit with %d", e.Code)
+	}
+	return e.error.Error()
 }
 
 func (e *Coded) Unwrap() error { return e.error }
 
-// WithExit gives an error an exit code.
+// WithExit gives an error an exit code; nil ends the program with it, and without another word.
 func WithExit(code int, err error) error { return &Coded{err, code} }
-
-// Exit ends the program with its code, and without another word: the command has said all.
-type Exit int
-
-func (e Exit) Error() string { return fmt.Sprintf("exit with %d", int(e)) }
 
 // NoSighting says why nobody has a version in a lake that has lines.
 const NoSighting = "no line that was read tells a version. An event named SoftwareVersion with a Version does, " +
