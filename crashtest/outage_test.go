@@ -53,8 +53,7 @@ func TestOutages(t *testing.T) {
 	o.want = plain(t, command, o.source, o.from, o.to)
 	before := readOnly(t, o.source)
 	t.Run("servers", func(t *testing.T) { o.serversAway(t, command) })
-	t.Run("disk", func(t *testing.T) { o.diskFull(t, command, false) })
-	t.Run("scratch", func(t *testing.T) { o.diskFull(t, command, true) })
+	t.Run("disk", func(t *testing.T) { o.diskFull(t, command) })
 	if after := filesIn(t, o.source); after != before {
 		t.Errorf("the source was written to:\n%s\nbefore:\n%s", after, before)
 	}
@@ -282,8 +281,8 @@ func (o outages) serversAway(t *testing.T, command string) {
 	o.check(s)
 }
 
-// diskFull has catalog, warehouse and spills on one disk, or the spills alone.
-func (o outages) diskFull(t *testing.T, command string, spillsAlone bool) {
+// diskFull has catalog, warehouse and spills on one disk.
+func (o outages) diskFull(t *testing.T, command string) {
 	disk := t.TempDir()
 	if err := mountSmall(disk); err != nil {
 		t.Skipf("no small disk here: %v", err)
@@ -295,9 +294,6 @@ func (o outages) diskFull(t *testing.T, command string, spillsAlone bool) {
 	})
 	s := &site{t: t, program: command, dir: filepath.Join(disk, "lake"), source: o.source,
 		server: testserver.Temporal(t), env: []string{"TMPDIR=" + disk}}
-	if spillsAlone {
-		s.dir = t.TempDir()
-	}
 	filler := filepath.Join(disk, "filler")
 	fill := func() {
 		file, err := os.Create(filler)

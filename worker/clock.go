@@ -17,7 +17,7 @@ import (
 // does no harm: see lake/database/times.go.
 const aheadAtMost = 5 * time.Minute
 
-// clockGuard begins no step by a clock that is ahead. The step is tried again, here or by a worker whose clock is right.
+// clockGuard begins no step by a clock that is ahead. It is tried again, here or by a worker whose clock is right.
 type clockGuard struct {
 	interceptor.WorkerInterceptorBase
 	now func() time.Time

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"time"
 
@@ -84,7 +85,7 @@ func (c *Catalog) writeMetadata(ctx context.Context, current *table.Table, chang
 		return "", err
 	}
 	version := 0
-	if _, err := fmt.Sscanf(current.MetadataLocation()[len(changed.Location()+"/metadata/"):], "%d-", &version); err != nil {
+	if _, err := fmt.Sscanf(path.Base(current.MetadataLocation()), "%d-", &version); err != nil {
 		return "", fmt.Errorf("the metadata %s has no number: %w", current.MetadataLocation(), err)
 	}
 	location, err := places.NewTableMetadataFileLocation(version + 1)
