@@ -7,7 +7,6 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/versionlake/versionlake/lake/lists"
 	"github.com/versionlake/versionlake/lake/report"
 	"github.com/versionlake/versionlake/notify"
 	"github.com/versionlake/versionlake/notify/digest"
@@ -58,36 +57,4 @@ func (a *Checks) SendDigest(ctx context.Context, input SendDigestInput) error {
 		return temporal.NewApplicationError(err.Error()+"; tried again until it is taken", ErrorReceiver)
 	}
 	return ctx.Err()
-}
-
-// WriteListsResult says which lists were written.
-type WriteListsResult struct {
-	Written []lists.Written `json:"written,omitempty"`
-}
-
-// WriteLists writes the lists of the rules, through the worker's Trino.
-func (a *Checks) WriteLists(ctx context.Context) (result WriteListsResult, err error) {
-	if a.Elsewhere {
-		return result, errElsewhere
-	}
-	defer keepAlive(ctx, nil)()
-	rules, err := notify.Read(a.Rules)
-	if err != nil || len(rules.Lists) == 0 {
-		return result, temporalError(ctx, err)
-	}
-	db, err := a.openSQL()
-	if err != nil {
-		return result, temporalError(ctx, err)
-	}
-	defer db.Close()
-	var failed []error
-	for _, list := range rules.Lists {
-		written, err := lists.Write(ctx, db, list, a.Lake.Config.Scratch, time.Now())
-		if err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		result.Written = append(result.Written, written)
-	}
-	return result, temporalError(ctx, errors.Join(failed...))
 }

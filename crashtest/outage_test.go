@@ -2,6 +2,7 @@ package crashtest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -50,8 +51,49 @@ func TestOutages(t *testing.T) {
 	o.to = o.from + telemetry.Hour(hours)
 	command := program(t)
 	o.want = plain(t, command, o.source, o.from, o.to)
+	before := readOnly(t, o.source)
 	t.Run("servers", func(t *testing.T) { o.serversAway(t, command) })
-	t.Run("disk", func(t *testing.T) { o.diskFull(t, command) })
+	t.Run("disk", func(t *testing.T) { o.diskFull(t, command, false) })
+	t.Run("scratch", func(t *testing.T) { o.diskFull(t, command, true) })
+	if after := filesIn(t, o.source); after != before {
+		t.Errorf("the source was written to:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+// readOnly takes the rights to write from a source, which bind whoever is not root, and says what is in it.
+func readOnly(t *testing.T, source string) string {
+	t.Helper()
+	rights := func(file, folder os.FileMode) {
+		if err := filepath.WalkDir(source, func(path string, entry os.DirEntry, err error) error {
+			mode := file
+			if err == nil && entry.IsDir() {
+				mode = folder
+			}
+			return errors.Join(err, os.Chmod(path, mode))
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rights(0o400, 0o500)
+	t.Cleanup(func() { rights(0o600, 0o700) })
+	return filesIn(t, source)
+}
+
+func filesIn(t *testing.T, folder string) (all string) {
+	t.Helper()
+	if err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			all += fmt.Sprintln(path, info.Mode(), info.Size(), info.ModTime())
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // outage is what goes away and comes back, and the words that tell of it in the Temporal UI.
@@ -207,11 +249,14 @@ func onServers(t *testing.T, command, source string,
 	}, gate
 }
 
-// serversAway has source and warehouse on S3, and the catalog in Postgres.
+// serversAway has source and warehouse on S3, and the catalog in Postgres. The source may be read, and nothing else.
 func (o outages) serversAway(t *testing.T, command string) {
 	var calls atomic.Int64
 	var over atomic.Bool
-	s, gate := onServers(t, command, o.source, func(*http.Request) testserver.Fault {
+	s, gate := onServers(t, command, o.source, func(r *http.Request) testserver.Fault {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && strings.Contains(r.URL.Path, "/telemetry") {
+			return testserver.Forbidden
+		}
 		if calls.Add(1)%3 == 0 && !over.Load() {
 			return testserver.Refused
 		}
@@ -237,8 +282,8 @@ func (o outages) serversAway(t *testing.T, command string) {
 	o.check(s)
 }
 
-// diskFull has catalog, warehouse and spills on one disk.
-func (o outages) diskFull(t *testing.T, command string) {
+// diskFull has catalog, warehouse and spills on one disk, or the spills alone.
+func (o outages) diskFull(t *testing.T, command string, spillsAlone bool) {
 	disk := t.TempDir()
 	if err := mountSmall(disk); err != nil {
 		t.Skipf("no small disk here: %v", err)
@@ -250,6 +295,9 @@ func (o outages) diskFull(t *testing.T, command string) {
 	})
 	s := &site{t: t, program: command, dir: filepath.Join(disk, "lake"), source: o.source,
 		server: testserver.Temporal(t), env: []string{"TMPDIR=" + disk}}
+	if spillsAlone {
+		s.dir = t.TempDir()
+	}
 	filler := filepath.Join(disk, "filler")
 	fill := func() {
 		file, err := os.Create(filler)

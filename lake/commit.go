@@ -13,6 +13,7 @@ import (
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/versionlake/versionlake/lake/database"
 	"github.com/versionlake/versionlake/lake/objects"
 )
 
@@ -30,6 +31,8 @@ type Change struct {
 	// updates are of the table's metadata alone: tags, properties. They count only if requirements hold.
 	Updates      []table.Update
 	Requirements []table.Requirement
+	// NotBefore is a time that the commit counts as made after, though our clock may be behind it.
+	NotBefore time.Time
 	// done is told where the metadata lies that the change made; may be nil.
 	Done func(location string)
 }
@@ -88,8 +91,11 @@ func (l *Lake) overtaken(ctx context.Context, loaded *table.Table, err error) bo
 }
 
 func (l *Lake) TryCommit(ctx context.Context, loaded *table.Table, wanted *Change) error {
-	transaction := loaded.NewTransaction()
-	if err := wanted.stage(ctx, transaction); err != nil {
+	transaction, err := l.Catalog.NewTransaction(loaded)
+	if err == nil {
+		err = wanted.stage(ctx, transaction)
+	}
+	if err != nil {
 		return err
 	}
 	commit, err := transaction.TableCommit()
@@ -117,7 +123,7 @@ func (l *Lake) TryCommit(ctx context.Context, loaded *table.Table, wanted *Chang
 			requirements = append(requirements, table.AssertRefSnapshotID(table.MainBranch, &head.SnapshotID))
 		}
 	}
-	_, location, err := l.Catalog.CommitTable(ctx, loaded.Identifier(), requirements, updates)
+	_, location, err := l.Catalog.CommitAfter(ctx, loaded.Identifier(), requirements, updates, wanted.NotBefore)
 	if l.OnCommit != nil {
 		l.OnCommit(strings.Join(loaded.Identifier(), "."), err)
 	}
@@ -152,17 +158,8 @@ func (c *Change) stage(ctx context.Context, transaction *table.Transaction) erro
 	return nil
 }
 
-// IsConflict tells that another writer was first and nothing was committed. iceberg-go 0.7.0 reports a stale base as
-// plain text; TestStaleBaseIsPlainText fails when it no longer does.
-func IsConflict(err error) bool {
-	if err == nil {
-		return false
-	}
-	return errors.Is(err, table.ErrCommitFailed) ||
-		strings.Contains(err.Error(), "requirement failed") ||
-		strings.Contains(err.Error(), "database is locked") ||
-		strings.Contains(err.Error(), "SQLSTATE 40001")
-}
+// IsConflict tells that another writer was first and nothing was committed.
+func IsConflict(err error) bool { return database.IsConflict(err) }
 
 // ErrDeleteFiles: another engine deleted rows of a table, and noted that in files beside those that have the rows.
 var ErrDeleteFiles = errors.New("it has delete files: another engine deleted rows of it")

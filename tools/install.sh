@@ -28,7 +28,7 @@ unset PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV GOOS GOARCH
 pip_into() {
 	local folder=$1 file=$2
 	shift 2
-	python3 -m pip install --quiet --no-warn-script-location --only-binary :all: --target "$folder" --no-deps \
+	"${PYTHON_FOR_PIP:-python3}" -m pip install --quiet --no-warn-script-location --only-binary :all: --target "$folder" --no-deps \
 		--require-hashes --requirement "tools/$file.txt" "$@"
 }
 
@@ -109,10 +109,25 @@ engines() {
 	rm -rf "$1/fetched" "$root/maven"
 }
 
+# superset_python: a Python that Superset's packages are built for.
+superset_python() {
+	local name
+	for name in python3 python3.12 python3.11 python3.10; do
+		if "$name" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then
+			echo "$name"
+			return
+		fi
+	done
+	echo "tools: Superset needs Python 3.10 to 3.12, and this is $(python3 --version). Install python3.12 with its pip" \
+		"beside it and try again; tools/install.sh NAME... installs the others without" >&2
+	return 1
+}
+
 # superset: with programs of its own in .tools/superset/bin, python among them.
 superset() {
-	local python program
-	python=$(python3 -c 'import sys; print(sys.executable)')
+	local python program PYTHON_FOR_PIP
+	PYTHON_FOR_PIP=$(superset_python)
+	python=$("$PYTHON_FOR_PIP" -c 'import sys; print(sys.executable)')
 	# Two packages come as source, which is Python.
 	pip_into "$1/superset/python" superset --no-binary odfpy,wtforms-json
 	mkdir "$1/superset/bin"
@@ -180,7 +195,7 @@ version() {
 		echo "engines $(cksum <tools/engines.txt) for $(python3 --version)," \
 			"duckdb $(pinned duckdb), iceberg for spark $ICEBERG_SPARK"
 		;;
-	superset) echo "superset $(cksum <tools/superset.txt) for $(python3 --version)" ;;
+	superset) echo "superset $(cksum <tools/superset.txt) for $("$(superset_python 2>/dev/null || echo python3)" --version)" ;;
 	trino) echo "trino $TRINO with sqlite-jdbc $SQLITE_JDBC" ;;
 	*) return 1 ;;
 	esac

@@ -105,6 +105,24 @@ func Plain(err error) error {
 	return &refusal{fmt.Sprintf("Trino does not answer: %s", failed.Reason), err}
 }
 
+// IsRefusal tells whether Trino says, or its door, that what was asked is wrong or not allowed: asking again does not
+// help.
+func IsRefusal(err error) bool {
+	var said *trino.ErrTrino
+	if errors.As(err, &said) {
+		return said.ErrorType == "USER_ERROR"
+	}
+	var failed *trino.ErrQueryFailed
+	return errors.As(err, &failed) &&
+		(failed.StatusCode == http.StatusUnauthorized || failed.StatusCode == http.StatusForbidden)
+}
+
+// IsCrowded tells whether Trino had no room, or no time, for a query.
+func IsCrowded(err error) bool {
+	var said *trino.ErrTrino
+	return errors.As(err, &said) && said.ErrorType == "INSUFFICIENT_RESOURCES"
+}
+
 type refusal struct {
 	text string
 	err  error

@@ -110,7 +110,8 @@ func New(c client.Client, o Options) sdkworker.Worker {
 	w := sdkworker.New(own, queue, sdkworker.Options{
 		MaxConcurrentActivityExecutionSize: o.Activities,
 		WorkerStopTimeout:                  o.Drain + handBack,
-		Interceptors:                       []interceptor.WorkerInterceptor{&drainer{after: o.Drain}},
+		Interceptors: []interceptor.WorkerInterceptor{&clockGuard{now: time.Now},
+			&drainer{after: o.Drain}},
 		//nolint:staticcheck // without it, the SDK reads all of the program to make one
 		BuildID:                          buildID(),
 		DefaultHeartbeatThrottleInterval: heartbeatThrottle,

@@ -8,13 +8,14 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// Step is how an activity is run. No step has a limit on all its attempts together (ScheduleToClose): an outage of the
-// source, the warehouse or the catalog is waited out, however long it takes. What no retry can cure comes back as a
-// non-retryable error.
+// Step is how an activity is run. An outage of the source, the warehouse or the catalog is waited out, however long it
+// takes: only what is of a day, and comes again the next, has a limit on all its attempts together. What no retry can
+// cure comes back as a non-retryable error.
 type Step struct {
 	StartToClose time.Duration // one attempt; generous, since heartbeats find dead workers much sooner
 	Heartbeat    time.Duration // silence after which an attempt is given up
 	Attempts     int32         // 0: without end
+	Patience     time.Duration // of all attempts together; 0: without end
 }
 
 // Heartbeat is the silence after which an attempt is given to another worker.
@@ -28,9 +29,10 @@ func LongStep(startToClose time.Duration) Step {
 // With is the context for one run of the step, with the line that the Temporal UI shows for it.
 func (s Step) With(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: s.StartToClose,
-		HeartbeatTimeout:    s.Heartbeat,
-		Summary:             summary,
+		StartToCloseTimeout:    s.StartToClose,
+		ScheduleToCloseTimeout: s.Patience,
+		HeartbeatTimeout:       s.Heartbeat,
+		Summary:                summary,
 		// A step that was cancelled may still write: what follows must not begin before it ended.
 		WaitForCancellation: true,
 		RetryPolicy:         s.retry(),

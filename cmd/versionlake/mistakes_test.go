@@ -72,7 +72,10 @@ func TestMistakes(t *testing.T) {
 	versions, _ := run(program.ExitOK, "status", "--versions", "--output", "json")
 
 	_, stderr := run(program.ExitError, "ingest", "2130-01-01T00", "--source", source)
-	require.Contains(t, stderr, "has not begun")
+	require.Contains(t, stderr, "versionlake: hour 2130-01-01T00 has not begun", "the hour is named once")
+	_, stderr = run(program.ExitError, "ingest", "2022-05-27T05", "--source", t.TempDir())
+	require.Contains(t, stderr, "the source has no folder of an hour")
+	require.NotContains(t, stderr, "running one in", "no server is started for it")
 	_, stderr = run(program.ExitError, "reprocess", "--date", "2130-01-01", "--source", source)
 	require.Contains(t, stderr, "has begun")
 	after, _ := run(program.ExitOK, "status", "--hours", "--output", "json")
@@ -101,6 +104,12 @@ func TestMistakes(t *testing.T) {
 	require.Contains(t, listed, "lifted")
 	run(program.ExitOK, "verify")
 
+	ownersAlone(t, dir)
+}
+
+// ownersAlone: nothing in a folder is for others than its owner.
+func ownersAlone(t *testing.T, dir string) {
+	t.Helper()
 	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		require.NoError(t, err)
 		info, err := entry.Info()
@@ -148,6 +157,7 @@ func TestSecondDev(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a Temporal server")
 	}
+	defer ownerOnlyFor()()
 	dir, source := small(t)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan string)
@@ -164,6 +174,7 @@ func TestSecondDev(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(dir, "dev.json"))
 		return err == nil && json.Unmarshal(text, &state) == nil
 	}, time.Minute, 100*time.Millisecond)
+	ownersAlone(t, dir)
 	code, _, stderr := execute(t, "dev", "--dir", dir, "--source", source)
 	require.Equal(t, program.ExitError, code)
 	for _, part := range []string{state.Address, state.Since, "process "} {

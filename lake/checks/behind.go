@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/gold"
 	"github.com/versionlake/versionlake/lake/ledger"
-	"github.com/versionlake/versionlake/telemetry"
 )
 
 // waiting is what a table has yet to take in of others' logs.
@@ -19,10 +16,8 @@ type waiting struct {
 	hours []string
 }
 
-// add looks at the log of a table behind a snapshot. Runs of hours that shown has are there already: what changes
-// nothing makes no commit.
-func (w *waiting) add(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, reached int64,
-	shown map[telemetry.Hour]bool) error {
+// add looks at the log of a table behind a snapshot.
+func (w *waiting) add(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, reached int64) error {
 	loaded, err := l.Load(ctx, definition)
 	if err != nil {
 		return err
@@ -32,13 +27,10 @@ func (w *waiting) add(ctx context.Context, l *lake.Lake, definition lake.TableDe
 		if entry.Compaction || len(entry.Runs) == 0 {
 			continue
 		}
-		waits := false
 		for _, run := range entry.Runs {
-			if !shown[run.Hour] {
-				waits, w.hours = true, append(w.hours, run.Hour.String())
-			}
+			w.hours = append(w.hours, run.Hour.String())
 		}
-		if waits && (w.since.IsZero() || entry.CommittedAt().Before(w.since)) {
+		if w.since.IsZero() || entry.CommittedAt().Before(w.since) {
 			w.since = entry.CommittedAt()
 		}
 	}
@@ -60,19 +52,11 @@ func (k *looker) goldBehind(ctx context.Context, d Definition) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	shown := map[telemetry.Hour]bool{}
-	for name := range users.Metadata().Refs() {
-		name, _, _ = strings.Cut(name, ".")
-		if hour, err := telemetry.ParseHour(strings.TrimPrefix(name, "hour-")); err == nil &&
-			gold.TagOf(lake.Run{Hour: hour}) == name {
-			shown[hour] = true
-		}
-	}
 	base := ledger.GoldBase(users)
 	var w waiting
 	for _, log := range []ledger.Reached{{Definition: lake.SilverSightings, Snapshot: base.Sightings},
 		{Definition: lake.SilverBindings, Snapshot: base.Bindings}} {
-		if err := w.add(ctx, k.lake, log.Definition, log.Snapshot, shown); err != nil {
+		if err := w.add(ctx, k.lake, log.Definition, log.Snapshot); err != nil {
 			return Result{}, err
 		}
 	}
@@ -100,7 +84,7 @@ func (k *looker) dailyBehind(ctx context.Context, d Definition) (Result, error) 
 	var w waiting
 	follow := func(reached [3]int64) error {
 		for i, definition := range lake.SilverTables {
-			if err := w.add(ctx, k.lake, definition, reached[i], nil); err != nil {
+			if err := w.add(ctx, k.lake, definition, reached[i]); err != nil {
 				return err
 			}
 		}

@@ -58,7 +58,7 @@ func Run(ctx context.Context, l *lake.Lake, o Options) []Result {
 		{CheckDisk, k.disk}, {CheckSource, k.source}, {CheckLate, k.late}, {CheckFreshness, k.freshness},
 		{CheckDegraded, k.degraded}, {CheckEmpty, k.empty}, {CheckRejects, k.rejects}, {CheckLines, k.lines},
 		{CheckGone, k.gone}, {CheckGold, k.goldBehind}, {CheckDaily, k.dailyBehind}, {CheckMaintenance, k.maintenance},
-		{CheckVerify, k.verify}, {CheckVersions, k.versions}, {CheckDevices, k.devices},
+		{CheckVerify, k.verify}, {CheckLists, k.lists}, {CheckVersions, k.versions}, {CheckDevices, k.devices},
 		{CheckAdoption, k.adoption}, {CheckIssues, k.issuesOfRelease}, {CheckDowngrades, k.downgrades},
 		{CheckSwitchOff, k.switchOff},
 	}

@@ -47,6 +47,7 @@ const (
 	CheckDowngrades  = "downgrades"
 	CheckSwitchOff   = "switch_off"
 	CheckRules       = "rules"
+	CheckLists       = "lists"
 )
 
 // BuiltIn are the checks that need no SQL, in the order in which they are shown.
@@ -84,6 +85,8 @@ var BuiltIn = []Definition{
 		What: "how long ago maintenance last succeeded; it fails, too, where the last one failed"},
 	{Name: CheckVerify, Unit: "differences", Fail: limit(1),
 		What: "what the last versionlake verify of all hours found"},
+	{Name: CheckLists, Unit: "lists", Fail: limit(1),
+		What: "lists of the rules that were not written when they were due last"},
 	{Name: CheckVersions, Unit: "users", Warn: limit(10), Event: true,
 		What: "a version had so many users on a day of the last two, and never before"},
 	{Name: CheckDevices, Unit: "users", Warn: limit(10), Event: true, What: "likewise a device"},

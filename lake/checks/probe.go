@@ -128,3 +128,17 @@ func (k *looker) verify(ctx context.Context, d Definition) (Result, error) {
 	}
 	return d.Result(float64(last.Count), nil, "%s, at %s", last.Text, lake.Moment(last.At.UnixMicro())), nil
 }
+
+// lists says which were not written when they were due last.
+func (k *looker) lists(ctx context.Context, d Definition) (Result, error) {
+	last, err := Remembered(ctx, k.lake, CheckLists)
+	switch {
+	case err != nil:
+		return Result{}, err
+	case last.At.IsZero():
+		return d.silent(OK, "none was due yet"), nil
+	case last.Count == 0:
+		return d.Result(0, nil, "all were written, at %s", lake.Moment(last.At.UnixMicro())), nil
+	}
+	return d.Result(float64(last.Count), nil, "not written, at %s: %s", lake.Moment(last.At.UnixMicro()), last.Text), nil
+}

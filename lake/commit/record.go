@@ -77,6 +77,10 @@ func (c *Commit) RecordHours(ctx context.Context) error {
 	if err := c.refreshNoted(ctx); err != nil {
 		return err
 	}
+	finished, err := c.end(ctx)
+	if err != nil {
+		return err
+	}
 	rows := make([]ledger.Hour, len(going))
 	days := map[int32][]lake.HourRow{}
 	hours := make([]telemetry.Hour, len(going))
@@ -87,7 +91,10 @@ func (c *Commit) RecordHours(ctx context.Context) error {
 			row.Changed = row.Changed || hour.Changed[definition.Name]
 		}
 		row.StartedAt = hour.StartedAt.UTC().Truncate(time.Microsecond)
-		row.FinishedAt = time.Now().UTC().Truncate(time.Microsecond)
+		row.FinishedAt = finished
+		if row.StartedAt.After(finished) { // by Temporal's clock
+			row.StartedAt = finished
+		}
 		rows[i], hours[i] = row, hour.Run.Hour
 		days[hour.Run.Hour.Date()] = append(days[hour.Run.Hour.Date()], row.Stored())
 	}
@@ -107,7 +114,8 @@ func (c *Commit) RecordHours(ctx context.Context) error {
 			return nil, ErrInterfered
 		}
 		entries, err := c.lake.Entries(lake.OpsHours, files)
-		return &lake.Change{Add: entries, Fresh: true, Summary: lake.RunSummary(c.id, hours...)}, err
+		return &lake.Change{Add: entries, Fresh: true, Summary: lake.RunSummary(c.id, hours...),
+			NotBefore: finished}, err
 	})
 	if err != nil {
 		return err
@@ -121,6 +129,17 @@ func (c *Commit) RecordHours(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// end is when the runs end. Of an hour's runs the newest counts, and what was committed before one ended is over: so it
+// is later than all that the ledger and silver have, though our clock may be behind those that they are of.
+func (c *Commit) end(ctx context.Context) (time.Time, error) {
+	end := time.Now()
+	last, err := ledger.LastChange(ctx, c.lake, append(lake.SilverTables[:], lake.OpsHours)...)
+	if last.After(end) {
+		end = last.Add(time.Millisecond)
+	}
+	return end.UTC().Truncate(time.Microsecond), err
 }
 
 // ledgerRows reads the rows that runs wrote before, if they did. Their snapshot tells, unless they began so long

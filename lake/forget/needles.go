@@ -125,13 +125,12 @@ func (n *Needles) mentionedIn(text string, shortest int) (found bool) {
 }
 
 func (n *Needles) shortIn(text string, shortest int) bool {
-	for id := range n.Short {
-		for at := 0; len(id) >= shortest; at++ {
-			next := strings.Index(text[at:], id)
-			if next < 0 {
-				break
-			}
-			if at += next; !forgotten.InWord(text, at) && !forgotten.GoesOn(text, at+len(id)) {
+	for at := range len(text) {
+		if forgotten.InWord(text, at) {
+			continue
+		}
+		for length := shortest; length < forgotten.MentionLength && at+length <= len(text); length++ {
+			if n.Short[text[at:at+length]] && !forgotten.GoesOn(text, at+length) {
 				return true
 			}
 		}

@@ -50,6 +50,9 @@ func CommitUsers(ctx context.Context, l *lake.Lake, plan Plan, merged []Merged,
 	if err := c.divideRuns(ctx, l, runs); err != nil {
 		return Committed{}, err
 	}
+	if c.wanted.NotBefore, err = ledger.LastChange(ctx, l, lake.OpsHours); err != nil { // of what it may show
+		return Committed{}, err
+	}
 	// The versions come first, so that no reader of gold.users misses a key.
 	found, err := versionkeys.Ensure(ctx, l, staged.Versions, false)
 	if err != nil {
@@ -115,6 +118,7 @@ func (c *roundCommit) change(loaded *table.Table) (*lake.Change, error) {
 	if len(change.Add)+len(change.Remove) == 0 {
 		// The head is only named, and needs one name an hour; it may have it from a call whose answer was lost.
 		change.Tags = c.newTags(loaded, unnamed(loaded, c.named))
+		change.Updates = ledger.Reflecting(loaded, c.staged.Sightings, c.staged.Bindings)
 	} else {
 		change.Tags = c.newTags(loaded, c.named)
 		change.Summary = maps.Clone(change.Summary)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/apache/iceberg-go/table"
 
@@ -261,6 +262,20 @@ func (k *ledger) learn(ctx context.Context, entries []LogEntry) error {
 		k.lastEnd[row.Hour] = max(k.lastEnd[row.Hour], row.FinishedAt.UnixMilli())
 	}
 	return nil
+}
+
+// LastChange is when the last of some tables was changed, by the clock of who did.
+func LastChange(ctx context.Context, l *lake.Lake, tables ...lake.TableDefinition) (last time.Time, err error) {
+	for _, definition := range tables {
+		loaded, err := l.Load(ctx, definition)
+		if err != nil {
+			return last, err
+		}
+		if at := time.UnixMilli(loaded.Metadata().LastUpdatedMillis()); at.After(last) {
+			last = at
+		}
+	}
+	return last, nil
 }
 
 // KnownSince is when the oldest snapshot of a table was made before which others were expired, in milliseconds since

@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/versionlake/versionlake/lake"
@@ -28,7 +30,30 @@ func GoldBase(gold *table.Table) Base {
 		gold.Properties()[PropertyUpgraded] != strconv.FormatInt(snapshot.SnapshotID, 10) {
 		return Base{}
 	}
+	if since, base := reflected(gold); since == snapshot.SnapshotID {
+		return base
+	}
 	return BaseOf(snapshot)
+}
+
+// PropertyReflects says, of a commit of gold.users, which snapshots of silver were looked at since and change no row of
+// it: the commit, silver.sightings', silver.bindings'.
+const PropertyReflects = "versionlake.reflects"
+
+func reflected(gold *table.Table) (since int64, base Base) {
+	_, err := fmt.Sscan(gold.Properties()[PropertyReflects], &since, &base.Sightings, &base.Bindings)
+	base.Known = err == nil
+	return since, base
+}
+
+// Reflecting lets gold say that it reflects these snapshots of silver, too, which change no row; nothing where it does.
+func Reflecting(gold *table.Table, sightings, bindings int64) []table.Update {
+	head := GoldCommit(gold)
+	if head == nil || GoldBase(gold) == (Base{sightings, bindings, true}) {
+		return nil
+	}
+	return []table.Update{table.NewSetPropertiesUpdate(iceberg.Properties{
+		PropertyReflects: fmt.Sprint(head.SnapshotID, sightings, bindings)})}
 }
 
 // PropertyUpgraded is the last commit of gold.users before the lake was upgraded: of those without a format, the only

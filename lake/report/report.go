@@ -185,6 +185,9 @@ func (s *Service) order() {
 // readUsers counts who runs what now.
 func readUsers(ctx context.Context, l *lake.Lake, r *Report, of func(string) *Service) error {
 	version, err := gold.FindVersion(ctx, l, "")
+	if errors.Is(err, lake.ErrUnknownVersion) {
+		return unknown("") // nothing was ingested yet
+	}
 	if err != nil {
 		return err
 	}

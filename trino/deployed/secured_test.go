@@ -47,6 +47,7 @@ func TestDeployed(t *testing.T) {
 		{"tableau", s.tableau},
 		{"own rows", s.ownRows},
 		{"pinned views", s.pinnedViews},
+		{"lists", s.lists},
 	} {
 		t.Run(test.what, test.run)
 	}

@@ -54,7 +54,8 @@ type site struct {
 	passwords map[string]string
 	tokens    *tokens
 	lake      *lake.Lake
-	user, tag string // of the lake, to ask about
+	objects   testserver.S3Server // that the lake lies on
+	user, tag string              // of the lake, to ask about
 }
 
 const hours = 6 // of the demo's world: its user is seen first in the last of them
@@ -194,7 +195,7 @@ func start(t *testing.T) *site {
 	s3, database := testserver.S3(t), testserver.Postgres(t)
 	s3.Setenv(t)
 	config := lake.Config{Catalog: database, Warehouse: "s3://" + s3.NewBucket(t) + "/lake"}
-	s := &site{passwords: map[string]string{}}
+	s := &site{passwords: map[string]string{}, objects: s3}
 	s.lake, s.user, s.tag = ingest(t, config)
 	secrets := newSecrets(t, s)
 	catalog, err := url.Parse(database)

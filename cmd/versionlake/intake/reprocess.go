@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
@@ -158,11 +159,7 @@ func (o *Reprocess) Start(ctx context.Context, c *session.Session) (result range
 		o.Stderr.Printf("going on with what began at %s\n", output.Instant(input.Since))
 	}
 	if run == nil {
-		since := input.Since
-		if since.IsZero() {
-			since = time.Now()
-		}
-		options.Memo = map[string]any{memoSince: since}
+		options.Memo = map[string]any{memoSince: input.Since}
 		if run, err = c.Start(ctx, options, ranges.ReprocessRange, input); err != nil {
 			return result, err
 		}
@@ -178,7 +175,8 @@ func (o *Reprocess) Start(ctx context.Context, c *session.Session) (result range
 	return result, err
 }
 
-// memoSince remembers, with a range's workflow, since when its hours count as done.
+// memoSince remembers, with a range's workflow, since when its hours count as done; the zero time is since the range
+// began, which Temporal knows: runs of hours begin by its clock, and ours may be another one.
 const memoSince = "since"
 
 // resume finds the range that was given up last, and since when its hours count as done; run is nil unless it runs
@@ -195,12 +193,33 @@ func resume(ctx context.Context, c *session.Session, id string) (run client.Work
 	}
 	info := description.GetWorkflowExecutionInfo()
 	memo := info.GetMemo().GetFields()[memoSince]
-	if err := converter.GetDefaultDataConverter().FromPayload(memo, &since); err != nil || since.IsZero() {
+	if err := converter.GetDefaultDataConverter().FromPayload(memo, &since); err != nil || memo == nil {
 		return nil, since, usage.Errorf("--resume: %s was not started by this command; leave --resume out to do "+
 			"all of its hours", id)
 	}
 	if info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		run = c.Client.GetWorkflow(ctx, id, "")
 	}
-	return run, since, nil
+	if since.IsZero() {
+		since, err = began(ctx, c, info)
+	}
+	return run, since, err
+}
+
+// began is when a range began. Where Temporal has forgotten the first of its runs, it is when the last one did: then
+// some hours are done once more.
+func began(ctx context.Context, c *session.Session, last *workflowpb.WorkflowExecutionInfo) (time.Time, error) {
+	if last.GetFirstRunId() == "" || last.GetFirstRunId() == last.GetExecution().GetRunId() {
+		return last.GetStartTime().AsTime(), nil
+	}
+	id := last.GetExecution().GetWorkflowId()
+	first, err := c.Client.DescribeWorkflowExecution(ctx, id, last.GetFirstRunId())
+	var unknown *serviceerror.NotFound
+	if errors.As(err, &unknown) {
+		return last.GetStartTime().AsTime(), nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask when %s began on %s: %w", id, c.Where, err)
+	}
+	return first.GetWorkflowExecutionInfo().GetStartTime().AsTime(), nil
 }

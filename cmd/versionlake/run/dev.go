@@ -84,7 +84,8 @@ func (o *dev) run(ctx context.Context) (err error) {
 		o.uiPort = devUIPort
 	}
 	k, err := session.StartStack(ctx, o.Settings,
-		session.StackOptions{Port: o.port, UIPort: o.uiPort, Workers: o.workers, Observe: observer, Checks: checks})
+		session.StackOptions{Port: o.port, UIPort: o.uiPort, Workers: o.workers, Observe: observer,
+			Checks: checks, Waits: true})
 	if err != nil {
 		return err
 	}

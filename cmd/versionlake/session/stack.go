@@ -32,8 +32,9 @@ type Stack struct {
 
 // StackOptions say where a stack listens, and how much it does at once.
 type StackOptions struct {
-	Port, UIPort int // any free ones when zero
-	Workers      int // steps at once; as many as processors when zero
+	Port, UIPort int  // any free ones when zero
+	Workers      int  // steps at once; as many as processors when zero
+	Waits        bool // for the first hour of a source that has none
 	Observe      *observe.Observer
 	// Checks are what looks for what is wrong; nil: that is left to others.
 	Checks *activities.Checks
@@ -64,7 +65,7 @@ func StartStack(ctx context.Context, s *settings.Settings, o StackOptions) (_ *S
 	if k.Source, err = s.OpenSource(ctx); err != nil { // by the layout that the lake keeps
 		return nil, err
 	}
-	if err := s.ReachSource(ctx, k.Source); err != nil {
+	if err := s.ReachSource(ctx, k.Source, o.Waits); err != nil {
 		return nil, err
 	}
 	for _, warning := range s.SourceWarnings(ctx, k.Source) {

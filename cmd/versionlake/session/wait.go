@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -120,7 +122,11 @@ func workflowError(run client.WorkflowRun, err error) error {
 	var canceled *temporal.CanceledError
 	switch {
 	case errors.As(err, &application):
-		return fmt.Errorf("%s: %s%w", run.GetID(), application.Message(), silent{err})
+		message := application.Message()
+		if _, hour, is := strings.Cut(path.Base(run.GetID()), "-"); is && strings.Contains(message, hour) {
+			return fmt.Errorf("%s%w", message, silent{err})
+		}
+		return fmt.Errorf("%s: %s%w", run.GetID(), message, silent{err})
 	case errors.As(err, &canceled):
 		return fmt.Errorf("%s %w", run.GetID(), errWorkflowCancelled)
 	}

@@ -71,12 +71,19 @@ func (s *Settings) Check(ctx context.Context) error {
 }
 
 // ReachSource finds out at once whether the source can be listed: whoever is at a prompt can correct a bucket or a key,
-// and need not wait as a worker does. That it has no hours is told elsewhere.
-func (s *Settings) ReachSource(ctx context.Context, src source.Source) error {
+// and need not wait as a worker does. So it is with a source that has no hours, unless the command waits for the first.
+func (s *Settings) ReachSource(ctx context.Context, src source.Source, waits bool) error {
 	if s.ReadsNoSource {
 		return nil
 	}
-	if err := src.CheckHours(ctx); err != nil && !errors.Is(err, source.ErrNoHours) {
+	err := src.CheckHours(ctx)
+	switch {
+	case errors.Is(err, source.ErrNoHours):
+		if waits {
+			return nil
+		}
+		return fmt.Errorf("%w. Nothing was changed", err)
+	case err != nil:
 		return fmt.Errorf("look into the source %s: %w", src, err)
 	}
 	return nil

@@ -45,6 +45,7 @@ func TestBackupOnServers(t *testing.T) {
 	elsewhere := "export VERSIONLAKE_WAREHOUSE=s3://" + other + "/versions\n"
 	alone := elsewhere + "export VERSIONLAKE_CATALOG=" + there + "\n"
 	require.Contains(t, sh(alone+"versionlake ingest 2022-05-27T05 2>&1 && exit 1 || true"), "versionlake relocate")
+	require.Contains(t, sh(alone+"versionlake verify 2>&1 || echo exit $?"), "exit 4", "it would read the original")
 	require.Contains(t, sh(elsewhere+"export VERSIONLAKE_CATALOG="+address+
 		"\nversionlake relocate 2>&1 && exit 1 || true"), "--move")
 	sh(alone + "versionlake relocate --dry-run; versionlake relocate; versionlake verify")

@@ -33,7 +33,8 @@ implementation, and checks that the ledger, the rows and the tags agree. It prin
 difference, and at the end what was checked; the exit code is 1 if there is any, and 3 if
 objects of the lake are gone or damaged: each is told, and the rest is compared. versionlake repair does
 what the differences ask for. What gold has not taken in yet is no difference: gold is compared with
-silver as of what it reflects.
+silver as of what it reflects. A copy that was not relocated is not verified, since its tables name the
+files of the original: the exit code is 4.
 
 It changes no row, needs no Temporal, and may run beside ingestion. It reads every table whole, save with
 --from and --to, or --date, which bound the hours of bronze and silver; and it needs room in TMPDIR, about
@@ -61,6 +62,10 @@ func (o *verifyLake) run(ctx context.Context) error {
 		return err
 	}
 	defer l.Close()
+	if l.Moved != nil {
+		return usage.WithExit(usage.ExitOriginal, fmt.Errorf(
+			"nothing was verified: the tables here name the files of the original. %w", l.Moved))
+	}
 	parsing, err := o.KeptParsing(ctx, l)
 	if err != nil {
 		return err

@@ -33,6 +33,9 @@ func Saidf(format string, args ...any) error { return &SaidError{&Error{fmt.Erro
 // ExitUnreadable is the exit code of a command that could not read all of the lake: objects of it are gone or damaged.
 const ExitUnreadable = 3
 
+// ExitOriginal is the exit code of a verify of a copy whose tables name the files of the original.
+const ExitOriginal = 4
+
 // Coded is an error with an exit code of its own.
 type Coded struct {
 	error // nil where the command has said all
