@@ -140,5 +140,6 @@ func (k *looker) lists(ctx context.Context, d Definition) (Result, error) {
 	case last.Count == 0:
 		return d.Result(0, nil, "all were written, at %s", lake.Moment(last.At.UnixMicro())), nil
 	}
-	return d.Result(float64(last.Count), nil, "not written, at %s: %s", lake.Moment(last.At.UnixMicro()), last.Text), nil
+	return d.Result(float64(last.Count), nil, "not written, at %s: %s", lake.Moment(last.At.UnixMicro()),
+		last.Text), nil
 }
