@@ -67,6 +67,48 @@ func TestMillionUsers(t *testing.T) {
 	w.timed(t, "versions, in order", time.Hour, func(int) string { return "SELECT * FROM versions" })
 }
 
+// TestUptakeInLittleMemory asks for the uptake of 200,000 users in as little memory, for each of them, as a Trino of a
+// gigabyte has for 1.36 million users.
+func TestUptakeInLittleMemory(t *testing.T) {
+	skipShort(t)
+	w := newWorld(t)
+	first := telemetry.HourOf(time.Date(2022, 5, 27, 5, 0, 0, 0, time.UTC))
+	const users, versions = 200_000, 3
+	var hours []telemetry.Hour
+	for n := range versions {
+		hours = append(hours, first+telemetry.Hour(n*24))
+		w.putUsers(t, hours[n], users, n)
+	}
+	require.NoError(t, w.ingest(t.Context(), hours...))
+	require.NoError(t, trino.CreateViews(t.Context(), w.trino, func(trino.View) {}))
+	little, err := w.trino.Conn(t.Context())
+	require.NoError(t, err)
+	defer little.Close()
+	_, err = little.ExecContext(t.Context(), "SET SESSION query_max_memory_per_node = '45MB'")
+	require.NoError(t, err)
+	for _, view := range []string{"uptake", "uptake_summary", "rollouts", "releases"} {
+		start := time.Now()
+		rows, err := little.QueryContext(t.Context(), "SELECT "+sums(viewOf(t, view))+" FROM "+view)
+		require.NoError(t, err, view)
+		require.True(t, rows.Next(), view)
+		require.NoError(t, rows.Close())
+		t.Logf("%s took %s", view, time.Since(start).Round(time.Millisecond))
+	}
+	require.Equal(t, [][]string{{"0", "200000", "200000"}, {"1", "200000", "200000"}, {"2", "200000", "200000"}},
+		w.rows(t, "SELECT date_diff('day', DATE '2022-05-27', date_utc), sum(users), min(base_users) FROM uptake "+
+			"WHERE version LIKE concat('1.', CAST(date_diff('day', DATE '2022-05-27', date_utc) AS varchar), '.%') "+
+			"GROUP BY 1 ORDER BY 1"))
+}
+
+func viewOf(t *testing.T, name string) trino.View {
+	t.Helper()
+	views, err := trino.Views()
+	require.NoError(t, err)
+	n := slices.IndexFunc(views, func(view trino.View) bool { return view.Name == name })
+	require.GreaterOrEqual(t, n, 0, name)
+	return views[n]
+}
+
 func userName(n int) string { return fmt.Sprintf("%016x", uint64(n)*0x9E3779B97F4A7C15) }
 
 // putUsers writes an hour in which every user is seen once, with another version than in the hour before.

@@ -18,13 +18,26 @@
 -- notes_url: Where its notes are; NULL: nobody told.
 WITH ended AS (
   SELECT max(last_seen_at) AS at FROM gold.users
-), ran AS (
-  SELECT service, version, user_id, min(valid_from) AS since, max(last_seen_at) AS last_seen_at
-  FROM version_intervals WHERE user_kind = 'user' GROUP BY 1, 2, 3
-), enough AS ( -- more than 10,000 users Trino does not number so
-  SELECT r.service, least(10000, greatest(5, CAST(ceil(0.001 * count(DISTINCT IF(r.last_seen_at > e.at - INTERVAL '28' DAY, r.user_id))) AS bigint))) AS users
-  FROM ran AS r CROSS JOIN ended AS e
+), active AS (
+  SELECT s.service, count(*) AS users
+  FROM gold.users AS u CROSS JOIN ended AS e
+  CROSS JOIN UNNEST(array_distinct(transform(filter(u.history, h -> h.last_seen_at > e.at - INTERVAL '28' DAY), h -> h.service))) AS s (service)
+  WHERE u.user_kind = 'user' AND u.last_seen_at > e.at - INTERVAL '28' DAY
   GROUP BY 1
+), ran AS ( -- most users have one interval of each version, and need no group
+  SELECT h.service, h.version, h.valid_from AS since
+  FROM gold.users AS u
+  CROSS JOIN UNNEST(u.history) AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade)
+  WHERE u.user_kind = 'user' AND u.version_count = cardinality(u.history) AND u.intervals_cut IS NULL
+  UNION ALL
+  SELECT h.service, h.version, min(h.valid_from)
+  FROM gold.users AS u
+  CROSS JOIN UNNEST(u.history) AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade)
+  WHERE u.user_kind = 'user' AND (u.version_count <> cardinality(u.history) OR u.intervals_cut IS NOT NULL)
+  GROUP BY h.service, h.version, u.user_id
+), enough AS ( -- more than 10,000 users Trino does not number so
+  SELECT v.service, least(10000, greatest(5, CAST(ceil(0.001 * coalesce(a.users, 0)) AS bigint))) AS users
+  FROM (SELECT DISTINCT service FROM gold.versions) AS v LEFT JOIN active AS a ON a.service = v.service
 ), seen AS (
   SELECT r.service, r.version, element_at(min(r.since, n.users), n.users) AS at
   FROM ran AS r JOIN enough AS n ON n.service = r.service

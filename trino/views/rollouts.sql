@@ -20,15 +20,15 @@ WITH steps AS (
          lead(s.at) OVER (PARTITION BY t.service, t.version ORDER BY s.step) AS ends_at
   FROM ops.releases AS t CROSS JOIN UNNEST(t.rollout) WITH ORDINALITY AS s (at, share, step)
 ), reached AS (
-  SELECT s.service, s.version, s.step, max(u.date_utc) AS on_date
+  SELECT s.service, s.version, s.step, max(u.date_utc) AS on_date,
+         max_by(CAST(ROW(u.users, u.share, u.share_low, u.share_high, u.is_small) AS ROW(users bigint, share double, share_low double, share_high double, is_small boolean)), u.date_utc) AS state
   FROM steps AS s
   JOIN uptake AS u ON u.service = s.service AND u.version = s.version AND u.date_utc >= date(s.begins_at)
     AND (s.ends_at IS NULL OR u.date_utc < date(s.ends_at))
   GROUP BY 1, 2, 3
 )
-SELECT s.service, s.version, r.version_rank, r.channel, s.step, s.begins_at, s.ends_at, s.planned_share, u.date_utc AS reached_on,
-       u.users, u.share AS reached_share, u.share_low, u.share_high, u.is_small, u.share_low > s.planned_share AS is_over
+SELECT s.service, s.version, r.version_rank, r.channel, s.step, s.begins_at, s.ends_at, s.planned_share, d.on_date AS reached_on,
+       d.state.users, d.state.share AS reached_share, d.state.share_low, d.state.share_high, d.state.is_small, d.state.share_low > s.planned_share AS is_over
 FROM steps AS s
 JOIN releases AS r ON r.service = s.service AND r.version = s.version
 LEFT JOIN reached AS d ON d.service = s.service AND d.version = s.version AND d.step = s.step
-LEFT JOIN uptake AS u ON u.service = s.service AND u.version = s.version AND u.date_utc = d.on_date

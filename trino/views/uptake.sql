@@ -1,5 +1,6 @@
 -- How fast is a release taken up? One row per release and day of its first 180. Who is active on a day, that is a known user with an
--- event in the 28 days up to it, counts once a service: for the version of the last event up to the day's end that has one.
+-- event in the 28 days up to it, counts once a service: for the version of the last event up to the day's end that has one. Users are told
+-- apart by 64 bits of a hash: among a million, two count as one with a chance of three in 100 million.
 --
 -- service: Service or product.
 -- version: Version of the release.
@@ -16,18 +17,38 @@
 -- is_small: Whether base_users are fewer than 30: the share says little.
 -- previous_version: The next older release of the class and channel that is as many days old.
 -- previous_share: Its share on its day of the same number.
-WITH lasting AS (
-  SELECT service, user_id, date(event_time) AS on_date, max_by(version, ROW(event_time, version)) AS version
-  FROM gold.events
-  WHERE user_kind = 'user' AND version IS NOT NULL
+WITH numbered AS (
+  SELECT service, version, row_number() OVER (ORDER BY service, version) - 1 AS number FROM gold.versions
+), scale AS ( -- of numbers that hold a moment and a version; with so many versions that they would not fit, a moment is a millisecond
+  SELECT n, base, tick, 86400000000 / tick * n AS a_day
+  FROM (
+    SELECT v.n, u.base, IF(v.n * (u.last - u.base) < 4e12, 1, 1000) AS tick
+    FROM (SELECT count(*) AS n FROM gold.versions) AS v
+    CROSS JOIN (SELECT to_unixtime(date_trunc('day', min(first_seen_at)) - INTERVAL '2' DAY) AS base, to_unixtime(max(last_seen_at)) AS last FROM gold.users) AS u
+  )
+), seen AS ( -- grouped by a hash: by texts it takes twice the memory and the time
+  SELECT bitwise_xor(from_big_endian_64(xxhash64(to_utf8(e.user_id))), from_big_endian_64(xxhash64(to_utf8(e.service)))) AS who,
+         array_sort(array_agg(CAST(round(1e6 * (to_unixtime(e.event_time) - s.base)) AS bigint) / s.tick * s.n + v.number)) AS moments
+  FROM gold.events AS e
+  JOIN numbered AS v ON v.service = e.service AND v.version = e.version
+  CROSS JOIN scale AS s
+  WHERE e.user_kind = 'user'
+  GROUP BY 1
+), pairs AS (
+  SELECT m.this % s.n AS number, m.this / s.a_day AS day, m.next / s.a_day AS next_day
+  FROM seen CROSS JOIN scale AS s
+  CROSS JOIN UNNEST(seen.moments, slice(seen.moments, 2, cardinality(seen.moments))) AS m (this, next)
+), spans AS ( -- from each day's last moment on
+  SELECT number, day AS begins, least(day + 28, coalesce(next_day, day + 28)) AS ends, count(*) AS users
+  FROM pairs
+  WHERE next_day IS NULL OR next_day > day
   GROUP BY 1, 2, 3
-), spans AS (
-  SELECT service, version, on_date AS begins,
-         least(on_date + INTERVAL '28' DAY, coalesce(lead(on_date) OVER (PARTITION BY service, user_id ORDER BY on_date), on_date + INTERVAL '28' DAY)) AS ends
-  FROM lasting
 ), moves AS (
-  SELECT s.service, s.version, m.on_date, sum(m.users) AS users
-  FROM spans AS s CROSS JOIN UNNEST(ARRAY[s.begins, s.ends], ARRAY[1, -1]) AS m (on_date, users)
+  SELECT v.service, v.version, date_add('day', m.day, date(from_unixtime(c.base, 'UTC'))) AS on_date, sum(m.users) AS users
+  FROM spans AS s
+  JOIN numbered AS v ON v.number = s.number
+  CROSS JOIN scale AS c
+  CROSS JOIN UNNEST(ARRAY[s.begins, s.ends], ARRAY[s.users, -s.users]) AS m (day, users)
   GROUP BY 1, 2, 3
 ), days AS ( -- the releases' days, that a sum over the moves before each is wanted for
   SELECT m.service, m.version, NULL AS version_rank, NULL AS version_class, coalesce(t.channel, 'stable') AS channel, NULL AS released_at,
