@@ -8,13 +8,13 @@ export GOFLAGS=-buildvcs=false CGO_ENABLED=0
 
 # Options of protobuf, by the makers of go.temporal.io/api, which links it and is under the MIT licence.
 without=github.com/nexus-rpc/nexus-proto-annotations
-modules=$(for platform; do
+modules=$(echo "std $(go env GOVERSION) $(go env GOROOT)" && for platform; do
 	GOOS=${platform%/*} GOARCH=${platform#*/} \
 		go list -deps -f '{{with .Module}}{{.Path}} {{.Version}} {{.Dir}}{{end}}' ./cmd/versionlake
 done)
 # Some modules have several texts, such as those of what they took over from elsewhere.
 sort -u <<<"$modules" | while read -r module modversion dir; do
-	[ -n "$module" ] || continue # of the standard library
+	[ -n "$module" ] || continue # a package of the standard library
 	[ -n "$dir" ] || { dir=$modversion modversion=$version; } # our own
 	texts=$(find "$dir" -maxdepth 1 -type f -iregex '.*/\(\(un\)?licen[sc]e\|copying\|notice\|patents\)[^/]*' ! -name '*.go' | sort)
 	printf '================ %s %s\n\n' "$module" "$modversion"

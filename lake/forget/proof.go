@@ -115,7 +115,7 @@ func FindIn(ctx context.Context, l *lake.Lake, object LooseFile, wanted *Needles
 	case strings.HasSuffix(object.Path, ".parquet"):
 		return findInParquet(ctx, l, object, file, wanted)
 	case strings.HasSuffix(object.Path, ".avro"):
-		return findInAvro(bufio.NewReaderSize(file, 64<<10), wanted)
+		return objects.FindInAvro(bufio.NewReaderSize(file, 64<<10), wanted.in)
 	}
 	if found, err := wanted.inStream(ctx, file, object.Size); found || err != nil {
 		return "bytes", err

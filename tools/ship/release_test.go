@@ -17,6 +17,7 @@ func TestLicences(t *testing.T) {
 	}
 	modules := strings.Count("\n"+string(text), "\n================ ")
 	if modules < 100 || !strings.Contains(string(text), "=== github.com/versionlake/versionlake v1.2.3\n") ||
+		!strings.Contains(string(text), "\n================ std go1.") ||
 		!strings.Contains(string(text), "Permission is hereby granted, free of charge") {
 		t.Errorf("%d modules in %d bytes", modules, len(text))
 	}

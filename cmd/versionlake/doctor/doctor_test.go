@@ -45,16 +45,6 @@ func TestDoctor(t *testing.T) {
 	require.Equal(t, map[string]string{"settings": "ok", "source": "note", "catalog": "note", "warehouse": "note",
 		"temporal": "ok", "trino": "note", "clocks": "note", "rights": "ok", "disk": "ok"}, state)
 	require.NoDirExists(t, dir)
-	for _, disk := range []struct {
-		used  float64
-		state string
-		exit  int
-	}{{0.89, "ok", program.ExitOK}, {0.9, "warning", program.ExitOK}, {0.97, "wrong", program.ExitError}} {
-		diskUsed = disk.used
-		state, said := states(t, disk.exit, "--dir", dir)
-		require.Equal(t, disk.state, state["disk"], said["disk"])
-	}
-	diskUsed = 0.5
 
 	dir = filepath.Join(laketest.UnpackLake(t, "94ca12a"), "lake")
 	require.NoError(t, os.Chmod(dir, 0o700))
@@ -106,4 +96,21 @@ func TestDoctor(t *testing.T) {
 	require.Contains(t, said["temporal"], "VERSIONLAKE_TEMPORAL_CLI")
 	require.Contains(t, said["rights"], "chmod")
 	require.Contains(t, said["catalog"], "versionlake repair")
+}
+
+func TestFullDisk(t *testing.T) {
+	laketest.InCheckout(t, "lake")
+	t.Cleanup(func() { diskUsed = 0.5 })
+	dir := t.TempDir()
+	for used, want := range map[float64]string{0.89: "ok", 0.9: "warning", 0.97: "wrong"} {
+		diskUsed = used
+		exit := program.ExitOK
+		if want == "wrong" {
+			exit = program.ExitError
+		}
+		t.Setenv("VERSIONLAKE_TEMPORAL_CLI", "/bin/true")
+		t.Setenv("PGPASSFILE", "")
+		state, said := states(t, exit, "--dir", dir)
+		require.Equal(t, want, state["disk"], said["disk"])
+	}
 }

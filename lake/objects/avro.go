@@ -1,4 +1,4 @@
-package forget
+package objects
 
 import (
 	"bufio"
@@ -19,8 +19,8 @@ type avroFile struct {
 	limit  int64 // bytes of a block, or of a text of the header
 }
 
-// findInAvro looks into the header and the unpacked blocks of a container file.
-func findInAvro(file *bufio.Reader, wanted *Needles) (where string, err error) {
+// FindInAvro looks into the header and the unpacked blocks of a container file, and says where wanted was true.
+func FindInAvro(file *bufio.Reader, wanted func([]byte) bool) (where string, err error) {
 	a := &avroFile{reader: file, limit: maxAvroBlock}
 	found, err := a.findInHeader(wanted)
 	if err != nil {
@@ -37,14 +37,14 @@ func findInAvro(file *bufio.Reader, wanted *Needles) (where string, err error) {
 		if err != nil {
 			return "", fmt.Errorf("read block %d of Avro: %w", block, err)
 		}
-		if wanted.in(data) {
+		if wanted(data) {
 			return fmt.Sprintf("block %d of Avro", block), nil
 		}
 	}
 }
 
 // findInHeader reads the header, which names the codec of the blocks.
-func (a *avroFile) findInHeader(wanted *Needles) (found bool, err error) {
+func (a *avroFile) findInHeader(wanted func([]byte) bool) (found bool, err error) {
 	magic := make([]byte, 4)
 	if _, err := io.ReadFull(a.reader, magic); err != nil {
 		return false, err
@@ -78,7 +78,7 @@ func (a *avroFile) findInHeader(wanted *Needles) (found bool, err error) {
 			if string(key) == "avro.codec" {
 				a.codec = string(value)
 			}
-			if wanted.in(key) || wanted.in(value) {
+			if wanted(key) || wanted(value) {
 				return true, nil
 			}
 		}
