@@ -23,7 +23,7 @@ const clocksDiffer = 30 * time.Second
 
 // isBehind tells whether our clock is behind what a table says of itself.
 func isBehind(metadata table.Metadata) bool {
-	return time.UnixMilli(metadata.LastUpdatedMillis()).Sub(time.Now()) > clocksDiffer
+	return time.Until(time.UnixMilli(metadata.LastUpdatedMillis())) > clocksDiffer
 }
 
 // NewTransaction begins a change of a table.

@@ -1,7 +1,6 @@
 package plantest
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,7 +146,7 @@ func inOrder(t *testing.T, l *lake.Lake) {
 	}
 	for _, row := range rows {
 		if row.FinishedAt.Before(row.StartedAt) {
-			t.Error(fmt.Sprintf("run %s of %s ended before it began", row.RunID, row.Hour))
+			t.Errorf("run %s of %s ended before it began", row.RunID, row.Hour)
 		}
 	}
 }
