@@ -98,9 +98,10 @@ func (t *truth) issuesByVersion() (a answer) {
 		if previous := before(all, i); previous != nil {
 			change = rate(v) - rate(previous)
 		}
+		low, high := wilson(len(v.affected), len(v.users))
 		a.row(v.service, v.version, t.rank[v.release], v.issues, len(v.affected), len(v.users),
 			part(len(v.affected), len(v.users)), rate(v),
-			part(1000*v.issues, len(v.sessions)), change)
+			part(1000*v.issues, len(v.sessions)), change, low, high, len(v.users) < few)
 	}
 	return a
 }

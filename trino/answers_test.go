@@ -100,9 +100,11 @@ func (t *truth) shutdownImpact() (a answer) {
 				}
 			}
 			cutOff := everyone.n(0) - above.n(0)
+			lowBelow, highBelow := wilson(below.n(0), everyone.n(0))
+			lowCut, highCut := wilson(cutOff, everyone.n(0))
 			a.row(in.service, in.all, in.device, version, limit, exactly.n(0), below.n(0),
 				part(below.n(0), everyone.n(0)), cutOff,
-				part(cutOff, everyone.n(0)), installations)
+				part(cutOff, everyone.n(0)), installations, lowBelow, highBelow, lowCut, highCut, everyone.n(0) < few)
 		}
 	}
 	return a
@@ -190,9 +192,11 @@ func (t *truth) notificationStatus() (a answer) {
 		if n, sighted := t.rank[target]; sighted {
 			rank = n
 		}
+		low, high := wilson(len(waits), len(users))
 		a.row(target.service, target.version, rank, len(users), reached["Sent"], reached["Shown"], reached["Accepted"],
 			reached["Dismissed"],
-			reached["Failed"], len(waits), acceptedAndUpgraded, part(len(waits), len(users)), lower(waits, 5))
+			reached["Failed"], len(waits), acceptedAndUpgraded, part(len(waits), len(users)), lower(waits, 5),
+			low, high, len(users) < few)
 	}
 	return a
 }
@@ -221,9 +225,11 @@ func (t *truth) featureUse() (a answer) {
 				oldest = min(oldest, t.rank[r])
 			}
 		}
+		low, high := wilson(users.n(u), active.n(u.release))
 		a.row(u.service, u.feature, u.version, rank, t.versions[u.service][firstRank-1], rank == firstRank &&
 			rank > oldest, len(facts), users.n(u),
-			part(users.n(u), active.n(u.release)), moment(earliest(facts)), moment(latest(facts)))
+			part(users.n(u), active.n(u.release)), moment(earliest(facts)), moment(latest(facts)), low, high,
+			active.n(u.release) < few)
 	}
 	return a
 }
@@ -275,9 +281,11 @@ func (t *truth) experimentVariants() (a answer) {
 				ended, seconds = ended+1, seconds+float64(f.Duration)
 			}
 		}
+		low, high := wilson(len(mine), len(all))
 		a.row(key.service, key.experiment, key.variant, key.version, t.rank[key.release], last > t.end-7*day, len(mine),
 			part(len(mine), len(all)),
-			several, part(1000*issues, len(mine)), part(seconds, ended), moment(earliest(facts)), moment(latest(facts)))
+			several, part(1000*issues, len(mine)), part(seconds, ended), moment(earliest(facts)), moment(latest(facts)),
+			low, high, len(all) < few)
 	}
 	return a
 }
@@ -299,9 +307,11 @@ func (t *truth) installationSources() (a answer) {
 	}
 	for from, facts := range installs {
 		n := users.n(from)
+		low, high := wilson(n, ofService.n(from.service))
+		lowActive, highActive := wilson(active.n(from), n)
 		a.row(from.service, from.source, from.campaign, len(facts), n, part(n, ofService.n(from.service)),
 			active.n(from), part(active.n(from), n),
-			moment(earliest(facts)), moment(latest(facts)))
+			moment(earliest(facts)), moment(latest(facts)), low, high, lowActive, highActive, n < few)
 	}
 	return a
 }

@@ -13,6 +13,9 @@
 -- mean_session_seconds: Mean duration, in seconds, of their sessions that ended in the version and tell one.
 -- first_met_at: First such Experiment event, UTC.
 -- last_met_at: Last such Experiment event, UTC.
+-- share_low: Lower end of the share's 95 % interval, by Wilson.
+-- share_high: Its upper end.
+-- is_small: Whether the known users with any variant of the experiment in the version are fewer than 30: the share says little.
 WITH met AS (
   SELECT service, experiment, variant, version, user_id, min(event_time) AS first_met_at, max(event_time) AS last_met_at
   FROM events
@@ -40,7 +43,9 @@ SELECT c.service, c.experiment, c.variant, c.version, v.version_rank,
        a.last_met_at > (SELECT max(last_seen_at) FROM gold.users) - INTERVAL '7' DAY AS is_active,
        c.users, CAST(c.users AS double) / a.users AS share, c.users_in_several,
        1000e0 * c.issues / c.users AS issues_per_thousand_users, c.seconds / nullif(c.ended, 0) AS mean_session_seconds,
-       c.first_met_at, c.last_met_at
+       c.first_met_at, c.last_met_at,
+       0e0 + round(wilson_interval_lower(c.users, a.users, 1.96e0), 6) AS share_low, round(wilson_interval_upper(c.users, a.users, 1.96e0), 6) AS share_high,
+       a.users < 30 AS is_small
 FROM counted AS c
 JOIN arms AS a ON a.service = c.service AND a.experiment = c.experiment AND a.version IS NOT DISTINCT FROM c.version
 LEFT JOIN versions AS v ON v.service = c.service AND v.version = c.version

@@ -11,6 +11,9 @@
 -- share: Of the known users with any event while they ran the version, the part that users are.
 -- first_used_at: First such event, UTC.
 -- last_used_at: Last such event, UTC.
+-- share_low: Lower end of the share's 95 % interval, by Wilson.
+-- share_high: Its upper end.
+-- is_small: Whether the known users with any event while they ran the version are fewer than 30: the share says little.
 WITH used AS (
   SELECT service, feature, version, count(*) AS uses, count(DISTINCT user_id) AS users, min(event_time) AS first_used_at, max(event_time) AS last_used_at
   FROM events
@@ -32,5 +35,7 @@ WITH used AS (
   WINDOW so_far AS (PARTITION BY u.service, u.feature, a.version_class ORDER BY a.version_rank, u.version)
 )
 SELECT service, feature, version, version_rank, first_version, coalesce(is_new, false) AS is_new,
-       uses, users, CAST(users AS double) / active_users AS share, first_used_at, last_used_at
+       uses, users, CAST(users AS double) / active_users AS share, first_used_at, last_used_at,
+       0e0 + round(wilson_interval_lower(users, active_users, 1.96e0), 6) AS share_low, round(wilson_interval_upper(users, active_users, 1.96e0), 6) AS share_high,
+       active_users < 30 AS is_small
 FROM ranked

@@ -10,6 +10,11 @@
 -- active_share: active_users / users.
 -- first_installed_at: First such event, UTC.
 -- last_installed_at: Last such event, UTC.
+-- share_low: Lower end of the share's 95 % interval, by Wilson.
+-- share_high: Its upper end.
+-- active_share_low: Lower end of active_share's 95 % interval, by Wilson.
+-- active_share_high: Its upper end.
+-- is_small: Whether users are fewer than 30: active_share says little.
 WITH installs AS (
   SELECT service, source, campaign, user_id, event_time FROM events WHERE event_name = 'Install' AND user_kind = 'user'
 ), totals AS (
@@ -24,6 +29,9 @@ WITH installs AS (
   GROUP BY 1, 2, 3
 )
 SELECT c.service, c.source, c.campaign, c.installs, c.users, CAST(c.users AS double) / t.users AS share, c.active_users,
-       CAST(c.active_users AS double) / c.users AS active_share, c.first_installed_at, c.last_installed_at
+       CAST(c.active_users AS double) / c.users AS active_share, c.first_installed_at, c.last_installed_at,
+       0e0 + round(wilson_interval_lower(c.users, t.users, 1.96e0), 6) AS share_low, round(wilson_interval_upper(c.users, t.users, 1.96e0), 6) AS share_high,
+       0e0 + round(wilson_interval_lower(c.active_users, c.users, 1.96e0), 6) AS active_share_low, round(wilson_interval_upper(c.active_users, c.users, 1.96e0), 6) AS active_share_high,
+       c.users < 30 AS is_small
 FROM counted AS c
 JOIN totals AS t ON t.service = c.service

@@ -10,6 +10,9 @@
 -- issues_per_thousand_users: Issues per thousand active users.
 -- issues_per_thousand_sessions: Issues per thousand sessions with an event while the version ran.
 -- change_per_thousand_users: issues_per_thousand_users less that of the version before it in order that had active users; NULL: there is none that is comparable.
+-- affected_share_low: Lower end of affected_share's 95 % interval, by Wilson.
+-- affected_share_high: Its upper end.
+-- is_small: Whether active_users are fewer than 30: the share and the rates say little.
 WITH affected AS (
   SELECT service, version, count(DISTINCT user_id) AS users
   FROM events
@@ -22,7 +25,9 @@ SELECT r.service, r.version, r.version_rank, r.issues, coalesce(a.users, 0) AS a
        CAST(coalesce(a.users, 0) AS double) / r.active_users AS affected_share,
        r.per_thousand_users AS issues_per_thousand_users, 1000e0 * r.issues / r.sessions AS issues_per_thousand_sessions,
        IF(r.version_rank IS NOT NULL, r.per_thousand_users
-         - lag(r.per_thousand_users) OVER (PARTITION BY r.service, v.version_class ORDER BY r.version_rank, r.version)) AS change_per_thousand_users
+         - lag(r.per_thousand_users) OVER (PARTITION BY r.service, v.version_class ORDER BY r.version_rank, r.version)) AS change_per_thousand_users,
+       0e0 + round(wilson_interval_lower(coalesce(a.users, 0), r.active_users, 1.96e0), 6) AS affected_share_low, round(wilson_interval_upper(coalesce(a.users, 0), r.active_users, 1.96e0), 6) AS affected_share_high,
+       r.active_users < 30 AS is_small
 FROM rated AS r
 JOIN versions AS v ON v.service = r.service AND v.version = r.version
 LEFT JOIN affected AS a ON a.service = r.service AND a.version = r.version

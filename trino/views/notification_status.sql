@@ -13,6 +13,9 @@
 -- accepted_and_upgraded: Of accepted, those that upgraded.
 -- upgraded_share: upgraded / users.
 -- median_hours_to_upgrade: Of upgraded, hours from the first notification to the first such interval: the lower median.
+-- upgraded_share_low: Lower end of upgraded_share's 95 % interval, by Wilson.
+-- upgraded_share_high: Its upper end.
+-- is_small: Whether users are fewer than 30: upgraded_share says little.
 WITH told AS (
   SELECT user_id, service, target_version, min(event_time) AS told_at,
          bool_or(coalesce(status = 'Sent', false)) AS sent, bool_or(coalesce(status = 'Shown', false)) AS shown,
@@ -37,6 +40,8 @@ WITH told AS (
 )
 SELECT c.service, c.target_version, v.version_rank AS target_version_rank, c.users, c.sent, c.shown, c.accepted, c.dismissed, c.failed,
        c.upgraded, c.accepted_and_upgraded, CAST(c.upgraded AS double) / c.users AS upgraded_share,
-       element_at(c.waits, (cardinality(c.waits) + 1) / 2) / 3600e3 AS median_hours_to_upgrade
+       element_at(c.waits, (cardinality(c.waits) + 1) / 2) / 3600e3 AS median_hours_to_upgrade,
+       0e0 + round(wilson_interval_lower(c.upgraded, c.users, 1.96e0), 6) AS upgraded_share_low, round(wilson_interval_upper(c.upgraded, c.users, 1.96e0), 6) AS upgraded_share_high,
+       c.users < 30 AS is_small
 FROM counted AS c
 LEFT JOIN versions AS v ON v.service = c.service AND v.version = c.target_version

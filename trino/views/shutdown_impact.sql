@@ -12,6 +12,11 @@
 -- users_without_newer: Of users_at_or_below, those without any active installation here of a newer version: who would be cut off.
 -- share_without_newer: Of the known users with an active installation here, the part that users_without_newer are.
 -- installations_at_or_below: Active installations of known users here that run this version or an older one.
+-- share_at_or_below_low: Lower end of share_at_or_below's 95 % interval, by Wilson.
+-- share_at_or_below_high: Its upper end.
+-- share_without_newer_low: Lower end of share_without_newer's 95 % interval, by Wilson.
+-- share_without_newer_high: Its upper end.
+-- is_small: Whether the known users with an active installation here are fewer than 30: the shares say little.
 WITH ordered AS ( -- comparable versions have one line, and places in it
   SELECT service, version, version_rank, coalesce('c' || version_class, 'v' || version) AS line, coalesce(version_rank, 0) AS place FROM versions
 ), scoped AS (
@@ -49,6 +54,9 @@ WITH ordered AS ( -- comparable versions have one line, and places in it
 )
 SELECT service, all_devices, device, version, version_rank, users, users_at_or_below,
        CAST(users_at_or_below AS double) / everyone AS share_at_or_below, users_without_newer,
-       CAST(users_without_newer AS double) / everyone AS share_without_newer, installations_at_or_below
+       CAST(users_without_newer AS double) / everyone AS share_without_newer, installations_at_or_below,
+       0e0 + round(wilson_interval_lower(users_at_or_below, everyone, 1.96e0), 6) AS share_at_or_below_low, round(wilson_interval_upper(users_at_or_below, everyone, 1.96e0), 6) AS share_at_or_below_high,
+       0e0 + round(wilson_interval_lower(users_without_newer, everyone, 1.96e0), 6) AS share_without_newer_low, round(wilson_interval_upper(users_without_newer, everyone, 1.96e0), 6) AS share_without_newer_high,
+       everyone < 30 AS is_small
 FROM below
 WHERE version IS NOT NULL
