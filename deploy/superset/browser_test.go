@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,25 +14,6 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 )
-
-// browserVariable names a Chromium, or a program that does as it does, where none is on PATH.
-const browserVariable = "VERSIONLAKE_TEST_CHROMIUM"
-
-// findBrowser is the path of a Chromium; the test goes on without where there is none, and says so.
-func findBrowser(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv(browserVariable); path != "" {
-		return path
-	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Skipf("NO SCREENSHOT WAS TAKEN and no dashboard was opened: there is no Chromium on PATH; name one in %s",
-		browserVariable)
-	return ""
-}
 
 const (
 	pageWidth    = 1600

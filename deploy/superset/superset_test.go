@@ -54,7 +54,11 @@ func TestSuperset(t *testing.T) {
 	t.Run("types", func(t *testing.T) { testTypes(t, db) })
 	t.Run("charts", s.testCharts)
 	passed("charts")
-	t.Run("pages", func(t *testing.T) { s.testPages(t, findBrowser(t), password) })
+	t.Run("mutants", s.testMutants)
+	passed("mutants")
+	t.Run("pages", func(t *testing.T) {
+		s.testPages(t, testserver.Chromium(t, "NO SCREENSHOT WAS TAKEN and no dashboard was opened"), password)
+	})
 	passed("pages")
 }
 
