@@ -221,7 +221,8 @@ def page(options, source, taken):
         "# Benchmarks", "",
         "Written by `make bench`. versionlake takes hours of telemetry into its lake, beside programs that do the same work on the",
         "same files, in turn. Polars and DuckDB write plain files of Parquet: no table format, no commits, no ledger, nothing that is",
-        "late or comes again. PySpark keeps Iceberg tables and merges. All of them end in the same histories, or this page is not written.",
+        "late or comes again. " + ("PySpark keeps Iceberg tables and merges. " if "spark" in options.peers else "PySpark was left out. ")
+        + "All of them end in the same histories, or this page is not written.",
         "A range is one command with a Temporal server of its own, start included; \"all tables\" is with `gold.events` and the daily",
         "aggregates, which the peers lack. CPU seconds are of all processes. What is below 1 in the second table is time won.", "",
         f"{hours} hours, {size(source) / hours / 1e6:.0f} MB each, {intervals} intervals of versions; "
