@@ -56,6 +56,15 @@ func Outage(err error) string {
 
 var errElsewhere = errors.New("this process works for a command alone: a worker, or versionlake dev, does it")
 
+// rules reads the rules, for a step that only a worker does which stays.
+func (a *Checks) rules(ctx context.Context) (*notify.Rules, error) {
+	if a.Elsewhere {
+		return nil, errElsewhere
+	}
+	rules, err := notify.Read(a.Rules)
+	return rules, temporalError(ctx, err)
+}
+
 // RunChecks looks at the lake. What it can't read is what it finds: it does not fail.
 func (a *Checks) RunChecks(ctx context.Context) (Checked, error) {
 	if a.Elsewhere {

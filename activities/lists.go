@@ -15,7 +15,6 @@ import (
 	"github.com/versionlake/versionlake/lake/checks"
 	"github.com/versionlake/versionlake/lake/lists"
 	"github.com/versionlake/versionlake/lake/objects"
-	"github.com/versionlake/versionlake/notify"
 	"github.com/versionlake/versionlake/terminal"
 	"github.com/versionlake/versionlake/trino"
 )
@@ -36,12 +35,9 @@ type WriteListInput struct {
 
 // ListsOfRules are the lists that the rules name.
 func (a *Checks) ListsOfRules(ctx context.Context) (named []WriteListInput, err error) {
-	if a.Elsewhere {
-		return nil, errElsewhere
-	}
-	rules, err := notify.Read(a.Rules)
+	rules, err := a.rules(ctx)
 	if err != nil {
-		return nil, temporalError(ctx, err)
+		return nil, err
 	}
 	for i, list := range rules.Lists {
 		named = append(named, WriteListInput{Index: i, View: list.View})
@@ -51,13 +47,10 @@ func (a *Checks) ListsOfRules(ctx context.Context) (named []WriteListInput, err 
 
 // WriteList writes one list of the rules, through the worker's Trino.
 func (a *Checks) WriteList(ctx context.Context, input WriteListInput) (written lists.Written, err error) {
-	if a.Elsewhere {
-		return written, errElsewhere
-	}
 	defer keepAlive(ctx, nil)()
-	rules, err := notify.Read(a.Rules)
+	rules, err := a.rules(ctx)
 	if err != nil {
-		return written, temporalError(ctx, err)
+		return written, err
 	}
 	if input.Index >= len(rules.Lists) || rules.Lists[input.Index].View != input.View {
 		return written, temporal.NewNonRetryableApplicationError(fmt.Sprintf(

@@ -8,18 +8,14 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/versionlake/versionlake/lake/report"
-	"github.com/versionlake/versionlake/notify"
 	"github.com/versionlake/versionlake/notify/digest"
 )
 
 // DigestReceivers are those whom the rules send the week.
 func (a *Checks) DigestReceivers(ctx context.Context) ([]string, error) {
-	if a.Elsewhere {
-		return nil, errElsewhere
-	}
-	rules, err := notify.Read(a.Rules)
+	rules, err := a.rules(ctx)
 	if err != nil {
-		return nil, temporalError(ctx, err)
+		return nil, err
 	}
 	return rules.Digest.To, nil
 }
@@ -33,13 +29,10 @@ type SendDigestInput struct {
 
 // SendDigest sends the week, once. A lake without any day of events has none.
 func (a *Checks) SendDigest(ctx context.Context, input SendDigestInput) error {
-	if a.Elsewhere {
-		return errElsewhere
-	}
 	defer keepAlive(ctx, nil)()
-	rules, err := notify.Read(a.Rules)
+	rules, err := a.rules(ctx)
 	if err != nil {
-		return temporalError(ctx, err)
+		return err
 	}
 	gathered, err := report.Gather(ctx, metered(ctx, a.Lake), report.Options{Service: rules.Digest.Service,
 		Days: digest.Days})

@@ -100,15 +100,6 @@ func TestUptakeInLittleMemory(t *testing.T) {
 			"GROUP BY 1 ORDER BY 1"))
 }
 
-func viewOf(t *testing.T, name string) trino.View {
-	t.Helper()
-	views, err := trino.Views()
-	require.NoError(t, err)
-	n := slices.IndexFunc(views, func(view trino.View) bool { return view.Name == name })
-	require.GreaterOrEqual(t, n, 0, name)
-	return views[n]
-}
-
 func userName(n int) string { return fmt.Sprintf("%016x", uint64(n)*0x9E3779B97F4A7C15) }
 
 // putUsers writes an hour in which every user is seen once, with another version than in the hour before.

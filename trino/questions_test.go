@@ -108,7 +108,7 @@ func TestTwelveQuestions(t *testing.T) {
 	options := sparse()
 	w := newWorld(t)
 	w.generateAtOnce(t, options)
-	views := w.createViews(t)
+	w.createViews(t)
 	truth := newTruth(options)
 	w.tell(t, truth)
 	for _, q := range questions {
@@ -120,7 +120,7 @@ func TestTwelveQuestions(t *testing.T) {
 			if os.Getenv("VERSIONLAKE_MUTANTS") == "" {
 				return
 			}
-			view := views[slices.IndexFunc(views, func(v trino.View) bool { return v.Name == q.view })]
+			view := viewOf(t, q.view)
 			require.Equal(t, 1, strings.Count(view.Query, q.mutant[0]), q.mutant[0])
 			w.execute(t, "CREATE OR REPLACE VIEW "+q.view+" AS "+
 				strings.Replace(view.Query, q.mutant[0], q.mutant[1], 1))
@@ -128,6 +128,15 @@ func TestTwelveQuestions(t *testing.T) {
 			w.execute(t, "CREATE OR REPLACE VIEW "+q.view+" AS "+view.Query)
 		})
 	}
+}
+
+func viewOf(t *testing.T, name string) trino.View {
+	t.Helper()
+	views, err := trino.Views()
+	require.NoError(t, err)
+	n := slices.IndexFunc(views, func(view trino.View) bool { return view.Name == name })
+	require.GreaterOrEqual(t, n, 0, name)
+	return views[n]
 }
 
 // createViews makes the views without the comments, which take longer than the views.

@@ -24,9 +24,7 @@ func TestRestated(t *testing.T) {
 	s.sight("28T05:10", "p2", "PC", "1.0")
 	s.sight("29T05:10", "p3", "PC", "1.0")
 	s.sight("30T05:10", "p4", "PC", "1.0")
-	views, err := trino.Views()
-	require.NoError(t, err)
-	view := views[slices.IndexFunc(views, func(v trino.View) bool { return v.Name == "restated_numbers" })]
+	view := viewOf(t, "restated_numbers")
 	w.execute(t, "CREATE SCHEMA "+trino.Schema)
 	w.execute(t, "CREATE VIEW restated_numbers AS "+view.Query)
 	w.take(t, s) // ends the 27th and the 28th
@@ -55,13 +53,7 @@ func TestRestated(t *testing.T) {
 	want = [][]string{{"day", "2022-05-28", "1.0", "1", "2", "1", "reprocessed, erased"},
 		{"day", "2022-05-30", "1.0", "1", "2", "1", "late, erased"}}
 	require.Equal(t, want, w.rows(t, asked), "where one went and another came, the number is what was said")
-	var active string
-	for _, v := range views {
-		if v.Name == "users" {
-			active = v.Query
-		}
-	}
-	w.execute(t, "CREATE VIEW users AS "+active)
+	w.execute(t, "CREATE VIEW users AS "+viewOf(t, "users").Query)
 	w.writesLists(t, "users")
 	if os.Getenv("VERSIONLAKE_MUTANTS") == "" {
 		return

@@ -14,17 +14,13 @@ import (
 // redactDays takes ids out of the texts that the daily aggregates have of clients, such as versions and names of
 // devices, in all versions of the tables. What was counted stays until the next refresh counts the dates anew.
 func redactDays(ctx context.Context, l *lake.Lake, erasure string) error {
-	chosen := map[string]bool{}
-	for _, one := range apart(erasure) {
-		chosen[one] = true
-	}
 	for _, definition := range lake.DailyTables {
-		for {
+		for attempt := 0; ; attempt++ {
 			known, err := forgotten.Load(ctx, l)
 			if err != nil {
 				return err
 			}
-			s := newSearch(&forgotten.Eraser{Lake: l, Known: known.Of(chosen)}, definition, func(int64) {})
+			s := newSearch(&forgotten.Eraser{Lake: l, Known: known.Of(chosen(erasure))}, definition, func(int64) {})
 			held, err := s.anywhere(ctx)
 			if err == nil && held {
 				s.write = true
@@ -33,7 +29,10 @@ func redactDays(ctx context.Context, l *lake.Lake, erasure string) error {
 			if err == nil {
 				break
 			}
-			if !lake.IsConflict(err) || ctx.Err() != nil {
+			if lake.IsConflict(err) {
+				err = waitForOthers(ctx, attempt)
+			}
+			if err != nil {
 				return fmt.Errorf("take ids out of %s: %w", definition.Name, err)
 			}
 		}

@@ -59,6 +59,15 @@ func Together(erasures []string) string { return strings.Join(erasures, ",") }
 
 func apart(erasure string) []string { return strings.Split(erasure, ",") }
 
+// chosen are the erasures of a step, as a forgotten.Set asks for them.
+func chosen(erasure string) map[string]bool {
+	all := map[string]bool{}
+	for _, one := range apart(erasure) {
+		all[one] = true
+	}
+	return all
+}
+
 // party is one of several who are being forgotten.
 type party struct {
 	erasure   string

@@ -114,17 +114,13 @@ func EraseTable(ctx context.Context, l *lake.Lake, erasure, name string, parsing
 	if err != nil {
 		return result, err
 	}
-	chosen := map[string]bool{}
-	for _, one := range apart(erasure) {
-		chosen[one] = true
-	}
 	for attempt := 0; ; {
 		// By what is known now: hours may have brought sessions of the user, by which other lines are the user's.
 		known, err := forgotten.Load(ctx, l)
 		if err != nil {
 			return result, err
 		}
-		e := &forgotten.Eraser{Lake: l, Known: known.Of(chosen), Parser: parser}
+		e := &forgotten.Eraser{Lake: l, Known: known.Of(chosen(erasure)), Parser: parser}
 		if definition.Name == lake.BronzeEvents.Name {
 			e.Late = map[string]*forgotten.LateSessions{}
 		}

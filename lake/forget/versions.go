@@ -32,7 +32,7 @@ func eraseVersions(ctx context.Context, l *lake.Lake, erasure string) (err error
 func eraseVersionsOf(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, erasure string) (err error) {
 	folder := fmt.Sprintf("%s/%d", forgetVersions(l, erasure), time.Now().UnixNano())
 	defer func() { err = errors.Join(err, l.Objects.RemoveAll(ctx, folder)) }()
-	for {
+	for attempt := 0; ; attempt++ {
 		staged, err := versionkeys.StagePresent(ctx, l, fmt.Sprintf("%s/%d", folder, time.Now().UnixNano()))
 		if err != nil {
 			return err
@@ -52,7 +52,7 @@ func eraseVersionsOf(ctx context.Context, l *lake.Lake, definition lake.TableDef
 		if !lake.IsConflict(err) {
 			return err
 		}
-		if err := ctx.Err(); err != nil {
+		if err := waitForOthers(ctx, attempt); err != nil {
 			return err
 		}
 	}
