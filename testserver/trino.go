@@ -114,7 +114,10 @@ func startTrino(install trino.Install) (*trino.Server, *guard, error) {
 	}
 	server, err := trino.Start(context.Background(), trino.Options{
 		Dir: dir, Install: install, Heap: "1G",
-		Config: map[string]string{"catalog.management": "dynamic", "catalog.store": "memory"},
+		Config: map[string]string{"catalog.management": "dynamic", "catalog.store": "memory",
+			// What waits between the stages of a query: with 32 MB for it, as by default, how much memory a query needs
+			// would depend on what else the machine does.
+			"sink.max-buffer-size": "4MB"},
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
