@@ -68,7 +68,7 @@ func TestMillionUsers(t *testing.T) {
 }
 
 // TestUptakeInLittleMemory asks for the uptake of 200,000 users in as little memory, for each of them, as a Trino of a
-// gigabyte has for 1.36 million users.
+// gigabyte has for a million users.
 func TestUptakeInLittleMemory(t *testing.T) {
 	skipShort(t)
 	w := newWorld(t)
@@ -84,7 +84,7 @@ func TestUptakeInLittleMemory(t *testing.T) {
 	little, err := w.trino.Conn(t.Context())
 	require.NoError(t, err)
 	defer little.Close()
-	_, err = little.ExecContext(t.Context(), "SET SESSION query_max_memory_per_node = '45MB'")
+	_, err = little.ExecContext(t.Context(), "SET SESSION query_max_memory_per_node = '60MB'")
 	require.NoError(t, err)
 	for _, view := range []string{"uptake", "uptake_summary", "rollouts", "releases"} {
 		start := time.Now()

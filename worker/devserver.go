@@ -43,6 +43,8 @@ type DevServerOptions struct {
 	Dir string
 	// Port and UIPort are any free ones when zero.
 	Port, UIPort int
+	// Settings are of Temporal's dynamic configuration, KEY=JSON each.
+	Settings []string
 }
 
 // StartDevServer starts a server and returns once it is up. It ends with this process, however that ends (on
@@ -76,7 +78,7 @@ func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ 
 	if s.log, err = os.Create(logPath); err != nil {
 		return nil, fmt.Errorf("make the log of the local Temporal server: %w", err)
 	}
-	cmd := exec.Command(program, "server", "start-dev",
+	arguments := []string{"server", "start-dev",
 		"--db-filename", filepath.Join(o.Dir, "temporal.db"), "--ip", "127.0.0.1",
 		"--port", strconv.Itoa(o.Port), "--ui-port", strconv.Itoa(o.UIPort), "--namespace", client.DefaultNamespace,
 		"--search-attribute", workflows.HoursAttribute.GetName()+"=KeywordList",
@@ -84,7 +86,11 @@ func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ 
 		// What the server has said to have kept outlives its own death; after a power cut the last steps may be
 		// done again.
 		"--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL",
-		"--log-level", "warn")
+		"--log-level", "warn"}
+	for _, setting := range o.Settings {
+		arguments = append(arguments, "--dynamic-config-value", setting)
+	}
+	cmd := exec.Command(program, arguments...)
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	process.Tie(cmd)
 	if s.process, err = process.Start(cmd); err != nil {

@@ -30,7 +30,8 @@ type local struct {
 	source source.Source
 }
 
-func startLocal(t *testing.T) *local {
+// startLocal starts all but a worker. The settings are of Temporal's dynamic configuration, KEY=JSON each.
+func startLocal(t *testing.T, settings ...string) *local {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a Temporal server")
@@ -41,7 +42,7 @@ func startLocal(t *testing.T) *local {
 		t.Fatal(err)
 	}
 	var err error
-	l.server, err = worker.StartDevServer(t.Context(), worker.DevServerOptions{Dir: root})
+	l.server, err = worker.StartDevServer(t.Context(), worker.DevServerOptions{Dir: root, Settings: settings})
 	if err != nil {
 		t.Fatal(err)
 	}

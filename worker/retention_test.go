@@ -38,7 +38,9 @@ func (l *local) forgetHistories(t *testing.T) {
 // all of them, hours are as done as before, are not doubled by whoever starts them again, and maintenance, which asks
 // whose staged work still runs, sees nobody's.
 func TestShortRetention(t *testing.T) {
-	l := startLocal(t)
+	// Temporal deletes once its queues are known to be past a workflow's end, which they say each half minute else.
+	l := startLocal(t, `history.transferProcessorUpdateAckInterval="1s"`,
+		`history.visibilityProcessorUpdateAckInterval="1s"`)
 	l.work(t)
 	first := hour(t, "2022-05-27T05")
 	l.write(first, "a.tsv", sighting(first, 1, "p1", "1.0"))
