@@ -81,8 +81,8 @@ func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ 
 	arguments := []string{"server", "start-dev",
 		"--db-filename", filepath.Join(o.Dir, "temporal.db"), "--ip", "127.0.0.1",
 		"--port", strconv.Itoa(o.Port), "--ui-port", strconv.Itoa(o.UIPort), "--namespace", client.DefaultNamespace,
-		"--search-attribute", workflows.HoursAttribute.GetName()+"=KeywordList",
-		"--search-attribute", workflows.StateAttribute.GetName()+"=Keyword",
+		"--search-attribute", workflows.HoursAttribute.GetName() + "=KeywordList",
+		"--search-attribute", workflows.StateAttribute.GetName() + "=Keyword",
 		// What the server has said to have kept outlives its own death; after a power cut the last steps may be
 		// done again.
 		"--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL",
