@@ -13,25 +13,31 @@
 -- mean_session_seconds: Mean of these durations, in seconds.
 -- variance_session_seconds: Variance of the durations, of a sample.
 -- is_small: Whether users are fewer than 30: means say little.
-WITH met AS (
-  SELECT service, experiment, variant, user_id, date(min(event_time)) AS since
+WITH meetings AS (
+  SELECT service, experiment, variant, from_big_endian_64(xxhash64(to_utf8(concat_ws(chr(0), service, experiment, variant)))) AS arm,
+         from_big_endian_64(xxhash64(to_utf8(concat_ws(chr(0), user_id, service)))) AS who, date(event_time) AS on_date
   FROM events
   WHERE event_name = 'Experiment' AND user_kind = 'user' AND experiment IS NOT NULL AND variant IS NOT NULL
-  GROUP BY 1, 2, 3, 4
+), met AS ( -- told apart by hashes: by texts it takes twice the memory
+  SELECT arm, who, min(on_date) AS since FROM meetings GROUP BY 1, 2
 ), happened AS (
-  SELECT service, user_id, date(event_time) AS on_date, count_if(event_name = 'Issue') AS issues, count(duration_seconds) AS ended,
-         sum(duration_seconds) AS seconds, sum(duration_seconds * duration_seconds) AS squares
-  FROM events
-  WHERE user_kind = 'user'
-  GROUP BY 1, 2, 3
-), summed AS (
-  SELECT h.on_date, m.service, m.experiment, m.variant, count(*) AS users, sum(h.issues) AS issues, var_samp(h.issues) AS variance_issues,
-         sum(h.ended) AS ended, sum(h.seconds) AS seconds, sum(h.squares) AS squares
-  FROM met AS m
-  JOIN happened AS h ON h.service = m.service AND h.user_id = m.user_id AND h.on_date >= m.since
-  GROUP BY 1, 2, 3, 4
+  SELECT m.arm, e.on_date, e.who, e.event_name, e.duration_seconds
+  FROM (
+    SELECT from_big_endian_64(xxhash64(to_utf8(concat_ws(chr(0), user_id, service)))) AS who, date(event_time) AS on_date, event_name, duration_seconds
+    FROM events WHERE user_kind = 'user'
+  ) AS e
+  JOIN met AS m ON m.who = e.who AND m.since <= e.on_date
+), of_users AS (
+  SELECT arm, on_date, count(*) AS users, sum(issues) AS issues, var_samp(issues) AS variance_issues
+  FROM (SELECT arm, on_date, who, count_if(event_name = 'Issue') AS issues FROM happened GROUP BY 1, 2, 3)
+  GROUP BY 1, 2
+), of_sessions AS (
+  SELECT arm, on_date, count(*) AS ended, sum(duration_seconds) AS seconds, sum(duration_seconds * duration_seconds) AS squares
+  FROM happened WHERE duration_seconds IS NOT NULL GROUP BY 1, 2
 )
-SELECT on_date AS date_utc, service, experiment, variant, users, issues, CAST(issues AS double) / users AS mean_issues, round(variance_issues, 6) AS variance_issues,
-       ended AS sessions_ended, seconds / nullif(ended, 0) AS mean_session_seconds,
-       IF(ended > 1, round((squares - seconds * seconds / ended) / (ended - 1), 3)) AS variance_session_seconds, users < 30 AS is_small
-FROM summed
+SELECT u.on_date AS date_utc, a.service, a.experiment, a.variant, u.users, u.issues, CAST(u.issues AS double) / u.users AS mean_issues,
+       round(u.variance_issues, 6) AS variance_issues, coalesce(s.ended, 0) AS sessions_ended, s.seconds / s.ended AS mean_session_seconds,
+       IF(s.ended > 1, round((s.squares - s.seconds * s.seconds / s.ended) / (s.ended - 1), 3)) AS variance_session_seconds, u.users < 30 AS is_small
+FROM of_users AS u
+JOIN (SELECT DISTINCT service, experiment, variant, arm FROM meetings) AS a ON a.arm = u.arm
+LEFT JOIN of_sessions AS s ON s.arm = u.arm AND s.on_date = u.on_date

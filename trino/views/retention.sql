@@ -10,17 +10,22 @@
 -- users: Known users of the cohort. Adds up over cohort_date for one day.
 -- retained: Of users, those with an event in the service on that day. Adds up over cohort_date for one day.
 -- retention: retained / users. Does not add up: a curve of a version is sum(retained) / sum(users) by day.
-WITH adopted AS (
-  SELECT service, version, user_id, date(min(valid_from)) AS since FROM version_intervals WHERE user_kind = 'user' GROUP BY 1, 2, 3
+WITH adopted AS ( -- a history is in order: of those of a version, its first interval has the first moment
+  SELECT h.service, h.version, date(h.valid_from) AS since, from_big_endian_64(xxhash64(to_utf8(concat_ws(chr(0), u.user_id, h.service)))) AS who,
+         from_big_endian_64(xxhash64(to_utf8(concat_ws(chr(0), h.service, h.version, CAST(date(h.valid_from) AS varchar))))) AS cohort
+  FROM (SELECT user_id, history, transform(history, h -> ROW(h.service, h.version)) AS versions FROM gold.users WHERE user_kind = 'user') AS u
+  CROSS JOIN UNNEST(u.history) WITH ORDINALITY AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade, place)
+  WHERE h.place = array_position(u.versions, ROW(h.service, h.version))
 ), cohorts AS (
-  SELECT service, version, since, count(*) AS users FROM adopted GROUP BY 1, 2, 3
-), seen AS (
-  SELECT DISTINCT service, user_id, date(event_time) AS on_date FROM events WHERE user_kind = 'user'
+  SELECT service, version, since, cohort, count(*) AS users FROM adopted GROUP BY 1, 2, 3, 4
+), seen AS ( -- told apart by hashes: by texts it takes twice the memory
+  SELECT DISTINCT from_big_endian_64(xxhash64(to_utf8(concat_ws(chr(0), user_id, service)))) AS who, date(event_time) AS on_date
+  FROM events WHERE user_kind = 'user'
 ), returned AS (
-  SELECT a.service, a.version, a.since, date_diff('day', a.since, s.on_date) AS day, count(*) AS retained
-  FROM adopted AS a
-  JOIN seen AS s ON s.service = a.service AND s.user_id = a.user_id AND s.on_date BETWEEN a.since AND a.since + INTERVAL '30' DAY
-  GROUP BY 1, 2, 3, 4
+  SELECT a.cohort, date_diff('day', a.since, s.on_date) AS day, count(*) AS retained
+  FROM seen AS s
+  JOIN adopted AS a ON a.who = s.who AND s.on_date BETWEEN a.since AND a.since + INTERVAL '30' DAY
+  GROUP BY 1, 2
 ), ended AS (
   SELECT date(max(last_seen_at)) AS on_date FROM gold.users
 )
@@ -30,4 +35,4 @@ FROM cohorts AS c
 CROSS JOIN ended AS e
 CROSS JOIN UNNEST(sequence(0, least(30, date_diff('day', c.since, e.on_date)))) AS n (day)
 JOIN versions AS v ON v.service = c.service AND v.version = c.version
-LEFT JOIN returned AS r ON r.service = c.service AND r.version = c.version AND r.since = c.since AND r.day = n.day
+LEFT JOIN returned AS r ON r.cohort = c.cohort AND r.day = n.day
