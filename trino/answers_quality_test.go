@@ -270,8 +270,10 @@ func (t *truth) deviceTrend() (a answer) {
 		}
 	}
 	for at, n := range events {
-		a.row(at.date, at.service, at.device, users.n(at), part(users.n(at), users.n(place{at.date, at.service, ""})),
-			sessions.n(at), n, issues[at])
+		all := users.n(place{at.date, at.service, ""})
+		low, high := wilson(users.n(at), all)
+		a.row(at.date, at.service, at.device, users.n(at), part(users.n(at), all), sessions.n(at), n, issues[at],
+			low, high, all < few)
 	}
 	return a
 }

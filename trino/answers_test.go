@@ -62,9 +62,10 @@ func (t *truth) activeVersions() (a answer) {
 		sessions.add(s.release(), s.user)
 	}
 	for r := range all {
-		a.row(r.service, r.version, t.rank[r], users.n(r), part(users.n(r), ofService.n(r.service)), week.n(r),
-			today.n(r), installations[r],
-			sessions.n(r), moment(t.first[r]), moment(t.last[r]))
+		everyone := ofService.n(r.service)
+		low, high := wilson(users.n(r), everyone)
+		a.row(r.service, r.version, t.rank[r], users.n(r), part(users.n(r), everyone), week.n(r), today.n(r),
+			installations[r], sessions.n(r), moment(t.first[r]), moment(t.last[r]), low, high, everyone < few)
 	}
 	return a
 }
@@ -138,9 +139,14 @@ func (t *truth) versionDeviceDistribution() (a answer) {
 	}
 	for p := range users {
 		if n := users.n(p); p.version != "" && p.device != "" {
-			a.row(p.service, p.version, t.rank[release{p.service, p.version}], p.device,
-				n, part(n, users.n(place{p.service, "", ""})),
-				part(n, users.n(place{p.service, p.version, ""})), part(n, users.n(place{p.service, "", p.device})))
+			ofService := users.n(place{p.service, "", ""})
+			ofVersion, ofDevice := users.n(place{p.service, p.version, ""}), users.n(place{p.service, "", p.device})
+			low, high := wilson(n, ofService)
+			lowVersion, highVersion := wilson(n, ofVersion)
+			lowDevice, highDevice := wilson(n, ofDevice)
+			a.row(p.service, p.version, t.rank[release{p.service, p.version}], p.device, n, part(n, ofService),
+				part(n, ofVersion), part(n, ofDevice), low, high, lowVersion, highVersion, lowDevice, highDevice,
+				min(ofVersion, ofDevice) < few)
 		}
 	}
 	return a

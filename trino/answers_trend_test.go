@@ -64,10 +64,12 @@ func (t *truth) versionTrend() (a answer) {
 		c := days[key]
 		of := installations{key.release, key.device}
 		installed[of] += c.fresh + c.upIn + c.downIn - c.upOut - c.downOut
+		all := ofService[serviceDay{key.date, key.service}]
+		low, high := wilson(c.serviceUsers, all)
 		a.row(key.date, key.service, key.version, t.rank[key.release], key.device,
-			c.users, c.versionUsers, c.serviceUsers, part(c.serviceUsers, ofService[serviceDay{key.date, key.service}]),
+			c.users, c.versionUsers, c.serviceUsers, part(c.serviceUsers, all),
 			c.sessions, c.ended, c.seconds, c.issues, c.fresh, c.upIn, c.downIn, c.upOut, c.downOut, 0, 0,
-			installed[of])
+			installed[of], low, high, all < few)
 	}
 	return a
 }

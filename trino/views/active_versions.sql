@@ -11,6 +11,9 @@
 -- anonymous_sessions: Sessions of nobody known, sighted with it in the last 30 days of data.
 -- first_seen_at: First sighting of the version ever, UTC.
 -- last_seen_at: Last sighting of the version, UTC.
+-- share_low: Lower end of the share's 95 % interval, by Wilson; NULL: no known user has the service.
+-- share_high: Its upper end.
+-- is_small: Whether the known users of the service are fewer than 30: the share says little.
 WITH ended AS (
   SELECT max(last_seen_at) AS at FROM gold.users
 ), totals AS (
@@ -27,7 +30,10 @@ WITH ended AS (
   GROUP BY 1, 2, 3
 )
 SELECT c.service, c.version, c.version_rank, c.users, CAST(c.users AS double) / t.users AS share, c.users_7_days, c.users_1_day,
-       c.installations, c.anonymous_sessions, v.first_seen_at, v.last_seen_at
+       c.installations, c.anonymous_sessions, v.first_seen_at, v.last_seen_at,
+       IF(t.users > 0, 0e0 + round(wilson_interval_lower(c.users, t.users, 1.96e0), 6)) AS share_low,
+       IF(t.users > 0, round(wilson_interval_upper(c.users, t.users, 1.96e0), 6)) AS share_high,
+       coalesce(t.users, 0) < 30 AS is_small
 FROM counted AS c
 JOIN versions AS v ON v.service = c.service AND v.version = c.version
 LEFT JOIN totals AS t ON t.service = c.service

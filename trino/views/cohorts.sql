@@ -1,5 +1,6 @@
 -- Who stays, by where they came from? One row per cohort and day since. A cohort are the known users whose first version in a service, and whose
 -- source of installation, are the same; day n of a user is the n-th after that of the first sighting in the service. Over all events.
+-- Users are told apart by 64 bits of a hash: among a million, two count as one with a chance of three in 100 million.
 --
 -- service: Service or product.
 -- first_version: Version of the user's first sighting in the service.

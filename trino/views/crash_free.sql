@@ -1,5 +1,5 @@
 -- How many users and sessions have a version without a crash? Known users, over all events. A crash is an Issue of severity fatal, critical or crash,
--- in any case.
+-- in any case. Active users and sessions are those of version_activity.
 --
 -- service: Service or product.
 -- version: Version.

@@ -1,4 +1,5 @@
 -- How do devices come and go over time? One row per day, service and device with an event of a known user, over all events.
+-- Users and sessions are told apart by 64 bits of a hash: among a million, two count as one with a chance of three in 100 million.
 --
 -- date_utc: Day of UTC, by the events' own time.
 -- service: Service or product.
@@ -8,6 +9,9 @@
 -- sessions: Sessions with such an event.
 -- events: Such events.
 -- issues: Of them, the Issue events.
+-- share_low: Lower end of the share's 95 % interval, by Wilson.
+-- share_high: Its upper end.
+-- is_small: Whether the service's users of the day are fewer than 30: the share says little.
 WITH happened AS ( -- told apart by hashes: by texts it takes twice the memory
   SELECT date(event_time) AS on_date, service, device,
          from_big_endian_64(xxhash64(to_utf8(concat_ws(chr(0), service, CAST(date(event_time) AS varchar))))) AS of_service,
@@ -23,7 +27,9 @@ WITH happened AS ( -- told apart by hashes: by texts it takes twice the memory
 ), totals AS (
   SELECT of_service, count(DISTINCT who) AS users FROM happened GROUP BY 1
 )
-SELECT e.on_date AS date_utc, e.service, e.device, u.users, CAST(u.users AS double) / t.users AS share, s.sessions, e.events, e.issues
+SELECT e.on_date AS date_utc, e.service, e.device, u.users, CAST(u.users AS double) / t.users AS share, s.sessions, e.events, e.issues,
+       0e0 + round(wilson_interval_lower(u.users, t.users, 1.96e0), 6) AS share_low,
+       round(wilson_interval_upper(u.users, t.users, 1.96e0), 6) AS share_high, t.users < 30 AS is_small
 FROM of_events AS e
 JOIN of_users AS u ON u.of_device = e.of_device
 JOIN of_sessions AS s ON s.of_device = e.of_device

@@ -1,4 +1,5 @@
--- How many issues has a version? One row per version with an event of a known user, over all events.
+-- How many issues has a version? One row per version with an event of a known user, over all events. Active users and
+-- sessions are those of version_activity.
 --
 -- service: Service or product.
 -- version: Version.

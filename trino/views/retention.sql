@@ -1,6 +1,7 @@
 -- Who comes back, and when? Classic retention: one row per cohort and day since. A cohort are the known users who first ran a version
 -- on one day; whoever of them has an event in the service on the n-th day after counts for day n, whatever version runs then.
--- version_retention has the rolling kind, which counts those who come back then or later.
+-- version_retention has the rolling kind, which counts those who come back then or later. Users are told apart by 64 bits of a hash: among
+-- a million, two count as one with a chance of three in 100 million.
 --
 -- service: Service or product.
 -- version: Version.

@@ -1,4 +1,5 @@
--- What happened while a version ran? One row per version with an event of a known user, over all events.
+-- What happened while a version ran? One row per version with an event of a known user, over all events. Users
+-- and sessions are told apart by 64 bits of a hash: among a million, two count as one with a chance of three in 100 million.
 --
 -- service: Service or product.
 -- version: Version.

@@ -1,4 +1,5 @@
 -- Do users behave otherwise in a version? Length and contents of the sessions of known users, over all events.
+-- Sessions are those of version_activity.
 --
 -- service: Service or product.
 -- version: Version.

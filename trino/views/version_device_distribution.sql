@@ -8,6 +8,13 @@
 -- share: Of the known users with an active installation of the service, the part that users are.
 -- share_of_version: Of those who run the version on any device, the part that users are.
 -- share_of_device: Of those who run any version on the device, the part that users are.
+-- share_low: Lower end of the share's 95 % interval, by Wilson.
+-- share_high: Its upper end.
+-- share_of_version_low: Lower end of share_of_version's 95 % interval, by Wilson.
+-- share_of_version_high: Its upper end.
+-- share_of_device_low: Lower end of share_of_device's 95 % interval, by Wilson.
+-- share_of_device_high: Its upper end.
+-- is_small: Whether the users of the version, or those of the device, are fewer than 30: the shares say little.
 WITH counted AS (
   SELECT service, version, version_rank, device, grouping(version, device) AS without, count(DISTINCT user_id) AS users
   FROM active_installations
@@ -21,6 +28,10 @@ WITH counted AS (
   FROM counted
 )
 SELECT service, version, version_rank, device, users, CAST(users AS double) / of_service AS share,
-       CAST(users AS double) / of_version AS share_of_version, CAST(users AS double) / of_device AS share_of_device
+       CAST(users AS double) / of_version AS share_of_version, CAST(users AS double) / of_device AS share_of_device,
+       0e0 + round(wilson_interval_lower(users, of_service, 1.96e0), 6) AS share_low, round(wilson_interval_upper(users, of_service, 1.96e0), 6) AS share_high,
+       0e0 + round(wilson_interval_lower(users, of_version, 1.96e0), 6) AS share_of_version_low, round(wilson_interval_upper(users, of_version, 1.96e0), 6) AS share_of_version_high,
+       0e0 + round(wilson_interval_lower(users, of_device, 1.96e0), 6) AS share_of_device_low, round(wilson_interval_upper(users, of_device, 1.96e0), 6) AS share_of_device_high,
+       least(of_version, of_device) < 30 AS is_small
 FROM totals
 WHERE without = 0

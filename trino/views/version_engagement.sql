@@ -1,4 +1,5 @@
--- How much is a version used? One row per version with an event of a known user, over all events.
+-- How much is a version used? One row per version with an event of a known user, over all events. Its
+-- counts are those of version_activity.
 --
 -- service: Service or product.
 -- version: Version.

@@ -25,13 +25,19 @@
 -- other_moves_out: Installations that changed from this version to such a one. Adds up.
 -- installed: Installations, those not seen for long included, whose version at the end of the day is this one. Has no row for a day
 --   on which nothing happened; adds up over versions and devices of one day, not over days.
+-- share_low: Lower end of the share's 95 % interval, by Wilson; NULL: the service had no users that day.
+-- share_high: Its upper end.
+-- is_small: Whether the service's users of the day are fewer than 30: the share says little.
 SELECT d.date_utc, d.service, d.version, v.version_rank, d.device, d.active_users, d.version_users, d.service_users,
-       CAST(d.service_users AS double) / nullif(sum(d.service_users) OVER (PARTITION BY d.service, d.date_utc), 0) AS share,
+       CAST(d.service_users AS double) / nullif(d.everyone, 0) AS share,
        d.sessions, d.sessions_ended, d.session_seconds, d.issues,
        d.new_installations, d.upgrades_in, d.downgrades_in, d.upgrades_out, d.downgrades_out,
        coalesce(d.other_moves_in, 0) AS other_moves_in, coalesce(d.other_moves_out, 0) AS other_moves_out,
        sum(d.new_installations + d.upgrades_in + d.downgrades_in + coalesce(d.other_moves_in, 0)
            - d.upgrades_out - d.downgrades_out - coalesce(d.other_moves_out, 0))
-         OVER (PARTITION BY d.service, d.version, d.device ORDER BY d.date_utc) AS installed
-FROM gold.version_daily AS d
+         OVER (PARTITION BY d.service, d.version, d.device ORDER BY d.date_utc) AS installed,
+       IF(d.everyone > 0, 0e0 + round(wilson_interval_lower(d.service_users, d.everyone, 1.96e0), 6)) AS share_low,
+       IF(d.everyone > 0, round(wilson_interval_upper(d.service_users, d.everyone, 1.96e0), 6)) AS share_high,
+       d.everyone < 30 AS is_small
+FROM (SELECT *, sum(service_users) OVER (PARTITION BY service, date_utc) AS everyone FROM gold.version_daily) AS d
 LEFT JOIN versions AS v ON v.service = d.service AND v.version = d.version
