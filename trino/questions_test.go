@@ -32,7 +32,7 @@ var questions = []question{
 	{view: "shutdown_users", answer: (*truth).shutdownUsers,
 		mutant: [2]string{"a.place <= v.place", "a.place < v.place"}},
 	{view: "version_device_distribution", answer: (*truth).versionDeviceDistribution,
-		mutant: [2]string{"PARTITION BY service, device", "PARTITION BY device"}},
+		mutant: [2]string{"PARTITION BY c.service, c.device", "PARTITION BY c.device"}},
 	{view: "notification_status", answer: (*truth).notificationStatus,
 		mutant: [2]string{"AND i.valid_from >= t.told_at", ""}},
 	{view: "feature_use", answer: (*truth).featureUse, mutant: [2]string{"a.version_rank > a.oldest_rank", "true"}},

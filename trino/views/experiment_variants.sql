@@ -28,7 +28,7 @@ WITH met AS (
 ), happened AS (
   SELECT service, version, user_id, count_if(event_name = 'Issue') AS issues, count(duration_seconds) AS ended, sum(duration_seconds) AS seconds
   FROM events
-  WHERE user_kind = 'user' AND version IS NOT NULL
+  WHERE user_kind = 'user' AND version IS NOT NULL AND (event_name = 'Issue' OR duration_seconds IS NOT NULL)
   GROUP BY 1, 2, 3
 ), counted AS (
   SELECT m.service, m.experiment, m.variant, m.version, count(*) AS users, count(s.user_id) AS users_in_several,
@@ -42,7 +42,7 @@ WITH met AS (
 SELECT c.service, c.experiment, c.variant, c.version, v.version_rank,
        a.last_met_at > (SELECT max(last_seen_at) FROM gold.users) - INTERVAL '7' DAY AS is_active,
        c.users, CAST(c.users AS double) / a.users AS share, c.users_in_several,
-       1000e0 * c.issues / c.users AS issues_per_thousand_users, c.seconds / nullif(c.ended, 0) AS mean_session_seconds,
+       IF(c.version IS NOT NULL, 1000e0 * coalesce(c.issues, 0) / c.users) AS issues_per_thousand_users, c.seconds / nullif(c.ended, 0) AS mean_session_seconds,
        c.first_met_at, c.last_met_at,
        0e0 + round(wilson_interval_lower(c.users, a.users, 1.96e0), 6) AS share_low, round(wilson_interval_upper(c.users, a.users, 1.96e0), 6) AS share_high,
        a.users < 30 AS is_small

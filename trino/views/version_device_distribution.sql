@@ -15,17 +15,17 @@
 -- share_of_device_low: Lower end of share_of_device's 95 % interval, by Wilson.
 -- share_of_device_high: Its upper end.
 -- is_small: Whether the users of the version, or those of the device, are fewer than 30: the shares say little.
-WITH counted AS (
-  SELECT service, version, version_rank, device, grouping(version, device) AS without, count(DISTINCT user_id) AS users
-  FROM active_installations
-  WHERE user_kind = 'user'
-  GROUP BY GROUPING SETS ((service, version, version_rank, device), (service, version, version_rank), (service, device), (service))
+WITH counted AS ( -- on one device a user has one installation of a service, which runs one version
+  SELECT service, version, version_rank, device, count(*) AS users FROM active_installations WHERE user_kind = 'user' GROUP BY 1, 2, 3, 4
+), of_versions AS (
+  SELECT service, version, count(DISTINCT user_id) AS users FROM active_installations WHERE user_kind = 'user' GROUP BY 1, 2
+), of_services AS (
+  SELECT service, count(DISTINCT user_id) AS users FROM active_installations WHERE user_kind = 'user' GROUP BY 1
 ), totals AS (
-  SELECT *,
-         max(IF(without = 3, users)) OVER (PARTITION BY service) AS of_service,
-         max(IF(without = 1, users)) OVER (PARTITION BY service, version) AS of_version,
-         max(IF(without = 2, users)) OVER (PARTITION BY service, device) AS of_device
-  FROM counted
+  SELECT c.*, s.users AS of_service, v.users AS of_version, sum(c.users) OVER (PARTITION BY c.service, c.device) AS of_device
+  FROM counted AS c
+  JOIN of_versions AS v ON v.service = c.service AND v.version = c.version
+  JOIN of_services AS s ON s.service = c.service
 )
 SELECT service, version, version_rank, device, users, CAST(users AS double) / of_service AS share,
        CAST(users AS double) / of_version AS share_of_version, CAST(users AS double) / of_device AS share_of_device,
@@ -34,4 +34,3 @@ SELECT service, version, version_rank, device, users, CAST(users AS double) / of
        0e0 + round(wilson_interval_lower(users, of_device, 1.96e0), 6) AS share_of_device_low, round(wilson_interval_upper(users, of_device, 1.96e0), 6) AS share_of_device_high,
        least(of_version, of_device) < 30 AS is_small
 FROM totals
-WHERE without = 0
