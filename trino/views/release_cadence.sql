@@ -23,11 +23,14 @@ WITH released AS (
   FROM released
   WHERE is_release
   WINDOW in_order AS (PARTITION BY service, version_class ORDER BY version_rank)
-), adopted AS (
-  SELECT service, version, user_id, min(valid_from) AS since FROM version_intervals WHERE user_kind = 'user' GROUP BY 1, 2, 3
+), adopted AS ( -- a history is in order: of those of a version, its first interval has the first moment
+  SELECT h.service, h.version, h.valid_from AS since
+  FROM (SELECT history, transform(history, h -> ROW(h.service, h.version)) AS versions FROM gold.users WHERE user_kind = 'user') AS u
+  CROSS JOIN UNNEST(u.history) WITH ORDINALITY AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade, place)
+  WHERE h.place = array_position(u.versions, ROW(h.service, h.version))
 ), taken AS (
-  SELECT o.service, o.version, count(a.user_id) AS users, array_sort(array_agg(a.since) FILTER (WHERE a.since IS NOT NULL)) AS times,
-         count(a.user_id) FILTER (WHERE o.next_at IS NULL OR a.since < o.next_at) AS before_next
+  SELECT o.service, o.version, count(a.since) AS users, array_sort(array_agg(a.since) FILTER (WHERE a.since IS NOT NULL)) AS times,
+         count(a.since) FILTER (WHERE o.next_at IS NULL OR a.since < o.next_at) AS before_next
   FROM ordered AS o
   LEFT JOIN adopted AS a ON a.service = o.service AND a.version = o.version
   GROUP BY 1, 2
