@@ -41,6 +41,7 @@ func TestDemoLake(t *testing.T) {
 	t.Run("docs", w.testDocs)
 	t.Run("agreement", w.testAgreement)
 	t.Run("few hours", w.testFewHours)
+	t.Run("why", w.testWhy)
 }
 
 var eventsRead = regexp.MustCompile(`gold\.events\$data[^\x00]*?Input: ([0-9]+) rows`)
