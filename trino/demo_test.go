@@ -42,6 +42,7 @@ func TestDemoLake(t *testing.T) {
 	t.Run("agreement", w.testAgreement)
 	t.Run("few hours", w.testFewHours)
 	t.Run("why", w.testWhy)
+	t.Run("report", w.testReport)
 }
 
 var eventsRead = regexp.MustCompile(`gold\.events\$data[^\x00]*?Input: ([0-9]+) rows`)
