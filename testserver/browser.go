@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Chromium is the path of a Chromium: the one that `make tools` installs, or what is on PATH where it installs none; where
-// there is neither, the test is skipped, and says aloud what was not looked at.
+// Chromium is the path of a Chromium: the one that `make tools` installs, or what is on PATH where it installs none.
+// Where there is neither, the test is skipped, and says aloud what was not looked at.
 func Chromium(tb testing.TB, notDone string) string {
 	tb.Helper()
 	const variable = "VERSIONLAKE_TEST_CHROMIUM"
@@ -16,7 +16,8 @@ func Chromium(tb testing.TB, notDone string) string {
 		return path
 	}
 	installed := filepath.Join(toolsDir(tb), "chromium", "chromium")
-	for _, name := range []string{installed, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
+	for _, name := range []string{installed, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
+		"chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}

@@ -20,7 +20,8 @@ func (w *world) testReport(t *testing.T) {
 		{Service: "ClientApp", Version: "1.23.01", ReleasedAt: released, Channel: "stable"},
 		{Service: "ClientApp", Version: "1.22.04", ReleasedAt: released, Channel: "beta"}}, false)
 	require.NoError(t, err)
-	for _, options := range []report.Options{{Days: 60}, {Days: 1}, {Service: "ClientApp", Version: "1.22.04", Days: 2}} {
+	for _, options := range []report.Options{{Days: 60}, {Days: 1},
+		{Service: "ClientApp", Version: "1.22.04", Days: 2}} {
 		want, err := report.Gather(t.Context(), w.Lake, options)
 		require.NoError(t, err)
 		got, err := report.GatherThrough(t.Context(), w.trino, options)

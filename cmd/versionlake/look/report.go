@@ -42,8 +42,10 @@ stands a table. The file holds all that it needs, and no ids of users.
 
 It reads the daily aggregates and gold.users, which stay when events are dropped, and needs neither Trino nor
 Temporal. With --trino it asks a Trino for the same, and needs neither the lake nor a login that sees ids; of
-releases it then marks those that somebody ran. Issues and features are compared between a version, the newest that a hundredth of the users run
-unless --version names one, and the one before it.
+releases it then marks those that somebody ran.
+
+Issues and features are compared between a version, the newest that a hundredth of the users run unless
+--version names one, and the one before it.
 
 --digest is the last seven whole days in few numbers and two pictures a service, as workers send it each week by
 e-mail and Slack (docs/CHECKS.md): as text, or with --out as the page of the letter.`,
