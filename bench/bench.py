@@ -101,17 +101,23 @@ def of_lake(out, seconds, meter):
     return Taken(seconds, meter.cpu, meter.memory, size(f"{warehouse}/bronze"), size(f"{warehouse}/silver"), histories)
 
 
+def started(meter, out, *flags):
+    """A server with a worker, that is up."""
+    server = meter.start(PROGRAM, "dev", "--log-level", "error", *flags)
+    while not os.path.exists(os.path.join(out, "dev.json")):
+        if server.poll() is not None:
+            server.failed.seek(0)
+            sys.exit(f"versionlake dev did not start: {server.failed.read()[-2000:]}")
+        time.sleep(0.05)
+    return server
+
+
 def hour_by_hour(*flags):
     """As a schedule does it: the server and a worker are up, and each hour is asked for."""
 
     def run(source, out):
         meter, common = Meter(), ["--dir", out, "--source", source, *flags]
-        server = meter.start(PROGRAM, "dev", "--log-level", "error", *common)
-        while not os.path.exists(os.path.join(out, "dev.json")):
-            if server.poll() is not None:
-                server.failed.seek(0)
-                sys.exit(f"versionlake dev did not start: {server.failed.read()[-2000:]}")
-            time.sleep(0.05)
+        server = started(meter, out, *common)
         seconds = []
         for hour in hours_of(source):
             begun = time.monotonic()
@@ -228,7 +234,21 @@ def page(options, source, taken):
         f"{hours} hours, {size(source) / hours / 1e6:.0f} MB each, {intervals} intervals of versions; "
         f"{os.cpu_count()} processors ({platform.machine()}), median of {options.rounds} rounds, "
         f"{time.strftime('%Y-%m-%d', time.gmtime())}, {commit.stdout.strip()}; the machine's load at the end was {load:.1f}.", "",
-        *table(taken, hours), "", *ratios(taken, options.peers), ""])
+        *table(taken, hours), "", *ratios(taken, options.peers), "", ""])
+
+
+WEEK = "## A week as a range\n"  # what bench/week.py writes, below all else
+
+
+def write(into, text, week):
+    """Puts a part of the page in the place of what it was, and leaves the other."""
+    if not into:
+        print(text + week)
+        return
+    with open(into) as file:
+        before, mark, after = file.read().partition(WEEK)
+    with open(into, "w") as file:
+        file.write((text or before) + (week or mark + after))
 
 
 def main():
@@ -258,11 +278,7 @@ def main():
         text = page(options, source, measure(source, options.peers, options.rounds))
     finally:
         shutil.rmtree(made)
-    if options.into:
-        with open(options.into, "w") as file:
-            file.write(text)
-    else:
-        print(text)
+    write(options.into, text, "")
 
 
 if __name__ == "__main__":

@@ -7,19 +7,22 @@ import (
 	"testing"
 )
 
-// Chromium is the path of a Chromium; where there is none, the test is skipped, and says aloud what was not looked at.
+// Chromium is the path of a Chromium: the one that `make tools` installs, or what is on PATH where it installs none.
+// Where there is neither, the test is skipped, and says aloud what was not looked at.
 func Chromium(tb testing.TB, notDone string) string {
 	tb.Helper()
 	const variable = "VERSIONLAKE_TEST_CHROMIUM"
 	if path := os.Getenv(variable); path != "" {
 		return path
 	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
+	installed := filepath.Join(toolsDir(tb), "chromium", "chromium")
+	for _, name := range []string{installed, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
+		"chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
 	}
-	tb.Skipf("%s: there is no Chromium on PATH; name one in %s", notDone, variable)
+	tb.Skipf("%s: there is no Chromium in .tools or on PATH; name one in %s", notDone, variable)
 	return ""
 }
 

@@ -17,6 +17,7 @@ ECJ=3.42.0            # a Java compiler that needs no more than a Java runtime, 
 ICEBERG_SPARK=1.12.0  # the table format for Spark 4.1
 MAVEN_DEPENDENCY=3.9.0
 AXE=4.14.1            # looks at pages for what keeps people from reading them
+CHROMIUM=147.0.0      # a headless shell, which opens them
 VICTORIA_LOGS=v1.52.2 # a log server; on its own, since what it needs does not go with tools/go.mod
 # Packages of Python are pinned by tools/*.txt, with the hashes of their files. Trino 476 needs Java 24.
 # Programs in Go are pinned by tools/go.mod: go -C tools get -tool PACKAGE@VERSION, then go -C tools mod tidy.
@@ -158,6 +159,33 @@ axe() {
 	rm -r "$1/package" "$1/axe-core-$AXE.tgz"
 }
 
+# chromium: a headless shell, from npm, for Linux on x86-64: it is driven through its DevTools, and its own --screenshot
+# never ends. Elsewhere, and without npm, tests take the Chromium on PATH.
+chromium() {
+	local shell="package/bin/chromium.br" graphics="package/bin/swiftshader.tar.br"
+	mkdir "$1/chromium"
+	if [ -n "$(no_chromium)" ]; then
+		echo "tools: Chromium is not installed$(no_chromium), so that pages are looked at in the one on PATH, if there is one" >&2
+		return
+	fi
+	(cd "$1" && npm pack --silent "@sparticuz/chromium@$CHROMIUM" >/dev/null)
+	check_sum "$1/sparticuz-chromium-$CHROMIUM.tgz" 18fe5404ce845594cd7d592fc07f37a19514079ba4d9c27192ad8b908743f16b
+	tar -C "$1" -xzf "$1/sparticuz-chromium-$CHROMIUM.tgz" "$shell" "$graphics" package/LICENSE
+	unbrotli "$1/$shell" >"$1/chromium/chromium"
+	chmod +x "$1/chromium/chromium"
+	unbrotli "$1/$graphics" | tar -C "$1/chromium" --no-same-owner -xf - # draws without a graphics card
+	mv "$1/package/LICENSE" "$1/chromium/"
+	rm -r "$1/package" "$1/sparticuz-chromium-$CHROMIUM.tgz"
+	"$1/chromium/chromium" --version >/dev/null
+}
+no_chromium() {
+	if [ "$(uname -sm)" != "Linux x86_64" ]; then echo " for $(uname -sm)"; elif ! command -v npm >/dev/null; then echo " without npm"; fi
+}
+unbrotli() { # FILE: unpacks it, by the Node that npm needs, too
+	node -e 'const fs = require("fs"); require("stream").pipeline(fs.createReadStream(process.argv[1]),
+		require("zlib").createBrotliDecompress(), process.stdout, (err) => { if (err) throw err })' "$1"
+}
+
 # maven FOLDER GROUP:ARTIFACT:VERSION:TYPE SHA256: fetches a file into FOLDER/fetched and says which in $fetched. Maven's
 # own copies stay in .tools/maven until Trino is there, so that an installation that was interrupted does not fetch them
 # again.
@@ -216,6 +244,7 @@ version() {
 		;;
 	superset) echo "superset $(cksum <tools/superset.txt) for $("$(superset_python 2>/dev/null || echo python3)" --version)" ;;
 	axe) echo "axe-core $AXE$(command -v npm >/dev/null || echo ' without npm')" ;;
+	chromium) echo "chromium $CHROMIUM$(no_chromium)" ;;
 	trino) echo "trino $TRINO with sqlite-jdbc $SQLITE_JDBC" ;;
 	*) return 1 ;;
 	esac
@@ -251,7 +280,7 @@ trap 'rm -rf "$new"' EXIT
 for left in "$root"/new.*; do # by an installation that was killed
 	kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
 done
-[ $# -gt 0 ] || set -- temporal versitygw victoria-logs postgres golangci-lint workflowcheck python jdk trino jdbc axe engines superset
+[ $# -gt 0 ] || set -- temporal versitygw victoria-logs postgres golangci-lint workflowcheck python jdk trino jdbc axe chromium engines superset
 for name in "$@"; do
 	install_tool "$name"
 done

@@ -41,6 +41,8 @@ func TestDemoLake(t *testing.T) {
 	t.Run("docs", w.testDocs)
 	t.Run("agreement", w.testAgreement)
 	t.Run("few hours", w.testFewHours)
+	t.Run("why", w.testWhy)
+	t.Run("report", w.testReport)
 }
 
 var eventsRead = regexp.MustCompile(`gold\.events\$data[^\x00]*?Input: ([0-9]+) rows`)

@@ -44,3 +44,37 @@ func TestMetricsDoc(t *testing.T) {
 		metricsDoc)
 	require.NoError(t, os.WriteFile(metricsDoc, []byte(before+generatedBegin+want.String()+generatedEnd+after), 0o644))
 }
+
+// TestQuestionsDoc: what the table of questions in docs/METRICS.md names are views and their columns, one view at least
+// for each question.
+func TestQuestionsDoc(t *testing.T) {
+	views, err := trino.Views()
+	require.NoError(t, err)
+	known := map[string]bool{} // true: a view
+	for _, view := range views {
+		for _, column := range view.Columns {
+			known[column.Name] = known[column.Name]
+		}
+		known[view.Name] = true
+	}
+	text, err := os.ReadFile(metricsDoc)
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(text), "\n| question | ask |\n|---|---|\n")
+	table, _, _ := strings.Cut(rest, "\n\n")
+	rows := strings.Split(table, "\n")
+	require.Greater(t, len(rows), 12)
+	for _, row := range rows {
+		of := 0
+		for i, name := range strings.Split(row, "`") {
+			if i%2 == 0 {
+				continue
+			}
+			isView, there := known[name]
+			require.True(t, there, "there is no view and no column %s", name)
+			if isView {
+				of++
+			}
+		}
+		require.Positive(t, of, row)
+	}
+}

@@ -62,13 +62,17 @@ func axis(c chart) object {
 	if strings.HasSuffix(format, "%") {
 		bounds = []any{0, 1}
 	}
+	rotation := 0
+	if c.by[0] == "on_day" { // the last one would be cut at the edge
+		rotation = 30
+	}
 	return object{
 		"x_axis": c.by[0], "groupby": c.by[1:], "metrics": c.metrics, "x_axis_sort_asc": true, "order_desc": true,
 		"truncate_metric": true, "show_empty_columns": true, "show_legend": len(c.by) > 1 || len(c.metrics) > 1,
 		"legendType": "scroll", "legendOrientation": "top", "rich_tooltip": true, "showTooltipTotal": false,
 		"color_scheme": "supersetColors", "x_axis_title": "", "y_axis_title": "", "y_axis_format": format,
 		"truncateYAxis": bounds[0] != nil, "y_axis_bounds": bounds,
-		"sort_series_type": "name", "sort_series_ascending": true, "xAxisLabelRotation": 0,
+		"sort_series_type": "name", "sort_series_ascending": true, "xAxisLabelRotation": rotation,
 		"annotation_layers": []any{},
 		"comparison_type":   "values",
 	}

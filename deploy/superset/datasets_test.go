@@ -106,21 +106,25 @@ var definitions = []dataset{
 	}, metrics: []metric{{name: "known_users", label: "Known users", expression: "max(users)", format: ",d",
 		of: "users"}}},
 	{name: "notification_status", view: "notification_status"},
-	{name: "notification_users", view: "notification_users", metrics: []metric{
+	{name: "notification_users", view: "notification_users", columns: []column{
+		{"state_in_order", "State, so that its text sorts by how far the notification came.",
+			"CAST(array_position(ARRAY['sent', 'shown', 'failed', 'dismissed', 'accepted'], state) AS varchar) " +
+				"|| ' ' || state"},
+	}, metrics: []metric{
 		{name: "known_users", label: "Known users", expression: "count(DISTINCT user_id)", format: ",d"},
 	}},
 	{name: "issues_by_version", view: "issues_by_version", metrics: []metric{
 		{name: "issues_per_thousand", label: "Issues per 1000 users", expression: "max(issues_per_thousand_users)",
-			format: ",.1f",
+			format: ",.1~f",
 			of:     "issues_per_thousand_users"},
 	}},
 	{name: "crash_free", view: "crash_free", metrics: []metric{
-		{name: "lower_end", label: "Lower end of 95 %", expression: "max(user_share_low)", format: ".2%",
+		{name: "lower_end", label: "Lower end of 95 %", expression: "max(user_share_low)", format: ".1~%",
 			of: "user_share_low"},
 		{name: "without_a_crash", label: "Users without a crash", expression: "max(crash_free_user_share)",
-			format: ".2%",
+			format: ".1~%",
 			of:     "crash_free_user_share"},
-		{name: "upper_end", label: "Upper end of 95 %", expression: "max(user_share_high)", format: ".2%",
+		{name: "upper_end", label: "Upper end of 95 %", expression: "max(user_share_high)", format: ".1~%",
 			of: "user_share_high"},
 	}},
 	{name: "new_issues", view: "new_issues"},
@@ -222,7 +226,8 @@ LEFT JOIN completeness AS c ON c.date_utc = t.date_utc`, metrics: []metric{
 				of: "service_users"},
 			{name: "share_of_service", label: "Share", expression: "sum(share)", format: ".0%", of: "share"},
 			{name: "issues_per_thousand", label: "Issues per 1000 users of the day",
-				expression: "1e3 * sum(issues) / nullif(sum(version_users), 0)", format: ",.0f", of: "issues"},
+				expression: "IF(sum(version_users) >= 30, 1e3 * sum(issues) / sum(version_users))", format: ",.0f",
+				of: "issues"},
 		}},
 	{name: "device_days", time: "date_utc",
 		columns: []column{{name: "device_trend.date_utc"}, {"on_day", dayComment, ""},
@@ -233,7 +238,8 @@ LEFT JOIN completeness AS c ON c.date_utc = t.date_utc`, metrics: []metric{
 			`, t.service, coalesce(t.device, 'no device') AS device, t.users, t.share, t.events
 FROM device_trend AS t
 LEFT JOIN completeness AS c ON c.date_utc = t.date_utc`, metrics: []metric{
-			{name: "share_of_users", label: "Share", expression: "max(share)", format: ".0%", of: "share"},
+			{name: "share_of_users", label: "Share",
+				expression: "IF(max(users) >= 30 * max(share), max(share))", format: ".0%", of: "share"},
 			{name: "all_events", label: "Events", expression: "sum(events)", format: ",d", of: "events"},
 		}},
 	{name: "experiments", columns: []column{{name: "experiment_variants.service"},

@@ -4,31 +4,64 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/versionlake/versionlake/trino"
 )
 
-var questionRow = regexp.MustCompile("(?m)^\\| [^|]+ \\| ([^|]+) \\| ([^|]+) \\| `(\\w+)` \\| [^|]*\\|$")
+var questionRow = regexp.MustCompile(
+	"(?m)^\\| ([^|]+) \\| ([^|]+) \\| ([^|]+) \\| `(\\w+)` \\| (?:`versionlake ([^`]+)` )?\\|$")
 
-// TestQuestions follows the table of docs/DASHBOARDS.md: the charts that it names are there, and show the views
-// that it names.
+// firstAsked are the questions that people began with.
+var firstAsked = []string{
+	"What is current list of active versions?", "Can we shutdown the old versions?", "What is the impact?",
+	"What is distribution of users among different versions and devices?",
+	"Did users get notification about the Version Upgrade?", "What is the status of Notification?",
+	"What is use of new features?", "Any A/B active tests among versions?",
+	"What is the source of product installation?", "Number of issues per version?",
+	"Correlation with engagement, retention and churn per version?",
+	"What is the list of features/bugs the product team should focus on new version?",
+	"What is the cadence of releases? Should be more often or less often?",
+	"Correlation of version number and session length or any other player behavior metrics.",
+}
+
+// TestQuestions follows the table of docs/DASHBOARDS.md: it has all that people began with, the charts that it names
+// are there and show the views that it names, and so are the views and the commands.
 func TestQuestions(t *testing.T) {
 	text, err := os.ReadFile("../../docs/DASHBOARDS.md")
 	require.NoError(t, err)
 	rows := questionRow.FindAllStringSubmatch(string(text), -1)
-	require.Greater(t, len(rows), 12)
+	commands, err := os.ReadFile("../../docs/CLI.md")
+	require.NoError(t, err)
+	views, err := trino.Views()
+	require.NoError(t, err)
+	var questions []string
 	for _, row := range rows {
+		question, title, name, view, command := row[1], row[2], row[3], row[4], row[5]
+		questions = append(questions, question)
 		boards := dashboards()
-		b := slices.IndexFunc(boards, func(b board) bool { return b.title == row[1] })
-		require.GreaterOrEqual(t, b, 0, row[1])
+		b := slices.IndexFunc(boards, func(b board) bool { return b.title == title })
+		require.GreaterOrEqual(t, b, 0, title)
 		charts := boards[b].charts()
-		c := slices.IndexFunc(charts, func(c chart) bool { return c.name == row[2] })
-		require.GreaterOrEqual(t, c, 0, "%s has no chart %s", row[1], row[2])
+		c := slices.IndexFunc(charts, func(c chart) bool { return c.name == name })
+		require.GreaterOrEqual(t, c, 0, "%s has no chart %s", title, name)
 		shown := defined(charts[c].dataset)
-		require.True(t, shown.view == row[3] || regexp.MustCompile(`(FROM|JOIN) `+row[3]+`\b`).MatchString(shown.query),
-			"%s does not show %s", row[2], row[3])
+		require.True(t, shown.view == view || regexp.MustCompile(`(FROM|JOIN) `+view+`\b`).MatchString(shown.query),
+			"%s does not show %s", name, view)
+		require.True(t, slices.ContainsFunc(views, func(v trino.View) bool { return v.Name == view }), view)
+		words := strings.Fields(command)
+		for i, word := range words {
+			if i == 0 {
+				require.Contains(t, string(commands), "\n## "+word+"\n")
+			} else {
+				require.Contains(t, string(commands), word+" ")
+			}
+		}
 	}
+	require.Subset(t, questions, firstAsked)
 }
 
 // TestSums: what is summed adds up, by the comment of its column, or because the rows of its view share nothing.

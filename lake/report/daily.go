@@ -10,19 +10,20 @@ import (
 	"github.com/versionlake/versionlake/lake"
 )
 
-// readDaily sums the daily aggregates of some dates up, over devices.
-func readDaily(ctx context.Context, l *lake.Lake, from, to int32, of func(string) *Service) error {
-	if err := scan(ctx, l, lake.GoldVersionDaily, from, func(row *lake.VersionDailyRow) {
+func (o ofLake) daily(ctx context.Context, from, to int32, of services) error {
+	if err := scan(ctx, o.lake, lake.GoldVersionDaily, from, func(row *lake.VersionDailyRow) {
 		if row.Date < from || row.Date > to {
 			return
 		}
 		if s := of(row.Service); s != nil {
-			s.add(row)
+			s.add(row.Version, row.Date, Day{Users: row.ServiceUsers, VersionUsers: row.VersionUsers,
+				Issues: row.Issues, New: row.NewInstallations, Upgrades: row.UpgradesIn,
+				Downgrades: row.DowngradesIn, SessionsEnded: row.SessionsEnded, Seconds: row.SessionSeconds})
 		}
 	}); err != nil {
 		return err
 	}
-	return scan(ctx, l, lake.GoldEventDaily, from, func(row *lake.EventDailyRow) {
+	return scan(ctx, o.lake, lake.GoldEventDaily, to-Recent+1, func(row *lake.EventDailyRow) {
 		if row.Date <= to-Recent || row.Date > to {
 			return
 		}
@@ -39,11 +40,15 @@ func readDaily(ctx context.Context, l *lake.Lake, from, to int32, of func(string
 		if row.EventName == "Notification" {
 			topic.Detail = strings.Clone(row.Detail)
 		}
-		if s.Events[topic] == nil {
-			s.Events[topic] = map[string]int64{}
-		}
-		s.Events[topic][strings.Clone(row.Version)] += row.Events
+		s.happened(topic, strings.Clone(row.Version), row.Events)
 	})
+}
+
+func (s *Service) happened(topic Topic, version string, events int64) {
+	if s.Events[topic] == nil {
+		s.Events[topic] = map[string]int64{}
+	}
+	s.Events[topic][version] += events
 }
 
 func scan[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinition, from int32, each func(*T)) error {
@@ -59,18 +64,14 @@ func scan[T any](ctx context.Context, l *lake.Lake, definition lake.TableDefinit
 	return lake.EachRow(ctx, l, files, func(row *T) error { each(row); return nil })
 }
 
-func (s *Service) add(row *lake.VersionDailyRow) {
-	days := s.Days[row.Version]
+func (s *Service) add(version string, date int32, day Day) {
+	days := s.Days[version]
 	if days == nil {
 		days = map[int32]*Day{}
-		s.Days[strings.Clone(row.Version)] = days
+		s.Days[strings.Clone(version)] = days
 	}
-	d := days[row.Date]
-	if d == nil {
-		d = &Day{}
-		days[row.Date] = d
+	if days[date] == nil {
+		days[date] = &Day{}
 	}
-	d.Add(Day{Users: row.ServiceUsers, VersionUsers: row.VersionUsers, Issues: row.Issues, New: row.NewInstallations,
-		Upgrades: row.UpgradesIn, Downgrades: row.DowngradesIn, SessionsEnded: row.SessionsEnded,
-		Seconds: row.SessionSeconds})
+	days[date].Add(day)
 }

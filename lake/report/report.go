@@ -1,5 +1,6 @@
 // Package report gathers what a page for people shows of a lake: from the daily aggregates and gold.users, which stay
-// when events are dropped. It needs no Trino, and its memory grows with days, versions and devices alone.
+// when events are dropped; from the lake itself, or from a Trino over it. Its memory grows with days, versions and
+// devices alone.
 package report
 
 import (
@@ -79,8 +80,24 @@ type Topic struct{ Event, Name, Detail string }
 // inUse is for how long an installation counts as in use after it was last sighted, as in active_installations.
 const inUse = 30 * 24 * time.Hour
 
+// source is where the numbers come from.
+type source interface {
+	// users counts who runs what now, and finds the last sighting.
+	users(ctx context.Context, r *Report, of services) error
+	// daily sums the daily aggregates of some dates up, over devices.
+	daily(ctx context.Context, from, to int32, of services) error
+	releases(ctx context.Context) ([]releases.Row, error)
+}
+
+// services finds a service; nil: it was not asked for.
+type services func(name string) *Service
+
 // Gather reads a lake.
 func Gather(ctx context.Context, l *lake.Lake, options Options) (*Report, error) {
+	return gather(ctx, ofLake{l}, options)
+}
+
+func gather(ctx context.Context, from source, options Options) (*Report, error) {
 	r := &Report{}
 	services := map[string]*Service{}
 	of := func(name string) *Service {
@@ -94,14 +111,14 @@ func Gather(ctx context.Context, l *lake.Lake, options Options) (*Report, error)
 		}
 		return services[name]
 	}
-	if err := readUsers(ctx, l, r, of); err != nil {
+	if err := from.users(ctx, r, of); err != nil {
 		return nil, err
 	}
 	last := lake.DateOf(r.End.UnixMicro())
-	if err := readDaily(ctx, l, last-options.Days+1, last, of); err != nil {
+	if err := from.daily(ctx, last-options.Days+1, last, of); err != nil {
 		return nil, err
 	}
-	told, err := releases.List(ctx, l)
+	told, err := from.releases(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -182,9 +199,15 @@ func (s *Service) order() {
 	}
 }
 
-// readUsers counts who runs what now.
-func readUsers(ctx context.Context, l *lake.Lake, r *Report, of func(string) *Service) error {
-	version, err := gold.FindVersion(ctx, l, "")
+// ofLake reads the tables.
+type ofLake struct{ lake *lake.Lake }
+
+func (o ofLake) releases(ctx context.Context) ([]releases.Row, error) {
+	return releases.List(ctx, o.lake)
+}
+
+func (o ofLake) users(ctx context.Context, r *Report, of services) error {
+	version, err := gold.FindVersion(ctx, o.lake, "")
 	if errors.Is(err, lake.ErrUnknownVersion) {
 		return unknown("") // nothing was ingested yet
 	}
@@ -192,7 +215,7 @@ func readUsers(ctx context.Context, l *lake.Lake, r *Report, of func(string) *Se
 		return err
 	}
 	end := int64(0)
-	for user, err := range gold.Users(ctx, l, version) {
+	for user, err := range gold.Users(ctx, o.lake, version) {
 		if err != nil {
 			return err
 		}
@@ -200,7 +223,7 @@ func readUsers(ctx context.Context, l *lake.Lake, r *Report, of func(string) *Se
 	}
 	r.End = time.UnixMicro(end).UTC()
 	since := r.End.Add(-inUse).UnixMicro()
-	for user, err := range gold.Users(ctx, l, version) {
+	for user, err := range gold.Users(ctx, o.lake, version) {
 		if err != nil {
 			return err
 		}
@@ -211,7 +234,7 @@ func readUsers(ctx context.Context, l *lake.Lake, r *Report, of func(string) *Se
 	return nil
 }
 
-func countUser(user *history.User, since int64, of func(string) *Service) {
+func countUser(user *history.User, since int64, of services) {
 	type place struct{ service, version, device string }
 	seen := map[place]bool{}
 	first := func(p place) bool {

@@ -11,10 +11,11 @@ import (
 	"github.com/versionlake/versionlake/lake/report"
 )
 
-// Pictures are twice as fine as they are shown.
+// Pictures are twice as fine as they are shown in wide windows, and four times as on phones, where their texts must
+// be read, too.
 const (
 	pictureWidth  = 1200
-	pictureHeight = 520
+	pictureHeight = 640
 )
 
 // series is a line of a picture, with a value a day.
@@ -94,11 +95,11 @@ func draw(title string, lines []series, last int32) ([]byte, error) {
 		days = append(days, lake.FormatDate(date)[len("2006-"):])
 	}
 	option := charts.NewLineChartOptionWithData(values)
-	option.Title = charts.TitleOption{Text: title, FontStyle: charts.NewFontStyleWithSize(20)}
-	option.Legend = charts.LegendOption{SeriesNames: names, FontStyle: charts.NewFontStyleWithSize(18),
-		Offset: charts.OffsetStr{Top: "44"}}
-	option.XAxis = charts.XAxisOption{Labels: days, LabelCount: 8, LabelFontStyle: charts.NewFontStyleWithSize(16)}
-	option.YAxis = []charts.YAxisOption{{Min: charts.Ptr(0.0), LabelFontStyle: charts.NewFontStyleWithSize(16)}}
+	option.Title = charts.TitleOption{Text: title, FontStyle: charts.NewFontStyleWithSize(30)}
+	option.Legend = charts.LegendOption{SeriesNames: names, FontStyle: charts.NewFontStyleWithSize(28),
+		Offset: charts.OffsetStr{Top: "56"}}
+	option.XAxis = charts.XAxisOption{Labels: days, LabelCount: 5, LabelFontStyle: charts.NewFontStyleWithSize(26)}
+	option.YAxis = []charts.YAxisOption{{Min: charts.Ptr(0.0), LabelFontStyle: charts.NewFontStyleWithSize(26)}}
 	option.ValueFormatter = func(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }
 	option.LineStrokeWidth = 4
 	option.Symbol = charts.Symbol{Shape: charts.SymbolNone}

@@ -142,6 +142,8 @@ func closedDoors(first, last any) map[string][]string {
 			"EXPLAIN ANALYZE SELECT * FROM bronze.events", "SHOW COLUMNS FROM silver.events",
 			"SHOW CREATE TABLE silver.events",
 			"SHOW STATS FOR silver.events",
+			"SELECT * FROM why", "SELECT 1 FROM views.why", "SHOW COLUMNS FROM why", "SHOW CREATE VIEW why",
+			"EXPLAIN ANALYZE SELECT count(*) FROM why",
 			"WITH hidden AS (SELECT user_id FROM silver.events) SELECT * FROM users, hidden",
 			"SELECT (SELECT max(user_id) FROM silver.events) FROM users",
 		},
@@ -251,6 +253,7 @@ func (s *site) support(t *testing.T) {
 	require.Contains(t, s.must(t, support, "SELECT user_id FROM users").rows, []any{s.user})
 	require.Contains(t, s.must(t, support, "SELECT user_id FROM gold.users FOR VERSION AS OF '"+s.tag+"'").rows,
 		[]any{s.user})
+	require.NotEmpty(t, s.must(t, support, "SELECT session_id FROM why WHERE user_id = '"+s.user+"'").rows)
 	for _, sql := range append(writes("1"),
 		"SELECT * FROM bronze.events", "SELECT * FROM bronze.rejects", "SELECT * FROM silver.events",
 		"SELECT * FROM masking.secret",
@@ -291,10 +294,16 @@ func (s *site) maskThroughViews(t *testing.T) {
 	for name, query := range map[string]string{
 		"owners_view":  "SELECT user_id, current_version FROM gold.users",
 		"view_of_view": "SELECT user_id FROM users",
+		"view_of_why":  "SELECT user_id, session_id FROM why",
 	} {
 		s.must(t, service, "CREATE OR REPLACE VIEW views."+name+" AS "+query)
-		for _, row := range s.must(t, analyst, "SELECT user_id FROM "+name).rows {
+		rows := s.must(t, analyst, "SELECT * FROM "+name).rows
+		require.NotEmpty(t, rows, name)
+		for _, row := range rows {
 			require.Regexp(t, masked, row[0], name)
+			if name == "view_of_why" {
+				require.Regexp(t, masked, row[1], name)
+			}
 		}
 		s.must(t, service, "DROP VIEW views."+name)
 	}

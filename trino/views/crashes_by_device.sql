@@ -25,4 +25,4 @@ SELECT c.service, c.device, c.code, rank() OVER (PARTITION BY c.service, c.devic
        0e0 + round(wilson_interval_lower(c.users, a.users, 1.96e0), 6) AS share_low, round(wilson_interval_upper(c.users, a.users, 1.96e0), 6) AS share_high,
        a.users < 30 AS is_small
 FROM crashed AS c
-JOIN active AS a ON a.service = c.service AND a.device IS NOT DISTINCT FROM c.device
+JOIN active AS a ON a.service = c.service AND coalesce(a.device, '') = coalesce(c.device, '')

@@ -47,5 +47,5 @@ SELECT c.service, c.experiment, c.variant, c.version, v.version_rank,
        0e0 + round(wilson_interval_lower(c.users, a.users, 1.96e0), 6) AS share_low, round(wilson_interval_upper(c.users, a.users, 1.96e0), 6) AS share_high,
        a.users < 30 AS is_small
 FROM counted AS c
-JOIN arms AS a ON a.service = c.service AND a.experiment = c.experiment AND a.version IS NOT DISTINCT FROM c.version
+JOIN arms AS a ON a.service = c.service AND a.experiment = c.experiment AND coalesce(a.version, '') = coalesce(c.version, '')
 LEFT JOIN versions AS v ON v.service = c.service AND v.version = c.version

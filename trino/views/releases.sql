@@ -17,31 +17,24 @@
 -- is_supported: Whether that lies after the end of data; NULL: nobody told.
 -- notes_url: Where its notes are; NULL: nobody told.
 WITH ended AS (
-  SELECT max(last_seen_at) AS at FROM gold.users
-), active AS (
-  SELECT s.service, count(*) AS users
+  SELECT max(last_seen_at) AS at, least(10000, greatest(5, CAST(ceil(0.001 * count(*)) AS bigint))) AS most -- Trino numbers no more than 10,000
+  FROM gold.users
+), ran AS ( -- a user counts with the first interval of a version, and for the service with the first that the last 28 days saw
+  SELECT h.service, h.version, e.most,
+         IF(h.n = 1 OR (u.version_count = cardinality(u.history) AND u.intervals_cut IS NULL)
+            OR none_match(slice(u.history, 1, h.n - 1), b -> b.service = h.service AND b.version = h.version), h.valid_from) AS since,
+         h.last_seen_at > e.at - INTERVAL '28' DAY AND (h.n = 1 OR none_match(slice(u.history, 1, h.n - 1),
+           b -> b.service = h.service AND b.last_seen_at > e.at - INTERVAL '28' DAY)) AS is_active
   FROM gold.users AS u CROSS JOIN ended AS e
-  CROSS JOIN UNNEST(array_distinct(transform(filter(u.history, h -> h.last_seen_at > e.at - INTERVAL '28' DAY), h -> h.service))) AS s (service)
-  WHERE u.user_kind = 'user' AND u.last_seen_at > e.at - INTERVAL '28' DAY
-  GROUP BY 1
-), ran AS ( -- most users have one interval of each version, and need no group
-  SELECT h.service, h.version, h.valid_from AS since
-  FROM gold.users AS u
-  CROSS JOIN UNNEST(u.history) AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade)
-  WHERE u.user_kind = 'user' AND u.version_count = cardinality(u.history) AND u.intervals_cut IS NULL
-  UNION ALL
-  SELECT h.service, h.version, min(h.valid_from)
-  FROM gold.users AS u
-  CROSS JOIN UNNEST(u.history) AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade)
-  WHERE u.user_kind = 'user' AND (u.version_count <> cardinality(u.history) OR u.intervals_cut IS NOT NULL)
-  GROUP BY h.service, h.version, u.user_id
-), enough AS ( -- more than 10,000 users Trino does not number so
-  SELECT v.service, least(10000, greatest(5, CAST(ceil(0.001 * coalesce(a.users, 0)) AS bigint))) AS users
-  FROM (SELECT DISTINCT service FROM gold.versions) AS v LEFT JOIN active AS a ON a.service = v.service
+  CROSS JOIN UNNEST(u.history) WITH ORDINALITY AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade, n)
+  WHERE u.user_kind = 'user'
+), firsts AS (
+  SELECT service, version, min(since, most) AS since, count_if(is_active) AS active
+  FROM ran
+  GROUP BY 1, 2
 ), seen AS (
-  SELECT r.service, r.version, element_at(min(r.since, n.users), n.users) AS at
-  FROM ran AS r JOIN enough AS n ON n.service = r.service
-  GROUP BY r.service, r.version, n.users
+  SELECT service, version, element_at(since, least(10000, greatest(5, CAST(ceil(0.001 * sum(active) OVER (PARTITION BY service)) AS bigint)))) AS at
+  FROM firsts
 ), dated AS (
   SELECT v.service, v.version, v.version_rank, v.version_class, regexp_extract(v.version, '[0-9]+\.[0-9]+') AS version_line,
          coalesce(t.channel, 'stable') AS channel, t.kind, coalesce(t.released_at, s.at) AS released_at, t.version IS NOT NULL AS is_told,

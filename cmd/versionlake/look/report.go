@@ -14,10 +14,12 @@ import (
 
 	"github.com/versionlake/versionlake/cmd/versionlake/look/page"
 	"github.com/versionlake/versionlake/cmd/versionlake/output"
+	"github.com/versionlake/versionlake/cmd/versionlake/session"
 	"github.com/versionlake/versionlake/cmd/versionlake/settings"
 	"github.com/versionlake/versionlake/cmd/versionlake/usage"
 	"github.com/versionlake/versionlake/lake/report"
 	"github.com/versionlake/versionlake/notify/digest"
+	"github.com/versionlake/versionlake/trino"
 )
 
 // writeReport writes a page of charts.
@@ -26,6 +28,7 @@ type writeReport struct {
 	service, version, out string
 	days                  int
 	digest                bool
+	asksTrino             bool
 }
 
 func newReport(s *settings.Settings) *cobra.Command {
@@ -38,8 +41,11 @@ use, who would be hit by shutting versions down, upgrades, devices, notification
 stands a table. The file holds all that it needs, and no ids of users.
 
 It reads the daily aggregates and gold.users, which stay when events are dropped, and needs neither Trino nor
-Temporal. Issues and features are compared between a version, the newest that a hundredth of the users run
-unless --version names one, and the one before it.
+Temporal. With --trino it asks a Trino for the same, and needs neither the lake nor a login that sees ids; of
+releases it then marks those that somebody ran.
+
+Issues and features are compared between a version, the newest that a hundredth of the users run unless
+--version names one, and the one before it.
 
 --digest is the last seven whole days in few numbers and two pictures a service, as workers send it each week by
 e-mail and Slack (docs/CHECKS.md): as text, or with --out as the page of the letter.`,
@@ -48,6 +54,7 @@ e-mail and Slack (docs/CHECKS.md): as text, or with --out as the page of the let
   versionlake report --digest`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.asksTrino = cmd.Flags().Changed("trino")
 			switch {
 			case o.out == "" && !o.digest:
 				return usage.Errorf("report needs --out FILE, such as --out report.html")
@@ -70,6 +77,7 @@ e-mail and Slack (docs/CHECKS.md): as text, or with --out as the page of the let
 	flags.StringVar(&o.out, "out", "", "the file to write")
 	flags.BoolVar(&o.digest, "digest", false, "the last week, as it is sent by e-mail")
 	flags.IntVar(&o.days, "days", 60, "days of the charts over time, up to the end of data")
+	s.AddTrinoFlag(cmd)
 	return cmd
 }
 
@@ -90,12 +98,7 @@ func (o *writeReport) run(ctx context.Context) error {
 	if err := writable(o.out); err != nil {
 		return err
 	}
-	l, err := o.ReadLake(ctx)
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	gathered, err := report.Gather(ctx, l, report.Options{Service: o.service, Version: o.version, Days: int32(o.days)})
+	gathered, err := o.gather(ctx, report.Options{Service: o.service, Version: o.version, Days: int32(o.days)})
 	if err != nil {
 		return err
 	}
@@ -111,13 +114,29 @@ func (o *writeReport) run(ctx context.Context) error {
 	return nil
 }
 
-func (o *writeReport) runDigest(ctx context.Context) error {
+// gather reads the lake; where a Trino was named, it asks that.
+func (o *writeReport) gather(ctx context.Context, options report.Options) (r *report.Report, err error) {
+	if o.asksTrino {
+		db, err := session.OpenSQL(o.Settings)
+		if err != nil {
+			return nil, err
+		}
+		defer db.Close()
+		if r, err = report.GatherThrough(ctx, db, options); err != nil {
+			return nil, trino.Plain(err)
+		}
+		return r, nil
+	}
 	l, err := o.ReadLake(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer l.Close()
-	gathered, err := report.Gather(ctx, l, report.Options{Service: o.service, Days: digest.Days})
+	return report.Gather(ctx, l, options)
+}
+
+func (o *writeReport) runDigest(ctx context.Context) error {
+	gathered, err := o.gather(ctx, report.Options{Service: o.service, Days: digest.Days})
 	if err != nil {
 		return err
 	}

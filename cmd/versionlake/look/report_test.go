@@ -98,6 +98,16 @@ func TestReport(t *testing.T) {
 		"shutting the newest version down hits everyone")
 	require.NotRegexp(t, `\bp1[0-9]{3}\b`, page, "no ids of users")
 
+	doc, err := os.ReadFile("../../../docs/METRICS.md")
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(doc), "\n| question | chart | command |\n|---|---|---|\n")
+	charts := regexp.MustCompile(`\*([^*…]+?) ?…?\*`).FindAllStringSubmatch(strings.Split(rest, "\n\n")[0], -1)
+	require.Greater(t, len(charts), 5)
+	for _, chart := range charts {
+		require.Contains(t, page, "<caption>"+html.EscapeString(chart[1]),
+			"docs/METRICS.md names a chart that is not there")
+	}
+
 	letter := filepath.Join(filepath.Dir(out), "digest.html")
 	code, _, stderr = groups.Run(t, "report", "--dir", dir, "--digest", "--out", letter)
 	require.Equal(t, program.ExitOK, code, stderr)
@@ -108,6 +118,9 @@ func TestReport(t *testing.T) {
 	code, _, stderr = groups.Run(t, "report", "--dir", dir, "--service", "None", "--out", out)
 	require.Equal(t, program.ExitError, code)
 	require.Contains(t, stderr, `no day of a service "None"`)
+	code, _, stderr = groups.Run(t, "report", "--dir", dir, "--trino", "ftp://nowhere", "--out", out)
+	require.Equal(t, program.ExitError, code)
+	require.Contains(t, stderr, "Trino's address", "the lake is not read where a Trino is named")
 	code, _, _ = groups.Run(t, "report", "--dir", dir)
 	require.Equal(t, program.ExitUsage, code)
 }

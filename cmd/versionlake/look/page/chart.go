@@ -179,7 +179,7 @@ func sharesByDay(s *report.Service) *chart {
 	for _, total := range totals {
 		most = max(most, total)
 	}
-	return &chart{Title: fmt.Sprintf("Share of the day's users, by version (100 %% is up to %.0f users)", most),
+	return &chart{Title: fmt.Sprintf("Share of the day's users (up to %.0f a day), by version", most),
 		Kind: "area", Stack: true, Ramp: true, Unit: "%", Axis: "Day", X: datesOf(s), Series: list, Marks: marks(s),
 		Note: "The same users as parts of all of the day."}
 }

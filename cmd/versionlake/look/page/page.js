@@ -22,8 +22,10 @@ function colours(chart, mode) {
 function option(chart, mode, width) {
   const shade = shades[mode], sideways = chart.kind === 'rows', narrow = width < 480;
   const text = {color: shade.soft, fontSize: narrow ? 11 : 12};
-  const category = {type: 'category', data: chart.x, boundaryGap: chart.kind !== 'area' && chart.kind !== 'line',
-    axisLabel: {...text, hideOverlap: true}, axisLine: {lineStyle: {color: shade.line}}, axisTick: {show: false}};
+  const gapless = chart.kind === 'area' || chart.kind === 'line';
+  const days = /^\d{4}-\d\d-\d\d$/.test(chart.x[0]); // the first one and the last one, centred, would be cut at the edges
+  const category = {type: 'category', data: chart.x, boundaryGap: !gapless,
+    axisLabel: {...text, hideOverlap: true, ...days && {alignMinLabel: 'left', alignMaxLabel: 'right'}}, axisLine: {lineStyle: {color: shade.line}}, axisTick: {show: false}};
   if (sideways) Object.assign(category, {inverse: true, axisLabel: {...text, width: narrow ? 90 : 160, overflow: 'truncate', interval: 0}});
   const value = {type: 'value', max: chart.unit === '%' ? 100 : undefined, interval: chart.unit === '%' ? 25 : undefined, splitNumber: narrow ? 3 : 5,
     axisLabel: {...text, formatter: '{value}' + (chart.unit ? ' ' + chart.unit : '')}, splitLine: {lineStyle: {color: shade.line}}};
