@@ -20,26 +20,28 @@
 WITH ordered AS ( -- comparable versions have one line, and places in it
   SELECT service, version, version_rank, coalesce('c' || version_class, 'v' || version) AS line, coalesce(version_rank, 0) AS place FROM versions
 ), scoped AS (
-  SELECT a.service, t.all_devices, IF(t.all_devices, NULL, a.device) AS device, a.user_id, a.version, o.line, o.place
+  SELECT a.service, a.device, a.user_id, a.version, o.line, o.place
   FROM active_installations AS a
   JOIN ordered AS o ON o.service = a.service AND o.version = a.version
-  CROSS JOIN UNNEST(ARRAY[true, false]) AS t (all_devices)
   WHERE a.user_kind = 'user'
 ), span AS (
-  SELECT service, all_devices, device, line, user_id, min(place) AS oldest, max(place) AS newest
-  FROM scoped GROUP BY 1, 2, 3, 4, 5
-), counted AS (
-  SELECT service, all_devices, device, line, place, version, count(DISTINCT user_id) AS users, count(*) AS installations, 0 AS oldest, 0 AS newest, 0 AS everyone
+  SELECT service, line, user_id, min(place) AS oldest, max(place) AS newest FROM scoped GROUP BY 1, 2, 3
+), counted AS ( -- on one device a user has one installation of a service, which is both the oldest and the newest
+  SELECT service, false AS all_devices, device, line, place, version, count(*) AS users, count(*) AS installations, count(*) AS oldest, count(*) AS newest,
+         count(*) AS everyone
   FROM scoped GROUP BY 1, 2, 3, 4, 5, 6
   UNION ALL
-  SELECT service, all_devices, device, line, oldest, NULL, 0, 0, count(*), 0, 0 FROM span GROUP BY 1, 2, 3, 4, 5
+  SELECT service, true, NULL, line, place, version, count(DISTINCT user_id), count(*), 0, 0, 0 FROM scoped GROUP BY 1, 4, 5, 6
   UNION ALL
-  SELECT service, all_devices, device, line, newest, NULL, 0, 0, 0, count(*), 0 FROM span GROUP BY 1, 2, 3, 4, 5
+  SELECT s.service, true, NULL, s.line, e.place, NULL, 0, 0, sum(e.oldest), sum(e.newest), 0
+  FROM span AS s CROSS JOIN UNNEST(ARRAY[s.oldest, s.newest], ARRAY[1, 0], ARRAY[0, 1]) AS e (place, oldest, newest)
+  GROUP BY 1, 4, 5
   UNION ALL
-  SELECT service, all_devices, device, NULL, NULL, NULL, 0, 0, 0, 0, count(DISTINCT user_id) FROM scoped GROUP BY 1, 2, 3
+  SELECT service, true, NULL, NULL, NULL, NULL, 0, 0, 0, 0, count(DISTINCT user_id) FROM scoped GROUP BY 1
   UNION ALL -- a version that nobody runs here cuts off whoever runs older ones
-  SELECT s.service, s.all_devices, s.device, o.line, o.place, o.version, 0, 0, 0, 0, 0
-  FROM (SELECT DISTINCT service, all_devices, device FROM scoped) AS s
+  SELECT s.service, d.all_devices, d.device, o.line, o.place, o.version, 0, 0, 0, 0, 0
+  FROM (SELECT service, array_agg(DISTINCT device) AS devices FROM scoped GROUP BY 1) AS s
+  CROSS JOIN UNNEST(transform(s.devices, d -> false) || true, s.devices || ARRAY[CAST(NULL AS varchar)]) AS d (all_devices, device)
   JOIN ordered AS o ON o.service = s.service
 ), summed AS (
   SELECT service, all_devices, device, line, place, version, sum(users) AS users, sum(installations) AS installations,
@@ -48,7 +50,7 @@ WITH ordered AS ( -- comparable versions have one line, and places in it
 ), below AS (
   SELECT service, all_devices, device, version, IF(place > 0, place) AS version_rank, users, sum(oldest) OVER at_or_below AS users_at_or_below,
          sum(newest) OVER at_or_below AS users_without_newer, sum(installations) OVER at_or_below AS installations_at_or_below,
-         max(everyone) OVER (PARTITION BY service, all_devices, device) AS everyone
+         sum(everyone) OVER (PARTITION BY service, all_devices, device) AS everyone
   FROM summed
   WINDOW at_or_below AS (PARTITION BY service, all_devices, device, line ORDER BY place)
 )
