@@ -176,7 +176,11 @@ chromium() {
 	unbrotli "$1/$graphics" | tar -C "$1/chromium" --no-same-owner -xf - # draws without a graphics card
 	mv "$1/package/LICENSE" "$1/chromium/"
 	rm -r "$1/package" "$1/sparticuz-chromium-$CHROMIUM.tgz"
-	"$1/chromium/chromium" --version >/dev/null
+	local said
+	if ! said=$("$1/chromium/chromium" --version 2>&1); then
+		echo "tools: the Chromium of npm does not run here ($said), so that pages are looked at in the one on PATH, if there is one" >&2
+		rm "$1/chromium/chromium"
+	fi
 }
 no_chromium() {
 	if [ "$(uname -sm)" != "Linux x86_64" ]; then echo " for $(uname -sm)"; elif ! command -v npm >/dev/null; then echo " without npm"; fi
