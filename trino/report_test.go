@@ -24,6 +24,11 @@ func (w *world) testReport(t *testing.T) {
 		{Service: "ClientApp", Version: "1.22.04", Days: 2}} {
 		want, err := report.Gather(t.Context(), w.Lake, options)
 		require.NoError(t, err)
+		for _, service := range want.Services {
+			for i := range service.Releases {
+				service.Releases[i].Rollout = nil // which no page shows
+			}
+		}
 		got, err := report.GatherThrough(t.Context(), w.trino, options)
 		require.NoError(t, err)
 		require.Equal(t, want, got)

@@ -97,7 +97,7 @@ func draw(title string, lines []series, last int32) ([]byte, error) {
 	option := charts.NewLineChartOptionWithData(values)
 	option.Title = charts.TitleOption{Text: title, FontStyle: charts.NewFontStyleWithSize(30)}
 	option.Legend = charts.LegendOption{SeriesNames: names, FontStyle: charts.NewFontStyleWithSize(28),
-		Offset: charts.OffsetStr{Top: "56"}}
+		Offset: charts.OffsetStr{Top: "84"}}
 	option.XAxis = charts.XAxisOption{Labels: days, LabelCount: 5, LabelFontStyle: charts.NewFontStyleWithSize(26)}
 	option.YAxis = []charts.YAxisOption{{Min: charts.Ptr(0.0), LabelFontStyle: charts.NewFontStyleWithSize(26)}}
 	option.ValueFormatter = func(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }

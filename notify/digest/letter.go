@@ -35,9 +35,9 @@ var page = template.Must(template.New("digest").Parse(`<!doctype html>
 <th scope="col" style="text-align: right; padding: 6px 0 6px 8px">the week before</th></tr>
 {{- range .Facts}}
 <tr style="border-top: 1px solid #d0d7de">
-<td style="min-width: 150px; padding: 6px 8px 6px 0; overflow-wrap: anywhere">{{.What}}</td>
-<td style="text-align: right; padding: 6px 0 6px 8px"><b>{{.Now}}</b></td>
-<td style="text-align: right; padding: 6px 0 6px 8px">{{.Before}}</td></tr>
+<td style="min-width: 140px; padding: 6px 8px 6px 0; overflow-wrap: anywhere">{{.What}}</td>
+<td style="text-align: right; padding: 6px 0 6px 8px; white-space: nowrap"><b>{{.Now}}</b></td>
+<td style="text-align: right; padding: 6px 0 6px 8px; white-space: nowrap">{{.Before}}</td></tr>
 {{- end}}
 </table>
 <table style="border-collapse: collapse; width: 100%; margin-top: 16px">
@@ -47,9 +47,9 @@ var page = template.Must(template.New("digest").Parse(`<!doctype html>
 <th scope="col" style="text-align: right; padding: 6px 0 6px 8px">the week before</th></tr>
 {{- range .Versions}}
 <tr style="border-top: 1px solid #d0d7de">
-<td style="min-width: 150px; padding: 6px 8px 6px 0; overflow-wrap: anywhere">{{.Name}}</td>
-<td style="text-align: right; padding: 6px 0 6px 8px"><b>{{.Share}}</b></td>
-<td style="text-align: right; padding: 6px 0 6px 8px">{{.Before}}</td></tr>
+<td style="min-width: 140px; padding: 6px 8px 6px 0; overflow-wrap: anywhere">{{.Name}}</td>
+<td style="text-align: right; padding: 6px 0 6px 8px; white-space: nowrap"><b>{{.Share}}</b></td>
+<td style="text-align: right; padding: 6px 0 6px 8px; white-space: nowrap">{{.Before}}</td></tr>
 {{- end}}
 </table>
 {{- range .Pictures}}
