@@ -3,6 +3,7 @@ package columnar_test
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -70,6 +71,33 @@ func TestOptionalTexts(t *testing.T) {
 	broken := []sparseRow{{ID: 1}, {ID: 2, A: "x"}, {ID: 3}, {ID: 4}}
 	require.NotEqual(t, wantedNulls(broken), nulls(t, broken, func(rows []sparseRow) int { return len(rows) }),
 		"parquet-go writes this right now: safeBatch is no longer needed")
+}
+
+// TestOptionalTextsOfGroups: what is absent is NULL where row groups end, too, however rows came.
+func TestOptionalTextsOfGroups(t *testing.T) {
+	const batch, batches = 1000, 300
+	var file bytes.Buffer
+	writer := columnar.NewWriter[sparseRow](&file, columnar.Kind{Name: t.Name()})
+	var absent int64
+	random := rand.New(rand.NewPCG(1, 2))
+	for range batches {
+		rows := make([]sparseRow, batch)
+		for i := range rows {
+			if rows[i].A = "x"; random.IntN(8) > 0 {
+				rows[i].A = ""
+				absent++
+			}
+		}
+		require.NoError(t, writer.Append(rows, batch))
+	}
+	footer, err := writer.End()
+	require.NoError(t, err)
+	require.Equal(t, 3, footer.NumRowGroups())
+	var nulls int64
+	for _, group := range footer.RowGroups {
+		nulls += *group.Columns[1].MetaData.Statistics.NullCount
+	}
+	require.Equal(t, absent, nulls)
 }
 
 // The whole way: what a client did not say is NULL for whoever reads the files.

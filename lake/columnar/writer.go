@@ -40,6 +40,7 @@ type Writer[T any] struct {
 	texts   []uintptr // see SafeBatch
 	Written int64     // rows
 	waiting int       // bytes in the open row group
+	grouped int       // rows in it
 	size    int64     // bytes that went out
 	ending  bool
 	tail    bytes.Buffer // the footer and what lies before it, when ending
@@ -101,8 +102,10 @@ func (w *Writer[T]) send(data []byte) (int, error) {
 func (w *Writer[T]) Append(rows []T, size int) error {
 	written := 0
 	for written < len(rows) {
-		n, err := w.rows.Write(rows[written : written+SafeBatch(rows[written:], w.texts)])
-		if written += n; err != nil {
+		left := min(len(rows)-written, rowsPerGroup-w.grouped) // parquet-go would cut a batch there, which is not safe then
+		n, err := w.rows.Write(rows[written : written+SafeBatch(rows[written:written+left], w.texts)])
+		written += n
+		if w.grouped = (w.grouped + n) % rowsPerGroup; err != nil {
 			return w.wrote(written, size, err)
 		}
 	}
@@ -138,7 +141,7 @@ func (w *Writer[T]) wrote(rows, size int, err error) error {
 
 // EndGroup ends the open row group, if it has rows.
 func (w *Writer[T]) EndGroup() error {
-	w.waiting = 0
+	w.waiting, w.grouped = 0, 0
 	if err := w.rows.Flush(); err != nil {
 		return fmt.Errorf("write rows of %s: %w", w.kind.Name, err)
 	}
