@@ -22,6 +22,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest/forgetting"
 	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
+	"github.com/versionlake/versionlake/lake/objects"
 	"github.com/versionlake/versionlake/lake/sessions"
 	"github.com/versionlake/versionlake/telemetry"
 )
@@ -367,7 +368,11 @@ func TestEndingsComeLast(t *testing.T) {
 		}
 		require.Equal(t, "p1 – p2 – p3 –", strings.Join(order, " "))
 		rand.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
-		require.NoError(t, sessions.EachSighting(rows, func(of *sessions.Session, _ *sessions.SessionRow) error {
+		var keyed []objects.Keyed[sessions.SessionRow]
+		for _, row := range rows {
+			keyed = append(keyed, objects.Keyed[sessions.SessionRow]{Key: row.Key, Value: row})
+		}
+		require.NoError(t, sessions.EachSighting(keyed, func(of *sessions.Session, _ *sessions.SessionRow) error {
 			said := func(bound *sessions.Bound) string {
 				first, _ := bound.Users.Resolve(4)
 				last, _ := bound.Users.Resolve(5)

@@ -71,11 +71,10 @@ type bucketMerge struct {
 
 	writer *lake.DataWriter[lake.UserRow]
 	late   []string
-	// Rows that wait to be written, and the memory that their values and texts lie in: a row read dies with the next.
+	// Rows that wait to be written, and the values of those that are new. They go out before their texts do, which
+	// lie in what was read of the old file.
 	rows   []parquet.Row
 	values []parquet.Value
-	texts  []byte
-	row    parquet.Row // scratch
 }
 
 func (m *bucketMerge) run(ctx context.Context, staged *stagedRound) (file *lake.DataFile, err error) {
@@ -90,6 +89,7 @@ func (m *bucketMerge) run(ctx context.Context, staged *stagedRound) (file *lake.
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, old.close()) }()
+		old.leave = m.flush
 	}
 	if m.writer, err = lake.NewDataWriter[lake.UserRow](m.lake, lake.GoldUsers,
 		BucketPartition(m.bucket)); err != nil {
@@ -142,8 +142,9 @@ func (m *bucketMerge) mergeUser(old *oldUsers, deltas *bucketDeltas) error {
 	case late:
 		m.late = append(m.late, id)
 	case user.ID != "":
-		m.row = appendUser(m.row[:0], &user)
-		if err := m.add(m.row); err != nil {
+		start := len(m.values)
+		m.values = appendUser(m.values, &user)
+		if err := m.add(m.values[start:len(m.values):len(m.values)]); err != nil {
 			return err
 		}
 	}
@@ -205,21 +206,9 @@ func allLeft(user, left history.User) bool {
 	return reflect.DeepEqual(left, user)
 }
 
-// add writes a copy of a row; an untouched one comes straight from the old file, never decoded.
+// add writes a row; an untouched one comes straight from the old file, never decoded.
 func (m *bucketMerge) add(row parquet.Row) error {
-	start := len(m.values)
-	m.values = append(m.values, row...)
-	own := m.values[start:len(m.values):len(m.values)]
-	for i, value := range own {
-		if value.Kind() != parquet.ByteArray {
-			continue
-		}
-		at := len(m.texts)
-		m.texts = append(m.texts, value.ByteArray()...)
-		own[i] = parquet.ByteArrayValue(m.texts[at:]).Level(value.RepetitionLevel(), value.DefinitionLevel(),
-			value.Column())
-	}
-	if m.rows = append(m.rows, own); len(m.rows) < 256 && len(m.values) < 1<<17 {
+	if m.rows = append(m.rows, row); len(m.rows) < 256 && len(m.values) < 1<<17 {
 		return nil
 	}
 	return m.flush()
@@ -227,7 +216,7 @@ func (m *bucketMerge) add(row parquet.Row) error {
 
 func (m *bucketMerge) flush() error {
 	err := m.writer.WriteRaw(m.rows)
-	m.rows, m.values, m.texts = m.rows[:0], m.values[:0], m.texts[:0]
+	m.rows, m.values = m.rows[:0], m.values[:0]
 	m.progress(m.told + m.writer.Written)
 	return err
 }

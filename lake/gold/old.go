@@ -18,7 +18,10 @@ import (
 )
 
 // oldUsers streams a bucket's present rows in the order of user ids.
-type oldUsers struct{ files []*oldFile }
+type oldUsers struct {
+	files []*oldFile
+	leave func() error // is called before rows that were read go
+}
 
 type oldFile struct {
 	rows  *parquet.GenericReader[any] // converts files that other engines rewrote
@@ -29,7 +32,7 @@ type oldFile struct {
 	done  bool
 }
 
-const oldBatch = 128
+const oldBatch = 256
 
 var userSchema = parquet.SchemaOf(lake.UserRow{})
 
@@ -145,8 +148,12 @@ func (o *oldUsers) decode(text func(parquet.Value) string) (history.User, error)
 	return user, nil
 }
 
-func (o *oldUsers) advance() error {
-	if err := o.files[0].advance(); err != nil {
+func (o *oldUsers) advance() (err error) {
+	f := o.files[0]
+	if f.at+1 == f.n && o.leave != nil {
+		err = o.leave()
+	}
+	if err = errors.Join(err, f.advance()); err != nil {
 		return err
 	}
 	if o.files[0].done || len(o.files) > 1 {

@@ -109,6 +109,7 @@ func touchedBy(runs []sortedRun) map[int]bool {
 
 type pendingDelta struct {
 	bucket int
+	prefix uint64 // of the user: most are told apart by it
 	user   string
 	record []byte
 }
@@ -155,7 +156,7 @@ func (p *pendingRun) add(d *userDelta, bucket func(string) int) {
 	record := p.block[start:len(p.block):len(p.block)]
 	// The user is the record's first text: no second copy.
 	user := (&objects.Decoder{Data: record}).Text()
-	p.deltas = append(p.deltas, pendingDelta{bucket: bucket(user), user: user, record: record})
+	p.deltas = append(p.deltas, pendingDelta{bucket(user), objects.PrefixOf(user), user, record})
 	p.bytes += len(record) + 96
 	if len(p.block) > runBlock-4096 {
 		p.block = make([]byte, 0, runBlock)
@@ -209,7 +210,12 @@ func (w *runWriter) write(pending ...*pendingRun) error {
 
 // sortBucket puts a bucket's changes into the order in which they are read. Most users have one or two.
 func sortBucket(bucket []pendingDelta) {
-	slices.SortFunc(bucket, func(a, b pendingDelta) int { return strings.Compare(a.user, b.user) })
+	slices.SortFunc(bucket, func(a, b pendingDelta) int {
+		if a.prefix != b.prefix {
+			return cmp.Compare(a.prefix, b.prefix)
+		}
+		return strings.Compare(a.user, b.user)
+	})
 	type decoded struct {
 		userDelta
 		record []byte

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 	"unsafe"
 
@@ -23,7 +22,7 @@ type silverStage struct {
 	sightings *lake.DataWriter[lake.SightingRow]
 	bindings  *lake.DataWriter[lake.BindingRow]
 
-	order        []*candidate
+	order        []objects.Keyed[candidate]
 	like         alike
 	eventRows    []lake.SilverRow
 	sightingRows []lake.SightingRow
@@ -101,11 +100,11 @@ func (s *silverStage) section(candidates []candidate) error {
 	// Candidates are large: their places are sorted, not they.
 	s.order = s.order[:0]
 	for i := range candidates {
-		s.order = append(s.order, &candidates[i])
+		s.order = append(s.order, objects.Keyed[candidate]{Key: candidates[i].key, Value: &candidates[i]})
 	}
-	slices.SortFunc(s.order, (*candidate).compare)
+	objects.SortKeyed(s.order, (*candidate).compare)
 	for _, c := range s.order {
-		s.add(c)
+		s.add(c.Value)
 	}
 	return s.write()
 }

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"bufio"
+	"cmp"
 	"container/heap"
 	"encoding/binary"
 	"errors"
@@ -193,4 +194,27 @@ func (f *sortedFiles[T]) Pop() any {
 	last := f.files[len(f.files)-1]
 	f.files = f.files[:len(f.files)-1]
 	return last
+}
+
+// Keyed is a value in a sort, with a number by which most are told apart: a look at the value would miss the cache.
+type Keyed[T any] struct {
+	Key   int64
+	Value *T
+}
+
+// SortKeyed sorts by key, and values of one key as compare says.
+func SortKeyed[T any](values []Keyed[T], compare func(a, b *T) int) {
+	slices.SortFunc(values, func(a, b Keyed[T]) int {
+		if a.Key != b.Key {
+			return cmp.Compare(a.Key, b.Key)
+		}
+		return compare(a.Value, b.Value)
+	})
+}
+
+// PrefixOf is a number that follows the order of texts as far as their beginnings tell.
+func PrefixOf(text string) uint64 {
+	var start [8]byte
+	copy(start[:], text)
+	return binary.BigEndian.Uint64(start[:])
 }

@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"context"
-	"slices"
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake/objects"
@@ -24,7 +23,7 @@ func (j *Join) Sightings(ctx context.Context, each func(*Session, *SessionRow) e
 	return j.EachSection(ctx, func() func(objects.Shuffles, int) error {
 		var data []byte
 		var rows []SessionRow
-		var order []*SessionRow
+		var order []objects.Keyed[SessionRow]
 		return func(spilled objects.Shuffles, section int) (err error) {
 			if spilled.Bytes(section) > objects.LargeSection {
 				return j.large(ctx, spilled, section, &sessionReader{each: each})
@@ -37,7 +36,7 @@ func (j *Join) Sightings(ctx context.Context, each func(*Session, *SessionRow) e
 			}
 			order = order[:0]
 			for i := range rows {
-				order = append(order, &rows[i])
+				order = append(order, objects.Keyed[SessionRow]{Key: rows[i].Key, Value: &rows[i]})
 			}
 			return EachSighting(order, each)
 		}
@@ -45,11 +44,11 @@ func (j *Join) Sightings(ctx context.Context, each func(*Session, *SessionRow) e
 }
 
 // EachSighting is Join.Sightings of rows in memory, in any order.
-func EachSighting(rows []*SessionRow, each func(*Session, *SessionRow) error) error {
-	slices.SortFunc(rows, (*SessionRow).compareBindingsFirst)
+func EachSighting(rows []objects.Keyed[SessionRow], each func(*Session, *SessionRow) error) error {
+	objects.SortKeyed(rows, (*SessionRow).compareBindingsFirst)
 	r := sessionReader{each: each}
 	for _, row := range rows {
-		if err := r.row(row); err != nil {
+		if err := r.row(row.Value); err != nil {
 			return err
 		}
 	}
