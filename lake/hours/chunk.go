@@ -114,7 +114,7 @@ type eventBatch struct {
 }
 
 const (
-	arenaSize     = 1 << 20
+	arenaSize     = 64 << 10 // so that rows are written while they are near
 	progressBytes = 4 << 20
 )
 
