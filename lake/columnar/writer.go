@@ -102,7 +102,8 @@ func (w *Writer[T]) send(data []byte) (int, error) {
 func (w *Writer[T]) Append(rows []T, size int) error {
 	written := 0
 	for written < len(rows) {
-		left := min(len(rows)-written, rowsPerGroup-w.grouped) // parquet-go would cut a batch there, which is not safe then
+		// A batch that parquet-go cuts where the row group ends is not safe any more.
+		left := min(len(rows)-written, rowsPerGroup-w.grouped)
 		n, err := w.rows.Write(rows[written : written+SafeBatch(rows[written:written+left], w.texts)])
 		written += n
 		if w.grouped = (w.grouped + n) % rowsPerGroup; err != nil {
