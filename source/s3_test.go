@@ -175,14 +175,17 @@ func TestS3Misconfigured(t *testing.T) {
 // AWS answers as the SDK is told to ask, other servers leave out the encoding, and some requests go to the wrong
 // region: what the real server of the other tests cannot show.
 func TestS3Answers(t *testing.T) {
-	answer := func(w http.ResponseWriter, r *http.Request) {}
-	fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w, r) }))
+	var answering atomic.Pointer[http.HandlerFunc] // a List that failed may leave a request behind, which still asks
+	answer := func(as http.HandlerFunc) { answering.Store(&as) }
+	fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*answering.Load())(w, r)
+	}))
 	t.Cleanup(fake.Close)
 	testserver.S3Server{Endpoint: fake.URL, Region: "us-east-1", AccessKey: "k", SecretKey: "s"}.Setenv(t)
 	src := openSource(t, "s3://bucket/a b")
 	f := File{Key: hourFolder + "/a.tsv", Size: 10, ETag: `"1"`}
 
-	answer = func(w http.ResponseWriter, r *http.Request) {
+	answer(func(w http.ResponseWriter, r *http.Request) {
 		prefix := r.URL.Query().Get("prefix")
 		if r.URL.Query().Get("encoding-type") != "url" || !strings.HasPrefix(prefix, "a b/2022/") {
 			t.Errorf("asked for %s", r.URL)
@@ -199,25 +202,25 @@ func TestS3Answers(t *testing.T) {
 		fmt.Fprint(w, `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>`+
 			`<Contents><Key>a+b/2022/05/27/05/x+y%2Bz%01%25.tsv</Key><Size>3</Size>`+
 			`<ETag>&quot;1&quot;</ETag></Contents></ListBucketResult>`)
-	}
+	})
 	files := listFiles(t, src, "2022-05-27T05")
 	if want := []File{{Key: hourFolder + "/x y+z\x01%.tsv", Size: 3, ETag: `"1"`}}; !slices.Equal(files, want) {
 		t.Errorf("an encoded list gives %+v, want %+v", files, want)
 	}
 
-	answer = func(w http.ResponseWriter, r *http.Request) {
+	answer(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMovedPermanently)
 		fmt.Fprint(w, `<Error><Code>PermanentRedirect</Code><Message>elsewhere</Message></Error>`)
-	}
+	})
 	if _, err := src.List(t.Context(), hour(t, "2022-05-27T05")); !errors.Is(err, ErrConfig) ||
 		!strings.Contains(err.Error(), "set AWS_REGION") {
 		t.Errorf("in the wrong region: %v", err)
 	}
 
-	answer = func(w http.ResponseWriter, r *http.Request) { // a server that knows no If-Match, and no ranges
+	answer(func(w http.ResponseWriter, r *http.Request) { // a server that knows no If-Match, and no ranges
 		w.Header().Set("ETag", `"2"`)
 		fmt.Fprint(w, "0123456789")
-	}
+	})
 	if _, err := src.Open(t.Context(), f, 0, -1); !errors.Is(err, ErrChanged) {
 		t.Errorf("If-Match is ignored: %v", err)
 	}
