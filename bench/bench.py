@@ -240,14 +240,15 @@ def page(options, source, taken):
 WEEK = "## A week as a range\n"  # what bench/week.py writes, below all else
 
 
-def write(into, text, week):
-    """Puts a part of the page in the place of what it was, and leaves the other."""
+def write(into, text="", week=""):
+    """Puts a part of the page in the place of what it was, if it was there, and leaves the other."""
     if not into:
         print(text + week)
         return
-    with open(into) as file:
+    with open(into, "a+") as file:
+        file.seek(0)
         before, mark, after = file.read().partition(WEEK)
-    with open(into, "w") as file:
+        file.truncate(0)
         file.write((text or before) + (week or mark + after))
 
 
@@ -278,7 +279,7 @@ def main():
         text = page(options, source, measure(source, options.peers, options.rounds))
     finally:
         shutil.rmtree(made)
-    write(options.into, text, "")
+    write(options.into, text)
 
 
 if __name__ == "__main__":

@@ -34,10 +34,7 @@ WORK = {
 
 def scraped(address):
     """Seconds in steps so far, by step: steps run side by side, so that they exceed those of a clock."""
-    try:
-        page = urllib.request.urlopen(f"http://{address}/metrics", timeout=5).read().decode()
-    except OSError:
-        return {}
+    page = urllib.request.urlopen(f"http://{address}/metrics", timeout=5).read().decode()
     seconds = collections.Counter()
     for line in page.splitlines():
         if line.startswith("versionlake_step_duration_seconds_sum"):
@@ -95,7 +92,7 @@ def days_of(out):
 def page(options, out, seconds, steps, worker, temporal, memory):
     spent = {work: sum(steps[step] for step in names) for work, names in WORK.items()}
     spent["what remains"] = sum(steps.values()) - sum(spent.values())
-    in_steps = sum(spent.values()) or 1
+    in_steps = sum(spent.values())
     return "\n".join([
         bench.WEEK,
         f"{options.hours} hours of {options.lines} lines as a range: {seconds:.0f} s, {options.hours / seconds * 60:.0f} hours a minute, "
@@ -123,7 +120,7 @@ def main():
             subprocess.run([bench.PROGRAM, "generate", made, "--benchmark", *shape], check=True, stdout=subprocess.DEVNULL)
         text = page(options, out, *run(source, out))
         subprocess.run([bench.PROGRAM, "verify", "--dir", out], check=True)
-        bench.write(options.into, "", text)
+        bench.write(options.into, week=text)
     finally:
         shutil.rmtree(made)
         shutil.rmtree(out)

@@ -71,8 +71,7 @@ type bucketMerge struct {
 
 	writer *lake.DataWriter[lake.UserRow]
 	late   []string
-	// Rows that wait to be written, and the values of those that are new. They go out before their texts do, which
-	// lie in what was read of the old file.
+	// Rows that wait to be written, at most until what they lie in of the old file goes, and the values of new ones.
 	rows   []parquet.Row
 	values []parquet.Value
 }

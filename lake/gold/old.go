@@ -148,12 +148,14 @@ func (o *oldUsers) decode(text func(parquet.Value) string) (history.User, error)
 	return user, nil
 }
 
-func (o *oldUsers) advance() (err error) {
+func (o *oldUsers) advance() error {
 	f := o.files[0]
 	if f.at+1 == f.n && o.leave != nil {
-		err = o.leave()
+		if err := o.leave(); err != nil {
+			return err
+		}
 	}
-	if err = errors.Join(err, f.advance()); err != nil {
+	if err := f.advance(); err != nil {
 		return err
 	}
 	if o.files[0].done || len(o.files) > 1 {

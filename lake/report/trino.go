@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/versionlake/versionlake/lake"
 	"github.com/versionlake/versionlake/lake/releases"
 )
 
@@ -121,9 +122,7 @@ func (o ofTrino) daily(ctx context.Context, from, to int32, of services) error {
 	return nil
 }
 
-func sqlDate(date int32) string {
-	return "DATE '" + time.Unix(int64(date)*24*60*60, 0).UTC().Format(time.DateOnly) + "'"
-}
+func sqlDate(date int32) string { return "DATE '" + lake.FormatDate(date) + "'" }
 
 func (o ofTrino) releases(ctx context.Context) (told []releases.Row, err error) {
 	var row releases.Row
