@@ -85,6 +85,8 @@ func startDevServer(ctx context.Context, program string, o DevServerOptions) (_ 
 		// What the server has said to have kept outlives its own death; after a power cut the last steps may be
 		// done again.
 		"--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL",
+		// A worker that schedules a step, and is free, gets it with the answer, and need not ask for it.
+		"--dynamic-config-value", "system.enableActivityEagerExecution=true",
 		"--log-level", "warn"}
 	for _, setting := range o.Settings {
 		arguments = append(arguments, "--dynamic-config-value", setting)
