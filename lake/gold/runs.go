@@ -109,7 +109,6 @@ func touchedBy(runs []sortedRun) map[int]bool {
 
 type pendingDelta struct {
 	bucket int
-	prefix uint64 // of the user: most are told apart by it
 	user   string
 	record []byte
 }
@@ -156,7 +155,7 @@ func (p *pendingRun) add(d *userDelta, bucket func(string) int) {
 	record := p.block[start:len(p.block):len(p.block)]
 	// The user is the record's first text: no second copy.
 	user := (&objects.Decoder{Data: record}).Text()
-	p.deltas = append(p.deltas, pendingDelta{bucket(user), objects.PrefixOf(user), user, record})
+	p.deltas = append(p.deltas, pendingDelta{bucket(user), user, record})
 	p.bytes += len(record) + 96
 	if len(p.block) > runBlock-4096 {
 		p.block = make([]byte, 0, runBlock)
@@ -190,8 +189,8 @@ func (w *runWriter) write(pending ...*pendingRun) error {
 	for _, bucket := range slices.Sorted(maps.Keys(buckets)) {
 		start := object.Size
 		for _, p := range buckets[bucket] {
-			header = binary.AppendUvarint(header[:0], uint64(len(p.record)))
-			if _, err := object.Write(append(header, p.record...)); err != nil {
+			header = binary.AppendUvarint(header[:0], uint64(len(p.Value.record)))
+			if _, err := object.Write(append(header, p.Value.record...)); err != nil {
 				object.Abort()
 				return fmt.Errorf("write %s: %w", run.Path, err)
 			}
@@ -209,13 +208,8 @@ func (w *runWriter) write(pending ...*pendingRun) error {
 }
 
 // sortBucket puts a bucket's changes into the order in which they are read. Most users have one or two.
-func sortBucket(bucket []pendingDelta) {
-	slices.SortFunc(bucket, func(a, b pendingDelta) int {
-		if a.prefix != b.prefix {
-			return cmp.Compare(a.prefix, b.prefix)
-		}
-		return strings.Compare(a.user, b.user)
-	})
+func sortBucket(bucket []objects.Keyed[pendingDelta]) {
+	objects.SortKeyed(bucket, func(a, b *pendingDelta) int { return strings.Compare(a.user, b.user) })
 	type decoded struct {
 		userDelta
 		record []byte
@@ -223,17 +217,17 @@ func sortBucket(bucket []pendingDelta) {
 	var of []decoded
 	for start := 0; start < len(bucket); {
 		end := start + 1
-		for end < len(bucket) && bucket[end].user == bucket[start].user {
+		for end < len(bucket) && bucket[end].Value.user == bucket[start].Value.user {
 			end++
 		}
 		if end-start > 1 {
 			of = of[:0]
 			for _, p := range bucket[start:end] {
-				of = append(of, decoded{decodeDelta(&objects.Decoder{Data: p.record}), p.record})
+				of = append(of, decoded{decodeDelta(&objects.Decoder{Data: p.Value.record}), p.Value.record})
 			}
 			slices.SortFunc(of, func(a, b decoded) int { return a.compare(&b.userDelta) })
 			for i := range of {
-				bucket[start+i].record = of[i].record
+				bucket[start+i].Value.record = of[i].record
 			}
 		}
 		start = end
@@ -241,20 +235,22 @@ func sortBucket(bucket []pendingDelta) {
 }
 
 // byBucket divides changes into one slice a bucket.
-func byBucket(pending []*pendingRun) map[int][]pendingDelta {
+func byBucket(pending []*pendingRun) map[int][]objects.Keyed[pendingDelta] {
 	sizes := map[int]int{}
 	for _, p := range pending {
 		for i := range p.deltas {
 			sizes[p.deltas[i].bucket]++
 		}
 	}
-	buckets := make(map[int][]pendingDelta, len(sizes))
+	buckets := make(map[int][]objects.Keyed[pendingDelta], len(sizes))
 	for bucket, size := range sizes {
-		buckets[bucket] = make([]pendingDelta, 0, size)
+		buckets[bucket] = make([]objects.Keyed[pendingDelta], 0, size)
 	}
 	for _, p := range pending {
-		for _, delta := range p.deltas {
-			buckets[delta.bucket] = append(buckets[delta.bucket], delta)
+		for i := range p.deltas {
+			delta := &p.deltas[i]
+			key := int64(objects.PrefixOf(delta.user) ^ 1<<63) // as numbers with a sign are ordered
+			buckets[delta.bucket] = append(buckets[delta.bucket], objects.Keyed[pendingDelta]{Key: key, Value: delta})
 		}
 	}
 	return buckets
