@@ -19,8 +19,8 @@ func (l *Lake) CheckFile(file iceberg.DataFile, contents bool) error {
 	return l.Objects.Check(file.FilePath(), file.FileSizeBytes(), digest)
 }
 
-// damageOf says what is wrong with a file that could not be read: its damage, if it has any, and else err.
-func (l *Lake) damageOf(ctx context.Context, file iceberg.DataFile, err error) error {
+// DamageOf says what is wrong with a file that could not be read: its damage, if it has any, and else err.
+func (l *Lake) DamageOf(ctx context.Context, file iceberg.DataFile, err error) error {
 	if err == nil || ctx.Err() != nil || errors.Is(err, ErrStop) || objects.Unreadable(err) {
 		return err
 	}

@@ -68,7 +68,7 @@ func scanPart[T any](ctx context.Context, l *Lake, part *PartOfFile, each func([
 					func(row T) bool { return !part.has(any(&row).(Hourly).Hour().OfDay()) }))
 			})
 	})
-	return l.damageOf(ctx, part, err)
+	return l.DamageOf(ctx, part, err)
 }
 
 // ByHour divides a file into its hours, in their order. A file of one hour is not opened.

@@ -27,7 +27,7 @@ var imports = map[string]string{
 	"compaction":  "lake",
 	"ledger":      "objects lake",
 	"forgotten":   "objects lake ops ledger identity",
-	"sessions":    "objects lake ledger",
+	"sessions":    "objects lake packed ledger",
 	"hours":       "objects lake ledger forgotten",
 	"commit":      "objects lake ledger compaction forgotten hours",
 	"lost":        "objects lake ledger sessions",

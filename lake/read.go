@@ -22,7 +22,7 @@ func (l *Lake) OpenParquet(file iceberg.DataFile) (*parquet.File, func() error, 
 	parsed, err := parquet.OpenFile(opened, file.FileSizeBytes(), parquet.SkipBloomFilters(true),
 		parquet.ReadBufferSize(l.Objects.ReadBuffer(file)))
 	if err != nil {
-		err = l.damageOf(context.Background(), file, err)
+		err = l.DamageOf(context.Background(), file, err)
 		return nil, nil, errors.Join(fmt.Errorf("open %s: %w", file.FilePath(), err), opened.Close())
 	}
 	return parsed, opened.Close, nil
@@ -39,7 +39,7 @@ func ScanRows[T any](ctx context.Context, l *Lake, file iceberg.DataFile, each f
 	}
 	defer func() { err = errors.Join(err, closeFile()) }()
 	if err := columnar.ScanRows(ctx, parquet.NewGenericReader[T](parsed), file.Count(), each); err != nil {
-		return fmt.Errorf("read %s: %w", file.FilePath(), l.damageOf(ctx, file, err))
+		return fmt.Errorf("read %s: %w", file.FilePath(), l.DamageOf(ctx, file, err))
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 func (l *Lake) ScanRaw(ctx context.Context, file iceberg.DataFile, schema *parquet.Schema,
 	each func(parquet.Row) error) error {
 	err := l.EachGroup(file, func(group RowGroup) error { return group.Scan(ctx, schema, each) })
-	return l.damageOf(ctx, file, err)
+	return l.DamageOf(ctx, file, err)
 }
 
 // RowGroup is a row group of a file, or of a part of one.

@@ -313,12 +313,12 @@ func (t *turn) localFacts(file iceberg.DataFile, hour telemetry.Hour) (l *local,
 		if !t.coming[file.FilePath()].overlaps(each.DataFile) {
 			continue
 		}
-		facts, err := openFacts(t.lake, each.DataFile, each.table, each.last == file.FilePath())
+		ordered, err := sessions.OpenOrdered(t.lake, each.DataFile, lake.SilverTables[each.table].Name)
 		if err != nil {
 			return nil, errors.Join(err, l.close())
 		}
-		facts.met.Set = t.metKeys
-		l.files = append(l.files, facts)
+		l.files = append(l.files, &factFile{Ordered: ordered, whole: each.last == file.FilePath(),
+			met: sessions.KeyCursor{Set: t.metKeys}})
 	}
 	if len(l.files) == 0 {
 		return nil, nil

@@ -6,16 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/apache/iceberg-go"
-	"github.com/parquet-go/parquet-go"
-
-	"github.com/versionlake/versionlake/lake"
-	"github.com/versionlake/versionlake/lake/packed"
 	"github.com/versionlake/versionlake/lake/sessions"
 )
-
-// errUnsorted: a file is not in the order of its sessions, as another engine may have written it.
-var errUnsorted = errors.New("not in the order of sessions")
 
 // local are the sightings and bindings that came with the hour of a file of silver.events. They lie in the order of
 // sessions, as its events do, and are read along with them.
@@ -39,123 +31,26 @@ var largeSession = 4096
 
 // factFile is a file of silver.sightings or silver.bindings that is read along.
 type factFile struct {
-	*packed.File
-	decode    func(parquet.Row, byte) sessions.SessionRow
-	places    []int
-	sightings bool
-	whole     bool // it is read to its end, whatever events there are
-
-	met    sessions.KeyCursor // sessions that earlier hours have events of, too
-	group  int
-	cursor *packed.Cursor
-	batch  [][]parquet.Value
-	at     int
-	key    int64 // of the row at hand
-	ended  bool
-	row    parquet.Row
-}
-
-// firstPlaces are those of the columns that tell of a session: not those of the hour.
-func firstPlaces(schema *parquet.Schema) (places []int) {
-	for i := range len(schema.Columns()) - 2 {
-		places = append(places, i)
-	}
-	return places
-}
-
-var (
-	sightingSchema = parquet.SchemaOf(lake.SightingRow{})
-	bindingSchema  = parquet.SchemaOf(lake.BindingRow{})
-)
-
-// openFacts opens a file of silver.sightings or silver.bindings, by their place in SilverTables.
-func openFacts(l *lake.Lake, file iceberg.DataFile, table int, whole bool) (*factFile, error) {
-	schema, decode := bindingSchema, sessions.BindingOf
-	if lake.SilverTables[table].Name == lake.SilverSightings.Name {
-		schema, decode = sightingSchema, sessions.SightingOf
-	}
-	opened, err := packed.Open(l, file, schema)
-	if err != nil {
-		return nil, err
-	}
-	f := &factFile{File: opened, decode: decode, places: firstPlaces(schema), whole: whole,
-		sightings: schema == sightingSchema}
-	f.row = make(parquet.Row, len(f.places))
-	if err := f.fill(); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// fill reads the next batch.
-func (f *factFile) fill() (err error) {
-	for {
-		if f.cursor == nil {
-			if f.group == len(f.RowGroups()) {
-				f.ended = true
-				return nil
-			}
-			f.cursor = f.Cursor(f.group, f.places...)
-			f.group++
-		}
-		if f.batch, err = f.cursor.Next(); err != nil {
-			return err
-		}
-		if f.at = 0; f.batch != nil {
-			f.key = f.batch[0][0].Int64()
-			return nil
-		}
-		if err := f.cursor.Close(); err != nil {
-			return err
-		}
-		f.cursor = nil
-	}
-}
-
-// next goes to the next row.
-func (f *factFile) next() error {
-	last := f.key
-	if f.at++; f.at == len(f.batch[0]) {
-		if err := f.fill(); err != nil || f.ended {
-			return err
-		}
-	}
-	if f.key = f.batch[0][f.at].Int64(); f.key < last {
-		return errUnsorted
-	}
-	return nil
-}
-
-// take is the row at hand.
-func (f *factFile) take() sessions.SessionRow {
-	for i := range f.row {
-		f.row[i] = f.batch[i][f.at]
-	}
-	return f.decode(f.row, sessions.RowKept)
-}
-
-func (f *factFile) close() (err error) {
-	if f.cursor != nil {
-		err = f.cursor.Close()
-	}
-	return errors.Join(err, f.Close())
+	*sessions.Ordered
+	whole bool               // it is read to its end, whatever events there are
+	met   sessions.KeyCursor // sessions that earlier hours have events of, too
 }
 
 func (l *local) close() (err error) {
 	for _, file := range l.files {
-		err = errors.Join(err, file.close())
+		err = errors.Join(err, file.Close())
 	}
 	return err
 }
 
 // pass goes to the rows of a session, past those before it.
 func (l *local) pass(f *factFile, key int64) error {
-	for !f.ended && f.key < key {
-		if f.met.Contains(f.key) {
-			row := f.take()
+	for !f.Ended && f.Key < key {
+		if f.met.Contains(f.Key) {
+			row := f.Row(sessions.RowKept)
 			l.also(&row)
 		}
-		if err := f.next(); err != nil {
+		if err := f.Next(); err != nil {
 			return fmt.Errorf("read sightings and bindings: %w", err)
 		}
 	}
@@ -166,7 +61,7 @@ func (l *local) pass(f *factFile, key int64) error {
 // in the order of their keys, each once.
 func (l *local) session(key int64, session string, others []sessions.SessionRow, into *sessions.Known) error {
 	if l.begun && (key < l.key || key == l.key && session == l.first) {
-		return fmt.Errorf("resolve events: %w", errUnsorted)
+		return fmt.Errorf("resolve events: %w", sessions.ErrUnsorted)
 	}
 	if l.begun && key == l.key {
 		all := slices.Clone(others)
@@ -201,7 +96,7 @@ func (l *local) session(key int64, session string, others []sessions.SessionRow,
 func (l *local) merge(sightings bool, others []sessions.SessionRow, met bool, into *sessions.Known) error {
 	l.heads, l.active = l.heads[:0], l.active[:0]
 	for _, file := range l.files {
-		if file.sightings == sightings {
+		if file.Sightings == sightings {
 			l.heads = append(l.heads, head{file: file})
 		}
 	}
@@ -267,8 +162,8 @@ func (h *head) advance(l *local, met bool) error {
 		return nil
 	}
 	last, had := h.row, h.some
-	for h.some = false; !h.file.ended && h.file.key == l.key && !h.some; {
-		h.row = h.file.take()
+	for h.some = false; !h.file.Ended && h.file.Key == l.key && !h.some; {
+		h.row = h.file.Row(sessions.RowKept)
 		switch h.some = h.row.Session == l.first; {
 		case h.some:
 		case h.row.Session != "": // else it says nothing of other events
@@ -277,12 +172,12 @@ func (h *head) advance(l *local, met bool) error {
 				l.also(&h.row)
 			}
 		}
-		if err := h.file.next(); err != nil {
+		if err := h.file.Next(); err != nil {
 			return fmt.Errorf("read sightings and bindings: %w", err)
 		}
 	}
 	if had && h.some && last.CompareMoments(&h.row) > 0 {
-		return fmt.Errorf("read sightings and bindings: %w", errUnsorted)
+		return fmt.Errorf("read sightings and bindings: %w", sessions.ErrUnsorted)
 	}
 	return nil
 }
@@ -290,12 +185,12 @@ func (h *head) advance(l *local, met bool) error {
 // end reads what is left to be read.
 func (l *local) end() error {
 	for _, file := range l.files {
-		for file.whole && !file.ended {
-			if file.met.Contains(file.key) {
-				row := file.take()
+		for file.whole && !file.Ended {
+			if file.met.Contains(file.Key) {
+				row := file.Row(sessions.RowKept)
 				l.also(&row)
 			}
-			if err := file.next(); err != nil {
+			if err := file.Next(); err != nil {
 				return fmt.Errorf("read sightings and bindings: %w", err)
 			}
 		}

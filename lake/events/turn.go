@@ -223,7 +223,7 @@ func (t *turn) resolveComing(ctx context.Context) error {
 			return nil
 		}
 		t.facts.close()
-		if !t.along || !errors.Is(err, errUnsorted) {
+		if !t.along || !errors.Is(err, sessions.ErrUnsorted) {
 			return err
 		}
 		t.withdraw(ctx) // files of another engine, perhaps: what is known is brought together in another way

@@ -64,27 +64,30 @@ func (s *stager) stage(ctx context.Context) (err error) {
 
 // addChanged adds the rows that came or went, and the sightings whose users are made again.
 func (s *stager) addChanged(ctx context.Context) error {
-	each := func(row sessions.SessionRow) error {
+	note := func(row *sessions.SessionRow) {
 		switch {
+		case s.change.rebuild: // no row stayed
 		case row.Kind != 's':
-			sessions.NoteSession(s.bound, &row)
+			sessions.NoteSession(s.bound, row)
 		case row.User == "" || row.Device == "":
-			sessions.NoteSession(s.unnamed, &row)
+			sessions.NoteSession(s.unnamed, row)
 		}
 		s.progress(s.join.Rows.Load())
+	}
+	each := func(row sessions.SessionRow) error {
+		note(&row)
 		return s.join.Add(row)
 	}
 	r := sessions.Reader{Lake: s.lake}
-	if err := r.Sightings(ctx, s.change.sightings.files.Added, sessions.RowAdded, each); err != nil {
+	sightings, bindings := s.change.sightings.files, s.change.bindings.files
+	var err error
+	if sightings.Added, err = s.join.Along(ctx, s.lake, lake.SilverSightings, sightings.Added, note); err != nil {
 		return err
 	}
-	if err := r.Sightings(ctx, s.change.sightings.files.Removed, sessions.RowRemoved, each); err != nil {
+	if bindings.Added, err = s.join.Along(ctx, s.lake, lake.SilverBindings, bindings.Added, note); err != nil {
 		return err
 	}
-	if err := r.Bindings(ctx, s.change.bindings.files.Added, sessions.RowAdded, each); err != nil {
-		return err
-	}
-	if err := r.Bindings(ctx, s.change.bindings.files.Removed, sessions.RowRemoved, each); err != nil {
+	if err := r.Changes(ctx, sightings, bindings, each); err != nil {
 		return err
 	}
 	return r.Sightings(ctx, s.change.remakeFiles, sessions.RowAgain, each)

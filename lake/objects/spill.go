@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
-	"sync/atomic"
+	"sync"
 
 	icebergio "github.com/apache/iceberg-go/io"
 	"golang.org/x/sync/errgroup"
@@ -75,10 +75,10 @@ func (s *Spill) Open() (Shuffles, error) {
 // Each ends the writing and hands out the records of every section. Several sections are worked on at once: worker
 // is called once for each goroutine, so that what it returns may keep buffers.
 func (s *Spill) Each(ctx context.Context, worker func() func(data []byte) error) error {
-	return s.EachSection(ctx, func() func(Shuffles, int) error {
+	return s.EachSection(ctx, func() (func(int) error, func(Shuffles, int) error) {
 		do := worker()
 		var data []byte
-		return func(spilled Shuffles, section int) (err error) {
+		return nil, func(spilled Shuffles, section int) (err error) {
 			if data, err = spilled.Read(section, data[:0]); err != nil {
 				return err
 			}
@@ -87,24 +87,42 @@ func (s *Spill) Each(ctx context.Context, worker func() func(data []byte) error)
 	})
 }
 
-// EachSection is Each for sections that may be too large to be read whole.
-func (s *Spill) EachSection(ctx context.Context, worker func() func(spilled Shuffles, section int) error) error {
+// EachSection is Each for sections that may be too large to be read whole. What worker returns first, if anything, is
+// called before, for one section after the other in their order.
+func (s *Spill) EachSection(ctx context.Context,
+	worker func() (begin func(section int) error, do func(spilled Shuffles, section int) error)) error {
 	spilled, err := s.Open()
 	if err != nil {
 		return err
 	}
 	defer spilled.Close()
-	var next atomic.Int64
+	var turn sync.Mutex
+	next := 0
+	claim := func(begin func(int) error) (section int, err error) {
+		turn.Lock()
+		defer turn.Unlock()
+		section = next
+		if next++; section < s.Sections && begin != nil {
+			err = begin(section)
+		}
+		return section, err
+	}
 	work, ctx := errgroup.WithContext(ctx)
 	for range runtime.GOMAXPROCS(0) {
 		work.Go(func() error {
-			do := worker()
+			begin, do := worker()
 			for {
-				section := int(next.Add(1)) - 1
-				if section >= s.Sections || ctx.Err() != nil {
+				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				if err := do(spilled, section); err != nil {
+				section, err := claim(begin)
+				if section >= s.Sections {
+					return nil
+				}
+				if err == nil {
+					err = do(spilled, section)
+				}
+				if err != nil {
 					return fmt.Errorf("section %d of a spill: %w", section, err)
 				}
 			}

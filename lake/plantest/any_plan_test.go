@@ -18,6 +18,7 @@ import (
 	"github.com/versionlake/versionlake/lake/laketest/upkeep"
 	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/lake/objects"
+	"github.com/versionlake/versionlake/lake/sessions"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -133,8 +134,12 @@ func inPlainOrder(t testing.TB, world map[string][]string, forget bool, most int
 	return laketest.DumpAll(t, in.Lake)
 }
 
-// Everything is as large as what does not fit into memory.
-func init() { objects.LargeSection, objects.SortBytes = 0, 256 }
+// Everything is as large as what does not fit into memory, and the smallest files are read along with others, but not
+// many.
+func init() {
+	objects.LargeSection, objects.SortBytes = 0, 256
+	sessions.LeastAlong, sessions.MostAlong = 0, 3
+}
 
 // holdAtMost lets rows of gold.users hold so many intervals, from the next round on.
 func holdAtMost(in *laketest.Ingester, most int) {

@@ -137,6 +137,8 @@ type Join struct {
 	Rows atomic.Int64
 
 	scratch string
+	along   []*alongFile
+	beside  []int // by section, how many of these have rows in it
 }
 
 // Sections of a join of sessions, unless it is known to need more; a power of two.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/versionlake/versionlake/lake"
+	"github.com/versionlake/versionlake/lake/ledger"
 	"github.com/versionlake/versionlake/telemetry"
 )
 
@@ -39,6 +40,23 @@ func (r Reader) Sightings(ctx context.Context, files []iceberg.DataFile, state b
 func (r Reader) Bindings(ctx context.Context, files []iceberg.DataFile, state byte,
 	each func(SessionRow) error) error {
 	return r.Rows(ctx, files, bindingSchema, func(row parquet.Row) error { return each(BindingOf(row, state)) })
+}
+
+// Changes reads the rows that came and went, of both tables.
+func (r Reader) Changes(ctx context.Context, sightings, bindings ledger.ChangedFiles,
+	each func(SessionRow) error) error {
+	for _, of := range [...]struct {
+		read  func(context.Context, []iceberg.DataFile, byte, func(SessionRow) error) error
+		files ledger.ChangedFiles
+	}{{r.Sightings, sightings}, {r.Bindings, bindings}} {
+		if err := of.read(ctx, of.files.Added, RowAdded, each); err != nil {
+			return err
+		}
+		if err := of.read(ctx, of.files.Removed, RowRemoved, each); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Rows reads some columns of files. The schema's first column must be the session's key.

@@ -1,7 +1,10 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/versionlake/versionlake/history"
 	"github.com/versionlake/versionlake/lake/objects"
@@ -19,28 +22,119 @@ type Bound struct{ Users, Devices history.Timeline }
 // row that went and came again unchanged (a rerun) has stayed; one that came and is also found among those that
 // stayed (compaction) counts once. Of a session, what its bindings tell is held in memory, and its sightings are
 // not. Several sections are worked on at once: each must be safe for that. What it gets lives until it returns.
-func (j *Join) Sightings(ctx context.Context, each func(*Session, *SessionRow) error) error {
-	return j.EachSection(ctx, func() func(objects.Shuffles, int) error {
-		var data []byte
-		var rows []SessionRow
-		var order []objects.Keyed[SessionRow]
-		return func(spilled objects.Shuffles, section int) (err error) {
-			if spilled.Bytes(section) > objects.LargeSection {
-				return j.large(ctx, spilled, section, &sessionReader{each: each})
+func (j *Join) Sightings(ctx context.Context, each func(*Session, *SessionRow) error) (err error) {
+	slices.SortFunc(j.along, func(a, b *alongFile) int { return cmp.Compare(a.first, b.first) })
+	along := &alongReader{sections: j.Sections, waiting: j.along}
+	defer func() { err = errors.Join(err, along.close()) }()
+	return j.EachSection(ctx, func() (func(int) error, func(objects.Shuffles, int) error) {
+		r := sectionReader{scratch: j.scratch, each: each}
+		begin := func(section int) error {
+			r.begin()
+			err := along.section(ctx, section, r.add)
+			if err != nil {
+				r.drop()
 			}
-			if data, err = spilled.Read(section, data[:0]); err != nil {
-				return err
-			}
-			if rows, err = objects.DecodeAll(data, rows[:0], decodeSessionRow); err != nil {
-				return err
-			}
-			order = order[:0]
-			for i := range rows {
-				order = append(order, objects.Keyed[SessionRow]{Key: rows[i].Key, Value: &rows[i]})
-			}
-			return EachSighting(order, each)
+			return err
 		}
+		return begin, func(spilled objects.Shuffles, section int) error { return r.end(ctx, spilled, section) }
 	})
+}
+
+// sectionReader brings the rows of one section after the other together.
+type sectionReader struct {
+	scratch string
+	each    func(*Session, *SessionRow) error
+
+	rows   []SessionRow
+	bytes  int64                       // that they take
+	sorter *objects.Sorter[SessionRow] // in the place of rows that do not fit into memory
+	data   []byte                      // of rows that come from the spill
+	order  []objects.Keyed[SessionRow]
+}
+
+func (r *sectionReader) begin() {
+	clear(r.rows)
+	r.rows, r.bytes, r.data = r.rows[:0], 0, r.data[:0]
+}
+
+// add takes a row that was read along.
+func (r *sectionReader) add(row SessionRow) error {
+	if r.sorter != nil {
+		r.data = row.append(r.data[:0])
+		return r.sorter.Add(r.data)
+	}
+	r.rows = append(r.rows, row)
+	r.bytes += int64(len(row.Session) + len(row.User) + len(row.Value) + rowBytes)
+	if r.bytes <= objects.LargeSection {
+		return nil
+	}
+	return r.sort()
+}
+
+// rowBytes is what a row takes in memory, but for its longer texts.
+const rowBytes = 200
+
+// sort hands the rows so far to a sorter, and so those that follow.
+func (r *sectionReader) sort() error {
+	r.sorter = objects.NewSorter(r.scratch, objects.SortBytes, decodeSessionRow, (*SessionRow).compareBindingsFirst)
+	for i := range r.rows {
+		r.data = r.rows[i].append(r.data[:0])
+		if err := r.sorter.Add(r.data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drop lets go of the sorter.
+func (r *sectionReader) drop() {
+	if r.sorter != nil {
+		r.sorter.Close()
+		r.sorter = nil
+	}
+}
+
+// end adds what the spill has of the section, and hands out its sightings.
+func (r *sectionReader) end(ctx context.Context, spilled objects.Shuffles, section int) (err error) {
+	if r.sorter == nil && spilled.Bytes(section) > objects.LargeSection {
+		err = r.sort()
+	}
+	defer r.drop()
+	if r.sorter != nil {
+		if err == nil {
+			err = spilled.Each(section, r.sorter.Add)
+		}
+		if err != nil {
+			return err
+		}
+		return r.large(ctx)
+	}
+	if r.data, err = spilled.Read(section, r.data[:0]); err != nil {
+		return err
+	}
+	if r.rows, err = objects.DecodeAll(r.data, r.rows, decodeSessionRow); err != nil {
+		return err
+	}
+	r.order = r.order[:0]
+	for i := range r.rows {
+		r.order = append(r.order, objects.Keyed[SessionRow]{Key: r.rows[i].Key, Value: &r.rows[i]})
+	}
+	return EachSighting(r.order, r.each)
+}
+
+// large goes through a section that does not fit into memory, as that of a session that a whole product shares.
+func (r *sectionReader) large(ctx context.Context) error {
+	reader := sessionReader{each: r.each}
+	n := 0
+	if err := r.sorter.Each(func(row *SessionRow) error {
+		if n++; n%10_000 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return reader.row(row)
+	}); err != nil {
+		return err
+	}
+	return reader.end()
 }
 
 // EachSighting is Join.Sightings of rows in memory, in any order.
@@ -51,25 +145,6 @@ func EachSighting(rows []objects.Keyed[SessionRow], each func(*Session, *Session
 		if err := r.row(row.Value); err != nil {
 			return err
 		}
-	}
-	return r.end()
-}
-
-// large goes through a section that does not fit into memory, as that of a session that a whole product shares.
-func (j *Join) large(ctx context.Context, spilled objects.Shuffles, section int, r *sessionReader) error {
-	sorter := objects.NewSorter(j.scratch, objects.SortBytes, decodeSessionRow, (*SessionRow).compareBindingsFirst)
-	defer sorter.Close()
-	if err := spilled.Each(section, sorter.Add); err != nil {
-		return err
-	}
-	n := 0
-	if err := sorter.Each(func(row *SessionRow) error {
-		if n++; n%10_000 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return r.row(row)
-	}); err != nil {
-		return err
 	}
 	return r.end()
 }
