@@ -19,30 +19,33 @@
 WITH ended AS (
   SELECT max(last_seen_at) AS at, least(10000, greatest(5, CAST(ceil(0.001 * count(*)) AS bigint))) AS most -- Trino numbers no more than 10,000
   FROM gold.users
-), ran AS ( -- a user counts with the first interval of a version, and for the service with the first that the last 28 days saw
-  SELECT h.service, h.version, e.most,
-         IF(h.n = 1 OR (u.version_count = cardinality(u.history) AND u.intervals_cut IS NULL)
-            OR none_match(slice(u.history, 1, h.n - 1), b -> b.service = h.service AND b.version = h.version), h.valid_from) AS since,
-         h.last_seen_at > e.at - INTERVAL '28' DAY AND (h.n = 1 OR none_match(slice(u.history, 1, h.n - 1),
-           b -> b.service = h.service AND b.last_seen_at > e.at - INTERVAL '28' DAY)) AS is_active
+), known AS (
+  SELECT u.history, u.user_kind, u.version_count = cardinality(u.history) AND u.intervals_cut IS NULL AS runs_each_once, e.most,
+         e.at - INTERVAL '28' DAY AS active_since, transform(u.history, h -> IF(h.last_seen_at > e.at - INTERVAL '28' DAY, h.service)) AS active_in
   FROM gold.users AS u CROSS JOIN ended AS e
+), ran AS ( -- a user counts with the first interval of a version, and for the service with the first that the last 28 days saw; moments are numbers, as of them a heap is quick
+  SELECT h.service, h.version, u.most,
+         IF(u.user_kind = 'user' AND (h.n = 1 OR u.runs_each_once OR none_match(slice(u.history, 1, h.n - 1), b -> b.service = h.service AND b.version = h.version)),
+            CAST(round(1e6 * to_unixtime(h.valid_from)) AS bigint)) AS since,
+         u.user_kind = 'user' AND h.last_seen_at > u.active_since AND (h.n = 1 OR array_position(u.active_in, h.service) = h.n) AS is_active
+  FROM known AS u
   CROSS JOIN UNNEST(u.history) WITH ORDINALITY AS h (service, device, version, valid_from, valid_to, last_seen_at, sightings, is_downgrade, n)
-  WHERE u.user_kind = 'user'
 ), firsts AS (
   SELECT service, version, min(since, most) AS since, count_if(is_active) AS active
   FROM ran
   GROUP BY 1, 2
-), seen AS (
-  SELECT service, version, element_at(since, least(10000, greatest(5, CAST(ceil(0.001 * sum(active) OVER (PARTITION BY service)) AS bigint)))) AS at
-  FROM firsts
+), seen AS ( -- versions that anybody ran have a rank, as in the view versions, which would take another look at all users
+  SELECT f.service, f.version, k.version_class, dense_rank() OVER (PARTITION BY f.service, k.version_class IS NULL ORDER BY k.rank_key) AS version_rank,
+         element_at(f.since, least(10000, greatest(5, CAST(ceil(0.001 * sum(f.active) OVER (PARTITION BY f.service)) AS bigint)))) AS at
+  FROM firsts AS f
+  LEFT JOIN gold.versions AS k ON k.service = f.service AND k.version = f.version
 ), dated AS (
-  SELECT v.service, v.version, v.version_rank, v.version_class, regexp_extract(v.version, '[0-9]+\.[0-9]+') AS version_line,
-         coalesce(t.channel, 'stable') AS channel, t.kind, coalesce(t.released_at, s.at) AS released_at, t.version IS NOT NULL AS is_told,
+  SELECT s.service, s.version, s.version_rank, s.version_class, regexp_extract(s.version, '[0-9]+\.[0-9]+') AS version_line,
+         coalesce(t.channel, 'stable') AS channel, t.kind, coalesce(t.released_at, CAST(from_unixtime_nanos(1000 * s.at) AS timestamp(6) with time zone)) AS released_at, t.version IS NOT NULL AS is_told,
          t.minimum_supported, t.end_of_support, t.notes_url
-  FROM versions AS v
-  LEFT JOIN seen AS s ON s.service = v.service AND s.version = v.version
-  LEFT JOIN ops.releases AS t ON t.service = v.service AND t.version = v.version
-  WHERE v.version_class IS NOT NULL
+  FROM seen AS s
+  LEFT JOIN ops.releases AS t ON t.service = s.service AND t.version = s.version
+  WHERE s.version_class IS NOT NULL
 ), placed AS (
   SELECT *, dense_rank() OVER (PARTITION BY service, version_class, channel ORDER BY version_rank DESC) - 1 AS releases_behind
   FROM dated

@@ -18,36 +18,24 @@
 -- previous_version: The next older release of the class and channel that is as many days old.
 -- previous_share: Its share on its day of the same number.
 WITH numbered AS (
-  SELECT service, version, row_number() OVER (ORDER BY service, version) - 1 AS number FROM gold.versions
-), scale AS ( -- of numbers that hold a moment and a version; with so many versions that they would not fit, a moment is a millisecond
-  SELECT n, base, tick, 86400000000 / tick * n AS a_day
-  FROM (
-    SELECT v.n, u.base, IF(v.n * (u.last - u.base) < 4e12, 1, 1000) AS tick
-    FROM (SELECT count(*) AS n FROM gold.versions) AS v
-    CROSS JOIN (SELECT to_unixtime(date_trunc('day', min(first_seen_at)) - INTERVAL '2' DAY) AS base, to_unixtime(max(last_seen_at)) AS last FROM gold.users) AS u
-  )
-), seen AS ( -- grouped by a hash: by texts it takes twice the memory and the time
+  SELECT service, version, row_number() OVER (ORDER BY service, version) - 1 AS number FROM gold.versions), daily AS ( -- the last version of each user's day: as the last bits of the moment; users by a hash, as by texts it takes twice the memory and the time
   SELECT bitwise_xor(from_big_endian_64(xxhash64(to_utf8(e.user_id))), from_big_endian_64(xxhash64(to_utf8(e.service)))) AS who,
-         array_sort(array_agg(CAST(round(1e6 * (to_unixtime(e.event_time) - s.base)) AS bigint) / s.tick * s.n + v.number)) AS moments
+         CAST(floor(to_unixtime(e.event_time) / 86400) AS bigint) AS day,
+         max((CAST(round(1e6 * to_unixtime(e.event_time)) AS bigint) - 86400000000 * CAST(floor(to_unixtime(e.event_time) / 86400) AS bigint)) * 67108864 + v.number) AS last
   FROM gold.events AS e
   JOIN numbered AS v ON v.service = e.service AND v.version = e.version
-  CROSS JOIN scale AS s
   WHERE e.user_kind = 'user'
-  GROUP BY 1
-), pairs AS (
-  SELECT m.this % s.n AS number, m.this / s.a_day AS day, m.next / s.a_day AS next_day
-  FROM seen CROSS JOIN scale AS s
-  CROSS JOIN UNNEST(seen.moments, slice(seen.moments, 2, cardinality(seen.moments))) AS m (this, next)
-), spans AS ( -- from each day's last moment on
-  SELECT number, day AS begins, least(day + 28, coalesce(next_day, day + 28)) AS ends, count(*) AS users
-  FROM pairs
-  WHERE next_day IS NULL OR next_day > day
+  GROUP BY 1, 2
+), seen AS (
+  SELECT who, array_sort(array_agg(day * 67108864 + last % 67108864)) AS days FROM daily GROUP BY 1
+), spans AS ( -- from each of these days on
+  SELECT d.this % 67108864 AS number, d.this / 67108864 AS begins, least(d.this / 67108864 + 28, coalesce(d.next / 67108864, d.this / 67108864 + 28)) AS ends, count(*) AS users
+  FROM seen CROSS JOIN UNNEST(days, slice(days, 2, cardinality(days))) AS d (this, next)
   GROUP BY 1, 2, 3
 ), moves AS (
-  SELECT v.service, v.version, date_add('day', m.day, date(from_unixtime(c.base, 'UTC'))) AS on_date, sum(m.users) AS users
+  SELECT v.service, v.version, date_add('day', m.day, DATE '1970-01-01') AS on_date, sum(m.users) AS users
   FROM spans AS s
   JOIN numbered AS v ON v.number = s.number
-  CROSS JOIN scale AS c
   CROSS JOIN UNNEST(ARRAY[s.begins, s.ends], ARRAY[s.users, -s.users]) AS m (day, users)
   GROUP BY 1, 2, 3
 ), days AS ( -- the releases' days, that a sum over the moves before each is wanted for
