@@ -174,6 +174,11 @@ func (t *truth) versionRetention() (a answer) {
 	return a
 }
 
+// over is the day after the last one that is over: its hours were ingested, and there is a sighting on it or later.
+func (t *truth) over() moment {
+	return min(dayOf((t.newestHour + 1).Start().UnixMicro()), dayOf(t.end)+moment(day))
+}
+
 // retention is classic: on just that day.
 func (t *truth) retention() (a answer) {
 	type user struct{ service, id string }
@@ -191,7 +196,7 @@ func (t *truth) retention() (a answer) {
 			cohorts[dayOf(since)] = append(cohorts[dayOf(since)], id)
 		}
 		for date, ids := range cohorts {
-			for n := int64(0); n <= 30 && date+moment(n*day) <= dayOf(t.end); n++ {
+			for n := int64(0); n <= 30 && date+moment(n*day) < t.over(); n++ {
 				retained := 0
 				for _, id := range ids {
 					if seen[visit{user{r.service, id}, date + moment(n*day)}] {

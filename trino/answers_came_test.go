@@ -56,7 +56,7 @@ func (t *truth) cohorts() (a answer) {
 	sources := t.cameFrom()
 	for key, m := range began {
 		source := sources[key]
-		for n := int64(0); n <= 30 && m.since+n*day <= int64(dayOf(t.end)); n++ {
+		for n := int64(0); n <= 30 && moment(m.since+n*day) < t.over(); n++ {
 			c := cohort{m.first.release(), orNull(source, source != ""), n}
 			users[c]++
 			if seen[key][m.since+n*day] {

@@ -6,8 +6,8 @@
 -- first_version: Version of the user's first sighting in the service.
 -- version_rank: Place of that version among those of its service, 1 is the oldest.
 -- source: Source of the user's first Install event in the service, NULL where there is none or it names none.
--- day: Days since the first sighting's, 0 to 30.
--- users: Known users of the cohort whose day n is over, or is that of the end of data.
+-- day: Days since the first sighting's, 0 to 30, of those that are over: all of the day's hours were ingested, which no wrong clock can make up.
+-- users: Known users of the cohort whose day n is over.
 -- retained: Of them, those with an event in the service on that day.
 -- share: retained / users.
 -- share_low: Lower end of the share's 95 % interval, by Wilson.
@@ -33,16 +33,22 @@ WITH began AS ( -- a history is in order: of those of a service, its first inter
 ), seen AS ( -- told apart by hashes: by texts it takes three times the memory
   SELECT DISTINCT from_big_endian_64(xxhash64(to_utf8(concat_ws(chr(0), user_id, service)))) AS who, date(event_time) AS on_date
   FROM events WHERE user_kind = 'user'
+), ended AS ( -- the day after the last one that is over
+  SELECT least(date(h.at), date(u.at) + INTERVAL '1' DAY) AS on_date
+  FROM (SELECT max(hour_utc) + INTERVAL '1' HOUR AS at FROM ops.hours) AS h CROSS JOIN (SELECT max(last_seen_at) AS at FROM gold.users) AS u
 ), returned AS (
   SELECT m.cohort, date_diff('day', m.since, s.on_date) AS day, count(*) AS retained
   FROM seen AS s
   JOIN members AS m ON m.who = s.who AND s.on_date BETWEEN m.since AND m.since + INTERVAL '30' DAY
+  CROSS JOIN ended AS e
+  WHERE s.on_date < e.on_date
   GROUP BY 1, 2
 ), followed AS (
   SELECT m.service, m.version, m.source, m.cohort, d.day, sum(m.users) AS users
   FROM (SELECT service, version, source, cohort, since, count(*) AS users FROM members GROUP BY 1, 2, 3, 4, 5) AS m
-  CROSS JOIN (SELECT date(max(last_seen_at)) AS on_date FROM gold.users) AS e
-  CROSS JOIN UNNEST(sequence(0, least(30, date_diff('day', m.since, e.on_date)))) AS d (day)
+  CROSS JOIN ended AS e
+  CROSS JOIN UNNEST(sequence(0, least(30, date_diff('day', m.since, e.on_date) - 1))) AS d (day)
+  WHERE m.since < e.on_date
   GROUP BY 1, 2, 3, 4, 5
 ), grouped AS ( -- an install without a source counts as none
   SELECT f.service, f.version, nullif(s.source, '') AS source, f.day, sum(f.users) AS users, coalesce(sum(r.retained), 0) AS retained

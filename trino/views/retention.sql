@@ -7,7 +7,7 @@
 -- version: Version.
 -- version_rank: Place of the version among those of its service, 1 is the oldest.
 -- cohort_date: Day of UTC on which the cohort first ran the version.
--- day: Days since then, from 0 to 30, up to the day of the end of data. That last day is not over yet.
+-- day: Days since then, from 0 to 30, of those that are over: all of the day's hours were ingested, which no wrong clock can make up.
 -- users: Known users of the cohort. Adds up over cohort_date for one day.
 -- retained: Of users, those with an event in the service on that day. Adds up over cohort_date for one day.
 -- retention: retained / users. Does not add up: a curve of a version is sum(retained) / sum(users) by day.
@@ -27,13 +27,15 @@ WITH adopted AS ( -- a history is in order: of those of a version, its first int
   FROM seen AS s
   JOIN adopted AS a ON a.who = s.who AND s.on_date BETWEEN a.since AND a.since + INTERVAL '30' DAY
   GROUP BY 1, 2
-), ended AS (
-  SELECT date(max(last_seen_at)) AS on_date FROM gold.users
+), ended AS ( -- the day after the last one that is over
+  SELECT least(date(h.at), date(u.at) + INTERVAL '1' DAY) AS on_date
+  FROM (SELECT max(hour_utc) + INTERVAL '1' HOUR AS at FROM ops.hours) AS h CROSS JOIN (SELECT max(last_seen_at) AS at FROM gold.users) AS u
 )
 SELECT c.service, c.version, v.version_rank, c.since AS cohort_date, n.day, c.users, coalesce(r.retained, 0) AS retained,
        CAST(coalesce(r.retained, 0) AS double) / c.users AS retention
 FROM cohorts AS c
 CROSS JOIN ended AS e
-CROSS JOIN UNNEST(sequence(0, least(30, date_diff('day', c.since, e.on_date)))) AS n (day)
+CROSS JOIN UNNEST(sequence(0, least(30, date_diff('day', c.since, e.on_date) - 1))) AS n (day)
 JOIN versions AS v ON v.service = c.service AND v.version = c.version
 LEFT JOIN returned AS r ON r.cohort = c.cohort AND r.day = n.day
+WHERE c.since < e.on_date
