@@ -101,7 +101,9 @@ func (t *truth) issuesByVersion() (a answer) {
 		low, high := wilson(len(v.affected), len(v.users))
 		a.row(v.service, v.version, t.rank[v.release], v.issues, len(v.affected), len(v.users),
 			part(len(v.affected), len(v.users)), rate(v),
-			part(1000*v.issues, len(v.sessions)), change, low, high, len(v.users) < few)
+			part(1000*v.issues, len(v.sessions)), change, low, high, len(v.users) < few,
+			byarLow(v.issues, len(v.users)), byarHigh(v.issues, len(v.users)),
+			byarLow(v.issues, len(v.sessions)), byarHigh(v.issues, len(v.sessions)))
 	}
 	return a
 }
@@ -119,7 +121,8 @@ func (t *truth) issueCodesByVersion() (a answer) {
 	}
 	for key, n := range issues {
 		a.row(key.service, key.version, t.rank[key.release], key.code, key.severity, n, users.n(key),
-			active.n(key.release), part(1000*n, active.n(key.release)))
+			active.n(key.release), part(1000*n, active.n(key.release)), byarLow(n, active.n(key.release)),
+			byarHigh(n, active.n(key.release)), active.n(key.release) < few)
 	}
 	return a
 }
@@ -242,7 +245,8 @@ func (t *truth) releaseFocus() (a answer) {
 			rate, old := 1000*float64(events[now])/float64(len(v.users)), 1000*float64(events[then])/float64(
 				len(previous.users))
 			a.row(v.service, v.version, t.rank[v.release], previous.version, key.kind, key.name, events[now],
-				users.n(now), rate, old, rate-old)
+				users.n(now), rate, old, rate-old, byarLow(events[now], len(v.users)),
+				byarHigh(events[now], len(v.users)), min(len(v.users), len(previous.users)) < few)
 		}
 	}
 	return a

@@ -62,6 +62,29 @@ func wilson(some, all int) (low, high any) {
 	return rounded((middle-half)/(1+z*z/n), 6), rounded((middle+half)/(1+z*z/n), 6)
 }
 
+// byarLow and byarHigh are the ends of the 95 % interval of a rate per thousand, of events that come one by one.
+func byarLow(events, of int) float64 {
+	if events == 0 {
+		return 0
+	}
+	n := float64(events)
+	return rounded(1000/float64(of)*n*math.Pow(1-1/(9*n)-1.96/(3*math.Sqrt(n)), 3), 6)
+}
+
+func byarHigh(events, of int) float64 {
+	n := float64(events + 1)
+	return rounded(1000/float64(of)*n*math.Pow(1-1/(9*n)+1.96/(3*math.Sqrt(n)), 3), 6)
+}
+
+// TestByar holds the interval against that of Poisson, as tables have it.
+func TestByar(t *testing.T) {
+	for events, exact := range map[int][2]float64{0: {0, 3.69}, 5: {1.62, 11.67}, 10: {4.80, 18.39},
+		100: {81.36, 121.63}} {
+		require.InDelta(t, exact[0], byarLow(events, 1000), 0.03, events)
+		require.InDelta(t, exact[1], byarHigh(events, 1000), 0.03, events)
+	}
+}
+
 func rounded(value float64, digits int) float64 {
 	scale := math.Pow10(digits)
 	if value = math.Round(value*scale) / scale; value == 0 {

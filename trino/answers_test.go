@@ -291,7 +291,7 @@ func (t *truth) experimentVariants() (a answer) {
 		a.row(key.service, key.experiment, key.variant, key.version, t.rank[key.release], last > t.end-7*day, len(mine),
 			part(len(mine), len(all)),
 			several, part(1000*issues, len(mine)), part(seconds, ended), moment(earliest(facts)), moment(latest(facts)),
-			low, high, len(all) < few)
+			low, high, len(all) < few, byarLow(issues, len(mine)), byarHigh(issues, len(mine)), len(mine) < few)
 	}
 	return a
 }

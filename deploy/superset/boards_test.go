@@ -120,9 +120,10 @@ func quality() board {
 			"unless a title says " +
 			"otherwise; a day with a \\* is **provisional**.",
 		rows: [][]chart{
-			{bars(chart{name: "Issues per 1000 known users of the version", dataset: "issues_by_version",
-				by: []string{"version_in_order"}, metrics: []string{"issues_per_thousand"}, width: half, height: low},
-				false),
+			{lines(chart{name: "Issues per 1000 known users of the version", dataset: "issues_by_version",
+				by:      []string{"version_in_order"},
+				metrics: []string{"upper_end", "issues_per_thousand", "lower_end"}, width: half, height: low,
+				about: "With the ends of the rate's 95 % interval: as if issues came one by one."}),
 				lines(chart{name: "Without a crash: share of the version's known users, and its 95 % interval",
 					dataset: "crash_free",
 					by:      []string{"version_in_order"},
@@ -152,7 +153,8 @@ func quality() board {
 				table(chart{name: "What a release should look at: per 1000 users, against the version before",
 					dataset: "release_focus",
 					rows: []string{"version", "previous_version", "kind", "name", "users", "per_thousand_users",
-						"previous_per_thousand_users", "change"},
+						"per_thousand_users_low", "per_thousand_users_high", "previous_per_thousand_users", "change",
+						"is_small"},
 					order: []string{"-version_rank", "-change"}, width: half, height: middle})},
 			{table(chart{name: "A/B tests: share of the experiment's known users in the version",
 				dataset: "experiments",

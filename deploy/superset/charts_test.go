@@ -119,6 +119,9 @@ func table(c chart) chart {
 
 // isShare tells fractions of a whole, which read as percent.
 func isShare(name string) bool {
+	if strings.HasPrefix(name, "per_thousand_") {
+		return false
+	}
 	for _, word := range []string{"share", "ceiling", "retention", "churn", "_low", "_high"} {
 		if strings.Contains(name, word) {
 			return true

@@ -117,6 +117,10 @@ var definitions = []dataset{
 		{name: "issues_per_thousand", label: "Issues per 1000 users", expression: "max(issues_per_thousand_users)",
 			format: ",.1~f",
 			of:     "issues_per_thousand_users"},
+		{name: "lower_end", label: "Lower end of 95 %", expression: "max(per_thousand_users_low)", format: ",.1~f",
+			of: "per_thousand_users_low"},
+		{name: "upper_end", label: "Upper end of 95 %", expression: "max(per_thousand_users_high)", format: ",.1~f",
+			of: "per_thousand_users_high"},
 	}},
 	{name: "crash_free", view: "crash_free", metrics: []metric{
 		{name: "lower_end", label: "Lower end of 95 %", expression: "max(user_share_low)", format: ".1~%",

@@ -16,6 +16,9 @@
 -- share_low: Lower end of the share's 95 % interval, by Wilson.
 -- share_high: Its upper end.
 -- is_small: Whether the known users with any variant of the experiment in the version are fewer than 30: the share says little.
+-- per_thousand_users_low: Lower end of the 95 % interval of issues_per_thousand_users, by Byar, as in issues_by_version.
+-- per_thousand_users_high: Its upper end.
+-- is_small_variant: Whether users are fewer than 30: the rate and the mean say little.
 WITH met AS (
   SELECT service, experiment, variant, version, user_id, min(event_time) AS first_met_at, max(event_time) AS last_met_at
   FROM events
@@ -45,7 +48,9 @@ SELECT c.service, c.experiment, c.variant, c.version, v.version_rank,
        IF(c.version IS NOT NULL, 1000e0 * coalesce(c.issues, 0) / c.users) AS issues_per_thousand_users, c.seconds / nullif(c.ended, 0) AS mean_session_seconds,
        c.first_met_at, c.last_met_at,
        0e0 + round(wilson_interval_lower(c.users, a.users, 1.96e0), 6) AS share_low, round(wilson_interval_upper(c.users, a.users, 1.96e0), 6) AS share_high,
-       a.users < 30 AS is_small
+       a.users < 30 AS is_small,
+       IF(c.version IS NOT NULL, IF(coalesce(c.issues, 0) > 0, round(1000e0 / c.users * coalesce(c.issues, 0) * power(1 - 1e0 / (9 * coalesce(c.issues, 0)) - 1.96e0 / (3 * sqrt(coalesce(c.issues, 0))), 3), 6), 0e0)) AS per_thousand_users_low,
+       IF(c.version IS NOT NULL, round(1000e0 / c.users * (coalesce(c.issues, 0) + 1) * power(1 - 1e0 / (9 * (coalesce(c.issues, 0) + 1)) + 1.96e0 / (3 * sqrt(coalesce(c.issues, 0) + 1)), 3), 6)) AS per_thousand_users_high, c.users < 30 AS is_small_variant
 FROM counted AS c
 JOIN arms AS a ON a.service = c.service AND a.experiment = c.experiment AND coalesce(a.version, '') = coalesce(c.version, '')
 LEFT JOIN versions AS v ON v.service = c.service AND v.version = c.version

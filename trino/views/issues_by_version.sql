@@ -14,6 +14,10 @@
 -- affected_share_low: Lower end of affected_share's 95 % interval, by Wilson.
 -- affected_share_high: Its upper end.
 -- is_small: Whether active_users are fewer than 30: the share and the rates say little.
+-- per_thousand_users_low: Lower end of the 95 % interval of issues_per_thousand_users, by Byar, as if issues came one by one: where some users have many, it is wider.
+-- per_thousand_users_high: Its upper end.
+-- per_thousand_sessions_low: Lower end of the same of issues_per_thousand_sessions.
+-- per_thousand_sessions_high: Its upper end.
 WITH affected AS (
   SELECT service, version, count(DISTINCT user_id) AS users
   FROM events
@@ -28,7 +32,11 @@ SELECT r.service, r.version, r.version_rank, r.issues, coalesce(a.users, 0) AS a
        IF(r.version_rank IS NOT NULL, r.per_thousand_users
          - lag(r.per_thousand_users) OVER (PARTITION BY r.service, v.version_class ORDER BY r.version_rank, r.version)) AS change_per_thousand_users,
        0e0 + round(wilson_interval_lower(coalesce(a.users, 0), r.active_users, 1.96e0), 6) AS affected_share_low, round(wilson_interval_upper(coalesce(a.users, 0), r.active_users, 1.96e0), 6) AS affected_share_high,
-       r.active_users < 30 AS is_small
+       r.active_users < 30 AS is_small, -- and Byar's intervals: Breslow and Day, Statistical Methods in Cancer Research II, page 69
+       IF(r.issues > 0, round(1000e0 / r.active_users * r.issues * power(1 - 1e0 / (9 * r.issues) - 1.96e0 / (3 * sqrt(r.issues)), 3), 6), 0e0) AS per_thousand_users_low,
+       round(1000e0 / r.active_users * (r.issues + 1) * power(1 - 1e0 / (9 * (r.issues + 1)) + 1.96e0 / (3 * sqrt(r.issues + 1)), 3), 6) AS per_thousand_users_high,
+       IF(r.issues > 0, round(1000e0 / r.sessions * r.issues * power(1 - 1e0 / (9 * r.issues) - 1.96e0 / (3 * sqrt(r.issues)), 3), 6), 0e0) AS per_thousand_sessions_low,
+       round(1000e0 / r.sessions * (r.issues + 1) * power(1 - 1e0 / (9 * (r.issues + 1)) + 1.96e0 / (3 * sqrt(r.issues + 1)), 3), 6) AS per_thousand_sessions_high
 FROM rated AS r
 JOIN versions AS v ON v.service = r.service AND v.version = r.version
 LEFT JOIN affected AS a ON a.service = r.service AND a.version = r.version

@@ -11,6 +11,9 @@
 -- per_thousand_users: events per thousand known users with any event while they ran the version.
 -- previous_per_thousand_users: The same of the version before it.
 -- change: per_thousand_users less previous_per_thousand_users: above 0, more of it than before.
+-- per_thousand_users_low: Lower end of the 95 % interval of per_thousand_users, by Byar, as in issues_by_version.
+-- per_thousand_users_high: Its upper end.
+-- is_small: Whether the users of the version, or those of the one before, are fewer than 30: the rates say little.
 WITH happened AS (
   SELECT service, version, IF(event_name = 'Issue', 'issue', 'feature') AS kind, IF(event_name = 'Issue', code, feature) AS name,
          count(*) AS events, count(DISTINCT user_id) AS users
@@ -31,12 +34,16 @@ WITH happened AS (
          coalesce(sum(h.events) FILTER (WHERE h.version = o.version), 0) AS events,
          coalesce(sum(h.users) FILTER (WHERE h.version = o.version), 0) AS users,
          coalesce(1000e0 * sum(h.events) FILTER (WHERE h.version = o.version) / max(o.active_users), 0) AS per_thousand_users,
-         coalesce(1000e0 * sum(h.events) FILTER (WHERE h.version = o.previous_version) / max(o.previous_users), 0) AS previous_per_thousand_users
+         coalesce(1000e0 * sum(h.events) FILTER (WHERE h.version = o.previous_version) / max(o.previous_users), 0) AS previous_per_thousand_users,
+         max(o.active_users) AS active_users, max(o.previous_users) AS previous_users
   FROM ordered AS o
   JOIN happened AS h ON h.service = o.service AND h.version IN (o.version, o.previous_version)
   WHERE o.previous_version IS NOT NULL AND h.name IS NOT NULL
   GROUP BY 1, 2, 3, 4, 5, 6
 )
 SELECT service, version, version_rank, previous_version, kind, name, events, users, per_thousand_users, previous_per_thousand_users,
-       per_thousand_users - previous_per_thousand_users AS change
+       per_thousand_users - previous_per_thousand_users AS change,
+       IF(events > 0, round(1000e0 / active_users * events * power(1 - 1e0 / (9 * events) - 1.96e0 / (3 * sqrt(events)), 3), 6), 0e0) AS per_thousand_users_low,
+       round(1000e0 / active_users * (events + 1) * power(1 - 1e0 / (9 * (events + 1)) + 1.96e0 / (3 * sqrt(events + 1)), 3), 6) AS per_thousand_users_high,
+       least(active_users, previous_users) < 30 AS is_small
 FROM rated

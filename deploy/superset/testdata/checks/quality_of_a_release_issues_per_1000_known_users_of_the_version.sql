@@ -1,1 +1,1 @@
-SELECT version, issues_per_thousand_users FROM issues_by_version WHERE service = '{service}'
+SELECT version, per_thousand_users_high, issues_per_thousand_users, per_thousand_users_low FROM issues_by_version WHERE service = '{service}'
