@@ -47,6 +47,9 @@ func behind(newer, version string) string {
 // newest is how many versions the charts of days show by themselves.
 const newest = "8"
 
+// largest is how many devices they show by themselves.
+const largest = "6"
+
 // placed says of every version how charts of days call it. Versions of before the newest are one, which says how many.
 const placed = `WITH ordered AS (
   SELECT service, version, version_rank,
@@ -73,6 +76,7 @@ func daysOf(alias string) string {
 
 const (
 	dayComment   = "Day of UTC, by the events' own time; * marks a day that is provisional, as in completeness."
+	deviceTerm   = "Device; all but the " + largest + " with the most users are one, other, with their number."
 	calledTerm   = "Version, in order. Those of before the newest " + newest + " are one, older, with their number."
 	lineComment  = "The first two numbers of the version, such as 1.22; NULL: it has no two."
 	orderComment = "Version, so that its text sorts in the order of versions."
@@ -235,12 +239,23 @@ LEFT JOIN completeness AS c ON c.date_utc = t.date_utc`, metrics: []metric{
 		}},
 	{name: "device_days", time: "date_utc",
 		columns: []column{{name: "device_trend.date_utc"}, {"on_day", dayComment, ""},
-			{name: "device_trend.service"}, {name: "device_trend.device"}, {name: "device_trend.users"},
-			{name: "device_trend.share"}, {name: "device_trend.events"}},
-		about: "The days of device_trend, provisional days marked.",
-		query: `SELECT t.date_utc, ` + daysOf("t") +
-			`, t.service, coalesce(t.device, 'no device') AS device, t.users, t.share, t.events
-FROM device_trend AS t
+			{name: "device_trend.service"}, {name: "device_trend.device"}, {"device_called", deviceTerm, ""},
+			{"is_alone", "Whether device_called is of one device, and not of several that are shown as one.", ""},
+			{name: "device_trend.users"}, {name: "device_trend.share"}, {name: "device_trend.events"}},
+		about: "The days of device_trend, each device as charts call it, provisional days marked.",
+		query: `WITH sized AS (
+  SELECT *, sum(users) OVER (PARTITION BY service, device) AS size FROM device_trend
+), placed AS (
+  SELECT *, dense_rank() OVER (PARTITION BY service ORDER BY size DESC, device) AS place FROM sized
+), counted AS (
+  SELECT *, max(place) OVER (PARTITION BY service) AS devices FROM placed
+)
+SELECT t.date_utc, ` + daysOf("t") +
+			`, t.service, coalesce(t.device, 'no device') AS device,
+       IF(t.place <= ` + largest + ` OR t.devices = ` + largest + ` + 1, coalesce(t.device, 'no device'),
+          'other (' || CAST(t.devices - ` + largest + ` AS varchar) || ')') AS device_called,
+       t.place <= ` + largest + ` OR t.devices = ` + largest + ` + 1 AS is_alone, t.users, t.share, t.events
+FROM counted AS t
 LEFT JOIN completeness AS c ON c.date_utc = t.date_utc`, metrics: []metric{
 			{name: "share_of_users", label: "Share",
 				expression: "IF(max(users) >= 30 * max(share), max(share))", format: ".0%", of: "share"},
@@ -370,7 +385,7 @@ var (
 	texts = regexp.MustCompile(
 		`(^|_)(service|version|device|channel|kind|source|campaign|feature|code|name|reason|state|` +
 			`experiment|variant|url|user_id|oldest_running|minimum_supported|latest_version|class|key|line|called|` +
-			`in_order|on_day)$`)
+			`in_order|on_day|device_called)$`)
 	fractions = regexp.MustCompile(
 		`(^|_)(share|low|high|ceiling|retention|churn|per_\w+|mean_\w+|seconds|rank_and_\w+)$|` +
 			`^share_|_retention_day_\d+$|^change|_per_|^days_since_|^median_hours`)
@@ -399,7 +414,7 @@ func typeOf(name string) string {
 var labels = map[string]string{
 	"version_in_order": "Version", "called": "Version", "target_in_order": "Target version", "stage_in_order": "Stage",
 	"users_7_days": "Of them in 7 days", "users_1_day": "Of them in 1 day", "share_at_or_below": "Share at or below",
-	"version_line": "Version line", "on_day": "Day",
+	"version_line": "Version line", "device_called": "Device", "on_day": "Day",
 }
 
 func labelOf(name string) string {
