@@ -18,7 +18,8 @@
 -- previous_version: The next older release of the class and channel that is as many days old.
 -- previous_share: Its share on its day of the same number.
 WITH numbered AS (
-  SELECT service, version, row_number() OVER (ORDER BY service, version) - 1 AS number FROM gold.versions), daily AS ( -- the last version of each user's day: as the last bits of the moment; users by a hash, as by texts it takes twice the memory and the time
+  SELECT service, version, row_number() OVER (ORDER BY service, version) - 1 AS number FROM gold.versions
+), daily AS ( -- each user's last version of a day: its number is the last 26 bits of the moment's; users by a hash, as by texts it takes twice the memory and the time
   SELECT bitwise_xor(from_big_endian_64(xxhash64(to_utf8(e.user_id))), from_big_endian_64(xxhash64(to_utf8(e.service)))) AS who,
          CAST(floor(to_unixtime(e.event_time) / 86400) AS bigint) AS day,
          max((CAST(round(1e6 * to_unixtime(e.event_time)) AS bigint) - 86400000000 * CAST(floor(to_unixtime(e.event_time) / 86400) AS bigint)) * 67108864 + v.number) AS last
