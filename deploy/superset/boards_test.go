@@ -123,9 +123,11 @@ func quality() board {
 			"unless a title says " +
 			"otherwise; a day with a \\* is **provisional**.",
 		rows: [][]chart{
-			{lines(chart{name: "Issues per 1000 known users of the version", dataset: "issues_by_version",
+			{lines(chart{name: "Issues per 1000 known users of the version, where it has 30 or more",
+				dataset: "issues_by_version",
 				by:      []string{"version_in_order"},
 				metrics: []string{"upper_end", "issues_per_thousand", "lower_end"}, width: half, height: low,
+				where: []condition{{"is_small", "==", false}},
 				about: "With the ends of the rate's 95 % interval: as if issues came one by one."}),
 				lines(chart{name: "Without a crash: share of the version's known users, and its 95 % interval",
 					dataset: "crash_free",
