@@ -18,7 +18,7 @@ import (
 // MostAlong is how many files are read side by side: each holds a page of every column in memory, some 2 MiB.
 // LeastAlong is from how many rows on that pays: a file is opened twice. Variables for tests.
 var (
-	MostAlong        = 24
+	MostAlong        = 12
 	LeastAlong int64 = 10_000
 )
 
