@@ -385,7 +385,7 @@ var (
 	texts = regexp.MustCompile(
 		`(^|_)(service|version|device|channel|kind|source|campaign|feature|code|name|reason|state|` +
 			`experiment|variant|url|user_id|oldest_running|minimum_supported|latest_version|class|key|line|called|` +
-			`in_order|on_day|device_called)$`)
+			`in_order|on_day)$`)
 	fractions = regexp.MustCompile(
 		`(^|_)(share|low|high|ceiling|retention|churn|per_\w+|mean_\w+|seconds|rank_and_\w+)$|` +
 			`^share_|_retention_day_\d+$|^change|_per_|^days_since_|^median_hours`)
