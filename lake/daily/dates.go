@@ -87,14 +87,13 @@ func addBeside(
 			if err != nil {
 				return err
 			}
-			if err := reader.Rows(ctx, slices.Concat(changes.Added, changes.Removed), keyTimeSchema,
-				func(row parquet.Row) error {
-					changed := sessions.SessionRow{Key: row[0].Int64(), Time: row[1].Int64()}
+			if err := reader.Moments(ctx, slices.Concat(changes.Added, changes.Removed),
+				func(changed *sessions.SessionRow) error {
 					beside := dates.beside(changed.Time, ledger.Reaches[i])
 					if len(beside) == 0 {
 						return nil
 					}
-					sessions.NoteSession(sessionKeys, &changed)
+					sessions.NoteSession(sessionKeys, changed)
 					return maybe.With(func(found *map[int32]bool) error {
 						if *found == nil {
 							*found = map[int32]bool{}
@@ -174,10 +173,6 @@ var (
 	}{})
 	dateSchema = parquet.SchemaOf(struct {
 		Date int32 `parquet:"date_utc,date,id(1)"`
-	}{})
-	keyTimeSchema = parquet.SchemaOf(struct {
-		SessionKey int64 `parquet:"session_key,delta,id(1)"`
-		Time       int64 `parquet:"event_timestamp_utc,timestamp(microsecond)"`
 	}{})
 )
 

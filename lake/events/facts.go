@@ -17,16 +17,10 @@ import (
 	"github.com/versionlake/versionlake/telemetry"
 )
 
-var (
-	sessionTimeSchema = parquet.SchemaOf(struct {
-		SessionID string `parquet:"session_id,optional,id(2)"`
-		Time      int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)"`
-	}{})
-	keyTimeSchema = parquet.SchemaOf(struct {
-		SessionKey int64 `parquet:"session_key,delta,id(1)"`
-		Time       int64 `parquet:"event_timestamp_utc,timestamp(microsecond)"`
-	}{})
-)
+var sessionTimeSchema = parquet.SchemaOf(struct {
+	SessionID string `parquet:"session_id,optional,id(2)"`
+	Time      int64  `parquet:"event_timestamp_utc,timestamp(microsecond),id(5)"`
+}{})
 
 // changedSessions are those of which a sighting or a binding came or went.
 func changedSessions(ctx context.Context, t *turn) (sessions.SessionSet, error) {
@@ -37,9 +31,9 @@ func changedSessions(ctx context.Context, t *turn) (sessions.SessionSet, error) 
 			return sessions.SessionSet{}, err
 		}
 		reader := sessions.Reader{Lake: t.lake}
-		if err := reader.Rows(ctx, slices.Concat(changes.Added, changes.Removed), keyTimeSchema,
-			func(row parquet.Row) error {
-				sessions.NoteSession(changed, &sessions.SessionRow{Key: row[0].Int64(), Time: row[1].Int64()})
+		if err := reader.Moments(ctx, slices.Concat(changes.Added, changes.Removed),
+			func(row *sessions.SessionRow) error {
+				sessions.NoteSession(changed, row)
 				return nil
 			}); err != nil {
 			return sessions.SessionSet{}, err

@@ -81,10 +81,10 @@ func (s *stager) addChanged(ctx context.Context) error {
 	r := sessions.Reader{Lake: s.lake}
 	sightings, bindings := s.change.sightings.files, s.change.bindings.files
 	var err error
-	if sightings.Added, err = s.join.Along(ctx, s.lake, lake.SilverSightings, sightings.Added, note); err != nil {
+	if sightings.Added, err = s.join.Along(ctx, lake.SilverSightings, sightings.Added, note); err != nil {
 		return err
 	}
-	if bindings.Added, err = s.join.Along(ctx, s.lake, lake.SilverBindings, bindings.Added, note); err != nil {
+	if bindings.Added, err = s.join.Along(ctx, lake.SilverBindings, bindings.Added, note); err != nil {
 		return err
 	}
 	if err := r.Changes(ctx, sightings, bindings, each); err != nil {

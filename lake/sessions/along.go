@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 
@@ -25,31 +26,24 @@ var (
 // alongFile is a file that a join reads along with its sections.
 type alongFile struct {
 	iceberg.DataFile
-	lake        *lake.Lake
 	table       string
 	first, last int // sections that it has rows in
 	unsorted    bool
 }
 
-// The columns that tell of a row's session, in files of either table.
-var (
-	toldSightingSchema = parquet.SchemaOf(struct {
-		SessionKey int64  `parquet:"session_key,delta,id(1)"`
-		UserID     string `parquet:"user_id,optional,id(3)"`
-		Device     string `parquet:"device,optional,dict,id(5)"`
-		Time       int64  `parquet:"event_timestamp_utc,timestamp(microsecond),delta,id(7)"`
-	}{})
-	toldBindingSchema = parquet.SchemaOf(struct {
-		SessionKey int64 `parquet:"session_key,delta,id(1)"`
-		Time       int64 `parquet:"event_timestamp_utc,timestamp(microsecond),delta,id(5)"`
-	}{})
-)
+// toldSchema are the columns that tell of a sighting's session; of a binding's, the key and the time do.
+var toldSchema = parquet.SchemaOf(struct {
+	SessionKey int64  `parquet:"session_key,delta,id(1)"`
+	Time       int64  `parquet:"event_timestamp_utc,timestamp(microsecond)"`
+	UserID     string `parquet:"user_id,optional,id(3)"`
+	Device     string `parquet:"device,optional,dict,id(5)"`
+}{})
 
 // Along takes files of a table in as added, reads them with the sections that their rows belong to, and returns the
 // others. Files of one hour lie in the order of sessions, and need no way through the spill, as long as they are few
-// side by side. Of each of their rows, tell gets beforehand the key, the kind, the time, and the user and the device
-// that a sighting names; of several files at once.
-func (j *Join) Along(ctx context.Context, l *lake.Lake, definition lake.TableDefinition, files []iceberg.DataFile,
+// side by side. Of each of their rows, tell gets beforehand the key and the time, and of a sighting its kind, and the
+// user and the device that it names; of several files at once.
+func (j *Join) Along(ctx context.Context, definition lake.TableDefinition, files []iceberg.DataFile,
 	tell func(*SessionRow)) (others []iceberg.DataFile, err error) {
 	var taken []*alongFile
 	for _, file := range files {
@@ -58,7 +52,7 @@ func (j *Join) Along(ctx context.Context, l *lake.Lake, definition lake.TableDef
 			return nil, err
 		}
 		low, high := lake.Bounds(file, 1)
-		along := &alongFile{DataFile: file, lake: l, table: definition.Name,
+		along := &alongFile{DataFile: file, table: definition.Name,
 			first: objects.SessionSection(low, j.Sections), last: objects.SessionSection(high, j.Sections)}
 		_, part := file.(*lake.PartOfFile)
 		if part || first != last || file.Count() < LeastAlong || !j.hasRoom(along) {
@@ -71,7 +65,7 @@ func (j *Join) Along(ctx context.Context, l *lake.Lake, definition lake.TableDef
 	work.SetLimit(runtime.GOMAXPROCS(0))
 	for _, file := range taken {
 		work.Go(func() error {
-			err := file.tell(ctx, tell)
+			err := file.tell(ctx, j.lake, tell)
 			if file.unsorted = errors.Is(err, ErrUnsorted); file.unsorted {
 				return nil
 			}
@@ -94,9 +88,6 @@ func (j *Join) Along(ctx context.Context, l *lake.Lake, definition lake.TableDef
 
 // hasRoom tells whether a file can be read beside those that were taken in, and keeps its place.
 func (j *Join) hasRoom(file *alongFile) bool {
-	if j.beside == nil {
-		j.beside = make([]int, j.Sections)
-	}
 	of := j.beside[file.first : file.last+1]
 	if slices.Max(of) >= MostAlong {
 		return false
@@ -108,21 +99,22 @@ func (j *Join) hasRoom(file *alongFile) bool {
 }
 
 // tell tells of each row's session, and whether the rows are in order. Errors: ErrUnsorted.
-func (f *alongFile) tell(ctx context.Context, tell func(*SessionRow)) error {
-	row, schema := SessionRow{Kind: 'b'}, toldBindingSchema
+func (f *alongFile) tell(ctx context.Context, l *lake.Lake, tell func(*SessionRow)) error {
+	var row SessionRow
+	schema := keyTimeSchema
 	if f.table == lake.SilverSightings.Name {
-		row.Kind, schema = 's', toldSightingSchema
+		row.Kind, schema = 's', toldSchema
 	}
-	begun := false
-	return f.lake.ScanRaw(ctx, f.DataFile, schema, func(columns parquet.Row) error {
-		key := columns[0].Int64()
-		if begun && key < row.Key {
+	last := int64(math.MinInt64)
+	return l.ScanRaw(ctx, f.DataFile, schema, func(columns parquet.Row) error {
+		row.Key, row.Time = columns[0].Int64(), columns[1].Int64()
+		if row.Key < last {
 			return ErrUnsorted
 		}
-		begun, row.Key, row.Time = true, key, columns[len(columns)-1].Int64()
+		last = row.Key
 		if row.Kind == 's' {
-			row.User = objects.UnsafeString(columns[1].ByteArray())
-			row.Device = objects.UnsafeString(columns[2].ByteArray())
+			row.User = objects.UnsafeString(columns[2].ByteArray())
+			row.Device = objects.UnsafeString(columns[3].ByteArray())
 		}
 		tell(&row)
 		return nil
@@ -131,9 +123,9 @@ func (f *alongFile) tell(ctx context.Context, tell func(*SessionRow)) error {
 
 // alongReader reads the files along with one section after the other.
 type alongReader struct {
-	sections int
-	waiting  []*alongFile // by their first sections
-	open     []openAlong
+	join    *Join
+	waiting []*alongFile // by their first sections
+	open    []openAlong
 }
 
 type openAlong struct {
@@ -146,30 +138,28 @@ func (r *alongReader) section(ctx context.Context, number int, each func(Session
 	for len(r.waiting) > 0 && r.waiting[0].first <= number {
 		file := r.waiting[0]
 		r.waiting = r.waiting[1:]
-		ordered, err := OpenOrdered(file.lake, file.DataFile, file.table)
+		ordered, err := OpenOrdered(r.join.lake, file.DataFile, file.table)
 		if err != nil {
-			return file.fault(ctx, err)
+			return r.fault(ctx, file, err)
 		}
 		r.open = append(r.open, openAlong{ordered, file})
 	}
-	for i := 0; i < len(r.open); {
+	for i := len(r.open) - 1; i >= 0; i-- {
 		at := r.open[i]
-		for !at.Ended && objects.SessionSection(at.Key, r.sections) == number {
+		for !at.Ended && objects.SessionSection(at.Key, r.join.Sections) == number {
 			if err := each(at.Row(RowAdded)); err != nil {
 				return err
 			}
 			if err := at.Next(); err != nil {
-				return at.file.fault(ctx, err)
+				return r.fault(ctx, at.file, err)
 			}
 		}
-		if i++; !at.Ended {
-			continue
+		if at.Ended {
+			r.open = slices.Delete(r.open, i, i+1)
+			if err := at.Close(); err != nil {
+				return err
+			}
 		}
-		if err := at.Close(); err != nil {
-			return err
-		}
-		i--
-		r.open = slices.Delete(r.open, i, i+1)
 	}
 	return nil
 }
@@ -182,6 +172,6 @@ func (r *alongReader) close() (err error) {
 }
 
 // fault says what is wrong with a file that could not be read.
-func (f *alongFile) fault(ctx context.Context, err error) error {
-	return fmt.Errorf("read %s: %w", f.FilePath(), f.lake.DamageOf(ctx, f.DataFile, err))
+func (r *alongReader) fault(ctx context.Context, file *alongFile, err error) error {
+	return fmt.Errorf("read %s: %w", file.FilePath(), r.join.lake.DamageOf(ctx, file.DataFile, err))
 }

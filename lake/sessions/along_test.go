@@ -138,7 +138,7 @@ func (w *world) join(read bool) (found, told []string, along int) {
 	} {
 		others := table.files
 		if read {
-			others, err = join.Along(ctx, w.lake, table.TableDefinition, table.files, note)
+			others, err = join.Along(ctx, table.TableDefinition, table.files, note)
 			require.NoError(w, err)
 		}
 		along += len(table.files) - len(others)

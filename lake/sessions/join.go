@@ -136,9 +136,9 @@ type Join struct {
 	*objects.Spill
 	Rows atomic.Int64
 
-	scratch string
-	along   []*alongFile
-	beside  []int // by section, how many of these have rows in it
+	lake   *lake.Lake
+	along  []*alongFile
+	beside []int // by section, how many of these have rows in it
 }
 
 // Sections of a join of sessions, unless it is known to need more; a power of two.
@@ -146,7 +146,7 @@ const JoinSections = 256
 
 func NewJoin(l *lake.Lake, sections int) (*Join, error) {
 	s, err := l.NewSpill(sections)
-	return &Join{Spill: s, scratch: l.Config.Scratch}, err
+	return &Join{Spill: s, lake: l, beside: make([]int, sections)}, err
 }
 
 func (j *Join) Add(row SessionRow) error {

@@ -59,6 +59,18 @@ func (r Reader) Changes(ctx context.Context, sightings, bindings ledger.ChangedF
 	return nil
 }
 
+// Moments reads of rows of either table their session's key and their time alone.
+func (r Reader) Moments(ctx context.Context, files []iceberg.DataFile, each func(*SessionRow) error) error {
+	return r.Rows(ctx, files, keyTimeSchema, func(row parquet.Row) error {
+		return each(&SessionRow{Key: row[0].Int64(), Time: row[1].Int64()})
+	})
+}
+
+var keyTimeSchema = parquet.SchemaOf(struct {
+	SessionKey int64 `parquet:"session_key,delta,id(1)"`
+	Time       int64 `parquet:"event_timestamp_utc,timestamp(microsecond)"`
+}{})
+
 // Rows reads some columns of files. The schema's first column must be the session's key.
 func (r Reader) Rows(ctx context.Context, files []iceberg.DataFile, schema *parquet.Schema,
 	each func(parquet.Row) error) error {

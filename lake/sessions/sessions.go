@@ -24,15 +24,14 @@ type Bound struct{ Users, Devices history.Timeline }
 // not. Several sections are worked on at once: each must be safe for that. What it gets lives until it returns.
 func (j *Join) Sightings(ctx context.Context, each func(*Session, *SessionRow) error) (err error) {
 	slices.SortFunc(j.along, func(a, b *alongFile) int { return cmp.Compare(a.first, b.first) })
-	along := &alongReader{sections: j.Sections, waiting: j.along}
+	along := &alongReader{join: j, waiting: j.along}
 	defer func() { err = errors.Join(err, along.close()) }()
 	return j.EachSection(ctx, func() (func(int) error, func(objects.Shuffles, int) error) {
-		r := sectionReader{scratch: j.scratch, each: each}
+		r := sectionReader{scratch: j.lake.Config.Scratch, each: each}
 		begin := func(section int) error {
-			r.begin()
 			err := along.section(ctx, section, r.add)
 			if err != nil {
-				r.drop()
+				r.reset()
 			}
 			return err
 		}
@@ -50,11 +49,6 @@ type sectionReader struct {
 	sorter *objects.Sorter[SessionRow] // in the place of rows that do not fit into memory
 	data   []byte                      // of rows that come from the spill
 	order  []objects.Keyed[SessionRow]
-}
-
-func (r *sectionReader) begin() {
-	clear(r.rows)
-	r.rows, r.bytes, r.data = r.rows[:0], 0, r.data[:0]
 }
 
 // add takes a row that was read along.
@@ -83,11 +77,19 @@ func (r *sectionReader) sort() error {
 			return err
 		}
 	}
+	r.forget()
 	return nil
 }
 
-// drop lets go of the sorter.
-func (r *sectionReader) drop() {
+// forget lets go of the rows in memory, and of what they point to.
+func (r *sectionReader) forget() {
+	clear(r.rows)
+	r.rows, r.bytes = r.rows[:0], 0
+}
+
+// reset is for the next section.
+func (r *sectionReader) reset() {
+	r.forget()
 	if r.sorter != nil {
 		r.sorter.Close()
 		r.sorter = nil
@@ -96,15 +98,14 @@ func (r *sectionReader) drop() {
 
 // end adds what the spill has of the section, and hands out its sightings.
 func (r *sectionReader) end(ctx context.Context, spilled objects.Shuffles, section int) (err error) {
+	defer r.reset()
 	if r.sorter == nil && spilled.Bytes(section) > objects.LargeSection {
-		err = r.sort()
-	}
-	defer r.drop()
-	if r.sorter != nil {
-		if err == nil {
-			err = spilled.Each(section, r.sorter.Add)
+		if err := r.sort(); err != nil {
+			return err
 		}
-		if err != nil {
+	}
+	if r.sorter != nil {
+		if err := spilled.Each(section, r.sorter.Add); err != nil {
 			return err
 		}
 		return r.large(ctx)
